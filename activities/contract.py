@@ -1,0 +1,111 @@
+"""The activities' names, queues, argument and result types: all that workflows may know of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from tracks.run import Matched, PathEntry, RunStatus
+from tracks.wire import Clock, Wire
+
+SEND_EMAIL = "send_email"
+SEND_SMS = "send_sms"
+UPDATE_CRM = "update_crm"
+CALL_WEBHOOK = "call_webhook"
+SET_ATTRIBUTES = "set_attributes"
+ENROLL_CONTACT = "enroll_contact"
+RECONCILE_MESSAGE = "reconcile_message"
+RESOLVE_WAIT = "resolve_wait"
+DECIDE_BRANCH = "decide_branch"
+CLOSE_RUN = "close_run"
+
+QUEUE_RUNS = "perennial"
+QUEUE_EMAIL = "perennial-email"
+QUEUE_SMS = "perennial-sms"
+QUEUE_CRM = "perennial-crm"
+QUEUE_WEBHOOK = "perennial-webhook"
+
+ERROR_THROTTLED = "ProviderThrottled"
+ERROR_UNAVAILABLE = "ProviderUnavailable"
+
+
+class StepCall(Wire):
+    """One effect of one run. Its effect key is `<enrollment_id>/<step>/<occurrence>`.
+
+    The activity reads the track version and the step by the enrollment's id, so nothing else is needed.
+    """
+
+    enrollment_id: str
+    step: str
+    occurrence: int
+    clock: Clock
+    path: tuple[PathEntry, ...] = ()
+    """Progress that has not reached the database yet; stored by the activity's own transaction."""
+
+
+class SendResult(Wire):
+    """How a message ended. `ended` says that the enrollment is over and the run should stop."""
+
+    outcome: Literal["sent", "skipped", "deferred", "unknown", "failed", "ended"]
+    reason: str = ""
+    until: datetime | None = None
+    """For `deferred`: when to ask again, in real time."""
+    message_id: str = ""
+
+
+class EffectResult(Wire):
+    """How an effect other than a message ended."""
+
+    outcome: Literal["done", "skipped", "failed", "ended"]
+    reason: str = ""
+
+
+class ReconcileCall(Wire):
+    """Ask again about a message whose outcome is unknown.
+
+    `last` is set when the window is over: the activity then settles it by `settle`
+    (`assume_sent` marks it sent; `resend` makes it ready to be claimed again and answers `deferred` until
+    now; `review` leaves it and answers `unknown`). An operator's decision arrives the same way.
+    """
+
+    message_id: str
+    settle: Literal["", "assume_sent", "resend", "skip"] = ""
+
+
+class ResolveWaitCall(Wire):
+    """When does this `wait_until` or `wait_date` step end for this contact?"""
+
+    enrollment_id: str
+    step: str
+    now: datetime
+    """The run's clock."""
+
+
+class ResolvedWait(Wire):
+    """The moment on the run's clock, or why there is none."""
+
+    outcome: Literal["at", "missing", "past", "ended"]
+    at: datetime | None = None
+
+
+class BranchCall(Wire):
+    """Decide a branch whose conditions read the contact: answers the index of the case, or -1."""
+
+    enrollment_id: str
+    step: str
+    now: datetime
+    event: Matched | None = None
+    steps: dict[str, str] = {}
+
+
+class CloseCall(Wire):
+    """The run is over: store what is left of its path and how it ended."""
+
+    enrollment_id: str
+    status: RunStatus
+    reason: str
+    clock: Clock
+    at: datetime
+    """On the run's clock."""
+    path: tuple[PathEntry, ...] = ()
+    counts: dict[str, Any] = {}

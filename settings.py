@@ -1,0 +1,71 @@
+"""The one typed place for configuration. Nothing else in the project reads the environment.
+
+Variables carry the prefix `PERENNIAL_`; the database takes the usual `DATABASE_URL`, AWS credentials the
+usual AWS chain, and Temporal's client its standard `TEMPORAL_*` environment and profile.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import lru_cache
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Configuration of every process; defaults suit local development."""
+
+    model_config = SettingsConfigDict(env_prefix="PERENNIAL_", extra="ignore", env_nested_delimiter="__")
+
+    environment: Literal["development", "production"] = "development"
+    allow_pace: bool | None = None
+    """Whether a run may be paced; unset means only in development."""
+
+    database_url: SecretStr = Field(
+        default=SecretStr("postgresql://localhost/perennial"), validation_alias="DATABASE_URL"
+    )
+    database_pool: int = 10
+
+    secret: SecretStr = SecretStr("")
+    """Signs links (unsubscribe); at least 32 characters in production."""
+    public_url: str = "http://127.0.0.1:8000"
+    """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
+
+    # Email: Amazon SES v2 (credentials and region by the usual AWS chain)
+    ses_endpoint_url: str | None = None
+    aws_region: str = "us-east-1"
+    ses_configuration_set: str = "perennial"
+    sns_topic_arns: tuple[str, ...] = ()
+    """Topics whose notifications are believed; empty means any topic with a valid signature."""
+    sns_certificate_url: str | None = None
+    """Base address that signing certificates may come from besides Amazon's own hosts: the sandbox."""
+
+    # SMS: Twilio
+    twilio_base_url: str | None = None
+    twilio_account_sid: str = ""
+    twilio_auth_token: SecretStr = SecretStr("")
+    twilio_messaging_service_sid: str | None = None
+
+    # CRM
+    crm: Literal["builtin", "hubspot"] = "builtin"
+    hubspot_base_url: str | None = None
+    hubspot_token: SecretStr = SecretStr("")
+
+    webhook_secret: SecretStr = SecretStr("")
+    """Standard Webhooks secret (`whsec_…`) that signs the `webhook` steps' calls."""
+
+    provider_timeout: timedelta = timedelta(seconds=10)
+    """Read timeout of a provider call; past it the outcome is unknown, not failed."""
+
+    @property
+    def pace_allowed(self) -> bool:
+        """Pacing changes when messages go out, so production must ask for it by name."""
+        return self.environment == "development" if self.allow_pace is None else self.allow_pace
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()

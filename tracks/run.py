@@ -1,0 +1,124 @@
+"""What a run is started with and told: the models between the API's relay and the workflow.
+
+Ids and the few event properties that conditions read; nothing personal (law 1).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from tracks.program import Program
+from tracks.wire import Clock, Wire
+
+WORKFLOW_TYPE = "NurtureTrack"
+SIGNAL_EVENT = "event"
+SIGNAL_ATTRIBUTES = "attributes_changed"
+SIGNAL_END = "end"
+QUERY_JOURNEY = "journey"
+UPDATE_RESOLVE_MESSAGE = "resolve_message"
+
+RunStatus = Literal["completed", "converted", "exited"]
+Outcome = Literal["sent", "skipped", "deferred", "unknown", "failed", "done", "happened", "timed_out", "took"]
+
+
+class PathEntry(Wire):
+    """One step that a run has been through."""
+
+    seq: int
+    step: str
+    kind: str
+    outcome: str
+    at: datetime
+    """When it ended, on the run's clock."""
+    detail: str = ""
+    """Why, which arm or case, which message id: ids and reasons only."""
+
+
+class Matched(Wire):
+    """The event that a wait matched, as branch conditions see it (`event`)."""
+
+    event_id: str
+    name: str
+    at: datetime
+    properties: dict[str, Any] = {}
+
+
+class EventSignal(Wire):
+    """An accepted event that this run can react to; `matches` are the interests it satisfied."""
+
+    event_id: str
+    name: str
+    at: datetime
+    """When it happened, in real time."""
+    matches: tuple[str, ...]
+    properties: dict[str, Any] = {}
+
+
+class AttributesChanged(Wire):
+    """Attributes that the track waits on have changed; `change_id` makes a repeat harmless."""
+
+    change_id: str
+    names: tuple[str, ...]
+
+
+class EndSignal(Wire):
+    """End this run now (the contact was erased, or the API was told to)."""
+
+    reason: str
+
+
+class RunState(Wire):
+    """All that a run carries through continue-as-new."""
+
+    pc: int = 0
+    seq: int = 0
+    occurrences: dict[str, int] = {}
+    """How often each step has begun: part of its effect key."""
+    counters: dict[str, int] = {}
+    """Rounds begun, by repeat step."""
+    began: dict[str, datetime] = {}
+    """When each step last began, in real time: the look-back of waits."""
+    outcomes: dict[str, str] = {}
+    """Last outcome by step: `enrollment.steps.<id>` in conditions."""
+    matched: dict[str, Matched] = {}
+    """Last matching event by wait_for step, whether or not the wait had begun."""
+    event: Matched | None = None
+    """What the latest wait matched: `event` in conditions."""
+    seen: tuple[str, ...] = ()
+    """Ids of recent signals, oldest first."""
+    unreported: tuple[PathEntry, ...] = ()
+    """Path entries that no activity has taken to the database yet."""
+    sent: dict[str, int] = {}
+    """Messages sent, by channel."""
+    notes: tuple[str, ...] = ()
+    """Latest lines of the run's story, for its current details."""
+    dropped: dict[str, int] = {}
+    """Signals ignored, by reason."""
+
+
+class RunInput(Wire):
+    """What `NurtureTrack` is started with, and continues with."""
+
+    enrollment_id: str
+    contact_id: str
+    track: str
+    version: int
+    program: Program
+    clock: Clock
+    state: RunState = RunState()
+    continue_after: int = 2000
+    """Continue as new at the next step once the history holds this many events (or the server suggests it)."""
+
+
+class Journey(Wire):
+    """The answer to the `journey` query: where the run is now."""
+
+    step: str | None
+    state: str
+    waiting_for: str | None = None
+    until: datetime | None = None
+    """On the run's clock."""
+    path: tuple[PathEntry, ...] = ()
+    """Entries the database may not hold yet."""
+    dropped: dict[str, int] = {}

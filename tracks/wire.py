@@ -1,0 +1,55 @@
+"""The base of every model that crosses a process boundary, and the clock that a run lives on.
+
+These models are written into Temporal histories that outlive deployments: fields may be added with a
+default, never renamed or removed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_serializer
+from pydantic.functional_serializers import SerializerFunctionWrapHandler
+
+
+class Wire(BaseModel):
+    """A frozen model whose JSON leaves out fields that hold their default: histories stay small."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        out: dict[str, Any] = handler(self)
+        for name, field in type(self).model_fields.items():
+            if name == "op" or name not in out or field.is_required():
+                continue  # `op` tells a union's members apart, so it is always written
+            if getattr(self, name) == field.get_default(call_default_factory=True):
+                del out[name]
+        return out
+
+
+class Clock(Wire):
+    """The run's sense of time: `pace` seconds of the run pass in one real second, from `origin` on.
+
+    `origin` is a real instant (UTC) at which both clocks agree. At pace 1 the two are the same.
+    """
+
+    origin: datetime
+    pace: float = 1.0
+
+    def at(self, real: datetime) -> datetime:
+        """The run's time at a real instant."""
+        if self.pace == 1.0:
+            return real
+        return self.origin + (real - self.origin) * self.pace
+
+    def real(self, run_time: datetime) -> datetime:
+        """The real instant at which the run's clock shows `run_time`."""
+        if self.pace == 1.0:
+            return run_time
+        return self.origin + (run_time - self.origin) / self.pace
+
+    def real_delay(self, run_delay: timedelta) -> timedelta:
+        """How long a delay of the run lasts in real time."""
+        return run_delay / self.pace
