@@ -1,0 +1,125 @@
+"""A child process that is watched, logs to a file, and never outlives the one that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from infra.launch.errors import LaunchError
+
+LEASH = Path(__file__).with_name("leash.py")
+
+
+class Child:
+    """A started program in a session of its own, on a leash: it gets `stop_signal` when this process dies.
+
+    Start children from the main thread: the kernel counts the death of the starting thread as the parent's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        user: int | None = None,
+        reach: bool = False,
+        cwd: Path | None = None,
+    ) -> None:
+        """Start `command` (its program an absolute path) with its output appended to `log`.
+
+        `user` gives up root for that user id; `reach` lets it pass through closed folders all the same.
+        """
+        self.name = name
+        self.log = log
+        self.stop_signal = stop_signal
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_start = log.stat().st_size if log.exists() else 0
+        options = ["--parent", str(os.getpid()), "--signal", str(int(stop_signal))]
+        if user is not None:
+            options += ["--user", str(user)]
+        if reach:
+            options.append("--reach")
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(LEASH), *options, "--", *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def output(self, lines: int = 3) -> str:
+        """The last lines that this start of the program has logged, joined into one."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(max(self._log_start, self.log.stat().st_size - 20_000))
+                text = log.read().decode(errors="replace")
+        except OSError:
+            return ""
+        kept = [line.strip() for line in text.splitlines() if line.strip()]
+        return " / ".join(kept[-lines:])[-600:]
+
+    def wait_ready(self, ready: Callable[[], bool], timeout: float, pause: float = 0.03) -> None:
+        """Return once `ready()` is true.
+
+        Raises LaunchError, naming the end of the log, if the program dies or `timeout` seconds pass first.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            if not self.running:
+                raise LaunchError(self.epitaph())
+            if ready():
+                return
+            if time.monotonic() > deadline:
+                raise LaunchError(
+                    f"{self.name} did not come up within {timeout:.0f} s; its log {self.log} ends: {self.output()}"
+                )
+            time.sleep(pause)
+
+    def epitaph(self) -> str:
+        """One sentence on how the program ended."""
+        code = self.popen.poll()
+        how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with status {code}"
+        said = self.output()
+        return f"{self.name} {how}; its log {self.log} " + (f"ends: {said}" if said else "is empty.")
+
+    def ask_to_stop(self) -> None:
+        """Send the stop signal, if it still runs, and return at once."""
+        if self.running:
+            self.popen.send_signal(self.stop_signal)
+
+    def stop(self, grace: float = 3.0) -> None:
+        """End the program: by its stop signal, after `grace` seconds by force. Ends its whole group."""
+        self.ask_to_stop()
+        try:
+            self.popen.wait(max(grace, 0.0))
+        except subprocess.TimeoutExpired:
+            pass
+        end_group(self.pid)
+        self.popen.wait()
+
+
+def end_group(leader: int) -> None:
+    """Kill whatever is left of a child's process group."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass

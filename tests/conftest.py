@@ -1,0 +1,114 @@
+"""Real parts for every test: PostgreSQL, both Temporal servers, the provider sandbox.
+
+Each starts only if a test asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from infra.launch.ports import any_free
+from infra.launch.temporal import NAMESPACE, SEARCH_ATTRIBUTES, Temporal
+from tests.support.databases import TestServer
+from tests.support.sandbox import Sandbox, start_sandbox
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all xdist workers of this test session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def postgres_server(session_folder: Path) -> Iterator[TestServer]:
+    """The session's one PostgreSQL: makes databases, migrated or empty."""
+    server = TestServer(session_folder / "postgres")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: TestServer) -> Iterator[str]:
+    """The address of a fresh migrated database of this test's own."""
+    with postgres_server.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: TestServer) -> Iterator[str]:
+    """The address of a fresh database without any table."""
+    with postgres_server.fresh_database(migrated=False) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def temporal_env() -> AsyncIterator[WorkflowEnvironment]:
+    """A time-skipping Temporal of this test's own: one stuck activity would stop the clock for all others."""
+    server = Path(sys.executable).parent / "temporal-test-server"
+    env = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(server), data_converter=pydantic_data_converter
+    )
+    async with env:
+        await register_search_attributes(env.client)
+        yield env
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Register the project's search attributes on a time-skipping server."""
+    kinds = {
+        name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}") for name, kind in SEARCH_ATTRIBUTES.items()
+    }
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
+    )
+
+
+@dataclass
+class DevServer:
+    """The real dev server. Each test connects a client in its own event loop."""
+
+    address: str
+    ui_url: str
+    namespace: str = NAMESPACE
+
+    async def connect(self) -> Client:
+        return await Client.connect(self.address, namespace=self.namespace, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture(scope="session")
+def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    """A real Temporal dev server with UI and the search attributes, one per xdist worker."""
+    folder = tmp_path_factory.mktemp("temporal")
+    server = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db", ui_port=any_free())
+    address = server.start()
+    assert server.ui_url
+    yield DevServer(address, server.ui_url)
+    server.stop(grace=0)
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A running provider sandbox, one per xdist worker: tests tell their messages apart by address."""
+    running = start_sandbox(tmp_path_factory.mktemp("sandbox"))
+    yield running
+    running.child.stop()
+
+
+def pytest_sessionfinish() -> None:
+    """Let Temporal's runtime threads settle: the interpreter can crash on exit without (sdk-python #300)."""
+    if "temporalio" in sys.modules:
+        time.sleep(0.3)

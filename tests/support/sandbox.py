@@ -1,0 +1,55 @@
+"""The provider sandbox as a subprocess, for tests that let the real clients talk to it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from infra.launch.ports import HOST, any_free
+from infra.launch.process import Child
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox. A test may serve the API on `callback_port` to be called back."""
+
+    child: Child
+    port: int
+    callback_port: int
+    twilio_auth_token: str
+    data: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def callback_base(self) -> str:
+        return f"http://{HOST}:{self.callback_port}"
+
+
+def start_sandbox(folder: Path, *, port: int | None = None, callback_port: int | None = None) -> Sandbox:
+    """Start one over `folder`; it answers when this returns. Stop it by `.child.stop()`."""
+    port, callback_port = port or any_free(), callback_port or any_free()
+    token = "sandbox-auth-token"
+    command = [sys.executable, "-m", "infra.sandbox", "--port", str(port), "--data", str(folder / "data")]
+    command += ["--callback-base", f"http://{HOST}:{callback_port}", "--twilio-auth-token", token]
+    child = Child("provider sandbox", command, folder / "sandbox.log", cwd=ROOT)
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"http://{HOST}:{port}/", timeout=2).status_code < 500
+        except httpx.HTTPError:
+            return False
+
+    try:
+        child.wait_ready(answers, 30)
+    except BaseException:
+        child.stop()
+        raise
+    return Sandbox(child, port, callback_port, token, folder / "data")
