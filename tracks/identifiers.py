@@ -1,0 +1,60 @@
+"""The names that outlive a process: workflow ids and effect keys; and which ids would give a person away.
+
+Changing the shape of a key here would double messages of runs in flight: tests pin the exact strings.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+_SEPARATORS = re.compile(r"[\s().\-/]+")
+_PHONE_SHAPED = re.compile(r"(?:tel:)?\+?[\d\s().\-/]+", re.ASCII)
+_ADVICE = "use an id of your own system, such as user-1042: ids stay in workflow histories for good"
+
+
+def workflow_id(track: str, contact_id: str, key: str | None = None) -> str:
+    """`nurture/<track>/<contact id>`, and `/<key>` for a track with one run per object.
+
+    The id is the re-entry rule. `/` and other separators inside the parts are percent-encoded, so that no two
+    different enrolments share an id.
+    """
+    parts = [track, contact_id] if key is None else [track, contact_id, key]
+    return "nurture/" + "/".join(quote(part, safe="-_.~:@+=,;!$*()'") for part in parts)
+
+
+def effect_key(enrollment_id: str, step: str, occurrence: int) -> str:
+    """`<enrollment>/<step>/<occurrence>`: one effect, however often it is tried."""
+    return f"{enrollment_id}/{step}/{occurrence}"
+
+
+def looks_personal(text: str) -> str | None:
+    """Why `text` may not serve as an id, if it looks like an email address or a phone number; else None."""
+    if re.search(r"[^\s@]@[^\s@]", text):
+        return f"looks like an email address; {_ADVICE}"
+    if _is_phone(text.strip()):
+        return f"looks like a phone number; {_ADVICE}"
+    return None
+
+
+def _is_phone(text: str) -> bool:
+    if not _PHONE_SHAPED.fullmatch(text):
+        return False
+    digits = re.sub(r"\D", "", text)
+    if not 7 <= len(digits) <= 15 or re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        return False
+    if text.startswith(("+", "tel:", "00", "(")):
+        return True
+    if _SEPARATORS.search(text):  # 415-555-0123: in groups, and as many digits as a number has
+        return len(digits) >= 9
+    if len(digits) < 10:
+        return False
+    import phonenumbers  # slow to import, and only such ids need it
+
+    for candidate, region in ((f"+{digits}", None), (digits, "US")):
+        try:
+            if phonenumbers.is_valid_number(phonenumbers.parse(candidate, region)):
+                return True
+        except phonenumbers.NumberParseException:
+            continue
+    return False

@@ -1,0 +1,166 @@
+"""What pydantic finds wrong with a track, in words that say where it stands and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from tracks.model import ReentryAfter, ReentryPer, Track
+from tracks.problems import meant
+from tracks.source import Path
+from tracks.steps import STEP_TYPES, Base, Detour
+from tracks.values import SLUG, STEP_ID
+
+_TAGS: dict[str, type[BaseModel]] = {
+    **{f"#{verb}": model for verb, model in STEP_TYPES.items()},
+    "#steps": Detour,
+    "#after": ReentryAfter,
+    "#per": ReentryPer,
+}
+_SHAPES = {
+    "string_type": "should be text",
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "dict_type": "should be a mapping",
+    "model_type": "should be a mapping",
+    "model_attributes_type": "should be a mapping",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+}
+
+
+def say(error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
+    """Each error as its path in the data and a sentence."""
+    for detail in error.errors(include_url=False):
+        path, model, field = _place(detail["loc"])
+        key = next((part for part in reversed(path) if isinstance(part, str)), "track")
+        message = _sentence(detail, key, model, field, _at(data, path[:-1]))
+        if message:
+            yield path, message
+
+
+def _place(
+    loc: tuple[int | str, ...],
+) -> tuple[Path, type[BaseModel] | None, FieldInfo | None]:
+    """Where an error stands in the data, and the model and field it is about."""
+    model: type[BaseModel] | None = Track
+    owner: type[BaseModel] | None = None
+    field: FieldInfo | None = None
+    path: list[str | int] = []
+    for part in loc:
+        if isinstance(part, str) and part.startswith("#"):
+            model = _TAGS.get(part)
+            continue
+        if isinstance(part, str) and part == "[key]":
+            continue
+        path.append(part)
+        if isinstance(part, str):
+            owner, field = model, _field(model, part)
+            model = _model_in(field.annotation) if field else None
+    return tuple(path), owner, field
+
+
+def _field(model: type[BaseModel] | None, key: str) -> FieldInfo | None:
+    fields = model.model_fields if model else {}
+    return next((field for name, field in fields.items() if (field.alias or name) == key), None)
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
+
+
+def _sentence(
+    detail: ErrorDetails,
+    key: str,
+    model: type[BaseModel] | None,
+    field: FieldInfo | None,
+    parent: Any,
+) -> str:
+    kind, context, value = detail["type"], detail.get("ctx") or {}, detail.get("input")
+    match kind:
+        case "perennial":
+            return f"{key}: {detail['msg']}"
+        case "missing":
+            what = f": {field.description}" if field and field.description else ""
+            return f"'{key}' is missing{what}"
+        case "extra_forbidden":
+            return _unknown_key(key, model, parent)
+        case "union_tag_not_found" | "union_tag_invalid":
+            return _no_verb(value)
+        case "literal_error":
+            return f"{key}: {_short(value)} should be {context['expected']}" + _meant_literal(value, context)
+        case "string_pattern_mismatch" if context.get("pattern") in (SLUG, STEP_ID):
+            more = ", - and _" if context["pattern"] == STEP_ID else " and -"
+            return f"{key}: {_short(value)} should be lower-case letters, digits{more}, at most 63, such as day-10"
+        case "too_short" if isinstance(value, (list, tuple)) and len(value) >= context.get("min_length", 0):
+            return ""  # pydantic counts only the sound items; what is wrong with the others has been said
+        case "too_short" | "string_too_short":
+            return f"{key}: needs at least {context.get('min_length')}"
+        case "too_long" | "string_too_long":
+            return f"{key}: has more than {context.get('max_length')}"
+    if kind in _SHAPES:
+        quoted = "; put it in quotes" if kind == "string_type" and isinstance(value, (int, float)) else ""
+        return f"{key}: {_short(value)} {_SHAPES[kind]}{quoted}"
+    message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return f"{key}: {_short(value)} {message[:1].lower()}{message[1:]}"
+
+
+def _unknown_key(key: str, model: type[BaseModel] | None, parent: Any) -> str:
+    if model is None:
+        return f"unknown key '{key}'"
+    if issubclass(model, Base):
+        verbs = [verb for verb in STEP_TYPES if isinstance(parent, Mapping) and verb in parent]
+        if key in STEP_TYPES:
+            return f"a step has exactly one verb; this one has {' and '.join(verbs)}: make them steps of their own"
+        if key == "else":
+            return "only a branch has an else beside it; the else of wait_for stands within it"
+    return f"unknown key '{key}'" + meant(key, _keys(model))
+
+
+def _no_verb(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return f"a step is a mapping with an id and one verb, not {_short(value)}"
+    verbs = list(STEP_TYPES)
+    for key in value:
+        if key not in ("id", "description", "else"):
+            return f"unknown verb '{key}'" + meant(key, verbs)
+    return f"the step has no verb: write one of {', '.join(verbs)}"
+
+
+def _meant_literal(value: Any, context: Mapping[str, Any]) -> str:
+    words = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ",").split(",")]
+    found = meant(value, words)
+    return found if found.startswith("; did") else ""
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if value is None:
+        return "nothing"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"'{text[:40]}…'" if len(text) > 40 else f"'{text}'"

@@ -1,0 +1,158 @@
+"""The track: a written plan of messages, waits and branches. Written as YAML, or built from these models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from tracks.program import UnknownPolicy
+from tracks.steps import (
+    Base,
+    BranchStep,
+    Detour,
+    RepeatStep,
+    SplitStep,
+    Step,
+    Steps,
+    WaitDateStep,
+    WaitForStep,
+)
+from tracks.values import (
+    Condition,
+    Duration,
+    EntryCondition,
+    EventName,
+    Mailbox,
+    Model,
+    Short,
+    Slug,
+    SmsSender,
+    Text,
+    Zone,
+)
+
+
+class Entry(Model):
+    """The event that enrols a contact by itself."""
+
+    event: EventName
+    where: EntryCondition | None = None
+
+
+class Goal(Model):
+    """The event that ends the run at once as converted."""
+
+    event: EventName
+    where: Condition | None = None
+
+
+class ExitRule(Model):
+    """An event that ends the run at once, with a reason."""
+
+    event: EventName
+    where: Condition | None = None
+    reason: Slug
+
+
+class ReentryAfter(Model):
+    """Again, once this long has passed since the last run ended."""
+
+    after: Duration
+
+
+class ReentryPer(Model):
+    """One run for each value of this enrolment property, such as a cart's id."""
+
+    per: Short
+
+
+def _reentry_tag(value: Any) -> str:
+    if isinstance(value, (dict, Model)):
+        return "#per" if isinstance(value, ReentryPer) or (isinstance(value, dict) and "per" in value) else "#after"
+    return "#word"
+
+
+Reentry = Annotated[
+    Annotated[Literal["never", "always"], Tag("#word")]
+    | Annotated[ReentryAfter, Tag("#after")]
+    | Annotated[ReentryPer, Tag("#per")],
+    Discriminator(_reentry_tag),
+]
+
+
+class EmailDefaults(Model):
+    """For every email of the track that does not say otherwise."""
+
+    from_: Mailbox | None = Field(None, alias="from")
+    reply_to: Mailbox | None = None
+    on_unknown: UnknownPolicy = "assume_sent"
+
+
+class SmsDefaults(Model):
+    """For every text message of the track that does not say otherwise."""
+
+    from_: SmsSender | None = Field(None, alias="from")
+    on_unknown: UnknownPolicy = "assume_sent"
+
+
+class Defaults(Model):
+    """What messages and local times use where nothing else is said."""
+
+    email: EmailDefaults = EmailDefaults()
+    sms: SmsDefaults = SmsDefaults()
+    timezone: Zone = Field("UTC", description="the zone of contacts who have none")
+
+
+class Track(Model):
+    """A whole track. `track` is its name in ids, `name` the one people read."""
+
+    track: Slug = Field(description="the track's name in ids: lower-case letters, digits and -, such as trial-to-paid")
+    name: Short | None = None
+    description: Text = ""
+    owner: Short | None = None
+    entry: Entry | None = Field(None, description="absent: contacts are enrolled through the API only")
+    reentry: Reentry = "never"
+    goal: Goal | None = None
+    exits: tuple[ExitRule, ...] = ()
+    defaults: Defaults = Defaults()
+    steps: Steps = Field(min_length=1, description="at least one step")
+
+    def walk(self) -> Iterator[Step]:
+        """Every step, in the order written, an outer one before those it holds."""
+        return walk(self.steps)
+
+
+def blocks(step: Base) -> Iterator[Steps]:
+    """The lists of steps that a step holds, in the order written."""
+    match step:
+        case WaitDateStep(wait_date=date):
+            yield from (way.steps for way in (date.missing, date.past) if isinstance(way, Detour))
+        case WaitForStep(wait_for=happening):
+            yield from (happening.then, happening.otherwise)
+        case BranchStep():
+            yield from (choice.steps for choice in step.branch)
+            yield step.otherwise
+        case SplitStep():
+            yield from (arm.steps for arm in step.split)
+        case RepeatStep():
+            yield step.repeat.steps
+        case _:
+            pass
+
+
+def walk(steps: Steps) -> Iterator[Step]:
+    """These steps and all within them, in the order written."""
+    for step in steps:
+        yield step
+        for block in blocks(step):
+            yield from walk(block)
+
+
+def find_step(track: Track, step_id: str) -> Step:
+    """The step of that id, at any depth. Raises KeyError."""
+    for step in track.walk():
+        if step.id == step_id:
+            return step
+    raise KeyError(step_id)

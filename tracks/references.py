@@ -1,0 +1,150 @@
+"""Whether the parts of a track fit together: ids, what refers to them, what runs can come to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tracks.expressions import read
+from tracks.flow import Flow
+from tracks.problems import meant
+from tracks.source import Path
+from tracks.values import STEP_ID
+
+Found = Iterator[tuple[Path, str]]
+"""Where, and what is wrong."""
+
+RESERVED_IDS = ("step", "enrollment")
+MAX_STEPS = 500
+"""The program travels with every run: it has to stay small."""
+WAITS = ("wait", "wait_until", "wait_date", "wait_for")
+
+
+def reference_problems(data: dict[str, Any]) -> Found:
+    """All that does not fit together in a track's data; malformed parts are left to others."""
+    flow = Flow(data.get("steps"))
+    if len(flow.steps) > MAX_STEPS:
+        yield (
+            ("steps",),
+            f"the track has {len(flow.steps)} steps; at most {MAX_STEPS} are allowed",
+        )
+        return
+    ids: dict[str, Path] = {}
+    for path, step in flow.steps.items():
+        yield from _identity(path, step, ids)
+    for path in flow.unreachable():
+        yield path, "no run can come here: every way before it ends in an exit"
+    yield from _rules(data, flow, ids)
+    for path, step in flow.steps.items():
+        yield from _step(path, step, data, flow, ids)
+
+
+def _identity(path: Path, step: dict[str, Any], ids: dict[str, Path]) -> Found:
+    step_id = step.get("id")
+    if not isinstance(step_id, str) or not re.match(STEP_ID, step_id):
+        return
+    if step_id in RESERVED_IDS:
+        yield (
+            (*path, "id"),
+            f"the id '{step_id}' has a meaning of its own in `since`; choose another",
+        )
+    elif step_id in ids:
+        yield (
+            (*path, "id"),
+            f"the id '{step_id}' is taken already by an earlier step; ids are unique in a track",
+        )
+    else:
+        ids[step_id] = path
+
+
+def _rules(data: dict[str, Any], flow: Flow, ids: dict[str, Path]) -> Found:
+    goal = data.get("goal")
+    exits = data.get("exits")
+    rules: list[tuple[Path, Any]] = [(("goal",), goal)]
+    rules += [(("exits", index), rule) for index, rule in enumerate(exits if isinstance(exits, list) else [])]
+    for path, rule in rules:
+        if isinstance(rule, dict) and isinstance(rule.get("where"), str):
+            yield from _steps_read(rule["where"], (*path, "where"), None, flow, ids)
+
+
+def _step(
+    path: Path,
+    step: dict[str, Any],
+    data: dict[str, Any],
+    flow: Flow,
+    ids: dict[str, Path],
+) -> Found:
+    wait = step.get("wait_for")
+    if isinstance(wait, dict):
+        if isinstance(wait.get("where"), str):
+            yield from _steps_read(wait["where"], (*path, "wait_for", "where"), path, flow, ids)
+        since = wait.get("since", "step")
+        if isinstance(since, str) and since not in RESERVED_IDS:
+            yield from _earlier(since, (*path, "wait_for", "since"), path, flow, ids)
+    choices = step.get("branch")
+    for index, choice in enumerate(choices) if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and isinstance(choice.get("when"), str):
+            here = (*path, "branch", index, "when")
+            yield from _steps_read(choice["when"], here, path, flow, ids)
+            yield from _event_read(choice["when"], here, path, flow)
+    body = step.get("repeat")
+    if isinstance(body, dict) and body.get("steps"):
+        inside = [other for other in flow.steps if other[: len(path) + 1] == (*path, "repeat")]
+        if not any(verb in flow.steps[other] for other in inside for verb in WAITS):
+            yield (
+                path,
+                "the repeat has no wait inside: all its rounds would happen at once",
+            )
+    enroll = step.get("enroll")
+    reentry = data.get("reentry")
+    if (
+        isinstance(enroll, dict)
+        and enroll.get("track") == data.get("track")
+        and not (isinstance(reentry, dict) and "per" in reentry)
+    ):
+        yield (
+            (*path, "enroll", "track"),
+            "a track cannot enrol into itself while it runs; use repeat, or reentry",
+        )
+
+
+def _earlier(step_id: str, where: Path, here: Path, flow: Flow, ids: dict[str, Path]) -> Found:
+    if step_id not in ids:
+        yield (
+            where,
+            f"there is no step '{step_id}'" + meant(step_id, [*ids, *RESERVED_IDS]),
+        )
+    elif here not in flow.after(ids[step_id]):
+        yield (
+            where,
+            f"step '{step_id}' cannot come before this one on any way through the track",
+        )
+
+
+def _steps_read(condition: str, where: Path, here: Path | None, flow: Flow, ids: dict[str, Path]) -> Found:
+    """Check `enrollment.steps.<id>`; `here` is the step that reads it, if one does."""
+    for path in sorted(read(condition).paths):
+        if path[:2] != ("enrollment", "steps") or len(path) < 3:
+            continue
+        step_id = path[2]
+        if step_id in ids and here is not None:
+            yield from _earlier(step_id, where, here, flow, ids)
+        elif step_id not in ids:
+            dashed = next(
+                (name for name in ids if re.match(rf"{re.escape(step_id)}-", name)),
+                None,
+            )
+            right = f'; write enrollment.steps["{dashed}"]' if dashed else meant(step_id, list(ids))
+            yield where, f"there is no step '{step_id}'{right}"
+
+
+def _event_read(condition: str, where: Path, here: Path, flow: Flow) -> Found:
+    """A branch sees the event of the latest `wait_for`, and only the properties that it names."""
+    paths = [path for path in read(condition).paths if path[0] == "event"]
+    if not paths:
+        return
+    if not any("wait_for" in step and here in flow.after(path) for path, step in flow.steps.items()):
+        yield where, "reads `event`, but no wait_for comes before this branch"
+    if ("event",) in paths or ("event", "properties") in paths:
+        yield where, "must name the properties it reads, such as event.properties.plan"

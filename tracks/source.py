@@ -1,0 +1,177 @@
+"""YAML 1.2 as plain data, with the line of every part, and nothing of YAML that could surprise a reader.
+
+Anchors, aliases, tags and merge keys are refused: a track says what it means where it stands (and an alias can
+be made to grow without bound).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+Path = tuple[str | int, ...]
+"""Keys and list indexes from the top of the document."""
+
+MAX_CHARACTERS = 500_000
+MAX_DEPTH = 60
+
+
+@dataclass
+class Source:
+    """A document as data. `lines` has the line (from 1) of each path: that of the key, or of the list item."""
+
+    data: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    """Line and message."""
+
+    def line(self, path: Path) -> int:
+        """The line of a path, or of the nearest part around it; 0 where there is no text."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 0)
+
+
+def read_yaml(text: str) -> Source:
+    """Read one document. Never raises for what the text holds: see `problems`."""
+    source = Source()
+    if len(text) > MAX_CHARACTERS:
+        source.problems.append(
+            (
+                1,
+                f"the document has {len(text)} characters; at most {MAX_CHARACTERS} are allowed",
+            )
+        )
+        return source
+    if _too_deep(text):
+        source.problems.append((1, f"the document is nested more than {MAX_DEPTH} deep"))
+        return source
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        nodes = list(yaml.compose_all(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        source.problems.append(((mark.line + 1) if mark else 1, _syntax(error)))
+        return source
+    except (YAMLError, ValueError) as error:
+        source.problems.append((1, f"not YAML: {str(error).splitlines()[0]}"))
+        return source
+    except RecursionError:
+        source.problems.append((1, f"the document is nested more than {MAX_DEPTH} deep"))
+        return source
+    if len(nodes) != 1 or nodes[0] is None:
+        message = "the file is empty" if not nodes or nodes[0] is None else "the file holds several documents"
+        source.problems.append((1, f"{message}; write one track to a file"))
+        return source
+    _Builder(source).start(nodes[0])
+    return source
+
+
+def _too_deep(text: str) -> bool:
+    """Flow collections deep enough to exhaust the parser's stack (indentation cannot get there in this size)."""
+    depth = 0
+    for mark in re.findall(r"[\[\]{}]", text):
+        depth += 1 if mark in "[{" else -1
+        if depth > MAX_DEPTH * 4:
+            return True
+    return False
+
+
+class _Builder:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._seen: set[int] = set()
+
+    def start(self, node: Node) -> None:
+        self._source.lines[()] = node.start_mark.line + 1
+        self._source.data = self._value(node, ())
+
+    def _refuse(self, node: Node, message: str) -> None:
+        self._source.problems.append((node.start_mark.line + 1, message))
+
+    def _value(self, node: Node, path: Path) -> Any:
+        if id(node) in self._seen:
+            return None  # an alias: its anchor has been refused already
+        self._seen.add(id(node))
+        if node.anchor:
+            self._refuse(
+                node,
+                f"anchors and aliases (&{node.anchor}) are not allowed; write the part out again",
+            )
+        if len(path) > MAX_DEPTH:
+            self._refuse(node, f"the document is nested more than {MAX_DEPTH} deep")
+            return None
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, SequenceNode):
+            items = []
+            for index, item in enumerate(node.value):
+                self._source.lines[(*path, index)] = item.start_mark.line + 1
+                items.append(self._value(item, (*path, index)))
+            return items
+        assert isinstance(node, ScalarNode)
+        return self._scalar(node)
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self._refuse(key_node, "a key must be a word")
+                continue
+            key = str(key_node.value)
+            if key == "<<" and not key_node.style:
+                self._refuse(
+                    key_node,
+                    "merge keys (<<) are not allowed; write the part out again",
+                )
+                continue
+            if key in out:
+                first = self._source.lines[(*path, key)]
+                self._refuse(key_node, f"'{key}' stands here twice; the first is on line {first}")
+                continue
+            self._source.lines[(*path, key)] = key_node.start_mark.line + 1
+            out[key] = self._value(value_node, (*path, key))
+        return out
+
+    def _scalar(self, node: ScalarNode) -> Any:
+        tag = str(node.tag).rsplit(":", 1)[-1]
+        text = str(node.value)
+        if node.style or tag == "str":
+            if tag not in ("str", "timestamp") and node.style:
+                self._refuse(node, f"tags (!{tag}) are not allowed")
+            return text
+        plain = _plain(text)
+        if tag not in ("null", "bool", "int", "float", "timestamp", "merge", "value"):
+            self._refuse(node, f"tags (!{tag.lstrip('!')}) are not allowed")
+        return plain
+
+
+def _plain(text: str) -> Any:
+    """An unquoted word by YAML 1.2's core schema: `yes`, `09:00` and dates stay text."""
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return text.lower() == "true"
+    if re.fullmatch(r"[-+]?[0-9]{1,18}", text) and not re.fullmatch(r"[-+]?0[0-9]+", text):
+        return int(text)
+    if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?", text) and not text.isdigit():
+        number = float(text)
+        return number if math.isfinite(number) else text
+    return text
+
+
+def _syntax(error: MarkedYAMLError) -> str:
+    what = str(error.problem or error.context or "cannot be read")
+    if "found character '\\t'" in what:
+        return "not YAML: indent with spaces, not with tabs"
+    if "mapping values are not allowed" in what:
+        return "not YAML: a ':' followed by a space inside a value; put the value in quotes"
+    if "could not find expected ':'" in what:
+        return "not YAML: a ':' is missing after a key here or on the line before"
+    return f"not YAML: {what}"

@@ -1,0 +1,366 @@
+"""The steps of a track: every step is a mapping with an `id` and exactly one verb."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    model_validator,
+)
+
+from tracks.program import UnknownPolicy
+from tracks.values import (
+    Condition,
+    Delay,
+    Duration,
+    EventName,
+    Liquid,
+    LocalTime,
+    Mailbox,
+    Model,
+    Offset,
+    Short,
+    Slug,
+    SmsSender,
+    StepId,
+    Text,
+    Url,
+    Weekday,
+    wrong,
+)
+
+
+class Email(Model):
+    """An email made from a template."""
+
+    template: Slug = Field(description="the name of a published email template")
+    version: int | None = Field(None, ge=1, description="pins a template version; otherwise the latest is sent")
+    subject: Liquid | None = Field(None, description="Liquid, in place of the template's subject")
+    from_: Mailbox | None = Field(None, alias="from", description="in place of defaults.email.from")
+    reply_to: Mailbox | None = None
+    variables: dict[str, JsonValue] = Field(default={}, description="values for the template's variables")
+    on_unknown: UnknownPolicy | None = Field(None, description="what to do when nobody knows whether it was sent")
+    transactional: bool = Field(default=False, description="not marketing: only for what the contact asked for")
+
+
+class Sms(Model):
+    """A text message, from a template or written here."""
+
+    template: Slug | None = Field(None, description="the name of a published SMS template")
+    version: int | None = Field(None, ge=1)
+    text: Liquid | None = Field(None, description="the message itself, in Liquid, in place of a template")
+    from_: SmsSender | None = Field(None, alias="from", description="in place of defaults.sms.from")
+    variables: dict[str, JsonValue] = {}
+    on_unknown: UnknownPolicy | None = None
+    transactional: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Sms:
+        if (self.template is None) == (self.text is None):
+            raise wrong("needs either a template or a text")
+        if self.text is not None and self.version is not None:
+            raise wrong("has a version, which only a template can have")
+        return self
+
+
+class Until(Model):
+    """A local time of day, a weekday, or both, in the contact's zone."""
+
+    time: LocalTime | None = None
+    weekdays: tuple[Weekday, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _something(self) -> Until:
+        if self.time is None and self.weekdays is None:
+            raise wrong("needs a time, such as '09:00', or weekdays, such as [mon, tue], or both")
+        return self
+
+
+class Detour(Model):
+    """Steps to take instead."""
+
+    steps: Steps
+
+
+def _detour_tag(value: Any) -> str:
+    return "#steps" if isinstance(value, (dict, Detour)) else "#word"
+
+
+Otherwise = Annotated[
+    Annotated[Literal["skip", "exit"], Tag("#word")] | Annotated[Detour, Tag("#steps")],
+    Discriminator(_detour_tag),
+]
+"""`skip` goes on with the next step at once, `exit` ends the run, `steps` are taken first."""
+
+
+class Date(Model):
+    """A date among the contact's attributes, looked at again whenever the attribute changes."""
+
+    attribute: Short
+    offset: Offset = Field(default=timedelta(0), description="before (-7d) or after (1d) the date")
+    time: LocalTime | None = Field(None, description="local time of day; a bare date counts from local midnight")
+    missing: Otherwise = Field(
+        description="what happens where the attribute is missing or not a date: skip, exit or {steps: […]}"
+    )
+    past: Otherwise = Field(description="what happens where the moment has passed already: skip, exit or {steps: […]}")
+
+    @model_validator(mode="after")
+    def _whole_days(self) -> Date:
+        if self.time is not None and self.offset.seconds:
+            raise wrong("has a time, so its offset must be whole days")
+        return self
+
+
+class Happening(Model):
+    """An event of the contact within a time, and what to do either way."""
+
+    event: EventName
+    where: Condition | None = None
+    within: Duration = Field(description="how long to wait for it, such as 3d")
+    since: StepId = Field(
+        "step",
+        description="events count from: step (this one), enrollment, or an earlier step's id",
+    )
+    then: Steps = ()
+    otherwise: Steps = Field((), alias="else")
+
+
+class Choice(Model):
+    """One branch: taken if its condition is the first that holds."""
+
+    when: Condition
+    steps: Steps
+
+
+class Variant(Model):
+    """One arm of a split."""
+
+    name: Slug
+    weight: int = Field(ge=0, le=1_000_000)
+    steps: Steps
+
+
+class Rounds(Model):
+    """Steps taken several times."""
+
+    times: int = Field(ge=1, le=1_000)
+    steps: Steps = Field(min_length=1)
+
+
+class Ending(Model):
+    """The end of the run, with a reason."""
+
+    reason: Slug = "exit"
+
+
+class Enrolment(Model):
+    """Another track to enrol the contact into."""
+
+    track: Slug
+    properties: dict[str, JsonValue] = {}
+
+
+class Task(Model):
+    """Something for a salesperson to do."""
+
+    title: Liquid
+    due: Delay | None = Field(None, description="how long from now, such as 1d")
+    owner: Short | None = None
+
+
+class Crm(Model):
+    """What to write to the CRM."""
+
+    stage: Short | None = Field(None, description="the lifecycle stage")
+    fields: dict[str, JsonValue] = {}
+    note: Liquid | None = None
+    task: Task | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Crm:
+        if self.stage is None and not self.fields and self.note is None and self.task is None:
+            raise wrong("needs at least one of stage, fields, note, task")
+        return self
+
+
+class Changes(Model):
+    """Contact attributes to write; null removes one."""
+
+    attributes: dict[Short, JsonValue] = Field(min_length=1)
+
+
+class Webhook(Model):
+    """A signed call (Standard Webhooks) to your own system."""
+
+    url: Url
+    payload: dict[str, JsonValue] = {}
+
+
+class Base(Model):
+    """What every step has."""
+
+    id: StepId = Field(description="stable and unique in the track: lower-case letters, digits, - and _")
+    description: Text = ""
+
+    @property
+    def kind(self) -> str:
+        """The step's verb."""
+        return next(verb for verb, model in STEP_TYPES.items() if isinstance(self, model))
+
+
+class EmailStep(Base):
+    """Send an email."""
+
+    email: Email
+
+
+class SmsStep(Base):
+    """Send a text message."""
+
+    sms: Sms
+
+
+class WaitStep(Base):
+    """Wait a span of time."""
+
+    wait: Duration
+
+
+class WaitUntilStep(Base):
+    """Wait for a local time or weekday."""
+
+    wait_until: Until
+
+
+class WaitDateStep(Base):
+    """Wait for a date of the contact."""
+
+    wait_date: Date
+
+
+class WaitForStep(Base):
+    """Wait for an event."""
+
+    wait_for: Happening
+
+
+class BranchStep(Base):
+    """Choose by conditions."""
+
+    branch: tuple[Choice, ...] = Field(min_length=1)
+    otherwise: Steps = Field((), alias="else")
+
+
+def _arms(value: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    names = [arm.name for arm in value]
+    if len(set(names)) < len(names):
+        raise wrong("has two arms of one name")
+    if not sum(arm.weight for arm in value):
+        raise wrong("needs an arm with a weight of at least 1")
+    return value
+
+
+class SplitStep(Base):
+    """Choose by chance, stable for each contact."""
+
+    split: Annotated[tuple[Variant, ...], Field(min_length=2), AfterValidator(_arms)]
+
+
+class RepeatStep(Base):
+    """Take steps several times."""
+
+    repeat: Rounds
+
+
+class ExitStep(Base):
+    """End the run."""
+
+    exit: Annotated[Ending, BeforeValidator(lambda value: {} if value is None else value)]
+
+
+class EnrollStep(Base):
+    """Enrol into another track."""
+
+    enroll: Enrolment
+
+
+class CrmStep(Base):
+    """Write to the CRM."""
+
+    crm: Crm
+
+
+class SetStep(Base):
+    """Write contact attributes."""
+
+    set: Changes
+
+
+class WebhookStep(Base):
+    """Call your own system."""
+
+    webhook: Webhook
+
+
+STEP_TYPES: dict[str, type[Base]] = {
+    "email": EmailStep,
+    "sms": SmsStep,
+    "wait": WaitStep,
+    "wait_until": WaitUntilStep,
+    "wait_date": WaitDateStep,
+    "wait_for": WaitForStep,
+    "branch": BranchStep,
+    "split": SplitStep,
+    "repeat": RepeatStep,
+    "exit": ExitStep,
+    "enroll": EnrollStep,
+    "crm": CrmStep,
+    "set": SetStep,
+    "webhook": WebhookStep,
+}
+"""The verbs, and the model of each."""
+
+
+def _verb(value: Any) -> str | None:
+    if isinstance(value, Base):
+        return f"#{value.kind}"
+    verbs = [verb for verb in STEP_TYPES if isinstance(value, dict) and verb in value]
+    return f"#{verbs[0]}" if verbs else None
+
+
+Step = Annotated[
+    Annotated[EmailStep, Tag("#email")]
+    | Annotated[SmsStep, Tag("#sms")]
+    | Annotated[WaitStep, Tag("#wait")]
+    | Annotated[WaitUntilStep, Tag("#wait_until")]
+    | Annotated[WaitDateStep, Tag("#wait_date")]
+    | Annotated[WaitForStep, Tag("#wait_for")]
+    | Annotated[BranchStep, Tag("#branch")]
+    | Annotated[SplitStep, Tag("#split")]
+    | Annotated[RepeatStep, Tag("#repeat")]
+    | Annotated[ExitStep, Tag("#exit")]
+    | Annotated[EnrollStep, Tag("#enroll")]
+    | Annotated[CrmStep, Tag("#crm")]
+    | Annotated[SetStep, Tag("#set")]
+    | Annotated[WebhookStep, Tag("#webhook")],
+    Discriminator(_verb),
+]
+Steps = tuple[Step, ...]
+
+for _model in (
+    Detour,
+    Date,
+    Happening,
+    Choice,
+    Variant,
+    Rounds,
+    *get_args(get_args(Step)[0]),
+):
+    (get_args(_model)[0] if get_args(_model) else _model).model_rebuild()

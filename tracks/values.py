@@ -1,0 +1,164 @@
+"""The small values a track is written with, each read strictly and written back in one canonical way."""
+
+from __future__ import annotations
+
+import re
+from datetime import time, timedelta
+from email.utils import parseaddr
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+)
+from pydantic.json_schema import WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from tracks import texts
+from tracks.conditions import check
+from tracks.durations import format_duration, parse_duration
+from tracks.localtime import is_zone
+
+SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
+STEP_ID = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+
+class Model(BaseModel):
+    """A frozen part of a track; unknown keys are errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """An error whose message already says what would be right."""
+    return PydanticCustomError("perennial", "{message}", {"message": message})
+
+
+def _duration(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, bool) or not isinstance(value, str):
+        unit = f"; did you mean {value}d?" if isinstance(value, int) and not isinstance(value, bool) else ""
+        raise wrong(f"needs a unit, such as 90s, 15m, 36h, 2d or 1w{unit}")
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise wrong(str(error)) from None
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise wrong("must be longer than nothing, such as 15m or 2d")
+    return value
+
+
+def _not_negative(value: timedelta) -> timedelta:
+    if value < timedelta(0):
+        raise wrong("must not be negative")
+    return value
+
+
+def _time(value: Any) -> time:
+    if isinstance(value, time):
+        return value
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})", value.strip(), re.ASCII) if isinstance(value, str) else None
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+        raise wrong("is not a time of day; write hours and minutes, such as '09:00' or '17:30'")
+    return time(int(match[1]), int(match[2]))
+
+
+def _zone(value: str) -> str:
+    if not is_zone(value):
+        raise wrong(f"'{value}' is not an IANA time zone, such as Europe/Berlin")
+    return value
+
+
+def _mailbox(value: str) -> str:
+    _, address = parseaddr(value)
+    if not re.fullmatch(r"[^\s@<>]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", address) or "\n" in value:
+        raise wrong("is not a mailbox; write 'Ada <ada@acme.test>' or ada@acme.test")
+    return value
+
+
+def _sms_sender(value: str) -> str:
+    if not re.fullmatch(
+        r"\+[1-9]\d{6,14}|\d{3,8}|MG[0-9a-f]{32}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}",
+        value,
+    ):
+        raise wrong("is not an SMS sender; write a number such as '+15005550006' (in quotes) or a sender name")
+    return value
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/$.?#][^\s]*", value):
+        raise wrong("is not a web address; write https://…")
+    return value
+
+
+def _liquid(value: str) -> str:
+    if problem := texts.syntax_problem(value):
+        raise wrong(problem)
+    return value
+
+
+def _condition(*names: str) -> AfterValidator:
+    def judge(value: str) -> str:
+        problems = check(value, names)
+        if problems:
+            raise wrong("; ".join(problems))
+        return value
+
+    return AfterValidator(judge)
+
+
+_DURATION_SCHEMA = {
+    "type": "string",
+    "pattern": r"^-?(P.*|(\d+[wdhms] ?)+)$",
+    "examples": ["15m", "2d", "1d12h"],
+}
+_AnyDuration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
+Offset = _AnyDuration
+"""A span of time that may be negative."""
+Delay = Annotated[_AnyDuration, AfterValidator(_not_negative)]
+"""Nothing or longer."""
+Duration = Annotated[_AnyDuration, AfterValidator(_positive)]
+"""At least a second."""
+
+LocalTime = Annotated[
+    time,
+    BeforeValidator(_time),
+    PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,2}:\d{2}$", "examples": ["09:00"]}),
+]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Zone = Annotated[str, AfterValidator(_zone)]
+
+Slug = Annotated[str, StringConstraints(pattern=SLUG)]
+StepId = Annotated[str, StringConstraints(pattern=STEP_ID)]
+Short = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(max_length=5_000)]
+EventName = Short
+Mailbox = Annotated[str, StringConstraints(max_length=320), AfterValidator(_mailbox)]
+SmsSender = Annotated[str, AfterValidator(_sms_sender)]
+Url = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_url)]
+Liquid = Annotated[str, StringConstraints(min_length=1, max_length=5_000), AfterValidator(_liquid)]
+
+EntryCondition = Annotated[str, _condition("contact", "event", "now")]
+"""CEL over `contact`, `event`, `now`: there is no enrollment yet."""
+Condition = Annotated[str, _condition("contact", "event", "enrollment", "now")]
+"""CEL over `contact`, `event`, `enrollment`, `now`."""
