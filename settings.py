@@ -59,6 +59,19 @@ class Settings(BaseSettings):
     provider_timeout: timedelta = timedelta(seconds=10)
     """Read timeout of a provider call; past it the outcome is unknown, not failed."""
 
+    # Workers
+    cached_runs: int = 1000
+    """Runs kept in memory between their workflow tasks: about 55 KB each."""
+    concurrent_sends: int = 20
+    """Activities at once, per provider queue and worker process."""
+    queue_rates: dict[str, float] = {}
+    """Activities per second by task queue, enforced by the server over all workers: 60-80 % of the provider's quota."""
+    drain: timedelta = timedelta(seconds=30)
+    """How long a stopping worker lets activities under way finish; longer than one attempt's provider timeout."""
+    deployment_name: str = "perennial"
+    build_id: str = ""
+    """Turns on Worker Versioning: runs are pinned to this build, and upgraded when they continue as new."""
+
     @property
     def pace_allowed(self) -> bool:
         """Pacing changes when messages go out, so production must ask for it by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from tracks.run import Matched, PathEntry, RunStatus
+from tracks.run import TASK_QUEUE, Matched, PathEntry, RunStatus
 from tracks.wire import Clock, Wire
 
 SEND_EMAIL = "send_email"
@@ -19,7 +19,7 @@ RESOLVE_WAIT = "resolve_wait"
 DECIDE_BRANCH = "decide_branch"
 CLOSE_RUN = "close_run"
 
-QUEUE_RUNS = "perennial"
+QUEUE_RUNS = TASK_QUEUE
 QUEUE_EMAIL = "perennial-email"
 QUEUE_SMS = "perennial-sms"
 QUEUE_CRM = "perennial-crm"

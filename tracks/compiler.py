@@ -64,8 +64,8 @@ def _interests(track: Track) -> list[Interest]:
     found: list[Interest] = []
     if track.goal:
         found.append(Interest(event=track.goal.event, match="goal", where=track.goal.where))
-    for index, rule in enumerate(track.exits):
-        found.append(Interest(event=rule.event, match=f"exit:{index}", where=rule.where))
+    for rule in track.exits:
+        found.append(Interest(event=rule.event, match=f"exit:{rule.reason}", where=rule.where))
     for step in track.walk():
         if isinstance(step, WaitForStep):
             found.append(

@@ -136,7 +136,7 @@ class Program(Wire):
 class Interest(Wire):
     """An event that a live run of the track can react to. Kept with the track version, not in history.
 
-    `match` is what the signal tells the workflow: `goal`, `exit:<index of the exit rule>` or
+    `match` is what the signal tells the workflow: `goal`, `exit:<reason of the exit rule>` or
     `step:<id of the wait_for step>`.
     """
 

@@ -12,11 +12,25 @@ from tracks.program import Program
 from tracks.wire import Clock, Wire
 
 WORKFLOW_TYPE = "NurtureTrack"
+TASK_QUEUE = "perennial"
+MEMO_ENROLLMENT = "enrollment_id"
+"""In every run's memo: tells a repeated start of one enrolment from the start of the next with the same workflow id."""
 SIGNAL_EVENT = "event"
 SIGNAL_ATTRIBUTES = "attributes_changed"
 SIGNAL_END = "end"
 QUERY_JOURNEY = "journey"
 UPDATE_RESOLVE_MESSAGE = "resolve_message"
+UPDATE_SKIP_WAIT = "skip_wait"
+UPDATE_EXIT = "exit"
+
+SEARCH_ATTRIBUTES = {
+    "Track": "Keyword",
+    "TrackVersion": "Int",
+    "Step": "Keyword",
+    "State": "Keyword",
+    "NextActionAt": "Datetime",
+}
+"""Registered with Temporal before the first run starts; a start that names an unregistered one fails."""
 
 RunStatus = Literal["completed", "converted", "exited"]
 Outcome = Literal["sent", "skipped", "deferred", "unknown", "failed", "done", "happened", "timed_out", "took"]
@@ -53,6 +67,8 @@ class EventSignal(Wire):
     """When it happened, in real time."""
     matches: tuple[str, ...]
     properties: dict[str, Any] = {}
+    enrollment_id: str = ""
+    """Whom it was matched for: a later enrolment under the same workflow id ignores it."""
 
 
 class AttributesChanged(Wire):
@@ -60,12 +76,14 @@ class AttributesChanged(Wire):
 
     change_id: str
     names: tuple[str, ...]
+    enrollment_id: str = ""
 
 
 class EndSignal(Wire):
     """End this run now (the contact was erased, or the API was told to)."""
 
     reason: str
+    enrollment_id: str = ""
 
 
 class RunState(Wire):
@@ -87,6 +105,8 @@ class RunState(Wire):
     """What the latest wait matched: `event` in conditions."""
     seen: tuple[str, ...] = ()
     """Ids of recent signals, oldest first."""
+    deadline: datetime | None = None
+    """When the wait in progress ends, in real time: set when a run continues as new amid a wait."""
     unreported: tuple[PathEntry, ...] = ()
     """Path entries that no activity has taken to the database yet."""
     sent: dict[str, int] = {}
@@ -109,6 +129,21 @@ class RunInput(Wire):
     state: RunState = RunState()
     continue_after: int = 2000
     """Continue as new at the next step once the history holds this many events (or the server suggests it)."""
+
+
+class RunResult(Wire):
+    """How a run ended: its result in Temporal."""
+
+    status: RunStatus
+    reason: str
+    sent: dict[str, int] = {}
+    dropped: dict[str, int] = {}
+
+
+class ResolveMessage(Wire):
+    """An operator's word on a message whose outcome nobody knows."""
+
+    decision: Literal["sent", "resend", "skip"]
 
 
 class Journey(Wire):

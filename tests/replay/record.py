@@ -1,0 +1,57 @@
+"""Record the histories of new scenarios: `python -m tests.replay.record`.
+
+It never overwrites: a recorded history that no longer replays needs a patch in the workflow, not a new recording.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from tests.conftest import register_search_attributes
+from tests.replay.scenarios import SCENARIOS, Scenario
+from tests.workflows.scripted import started
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+async def play(scenario: Scenario) -> list[WorkflowHistory]:
+    """Play a scenario on a server of its own; answers the history of each of its runs, in order."""
+    server = Path(sys.executable).parent / "temporal-test-server"
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(server), data_converter=pydantic_data_converter
+    ) as env:
+        await register_search_attributes(env.client)
+        async with AsyncExitStack() as stack:
+            run = await started(stack, env.client, scenario.script(), scenario.code, **scenario.given)
+            await scenario.meanwhile(run)
+            await run.result()
+            histories = []
+            run_id = run.first_execution_run_id
+            while run_id:
+                history = await env.client.get_workflow_handle(run.id, run_id=run_id).fetch_history()
+                histories.append(history)
+                last = history.events[-1].workflow_execution_continued_as_new_event_attributes
+                run_id = last.new_execution_run_id or None
+    return histories
+
+
+async def main() -> None:
+    """Record what is missing."""
+    for name, scenario in SCENARIOS.items():
+        if list(HISTORIES.glob(f"{name}.*.json")):
+            continue
+        for number, history in enumerate(await play(scenario), start=1):
+            (HISTORIES / f"{name}.{number}.json").write_text(history.to_json() + "\n")
+            print(f"recorded {name}.{number}: {len(history.events)} events")
+    await asyncio.sleep(0.3)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

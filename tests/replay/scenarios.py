@@ -1,0 +1,148 @@
+"""The journeys whose recorded histories guard determinism: together they pass through every instruction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+
+from activities.contract import ResolvedWait, SendResult
+from tests.workflows.scripted import SENT, Script
+from tracks.program import (
+    Arm,
+    Branch,
+    Case,
+    Effect,
+    Exit,
+    Jump,
+    Repeat,
+    Split,
+    Wait,
+    WaitDate,
+    WaitFor,
+    WaitUntil,
+)
+from tracks.run import AttributesChanged, EventSignal, RunResult
+
+DAY = 86400.0
+UNKNOWN = SendResult(outcome="unknown", message_id="m-1")
+Handle = WorkflowHandle[Any, RunResult]
+
+
+async def _nobody(_run: Handle) -> None:
+    """The contact stays silent."""
+
+
+@dataclass
+class Scenario:
+    """A program, what its activities answer, and what happens to the run from outside."""
+
+    code: Sequence[Any]
+    script: Callable[[], Script] = Script
+    meanwhile: Callable[[Handle], Awaitable[None]] = _nobody
+    given: dict[str, Any] = field(default_factory=dict)
+
+
+def _event(*matches: str, **properties: str) -> EventSignal:
+    return EventSignal(
+        event_id="e-" + "-".join(matches), name="clicked", at=datetime.now(UTC), matches=matches, properties=properties
+    )
+
+
+async def _click(run: Handle) -> None:
+    await run.signal("event", _event("step:click", link="pricing"))
+
+
+async def _reach_goal(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    await run.signal("event", _event("goal"))
+
+
+async def _move_date(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    await run.signal("attributes_changed", AttributesChanged(change_id="a-1", names=("renewal",)))
+
+
+async def _cancel(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    await run.cancel()
+
+
+async def _odd_signals(run: Handle) -> None:
+    await run.signal("event", "malformed")
+    await run.signal("unheard-of")
+
+
+async def _skip_wait(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    await run.execute_update("skip_wait")
+
+
+def _moments() -> Script:
+    now = datetime.now(UTC)
+    return Script(moments=[ResolvedWait(outcome="at", at=now + timedelta(days=days)) for days in (40, 3)])
+
+
+CLICK = [
+    Effect(step="hello", kind="email"),
+    Wait(step="settle", seconds=2 * DAY),
+    WaitFor(step="click", event="clicked", seconds=3 * DAY, since="enrollment", timeout=6),
+    Branch(step="which", cases=(Case(when='event.properties.link == "pricing"', goto=4),), otherwise=6),
+    Effect(step="pricing", kind="sms"),
+    Exit(step="done", reason="clicked"),
+    Effect(step="reminder", kind="email"),
+]
+
+SCENARIOS: dict[str, Scenario] = {
+    "five-steps-clicked": Scenario(CLICK, meanwhile=_click),
+    "five-steps-silent": Scenario(CLICK),
+    "goal-amid-wait": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_reach_goal),
+    "effects-of-every-kind": Scenario(
+        [
+            Effect(step="stage", kind="crm"),
+            Effect(step="mark", kind="set"),
+            Split(step="ab", arms=(Arm(name="a", weight=1, goto=3), Arm(name="b", weight=1, goto=3))),
+            Branch(step="role", cases=(Case(when="contact.has_email", goto=4),), otherwise=5, stored=True),
+            Effect(step="mail", kind="email"),
+        ],
+        script=lambda: Script(branches={"role": 0}),
+    ),
+    "weeks-continued-as-new": Scenario(
+        [
+            Repeat(step="weekly", times=6, end=4),
+            Wait(step="week", seconds=7 * DAY),
+            Effect(step="digest", kind="email"),
+            Jump(goto=0),
+            Wait(step="long", seconds=70 * DAY),
+        ],
+        given={"continue_after": 30},
+    ),
+    "date-moved": Scenario(
+        [WaitDate(step="renewal", missing=1, past=1), WaitUntil(step="morning")],
+        script=_moments,
+        meanwhile=_move_date,
+    ),
+    "unknown-assumed-sent": Scenario(
+        [Effect(step="hello", kind="email")],
+        script=lambda: Script(sends={"hello": [UNKNOWN]}, reconciles=[UNKNOWN] * 6 + [SENT]),
+    ),
+    "deferred-and-failed": Scenario(
+        [Effect(step="hello", kind="email"), Effect(step="text", kind="sms")],
+        script=lambda: Script(
+            sends={
+                "hello": [
+                    SendResult(outcome="deferred", reason="quiet", until=datetime.now(UTC) + timedelta(hours=9)),
+                    SENT,
+                ],
+                "text": [SendResult(outcome="failed", reason="no address")],
+            }
+        ),
+    ),
+    "cancelled": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_cancel),
+    "odd-signals": Scenario([Wait(step="short", seconds=60)], meanwhile=_odd_signals),
+    "wait-skipped": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_skip_wait),
+}

@@ -1,0 +1,73 @@
+"""No running enrolment breaks on a deploy (law 10): recorded histories replay against today's code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from tests.replay.record import HISTORIES
+from tests.replay.scenarios import SCENARIOS
+from tracks.run import WORKFLOW_TYPE, RunInput, RunResult
+from workflows.nurture import NurtureTrack
+from workflows.sandbox import runner
+
+RECORDED = sorted(HISTORIES.glob("*.json"))
+
+
+def load(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(f"nurture/trial/{path.stem}", path.read_text())
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+async def test_a_recorded_history_replays(path: Path) -> None:
+    replayer = Replayer(workflows=[NurtureTrack], workflow_runner=runner(), data_converter=pydantic_data_converter)
+    await replayer.replay_workflow(load(path))
+
+
+def test_every_scenario_is_recorded() -> None:
+    assert {path.name.split(".")[0] for path in RECORDED} == set(SCENARIOS)
+
+
+def test_the_recordings_pass_through_every_instruction() -> None:
+    text = "".join(path.read_text() for path in RECORDED)
+    inputs = [event for path in RECORDED for event in json.loads(path.read_text())["events"][:1]]
+    assert len(inputs) == len(RECORDED)
+    kinds = {instruction.op for scenario in SCENARIOS.values() for instruction in scenario.code}
+    assert kinds == {
+        "effect",
+        "wait",
+        "wait_until",
+        "wait_date",
+        "wait_for",
+        "branch",
+        "split",
+        "repeat",
+        "jump",
+        "exit",
+    }
+    assert "EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW" in text
+
+
+@workflow.defn(name=WORKFLOW_TYPE)
+class ForgetfulTrack:
+    """What a careless edit might turn the workflow into: it ends without its steps."""
+
+    @workflow.run
+    async def run(self, given: RunInput) -> RunResult:
+        return RunResult(status="completed", reason="nothing done")
+
+
+async def test_the_gate_notices_a_workflow_that_would_break_runs_in_flight() -> None:
+    replayer = Replayer(
+        workflows=[ForgetfulTrack],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        data_converter=pydantic_data_converter,
+    )
+    with pytest.raises(workflow.NondeterminismError):
+        await replayer.replay_workflow(load(HISTORIES / "five-steps-silent.1.json"))

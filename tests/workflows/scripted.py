@@ -1,0 +1,173 @@
+"""Activities that follow a script: what the workflow does is observed, what they answer is told."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.worker import Worker
+
+from activities import contract
+from activities.contract import (
+    BranchCall,
+    CloseCall,
+    EffectResult,
+    ReconcileCall,
+    ResolvedWait,
+    ResolveWaitCall,
+    SendResult,
+    StepCall,
+)
+from tracks.program import Program
+from tracks.run import WORKFLOW_TYPE, RunInput, RunResult
+from tracks.wire import Clock
+from workflows.nurture import NurtureTrack
+from workflows.sandbox import runner
+
+SENT = SendResult(outcome="sent", message_id="m-1")
+
+
+@dataclass
+class Script:
+    """Answers by step (the last one repeats), and everything that was asked."""
+
+    sends: dict[str, list[SendResult | Exception]] = field(default_factory=dict)
+    reconciles: list[SendResult] = field(default_factory=list)
+    moments: list[ResolvedWait] = field(default_factory=list)
+    branches: dict[str, int] = field(default_factory=dict)
+    calls: list[StepCall] = field(default_factory=list)
+    asked: list[ReconcileCall | ResolveWaitCall | BranchCall] = field(default_factory=list)
+    closed: list[CloseCall] = field(default_factory=list)
+    before_send: Callable[[StepCall], Awaitable[None]] | None = None
+
+    def _next(self, answers: list[Any], default: Any) -> Any:
+        if not answers:
+            return default
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    @activity.defn(name=contract.SEND_EMAIL)
+    async def send_email(self, call: StepCall) -> SendResult:
+        return await self._send(call)
+
+    @activity.defn(name=contract.SEND_SMS)
+    async def send_sms(self, call: StepCall) -> SendResult:
+        return await self._send(call)
+
+    async def _send(self, call: StepCall) -> SendResult:
+        self.calls.append(call)
+        if self.before_send:
+            await self.before_send(call)
+        answer: SendResult | Exception = self._next(self.sends.get(call.step, []), SENT)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @activity.defn(name=contract.RECONCILE_MESSAGE)
+    async def reconcile_message(self, call: ReconcileCall) -> SendResult:
+        self.asked.append(call)
+        answer: SendResult = self._next(self.reconciles, SENT)
+        return answer
+
+    @activity.defn(name=contract.UPDATE_CRM)
+    async def update_crm(self, call: StepCall) -> EffectResult:
+        self.calls.append(call)
+        return EffectResult(outcome="done")
+
+    @activity.defn(name=contract.SET_ATTRIBUTES)
+    async def set_attributes(self, call: StepCall) -> EffectResult:
+        self.calls.append(call)
+        return EffectResult(outcome="done")
+
+    @activity.defn(name=contract.RESOLVE_WAIT)
+    async def resolve_wait(self, call: ResolveWaitCall) -> ResolvedWait:
+        self.asked.append(call)
+        answer: ResolvedWait = self._next(self.moments, ResolvedWait(outcome="missing"))
+        return answer
+
+    @activity.defn(name=contract.DECIDE_BRANCH)
+    async def decide_branch(self, call: BranchCall) -> int:
+        self.asked.append(call)
+        return self.branches.get(call.step, -1)
+
+    @activity.defn(name=contract.CLOSE_RUN)
+    async def close_run(self, call: CloseCall) -> None:
+        self.closed.append(call)
+
+    @property
+    def path(self) -> list[tuple[str, str, str]]:
+        """The whole path that reached the books, in order and without repeats: step, outcome, detail."""
+        calls: list[StepCall | CloseCall] = [*self.calls, *self.closed]
+        entries = {entry.seq: entry for call in calls for entry in call.path}
+        return [(entries[seq].step, entries[seq].outcome, entries[seq].detail) for seq in sorted(entries)]
+
+
+async def started(
+    stack: AsyncExitStack,
+    client: Client,
+    script: Script,
+    code: Sequence[Any],
+    *,
+    max_cached_workflows: int = 1000,
+    **given: Any,
+) -> WorkflowHandle[Any, RunResult]:
+    """A worker on every queue and one run of the program."""
+    sends = [script.send_email, script.send_sms, script.reconcile_message]
+    by_queue: dict[str, list[Any]] = {
+        contract.QUEUE_EMAIL: sends,
+        contract.QUEUE_SMS: sends,
+        contract.QUEUE_CRM: [script.update_crm],
+    }
+    for queue, activities in by_queue.items():
+        await stack.enter_async_context(Worker(client, task_queue=queue, activities=activities))
+    await stack.enter_async_context(
+        Worker(
+            client,
+            task_queue=contract.QUEUE_RUNS,
+            workflows=[NurtureTrack],
+            workflow_runner=runner(),
+            max_cached_workflows=max_cached_workflows,
+            activities=[script.set_attributes, script.resolve_wait, script.decide_branch, script.close_run],
+        )
+    )
+    return await start(client, code, **given)
+
+
+async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHandle[Any, RunResult]:
+    """One run of the program."""
+    enrollment_id = str(uuid.uuid4())
+    run = RunInput(
+        enrollment_id=enrollment_id,
+        contact_id="c-1",
+        track="trial",
+        version=1,
+        program=Program(code=tuple(code)),
+        clock=given.pop("clock", None) or Clock(origin=datetime.now(UTC)),
+        **given,
+    )
+    return await client.start_workflow(
+        WORKFLOW_TYPE,
+        run,
+        id=f"nurture/trial/{enrollment_id}",
+        task_queue=contract.QUEUE_RUNS,
+        result_type=RunResult,
+        search_attributes=TypedSearchAttributes(
+            [
+                SearchAttributePair(SearchAttributeKey.for_keyword("Track"), "trial"),
+                SearchAttributePair(SearchAttributeKey.for_int("TrackVersion"), 1),
+            ]
+        ),
+    )
+
+
+async def lasted(handle: WorkflowHandle[Any, Any]) -> timedelta:
+    """How long a closed run took, on the server's clock."""
+    described = await handle.describe()
+    assert described.close_time is not None
+    return described.close_time - described.start_time

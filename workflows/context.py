@@ -1,0 +1,107 @@
+"""What every step of a run works with: its input, its memory, its clock, and how it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from tracks.run import Journey, RunInput
+    from workflows.memory import Memory
+
+from workflows import search_attributes
+from workflows.details import describe
+from workflows.policies import WAIT_SLICE
+
+
+def nothing() -> bool:
+    """Wakes nothing: a wait that only its end or the run's ending can stop."""
+    return False
+
+
+class Context:
+    """One run's surroundings. Only the main method and the steps it calls wait or act through it."""
+
+    def __init__(self, given: RunInput) -> None:
+        self.given = given
+        self.memory = Memory(given.state)
+        self.journey = Journey(step=None, state="starting")
+        self.reviewing: str | None = None
+        """The step whose message awaits an operator's decision."""
+        self.decision: Literal["sent", "resend", "skip"] | None = None
+        self.skip_wait = False
+
+    @property
+    def ending(self) -> bool:
+        """A goal, an exit rule or an operator has asked the run to end."""
+        return self.memory.ending is not None
+
+    def run_now(self) -> datetime:
+        """Now, on the run's clock."""
+        return self.given.clock.at(workflow.now())
+
+    def show(self, step: str | None, state: str, waiting_for: str | None = None, until: datetime | None = None) -> None:
+        """Refresh what the query and Temporal UI's details say; `until` is real time. Costs no history."""
+        shown = self.given.clock.at(until) if until else None
+        self.journey = Journey(step=step, state=state, waiting_for=waiting_for, until=shown)
+        workflow.set_current_details(describe(self.given, self.memory, self.journey))
+
+    async def wait(
+        self,
+        step: str,
+        waiting_for: str,
+        deadline: datetime | None,
+        wake: Callable[[], bool] = nothing,
+        state: str = "waiting",
+    ) -> bool:
+        """Wait until `deadline` (real time; None is for ever), the run's ending, or `wake`.
+
+        Returns whether it was woken before the deadline. Sleeps in slices, so that a run whose wait spans a
+        deployment continues as new in the middle of it, with its deadline carried along.
+        """
+
+        def woken() -> bool:
+            return self.ending or wake()
+
+        if woken():
+            return True
+        if deadline is not None and deadline <= workflow.now():
+            return False
+        search_attributes.show(step, state, deadline)
+        self.show(step, state, waiting_for, deadline)
+        while True:
+            left = WAIT_SLICE if deadline is None else deadline - workflow.now()
+            if left <= timedelta(0):
+                return False
+            try:
+                await workflow.wait_condition(
+                    woken, timeout=min(left, WAIT_SLICE), timeout_summary=f"{step}: {waiting_for}"[:200]
+                )
+                return True
+            except TimeoutError:
+                if self.outgrown():
+                    self.memory.deadline = deadline
+                    self.continue_as_new()
+
+    def outgrown(self) -> bool:
+        """The history is long enough, or a newer deployment awaits."""
+        info = workflow.info()
+        return (
+            info.get_current_history_length() >= self.given.continue_after
+            or info.is_continue_as_new_suggested()
+            or info.is_target_worker_deployment_version_changed()
+        )
+
+    def continue_as_new(self) -> None:
+        """Go on in a fresh run; on versioned workers, in the newest deployment."""
+        options: dict[str, Any] = {}
+        if workflow.info().is_target_worker_deployment_version_changed():
+            options["initial_versioning_behavior"] = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+        workflow.continue_as_new(self.given.model_copy(update={"state": self.memory.dump()}), **options)
+
+    def record(self, step: str, kind: str, outcome: str, detail: str = "") -> None:
+        """A step is over."""
+        self.memory.record(step, kind, outcome, self.run_now(), detail)

@@ -1,0 +1,149 @@
+"""`NurtureTrack`: one run per enrolment. Handlers check, dedupe and note; the main method does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.common import RawValue, VersioningBehavior
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities import contract
+    from activities.contract import CloseCall
+    from tracks.run import (
+        QUERY_JOURNEY,
+        SIGNAL_ATTRIBUTES,
+        SIGNAL_END,
+        SIGNAL_EVENT,
+        UPDATE_EXIT,
+        UPDATE_RESOLVE_MESSAGE,
+        UPDATE_SKIP_WAIT,
+        WORKFLOW_TYPE,
+        AttributesChanged,
+        EndSignal,
+        EventSignal,
+        Journey,
+        ResolveMessage,
+        RunInput,
+        RunResult,
+    )
+
+from workflows.context import Context
+from workflows.effects import local
+from workflows.steps import execute
+
+Told = TypeVar("Told", EventSignal, AttributesChanged, EndSignal)
+
+
+@workflow.defn(name=WORKFLOW_TYPE, versioning_behavior=VersioningBehavior.PINNED)
+class NurtureTrack:
+    """Leads one contact through one version of one track."""
+
+    @workflow.init
+    def __init__(self, given: RunInput) -> None:
+        self._ctx = Context(given)
+
+    @workflow.run
+    async def run(self, given: RunInput) -> RunResult:
+        """Interpret the program until it ends, and close the enrolment's books."""
+        ctx, memory, code = self._ctx, self._ctx.memory, given.program.code
+        try:
+            while not ctx.ending and memory.pc < len(code):
+                if memory.deadline is None and ctx.outgrown():
+                    await workflow.wait_condition(workflow.all_handlers_finished)
+                    ctx.continue_as_new()
+                memory.pc = await execute(ctx, code[memory.pc])
+        except asyncio.CancelledError:
+            # An operator's cancel: the enrolment ends like any other, with its books closed.
+            memory.end("exited", "cancelled by an operator")
+        return await self._close()
+
+    async def _close(self) -> RunResult:
+        ctx, memory = self._ctx, self._ctx.memory
+        status, reason = memory.ending or ("completed", "all steps done")
+        ctx.show(None, status, reason)
+        call = CloseCall(
+            enrollment_id=ctx.given.enrollment_id,
+            status=status,
+            reason=reason,
+            clock=ctx.given.clock,
+            at=ctx.run_now(),
+            path=tuple(memory.unreported),
+            counts={"sent": memory.sent, "dropped": memory.dropped},
+        )
+        await asyncio.shield(local(contract.CLOSE_RUN, call))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return RunResult(status=status, reason=reason, sent=memory.sent, dropped=memory.dropped)
+
+    def _read(self, value: RawValue, model: type[Told]) -> Told | None:
+        """A signal meant for this enrolment, or None: anything else is counted, never raised (law 12)."""
+        try:
+            signal = workflow.payload_converter().from_payload(value.payload, model)
+        except Exception:
+            self._ctx.memory.drop("malformed signal")
+            return None
+        if signal.enrollment_id not in ("", self._ctx.given.enrollment_id):
+            self._ctx.memory.drop("for another enrollment")
+            return None
+        return signal
+
+    @workflow.signal(name=SIGNAL_EVENT, description="An event of this contact that the track reacts to")
+    def on_event(self, value: RawValue) -> None:
+        """Note what the contact did."""
+        if signal := self._read(value, EventSignal):
+            self._ctx.memory.take_event(signal)
+
+    @workflow.signal(name=SIGNAL_ATTRIBUTES, description="Contact attributes that a wait reads have changed")
+    def on_attributes_changed(self, value: RawValue) -> None:
+        """Have a wait for a date looked at again."""
+        signal = self._read(value, AttributesChanged)
+        if signal and self._ctx.memory.first_time(signal.change_id):
+            self._ctx.memory.changed.update(signal.names)
+
+    @workflow.signal(name=SIGNAL_END, description="End this run: the contact was erased or taken out")
+    def on_end(self, value: RawValue) -> None:
+        """End the run."""
+        if signal := self._read(value, EndSignal):
+            self._ctx.memory.end("exited", signal.reason)
+
+    @workflow.signal(dynamic=True)
+    def on_unknown(self, name: str, _args: Sequence[RawValue]) -> None:
+        """Count signals that nobody defined."""
+        self._ctx.memory.drop("unknown signal")
+
+    @workflow.query(name=QUERY_JOURNEY, description="Where the contact is and what it waits for")
+    def journey(self) -> Journey:
+        """Where the run is now, with path entries that the database may not hold yet."""
+        memory = self._ctx.memory
+        return self._ctx.journey.model_copy(update={"path": tuple(memory.unreported), "dropped": dict(memory.dropped)})
+
+    @workflow.update(name=UPDATE_RESOLVE_MESSAGE, description="Decide a message in review: sent, resend or skip")
+    def resolve_message(self, word: ResolveMessage) -> str:
+        """Settle the message that waits for review; answers its step."""
+        self._ctx.decision = word.decision
+        return self._ctx.reviewing or ""
+
+    @resolve_message.validator
+    def _in_review(self, word: ResolveMessage) -> None:
+        if self._ctx.reviewing is None:
+            raise ApplicationError("no message of this run is in review")
+
+    @workflow.update(name=UPDATE_SKIP_WAIT, description="End the wait in progress now; the run goes on")
+    def skip_wait(self) -> str:
+        """Skip the wait; answers its step."""
+        self._ctx.skip_wait = True
+        return self._ctx.journey.step or ""
+
+    @skip_wait.validator
+    def _is_waiting(self) -> None:
+        if self._ctx.journey.state != "waiting":
+            raise ApplicationError(f"the run is not waiting: it is {self._ctx.journey.state}")
+
+    @workflow.update(name=UPDATE_EXIT, description="End this run now, with a reason")
+    def exit(self, reason: str) -> str:
+        """End the run on an operator's word."""
+        self._ctx.memory.end("exited", reason)
+        return reason

@@ -1,0 +1,21 @@
+"""The search attributes that a run keeps up to date. Names live in `tracks.run`, pinned by a test."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+
+STEP = SearchAttributeKey.for_keyword("Step")
+STATE = SearchAttributeKey.for_keyword("State")
+NEXT_ACTION_AT = SearchAttributeKey.for_datetime("NextActionAt")
+
+
+def show(step: str, state: str, next_action_at: datetime | None) -> None:
+    """Tell the list of workflows where this run is: one history event, so once per wait."""
+    changes = [STEP.value_set(step), STATE.value_set(state)]
+    if next_action_at is None:
+        workflow.upsert_search_attributes([*changes, NEXT_ACTION_AT.value_unset()])
+    else:
+        workflow.upsert_search_attributes([*changes, NEXT_ACTION_AT.value_set(next_action_at)])

@@ -1,0 +1,208 @@
+"""The instructions of a program, one function each: do the work, answer where to go on."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities import contract
+    from activities.contract import BranchCall, ResolvedWait, ResolveWaitCall
+    from tracks.conditions import ConditionError, evaluate
+    from tracks.program import (
+        Branch,
+        Effect,
+        Exit,
+        Instruction,
+        Jump,
+        Repeat,
+        Split,
+        Wait,
+        WaitDate,
+        WaitFor,
+        WaitUntil,
+    )
+    from tracks.split import pick_arm
+
+from workflows.context import Context
+from workflows.effects import local, perform
+
+
+async def execute(ctx: Context, instruction: Instruction) -> int:
+    """Carry out the instruction at the program counter; answer the next one's."""
+    after = ctx.memory.pc + 1
+    match instruction:
+        case Jump():
+            return instruction.goto
+        case Repeat():
+            return _repeat(ctx, instruction)
+    begin(ctx, instruction.step)
+    match instruction:
+        case Effect():
+            await perform(ctx, instruction)
+            return after
+        case Wait():
+            await _wait(ctx, instruction)
+            return after
+        case WaitUntil() | WaitDate():
+            return await _wait_moment(ctx, instruction, after)
+        case WaitFor():
+            return after if await _wait_for(ctx, instruction) else instruction.timeout
+        case Branch():
+            return await _branch(ctx, instruction)
+        case Split():
+            return _split(ctx, instruction)
+        case Exit():
+            ctx.record(instruction.step, "exit", "done", instruction.reason)
+            ctx.memory.end("exited", instruction.reason)
+            return after
+
+
+def begin(ctx: Context, step: str) -> None:
+    """Begin the step, unless the run continued as new amid it."""
+    ctx.skip_wait = False
+    if ctx.memory.deadline is None:
+        ctx.memory.begin(step, workflow.now())
+
+
+def _carried(ctx: Context) -> datetime | None:
+    """The deadline of a wait that continued as new, once."""
+    carried, ctx.memory.deadline = ctx.memory.deadline, None
+    return carried
+
+
+def _skipped(ctx: Context) -> bool:
+    return ctx.skip_wait
+
+
+async def _wait(ctx: Context, wait: Wait) -> None:
+    length = ctx.given.clock.real_delay(timedelta(seconds=wait.seconds))
+    deadline = _carried(ctx) or workflow.now() + length
+    woken = await ctx.wait(wait.step, "time to pass", deadline, lambda: _skipped(ctx))
+    _waited(ctx, wait.step, "wait", woken)
+
+
+def _waited(ctx: Context, step: str, kind: str, woken: bool) -> None:
+    if not woken:
+        ctx.record(step, kind, "done")
+    elif ctx.ending:
+        ctx.record(step, kind, "skipped", "the run ended")
+    else:
+        ctx.record(step, kind, "skipped", "by an operator")
+
+
+async def _wait_moment(ctx: Context, wait: WaitUntil | WaitDate, after: int) -> int:
+    """Wait for a moment that the database knows; asked again whenever the attributes it reads change."""
+    carried = _carried(ctx)
+    while True:
+        ctx.memory.changed.clear()
+        if carried is not None:
+            deadline, carried = carried, None
+        else:
+            answer = await _resolve(ctx, wait)
+            if answer.outcome == "ended":
+                ctx.memory.end("exited", "no longer enrolled")
+                return after
+            if answer.at is None:
+                ctx.record(wait.step, wait.op, "skipped", answer.outcome)
+                if isinstance(wait, WaitDate):
+                    return wait.missing if answer.outcome == "missing" else wait.past
+                return after
+            deadline = ctx.given.clock.real(answer.at)
+        woken = await ctx.wait(wait.step, "its moment", deadline, lambda: ctx.skip_wait or bool(ctx.memory.changed))
+        if woken and ctx.memory.changed and not ctx.ending and not ctx.skip_wait:
+            ctx.memory.note(f"`{wait.step}` looked at its date again: it changed")
+            continue
+        _waited(ctx, wait.step, wait.op, woken)
+        return after
+
+
+async def _resolve(ctx: Context, wait: WaitUntil | WaitDate) -> ResolvedWait:
+    question = ResolveWaitCall(enrollment_id=ctx.given.enrollment_id, step=wait.step, now=ctx.run_now())
+    answer: ResolvedWait = await local(contract.RESOLVE_WAIT, question, ResolvedWait)
+    return answer
+
+
+async def _wait_for(ctx: Context, wait: WaitFor) -> bool:
+    """Whether the event came in time."""
+    length = ctx.given.clock.real_delay(timedelta(seconds=wait.seconds))
+    deadline = _carried(ctx) or workflow.now() + length
+    since = _look_back(ctx, wait)
+
+    def matched() -> bool:
+        return ctx.memory.match_since(wait.step, since) is not None
+
+    await ctx.wait(wait.step, f"`{wait.event}`", deadline, lambda: matched() or ctx.skip_wait)
+    event = ctx.memory.match_since(wait.step, since)
+    if event is not None:
+        ctx.memory.event = event
+        ctx.record(wait.step, "wait_for", "happened", event.event_id)
+        return True
+    if ctx.ending:
+        ctx.record(wait.step, "wait_for", "skipped", "the run ended")
+    else:
+        ctx.record(wait.step, "wait_for", "timed_out", "by an operator" if ctx.skip_wait else "")
+    return False
+
+
+def _look_back(ctx: Context, wait: WaitFor) -> datetime | None:
+    if wait.since == "enrollment":
+        return None
+    # An earlier step that a branch went round never began: then only this wait's own time counts.
+    return ctx.memory.began.get(wait.step if wait.since == "step" else wait.since, ctx.memory.began[wait.step])
+
+
+async def _branch(ctx: Context, branch: Branch) -> int:
+    memory = ctx.memory
+    if branch.stored:
+        question = BranchCall(
+            enrollment_id=ctx.given.enrollment_id,
+            step=branch.step,
+            now=ctx.run_now(),
+            event=memory.event,
+            steps=memory.outcomes,
+        )
+        taken: int = await local(contract.DECIDE_BRANCH, question, int)
+    else:
+        taken = _decide(ctx, branch)
+    ctx.record(branch.step, "branch", "took", "otherwise" if taken < 0 else f"case-{taken + 1}")
+    return branch.otherwise if taken < 0 else branch.cases[taken].goto
+
+
+def _decide(ctx: Context, branch: Branch) -> int:
+    """The first true case, from what the run itself knows; a condition that fails is false, and said so."""
+    given, memory = ctx.given, ctx.memory
+    known = {
+        "event": memory.event.model_dump() | {"properties": memory.event.properties} if memory.event else {},
+        "enrollment": {
+            "id": given.enrollment_id,
+            "track": given.track,
+            "version": given.version,
+            "steps": dict(memory.outcomes),
+        },
+        "now": ctx.run_now(),
+    }
+    for index, case in enumerate(branch.cases):
+        try:
+            if evaluate(case.when, known):
+                return index
+        except ConditionError:
+            memory.note(f"`{branch.step}` case-{index + 1} could not be decided and counts as false")
+    return -1
+
+
+def _split(ctx: Context, split: Split) -> int:
+    arm = split.arms[pick_arm(ctx.given.contact_id, ctx.given.track, split.step, split.arms)]
+    ctx.record(split.step, "split", "took", arm.name)
+    return arm.goto
+
+
+def _repeat(ctx: Context, repeat: Repeat) -> int:
+    rounds = ctx.memory.counters.get(repeat.step, 0)
+    if rounds >= repeat.times:
+        ctx.memory.counters.pop(repeat.step, None)
+        ctx.record(repeat.step, "repeat", "done", f"{rounds} rounds")
+        return repeat.end
+    ctx.memory.counters[repeat.step] = rounds + 1
+    return ctx.memory.pc + 1
