@@ -6,6 +6,7 @@ from typing import cast
 
 from tracks.expressions import read
 from tracks.model import Track
+from tracks.model import find_step as find_step
 from tracks.program import (
     Arm,
     Branch,
@@ -64,17 +65,12 @@ def _interests(track: Track) -> list[Interest]:
     found: list[Interest] = []
     if track.goal:
         found.append(Interest(event=track.goal.event, match="goal", where=track.goal.where))
-    for rule in track.exits:
-        found.append(Interest(event=rule.event, match=f"exit:{rule.reason}", where=rule.where))
-    for step in track.walk():
-        if isinstance(step, WaitForStep):
-            found.append(
-                Interest(
-                    event=step.wait_for.event,
-                    match=f"step:{step.id}",
-                    where=step.wait_for.where,
-                )
-            )
+    found.extend(Interest(event=rule.event, match=f"exit:{rule.reason}", where=rule.where) for rule in track.exits)
+    found.extend(
+        Interest(event=step.wait_for.event, match=f"step:{step.id}", where=step.wait_for.where)
+        for step in track.walk()
+        if isinstance(step, WaitForStep)
+    )
     return found
 
 
@@ -158,11 +154,7 @@ class _Compiler:
                 self._code.append(Exit(step=step.id, reason=step.exit.reason))
             case _:
                 self._code.append(
-                    Effect(
-                        step=step.id,
-                        kind=cast(EffectKind, step.kind),
-                        on_unknown=self._on_unknown(step),
-                    )
+                    Effect(step=step.id, kind=cast(EffectKind, step.kind), on_unknown=self._on_unknown(step))
                 )
 
     def _on_unknown(self, step: Base) -> UnknownPolicy:
@@ -177,11 +169,7 @@ class _Compiler:
         at = self._hold()
         _, timeout = self._arms([wait.then, wait.otherwise])
         self._code[at] = WaitFor(
-            step=step.id,
-            event=wait.event,
-            seconds=wait.within.total_seconds(),
-            since=wait.since,
-            timeout=timeout,
+            step=step.id, event=wait.event, seconds=wait.within.total_seconds(), since=wait.since, timeout=timeout
         )
 
     def _wait_date(self, step: WaitDateStep) -> None:
@@ -205,11 +193,7 @@ class _Compiler:
         end = self._here
         for jump in [*leaving, *([] if over is None else [over])]:
             self._code[jump] = Jump(goto=end)
-        self._code[at] = WaitDate(
-            step=step.id,
-            missing=starts.get(DATE_MISSING, end),
-            past=starts.get(DATE_PAST, end),
-        )
+        self._code[at] = WaitDate(step=step.id, missing=starts.get(DATE_MISSING, end), past=starts.get(DATE_PAST, end))
 
     def _arms(self, blocks: list[Steps]) -> list[int]:
         """Emit alternative blocks that all meet behind the last one; answers where each begins.

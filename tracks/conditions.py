@@ -150,10 +150,7 @@ def _compiled(expression: str) -> cel.Program:
 def _filled(name: str, value: Any) -> dict[str, Any]:
     """A variable with all its parts, so that `has(event.properties.x)` can be asked where there is no event."""
     given = value if isinstance(value, Mapping) else {}
-    return {
-        **_EMPTY[name],
-        **{key: part for key, part in given.items() if part is not None or key not in _EMPTY[name]},
-    }
+    return {**_EMPTY[name], **{key: part for key, part in given.items() if part is not None or key not in _EMPTY[name]}}
 
 
 def _measure(variables: Mapping[str, Any]) -> None:
@@ -219,11 +216,7 @@ def _check_path(path: tuple[str, ...], names: Collection[str]) -> list[str]:
         return [f"unknown variable '{root}'" + (_meant(root, names) or f"; this condition can use {known}")]
     fields = FIELDS.get(root, ())
     if rest and fields and rest[0] not in fields:
-        free = {
-            "contact": "attributes",
-            "event": "properties",
-            "enrollment": "properties",
-        }[root]
+        free = {"contact": "attributes", "event": "properties", "enrollment": "properties"}[root]
         close = get_close_matches(rest[0], fields, 1, 0.75)
         right = f"{root}.{close[0]}" if close else f"{root}.{free}.{rest[0]}"
         return [f"{root} has no '{rest[0]}'; did you mean {right}?"]

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from tracks.messages import say
 from tracks.model import Track
-from tracks.problems import Problem, TrackProblems
+from tracks.problems import Problem as Problem
+from tracks.problems import TrackProblems as TrackProblems
 from tracks.references import reference_problems
 from tracks.source import MAX_DEPTH, Path, Source, read_yaml
 from tracks.templates import sender_problems
@@ -52,20 +53,10 @@ def track_to_data(track: Track) -> dict[str, Any]:
 def _judge(source: Source, name: str, problems: list[Problem]) -> Track:
     data = source.data
     if not isinstance(data, Mapping):
-        raise TrackProblems(
-            [
-                *problems,
-                Problem(name, source.line(()), "", "a track is a mapping: track, steps, …"),
-            ]
-        )
+        raise TrackProblems([*problems, Problem(name, source.line(()), "", "a track is a mapping: track, steps, …")])
 
     if _deeper_than(data, MAX_DEPTH):
-        raise TrackProblems(
-            [
-                *problems,
-                Problem(name, 0, "", f"the track is nested more than {MAX_DEPTH} deep"),
-            ]
-        )
+        raise TrackProblems([*problems, Problem(name, 0, "", f"the track is nested more than {MAX_DEPTH} deep")])
 
     def add(path: Path, message: str) -> None:
         problems.append(Problem(name, source.line(path), step_at(data, path), message))
@@ -76,10 +67,7 @@ def _judge(source: Source, name: str, problems: list[Problem]) -> Track:
     except ValidationError as error:
         for path, message in say(error, data):
             add(path, message)
-    for path, message in (
-        *reference_problems(dict(data)),
-        *sender_problems(dict(data)),
-    ):
+    for path, message in (*reference_problems(dict(data)), *sender_problems(dict(data))):
         add(path, message)
     if problems or track is None:
         raise TrackProblems(problems)

@@ -68,7 +68,8 @@ class Flow:
         if "repeat" in step:
             again = frozenset({here})
             body = step["repeat"].get("steps") if isinstance(step["repeat"], dict) else None
-            return self._block(body, (*here, "repeat", "steps"), again) | then
+            start = self._block(body, (*here, "repeat", "steps"), again)
+            return start | then if here in self._closure(start) else start
         onward: Nodes = then if "wait_date" in step else frozenset()
         found = False
         for way in _ways(step, here):
@@ -88,17 +89,11 @@ def _ways(step: dict[str, Any], here: Path) -> Iterator[tuple[Path, Any]]:
         date = step["wait_date"] if isinstance(step["wait_date"], dict) else {}
         for name in ("missing", "past"):
             way = date.get(name)
-            yield (
-                (*here, "wait_date", name, "steps"),
-                way.get("steps") if isinstance(way, dict) else way,
-            )
+            yield ((*here, "wait_date", name, "steps"), way.get("steps") if isinstance(way, dict) else way)
     elif "branch" in step or "split" in step:
         verb = "branch" if "branch" in step else "split"
         for index, arm in enumerate(step[verb]) if isinstance(step[verb], list) else ():
-            yield (
-                (*here, verb, index, "steps"),
-                arm.get("steps") if isinstance(arm, dict) else None,
-            )
+            yield ((*here, verb, index, "steps"), arm.get("steps") if isinstance(arm, dict) else None)
         if verb == "branch":
             yield (*here, "else"), step.get("else")
 

@@ -25,12 +25,7 @@ def zone_of(name: str | None, default: str = "UTC") -> ZoneInfo:
         if candidate:
             try:
                 return ZoneInfo(candidate)
-            except (
-                ValueError,
-                OSError,
-            ):  # ZoneInfoNotFoundError is a KeyError in some releases, see below
-                continue
-            except KeyError:
+            except (KeyError, ValueError, OSError):  # unknown, malformed, or the name of a folder
                 continue
     return ZoneInfo("UTC")
 

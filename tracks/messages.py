@@ -42,13 +42,13 @@ def say(error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
         path, model, field = _place(detail["loc"])
         key = next((part for part in reversed(path) if isinstance(part, str)), "track")
         message = _sentence(detail, key, model, field, _at(data, path[:-1]))
+        if detail["type"] == "union_tag_not_found" and (word := _wrong_verb(detail.get("input"))):
+            path = (*path, word)
         if message:
             yield path, message
 
 
-def _place(
-    loc: tuple[int | str, ...],
-) -> tuple[Path, type[BaseModel] | None, FieldInfo | None]:
+def _place(loc: tuple[int | str, ...]) -> tuple[Path, type[BaseModel] | None, FieldInfo | None]:
     """Where an error stands in the data, and the model and field it is about."""
     model: type[BaseModel] | None = Track
     owner: type[BaseModel] | None = None
@@ -92,11 +92,7 @@ def _at(data: Any, path: Path) -> Any:
 
 
 def _sentence(
-    detail: ErrorDetails,
-    key: str,
-    model: type[BaseModel] | None,
-    field: FieldInfo | None,
-    parent: Any,
+    detail: ErrorDetails, key: str, model: type[BaseModel] | None, field: FieldInfo | None, parent: Any
 ) -> str:
     kind, context, value = detail["type"], detail.get("ctx") or {}, detail.get("input")
     match kind:
@@ -142,11 +138,15 @@ def _unknown_key(key: str, model: type[BaseModel] | None, parent: Any) -> str:
 def _no_verb(value: Any) -> str:
     if not isinstance(value, Mapping):
         return f"a step is a mapping with an id and one verb, not {_short(value)}"
-    verbs = list(STEP_TYPES)
-    for key in value:
-        if key not in ("id", "description", "else"):
-            return f"unknown verb '{key}'" + meant(key, verbs)
-    return f"the step has no verb: write one of {', '.join(verbs)}"
+    word = _wrong_verb(value)
+    if word is not None:
+        return f"unknown verb '{word}'" + meant(word, list(STEP_TYPES))
+    return f"the step has no verb: write one of {', '.join(STEP_TYPES)}"
+
+
+def _wrong_verb(step: Any) -> str | None:
+    keys = step if isinstance(step, Mapping) else ()
+    return next((str(key) for key in keys if key not in ("id", "description", "else")), None)
 
 
 def _meant_literal(value: Any, context: Mapping[str, Any]) -> str:

@@ -8,17 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from tracks.program import UnknownPolicy
-from tracks.steps import (
-    Base,
-    BranchStep,
-    Detour,
-    RepeatStep,
-    SplitStep,
-    Step,
-    Steps,
-    WaitDateStep,
-    WaitForStep,
-)
+from tracks.steps import Base, BranchStep, Detour, RepeatStep, SplitStep, Step, Steps, WaitDateStep, WaitForStep
 from tracks.values import (
     Condition,
     Duration,

@@ -25,10 +25,7 @@ def reference_problems(data: dict[str, Any]) -> Found:
     """All that does not fit together in a track's data; malformed parts are left to others."""
     flow = Flow(data.get("steps"))
     if len(flow.steps) > MAX_STEPS:
-        yield (
-            ("steps",),
-            f"the track has {len(flow.steps)} steps; at most {MAX_STEPS} are allowed",
-        )
+        yield (("steps",), f"the track has {len(flow.steps)} steps; at most {MAX_STEPS} are allowed")
         return
     ids: dict[str, Path] = {}
     for path, step in flow.steps.items():
@@ -45,15 +42,9 @@ def _identity(path: Path, step: dict[str, Any], ids: dict[str, Path]) -> Found:
     if not isinstance(step_id, str) or not re.match(STEP_ID, step_id):
         return
     if step_id in RESERVED_IDS:
-        yield (
-            (*path, "id"),
-            f"the id '{step_id}' has a meaning of its own in `since`; choose another",
-        )
+        yield ((*path, "id"), f"the id '{step_id}' has a meaning of its own in `since`; choose another")
     elif step_id in ids:
-        yield (
-            (*path, "id"),
-            f"the id '{step_id}' is taken already by an earlier step; ids are unique in a track",
-        )
+        yield ((*path, "id"), f"the id '{step_id}' is taken already by an earlier step; ids are unique in a track")
     else:
         ids[step_id] = path
 
@@ -68,13 +59,7 @@ def _rules(data: dict[str, Any], flow: Flow, ids: dict[str, Path]) -> Found:
             yield from _steps_read(rule["where"], (*path, "where"), None, flow, ids)
 
 
-def _step(
-    path: Path,
-    step: dict[str, Any],
-    data: dict[str, Any],
-    flow: Flow,
-    ids: dict[str, Path],
-) -> Found:
+def _step(path: Path, step: dict[str, Any], data: dict[str, Any], flow: Flow, ids: dict[str, Path]) -> Found:
     wait = step.get("wait_for")
     if isinstance(wait, dict):
         if isinstance(wait.get("where"), str):
@@ -92,10 +77,7 @@ def _step(
     if isinstance(body, dict) and body.get("steps"):
         inside = [other for other in flow.steps if other[: len(path) + 1] == (*path, "repeat")]
         if not any(verb in flow.steps[other] for other in inside for verb in WAITS):
-            yield (
-                path,
-                "the repeat has no wait inside: all its rounds would happen at once",
-            )
+            yield (path, "the repeat has no wait inside: all its rounds would happen at once")
     enroll = step.get("enroll")
     reentry = data.get("reentry")
     if (
@@ -103,23 +85,14 @@ def _step(
         and enroll.get("track") == data.get("track")
         and not (isinstance(reentry, dict) and "per" in reentry)
     ):
-        yield (
-            (*path, "enroll", "track"),
-            "a track cannot enrol into itself while it runs; use repeat, or reentry",
-        )
+        yield ((*path, "enroll", "track"), "a track cannot enrol into itself while it runs; use repeat, or reentry")
 
 
 def _earlier(step_id: str, where: Path, here: Path, flow: Flow, ids: dict[str, Path]) -> Found:
     if step_id not in ids:
-        yield (
-            where,
-            f"there is no step '{step_id}'" + meant(step_id, [*ids, *RESERVED_IDS]),
-        )
+        yield (where, f"there is no step '{step_id}'" + meant(step_id, [*ids, *RESERVED_IDS]))
     elif here not in flow.after(ids[step_id]):
-        yield (
-            where,
-            f"step '{step_id}' cannot come before this one on any way through the track",
-        )
+        yield (where, f"step '{step_id}' cannot come before this one on any way through the track")
 
 
 def _steps_read(condition: str, where: Path, here: Path | None, flow: Flow, ids: dict[str, Path]) -> Found:
@@ -131,10 +104,7 @@ def _steps_read(condition: str, where: Path, here: Path | None, flow: Flow, ids:
         if step_id in ids and here is not None:
             yield from _earlier(step_id, where, here, flow, ids)
         elif step_id not in ids:
-            dashed = next(
-                (name for name in ids if re.match(rf"{re.escape(step_id)}-", name)),
-                None,
-            )
+            dashed = next((name for name in ids if re.match(rf"{re.escape(step_id)}-", name)), None)
             right = f'; write enrollment.steps["{dashed}"]' if dashed else meant(step_id, list(ids))
             yield where, f"there is no step '{step_id}'{right}"
 

@@ -42,12 +42,7 @@ def read_yaml(text: str) -> Source:
     """Read one document. Never raises for what the text holds: see `problems`."""
     source = Source()
     if len(text) > MAX_CHARACTERS:
-        source.problems.append(
-            (
-                1,
-                f"the document has {len(text)} characters; at most {MAX_CHARACTERS} are allowed",
-            )
-        )
+        source.problems.append((1, f"the document has {len(text)} characters; at most {MAX_CHARACTERS} are allowed"))
         return source
     if _too_deep(text):
         source.problems.append((1, f"the document is nested more than {MAX_DEPTH} deep"))
@@ -100,13 +95,13 @@ class _Builder:
             return None  # an alias: its anchor has been refused already
         self._seen.add(id(node))
         if node.anchor:
-            self._refuse(
-                node,
-                f"anchors and aliases (&{node.anchor}) are not allowed; write the part out again",
-            )
+            self._refuse(node, f"anchors and aliases (&{node.anchor}) are not allowed; write the part out again")
         if len(path) > MAX_DEPTH:
             self._refuse(node, f"the document is nested more than {MAX_DEPTH} deep")
             return None
+        tag = _tag(node)
+        if not isinstance(node, ScalarNode) and tag not in ("map", "seq"):
+            self._refuse(node, f"tags (!{tag}) are not allowed")
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -126,10 +121,7 @@ class _Builder:
                 continue
             key = str(key_node.value)
             if key == "<<" and not key_node.style:
-                self._refuse(
-                    key_node,
-                    "merge keys (<<) are not allowed; write the part out again",
-                )
+                self._refuse(key_node, "merge keys (<<) are not allowed; write the part out again")
                 continue
             if key in out:
                 first = self._source.lines[(*path, key)]
@@ -140,16 +132,19 @@ class _Builder:
         return out
 
     def _scalar(self, node: ScalarNode) -> Any:
-        tag = str(node.tag).rsplit(":", 1)[-1]
-        text = str(node.value)
-        if node.style or tag == "str":
-            if tag not in ("str", "timestamp") and node.style:
-                self._refuse(node, f"tags (!{tag}) are not allowed")
-            return text
-        plain = _plain(text)
-        if tag not in ("null", "bool", "int", "float", "timestamp", "merge", "value"):
-            self._refuse(node, f"tags (!{tag.lstrip('!')}) are not allowed")
-        return plain
+        text, tag = str(node.value), _tag(node)
+        allowed = ("str", "timestamp") if node.style else _IMPLICIT
+        if tag not in allowed:
+            self._refuse(node, f"tags (!{tag}) are not allowed")
+        return text if node.style or tag == "str" else _plain(text)
+
+
+_IMPLICIT = ("str", "null", "bool", "int", "float", "timestamp", "merge", "value")
+"""Tags that the parser gives unquoted words by itself."""
+
+
+def _tag(node: Node) -> str:
+    return str(node.tag).rsplit(":", 1)[-1].lstrip("!")
 
 
 def _plain(text: str) -> Any:

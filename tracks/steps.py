@@ -5,69 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Discriminator,
-    Field,
-    JsonValue,
-    Tag,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from tracks.program import UnknownPolicy
+from tracks.effects import Changes, Crm, Email, Enrolment, Sms, Webhook
 from tracks.values import (
     Condition,
-    Delay,
     Duration,
     EventName,
-    Liquid,
     LocalTime,
-    Mailbox,
     Model,
     Offset,
     Short,
     Slug,
-    SmsSender,
     StepId,
     Text,
-    Url,
     Weekday,
     wrong,
 )
-
-
-class Email(Model):
-    """An email made from a template."""
-
-    template: Slug = Field(description="the name of a published email template")
-    version: int | None = Field(None, ge=1, description="pins a template version; otherwise the latest is sent")
-    subject: Liquid | None = Field(None, description="Liquid, in place of the template's subject")
-    from_: Mailbox | None = Field(None, alias="from", description="in place of defaults.email.from")
-    reply_to: Mailbox | None = None
-    variables: dict[str, JsonValue] = Field(default={}, description="values for the template's variables")
-    on_unknown: UnknownPolicy | None = Field(None, description="what to do when nobody knows whether it was sent")
-    transactional: bool = Field(default=False, description="not marketing: only for what the contact asked for")
-
-
-class Sms(Model):
-    """A text message, from a template or written here."""
-
-    template: Slug | None = Field(None, description="the name of a published SMS template")
-    version: int | None = Field(None, ge=1)
-    text: Liquid | None = Field(None, description="the message itself, in Liquid, in place of a template")
-    from_: SmsSender | None = Field(None, alias="from", description="in place of defaults.sms.from")
-    variables: dict[str, JsonValue] = {}
-    on_unknown: UnknownPolicy | None = None
-    transactional: bool = False
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Sms:
-        if (self.template is None) == (self.text is None):
-            raise wrong("needs either a template or a text")
-        if self.text is not None and self.version is not None:
-            raise wrong("has a version, which only a template can have")
-        return self
 
 
 class Until(Model):
@@ -94,8 +48,7 @@ def _detour_tag(value: Any) -> str:
 
 
 Otherwise = Annotated[
-    Annotated[Literal["skip", "exit"], Tag("#word")] | Annotated[Detour, Tag("#steps")],
-    Discriminator(_detour_tag),
+    Annotated[Literal["skip", "exit"], Tag("#word")] | Annotated[Detour, Tag("#steps")], Discriminator(_detour_tag)
 ]
 """`skip` goes on with the next step at once, `exit` ends the run, `steps` are taken first."""
 
@@ -124,10 +77,7 @@ class Happening(Model):
     event: EventName
     where: Condition | None = None
     within: Duration = Field(description="how long to wait for it, such as 3d")
-    since: StepId = Field(
-        "step",
-        description="events count from: step (this one), enrollment, or an earlier step's id",
-    )
+    since: StepId = Field("step", description="events count from: step (this one), enrollment, or an earlier step's id")
     then: Steps = ()
     otherwise: Steps = Field((), alias="else")
 
@@ -158,49 +108,6 @@ class Ending(Model):
     """The end of the run, with a reason."""
 
     reason: Slug = "exit"
-
-
-class Enrolment(Model):
-    """Another track to enrol the contact into."""
-
-    track: Slug
-    properties: dict[str, JsonValue] = {}
-
-
-class Task(Model):
-    """Something for a salesperson to do."""
-
-    title: Liquid
-    due: Delay | None = Field(None, description="how long from now, such as 1d")
-    owner: Short | None = None
-
-
-class Crm(Model):
-    """What to write to the CRM."""
-
-    stage: Short | None = Field(None, description="the lifecycle stage")
-    fields: dict[str, JsonValue] = {}
-    note: Liquid | None = None
-    task: Task | None = None
-
-    @model_validator(mode="after")
-    def _something(self) -> Crm:
-        if self.stage is None and not self.fields and self.note is None and self.task is None:
-            raise wrong("needs at least one of stage, fields, note, task")
-        return self
-
-
-class Changes(Model):
-    """Contact attributes to write; null removes one."""
-
-    attributes: dict[Short, JsonValue] = Field(min_length=1)
-
-
-class Webhook(Model):
-    """A signed call (Standard Webhooks) to your own system."""
-
-    url: Url
-    payload: dict[str, JsonValue] = {}
 
 
 class Base(Model):
@@ -354,13 +261,5 @@ Step = Annotated[
 ]
 Steps = tuple[Step, ...]
 
-for _model in (
-    Detour,
-    Date,
-    Happening,
-    Choice,
-    Variant,
-    Rounds,
-    *get_args(get_args(Step)[0]),
-):
+for _model in (Detour, Date, Happening, Choice, Variant, Rounds, *get_args(get_args(Step)[0])):
     (get_args(_model)[0] if get_args(_model) else _model).model_rebuild()

@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+from pydantic import JsonValue
 
 from tracks import texts
+from tracks.effects import Email, Sms
 from tracks.flow import Flow
 from tracks.model import Track
 from tracks.problems import Problem, meant
 from tracks.source import Path
-from tracks.steps import Crm, CrmStep, Email, EmailStep, Sms, SmsStep, Step
+from tracks.steps import CrmStep, EmailStep, SmsStep, Step, WebhookStep
 
 TemplateKey = tuple[str, int | None]
 """A template's name, and the version a step pins, or None for the latest."""
 
 
-@dataclass(frozen=True)
-class TemplateFacts:
+class TemplateFacts(Protocol):
     """What a track needs to know of a template."""
 
-    kind: Literal["email", "sms"]
-    required: frozenset[str] = frozenset()
-    """Variables without a default."""
-    optional: frozenset[str] = frozenset()
-    """Variables with one."""
+    @property
+    def kind(self) -> Literal["email", "sms"]: ...
+    @property
+    def variables(self) -> frozenset[str]:
+        """All that it declares."""
+        ...
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Those without a default."""
+        ...
+
+    @property
+    def unsubscribe(self) -> bool:
+        """Whether its body offers the way out."""
+        ...
 
 
 def template_keys(track: Track) -> set[TemplateKey]:
     """The templates that the track sends."""
-    return {(message.template, message.version) for _, message in _messages(track) if message.template is not None}
+    return {(message.template, message.version) for message in _messages(track) if message.template is not None}
 
 
 def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts], name: str = "") -> list[Problem]:
@@ -38,19 +50,19 @@ def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts]
     file = name or track.track
     problems: list[Problem] = []
     for step in track.walk():
-        message = step.email if isinstance(step, EmailStep) else step.sms if isinstance(step, SmsStep) else None
+        message = _message(step)
         said = _check_message(message, templates) if message is not None else []
         said += _check_texts(step)
         problems.extend(Problem(file, 0, step.id, sentence) for sentence in said)
     return problems
 
 
-def _messages(track: Track) -> Iterator[tuple[str, Email | Sms]]:
-    for step in track.walk():
-        if isinstance(step, EmailStep):
-            yield step.id, step.email
-        elif isinstance(step, SmsStep):
-            yield step.id, step.sms
+def _messages(track: Track) -> Iterator[Email | Sms]:
+    return (message for step in track.walk() if (message := _message(step)) is not None)
+
+
+def _message(step: Step) -> Email | Sms | None:
+    return step.email if isinstance(step, EmailStep) else step.sms if isinstance(step, SmsStep) else None
 
 
 def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts]) -> list[str]:
@@ -69,51 +81,55 @@ def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, Templat
         f"template '{message.template}' needs the variable '{name}'; give it in variables"
         for name in sorted(facts.required - set(message.variables))
     ]
-    known_variables: Collection[str] = facts.required | facts.optional
-    for name in sorted(set(message.variables) - set(known_variables)):
+    if kind == "email" and not facts.unsubscribe and not message.transactional:
         problems.append(
-            f"template '{message.template}' has no variable '{name}'" + meant(name, sorted(known_variables))
+            f"template '{message.template}' shows no unsubscribe_url; only a transactional email may do without"
         )
+    problems += [
+        f"template '{message.template}' has no variable '{name}'" + meant(name, sorted(facts.variables))
+        for name in sorted(set(message.variables) - facts.variables)
+    ]
     return problems
 
 
 def _check_texts(step: Step) -> list[str]:
-    """Inline texts may show the contact, the enrollment, the event and the message's own variables."""
-    shown: list[tuple[str, str | None, Collection[str]]] = []
-    if isinstance(step, EmailStep):
-        shown = [("subject", step.email.subject, ())]
-    elif isinstance(step, SmsStep):
-        shown = [("text", step.sms.text, step.sms.variables)]
-    elif isinstance(step, CrmStep):
-        crm: Crm = step.crm
-        shown = [
-            ("note", crm.note, ()),
-            ("title", crm.task.title if crm.task else None, ()),
-        ]
+    """Texts in the track itself may show the contact, the enrollment and the message's own variables."""
+    shown: list[tuple[str, JsonValue]] = []
+    own: Collection[str] = ()
+    match step:
+        case SmsStep():
+            shown, own = [("text", step.sms.text)], step.sms.variables
+        case CrmStep(crm=crm):
+            title = crm.task.title if crm.task else None
+            shown = [("note", crm.note), ("task.title", title), ("fields", crm.fields)]
+        case WebhookStep():
+            shown = [("payload", step.webhook.payload)]
+        case _:
+            pass  # a subject may show the template's variables too: judged beside it
     problems: list[str] = []
-    for where, text, own in shown:
-        for name in sorted(texts.variables(text) - {*texts.ROOTS, *own}) if text else ():
-            if where == "subject":
-                continue  # the template's variables: known when it is checked
+    for where, text in ((where, text) for where, value in shown for text in _strings(value)):
+        problem = texts.syntax_problem(text)
+        problems += [f"{where}: {problem}"] if problem else []
+        for name in sorted(texts.variables(text) - {*texts.ROOTS, *own}):
             problems.append(f"{where}: unknown variable '{name}'" + meant(name, [*texts.ROOTS, *own]))
     return problems
+
+
+def _strings(value: JsonValue) -> Iterator[str]:
+    """Every text in JSON-like data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)
 
 
 def sender_problems(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Messages of a track's data that no one is named as the sender of."""
     defaults = data.get("defaults")
     for path, step in Flow(data.get("steps")).steps.items():
-        for kind, example in (
-            ("email", "'Ada <ada@acme.test>'"),
-            ("sms", "'+15005550006'"),
-        ):
+        for kind, example in (("email", "'Ada <ada@acme.test>'"), ("sms", "'+15005550006'")):
             message = step.get(kind)
             common = defaults.get(kind) if isinstance(defaults, dict) else None
-            if isinstance(message, dict) and "from" not in {
-                **(common if isinstance(common, dict) else {}),
-                **message,
-            }:
-                yield (
-                    (*path, kind),
-                    f"has no sender: write from: {example} here or in defaults.{kind}",
-                )
+            if isinstance(message, dict) and "from" not in {**(common if isinstance(common, dict) else {}), **message}:
+                yield ((*path, kind), f"has no sender: write from: {example} here or in defaults.{kind}")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-ROOTS = ("contact", "enrollment", "event", "unsubscribe_url")
+ROOTS = ("contact", "enrollment", "unsubscribe_url")
 """What a text can show, beside its own variables."""
 
 
 @lru_cache(maxsize=1024)
 def _analysed(text: str) -> tuple[str | None, frozenset[str]]:
-    from liquid import (
-        Environment,
-    )  # not needed by workflows, which import the track room too
+    from liquid import Environment  # not needed by workflows, which import the track room too
     from liquid.exceptions import LiquidError
 
     try:

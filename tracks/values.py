@@ -7,14 +7,7 @@ from datetime import time, timedelta
 from email.utils import parseaddr
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    PlainSerializer,
-    StringConstraints,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -31,11 +24,7 @@ class Model(BaseModel):
     """A frozen part of a track; unknown keys are errors."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
 
 
@@ -91,10 +80,7 @@ def _mailbox(value: str) -> str:
 
 
 def _sms_sender(value: str) -> str:
-    if not re.fullmatch(
-        r"\+[1-9]\d{6,14}|\d{3,8}|MG[0-9a-f]{32}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}",
-        value,
-    ):
+    if not re.fullmatch(r"\+[1-9]\d{6,14}|\d{3,8}|MG[0-9a-f]{32}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", value):
         raise wrong("is not an SMS sender; write a number such as '+15005550006' (in quotes) or a sender name")
     return value
 
@@ -121,11 +107,7 @@ def _condition(*names: str) -> AfterValidator:
     return AfterValidator(judge)
 
 
-_DURATION_SCHEMA = {
-    "type": "string",
-    "pattern": r"^-?(P.*|(\d+[wdhms] ?)+)$",
-    "examples": ["15m", "2d", "1d12h"],
-}
+_DURATION_SCHEMA = {"type": "string", "pattern": r"^-?(P.*|(\d+[wdhms] ?)+)$", "examples": ["15m", "2d", "1d12h"]}
 _AnyDuration = Annotated[
     timedelta,
     BeforeValidator(_duration),

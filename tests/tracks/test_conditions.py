@@ -1,0 +1,209 @@
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracks.conditions import (
+    MAX_DEPTH,
+    MAX_LENGTH,
+    MAX_TEXT,
+    MAX_VALUES,
+    ConditionError,
+    check,
+    evaluate,
+    judge,
+    reads,
+)
+
+ALL = ("contact", "event", "enrollment", "now")
+NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
+
+
+def context(**parts: Any) -> dict[str, Any]:
+    return {
+        "contact": {"id": "c", "has_phone": True, "attributes": {"role": "engineer", "score": 51, "tags": ["a", "b"]}},
+        "event": {"event_id": "e", "name": "x", "at": NOW, "properties": {"plan": "team", "total": 12.5}},
+        "enrollment": {"id": "n", "track": "t", "properties": {"cart_id": "k"}, "steps": {"by-role": "took"}},
+        "now": NOW,
+        **parts,
+    }
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'contact.attributes.role == "engineer"',
+        'contact.attributes.role in ["engineer", "founder"]',
+        "contact.attributes.score > 50.5",  # whole and decimal numbers compare
+        "contact.has_phone && event.properties.total < 13",
+        'has(contact.attributes.role) && contact.attributes.role.startsWith("eng")',
+        "!has(event.properties.coupon)",
+        'contact.attributes.tags.exists(tag, tag == "b")',
+        'contact.attributes.role.matches("(?i)^ENGINEER$")',
+        'enrollment.steps["by-role"] == "took"',
+        'event.at < now || event.at == now',
+        'timestamp("2026-06-01T00:00:00Z") + duration("240h") < now',
+        "size(contact.attributes.tags) == 2",
+        'contact.attributes.missing == 1 || contact.attributes.role == "engineer"',  # one side decides
+    ],
+)  # fmt: skip
+def test_conditions_that_hold(expression: str) -> None:
+    assert check(expression, ALL) == []
+    assert evaluate(expression, context()) is True
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ('event.properties.coupon != "X"', "missing"),
+        ('!(event.properties.coupon == "X")', "missing"),
+        ("contact.attributes.tags[7] == 1", "missing"),
+        ("contact.attributes.role > 3", "type"),
+        ("contact.attributes.role.first.second == 1", "type"),
+        ("timestamp(contact.attributes.role) < now", "type"),
+        ("contact.attributes.score / 0 == 1", "type"),
+        ("contact.attributes.role", "not a yes or no"),
+        ("contact.attributes.score", "not a yes or no"),
+        ('contact.attributes.role == "chef"', ""),
+    ],
+)
+def test_what_is_missing_or_unlike_is_not_true_and_says_why(expression: str, why: str) -> None:
+    assert check(expression, ALL) == []
+    assert judge(expression, context()) == (False, why)
+
+
+@pytest.mark.parametrize("name", ["contact", "event", "enrollment"])
+def test_a_variable_that_is_not_there_is_empty_and_not_an_error(name: str) -> None:
+    part = {"contact": "attributes", "event": "properties", "enrollment": "properties"}[name]
+    absences: list[dict[str, Any]] = [{}, {name: None}, {name: {}}, {name: {part: None}}]
+    for absent in absences:
+        assert evaluate(f"!has({name}.{part}.x)", absent)
+        assert not evaluate(f"{name}.{part}.x == 1", absent)
+    assert judge("now > event.at", {}) == (False, "type")
+
+
+@pytest.mark.parametrize(
+    ("expression", "complaint"),
+    [
+        ('contact.role == "x"', "did you mean contact.attributes.role?"),
+        ("contact.atributes.role == 1", "did you mean contact.attributes?"),
+        ("enrolment.id == 'x'", "did you mean 'enrollment'?"),
+        ("a = 1", "write == instead of ="),
+        ("now > event.at and true", "write && instead of 'and'"),
+        ("not contact.has_phone", "write ! instead of 'not'"),
+        ("contact.id == \u2018x\u2019", "straight quotes"),
+        ("", "the condition is empty"),
+        ("contact.id ==", "not CEL at character"),
+        ("sizes(contact.id) == 1", "did you mean 'size'?"),
+        ("cel.bind(x, 1, x == 1)", "unknown function 'bind'"),
+        ("contact.attributes.tags.map(t, t + t) == []", "`map` is not allowed"),
+        ("contact.attributes.a.all(x, contact.attributes.b.exists(y, y == x))", "`exists` inside `all`"),
+        ("contact.attributes.tags.exists(contact, contact == 1)", "a loop's own name may not be 'contact'"),
+        ('contact.id.matches("[")', "not a regular expression"),
+        ("contact.id.matches(event.properties.p)", "one pattern, written out"),
+        ('contact.id.matches("(a{20}){20}")', "one {n} of at most 20"),
+        ('contact.attributes.tags.exists(t, t.matches("a"))', "may not stand inside a loop"),
+        (".contact.id == 'x'", "do not start with a dot"),
+        ("(" * 30 + "true" + ")" * 30, "nested 30 deep"),
+        ("true" + " || true" * 200, "at most 1000 are allowed"),
+    ],
+)
+def test_a_bad_condition_says_what_would_be_right(expression: str, complaint: str) -> None:
+    assert complaint in "; ".join(check(expression, ALL))
+
+
+def test_only_the_variables_of_the_place_can_be_read() -> None:
+    assert check("enrollment.id == 'x'", ("contact", "event", "now")) == [
+        "'enrollment' is not known here; this condition can use contact, event, now"
+    ]
+
+
+def test_all_problems_of_a_condition_are_told_at_once() -> None:
+    assert len(check("foo(contact.rol) && bar(1) && x == 1", ALL)) == 4
+
+
+@pytest.mark.parametrize(
+    ("expression", "paths"),
+    [
+        ('event.properties.plan != "enterprise"', {"event.properties.plan"}),
+        ('event.properties["a b"] == contact . attributes\n. x', {"event.properties.a b", "contact.attributes.x"}),
+        ("has(contact.attributes.a.b)", {"contact.attributes.a.b"}),
+        ("contact.attributes.list.exists(x, x.y == now)", {"contact.attributes.list", "now"}),
+        ("contact.attributes.name.size() > 2", {"contact.attributes.name"}),
+        ('"contact.id" == "event" // enrollment.id', set()),
+        ("event.properties[contact.id] == 1", {"event.properties", "contact.id"}),
+        ("true || null == false", set()),
+    ],
+)
+def test_what_a_condition_reads_is_known_without_running_it(expression: str, paths: set[str]) -> None:
+    assert reads(expression) == paths
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"list": list(range(MAX_VALUES + 1))},
+        {"text": "x" * (MAX_TEXT + 1)},
+        {"keys": {f"{number:0100}": 1 for number in range(MAX_TEXT // 100)}},
+        deep(MAX_DEPTH),
+        deep(100_000),
+        {"set": {1, 2}},
+    ],
+    ids=["values", "text", "keys", "deep", "very deep", "no JSON"],
+)
+def test_data_that_could_hurt_is_refused_at_once(properties: Any) -> None:
+    started = time.perf_counter()
+    with pytest.raises(ConditionError):
+        evaluate("true", {"event": {"properties": properties}})
+    assert time.perf_counter() - started < 1
+
+
+def test_the_dearest_condition_over_the_largest_data_stays_cheap() -> None:
+    loop = "event.properties.l.filter(x, x + x + x + x == 'y').size() == 1 || "
+    expression = loop * (MAX_LENGTH // len(loop)) + "true"
+    assert check(expression, ALL) == []
+    items = ["z" * (MAX_TEXT // MAX_VALUES - 1)] * (MAX_VALUES - 100)
+    started = time.process_time()
+    evaluate(expression, {"event": {"properties": {"l": items}}})
+    assert time.process_time() - started < 2
+
+
+def test_an_expression_that_was_never_checked_raises_a_condition_error_only() -> None:
+    with pytest.raises(ConditionError, match="not CEL"):
+        evaluate("a ==", {})
+    with pytest.raises(ConditionError, match="too long"):
+        evaluate("true || " * 500 + "true", {})
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json, json, st.sampled_from([
+    "event.properties.a > contact.attributes.b", "event.properties.a.b.exists(x, x == 1)", "event.properties.a",
+    "size(event.properties.a) > 1", "timestamp(event.properties.a) < now", 'event.properties.a.matches("x")',
+    "event.properties.a in contact.attributes.b", "int(event.properties.a) % 2 == 0", "-event.properties.a < 1",
+    "event.properties.a[contact.attributes.a] == 1", "event.properties.a + contact.attributes.a == 3",
+]))  # fmt: skip
+def test_no_data_makes_a_condition_raise(a: Any, b: Any, expression: str) -> None:
+    data = {"event": {"properties": {"a": a}}, "contact": {"attributes": {"a": b, "b": a}}, "now": NOW}
+    assert evaluate(expression, data) in (True, False)
+
+
+@given(st.text(alphabet="ab.()[]{}\"'!=<>&|? ,\\n0123456789exists has(contact.event)", max_size=60))
+def test_no_text_makes_the_check_raise(expression: str) -> None:
+    if check(expression, ALL) == []:
+        judge(expression, context())

@@ -1,0 +1,107 @@
+import pytest
+
+from tests.tracks.examples import problems, with_steps
+
+
+def complaints(steps: str) -> list[str]:
+    return [problem.split(": ", 1)[1] for problem in problems(with_steps(steps))]
+
+
+def test_every_way_that_ends_leaves_what_follows_unreachable_and_it_is_told_once() -> None:
+    assert complaints("""
+        - id: clicked
+          wait_for:
+            event: x
+            within: 1d
+            then: [{id: a, exit: {}}]
+            else:
+              - id: which
+                branch: [{when: contact.has_phone, steps: [{id: b, exit: {}}]}]
+                else: [{id: c, exit: {}}]
+        - {id: lost, repeat: {times: 2, steps: [{id: inner, wait: 1d}]}}
+        - {id: lost-too, wait: 1d}
+    """) == ["step 'lost': no run can come here: every way before it ends in an exit"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "{id: a, wait_for: {event: x, within: 1d, then: [{id: b, exit: {}}]}}",
+        "{id: a, branch: [{when: contact.has_phone, steps: [{id: b, exit: {}}]}]}",
+        "{id: a, split: [{name: x, weight: 1, steps: [{id: b, exit: {}}]}, {name: y, weight: 1, steps: []}]}",
+        "{id: a, wait_date: {attribute: x, missing: exit, past: exit}}",
+    ],
+)
+def test_one_way_on_is_enough(before: str) -> None:
+    assert complaints(f"- {before}\n- {{id: next, wait: 1d}}") == []
+
+
+def test_a_repeat_that_always_exits_is_the_end() -> None:
+    found = complaints(
+        "- {id: r, repeat: {times: 3, steps: [{id: w, wait: 1d}, {id: e, exit: {}}]}}\n- {id: x, wait: 1d}"
+    )
+    assert found == ["step 'x': no run can come here: every way before it ends in an exit"]
+
+
+def test_a_wait_looks_back_only_to_a_step_that_can_have_been() -> None:
+    found = complaints("""
+        - id: which
+          branch:
+            - {when: contact.has_phone, steps: [{id: texted, sms: {text: hi}}]}
+          else:
+            - {id: other, wait_for: {event: x, within: 1d, since: texted}}
+        - {id: fine, wait_for: {event: x, within: 1d, since: texted}}
+        - {id: itself, wait_for: {event: x, within: 1d, since: itself}}
+        - {id: ahead, wait_for: {event: x, within: 1d, since: last}}
+        - {id: last, wait: 1d}
+    """)
+    assert found == [
+        "step 'other': step 'texted' cannot come before this one on any way through the track",
+        "step 'itself': step 'itself' cannot come before this one on any way through the track",
+        "step 'ahead': step 'last' cannot come before this one on any way through the track",
+    ]
+
+
+def test_in_a_repeat_a_later_step_comes_before_in_the_next_round() -> None:
+    assert (
+        complaints("""
+        - id: r
+          repeat:
+            times: 3
+            steps:
+              - {id: first, wait_for: {event: x, within: 1d, since: second}}
+              - {id: second, wait: 1d}
+    """)
+        == []
+    )
+
+
+def test_conditions_read_only_steps_that_exist_and_can_have_been() -> None:
+    found = complaints("""
+        - id: early
+          branch: [{when: 'enrollment.steps.clicked == "happened"', steps: []}]
+        - {id: clicked, wait_for: {event: x, within: 1d, where: 'enrollment.steps.erly == "took"'}}
+        - id: late
+          branch: [{when: 'enrollment.steps.clicked == "happened" && enrollment.steps["a-b"] == "x"', steps: []}]
+    """)
+    assert found == [
+        "step 'early': step 'clicked' cannot come before this one on any way through the track",
+        "step 'clicked': there is no step 'erly'; did you mean 'early'?",
+        "step 'late': there is no step 'a-b'; known here: early, clicked, late",
+    ]
+
+
+def test_a_branch_reads_the_event_of_a_wait_before_it_and_names_the_properties() -> None:
+    found = complaints("""
+        - id: early
+          branch: [{when: event.properties.plan == "team", steps: []}]
+        - {id: clicked, wait_for: {event: x, within: 1d}}
+        - id: late
+          branch:
+            - {when: event.properties.plan == "team" || event.name == "x", steps: []}
+            - {when: size(event.properties) > 1, steps: []}
+    """)
+    assert found == [
+        "step 'early': reads `event`, but no wait_for comes before this branch",
+        "step 'late': must name the properties it reads, such as event.properties.plan",
+    ]

@@ -1,0 +1,64 @@
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from tests.tracks.examples import track
+from tracks.templates import TemplateKey, check_templates, template_keys
+
+
+@dataclass(frozen=True)
+class Facts:
+    kind: Literal["email", "sms"] = "email"
+    variables: frozenset[str] = frozenset({"cta", "name"})
+    required: frozenset[str] = frozenset({"name"})
+    unsubscribe: bool = True
+
+
+KNOWN: dict[TemplateKey, Facts] = {
+    ("hello", None): Facts(),
+    ("hello", 2): Facts(),
+    ("receipt", None): Facts(unsubscribe=False, required=frozenset()),
+    ("ping", None): Facts("sms", frozenset(), frozenset()),
+}
+NAMES = "known here: contact, enrollment, unsubscribe_url"
+NO_WAY_OUT = "template 'receipt' shows no unsubscribe_url; only a transactional email may do without"
+
+
+@pytest.mark.parametrize(
+    ("step", "complaint"),
+    [
+        ("email: {template: hello, variables: {name: x}}", None),
+        ("email: {template: hello, version: 2, variables: {name: x, cta: y}}", None),
+        ("email: {template: receipt, transactional: true}", None),
+        ("sms: {template: ping}", None),
+        ("sms: {text: 'Hi {{ contact.attributes.first_name }}, {{ code }}', variables: {code: 7}}", None),
+        ("email: {template: helo}", "there is no template 'helo'; did you mean 'hello'?"),
+        ("email: {template: hello, version: 9}", "template 'hello' has no version 9"),
+        ("sms: {template: hello}", "template 'hello' is for email, not for sms"),
+        ("email: {template: hello}", "template 'hello' needs the variable 'name'; give it in variables"),
+        (
+            "email: {template: hello, variables: {name: x, ctta: y}}",
+            "template 'hello' has no variable 'ctta'; did you mean 'cta'?",
+        ),
+        ("email: {template: receipt}", NO_WAY_OUT),
+        ("sms: {text: 'Hi {{ contat.id }}'}", "text: unknown variable 'contat'; did you mean 'contact'?"),
+        ("crm: {note: '{{ event.name }}'}", "note: unknown variable 'event'; " + NAMES),
+        ("crm: {task: {title: '{{ x }}'}}", "task.title: unknown variable 'x'; " + NAMES),
+        ("crm: {fields: {a: ['{{ contact.id']}}", "fields: is not Liquid: expected '}}', found end of file"),
+        ("webhook: {url: 'https://a.test', payload: {a: ['{{ c }}']}}", "payload: unknown variable 'c'; " + NAMES),
+    ],
+)  # fmt: skip
+def test_a_track_and_its_templates_fit_or_the_step_is_named(step: str, complaint: str | None) -> None:
+    found = check_templates(track(f"- {{id: a, {step}}}"), KNOWN, "t.yaml")
+    assert [str(problem) for problem in found] == ([f"t.yaml: step 'a': {complaint}"] if complaint else [])
+
+
+def test_the_templates_of_a_track_are_known_with_their_pins_at_any_depth() -> None:
+    written = track("""
+        - {id: a, email: {template: hello}}
+        - id: b
+          branch: [{when: contact.has_phone, steps: [{id: c, sms: {template: ping}}]}]
+          else: [{id: d, email: {template: hello, version: 2}}, {id: e, sms: {text: hi}}]
+    """)
+    assert template_keys(written) == {("hello", None), ("ping", None), ("hello", 2)}

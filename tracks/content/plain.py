@@ -1,0 +1,125 @@
+"""The text part of an email, written from its MJML: what a reader sees, in order, with the links beside."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+_BLOCKS = frozenset((
+    "mj-text", "mj-button", "mj-image", "mj-table", "mj-raw", "mj-hero", "mj-section", "mj-column",
+    "mj-wrapper", "mj-group", "mj-social-element", "mj-navbar-link", "mj-accordion-title", "mj-accordion-text",
+    "p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "tr", "blockquote",
+))  # fmt: skip
+_SPACED = frozenset((
+    "mj-text", "mj-button", "mj-image", "mj-table", "mj-section", "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul",
+    "ol", "blockquote",
+))  # fmt: skip
+_LINKS = frozenset(("mj-button", "mj-navbar-link", "mj-social-element"))
+_HIDDEN = frozenset(("mj-head", "style", "script", "title"))
+_SPACES = re.compile(r"[ \t\r\n\f\v]+")
+
+
+class _Writer(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.out: list[str] = []
+        self._hidden = 0
+        self._links: list[tuple[str, int]] = []
+        self._lists: list[int] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag in _HIDDEN:
+            self._hidden += 1
+        elif tag == "br":
+            self._break(1)
+        elif tag in ("mj-divider", "hr"):
+            self._line("---")
+        elif tag in ("mj-image", "img"):
+            self._picture(tag, values)
+        elif tag == "li":
+            self._item()
+        elif tag in ("td", "th"):
+            self._write(" ")
+        elif tag in _BLOCKS:
+            self._break(2 if tag in _SPACED else 1)
+        if tag in ("ul", "ol"):
+            self._lists.append(1 if tag == "ol" else 0)
+        if tag == "a" or tag in _LINKS:
+            self._links.append((values.get("href") or "", len(self.out)))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in ("br", "hr", "img", "mj-image", "mj-divider"):
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _HIDDEN:
+            self._hidden = max(0, self._hidden - 1)
+        elif tag == "a":
+            self._close_link(" ({})")
+        elif tag in _LINKS:
+            self._close_link(": {}")
+        if tag in ("ul", "ol") and self._lists:
+            self._lists.pop()
+        if tag in _BLOCKS:
+            self._break(2 if tag in _SPACED else 1)
+
+    def handle_data(self, data: str) -> None:
+        self._write(_SPACES.sub(" ", data))
+
+    def _write(self, text: str) -> None:
+        if self._hidden or not text:
+            return
+        at_start = not self.out or self.out[-1].endswith(("\n", " "))
+        text = text.lstrip(" ") if at_start else text
+        if text:
+            self.out.append(text)
+
+    def _break(self, lines: int) -> None:
+        if self._hidden:
+            return
+        while self.out and not self.out[-1].strip(" "):
+            self.out.pop()
+        tail = "".join(self.out[-2:])
+        present = len(tail) - len(tail.rstrip("\n"))
+        if self.out and present < lines:
+            self.out.append("\n" * (lines - present))
+
+    def _line(self, text: str) -> None:
+        self._break(2)
+        self._write(text)
+        self._break(2)
+
+    def _picture(self, tag: str, values: dict[str, str | None]) -> None:
+        alt, href = values.get("alt") or "", values.get("href")
+        if tag == "mj-image" and alt:
+            self._line(f"{alt}: {href}" if href else alt)
+        else:
+            self._write(alt)
+
+    def _item(self) -> None:
+        self._break(1)
+        number = self._lists[-1] if self._lists else 0
+        if number:
+            self._lists[-1] += 1
+        self._write(f"{number}. " if number else "- ")
+
+    def _close_link(self, form: str) -> None:
+        if not self._links or self._hidden:
+            return
+        href, start = self._links.pop()
+        label = "".join(self.out[start:]).strip()
+        if href and href.removeprefix("mailto:") != label:
+            while self.out and self.out[-1] == "\n":
+                self.out.pop()
+            self._write(form.format(href) if label else href)
+
+
+def plain_text(mjml: str) -> str:
+    """The text of rendered MJML: a paragraph per block, addresses behind links, list marks, picture texts."""
+    writer = _Writer()
+    writer.feed(mjml)
+    writer.close()
+    lines = (line.strip() for line in "".join(writer.out).split("\n"))
+    return "\n".join(lines).strip() + "\n"

@@ -1,0 +1,23 @@
+"""The JSON Schema of the track language, for editors that complete and check YAML while it is written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tracks.model import Track
+from tracks.steps import STEP_TYPES
+
+
+def track_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a track file. It knows shapes; conditions and references need publishing."""
+    schema = Track.model_json_schema(by_alias=True)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Perennial track"}
+    exit_step = schema["$defs"][STEP_TYPES["exit"].__name__]["properties"]
+    exit_step["exit"] = {"anyOf": [{"$ref": "#/$defs/Ending"}, {"type": "null"}]}
+    return schema
+
+
+def schema_text() -> str:
+    """The schema as the file `tracks/track.schema.json` holds it."""
+    return json.dumps(track_schema(), indent=2, ensure_ascii=False) + "\n"
