@@ -1,0 +1,250 @@
+"""Contacts: created, changed and erased."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.errors import BusyError
+from store.ids import new_id
+from store.rows import Contact, columns, read_row
+from store.sql import as_json, as_json_list, utc_now
+
+
+class Changes(TypedDict, total=False):
+    """What to change of a contact: an absent key leaves the value, None removes it."""
+
+    email: str | None
+    phone: str | None
+    timezone: str | None
+    locale: str | None
+    attributes: Mapping[str, Any]
+    """Merged key by key; a None removes that attribute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """The contact as it is now; `changed` names the attributes (not the other fields) that differ."""
+
+    contact: Contact
+    created: bool
+    changed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What erasing found: a contact, and how many live runs it told to end."""
+
+    existed: bool
+    ended: int
+
+
+async def get(tx: AsyncConnection, contact_id: str) -> Contact | None:
+    """The contact, or None where there is none (never was, or erased)."""
+    row = (await tx.execute(_GET, {"id": contact_id})).mappings().first()
+    return read_row(Contact, row) if row else None
+
+
+async def by_phone(tx: AsyncConnection, phone: str) -> list[Contact]:
+    """Every contact with this phone number (E.164), the most recently changed first."""
+    return [read_row(Contact, row) for row in (await tx.execute(_BY_PHONE, {"phone": phone})).mappings()]
+
+
+async def upsert(
+    tx: AsyncConnection, contact_id: str, changes: Changes, *, replace: bool = False, now: datetime | None = None
+) -> Upserted:
+    """Create or change one contact; see `upsert_many`."""
+    return (await upsert_many(tx, [(contact_id, changes)], replace=replace, now=now))[0]
+
+
+async def upsert_many(
+    tx: AsyncConnection,
+    items: Sequence[tuple[str, Changes]],
+    *,
+    replace: bool = False,
+    now: datetime | None = None,
+) -> list[Upserted]:
+    """Create or change contacts, in order; an id may occur more than once.
+
+    `replace` removes what an item does not name. Live runs whose track waits on a changed attribute are told
+    through the outbox, in this transaction. A contact that was erased is a new person.
+    """
+    now = now or utc_now()
+    for _ in range(5):
+        state = await _lock(tx, sorted({contact_id for contact_id, _ in items}))
+        before = dict(state)
+        results: list[Upserted] = []
+        for contact_id, changes in items:
+            old = state.get(contact_id)
+            new = _apply(old or Contact(contact_id, attributes={}, created_at=now), changes, replace, now)
+            changed = _differing(old.attributes if old else {}, new.attributes)
+            if old is None or _facts(old) != _facts(new):
+                state[contact_id] = new
+            results.append(Upserted(state[contact_id], old is None, changed))
+        fresh = [contact for contact_id, contact in state.items() if contact_id not in before]
+        if await _insert(tx, fresh) == len(fresh):
+            await _update(tx, [state[i] for i, old in before.items() if state[i] is not old])
+            await _tell_runs(tx, before, state, now)
+            return results
+    raise BusyError("contacts kept changing")
+
+
+async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = None) -> Erased:
+    """Remove every personal datum of a contact and tell their live runs to end; counts stay.
+
+    Repeating it is harmless. A suppressed address stays suppressed: only its hash is kept.
+    """
+    row = (await tx.execute(_ERASE, {"id": contact_id, "now": now or utc_now()})).one()
+    ended = await tx.execute(
+        _END_RUNS, {"id": contact_id, "now": now or utc_now(), "payload": as_json({"reason": "erased"})}
+    )
+    return Erased(existed=row.existed > 0, ended=ended.rowcount)
+
+
+async def _lock(tx: AsyncConnection, ids: list[str]) -> dict[str, Contact]:
+    rows = (await tx.execute(_LOCK, {"ids": ids})).mappings()
+    return {row["id"]: read_row(Contact, row) for row in rows}
+
+
+async def _insert(tx: AsyncConnection, contacts: list[Contact]) -> int:
+    """How many were inserted: fewer than given means that another transaction was first."""
+    if not contacts:
+        return 0
+    return (await tx.execute(_INSERT, _arrays(contacts))).rowcount
+
+
+async def _update(tx: AsyncConnection, contacts: list[Contact]) -> None:
+    if contacts:
+        await tx.execute(_UPDATE, _arrays(contacts))
+
+
+async def _tell_runs(
+    tx: AsyncConnection, before: Mapping[str, Contact], state: Mapping[str, Contact], now: datetime
+) -> None:
+    changed = {i: sorted(_differing(old.attributes, state[i].attributes)) for i, old in before.items()}
+    pairs = [(i, name) for i, names in changed.items() for name in names]
+    if pairs:
+        await tx.execute(
+            _ATTRIBUTES_CHANGED,
+            {
+                "ids": [i for i, _ in pairs],
+                "names": [name for _, name in pairs],
+                "change": new_id(),
+                "now": now,
+            },
+        )
+
+
+def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Contact:
+    def field(name: str) -> str | None:
+        value = changes.get(name, None if replace else getattr(old, name))
+        return value if isinstance(value, str) else None
+
+    merged = {**({} if replace else old.attributes or {}), **(changes.get("attributes") or {})}
+    return Contact(
+        id=old.id,
+        email=field("email"),
+        phone=field("phone"),
+        timezone=field("timezone"),
+        locale=field("locale"),
+        attributes={name: value for name, value in merged.items() if value is not None},
+        created_at=old.created_at,
+        updated_at=now,
+    )
+
+
+def _differing(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> frozenset[str]:
+    a, b = old or {}, new or {}
+    # compared as JSON: 1, 1.0 and True are different answers to a condition
+    return frozenset(n for n in {*a, *b} if (n in a) != (n in b) or as_json(a[n]) != as_json(b[n]))
+
+
+def _facts(contact: Contact) -> tuple[object, ...]:
+    return (contact.email, contact.phone, contact.timezone, contact.locale, as_json(contact.attributes))
+
+
+def _arrays(contacts: list[Contact]) -> dict[str, Any]:
+    ordered = sorted(contacts, key=lambda contact: contact.id)  # one order everywhere: no deadlocks
+    plain = {name: [getattr(c, name) for c in ordered] for name in ("id", "email", "phone", "timezone", "locale")}
+    return {
+        **plain,
+        "attributes": as_json_list(c.attributes for c in ordered),
+        "created_at": [c.created_at for c in ordered],
+        "updated_at": [c.updated_at for c in ordered],
+    }
+
+
+_COLUMNS = columns(Contact, "contact")
+_GET = text(f"SELECT {_COLUMNS} FROM contact WHERE id = :id")
+_BY_PHONE = text(f"SELECT {_COLUMNS} FROM contact WHERE phone = :phone ORDER BY updated_at DESC, id LIMIT 100")
+_LOCK = text(
+    f"SELECT {_COLUMNS} FROM contact WHERE id = ANY(CAST(:ids AS text[])) ORDER BY contact.id FOR NO KEY UPDATE"
+)
+_INPUT = """
+    unnest(CAST(:id AS text[]), CAST(:email AS text[]), CAST(:phone AS text[]), CAST(:timezone AS text[]),
+           CAST(:locale AS text[]), CAST(:attributes AS text[]), CAST(:created_at AS timestamptz[]),
+           CAST(:updated_at AS timestamptz[]))
+    AS i (id, email, phone, timezone, locale, attributes, created_at, updated_at)
+"""
+_INSERT = text(f"""
+    WITH cleared AS (DELETE FROM erasure WHERE contact_id = ANY(CAST(:id AS text[])))
+    INSERT INTO contact (id, email, phone, timezone, locale, attributes, created_at, updated_at)
+    SELECT i.id, i.email, i.phone, i.timezone, i.locale, i.attributes::jsonb, i.created_at, i.updated_at
+    FROM {_INPUT} ORDER BY i.id
+    ON CONFLICT (id) DO NOTHING
+""")
+_UPDATE = text(f"""
+    UPDATE contact SET email = i.email, phone = i.phone, timezone = i.timezone, locale = i.locale,
+        attributes = i.attributes::jsonb, updated_at = i.updated_at
+    FROM {_INPUT} WHERE contact.id = i.id
+""")
+_ATTRIBUTES_CHANGED = text("""
+    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
+    SELECT e.id, 'attributes',
+        jsonb_build_object('change_id', CAST(:change AS text), 'names', jsonb_agg(c.name ORDER BY c.name)),
+        :now, :now
+    FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[])) AS c (contact_id, name)
+    JOIN enrollment e ON e.contact_id = c.contact_id AND e.ended_at IS NULL
+    JOIN track_version v ON v.track = e.track AND v.version = e.version AND c.name = ANY(v.attributes)
+    GROUP BY e.id ORDER BY e.id
+""")
+_ERASE = text("""
+    WITH gone AS (DELETE FROM contact WHERE id = :id RETURNING id),
+    stone AS (
+        INSERT INTO erasure (contact_id, erased_at) SELECT id, :now FROM gone ON CONFLICT (contact_id) DO NOTHING
+    ),
+    card AS (DELETE FROM crm_contact WHERE contact_id = :id),
+    notes AS (DELETE FROM crm_note WHERE contact_id = :id),
+    tasks AS (DELETE FROM crm_task WHERE contact_id = :id)
+    SELECT count(*) AS existed FROM gone
+""")
+# A statement of its own: its snapshot is taken once the contact's row is ours, so that it sees every event and
+# enrollment of transactions that held the contact until then.
+_END_RUNS = text("""
+    WITH events AS (UPDATE event SET properties = '{}' WHERE contact_id = :id AND properties <> '{}'),
+    waiting AS (
+        UPDATE outbox SET payload = '{}',
+            delivered_at = coalesce(delivered_at, :now),
+            dropped_reason = CASE WHEN delivered_at IS NULL THEN 'erased' ELSE dropped_reason END
+        WHERE kind IN ('event', 'attributes') AND payload <> '{}'
+            AND enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
+        RETURNING (dropped_reason = 'erased' AND delivered_at = :now) AS dropped
+    ),
+    counted AS (
+        INSERT INTO dropped (reason, kind, count)
+        SELECT 'erased', 'outbox', count(*) FROM waiting WHERE dropped HAVING count(*) > 0
+    ),
+    runs AS (
+        UPDATE enrollment SET properties = '{}',
+            exit_reached_at = CASE WHEN ended_at IS NULL THEN coalesce(exit_reached_at, :now) ELSE exit_reached_at END
+        WHERE contact_id = :id AND (properties <> '{}' OR ended_at IS NULL)
+        RETURNING id, ended_at
+    )
+    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
+    SELECT id, 'end', CAST(:payload AS jsonb), :now, :now FROM runs WHERE ended_at IS NULL ORDER BY id
+""")

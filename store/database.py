@@ -1,0 +1,75 @@
+"""The one way to a connection: a pool, transactions that commit at the end, and a listener."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg.types.string import TextLoader
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.exc import DataError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from store.errors import UnstorableError
+from store.listening import Listener
+
+
+def driver_url(url: str) -> URL:
+    """The database's URL, whichever of the usual schemes it names, for the psycopg driver.
+
+    Raises `ValueError` where the URL is not one of a PostgreSQL database.
+    """
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise ValueError("DATABASE_URL is not a database URL") from error
+    if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
+        raise ValueError(f"DATABASE_URL must name a PostgreSQL database, not {parsed.drivername}")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database; make it inside a running event loop."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        self.url = driver_url(url)
+        self.engine = create_async_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_use_lifo=True,
+            json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
+        )
+        event.listen(self.engine.sync_engine, "connect", _prepare)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction at READ COMMITTED that commits at the end of the block and rolls back on any error.
+
+        Raises `UnstorableError` where PostgreSQL could not hold a value.
+        """
+        try:
+            async with self.engine.begin() as tx:
+                yield tx
+        except (DataError, UnicodeEncodeError) as error:
+            raise UnstorableError("a value cannot be stored: NUL, lone surrogate or number out of range") from error
+
+    async def ping(self) -> None:
+        """Return if the database answers; raises the driver's error if it does not."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    def listener(self) -> Listener:
+        """A connection of its own, outside the pool, that hears of new outbox rows and can hold the lead."""
+        return Listener(self.url.set(drivername="postgresql").render_as_string(hide_password=False))
+
+    async def close(self) -> None:
+        """Close every pooled connection."""
+        await self.engine.dispose()
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # ids are text everywhere else: histories, URLs, logs
+    connection.adapters.register_loader("uuid", TextLoader)

@@ -1,0 +1,250 @@
+"""Entering a track. The unique slot of (track, contact, key) is the re-entry rule: nothing is asked first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.errors import BusyError
+from store.ids import new_id
+from store.rows import Enrollment, columns, read_row
+from store.rules import Rules, rules_from_json
+from store.sql import as_json_list, utc_now
+from tracks.identifiers import workflow_id
+
+Refusal = Literal["unknown_track", "unknown_contact", "key_required", "key_unexpected", "reentry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrol:
+    """A wish to enrol a contact in the newest version of a track."""
+
+    track: str
+    contact_id: str
+    key: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    pace: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What came of it.
+
+    `created`: a new enrollment. `existing`: a live one holds the place, or (for `per` tracks and `never`) is
+    returned with `refused` when it has ended. `refused`: see `refusal`; for `reentry`, `rule` says the track's
+    rule in words and `enrollment` is the one that stands in the way.
+    """
+
+    outcome: Literal["created", "existing", "refused"]
+    enrollment: Enrollment | None = None
+    refusal: Refusal | None = None
+    rule: str = ""
+
+
+async def enroll(tx: AsyncConnection, wish: Enrol, *, now: datetime | None = None) -> Enrolled:
+    """Enrol one contact, with its start in the outbox, in this transaction."""
+    return (await enroll_many(tx, [wish], now=now))[0]
+
+
+async def enroll_many(tx: AsyncConnection, wishes: Sequence[Enrol], *, now: datetime | None = None) -> list[Enrolled]:
+    """Enrol many, one result each, in order; the second of two equal wishes finds the first one `existing`."""
+    now = now or utc_now()
+    facts = await _facts(tx, wishes)
+    results: dict[int, Enrolled] = {}
+    open_rows: dict[int, _Place] = {}
+    for index, wish in enumerate(wishes):
+        placed = _place(wish, *facts[index])
+        if isinstance(placed, Enrolled):
+            results[index] = placed
+        else:
+            open_rows[index] = placed
+    for _ in range(5):
+        if not open_rows:
+            return [results[index] for index in range(len(wishes))]
+        await _make_room(tx, list(open_rows.values()), now)
+        created = await _insert(tx, list(open_rows.values()), now)
+        for index, place in list(open_rows.items()):
+            if place.id in created:
+                results[index] = Enrolled("created", created[place.id])
+                del open_rows[index]
+        if open_rows:
+            await _meet_holders(tx, open_rows, results, now)
+    raise BusyError("the same places kept changing hands")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The row that a wish would become."""
+
+    id: str
+    wish: Enrol
+    version: int
+    key: str
+    rules: Rules
+
+    @property
+    def spot(self) -> tuple[str, str, str]:
+        return (self.wish.track, self.wish.contact_id, self.key)
+
+
+async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[tuple[int, Rules | None, bool]]:
+    """Newest version and rules of each wish's track, and whether the contact exists (and cannot vanish now)."""
+    rows = await tx.execute(_FACTS, {"tracks": [w.track for w in wishes], "contacts": [w.contact_id for w in wishes]})
+    found = {row.ord: row for row in rows}
+    rules = {name: rules_from_json(row.rules) for row in found.values() if (name := row.track) is not None}
+    return [(row.latest or 0, rules.get(row.track), row.known) for row in (found[n] for n in range(1, len(wishes) + 1))]
+
+
+def _place(wish: Enrol, version: int, rules: Rules | None, contact_known: bool) -> _Place | Enrolled:
+    if rules is None or not version:
+        return Enrolled("refused", refusal="unknown_track")
+    if not contact_known:
+        return Enrolled("refused", refusal="unknown_contact")
+    rule = str(rules.reentry)
+    if wish.key and rules.reentry.kind != "per":
+        return Enrolled("refused", refusal="key_unexpected", rule=rule)
+    key = rules.reentry.key(wish.key, wish.properties)
+    if key is None:
+        return Enrolled("refused", refusal="key_required", rule=rule)
+    return _Place(new_id(), wish, version, key, rules)
+
+
+async def _make_room(tx: AsyncConnection, places: list[_Place], now: datetime) -> None:
+    """Move ended enrollments out of the slot where the track's rule lets the contact enter again."""
+    again = sorted((p for p in places if p.rules.reentry.kind in ("always", "after")), key=lambda p: p.spot)
+    if again:
+        await tx.execute(
+            _MAKE_ROOM,
+            {
+                "tracks": [p.wish.track for p in again],
+                "contacts": [p.wish.contact_id for p in again],
+                "seconds": [p.rules.reentry.seconds for p in again],
+                "now": now,
+            },
+        )
+
+
+async def _insert(tx: AsyncConnection, places: list[_Place], now: datetime) -> dict[str, Enrollment]:
+    rows = await tx.execute(
+        _INSERT,
+        {
+            "ids": [p.id for p in places],
+            "tracks": [p.wish.track for p in places],
+            "versions": [p.version for p in places],
+            "contacts": [p.wish.contact_id for p in places],
+            "keys": [p.key for p in places],
+            "workflows": [workflow_id(p.wish.track, p.wish.contact_id, p.key or None) for p in places],
+            "properties": as_json_list(p.wish.properties for p in places),
+            "paces": [p.wish.pace for p in places],
+            "now": now,
+        },
+    )
+    return {row["id"]: read_row(Enrollment, row) for row in rows.mappings()}
+
+
+async def _meet_holders(
+    tx: AsyncConnection, open_rows: dict[int, _Place], results: dict[int, Enrolled], now: datetime
+) -> None:
+    """Answer with whoever holds the place; leave open those whose holder has just made room."""
+    places = list(open_rows.values())
+    rows = await tx.execute(
+        _HOLDERS,
+        {
+            "tracks": [p.wish.track for p in places],
+            "contacts": [p.wish.contact_id for p in places],
+            "keys": [p.key for p in places],
+        },
+    )
+    holders: dict[tuple[str, str, str], Enrollment] = {}
+    for row in rows.mappings():
+        holder = read_row(Enrollment, row)
+        holders[holder.track, holder.contact_id, holder.key] = holder
+    for index, place in list(open_rows.items()):
+        found = holders.get(place.spot)
+        if found is None or _may_reenter(found, place.rules, now):
+            continue
+        rule = str(place.rules.reentry)
+        live = found.ended_at is None
+        results[index] = Enrolled(
+            "existing" if live else "refused", found, refusal=None if live else "reentry", rule=rule
+        )
+        del open_rows[index]
+
+
+def _may_reenter(holder: Enrollment, rules: Rules, now: datetime) -> bool:
+    if holder.ended_at is None:
+        return False
+    if rules.reentry.kind == "always":
+        return True
+    if rules.reentry.kind != "after":
+        return False
+    return (now - holder.ended_at).total_seconds() >= rules.reentry.seconds / holder.pace
+
+
+_COLUMNS = columns(Enrollment, "e")
+# The contacts are held (FOR KEY SHARE, as a foreign key would) so that an erasure cannot pass between.
+_FACTS = text("""
+    WITH wish AS (
+        SELECT * FROM unnest(CAST(:tracks AS text[]), CAST(:contacts AS text[])) WITH ORDINALITY
+            AS w (track, contact_id, ord)
+    ),
+    held AS (
+        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM wish) ORDER BY id FOR KEY SHARE
+    )
+    SELECT w.ord, t.name AS track, t.latest, t.rules, h.id IS NOT NULL AS known
+    FROM wish w LEFT JOIN track t ON t.name = w.track AND t.latest > 0 LEFT JOIN held h ON h.id = w.contact_id
+""")
+# What still waits to be told to the old run must not reach the new one, which has the same workflow id.
+_MAKE_ROOM = text("""
+    WITH wish AS (
+        SELECT DISTINCT * FROM unnest(CAST(:tracks AS text[]), CAST(:contacts AS text[]), CAST(:seconds AS float8[]))
+            AS w (track, contact_id, seconds)
+    ),
+    leaving AS (
+        SELECT e.id FROM enrollment e JOIN wish w ON e.track = w.track AND e.contact_id = w.contact_id
+        WHERE e.key = '' AND e.slot = '' AND e.ended_at IS NOT NULL
+            AND e.ended_at <= CAST(:now AS timestamptz) - make_interval(secs => w.seconds / e.pace)
+        ORDER BY e.id FOR NO KEY UPDATE OF e
+    ),
+    silenced AS (
+        UPDATE outbox SET delivered_at = :now, dropped_reason = 'late'
+        WHERE delivered_at IS NULL AND enrollment_id IN (SELECT id FROM leaving)
+        RETURNING id
+    ),
+    counted AS (
+        INSERT INTO dropped (reason, kind, count)
+        SELECT 'late', 'outbox', count(*) FROM silenced HAVING count(*) > 0
+    )
+    UPDATE enrollment SET slot = enrollment.id::text FROM leaving WHERE enrollment.id = leaving.id AND slot = ''
+""")
+_INSERT = text(f"""
+    WITH e AS (
+        INSERT INTO enrollment AS e
+            (id, track, version, contact_id, key, workflow_id, properties, pace, origin, created_at)
+        SELECT id, track, version, contact_id, key, workflow_id, properties::jsonb, pace, :now, :now
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:tracks AS text[]), CAST(:versions AS int[]), CAST(:contacts AS text[]),
+                    CAST(:keys AS text[]), CAST(:workflows AS text[]), CAST(:properties AS text[]),
+                    CAST(:paces AS float8[])) WITH ORDINALITY
+            AS w (id, track, version, contact_id, key, workflow_id, properties, pace, ord)
+        ORDER BY track, contact_id, key, ord
+        ON CONFLICT (track, contact_id, key, slot) DO NOTHING
+        RETURNING *
+    ),
+    start AS (
+        INSERT INTO outbox (enrollment_id, kind, created_at, next_attempt_at)
+        SELECT id, 'start', :now, :now FROM e ORDER BY id
+    )
+    SELECT {_COLUMNS} FROM e
+""")
+_HOLDERS = text(f"""
+    SELECT {_COLUMNS} FROM enrollment e
+    JOIN (SELECT DISTINCT * FROM unnest(CAST(:tracks AS text[]), CAST(:contacts AS text[]), CAST(:keys AS text[])) AS w)
+        AS w (track, contact_id, key)
+        ON e.track = w.track AND e.contact_id = w.contact_id AND e.key = w.key
+    WHERE e.slot = ''
+""")

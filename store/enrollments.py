@@ -1,0 +1,189 @@
+"""Enrollments, their paths and their ends. `store.enrolling` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.ids import is_id
+from store.rows import Contact, Enrollment, EnrollmentStatus, Run, columns, read_row
+from store.sql import as_json, utc_now
+from tracks.run import PathEntry, RunStatus
+
+
+async def get(tx: AsyncConnection, enrollment_id: str) -> Enrollment | None:
+    """An enrollment, or None where there is none."""
+    if not is_id(enrollment_id):
+        return None
+    row = (await tx.execute(_GET, {"id": enrollment_id})).mappings().first()
+    return read_row(Enrollment, row) if row else None
+
+
+async def run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
+    """An enrollment with its contact as they are now, without any lock."""
+    if not is_id(enrollment_id):
+        return None
+    row = (await tx.execute(_RUN, {"id": enrollment_id})).mappings().first()
+    if row is None:
+        return None
+    return Run(read_row(Enrollment, row, "e_"), None if row["c_id"] is None else read_row(Contact, row, "c_"))
+
+
+async def lock_run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
+    """The same, and until this transaction ends nobody else acts for that contact or changes the enrollment.
+
+    Everyone locks the contact first, then the enrollment. What is read after this call is as fresh as the lock.
+    """
+    if not is_id(enrollment_id):
+        return None
+    person = (await tx.execute(LOCK_CONTACT, {"id": enrollment_id})).mappings().first()
+    row = (await tx.execute(_LOCK, {"id": enrollment_id})).mappings().first()
+    if row is None:
+        return None
+    return Run(read_row(Enrollment, row), read_row(Contact, person) if person else None)
+
+
+async def list_page(
+    tx: AsyncConnection,
+    *,
+    track: str | None = None,
+    contact_id: str | None = None,
+    status: EnrollmentStatus | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> list[Enrollment]:
+    """Enrollments, newest first; those older than the enrollment `before` (keyset pagination)."""
+    table = tables.enrollment
+    statement = select(table)
+    if track is not None:
+        statement = statement.where(table.c.track == track)
+    if contact_id is not None:
+        statement = statement.where(table.c.contact_id == contact_id)
+    if status is not None:
+        statement = statement.where(table.c.status == status)
+    if before is not None:
+        if not is_id(before):
+            return []
+        statement = statement.where(table.c.id < before)
+    rows = (await tx.execute(statement.order_by(table.c.id.desc()).limit(limit))).mappings()
+    return [read_row(Enrollment, row) for row in rows]
+
+
+async def live_for_contact(tx: AsyncConnection, contact_id: str) -> list[Enrollment]:
+    """The contact's enrollments that have not ended."""
+    rows = (await tx.execute(_LIVE, {"id": contact_id})).mappings()
+    return [read_row(Enrollment, row) for row in rows]
+
+
+async def path(tx: AsyncConnection, enrollment_id: str, *, after: int = -1, limit: int = 1000) -> list[PathEntry]:
+    """The steps that the enrollment has been through, in order, as far as reported; those with `seq` > `after`."""
+    if not is_id(enrollment_id):
+        return []
+    table = tables.path_entry
+    statement = (
+        select(table.c.seq, table.c.step, table.c.kind, table.c.outcome, table.c.at, table.c.detail)
+        .where(table.c.enrollment_id == enrollment_id, table.c.seq > after)
+        .order_by(table.c.seq)
+        .limit(limit)
+    )
+    return [PathEntry(**row) for row in (await tx.execute(statement)).mappings()]
+
+
+async def report_path(
+    tx: AsyncConnection, enrollment_id: str, entries: Sequence[PathEntry], *, step: str | None = None
+) -> None:
+    """Store progress, each entry once, and the step that the run is at (unless None)."""
+    if entries or step is not None:
+        await tx.execute(_REPORT, {"id": enrollment_id, "step": step, **path_arrays(entries)})
+
+
+async def close(
+    tx: AsyncConnection,
+    enrollment_id: str,
+    status: RunStatus,
+    reason: str,
+    *,
+    path: Sequence[PathEntry] = (),
+    counts: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+) -> bool:
+    """The run is over; whether this call ended it (False: it had ended, and how stays as it was)."""
+    result = await tx.execute(
+        _CLOSE,
+        {
+            "id": enrollment_id,
+            "status": status,
+            "reason": reason,
+            "counts": as_json(dict(counts or {})),
+            "now": now or utc_now(),
+            **path_arrays(path),
+        },
+    )
+    return result.rowcount > 0
+
+
+async def request_end(tx: AsyncConnection, enrollment_id: str, reason: str, *, now: datetime | None = None) -> bool:
+    """Ask a live run to end through the outbox; no send is granted from now on. Whether it lived."""
+    if not is_id(enrollment_id):
+        return False
+    result = await tx.execute(
+        _REQUEST_END, {"id": enrollment_id, "payload": as_json({"reason": reason}), "now": now or utc_now()}
+    )
+    return result.rowcount > 0
+
+
+def path_arrays(entries: Sequence[PathEntry]) -> dict[str, Any]:
+    """Path entries as the arrays that `PATH_INSERT` reads."""
+    return {
+        "seqs": [e.seq for e in entries],
+        "steps": [e.step for e in entries],
+        "kinds": [e.kind for e in entries],
+        "outcomes": [e.outcome for e in entries],
+        "ats": [e.at for e in entries],
+        "details": [e.detail for e in entries],
+    }
+
+
+_COLUMNS = columns(Enrollment, "e")
+_GET = text(f"SELECT {_COLUMNS} FROM enrollment e WHERE id = :id")
+_LIVE = text(f"SELECT {_COLUMNS} FROM enrollment e WHERE contact_id = :id AND ended_at IS NULL ORDER BY id")
+_RUN = text(f"""
+    SELECT {columns(Enrollment, "e", "e_")}, {columns(Contact, "c", "c_")}
+    FROM enrollment e LEFT JOIN contact c ON c.id = e.contact_id WHERE e.id = :id
+""")
+LOCK_CONTACT = text(f"""
+    SELECT {columns(Contact, "c")} FROM contact c
+    WHERE c.id = (SELECT contact_id FROM enrollment WHERE id = :id) FOR NO KEY UPDATE
+""")
+_LOCK = text(f"SELECT {_COLUMNS} FROM enrollment e WHERE id = :id FOR NO KEY UPDATE")
+PATH_INSERT = """
+    INSERT INTO path_entry (enrollment_id, seq, step, kind, outcome, at, detail)
+    SELECT CAST(:id AS uuid), p.* FROM unnest(CAST(:seqs AS int[]), CAST(:steps AS text[]), CAST(:kinds AS text[]),
+        CAST(:outcomes AS text[]), CAST(:ats AS timestamptz[]), CAST(:details AS text[])) AS p
+    ON CONFLICT (enrollment_id, seq) DO NOTHING
+"""
+_REPORT = text(f"""
+    WITH path AS ({PATH_INSERT})
+    UPDATE enrollment SET step = :step
+    WHERE id = :id AND ended_at IS NULL AND CAST(:step AS text) IS NOT NULL AND step IS DISTINCT FROM :step
+""")
+_CLOSE = text(f"""
+    WITH path AS ({PATH_INSERT})
+    UPDATE enrollment SET status = :status, end_reason = :reason, ended_at = :now, counts = CAST(:counts AS jsonb),
+        step = NULL, started_at = coalesce(started_at, :now),
+        goal_reached_at = CASE WHEN :status = 'converted' THEN coalesce(goal_reached_at, :now) ELSE goal_reached_at END
+    WHERE id = :id AND ended_at IS NULL
+""")
+_REQUEST_END = text("""
+    WITH live AS (
+        UPDATE enrollment SET exit_reached_at = coalesce(exit_reached_at, :now)
+        WHERE id = :id AND ended_at IS NULL RETURNING id
+    )
+    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
+    SELECT id, 'end', CAST(:payload AS jsonb), :now, :now FROM live
+""")

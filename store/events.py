@@ -1,0 +1,238 @@
+"""Accepting what contacts did: the event, its deliveries and the enrollments it opens, in one transaction.
+
+An event that nobody can react to costs one statement and writes no outbox row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import dropped, matching
+from store.dropped import Drop
+from store.enrolling import Enrol, enroll_many
+from store.errors import BusyError
+from store.rows import Contact, columns, read_row
+from store.rules import rules_from_json
+from store.sql import as_json_list, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a contact did. `event_id` is the sender's, unique among all events; the time is real."""
+
+    event_id: str
+    contact_id: str
+    name: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """How many live enrollments can react to it and how many it opened, or why it was dropped."""
+
+    matched: int = 0
+    enrolled: int = 0
+    duplicate: bool = False
+    erased: bool = False
+
+
+async def accept(tx: AsyncConnection, event: Event, *, now: datetime | None = None, pace: float = 1.0) -> Accepted:
+    """Accept one event; see `accept_many`."""
+    return (await accept_many(tx, [event], now=now, pace=pace))[0]
+
+
+async def accept_many(
+    tx: AsyncConnection, events: Sequence[Event], *, now: datetime | None = None, pace: float = 1.0
+) -> list[Accepted]:
+    """Accept events in order, one answer each.
+
+    An event id seen before (also within `events`) is a duplicate and changes nothing. An event of an unknown
+    contact makes that contact, without an address; one of an erased contact is dropped. `pace` is that of the
+    enrollments opened by entry rules, whose properties are the event's.
+    """
+    now = now or utc_now()
+    results: list[Accepted | None] = [None] * len(events)
+    first: dict[str, int] = {}
+    for index, event in enumerate(events):
+        if first.setdefault(event.event_id, index) != index:
+            results[index] = Accepted(duplicate=True)
+    fresh: list[_Fresh] = []
+    waiting = sorted(first.values())
+    for _ in range(5):
+        waiting = await _store(tx, events, waiting, now, results, fresh)
+        if not waiting:
+            break
+    else:
+        raise BusyError("the same contacts kept being made and erased")
+    counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace)
+    for index, accepted in counts.items():
+        results[index] = accepted
+    answers = [answer for answer in results if answer is not None]
+    await dropped.add(
+        tx,
+        [
+            Drop(dropped.DUPLICATE, "event", count=sum(a.duplicate for a in answers)),
+            Drop(dropped.ERASED, "event", count=sum(a.erased for a in answers)),
+        ],
+    )
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """An event stored just now, and whether its name interests a live run or an entry rule."""
+
+    index: int
+    event: Event
+    reacts: bool
+    enters: bool
+
+    @property
+    def at(self) -> datetime:
+        assert self.event.occurred_at is not None
+        return self.event.occurred_at
+
+
+async def _store(
+    tx: AsyncConnection,
+    events: Sequence[Event],
+    indexes: list[int],
+    now: datetime,
+    results: list[Accepted | None],
+    fresh: list[_Fresh],
+) -> list[int]:
+    """Insert these events; answers those to try again, whose contact another transaction was making."""
+    batch = [replace(events[i], occurred_at=events[i].occurred_at or now) for i in indexes]
+    rows = await tx.execute(
+        _STORE,
+        {
+            "ids": [e.event_id for e in batch],
+            "contacts": [e.contact_id for e in batch],
+            "names": [e.name for e in batch],
+            "properties": as_json_list(e.properties for e in batch),
+            "ats": [e.occurred_at for e in batch],
+            "now": now,
+        },
+    )
+    again: list[int] = []
+    for row in rows:
+        index = indexes[row.ord - 1]
+        if row.fresh:
+            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters))
+        elif row.known:
+            results[index] = Accepted(duplicate=True)
+        elif row.erased:
+            results[index] = Accepted(erased=True)
+        else:
+            again.append(index)
+    return sorted(again)
+
+
+async def _apply(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: float) -> dict[int, Accepted]:
+    """Tell live runs and open new ones, in the order in which each contact's events came.
+
+    A contact's events after one that may open a run form a later round, because the run must see them.
+    """
+    counts = {f.index: Accepted() for f in fresh}
+    rounds: dict[int, list[_Fresh]] = defaultdict(list)
+    level: dict[str, int] = defaultdict(int)
+    for item in fresh:
+        number = level[item.event.contact_id]
+        rounds[number].append(item if number == 0 else replace(item, reacts=True))
+        level[item.event.contact_id] += item.enters
+    for number in sorted(rounds):
+        reacting = [item for item in rounds[number] if item.reacts]
+        if reacting:
+            told = await matching.tell_runs(tx, [(item.event, item.at) for item in reacting], now)
+            for item, matched in zip(reacting, told, strict=True):
+                counts[item.index] = replace(counts[item.index], matched=matched)
+        entering = [item for item in rounds[number] if item.enters]
+        if entering:
+            await _enter(tx, entering, counts, now, pace)
+    return counts
+
+
+async def _enter(
+    tx: AsyncConnection, items: list[_Fresh], counts: dict[int, Accepted], now: datetime, pace: float
+) -> None:
+    """Enrol by the entry rules of the newest track versions."""
+    doors = [
+        (row.name, rules_from_json(row.rules))
+        for row in await tx.execute(_DOORS, {"names": sorted({item.event.name for item in items})})
+    ]
+    people: dict[str, Contact] = {}
+    if any(rules.entry_where for _, rules in doors):
+        rows = await tx.execute(_PEOPLE, {"ids": sorted({item.event.contact_id for item in items})})
+        people = {row["id"]: read_row(Contact, row) for row in rows.mappings()}
+    wishes: list[tuple[int, Enrol]] = []
+    for item in items:
+        for track, rules in doors:
+            if rules.entry_event == item.event.name and await matching.holds(
+                tx,
+                rules.entry_where,
+                {
+                    "contact": people[item.event.contact_id].view() if item.event.contact_id in people else None,
+                    "event": matching.event_view(item.event, item.at),
+                    "now": now,
+                },
+                track,
+            ):
+                wish = Enrol(track, item.event.contact_id, properties=item.event.properties, pace=pace)
+                wishes.append((item.index, wish))
+    if wishes:
+        for (index, _), enrolled in zip(
+            wishes, await enroll_many(tx, [wish for _, wish in wishes], now=now), strict=True
+        ):
+            if enrolled.outcome == "created":
+                counts[index] = replace(counts[index], enrolled=counts[index].enrolled + 1)
+
+
+# The contact is held (FOR KEY SHARE, as a foreign key would) so that an erasure cannot pass between; rows go in
+# by id, so that two batches with the same events never wait for each other in a circle.
+_STORE = text("""
+    WITH input AS (
+        SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:contacts AS text[]), CAST(:names AS text[]),
+                             CAST(:properties AS text[]), CAST(:ats AS timestamptz[])) WITH ORDINALITY
+            AS i (event_id, contact_id, name, properties, occurred_at, ord)
+    ),
+    held AS (
+        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM input) ORDER BY id FOR KEY SHARE
+    ),
+    stub AS (
+        INSERT INTO contact (id, created_at, updated_at)
+        SELECT DISTINCT i.contact_id, CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM input i
+        WHERE NOT EXISTS (SELECT 1 FROM contact c WHERE c.id = i.contact_id)
+            AND NOT EXISTS (SELECT 1 FROM erasure x WHERE x.contact_id = i.contact_id)
+        ORDER BY 1
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id
+    ),
+    person AS (SELECT id FROM held UNION ALL SELECT id FROM stub),
+    stored AS (
+        INSERT INTO event (event_id, contact_id, name, properties, occurred_at, received_at)
+        SELECT i.event_id, i.contact_id, i.name, i.properties::jsonb, i.occurred_at, :now
+        FROM input i JOIN person p ON p.id = i.contact_id ORDER BY i.event_id
+        ON CONFLICT (event_id) DO NOTHING
+        RETURNING event_id
+    )
+    SELECT i.ord, s.event_id IS NOT NULL AS fresh, p.id IS NOT NULL AS known,
+        EXISTS (SELECT 1 FROM erasure x WHERE x.contact_id = i.contact_id) AS erased,
+        EXISTS (
+            SELECT 1 FROM enrollment e
+            JOIN interest n ON n.track = e.track AND n.version = e.version AND n.event = i.name
+            WHERE e.contact_id = i.contact_id AND e.ended_at IS NULL
+        ) AS reacts,
+        EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters
+    FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
+    ORDER BY i.ord
+""")
+_DOORS = text("SELECT name, rules FROM track WHERE entry_event = ANY(CAST(:names AS text[])) ORDER BY name")
+_PEOPLE = text(f"SELECT {columns(Contact, 'c')} FROM contact c WHERE id = ANY(CAST(:ids AS text[]))")

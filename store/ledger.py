@@ -1,0 +1,294 @@
+"""The ledger of messages: claim, send, settle. A message is never sent twice.
+
+A row is `sending` while somebody holds its claim, and then `sent`, `failed`, `skipped` (refused before the
+provider was asked), `unknown` (nobody can tell) or `released` (certainly not sent: it may be claimed again).
+Evidence that the provider has the message, its own answer or a callback in whatever order, always wins.
+No address is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import CursorResult, RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.addresses import address_hash
+from store.enrollments import LOCK_CONTACT, PATH_INSERT, path_arrays
+from store.ids import is_id, new_id
+from store.messages import COLUMNS, Message, MessageStatus, Progress
+from store.rows import Channel, Contact, Enrollment, Run, columns, read_row
+from store.sql import utc_now
+from tracks.identifiers import effect_key
+from tracks.run import PathEntry
+
+UNSUBSCRIBED = "unsubscribed"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What to do about a message.
+
+    `granted`: send it now, to the address in `run.contact`, then settle; granted once, then only after a release.
+    `settled`: it is over, `status` (`sent`, `failed`, `skipped`) and `reason` say how. `unknown`: an earlier
+    attempt had claimed it, and nobody knows whether it went out. `ended`: the enrollment is over, `reason` says
+    why (`ended`, `goal`, `exit`, `erased`).
+    """
+
+    decision: Literal["granted", "settled", "unknown", "ended"]
+    run: Run
+    message_id: str = ""
+    status: MessageStatus | None = None
+    reason: str = ""
+
+
+async def claim(
+    tx: AsyncConnection,
+    *,
+    enrollment_id: str,
+    step: str,
+    occurrence: int,
+    channel: Channel,
+    token: str,
+    transactional: bool = False,
+    path: Sequence[PathEntry] = (),
+    now: datetime | None = None,
+) -> Claim:
+    """Claim the right to send the message of this effect, with everything that protects the contact checked.
+
+    `token` is unique to the attempt. Claims of one contact take turns, and a goal that another transaction is just
+    storing is waited for. `path` is stored whatever is decided. `transactional` messages go out although the
+    contact has unsubscribed, but not to an address that bounced or complained.
+    Raises LookupError where there is no such enrollment.
+    """
+    person = (
+        (await tx.execute(LOCK_CONTACT, {"id": enrollment_id})).mappings().first() if is_id(enrollment_id) else None
+    )
+    contact = read_row(Contact, person) if person else None
+    address = contact.address(channel) if contact else None
+    key = effect_key(enrollment_id, step, occurrence)
+    asked = {
+        "id": enrollment_id,
+        "key": key,
+        "channel": channel,
+        "hash": address_hash(channel, address) if address else "",
+    }
+    row = await _read(tx, asked)
+    run = Run(read_row(Enrollment, row, "e_"), contact)
+    message = read_row(Message, row, "m_") if row["m_id"] is not None else None
+    if message is not None and message.status == "sending":
+        message = await _abandoned(tx, message)
+    written = {
+        **asked,
+        **path_arrays(path),
+        "message": message.id if message else new_id(),
+        "contact": run.enrollment.contact_id,
+        "track": run.enrollment.track,
+        "step": step,
+        "token": token,
+        "now": now or utc_now(),
+    }
+    if message is not None and message.status != "released":
+        await tx.execute(_PROGRESS, written)
+        if message.status == "unknown":
+            return Claim("unknown", run, message.id, "unknown")
+        return Claim("settled", run, message.id, message.status, message.reason)
+    over = "erased" if contact is None else run.enrollment.over
+    refusal = over or _refusal(address, row["suppressed"], transactional)
+    if over and message is None:
+        await tx.execute(_PROGRESS, written)
+        return Claim("ended", run, reason=over)
+    status = "skipped" if refusal else "sending"
+    await tx.execute(_WRITE, {**written, "status": status, "reason": refusal, "settled": bool(refusal)})
+    if over:
+        return Claim("ended", run, written["message"], reason=over)
+    if refusal:
+        return Claim("settled", run, written["message"], "skipped", refusal)
+    return Claim("granted", run, written["message"])
+
+
+async def settle(
+    tx: AsyncConnection,
+    message_id: str,
+    *,
+    token: str,
+    outcome: Literal["sent", "failed", "unknown"],
+    provider_id: str | None = None,
+    reason: str = "",
+    now: datetime | None = None,
+) -> Message:
+    """Say how a claimed message ended; answers with the row as it now is, which evidence may have made `sent`.
+
+    `sent` always counts. `failed` and `unknown` count only from the attempt that holds the claim (`token`).
+    `reason` is a class or a provider's code, never its text. Raises LookupError where there is no such message.
+    """
+    return await _settle(tx, message_id, token, outcome, provider_id, reason, now)
+
+
+async def release(
+    tx: AsyncConnection, message_id: str, *, token: str, reason: str = "", now: datetime | None = None
+) -> Message:
+    """The provider certainly did not take it (429, connection refused): the effect may be claimed again."""
+    return await _settle(tx, message_id, token, "released", None, reason, now)
+
+
+async def record_callback(
+    tx: AsyncConnection,
+    message_id: str,
+    progress: Progress,
+    *,
+    provider_id: str | None = None,
+    reason: str = "",
+    at: datetime | None = None,
+) -> Message | None:
+    """Store what the provider reports of a message: proof that it was sent, before or after its settle.
+
+    Safe in any order and any number of times. None where there is no such message.
+    """
+    if not is_id(message_id):
+        return None
+    values = {
+        "id": message_id,
+        "progress": progress,
+        "rank": _RANK.index(progress),
+        "ranks": list(_RANK),
+        "provider_id": provider_id,
+        "reason": reason,
+        "now": at or utc_now(),
+    }
+    row = (await tx.execute(_CALLBACK, values)).mappings().first()
+    return read_row(Message, row) if row else None
+
+
+async def resolve(
+    tx: AsyncConnection,
+    message_id: str,
+    decision: Literal["assume_sent", "resend", "skip"],
+    *,
+    now: datetime | None = None,
+) -> Message:
+    """Settle an `unknown` message by policy or by an operator; any other is answered as it stands.
+
+    `assume_sent` makes it `sent` (reason `assumed`), `resend` makes it `released`, `skip` makes it `skipped`.
+    Raises LookupError where there is no such message.
+    """
+    status, reason = {
+        "assume_sent": ("sent", "assumed"),
+        "resend": ("released", "resend"),
+        "skip": ("skipped", "operator"),
+    }[decision]
+    values = {"id": message_id, "status": status, "reason": reason, "now": now or utc_now()}
+    return _found(await tx.execute(_RESOLVE, values) if is_id(message_id) else None, message_id)
+
+
+def _refusal(address: str | None, suppressed: str | None, transactional: bool) -> str:
+    if not address:
+        return "no address"
+    if suppressed is None or (transactional and suppressed == UNSUBSCRIBED):
+        return ""
+    return f"suppressed: {suppressed}"
+
+
+async def _read(tx: AsyncConnection, asked: dict[str, str]) -> RowMapping:
+    row = (await tx.execute(_READ, asked)).mappings().first() if is_id(asked["id"]) else None
+    if row is None:
+        raise LookupError("there is no such enrollment")
+    return row
+
+
+async def _abandoned(tx: AsyncConnection, message: Message) -> Message:
+    """An earlier attempt's claim: unknown from now on, unless that attempt has settled it at this moment."""
+    return _found(await tx.execute(_ABANDON, {"id": message.id}), message.id)
+
+
+async def _settle(
+    tx: AsyncConnection,
+    message_id: str,
+    token: str,
+    outcome: MessageStatus,
+    provider_id: str | None,
+    reason: str,
+    now: datetime | None,
+) -> Message:
+    values = {
+        "id": message_id,
+        "token": token,
+        "outcome": outcome,
+        "provider_id": provider_id,
+        "reason": reason,
+        "now": now or utc_now(),
+    }
+    return _found(await tx.execute(_SETTLE, values) if is_id(message_id) else None, message_id)
+
+
+def _found(result: CursorResult[Any] | None, message_id: str) -> Message:
+    row = result.mappings().first() if result is not None else None
+    if row is None:
+        raise LookupError(f"there is no message {message_id}")
+    return read_row(Message, row)
+
+
+_RANK: tuple[Progress, ...] = ("accepted", "delayed", "delivered", "failed", "bounced", "complained")
+
+# FOR NO KEY UPDATE waits for a transaction that is storing this run's goal, and then sees it. Claims of one
+# contact hold the contact's row, so what this reads of the effect's message cannot be another claim's past.
+_READ = text(f"""
+    SELECT {columns(Enrollment, "e", "e_")}, {columns(Message, "m", "m_")}, s.reason AS suppressed
+    FROM enrollment e
+    LEFT JOIN message m ON m.effect_key = :key
+    LEFT JOIN suppression s ON s.channel = :channel AND s.address_hash = :hash
+    WHERE e.id = :id FOR NO KEY UPDATE OF e
+""")
+_PROGRESS = text(f"""
+    WITH path AS ({PATH_INSERT})
+    UPDATE enrollment SET step = :step WHERE id = :id AND ended_at IS NULL AND step IS DISTINCT FROM :step
+""")
+_WRITE = text(f"""
+    WITH path AS ({PATH_INSERT}),
+    at AS (UPDATE enrollment SET step = :step WHERE id = :id AND ended_at IS NULL AND step IS DISTINCT FROM :step)
+    INSERT INTO message (id, effect_key, enrollment_id, contact_id, track, step, channel, status, token, reason,
+        claimed_at, settled_at)
+    VALUES (:message, :key, :id, :contact, :track, :step, :channel, :status, :token, :reason,
+        :now, CASE WHEN :settled THEN CAST(:now AS timestamptz) END)
+    ON CONFLICT (effect_key) DO UPDATE SET status = excluded.status, token = excluded.token,
+        reason = excluded.reason, attempts = message.attempts + 1, claimed_at = excluded.claimed_at,
+        settled_at = excluded.settled_at
+""")
+_ABANDON = text(f"""
+    UPDATE message m SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE status END
+    WHERE id = :id RETURNING {COLUMNS}
+""")
+_SETTLE = text(f"""
+    UPDATE message m SET
+        status = CASE WHEN m.status = 'sent' OR :outcome = 'sent' THEN 'sent'
+            WHEN m.token = :token AND m.status IN ('sending', 'unknown') THEN :outcome ELSE m.status END,
+        reason = CASE WHEN :outcome = 'sent' THEN ''
+            WHEN m.token = :token AND m.status IN ('sending', 'unknown') THEN :reason ELSE m.reason END,
+        provider_id = coalesce(m.provider_id, :provider_id),
+        settled_at = CASE WHEN :outcome = 'sent' OR (m.token = :token AND m.status IN ('sending', 'unknown'))
+            THEN coalesce(m.settled_at, :now) ELSE m.settled_at END
+    WHERE id = :id RETURNING {COLUMNS}
+""")
+_CALLBACK = text(f"""
+    UPDATE message m SET status = 'sent', reason = '',
+        settled_at = coalesce(m.settled_at, :now),
+        provider_id = coalesce(m.provider_id, :provider_id),
+        delivery = CASE WHEN n.newer THEN :progress ELSE m.delivery END,
+        delivery_reason = CASE WHEN n.newer THEN :reason ELSE m.delivery_reason END,
+        delivery_at = CASE WHEN n.newer THEN :now ELSE m.delivery_at END
+    FROM (
+        SELECT id, coalesce(array_position(CAST(:ranks AS text[]), delivery) - 1 < :rank, true) AS newer
+        FROM message WHERE id = :id FOR NO KEY UPDATE
+    ) n
+    WHERE m.id = n.id RETURNING {COLUMNS}
+""")
+_RESOLVE = text(f"""
+    UPDATE message m SET
+        status = CASE WHEN m.status = 'unknown' THEN :status ELSE m.status END,
+        reason = CASE WHEN m.status = 'unknown' THEN :reason ELSE m.reason END,
+        settled_at = CASE WHEN m.status = 'unknown' THEN :now ELSE m.settled_at END
+    WHERE id = :id RETURNING {COLUMNS}
+""")

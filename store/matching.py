@@ -1,0 +1,141 @@
+"""Which live runs can react to an event, and telling them through the outbox."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import dropped, tracks
+from store.dropped import Drop
+from store.rows import Contact, Enrollment, Run, columns, read_row
+from store.sql import as_json
+from tracks.conditions import ConditionError, evaluate
+from tracks.program import Compiled
+from tracks.run import EventSignal
+
+
+class Happened(Protocol):
+    """The part of an event that matching reads."""
+
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def contact_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def properties(self) -> Mapping[str, Any]: ...
+
+
+def event_view(event: Happened, at: datetime) -> dict[str, Any]:
+    """`event` in conditions; `at` is on the same clock as the condition's `now`."""
+    return {"event_id": event.event_id, "name": event.name, "at": at, "properties": event.properties}
+
+
+async def holds(tx: AsyncConnection, condition: str | None, context: Mapping[str, Any], track: str) -> bool:
+    """Whether a condition is true; one that cannot be evaluated is false, and counted."""
+    if condition is None:
+        return True
+    try:
+        return evaluate(condition, context)
+    except ConditionError:
+        await dropped.add(tx, [Drop("condition", "event", track)])
+        return False
+
+
+async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, datetime]], now: datetime) -> list[int]:
+    """Write one outbox row per event and live run that can react; answers how many, event by event.
+
+    `events` come with the real time they happened at. A goal or an exit is marked on the enrollment here, so that
+    a send that is being claimed at this moment is refused.
+    """
+    rows = await tx.execute(_LIVE, {"ids": sorted({event.contact_id for event, _ in events})})
+    runs: dict[str, list[Run]] = defaultdict(list)
+    for row in rows.mappings():
+        run = Run(read_row(Enrollment, row, "e_"), read_row(Contact, row, "c_") if row["c_id"] is not None else None)
+        runs[run.enrollment.contact_id].append(run)
+    told: list[_Told] = []
+    counts: list[int] = []
+    for event, at in events:
+        before = len(told)
+        for run in runs[event.contact_id]:
+            compiled = (await tracks.pinned(tx, run.enrollment.track, run.enrollment.version)).compiled
+            matches = await _matches(tx, run, compiled, event, at, now)
+            if matches:
+                told.append(_Told(run.enrollment.id, matches, _signal(event, at, matches, compiled)))
+        counts.append(len(told) - before)
+    if told:
+        await tx.execute(
+            _TELL,
+            {
+                "ids": [t.enrollment_id for t in told],
+                "goals": [any(match == "goal" for match in t.matches) for t in told],
+                "exits": [any(match.startswith("exit:") for match in t.matches) for t in told],
+                "payloads": [t.payload for t in told],
+                "now": now,
+            },
+        )
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    enrollment_id: str
+    matches: tuple[str, ...]
+    payload: str
+
+
+async def _matches(
+    tx: AsyncConnection, run: Run, compiled: Compiled, event: Happened, at: datetime, now: datetime
+) -> tuple[str, ...]:
+    interests = [interest for interest in compiled.interests if interest.event == event.name]
+    if not interests:
+        return ()
+    clock = run.enrollment.clock
+    context = {
+        "contact": run.contact.view() if run.contact else None,
+        "event": event_view(event, clock.at(at)),
+        "enrollment": run.enrollment.view(),
+        "now": clock.at(now),
+    }
+    return tuple([i.match for i in interests if await holds(tx, i.where, context, run.enrollment.track)])
+
+
+def _signal(event: Happened, at: datetime, matches: tuple[str, ...], compiled: Compiled) -> str:
+    # only what conditions inside the run read: histories stay small, and hold nothing else of the person
+    carried = {name: event.properties[name] for name in compiled.event_properties if name in event.properties}
+    signal = EventSignal(event_id=event.event_id, name=event.name, at=at, matches=matches, properties=carried)
+    return as_json(signal.model_dump(mode="json"))
+
+
+_LIVE = text(f"""
+    SELECT {columns(Enrollment, "e", "e_")}, {columns(Contact, "c", "c_")}
+    FROM enrollment e LEFT JOIN contact c ON c.id = e.contact_id
+    WHERE e.contact_id = ANY(CAST(:ids AS text[])) AND e.ended_at IS NULL ORDER BY e.id
+""")
+_TELL = text("""
+    WITH told AS (
+        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:goals AS bool[]), CAST(:exits AS bool[]),
+                             CAST(:payloads AS text[])) WITH ORDINALITY AS t (id, goal, leaves, payload, ord)
+    ),
+    marks AS (SELECT id, bool_or(goal) AS goal, bool_or(leaves) AS leaves FROM told GROUP BY id),
+    locked AS (
+        SELECT e.id FROM enrollment e JOIN marks m ON m.id = e.id AND (m.goal OR m.leaves)
+        ORDER BY e.id FOR NO KEY UPDATE OF e
+    ),
+    marked AS (
+        UPDATE enrollment e SET
+            goal_reached_at = CASE WHEN m.goal THEN coalesce(e.goal_reached_at, :now) ELSE e.goal_reached_at END,
+            exit_reached_at = CASE WHEN m.leaves THEN coalesce(e.exit_reached_at, :now) ELSE e.exit_reached_at END
+        FROM marks m JOIN locked l ON l.id = m.id
+        WHERE e.id = l.id AND e.ended_at IS NULL
+    )
+    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
+    SELECT id, 'event', payload::jsonb, :now, :now FROM told ORDER BY ord
+""")

@@ -1,0 +1,104 @@
+"""Reading the ledger: one message, an enrollment's messages, those whose outcome nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.ids import is_id
+from store.rows import Channel, columns, read_row
+
+MessageStatus = Literal["sending", "sent", "failed", "skipped", "unknown", "released"]
+Progress = Literal["accepted", "delayed", "delivered", "failed", "bounced", "complained"]
+"""What a provider reports of a message that it has; a later one in this order replaces an earlier one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A row of the ledger. `delivery` is what the provider's callbacks say; times are real, UTC."""
+
+    id: str
+    effect_key: str
+    enrollment_id: str
+    contact_id: str
+    track: str
+    step: str
+    channel: Channel
+    status: MessageStatus
+    token: str
+    attempts: int
+    provider_id: str | None
+    reason: str
+    delivery: Progress | None
+    delivery_reason: str
+    delivery_at: datetime | None
+    claimed_at: datetime
+    settled_at: datetime | None
+
+
+async def get(tx: AsyncConnection, message_id: str) -> Message | None:
+    """A message, or None where there is none."""
+    if not is_id(message_id):
+        return None
+    row = (await tx.execute(_GET, {"id": message_id})).mappings().first()
+    return read_row(Message, row) if row else None
+
+
+async def by_provider_id(tx: AsyncConnection, channel: Channel, provider_id: str) -> Message | None:
+    """The message that the provider knows by this id."""
+    row = (await tx.execute(_BY_PROVIDER, {"channel": channel, "provider_id": provider_id})).mappings().first()
+    return read_row(Message, row) if row else None
+
+
+async def for_enrollment(tx: AsyncConnection, enrollment_id: str, *, limit: int = 1000) -> list[Message]:
+    """An enrollment's messages, oldest first."""
+    if not is_id(enrollment_id):
+        return []
+    rows = await tx.execute(_FOR_ENROLLMENT, {"id": enrollment_id, "limit": limit})
+    return [read_row(Message, row) for row in rows.mappings()]
+
+
+async def latest_for_contact(tx: AsyncConnection, contact_id: str, channel: Channel) -> Message | None:
+    """The last message sent to a contact on a channel: what a reply most likely answers."""
+    row = (await tx.execute(_LATEST, {"id": contact_id, "channel": channel})).mappings().first()
+    return read_row(Message, row) if row else None
+
+
+async def unsettled(
+    tx: AsyncConnection, *, status: Literal["sending", "unknown"] = "unknown", before: datetime, limit: int = 100
+) -> list[Message]:
+    """Messages claimed before then that are still `unknown` (or still `sending`), oldest first."""
+    rows = await tx.execute(_UNSETTLED, {"status": status, "before": before, "limit": limit})
+    return [read_row(Message, row) for row in rows.mappings()]
+
+
+async def known_provider_ids(tx: AsyncConnection, channel: Channel, ids: Collection[str]) -> set[str]:
+    """Those of the provider's ids that the ledger has: the others belong to no settled message."""
+    rows = await tx.execute(_KNOWN, {"channel": channel, "ids": list(ids)})
+    return {row.provider_id for row in rows}
+
+
+COLUMNS = columns(Message, "m")
+_GET = text(f"SELECT {COLUMNS} FROM message m WHERE id = :id")
+_BY_PROVIDER = text(f"""
+    SELECT {COLUMNS} FROM message m WHERE channel = :channel AND provider_id = :provider_id ORDER BY id LIMIT 1
+""")
+_FOR_ENROLLMENT = text(f"SELECT {COLUMNS} FROM message m WHERE enrollment_id = :id ORDER BY m.id LIMIT :limit")
+_LATEST = text(f"""
+    SELECT {COLUMNS} FROM message m WHERE contact_id = :id AND channel = :channel AND status = 'sent'
+    ORDER BY m.id DESC LIMIT 1
+""")
+_UNSETTLED = text(f"""
+    SELECT {COLUMNS} FROM message m
+    WHERE status = :status AND status IN ('sending', 'unknown') AND claimed_at < :before
+    ORDER BY claimed_at LIMIT :limit
+""")
+_KNOWN = text("""
+    SELECT DISTINCT provider_id FROM message
+    WHERE channel = :channel AND provider_id IS NOT NULL AND provider_id = ANY(CAST(:ids AS text[]))
+""")

@@ -1,0 +1,14 @@
+"""Alembic's entry: runs the migrations on the connection that `store.migrate` passes."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transaction_per_migration=True,
+)
+context.run_migrations()

@@ -1,0 +1,22 @@
+"""A real database per test, and short words for what tests set up in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from store.database import Database
+from tests.store.scene import Scene
+
+
+@pytest_asyncio.fixture
+async def db(postgres_url: str) -> AsyncIterator[Database]:
+    database = Database(postgres_url, pool_size=16)
+    yield database
+    await database.close()
+
+
+@pytest_asyncio.fixture
+async def scene(db: Database) -> Scene:
+    return Scene(db)

@@ -1,0 +1,116 @@
+"""Setting a scene: a published track, a contact, an enrollment; and looking at what the database holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import text
+
+from store import contacts, effects, enrolling, enrollments, events, ledger, tracks
+from store.database import Database
+from store.enrolling import Enrol, Enrolled
+from store.events import Accepted, Event
+from store.rows import Channel, Enrollment
+from tracks.compiler import compile_track
+from tracks.document import parse_track
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+WELCOME = """
+track: welcome
+steps:
+  - id: hello
+    email: {template: hello, from: 'Ada <ada@acme.test>'}
+"""
+
+TRIAL = """
+track: trial
+entry: {event: trial.started, where: 'event.properties.plan != "enterprise"'}
+reentry: always
+goal: {event: subscription.started, where: 'event.properties.amount > 0'}
+exits:
+  - {event: account.closed, reason: account-closed}
+steps:
+  - id: renewal
+    wait_date: {attribute: renewal_date, offset: -7d, missing: skip, past: skip}
+  - id: clicked
+    wait_for:
+      event: email.clicked
+      where: 'event.properties.step == "hello"'
+      within: 3d
+      then:
+        - id: by-link
+          branch:
+            - when: 'event.properties.link == "pricing"'
+              steps:
+                - id: out
+                  exit: {reason: pricing}
+"""
+
+
+class Scene:
+    """Each call is a transaction of its own."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def publish(self, *documents: str) -> None:
+        for document in documents:
+            track = parse_track(document, "track.yaml")
+            async with self.db.transaction() as tx:
+                await tracks.publish(tx, track, compile_track(track), document, now=NOW)
+
+    async def contact(self, contact_id: str = "ann", **changes: Any) -> None:
+        known: contacts.Changes = {"email": f"{contact_id}@acme.test", "phone": "+15005550009"}
+        async with self.db.transaction() as tx:
+            await contacts.upsert(tx, contact_id, {**known, **changes}, now=NOW)  # type: ignore[typeddict-item]
+
+    async def enroll(self, track: str = "welcome", contact_id: str = "ann", **more: Any) -> Enrolled:
+        now = more.pop("now", NOW)
+        async with self.db.transaction() as tx:
+            return await enrolling.enroll(tx, Enrol(track, contact_id, **more), now=now)
+
+    async def enrolled(self, track: str = "welcome", contact_id: str = "ann", **more: Any) -> Enrollment:
+        result = await self.enroll(track, contact_id, **more)
+        assert result.outcome == "created" and result.enrollment is not None, result
+        return result.enrollment
+
+    async def live(self, document: str = WELCOME, contact_id: str = "ann", **more: Any) -> Enrollment:
+        """A published track with a contact who has an address, enrolled."""
+        await self.publish(document)
+        await self.contact(contact_id)
+        return await self.enrolled(parse_track(document, "").track, contact_id, **more)
+
+    async def close(self, enrollment_id: str, *, now: datetime = NOW) -> bool:
+        async with self.db.transaction() as tx:
+            return await enrollments.close(tx, enrollment_id, "completed", "completed", now=now)
+
+    async def accept(self, *items: Event, now: datetime = NOW) -> list[Accepted]:
+        async with self.db.transaction() as tx:
+            return await events.accept_many(tx, items, now=now)
+
+    async def happen(self, name: str, contact_id: str = "ann", /, event_id: str = "e1", **properties: Any) -> Accepted:
+        return (await self.accept(Event(event_id, contact_id, name, properties)))[0]
+
+    async def claim(
+        self, enrollment_id: str, token: str = "t1", step: str = "hello", channel: Channel = "email", **more: Any
+    ) -> ledger.Claim:
+        async with self.db.transaction() as tx:
+            return await ledger.claim(
+                tx, enrollment_id=enrollment_id, step=step, occurrence=1, channel=channel, token=token, **more
+            )
+
+    async def begin(self, enrollment_id: str, step: str = "mark") -> effects.Begun:
+        async with self.db.transaction() as tx:
+            return await effects.begin(tx, enrollment_id=enrollment_id, step=step, occurrence=1)
+
+    async def rows(self, sql: str, **values: Any) -> Sequence[Any]:
+        async with self.db.transaction() as tx:
+            return (await tx.execute(text(sql), values)).all()
+
+    async def waiting(self, *kinds: str) -> list[tuple[str, dict[str, Any]]]:
+        """Kind and payload of the undelivered outbox rows, in order."""
+        found = await self.rows("SELECT kind, payload FROM outbox WHERE delivered_at IS NULL ORDER BY id")
+        return [(row.kind, row.payload) for row in found if not kinds or row.kind in kinds]

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import NullPool, create_engine
+
+from store.database import driver_url
+from store.migrate import is_current, upgrade
+from store.tables import metadata
+
+
+def test_migrations_make_exactly_the_tables_that_the_code_expects(postgres_url: str) -> None:
+    with create_engine(driver_url(postgres_url), poolclass=NullPool).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_several_processes_may_migrate_at_once(empty_postgres_url: str) -> None:
+    assert not is_current(empty_postgres_url)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(upgrade, [empty_postgres_url] * 4))
+    assert is_current(empty_postgres_url)

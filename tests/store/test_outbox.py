@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from store import dropped, enrollments, outbox
+from store.dropped import Drop
+from store.ids import new_id
+from store.outbox import Delivery
+from tests.store.scene import NOW, TRIAL, Scene
+
+
+async def pending(scene: Scene, seconds: float = 0, busy: Iterable[str] = (), limit: int = 100) -> list[Delivery]:
+    async with scene.db.transaction() as tx:
+        return await outbox.pending(tx, limit, busy=list(busy), now=NOW + timedelta(seconds=seconds))
+
+
+async def test_delivery_carries_all_that_a_start_needs(scene: Scene) -> None:
+    run = await scene.live(TRIAL, pace=60.0)
+    [row] = await pending(scene)
+    assert (row.kind, row.enrollment_id, row.workflow_id) == ("start", run.id, "nurture/trial/ann")
+    assert (row.track, row.version, row.contact_id, row.clock, row.ended) == ("trial", 1, "ann", run.clock, False)
+
+
+async def test_delivered_start_marks_the_enrollment_started(scene: Scene) -> None:
+    run = await scene.live()
+    [row] = await pending(scene)
+    async with scene.db.transaction() as tx:
+        await outbox.delivered(tx, [row.id], now=NOW + timedelta(seconds=3))
+        started = await enrollments.get(tx, run.id)
+    assert started is not None
+    assert started.started_at == NOW + timedelta(seconds=3)
+    assert await pending(scene) == []
+
+
+async def test_row_that_failed_holds_back_later_rows_of_its_run_only(scene: Scene) -> None:
+    first = await scene.live(TRIAL)
+    other = await scene.live(TRIAL, "bob")
+    await scene.happen("account.closed")
+    start = (await pending(scene))[0]
+    async with scene.db.transaction() as tx:
+        await outbox.failed(tx, start.id, NOW + timedelta(seconds=10))
+    assert {row.enrollment_id for row in await pending(scene, 9)} == {other.id}
+    later = [row for row in await pending(scene, 10) if row.enrollment_id == first.id]
+    assert [(row.kind, row.attempts) for row in later] == [("start", 1), ("event", 0)]
+
+
+async def test_busy_runs_are_left_out(scene: Scene) -> None:
+    first = await scene.live(TRIAL)
+    other = await scene.live(TRIAL, "bob")
+    assert [row.enrollment_id for row in await pending(scene, busy=[first.id])] == [other.id]
+
+
+async def test_rows_of_an_ended_run_say_so_and_what_is_dropped_is_counted(scene: Scene) -> None:
+    run = await scene.live(TRIAL)
+    await scene.happen("account.closed")
+    await scene.close(run.id)
+    rows = await pending(scene)
+    assert all(row.ended for row in rows)
+    async with scene.db.transaction() as tx:
+        assert await outbox.drop(tx, [row.id for row in rows], "late") == 2
+        assert await outbox.drop(tx, [row.id for row in rows], "late") == 0
+        assert await dropped.totals(tx) == [Drop("late", "event", "trial"), Drop("late", "start", "trial")]
+        assert await outbox.backlog(tx) == outbox.Backlog(0, None)
+        assert await outbox.prune(tx, NOW + timedelta(days=1)) == 0
+    async with scene.db.transaction() as tx:
+        await outbox.prune(tx, rows[0].created_at + timedelta(days=36500))
+    assert await scene.rows("SELECT 1 FROM outbox") == []
+
+
+async def test_backlog_tells_how_much_waits_and_since_when(scene: Scene) -> None:
+    await scene.live(TRIAL)
+    await scene.happen("account.closed")
+    async with scene.db.transaction() as tx:
+        assert await outbox.backlog(tx) == outbox.Backlog(2, NOW)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(fates=st.lists(st.sampled_from(["ok", "ok", "fail", "crash"]), max_size=30), limit=st.integers(1, 4))
+async def test_each_run_hears_everything_in_order_whatever_fails(scene: Scene, fates: list[str], limit: int) -> None:
+    """A relay that crashes after delivering repeats itself, and never skips or reorders."""
+    people = [new_id() for _ in range(3)]
+    for who in people:
+        await scene.live(TRIAL, who)
+    for number in range(4):
+        for who in people:
+            await scene.happen("email.clicked", who, event_id=f"{who}{number}", step="hello")
+    heard: dict[str, list[int]] = {}
+    script = iter(fates)
+    seconds = 0
+    while await scene.rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL LIMIT 1"):
+        seconds += 1
+        stopped: set[str] = set()
+        for row in await pending(scene, seconds, limit=limit):
+            if row.enrollment_id in stopped:
+                continue
+            fate = next(script, "ok")
+            if fate != "fail":
+                heard.setdefault(row.contact_id, []).append(row.id)
+            async with scene.db.transaction() as tx:
+                if fate == "ok":
+                    await outbox.delivered(tx, [row.id])
+                elif fate == "fail":
+                    await outbox.failed(tx, row.id, NOW + timedelta(seconds=seconds + 2))
+            if fate != "ok":
+                stopped.add(row.enrollment_id)
+    for who in people:
+        assert heard[who] == sorted(heard[who])
+        assert len(set(heard[who])) == 5
