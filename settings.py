@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -22,6 +23,10 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     allow_pace: bool | None = None
     """Whether a run may be paced; unset means only in development."""
+    entry_pace: float = 1.0
+    """Pace of the runs that a track's entry rule begins, where pacing is allowed: demos and staging."""
+    api_key: SecretStr = SecretStr("")
+    """The key that the command line calls the API with (`perennial publish`)."""
 
     database_url: SecretStr = Field(
         default=SecretStr("postgresql://localhost/perennial"), validation_alias="DATABASE_URL"
@@ -32,6 +37,9 @@ class Settings(BaseSettings):
     """Signs links (unsubscribe); at least 32 characters in production."""
     public_url: str = "http://127.0.0.1:8000"
     """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
+
+    data: Path = Path(__file__).parent / ".perennial"
+    """Where the local stack of `perennial up` keeps everything."""
 
     # Email: Amazon SES v2 (credentials and region by the usual AWS chain)
     ses_endpoint_url: str | None = None
@@ -71,6 +79,11 @@ class Settings(BaseSettings):
     deployment_name: str = "perennial"
     build_id: str = ""
     """Turns on Worker Versioning: runs are pinned to this build, and upgraded when they continue as new."""
+
+    @property
+    def pace_at_entry(self) -> float:
+        """The pace of runs begun by an entry rule."""
+        return self.entry_pace if self.pace_allowed else 1.0
 
     @property
     def pace_allowed(self) -> bool:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import socket
-from collections.abc import Iterable
+import tempfile
+from pathlib import Path
+from typing import IO
 
 from infra.launch.errors import LaunchError
 
@@ -30,16 +34,46 @@ def require_free(who: str, port: int) -> None:
         raise LaunchError(f"{who} cannot listen on {HOST}:{port}: the port is taken.")
 
 
-def first_free(usual: int, taken: Iterable[int] = (), tries: int = 100) -> int:
-    """The usual port, or the first free one after it that is not among `taken`.
+class Claims:
+    """The ports of one stack. Two stacks that start at the same moment do not choose the same ones.
 
-    Raises LaunchError if none of the `tries` ports from the usual one on is free.
+    A claim is a locked file in the machine's folder for temporary files; the kernel lets go of it with the
+    process, however that ends.
     """
-    spoken_for = set(taken)
-    for port in range(usual, usual + tries):
-        if port not in spoken_for and is_free(port):
-            return port
-    raise LaunchError(f"No free port between {usual} and {usual + tries - 1} on {HOST}.")
+
+    def __init__(self) -> None:
+        self._held: dict[int, IO[bytes]] = {}
+
+    def first_free(self, usual: int, tries: int = 100) -> int:
+        """The usual port, or the first free one after it that no other stack has claimed; now it is ours.
+
+        Raises LaunchError if none of the `tries` ports from the usual one on is free.
+        """
+        for port in range(usual, usual + tries):
+            if port not in self._held and self._claim(port):
+                if is_free(port):
+                    return port
+                self._held.pop(port).close()
+        raise LaunchError(f"No free port between {usual} and {usual + tries - 1} on {HOST}.")
+
+    def release(self) -> None:
+        """Give every claim up."""
+        for file in self._held.values():
+            file.close()
+        self._held.clear()
+
+    def _claim(self, port: int) -> bool:
+        try:
+            file = (Path(tempfile.gettempdir()) / f"perennial-{os.getuid()}-port-{port}.lock").open("ab")
+        except OSError as problem:
+            raise LaunchError(f"{tempfile.gettempdir()} cannot be written: {problem.strerror}.") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        self._held[port] = file
+        return True
 
 
 def any_free() -> int:

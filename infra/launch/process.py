@@ -68,14 +68,20 @@ class Child:
 
     def output(self, lines: int = 3) -> str:
         """The last lines that this start of the program has logged, joined into one."""
+        kept = [line.strip() for line in self._logged().splitlines() if line.strip()]
+        return " / ".join(kept[-lines:])[-600:]
+
+    def said(self, words: str) -> bool:
+        """Whether this start of the program has logged these words lately."""
+        return words in self._logged()
+
+    def _logged(self) -> str:
         try:
             with self.log.open("rb") as log:
-                log.seek(max(self._log_start, self.log.stat().st_size - 20_000))
-                text = log.read().decode(errors="replace")
+                log.seek(max(self._log_start, self.log.stat().st_size - 100_000))
+                return log.read().decode(errors="replace")
         except OSError:
             return ""
-        kept = [line.strip() for line in text.splitlines() if line.strip()]
-        return " / ".join(kept[-lines:])[-600:]
 
     def wait_ready(self, ready: Callable[[], bool], timeout: float, pause: float = 0.03) -> None:
         """Return once `ready()` is true.

@@ -36,9 +36,12 @@ def find_temporal() -> Path:
     return Path(found)
 
 
-def without_temporal_environment() -> dict[str, str]:
-    """This process's environment without what would lead Temporal's command line to another server."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+def without_temporal_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment (this process's own) without what would lead Temporal's clients to another server."""
+    kept = os.environ if environment is None else environment
+    return {name: value for name, value in kept.items() if not name.startswith("TEMPORAL_")} | {
+        "TEMPORAL_CONFIG_FILE": os.devnull  # the user's profile is not for the embedded server
+    }
 
 
 class Temporal:
@@ -62,6 +65,12 @@ class Temporal:
 
     def start(self, timeout: float = 30) -> str:
         """Start the server, register the search attributes, answer its address. Raises LaunchError."""
+        self.begin()
+        self.finish(timeout)
+        return self.address
+
+    def begin(self) -> None:
+        """Start the server without waiting for it. Raises LaunchError."""
         for port in (self.port, self.ui_port):
             if port is not None:
                 require_free("Temporal", port)
@@ -78,12 +87,15 @@ class Temporal:
             command += ["--search-attribute", f"{name}={kind}"]
         command += ["--log-level", "error"]
         self.child = Child("Temporal", command, self.log, env=without_temporal_environment())
+
+    def finish(self, timeout: float = 30) -> None:
+        """Wait until the server begun serves and knows the search attributes. Raises LaunchError."""
+        assert self.child is not None, "begin first"
         try:
             self.child.wait_ready(self._ready, timeout)
         except BaseException:
             self.stop()
             raise
-        return self.address
 
     def stop(self, grace: float = 3.0) -> None:
         """Stop the server; harmless if it does not run."""
@@ -93,23 +105,51 @@ class Temporal:
 
     def _ready(self) -> bool:
         """Whether it serves and knows every search attribute; registers the ones that a data file lacks."""
-        listed = self._operator("search-attribute", "list", "--output", "json")
-        if listed is None:
-            return False
-        known = json.loads(listed).get("customAttributes") or {}
-        missing = {name: kind for name, kind in SEARCH_ATTRIBUTES.items() if name not in known}
+        environment = without_temporal_environment() | {"TEMPORAL_ADDRESS": self.address}
+        missing = missing_search_attributes(environment, NAMESPACE)
         if missing:
-            options = [part for name, kind in missing.items() for part in ("--name", name, "--type", kind)]
-            self._operator("search-attribute", "create", *options)
-        return not missing
+            add_search_attributes(environment, NAMESPACE, missing)
+        return missing == []
 
-    def _operator(self, *command: str) -> str | None:
-        """What Temporal's operator command says, or None if the server did not answer."""
-        answer = subprocess.run(
-            [find_temporal(), "operator", *command, "--address", self.address, "--namespace", NAMESPACE],
-            env=without_temporal_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return answer.stdout if answer.returncode == 0 else None
+
+def register_search_attributes(environment: Mapping[str, str], namespace: str) -> None:
+    """Register what is missing on the Temporal that `environment` names.
+
+    Raises LaunchError if it does not answer, or does not let us.
+    """
+    missing = missing_search_attributes(environment, namespace)
+    if missing is None:
+        where = environment.get("TEMPORAL_ADDRESS") or "its profile's address"
+        raise LaunchError(f"Temporal does not answer at {where}, namespace {namespace}.")
+    if missing:
+        add_search_attributes(environment, namespace, missing)
+        if missing_search_attributes(environment, namespace):
+            wanted = ", ".join(f"{name} ({SEARCH_ATTRIBUTES[name]})" for name in missing)
+            raise LaunchError(f"Temporal's namespace {namespace} lacks these search attributes; add them: {wanted}.")
+
+
+def missing_search_attributes(environment: Mapping[str, str], namespace: str) -> list[str] | None:
+    """Names of the search attributes that the namespace does not have; None if the server does not answer."""
+    listed = operator(environment, namespace, "search-attribute", "list", "--output", "json")
+    if listed is None:
+        return None
+    known = json.loads(listed).get("customAttributes") or {}
+    return [name for name in SEARCH_ATTRIBUTES if name not in known]
+
+
+def add_search_attributes(environment: Mapping[str, str], namespace: str, names: list[str]) -> None:
+    """Ask for them; whether it worked is for the caller to see."""
+    options = [part for name in names for part in ("--name", name, "--type", SEARCH_ATTRIBUTES[name])]
+    operator(environment, namespace, "search-attribute", "create", *options)
+
+
+def operator(environment: Mapping[str, str], namespace: str, *command: str) -> str | None:
+    """What Temporal's operator command says, or None if the server did not answer."""
+    answer = subprocess.run(
+        [find_temporal(), "operator", *command, "--namespace", namespace, "--command-timeout", "5s"],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout if answer.returncode == 0 else None

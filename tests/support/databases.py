@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
-import importlib.util
-import inspect
 import json
 import subprocess
 import sys
@@ -17,6 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+
+from store.migrate import upgrade
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = "migrated"
@@ -37,7 +36,7 @@ class TestServer:
             answer = folder / "server.json"
             if not answer.exists():
                 with (folder / "keeper.log").open("ab") as log:
-                    subprocess.Popen(
+                    keeper = subprocess.Popen(
                         [sys.executable, "-m", "tests.support.postgres_keeper", str(folder)],
                         cwd=ROOT,
                         stdin=subprocess.DEVNULL,
@@ -45,6 +44,7 @@ class TestServer:
                         stderr=log,
                         start_new_session=True,
                     )
+                    keeper.returncode = 0  # it outlives this process on purpose: no warning about that
                 deadline = time.monotonic() + 60
                 while not answer.exists():
                     if time.monotonic() > deadline:
@@ -76,12 +76,7 @@ class TestServer:
             if not done.exists():
                 self._execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
                 self._execute(f"CREATE DATABASE {TEMPLATE}")
-                if importlib.util.find_spec("store.migrate") is not None:
-                    from store.migrate import upgrade
-
-                    result = upgrade(self.url(TEMPLATE))
-                    if inspect.iscoroutine(result):
-                        asyncio.run(result)
+                upgrade(self.url(TEMPLATE))
                 done.touch()
         return TEMPLATE
 

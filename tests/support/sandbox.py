@@ -43,7 +43,7 @@ def start_sandbox(folder: Path, *, port: int | None = None, callback_port: int |
 
     def answers() -> bool:
         try:
-            return httpx.get(f"http://{HOST}:{port}/", timeout=2).status_code < 500
+            return httpx.get(f"http://{HOST}:{port}/healthz", timeout=2).status_code < 500
         except httpx.HTTPError:
             return False
 

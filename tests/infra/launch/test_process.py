@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from infra.launch.errors import LaunchError
-from infra.launch.ports import any_free, first_free
 from infra.launch.process import Child
 
 ROOT = Path(__file__).parents[3]
@@ -80,13 +79,3 @@ def test_it_dies_with_a_killed_parent(tmp_path: Path) -> None:
     os.kill(parent.pid, signal.SIGKILL)
     parent.communicate()
     assert gone_within(pid, 2)
-
-
-def test_a_taken_port_gives_way_to_the_next_free_one() -> None:
-    import socket
-
-    usual = any_free()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", usual))
-        taken.listen()
-        assert usual < first_free(usual) < usual + 100

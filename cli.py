@@ -1,0 +1,357 @@
+"""The command line: `perennial`. It wires the rooms together; what a command does lives in its room."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from infra.launch.stack import Addresses, Stack
+    from infra.launch.state import State
+    from store.database import Database
+
+PROJECT = Path(__file__).parent
+LIBRARY = PROJECT / "tracks" / "library"
+
+app = typer.Typer(
+    help="Perennial: lead-nurture tracks as durable Temporal workflows.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+key_commands = typer.Typer(help="Make, list and revoke the API's keys.", no_args_is_help=True)
+app.add_typer(key_commands, name="key")
+
+
+def fail(words: str) -> NoReturn:
+    """End with one clear sentence."""
+    typer.echo(words, err=True)
+    raise typer.Exit(1)
+
+
+def refuse_to_live(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM and SIGHUP end `up` the way Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+@app.command()
+def up(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw the kept data away and start over.")] = False,
+    exit_: Annotated[
+        bool, typer.Option("--exit", help="End once the crowd has finished: status 0, or 1 if a law was broken.")
+    ] = False,
+    crowd: Annotated[bool, typer.Option(help="Let 60 sample contacts live through the library's tracks.")] = True,
+    pace: Annotated[float, typer.Option(min=1, help="Seconds of the crowd's lives in one real second.")] = 86_400,
+    seed: Annotated[int, typer.Option(help="What the crowd's whims are drawn from.")] = 7,
+) -> None:
+    """Start everything on this machine and show what it does; Ctrl-C stops it."""
+    from rich.console import Console
+
+    from infra.launch.errors import LaunchError
+    from infra.launch.state import State
+    from settings import get_settings
+
+    console = Console(highlight=False, soft_wrap=True)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, refuse_to_live)
+    state = State(get_settings().data)
+    status = 0
+    try:
+        state.open(fresh=fresh)
+        try:
+            status = _run_stack(state, console, crowd=crowd, pace=pace, seed=seed, stay=not exit_)
+        finally:
+            state.close()
+    except LaunchError as problem:
+        console.print(f"[red]✗[/] {problem}", style=None, markup=True)
+        status = 1
+    except KeyboardInterrupt:
+        console.print("Stopped. ./run goes on where this left off; ./run --fresh starts over.")
+    raise typer.Exit(status)
+
+
+def _run_stack(state: State, console: Console, *, crowd: bool, pace: float, seed: int, stay: bool) -> int:
+    """Start, show, stay; the status to end with. Nothing is left running, whatever happens."""
+    from infra.launch.console import Progress
+    from infra.launch.stack import Stack
+    from store.migrate import upgrade
+
+    console.print("[bold]Perennial[/] is coming up:")
+    progress = Progress(console)
+    stack = Stack(state, prepare=upgrade, say=progress.say, entry_pace=pace)
+    try:
+        try:
+            addresses = stack.start()
+        finally:
+            progress.close()
+        key = asyncio.run(_local_key(state, addresses.database))
+        return asyncio.run(_live(stack, addresses, key, console, crowd=crowd, pace=pace, seed=seed, stay=stay))
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        stack.stop()
+
+
+async def _live(
+    stack: Stack,
+    addresses: Addresses,
+    key: str,
+    console: Console,
+    *,
+    crowd: bool,
+    pace: float,
+    seed: int,
+    stay: bool,
+) -> int:
+    """Run the crowd while watching over the stack; then stay until interrupted, or answer the status."""
+    from infra.demo.show import Demo, show_addresses
+
+    async def watch() -> None:
+        while True:
+            stack.check()
+            await asyncio.sleep(0.3)
+
+    async def live() -> int:
+        status = 0
+        if crowd:
+            demo = Demo(
+                api=addresses.api,
+                key=key,
+                sandbox=addresses.sandbox,
+                library=LIBRARY,
+                memory=stack.state.folder / "crowd.json",
+                console=console,
+                seed=seed,
+                pace=pace,
+            )
+            status = await demo.run()
+        show_addresses(console, addresses.api, addresses.sandbox, addresses.ui, addresses.namespace, key)
+        if stay:
+            console.print("\nCtrl-C stops everything.")
+            await asyncio.Event().wait()
+        return status
+
+    tasks = [asyncio.create_task(watch()), asyncio.create_task(live())]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        if (error := task.exception()) is not None:
+            raise error
+    return tasks[1].result() or 0
+
+
+async def _local_key(state: State, database_url: str) -> str:
+    """The stack's own API key; a new one where the database does not know it."""
+    from store import keys
+    from store.database import Database
+
+    database = Database(database_url, 1)
+    try:
+        kept = state.secrets().get("api_key", "")
+        async with database.transaction() as tx:
+            if kept and await keys.find(tx, kept):
+                return kept
+            _, made = await keys.create(tx, "run")
+        state.keep_secret("api_key", made)
+        return made
+    finally:
+        await database.close()
+
+
+@app.command()
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Serve the API."""
+    import uvicorn
+    import uvloop
+
+    from api.app import create_app
+    from api.temporal import connect
+    from infra import logs
+    from settings import get_settings
+    from store.database import Database
+
+    settings = get_settings()
+    logs.set_up(json=settings.environment == "production")
+
+    async def serve() -> bool:
+        database = Database(settings.database_url.get_secret_value(), settings.database_pool)
+        try:
+            client = await connect(lazy=True)  # the API accepts work while Temporal is down
+            served = create_app(settings, database, client)
+            options = uvicorn.Config(
+                served, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=2
+            )
+            server = uvicorn.Server(options)
+            await server.serve()
+            return server.started
+        finally:
+            await database.close()
+            await asyncio.sleep(0.3)  # the Temporal client's threads can crash an interpreter that exits at once
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if not runner.run(serve()):
+            raise typer.Exit(1)
+
+
+@app.command()
+def worker() -> None:
+    """Run the workers and the relay that delivers what the API accepted."""
+    from infra import logs
+    from settings import get_settings
+    from worker import run
+
+    settings = get_settings()
+    logs.set_up(json=settings.environment == "production")
+    asyncio.run(run(settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database of DATABASE_URL to the newest schema."""
+    from store.migrate import upgrade
+
+    upgrade(_database_url())
+    typer.echo("The database is up to date.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of tracks, for editors."""
+    from tracks.schema import track_schema
+
+    json.dump(track_schema(), sys.stdout, indent=2)
+    typer.echo()
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Tracks (.yaml) and templates.")],
+    url: Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")] = None,
+    key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
+) -> None:
+    """Publish a folder's tracks and templates; status 1 if anything is refused."""
+    import httpx
+    from infra.publishing import publish as send
+    from infra.publishing import read_folder
+
+    from infra.launch.state import State, read_json
+    from settings import get_settings
+
+    settings = get_settings()
+    state = State(settings.data)
+    running = read_json(state.running).get("addresses")
+    local = running if isinstance(running, dict) else {}
+    url = url or local.get("api") or settings.public_url
+    key = key or settings.api_key.get_secret_value() or str(read_json(state.folder / "secrets.json").get("api_key", ""))
+    try:
+        documents = read_folder(folder)
+    except (OSError, ValueError) as problem:
+        fail(f"{folder} cannot be published: {problem}.")
+    if not documents:
+        fail(f"{folder} holds no track (.yaml) and no template (.mjml, .liquid, .txt).")
+    refused = 0
+    try:
+        with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=30) as client:
+            for published in send(client, documents):
+                document = published.document
+                if published.problems:
+                    refused += 1
+                    typer.echo("\n".join(published.problems), err=True)
+                else:
+                    news = "new" if published.created else "unchanged"
+                    typer.echo(f"{document.kind[:-1]} {document.name} version {published.version} ({news})")
+    except httpx.HTTPError as problem:
+        fail(f"The API at {url} does not answer: {problem}.")
+    if refused:
+        fail(f"{refused} of {len(documents)} refused.")
+
+
+def _database_url() -> str:
+    """That of DATABASE_URL; where it is not set, the running local stack's."""
+    from infra.launch.state import State, read_json
+    from settings import get_settings
+
+    settings = get_settings()
+    running = read_json(State(settings.data).running).get("addresses")
+    if "database_url" not in settings.model_fields_set and isinstance(running, dict) and running.get("database"):
+        return str(running["database"])
+    return settings.database_url.get_secret_value()
+
+
+def _in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+    from store.database import Database
+
+    async def run() -> None:
+        database = Database(_database_url(), 1)
+        try:
+            await work(database)
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+
+
+@key_commands.command("create")
+def create_key(name: str) -> None:
+    """Make a key and print it: this is the only time that it can be read."""
+    from store import keys
+
+    async def work(database: Database) -> None:
+        async with database.transaction() as tx:
+            _, secret = await keys.create(tx, name)
+        typer.echo(secret)
+
+    _in_database(work)
+
+
+@key_commands.command("list")
+def list_keys() -> None:
+    """List the keys: id, name, when made, when revoked."""
+    from store import keys
+
+    async def work(database: Database) -> None:
+        async with database.transaction() as tx:
+            found = await keys.list_all(tx)
+        for key in found:
+            ended = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
+            typer.echo(f"{key.id}  {key.name:<24} made {key.created_at:%Y-%m-%d %H:%M}  {ended}")
+
+    _in_database(work)
+
+
+@key_commands.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows it.")]) -> None:
+    """Refuse a key from now on."""
+    from store import keys
+
+    async def work(database: Database) -> None:
+        async with database.transaction() as tx:
+            if not await keys.revoke(tx, key_id):
+                fail(f"There is no key {key_id} in use.")
+        typer.echo("Revoked.")
+
+    _in_database(work)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Were the laws kept? A contact stuck, an event lost, a message doubled: each is told in one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from infra.demo.memory import Memory
+from infra.demo.people import Person
+from infra.demo.whims import Act
+from infra.demo.wire import Wire
+
+LATE = timedelta(seconds=15)
+"""How far behind its own clock a run may be before it counts as stuck."""
+HANDED_OVER = ("sent", "assumed_sent")
+
+
+@dataclass
+class Line:
+    """One row of the final table."""
+
+    enrolled: int = 0
+    messages: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Findings:
+    """What the audit saw: the table, and the laws broken, in sentences."""
+
+    lines: dict[str, Line]
+    broken: list[str]
+
+
+async def settle(wire: Wire, patience: float = 10) -> None:
+    """Wait until nothing is on its way any more between API, Temporal and sandbox, at most `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if not await wire.outbox_depth() and not (await wire.callbacks())["waiting"]:
+            return
+        await asyncio.sleep(0.2)
+
+
+async def audit(wire: Wire, memory: Memory, people: Mapping[str, Person], acts: Mapping[str, Act]) -> Findings:
+    """Compare what the people did with what the API, its database and the sandbox have recorded."""
+    await settle(wire)
+    summaries = [summary async for summary in wire.enrollments() if summary["contact_id"] in people]
+    gate = asyncio.Semaphore(8)
+
+    async def read(summary: dict[str, Any]) -> dict[str, Any]:
+        async with gate:
+            return await wire.enrollment(summary["id"])
+
+    enrollments = await asyncio.gather(*(read(summary) for summary in summaries))
+    sandbox = [message for message in await wire.messages(0, 0) if message["direction"] == "out"]
+    broken = [
+        *stuck(enrollments, datetime.now(UTC)),
+        *doubled(enrollments, sandbox, people.values()),
+        *missed_goals(enrollments, memory, acts.values()),
+        *await lost(wire, memory, acts.values()),
+    ]
+    return Findings(table(enrollments), broken)
+
+
+def table(enrollments: Iterable[Mapping[str, Any]]) -> dict[str, Line]:
+    """Per track: enrolled, messages by channel, how many ended how."""
+    lines: defaultdict[str, Line] = defaultdict(Line)
+    for enrollment in enrollments:
+        line = lines[enrollment["track"]]
+        line.enrolled += 1
+        line.statuses[enrollment["status"]] += 1
+        line.messages.update(m["channel"] for m in enrollment["messages"] if m["status"] in HANDED_OVER)
+    return dict(sorted(lines.items()))
+
+
+def stuck(enrollments: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
+    """Live runs that never began, do not answer, or whose wait is over without anything happening."""
+    found = []
+    for enrollment in enrollments:
+        if enrollment["ended_at"] is not None:
+            continue
+        who = f"{enrollment['contact_id']} is stuck in {enrollment['track']}"
+        until = enrollment["until_real"] and datetime.fromisoformat(enrollment["until_real"])
+        if enrollment["started_at"] is None:
+            if now - datetime.fromisoformat(enrollment["created_at"]) > LATE:
+                found.append(f"{who}: its run never began.")
+        elif enrollment["as_of"] != "run":
+            found.append(f"{who} at step {enrollment['step']}: its run does not answer.")
+        elif until is None:
+            found.append(f"{who} at step {enrollment['step']}: it is {enrollment['state']} and waits for no time.")
+        elif now - until > LATE:
+            found.append(f"{who} at step {enrollment['step']}: its wait was over at {until:%H:%M:%S}.")
+    return found
+
+
+def doubled(
+    enrollments: Iterable[Mapping[str, Any]], sandbox: Iterable[Mapping[str, Any]], people: Iterable[Person]
+) -> list[str]:
+    """Messages that a provider was handed twice, or more often than the ledger knows, or never."""
+    found = []
+    accepted = list(sandbox)
+    tags = Counter(m["tags"]["perennial-message"] for m in accepted if m["tags"].get("perennial-message"))
+    found += [f"Message {tag} was handed over {count} times." for tag, count in tags.items() if count > 1]
+    arrived = Counter((m["to"].lower(), m["channel"]) for m in accepted)
+    booked: Counter[tuple[str, str]] = Counter()
+    for enrollment in enrollments:
+        for message in enrollment["messages"]:
+            if message["status"] in HANDED_OVER:
+                booked[enrollment["contact_id"], message["channel"]] += 1
+    for person in people:
+        for channel, address in (("email", person.email), ("sms", person.phone)):
+            if address is None:
+                continue
+            here, there = arrived[address.lower(), channel], booked[person.id, channel]
+            if here > there:
+                found.append(f"{person.id} got {here} {channel} messages where the ledger knows {there}.")
+            elif here < there:
+                found.append(f"{person.id} got {here} {channel} messages of the {there} that the ledger calls sent.")
+    return found
+
+
+def missed_goals(enrollments: Iterable[Mapping[str, Any]], memory: Memory, acts: Iterable[Act]) -> list[str]:
+    """Goal events that the API matched with a live run which then did not convert."""
+    reached = {
+        (enrollment["contact_id"], enrollment["track"], enrollment["key"])
+        for enrollment in enrollments
+        if enrollment["status"] == "converted" or enrollment["goal_reached_at"] is not None
+    }
+    return [
+        f"The event {act.id} reached a live run of {act.goal[0]}, which did not convert: it was lost."
+        for act in acts
+        if act.goal and memory.data["done"].get(act.id, {}).get("matched") and (act.person.id, *act.goal) not in reached
+    ]
+
+
+async def lost(wire: Wire, memory: Memory, acts: Iterable[Act]) -> list[str]:
+    """Events that the API accepted and does not know any more, and deliveries that are still due."""
+    found = []
+    gate = asyncio.Semaphore(8)
+
+    async def again(act: Act) -> None:
+        async with gate:
+            answer = await wire.call("POST", "/v1/events", json=act.body)
+        if not (answer.status_code == 202 and answer.json()["duplicate"]):
+            found.append(f"The event {act.id} was accepted and is not known any more: it was lost.")
+
+    await asyncio.gather(*(again(act) for act in acts if act.kind == "event" and memory.done(act.id)))
+    if depth := await wire.outbox_depth():
+        found.append(f"{depth} deliveries to Temporal are still due.")
+    callbacks = await wire.callbacks()
+    if callbacks["waiting"] or callbacks["dropped"]:
+        count = callbacks["waiting"] + callbacks["dropped"]
+        found.append(f"{count} provider callbacks were not taken: {callbacks['last_error']}.")
+    return found

@@ -1,0 +1,133 @@
+"""The crowd lives: each act at its time, each message answered, until every run has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from infra.demo.memory import Memory
+from infra.demo.people import Person
+from infra.demo.whims import Act, draw_answer, draw_life
+from infra.demo.wire import Wire
+
+QUIET = 2.0  # seconds without an act or a live run after which the crowd has finished
+
+
+class Crowd:
+    """Sixty lives at the memory's pace."""
+
+    def __init__(self, wire: Wire, memory: Memory, people: list[Person], tell: Callable[[str], None]) -> None:
+        self.wire = wire
+        self.memory = memory
+        self.people = {person.id: person for person in people}
+        self.tell = tell
+        self.tally: dict[str, Counter[str]] = {}
+        """Per track: how many enrolments have each status."""
+        self.problems: list[str] = []
+        """Answers that no call should get."""
+        self.acts: dict[str, Act] = {}
+        """Every act that was due, for the audit."""
+        self._to = {address: person for person in people for address in (person.email, person.phone) if address}
+        self._numbers: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def day(self) -> float:
+        """How many days the crowd has lived."""
+        return (time.time() - self.memory.began) * self.memory.pace / 86_400
+
+    async def introduce(self) -> None:
+        """Tell the API who the people are."""
+        gate = asyncio.Semaphore(8)
+
+        async def put(person: Person) -> None:
+            async with gate:
+                answer = await self.wire.call("PUT", f"/v1/contacts/{person.id}", json=person.body())
+            if answer.status_code not in (200, 201):
+                self.problems.append(f"contact {person.id} was refused: {answer.text[:300]}")
+
+        await asyncio.gather(*(put(person) for person in self.people.values()))
+
+    async def live(self, patience: float) -> None:
+        """Live until every run has ended and no act is left, at most `patience` seconds."""
+        if not self.memory.continued:
+            self.memory.data["began"] = time.time()
+        for person in self.people.values():
+            for act in draw_life(self.memory.seed, person):
+                self._plan(act, self.memory.began)
+        reader = asyncio.create_task(self._read())
+        deadline = time.monotonic() + patience
+        quiet_since = time.monotonic()
+        try:
+            while time.monotonic() < deadline:
+                await asyncio.sleep(0.5)
+                live = await self._count()
+                if reader.done():
+                    reader.result()
+                if live or self._tasks:
+                    quiet_since = time.monotonic()
+                elif time.monotonic() - quiet_since > QUIET:
+                    return
+        finally:
+            reader.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(reader, *self._tasks, return_exceptions=True)
+            self.memory.save()
+
+    async def _count(self) -> int:
+        """Bring the tally up to date; how many runs are live."""
+        tally: dict[str, Counter[str]] = {}
+        live = 0
+        async for enrollment in self.wire.enrollments():
+            if enrollment["contact_id"] not in self.people:
+                continue  # somebody else's, lived at their own pace
+            tally.setdefault(enrollment["track"], Counter())[enrollment["status"]] += 1
+            live += enrollment["ended_at"] is None
+        self.tally = tally
+        return live
+
+    async def _read(self) -> None:
+        """Let every message that arrives be answered, or not, by whom it reached."""
+        after = 0
+        while True:
+            for message in await self.wire.messages(after, 5):
+                after = message["seq"]
+                person = self._to.get(message["to"]) if message["direction"] == "out" else None
+                if person is None:
+                    continue
+                self._numbers[person.id] += 1
+                arrived = time.time()
+                for act in draw_answer(self.memory.seed, person, message, self._numbers[person.id]):
+                    self._plan(act, arrived)
+
+    def _plan(self, act: Act, since: float) -> None:
+        self.acts[act.id] = act
+        if self.memory.done(act.id):
+            return
+        task = asyncio.create_task(self._perform(act, since + act.days * 86_400 / self.memory.pace))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _perform(self, act: Act, due: float) -> None:
+        await asyncio.sleep(max(0.0, due - time.time()))
+        kept: dict[str, Any] = {}
+        if act.kind == "enroll":
+            answer = await self.wire.call("POST", "/v1/enrollments", json=act.body | {"pace": self.memory.pace})
+            fine = answer.status_code in (200, 201)
+        elif act.kind == "event":
+            answer = await self.wire.call("POST", "/v1/events", json=act.body)
+            fine = answer.status_code == 202
+            if fine:
+                kept = {"matched": answer.json()["matched"], "enrolled": answer.json()["enrolled"]}
+        else:
+            answer = await self.wire.act(act.body)
+            fine = answer.status_code == 200
+        self.memory.mark(act.id, kept)
+        if not fine:
+            self.problems.append(f"{act.id} was answered {answer.status_code}: {answer.text[:300]}")
+        elif act.story:
+            self.tell(act.story)

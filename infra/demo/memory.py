@@ -1,0 +1,62 @@
+"""What the crowd remembers over a restart: when it began, and which acts are done."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+
+class Memory:
+    """Kept in one file, written at most once a second, and at the end."""
+
+    def __init__(self, path: Path, seed: int, pace: float) -> None:
+        """Go on with what the file holds; seed and pace are those of the first start."""
+        self.path = path
+        self.data: dict[str, Any] = {
+            "seed": seed,
+            "pace": pace,
+            "began": time.time(),
+            "today": date.today().isoformat(),  # noqa: DTZ011 - any day will do
+            "done": {},
+        }
+        self.continued = False
+        try:
+            self.data |= json.loads(path.read_text())
+            self.continued = True
+        except (OSError, ValueError):
+            pass
+        self._saved = 0.0
+
+    @property
+    def seed(self) -> int:
+        return int(self.data["seed"])
+
+    @property
+    def pace(self) -> float:
+        return float(self.data["pace"])
+
+    @property
+    def began(self) -> float:
+        return float(self.data["began"])
+
+    @property
+    def today(self) -> date:
+        return date.fromisoformat(self.data["today"])
+
+    def done(self, act_id: str) -> bool:
+        return act_id in self.data["done"]
+
+    def mark(self, act_id: str, answer: dict[str, Any]) -> None:
+        """Remember that an act was done and what the answer was worth."""
+        self.data["done"][act_id] = answer
+        if time.monotonic() - self._saved > 1:
+            self.save()
+
+    def save(self) -> None:
+        draft = self.path.with_suffix(".draft")
+        draft.write_text(json.dumps(self.data))
+        draft.replace(self.path)
+        self._saved = time.monotonic()

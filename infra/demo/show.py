@@ -1,0 +1,154 @@
+"""What the terminal shows of the crowd: live while it lives, then the table, the laws, the addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from infra.demo.audit import Findings, audit
+from infra.demo.crowd import Crowd
+from infra.demo.memory import Memory
+from infra.demo.people import draw_people
+from infra.demo.wire import Wire
+from infra.launch.errors import LaunchError
+from infra.publishing import publish, read_folder
+
+PATIENCE = 300.0
+STORIES = 6
+PLAIN_EVERY = 5.0  # seconds between lines where there is no terminal
+
+
+class Demo:
+    """Publishes the library, lets the crowd live, tells how it went."""
+
+    def __init__(
+        self,
+        *,
+        api: str,
+        key: str,
+        sandbox: str,
+        library: Path,
+        memory: Path,
+        console: Console,
+        seed: int,
+        pace: float,
+    ) -> None:
+        self.api, self.key, self.sandbox = api, key, sandbox
+        self.library = library
+        self.console = console
+        self.memory = Memory(memory, seed, pace)
+        self.stories: deque[str] = deque(maxlen=STORIES)
+
+    async def run(self) -> int:
+        """Status 0, or 1 if a law was broken; says which. Raises LaunchError if the library is refused."""
+        await asyncio.to_thread(self._publish)
+        people = draw_people(self.memory.seed, self.memory.today)
+        wire = Wire(self.api, self.key, self.sandbox)
+        crowd = Crowd(wire, self.memory, people, self.stories.append)
+        try:
+            if self.memory.continued:
+                self.console.print(f"Going on with {len(people)} sample contacts where they were.\n")
+            else:
+                await crowd.introduce()
+                pace = f"{self.memory.pace / 86_400:g}"
+                self.console.print(f"{len(people)} sample contacts live, at {pace} days a second.\n")
+            await self._watch(crowd)
+            findings = await audit(wire, self.memory, crowd.people, crowd.acts)
+        finally:
+            await wire.close()
+        findings.broken[:0] = crowd.problems
+        self._tell(findings)
+        return 1 if findings.broken else 0
+
+    def _publish(self) -> None:
+        documents = read_folder(self.library)
+        with httpx.Client(
+            base_url=self.api, headers={"authorization": f"Bearer {self.key}"}, timeout=30, trust_env=False
+        ) as client:
+            results = list(publish(client, documents))
+        problems = [problem for result in results for problem in result.problems]
+        if problems:
+            raise LaunchError("The library was refused: " + "; ".join(problems))
+        tracks = [result.document.name for result in results if result.document.kind == "tracks"]
+        self.console.print(
+            f"Published {len(tracks)} tracks ({', '.join(tracks)}) and {len(results) - len(tracks)} templates."
+        )
+
+    async def _watch(self, crowd: Crowd) -> None:
+        """Show the crowd while it lives."""
+        living = asyncio.create_task(crowd.live(PATIENCE))
+        try:
+            if self.console.is_terminal:
+                with Live(self._view(crowd), console=self.console, refresh_per_second=8, transient=True) as live:
+                    while not living.done():
+                        await asyncio.wait([living], timeout=0.2)
+                        live.update(self._view(crowd))
+            else:
+                while not living.done():
+                    await asyncio.wait([living], timeout=PLAIN_EVERY)
+                    self.console.print(self._one_line(crowd))
+        finally:
+            living.cancel()
+            await asyncio.gather(living, return_exceptions=True)
+        if not living.cancelled():
+            living.result()
+
+    def _one_line(self, crowd: Crowd) -> str:
+        total: Counter[str] = Counter()
+        for tally in crowd.tally.values():
+            total.update(tally)
+        return f"  day {crowd.day:3.0f}: " + ", ".join(f"{count} {status}" for status, count in sorted(total.items()))
+
+    def _view(self, crowd: Crowd) -> RenderableType:
+        view = Table(box=None, pad_edge=False, padding=(0, 2))
+        view.add_column(f"day {crowd.day:.0f}", style="bold")
+        for heading in ("on their way", "converted", "exited", "completed"):
+            view.add_column(heading, justify="right")
+        for track, tally in sorted(crowd.tally.items()):
+            view.add_row(track, *(str(tally[status]) for status in ("active", "converted", "exited", "completed")))
+        stories = [Text(f"  {story}", style="dim") for story in self.stories]
+        return Group(view, Text(), *stories)
+
+    def _tell(self, findings: Findings) -> None:
+        view = Table(title=None, padding=(0, 1))
+        view.add_column("track")
+        for heading in ("enrolled", "email", "SMS", "converted", "exited", "completed", "still waiting"):
+            view.add_column(heading, justify="right")
+        for track, line in findings.lines.items():
+            counts = (
+                line.enrolled,
+                line.messages["email"],
+                line.messages["sms"],
+                line.statuses["converted"],
+                line.statuses["exited"],
+                line.statuses["completed"],
+                line.statuses["active"],
+            )
+            view.add_row(track, *map(str, counts))
+        self.console.print(view)
+        for sentence in findings.broken:
+            self.console.print(Text(f"✗ {sentence}", style="red"))
+        if not findings.broken:
+            self.console.print("[green]✓[/] Nobody is stuck, no event was lost, no message went out twice.")
+
+
+def show_addresses(console: Console, api: str, sandbox: str, ui: str | None, namespace: str, key: str) -> None:
+    """Where to look now."""
+    query = quote('WorkflowType="NurtureTrack"')
+    places = [
+        ("Temporal UI", f"{ui}/namespaces/{namespace}/workflows?query={query}" if ui else "your own Temporal's"),
+        ("Inbox", sandbox),
+        ("API docs", f"{api}/docs"),
+        ("API key", key),
+    ]
+    console.print()
+    for name, place in places:
+        console.print(f"  [bold]{name:<12}[/] {place}", soft_wrap=True)

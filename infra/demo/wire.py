@@ -1,0 +1,82 @@
+"""The demo's two counterparts, both over HTTP: the public API, and the sandbox where people read and click."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+TRIES = 5
+
+
+class Wire:
+    """Calls to the API and to the sandbox; every call may be repeated, so it is when an answer is missing."""
+
+    def __init__(self, api: str, key: str, sandbox: str) -> None:
+        limits = httpx.Limits(max_connections=16)
+        self.api = httpx.AsyncClient(
+            base_url=api, headers={"authorization": f"Bearer {key}"}, timeout=30, limits=limits, trust_env=False
+        )
+        self.sandbox = httpx.AsyncClient(base_url=sandbox, timeout=40, limits=limits, trust_env=False)
+
+    async def close(self) -> None:
+        await self.api.aclose()
+        await self.sandbox.aclose()
+
+    async def call(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """A call to the API; its answer, whatever its status, once it is no 5xx."""
+        return await self._patient(self.api, method, path, **more)
+
+    async def act(self, body: dict[str, Any]) -> httpx.Response:
+        """Do something to a message, as its recipient."""
+        return await self._patient(self.sandbox, "POST", "/_control/actions", json=body)
+
+    async def messages(self, after: int, wait: float) -> list[dict[str, Any]]:
+        """Messages that the sandbox accepted after that number; waits for one, at most `wait` seconds."""
+        answer = await self._patient(
+            self.sandbox, "GET", "/_control/messages", params={"after": after, "wait": wait, "limit": 1000}
+        )
+        found: list[dict[str, Any]] = answer.json()["messages"]
+        return found
+
+    async def callbacks(self) -> dict[str, Any]:
+        """How many callbacks the sandbox still has to make, and how many it gave up."""
+        answer: dict[str, Any] = (await self._patient(self.sandbox, "GET", "/_control/callbacks")).json()
+        return answer
+
+    async def enrollments(self) -> AsyncIterator[dict[str, Any]]:
+        """Every enrolment, as the database knows it."""
+        cursor: dict[str, str] = {}
+        while True:
+            page = (await self.call("GET", "/v1/enrollments", params={"limit": "100", **cursor})).json()
+            for enrollment in page["enrollments"]:
+                yield enrollment
+            if not page["next"]:
+                return
+            cursor = {"cursor": page["next"]}
+
+    async def enrollment(self, enrollment_id: str) -> dict[str, Any]:
+        """One enrolment, as its live run knows it."""
+        answer: dict[str, Any] = (await self.call("GET", f"/v1/enrollments/{enrollment_id}")).json()
+        return answer
+
+    async def outbox_depth(self) -> int:
+        """Deliveries that the API accepted and Temporal has not had yet."""
+        for line in (await self.call("GET", "/metrics")).text.splitlines():
+            if line.startswith("perennial_outbox_depth "):
+                return int(float(line.split()[1]))
+        return 0
+
+    async def _patient(self, client: httpx.AsyncClient, method: str, path: str, **more: Any) -> httpx.Response:
+        for last in [*[False] * (TRIES - 1), True]:
+            try:
+                answer = await client.request(method, path, **more)
+                if answer.status_code < 500 or last:
+                    return answer
+            except httpx.HTTPError:
+                if last:
+                    raise
+            await asyncio.sleep(0.3)
+        raise AssertionError("the last try returns or raises")

@@ -1,0 +1,205 @@
+"""All of Perennial on this machine: PostgreSQL, Temporal, the provider sandbox, the API and a worker."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.launch.errors import LaunchError
+from infra.launch.ports import HOST, Claims
+from infra.launch.postgres import Postgres
+from infra.launch.process import Child
+from infra.launch.state import State
+from infra.launch.temporal import NAMESPACE, Temporal, register_search_attributes, without_temporal_environment
+
+USUAL = {"postgres": 5432, "temporal": 7233, "ui": 8233, "api": 8000, "sandbox": 8025}
+TEMPORAL_VARIABLES = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+PROJECT = Path(__file__).parents[2]
+SENDER_DOMAIN = "acme.test"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts of a running stack answer. `ui` is None where Temporal is not ours."""
+
+    database: str
+    temporal: str
+    namespace: str
+    ui: str | None
+    api: str
+    sandbox: str
+
+
+class Stack:
+    """The parts, started in order and stopped in the opposite one, within 5 seconds."""
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        prepare: Callable[[str], None],
+        say: Callable[[str, str], None],
+        environment: Mapping[str, str] | None = None,
+        entry_pace: float = 1.0,
+    ) -> None:
+        """`prepare(database_url)` is called before anything uses the database; `say(part, words)` tells progress.
+
+        `entry_pace` is that of runs begun by an entry rule.
+        """
+        self.state = state
+        self.prepare = prepare
+        self.say = say
+        self.environment = dict(os.environ if environment is None else environment)
+        self.postgres: Postgres | None = None
+        self.temporal: Temporal | None = None
+        self.entry_pace = entry_pace
+        self.claims = Claims()
+        self.services: list[Child] = []
+
+    def start(self) -> Addresses:
+        """Start every part; answer where they are. Raises LaunchError, with nothing left running."""
+        try:
+            return self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def check(self) -> None:
+        """Raise LaunchError if a part has died."""
+        for child in self._children():
+            if not child.running:
+                raise LaunchError(child.epitaph())
+
+    def stop(self) -> None:
+        """End every part: the ones that use others first, all of it in less than 5 seconds."""
+        deadline = time.monotonic() + 4.5
+        for wave, share in (
+            (self.services, 2.6),
+            ([child for child in self._children() if child not in self.services], 1.9),
+        ):
+            for child in wave:
+                child.ask_to_stop()
+            until = min(deadline, time.monotonic() + share)
+            for child in wave:
+                child.stop(max(0.0, until - time.monotonic()))
+        self.services.clear()
+        self.postgres = self.temporal = None
+        self.claims.release()
+
+    def _children(self) -> list[Child]:
+        servers = [server.child for server in (self.postgres, self.temporal) if server is not None]
+        return [child for child in servers if child is not None] + self.services
+
+    def _start(self) -> Addresses:
+        secrets = self.state.secrets()
+        ports = {name: self.claims.first_free(usual) for name, usual in USUAL.items()}
+        embedded = not any(self.environment.get(name) for name in TEMPORAL_VARIABLES)
+        ui: str | None = None
+        if embedded:
+            self.say("Temporal", "starting")
+            self.temporal = Temporal(
+                ports["temporal"],
+                log=self.state.logs / "temporal.log",
+                file=self.state.folder / "temporal.db",
+                ui_port=ports["ui"],
+            )
+            self.temporal.begin()  # comes up while PostgreSQL does
+            temporal, namespace, ui = self.temporal.address, NAMESPACE, self.temporal.ui_url
+        else:
+            temporal = self.environment.get("TEMPORAL_ADDRESS", "as its profile says")
+            namespace = self.environment.get("TEMPORAL_NAMESPACE", NAMESPACE)
+        sandbox_url, api_url = f"http://{HOST}:{ports['sandbox']}", f"http://{HOST}:{ports['api']}"
+        database = self.environment.get("DATABASE_URL", "")
+        environment = self._environment(secrets, sandbox_url, api_url)
+        sandbox = self._serve(
+            "sandbox",
+            ["infra.sandbox", "--port", ports["sandbox"], "--data", self.state.folder / "sandbox"],
+            ["--callback-base", api_url, "--twilio-auth-token", secrets["twilio_auth_token"]],
+            ["--verify-domain", SENDER_DOMAIN],
+            environment=environment,
+        )
+        if not database:
+            self.say("PostgreSQL", "starting")
+            self.postgres = Postgres(
+                self.state.folder / "postgres",
+                ports["postgres"],
+                secrets["postgres_password"],
+                log=self.state.logs / "postgres.log",
+            )
+            database = self.postgres.start()
+        self.say("PostgreSQL", f"{HOST}:{ports['postgres']}" if self.postgres else "as DATABASE_URL says")
+        self.prepare(database)
+        self._record({})
+
+        environment["DATABASE_URL"] = database
+        if embedded:
+            environment = without_temporal_environment(environment)
+            environment |= {"TEMPORAL_ADDRESS": temporal, "TEMPORAL_NAMESPACE": namespace}
+        api = self._serve("API", ["cli", "api", "--port", ports["api"]], environment=environment)
+        if self.temporal:
+            self.temporal.finish()
+        else:
+            register_search_attributes(self.environment, namespace)
+        self.say("Temporal", temporal)
+        worker = self._serve("worker", ["cli", "worker"], environment=environment)
+        sandbox.wait_ready(lambda: answers(f"{sandbox_url}/healthz"), 30)
+        self.say("provider sandbox", sandbox_url)
+        api.wait_ready(lambda: answers(f"{api_url}/readyz"), 60)
+        self.say("API", api_url)
+        worker.wait_ready(lambda: worker.said("worker started"), 60)
+        self.say("worker", "polls")
+        addresses = Addresses(database, temporal, namespace, ui, api_url, sandbox_url)
+        self._record({"database": database, "api": api_url, "sandbox": sandbox_url} | ({"ui": ui} if ui else {}))
+        self.check()
+        return addresses
+
+    def _serve(self, name: str, *parts: list[str | int | Path], environment: Mapping[str, str]) -> Child:
+        self.say("provider sandbox" if name == "sandbox" else name, "starting")
+        command = [sys.executable, "-m", *(str(part) for group in parts for part in group)]
+        log = self.state.logs / f"{name.lower()}.log"
+        child = Child(name, command, log, env=environment, cwd=PROJECT)
+        self.services.append(child)
+        self._record({})
+        return child
+
+    def _record(self, addresses: dict[str, str]) -> None:
+        self.state.record(self._children(), addresses)
+
+    def _environment(self, secrets: Mapping[str, str], sandbox_url: str, api_url: str) -> dict[str, str]:
+        """What turns the production code towards the local parts: configuration only."""
+        own = {
+            "PERENNIAL_PUBLIC_URL": api_url,
+            "PERENNIAL_SECRET": secrets["link_secret"],
+            "PERENNIAL_SES_ENDPOINT_URL": sandbox_url,
+            "PERENNIAL_SNS_CERTIFICATE_URL": sandbox_url,
+            "PERENNIAL_TWILIO_BASE_URL": sandbox_url,
+            "PERENNIAL_TWILIO_ACCOUNT_SID": secrets["twilio_account_sid"],
+            "PERENNIAL_TWILIO_AUTH_TOKEN": secrets["twilio_auth_token"],
+            "PERENNIAL_HUBSPOT_BASE_URL": sandbox_url,
+            "PERENNIAL_HUBSPOT_TOKEN": "sandbox",
+            "PERENNIAL_WEBHOOK_SECRET": secrets["webhook_secret"],
+            "PERENNIAL_DRAIN": "PT1S",
+            "PERENNIAL_ENTRY_PACE": str(self.entry_pace),
+            # The sandbox must never be handed real credentials.
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+        dropped = {"AWS_PROFILE", "AWS_SESSION_TOKEN"}
+        return {name: value for name, value in self.environment.items() if name not in dropped} | own
+
+
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 2xx."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return 200 <= int(response.status) < 300
+    except (OSError, urllib.error.URLError, ValueError):
+        return False

@@ -1,0 +1,39 @@
+"""Shorthand for tests that need a published track and people in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from store import contacts, events, tracks
+from store.database import Database
+from store.enrolling import Enrol, Enrolled, enroll
+from store.events import Accepted, Event
+from tracks.compiler import compile_track
+from tracks.document import parse_track
+
+
+async def publish(database: Database, text: str) -> str:
+    """Publish a track written as YAML; answers its name."""
+    track = parse_track(text, "test.yaml")
+    async with database.transaction() as tx:
+        await tracks.publish(tx, track, compile_track(track), text)
+    return track.track
+
+
+async def meet(database: Database, contact_id: str, **fields: Any) -> None:
+    """Make or change a contact."""
+    changes = {"email": f"{contact_id}@people.test", "timezone": "Europe/Berlin"} | fields
+    async with database.transaction() as tx:
+        await contacts.upsert(tx, contact_id, changes)  # type: ignore[arg-type]
+
+
+async def enter(database: Database, track: str, contact_id: str, **wish: Any) -> Enrolled:
+    """Enrol a contact."""
+    async with database.transaction() as tx:
+        return await enroll(tx, Enrol(track, contact_id, **wish))
+
+
+async def behave(database: Database, contact_id: str, name: str, event_id: str, **properties: Any) -> Accepted:
+    """Accept an event of a contact."""
+    async with database.transaction() as tx:
+        return await events.accept(tx, Event(event_id, contact_id, name, properties))
