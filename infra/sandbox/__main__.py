@@ -1,0 +1,55 @@
+"""`python -m infra.sandbox`: start the provider sandbox on a loopback port."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from infra.sandbox.app import create_app
+from infra.sandbox.book import JournalInUse
+from infra.sandbox.options import Options
+from infra.sandbox.server import listen, serve
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until stopped; 1 with one sentence on stderr when that cannot be."""
+    parser = argparse.ArgumentParser(prog="python -m infra.sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=8025, help="0 takes any free port; the first line says which")
+    parser.add_argument("--data", type=Path, default=Path(".perennial/sandbox"), help="journal and signing key")
+    parser.add_argument("--base-url", help="where clients reach the sandbox, if not at http://127.0.0.1:<port>")
+    parser.add_argument("--callback-base", help="the application's base address; events go to <base>/webhooks/…")
+    parser.add_argument("--twilio-auth-token", default=Options.twilio_auth_token)
+    parser.add_argument("--verify-domain", action="append", default=[], help="may send email; repeatable")
+    parser.add_argument("--configuration-set", action="append", help="exists from the start; default: perennial")
+    parser.add_argument("--sns-signature-version", choices=("1", "2"), default=Options.signature_version)
+    parser.add_argument("--delivery-delay", type=float, default=Options.delivery_delay, help="seconds")
+    given = parser.parse_args(arguments)
+    try:
+        sock = listen(given.port)
+    except OSError as problem:
+        print(f"The sandbox cannot listen on 127.0.0.1:{given.port}: {problem.strerror}.", file=sys.stderr)
+        return 1
+    base_url = given.base_url or f"http://127.0.0.1:{sock.getsockname()[1]}"
+    options = Options(
+        data=given.data,
+        base_url=base_url.rstrip("/"),
+        callback_base=given.callback_base.rstrip("/") if given.callback_base else None,
+        twilio_auth_token=given.twilio_auth_token,
+        verified_domains=tuple(domain.lower() for domain in given.verify_domain),
+        configuration_sets=tuple(given.configuration_set or ("perennial",)),
+        signature_version=given.sns_signature_version,
+        delivery_delay=given.delivery_delay,
+    )
+    try:
+        app = create_app(options)
+    except (JournalInUse, OSError) as problem:
+        print(f"The sandbox cannot start: {problem}.", file=sys.stderr)
+        return 1
+    print(f"sandbox listening on {base_url}", flush=True)
+    serve(app, sock)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

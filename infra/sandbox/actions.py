@@ -1,0 +1,107 @@
+"""What a person does with a message: opens it, clicks, answers, complains, unsubscribes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+from infra.sandbox.links import one_click_url
+from infra.sandbox.mailbox import Mailbox, Message
+from infra.sandbox.ses_events import SesEvents, bounce_detail, complaint_detail
+from infra.sandbox.twilio_callbacks import TwilioCallbacks
+
+ACTIONS = ("open", "click", "reply", "bounce", "complain", "unsubscribe")
+
+
+class BadAction(ValueError):
+    """Something that cannot be done with this message; the text says why."""
+
+
+class Actions:
+    """Performs actions on accepted messages. `start` and `stop` frame its use."""
+
+    def __init__(self, mailbox: Mailbox, events: SesEvents, twilio: TwilioCallbacks) -> None:
+        self._mailbox = mailbox
+        self._events = events
+        self._twilio = twilio
+        self._client: httpx.AsyncClient | None = None
+
+    async def start(self) -> None:
+        """Open what unsubscribing needs."""
+        self._client = httpx.AsyncClient(timeout=10, trust_env=False)
+
+    async def stop(self) -> None:
+        """Close it again."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def perform(self, message: Message, action: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Do it and say what came of it; BadAction when that makes no sense for this message."""
+        if action not in ACTIONS:
+            raise BadAction(f"action must be one of {', '.join(ACTIONS)}")
+        if action == "reply":
+            return self._reply(message, str(data.get("text") or ""))
+        if message.channel != "email":
+            raise BadAction(f"{action} is for emails; this is {message.channel}")
+        now = time.time()
+        recipients = message.recipients[:1]
+        if action == "open":
+            self._events.happened(message, "open", now, {})
+        elif action == "click":
+            link = choose_link(message, data.get("link"))
+            self._events.happened(message, "click", now, {"link": link})
+            return {"link": link}
+        elif action == "bounce":
+            kind = str(data.get("bounce_type") or "Permanent")
+            if kind not in ("Permanent", "Transient"):
+                raise BadAction("bounce_type must be Permanent or Transient")
+            self._events.happened(message, "bounce", now, bounce_detail(kind, "General", recipients))
+        elif action == "complain":
+            self._events.happened(message, "complaint", now, complaint_detail(recipients))
+        else:
+            return await self._unsubscribe(message)
+        return {}
+
+    def _reply(self, message: Message, text: str) -> dict[str, Any]:
+        if message.channel != "sms":
+            raise BadAction("only texts can be answered here")
+        if not text:
+            raise BadAction("a reply needs a text")
+        return {"reply": self._twilio.reply(message, text).id}
+
+    async def _unsubscribe(self, message: Message) -> dict[str, Any]:
+        """The one-click post of RFC 8058, as a mail service makes it: from its own servers, not the browser."""
+        url = one_click_url(message.header("List-Unsubscribe"))
+        if not url:
+            raise BadAction("the message has no List-Unsubscribe header with a web address")
+        if message.header("List-Unsubscribe-Post").strip().lower() != "list-unsubscribe=one-click":
+            raise BadAction("the message does not offer one-click unsubscribing (List-Unsubscribe-Post)")
+        assert self._client is not None
+        try:
+            response = await self._client.post(url, data={"List-Unsubscribe": "One-Click"})
+        except httpx.HTTPError as problem:
+            raise BadAction(f"nobody answers at {url}: {type(problem).__name__}") from None
+        self._mailbox.happened(message, "unsubscribe", time.time(), {"status": response.status_code})
+        return {"status": response.status_code, "url": url}
+
+
+def choose_link(message: Message, wanted: object) -> str:
+    """The link meant by an index, an address or a part of one; by default the first that is not for unsubscribing."""
+    if not message.links:
+        raise BadAction("the message has no links")
+    if isinstance(wanted, int) and not isinstance(wanted, bool):
+        if not 0 <= wanted < len(message.links):
+            raise BadAction(f"link {wanted} does not exist; there are {len(message.links)}")
+        return message.links[wanted]
+    if wanted:
+        text = str(wanted)
+        found = next((u for u in message.links if u == text), None) or next(
+            (u for u in message.links if text in u), None
+        )
+        if found is None:
+            raise BadAction(f"no link of the message contains {text!r}")
+        return found
+    leaving = one_click_url(message.header("List-Unsubscribe"))
+    return next((u for u in message.links if u != leaving), message.links[0])
