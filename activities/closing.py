@@ -1,0 +1,32 @@
+"""The run's last word to the database, as a local activity: `close_run`."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.contract import CLOSE_RUN, CloseCall
+from activities.errors import without_details
+from store import enrollments
+from store.database import Database
+
+
+class ClosingActivities:
+    """Closes enrollments."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    @activity.defn(name=CLOSE_RUN)
+    @without_details
+    async def close_run(self, call: CloseCall) -> None:
+        """Store what is left of the path and how the run ended; closing a closed one changes nothing."""
+        async with self._db.transaction() as tx:
+            await enrollments.close(
+                tx,
+                call.enrollment_id,
+                call.status,
+                call.reason,
+                path=call.path,
+                counts=call.counts,
+                now=call.clock.real(call.at),
+            )

@@ -1,0 +1,106 @@
+"""What messages are made of: the step as written, its template, and what the template may speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import enrollments, templates, tracks
+from store.rows import Channel, Contact, Enrollment
+from tracks.content.render import MessageContext, TemplateError, render_values
+from tracks.content.template import Template
+from tracks.links import unsubscribe_url
+from tracks.model import Track, find_step
+from tracks.steps import Base
+
+StepType = TypeVar("StepType", bound=Base)
+
+_KEPT = 500
+_parsed: dict[str, Template] = {}
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where the links of messages lead, and what signs them."""
+
+    public_url: str
+    secret: str
+
+    def unsubscribe(self, message_id: str) -> str:
+        """The message's way out."""
+        return unsubscribe_url(self.public_url, self.secret, message_id)
+
+
+async def find_written(
+    tx: AsyncConnection, enrollment_id: str, step: str, kind: type[StepType]
+) -> tuple[Track, StepType]:
+    """The track version that an enrollment is pinned to, and the step in it.
+
+    Raises LookupError where there is no such enrollment or step, TypeError where the step is of another kind.
+    """
+    enrollment = await enrollments.get(tx, enrollment_id)
+    if enrollment is None:
+        raise LookupError("there is no such enrollment")
+    return await find_in(tx, enrollment, step, kind)
+
+
+async def find_in(
+    tx: AsyncConnection, enrollment: Enrollment, step: str, kind: type[StepType]
+) -> tuple[Track, StepType]:
+    """The same for an enrollment that has been read."""
+    version = await tracks.pinned(tx, enrollment.track, enrollment.version)
+    found = find_step(version.track, step)
+    if not isinstance(found, kind):
+        raise TypeError(f"step {step} is no {kind.__name__}")
+    return version.track, found
+
+
+async def find_template(tx: AsyncConnection, name: str, version: int | None, channel: Channel) -> Template:
+    """A template, the newest version without a number.
+
+    Raises TemplateError where there is none of that name, version and kind.
+    """
+    stored = await templates.get(tx, name, version)
+    if stored is None:
+        raise TemplateError("NotFound")
+    if stored.kind != channel:
+        raise TemplateError("WrongKind")
+    template = _parsed.get(stored.digest)
+    if template is None:
+        if len(_parsed) >= _KEPT:
+            _parsed.clear()
+        template = _parsed[stored.digest] = Template.model_validate(stored.data)
+    return template
+
+
+def message_context(
+    enrollment: Enrollment,
+    contact: Contact,
+    variables: Mapping[str, Any] | None = None,
+    unsubscribe: str = "",
+) -> MessageContext:
+    """What the texts of a step may speak of; texts among the variables are Liquid too.
+
+    Raises TemplateError where a variable does not render.
+    """
+    context = MessageContext(
+        contact={
+            "id": contact.id,
+            "email": contact.email,
+            "phone": contact.phone,
+            "timezone": contact.timezone,
+            "locale": contact.locale,
+            "attributes": contact.attributes or {},
+        },
+        enrollment={
+            "id": enrollment.id,
+            "track": enrollment.track,
+            "version": enrollment.version,
+            "properties": enrollment.properties,
+        },
+        unsubscribe_url=unsubscribe,
+    )
+    return replace(context, variables=render_values(dict(variables), context)) if variables else context

@@ -1,0 +1,91 @@
+"""What a run cannot decide without the contact, as local activities: `resolve_wait` and `decide_branch`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from temporalio import activity
+
+from activities.content import find_in
+from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, ResolvedWait, ResolveWaitCall
+from activities.errors import without_details
+from store import enrollments
+from store.database import Database
+from store.rows import Contact
+from tracks.conditions import ConditionError, evaluate
+from tracks.localtime import date_moment, is_zone, next_local
+from tracks.model import Track
+from tracks.steps import Base, BranchStep, WaitDateStep, WaitUntilStep
+
+log = structlog.get_logger(__name__)
+
+
+class WaitActivities:
+    """Says when `wait_until` and `wait_date` steps end."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    @activity.defn(name=RESOLVE_WAIT)
+    @without_details
+    async def resolve_wait(self, call: ResolveWaitCall) -> ResolvedWait:
+        """The moment, on the run's clock, at which a step's wait ends for this contact as they are now.
+
+        A date that is missing or malformed is `missing`, one that has been is `past`: neither is ever "now".
+        """
+        async with self._db.transaction() as tx:
+            run = await enrollments.run(tx, call.enrollment_id)
+            if run is None or run.contact is None or run.enrollment.ended_at is not None:
+                return ResolvedWait(outcome="ended")
+            track, step = await find_in(tx, run.enrollment, call.step, Base)
+        zone = _zone(run.contact, track)
+        if isinstance(step, WaitUntilStep):
+            until = step.wait_until
+            return ResolvedWait(outcome="at", at=next_local(call.now, zone, until.time, until.weekdays))
+        if not isinstance(step, WaitDateStep):
+            raise TypeError(f"step {call.step} does not wait for a time")
+        date = step.wait_date
+        value = (run.contact.attributes or {}).get(date.attribute)
+        moment = date_moment(value, date.offset, zone, date.time)
+        if moment is None:
+            return ResolvedWait(outcome="missing")
+        if moment < call.now:
+            return ResolvedWait(outcome="past")
+        return ResolvedWait(outcome="at", at=moment)
+
+
+class BranchActivities:
+    """Decides branches whose conditions read the contact."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    @activity.defn(name=DECIDE_BRANCH)
+    @without_details
+    async def decide_branch(self, call: BranchCall) -> int:
+        """The index of the first case that holds, or -1. A condition that cannot be computed does not hold."""
+        async with self._db.transaction() as tx:
+            run = await enrollments.run(tx, call.enrollment_id)
+            if run is None or run.contact is None:
+                return -1
+            _, step = await find_in(tx, run.enrollment, call.step, BranchStep)
+        context: dict[str, Any] = {
+            "contact": run.contact.view(),
+            "enrollment": run.enrollment.view(call.steps),
+            "now": call.now,
+        }
+        if call.event is not None:
+            context["event"] = call.event.model_dump() | {"properties": call.event.properties}
+        for index, case in enumerate(step.branch):
+            try:
+                if evaluate(case.when, context):
+                    return index
+            except ConditionError:
+                log.warning("condition not evaluated", enrollment_id=call.enrollment_id, step=call.step, case=index)
+        return -1
+
+
+def _zone(contact: Contact, track: Track) -> str:
+    zone = contact.timezone
+    return zone if zone is not None and is_zone(zone) else track.defaults.timezone

@@ -1,0 +1,87 @@
+"""The `send_email` activity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+
+from activities.content import Links, find_template, find_written, message_context
+from activities.contract import SEND_EMAIL, SendResult, StepCall
+from activities.errors import without_details
+from activities.ports import EmailProvider, OutgoingEmail
+from activities.sending import Sender
+from store.database import Database
+from store.rows import Channel, Contact, Enrollment
+from tracks.content.render import TemplateError, render_email
+from tracks.effects import Email
+from tracks.steps import EmailStep
+
+
+@dataclass(frozen=True)
+class WrittenEmail:
+    """An email as the track says it, with the track's defaults filled in."""
+
+    email: Email
+    sender: str | None
+    reply_to: str | None
+
+
+class EmailKind:
+    """What makes a message an email (`activities.sending.MessageKind`)."""
+
+    channel: Channel = "email"
+
+    def __init__(self, provider: EmailProvider, links: Links) -> None:
+        self._provider = provider
+        self._links = links
+
+    async def read(self, tx: AsyncConnection, enrollment_id: str, step: str) -> WrittenEmail:
+        """See `MessageKind`."""
+        track, found = await find_written(tx, enrollment_id, step, EmailStep)
+        email, defaults = found.email, track.defaults.email
+        return WrittenEmail(email, email.from_ or defaults.from_, email.reply_to or defaults.reply_to)
+
+    def transactional(self, written: WrittenEmail) -> bool:
+        """See `MessageKind`."""
+        return written.email.transactional
+
+    async def compose(
+        self, tx: AsyncConnection, written: WrittenEmail, enrollment: Enrollment, contact: Contact, message_id: str
+    ) -> OutgoingEmail:
+        """See `MessageKind`."""
+        email = written.email
+        if not written.sender:
+            raise TemplateError("NoSender")
+        template = await find_template(tx, email.template, email.version, "email")
+        way_out = self._links.unsubscribe(message_id)
+        context = message_context(enrollment, contact, email.variables, way_out)
+        rendered = render_email(template, context, subject=email.subject)
+        return OutgoingEmail(
+            message_id=message_id,
+            sender=written.sender,
+            to=contact.email or "",
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            reply_to=written.reply_to,
+            unsubscribe_url="" if email.transactional else way_out,
+        )
+
+    async def deliver(self, outgoing: OutgoingEmail) -> str:
+        """See `MessageKind`."""
+        return await self._provider.send(outgoing)
+
+
+class EmailActivities:
+    """Sends the email of `email` steps."""
+
+    def __init__(self, db: Database, provider: EmailProvider, links: Links) -> None:
+        self._sender = Sender(db, EmailKind(provider, links))
+
+    @activity.defn(name=SEND_EMAIL)
+    @without_details
+    async def send_email(self, call: StepCall) -> SendResult:
+        """Send one email to one contact, at most once."""
+        return await self._sender.send(call)

@@ -1,0 +1,58 @@
+"""What activities raise to Temporal: classes and codes, never a text that could hold personal data."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import structlog
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
+from activities.outcomes import Fault, Verdict
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+def again_later(fault: Fault) -> ApplicationError:
+    """The error that has Temporal try again: soon and quietly when throttled, else by its retry policy."""
+    if fault.verdict is Verdict.WAIT:
+        return ApplicationError(
+            str(fault),
+            type=ERROR_THROTTLED,
+            next_retry_delay=fault.retry_after,
+            category=ApplicationErrorCategory.BENIGN,
+        )
+    return ApplicationError(str(fault), type=ERROR_UNAVAILABLE, next_retry_delay=_at_least_a_second(fault.retry_after))
+
+
+def without_details(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """An activity whose unexpected errors reach Temporal and the log as a class and the places it passed.
+
+    The texts of drivers and libraries quote values: addresses, names, whole statements.
+    """
+
+    @wraps(function)
+    async def safe(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await function(*args, **kwargs)
+        except ApplicationError:
+            raise
+        except Exception as error:
+            places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+            name = type(error).__name__
+            log.error("activity failed", activity=function.__name__, error=name, places=places[-8:])
+            unexpected = ApplicationError(f"unexpected {name}", type=name)
+        raise unexpected
+
+    return safe
+
+
+def _at_least_a_second(wait: timedelta | None) -> timedelta | None:
+    return None if wait is None else max(wait, timedelta(seconds=1))

@@ -1,0 +1,164 @@
+"""HubSpot through its own SDK."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import urllib3
+from hubspot import HubSpot
+from hubspot.crm.associations.v4.exceptions import OpenApiException as AssociationsException
+from hubspot.crm.contacts import (
+    BatchInputSimplePublicObjectBatchInputUpsert,
+    SimplePublicObjectBatchInputUpsert,
+)
+from hubspot.crm.contacts.exceptions import OpenApiException as ContactsException
+from hubspot.crm.objects import notes, tasks
+from hubspot.crm.objects.notes.exceptions import OpenApiException as NotesException
+from hubspot.crm.objects.tasks.exceptions import OpenApiException as TasksException
+
+from activities.outcomes import BAD_REQUEST, Fault, ProviderError, parse_retry_after, transport_code
+from activities.ports import CrmChange, CrmContact, CrmTask
+from activities.providers.threads import Threads
+
+PROVIDER = "hubspot"
+_NOTE_TO_CONTACT, _TASK_TO_CONTACT = 202, 204  # HubSpot's own association types
+_ERRORS = (ContactsException, NotesException, TasksException, AssociationsException)
+
+
+class HubSpotCrm:
+    """A `Crm` over the HubSpot SDK; Temporal owns the retries.
+
+    Contacts are known by their email address. Stage and fields become properties of the contact
+    (`lifecyclestage` and the fields' own names); a note and a task are made once, also when an attempt is
+    repeated: an earlier one is recognised by its time and text among the contact's own.
+    """
+
+    def __init__(
+        self, *, token: str, base_url: str | None = None, timeout: timedelta = timedelta(seconds=10), threads: int = 4
+    ) -> None:
+        self._timeout = (5.0, timeout.total_seconds())
+        self._threads = Threads("hubspot", threads)
+        options: dict[str, Any] = {"access_token": token, "retry": urllib3.Retry(0, redirect=0)}
+        if base_url:
+            options["host"] = base_url.rstrip("/")
+        # The SDK makes a pool of connections at each look at such a property: look once.
+        client = HubSpot(**options)
+        self._contacts = client.crm.contacts.batch_api
+        self._associations = client.crm.associations.v4.basic_api
+        self._notes = client.crm.objects.notes.basic_api
+        self._tasks = client.crm.objects.tasks.basic_api
+
+    async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> None:
+        """Write the change to HubSpot; see `Crm`."""
+        await self._threads.run(self._apply, contact, change, again)
+
+    async def close(self) -> None:
+        """Wait for the calls under way."""
+        await self._threads.close()
+
+    def _apply(self, contact: CrmContact, change: CrmChange, again: bool) -> None:
+        if not contact.email:
+            raise ProviderError(Fault(PROVIDER, "no-email"))
+        fault: Fault
+        try:
+            hubspot_id = self._upsert(contact.email, contact, change)
+            if change.note is not None:
+                self._note(hubspot_id, change, again)
+            if change.task is not None:
+                self._task(hubspot_id, change, change.task, again)
+            return
+        except _ERRORS as error:
+            fault = _fault(error)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            fault = Fault(PROVIDER, transport_code(error))
+        except (TypeError, ValueError):
+            fault = Fault(PROVIDER, BAD_REQUEST)
+        raise ProviderError(fault)
+
+    def _upsert(self, email: str, contact: CrmContact, change: CrmChange) -> str:
+        properties = {name: _text(value) for name, value in change.fields.items()}
+        if contact.phone:
+            properties.setdefault("phone", contact.phone)
+        if change.stage is not None:
+            properties["lifecyclestage"] = change.stage
+        one = SimplePublicObjectBatchInputUpsert(id=email, id_property="email", properties=properties)
+        answer: Any = self._contacts.upsert(
+            BatchInputSimplePublicObjectBatchInputUpsert(inputs=[one]), _request_timeout=self._timeout
+        )
+        if not answer.results:
+            raise ProviderError(Fault(PROVIDER, "upsert-refused", 400))
+        return str(answer.results[0].id)
+
+    def _note(self, hubspot_id: str, change: CrmChange, again: bool) -> None:
+        stamp, body = _stamp(change.at), change.note or ""
+        if again and self._exists(hubspot_id, "notes", self._notes, stamp, "hs_note_body", body):
+            return
+        self._notes.create(
+            notes.SimplePublicObjectInputForCreate(
+                properties={"hs_timestamp": stamp, "hs_note_body": body},
+                associations=[_association(notes, hubspot_id, _NOTE_TO_CONTACT)],
+            ),
+            _request_timeout=self._timeout,
+        )
+
+    def _task(self, hubspot_id: str, change: CrmChange, task: CrmTask, again: bool) -> None:
+        stamp = _stamp(task.due or change.at)
+        if again and self._exists(hubspot_id, "tasks", self._tasks, stamp, "hs_task_subject", task.title):
+            return
+        properties = {"hs_timestamp": stamp, "hs_task_subject": task.title, "hs_task_status": "NOT_STARTED"}
+        if task.owner and task.owner.isdecimal():
+            properties["hubspot_owner_id"] = task.owner
+        elif task.owner:
+            properties["hs_task_body"] = f"For: {task.owner}"
+        self._tasks.create(
+            tasks.SimplePublicObjectInputForCreate(
+                properties=properties, associations=[_association(tasks, hubspot_id, _TASK_TO_CONTACT)]
+            ),
+            _request_timeout=self._timeout,
+        )
+
+    def _exists(self, hubspot_id: str, kind: str, api: Any, stamp: str, name: str, text: str) -> bool:
+        """Whether an earlier attempt has made it: read through the contact, for HubSpot's search lags behind."""
+        page = self._associations.get_page("contacts", hubspot_id, kind, limit=500, _request_timeout=self._timeout)
+        for association in page.results or []:
+            found = api.get_by_id(
+                str(association.to_object_id), properties=["hs_timestamp", name], _request_timeout=self._timeout
+            )
+            if found.properties.get(name) == text and _moment(found.properties.get("hs_timestamp")) == _moment(stamp):
+                return True
+        return False
+
+
+def _association(package: Any, hubspot_id: str, kind: int) -> Any:
+    return package.PublicAssociationsForObject(
+        to=package.PublicObjectId(id=hubspot_id),
+        types=[package.AssociationSpec(association_category="HUBSPOT_DEFINED", association_type_id=kind)],
+    )
+
+
+def _stamp(at: datetime) -> str:
+    """A moment as HubSpot reads it, to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _fault(error: Any) -> Fault:
+    headers = getattr(error, "headers", None) or {}
+    status = int(getattr(error, "status", 0) or 0)
+    if status == 0:
+        # The SDK knows a TLS error by its text alone; without an answer nothing is known.
+        return Fault(PROVIDER, transport_code(error.__context__ or error))
+    return Fault(PROVIDER, "", status, parse_retry_after(headers.get("retry-after")))

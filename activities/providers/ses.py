@@ -1,0 +1,127 @@
+"""Email through Amazon SES v2."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.utils import formataddr, parseaddr
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+
+from activities.outcomes import (
+    BAD_REQUEST,
+    NO_CREDENTIALS,
+    Fault,
+    ProviderError,
+    parse_retry_after,
+    transport_code,
+)
+from activities.ports import OutgoingEmail
+from activities.providers.threads import Threads
+
+PROVIDER = "ses"
+MESSAGE_TAG = "perennial-message"
+"""The tag that every event of SES about a message carries: our message's id."""
+
+_NO_KEY = (NoCredentialsError, PartialCredentialsError, NoRegionError, TokenRetrievalError)
+
+
+class SesEmail:
+    """An `EmailProvider` over one shared boto3 client; Temporal owns the retries."""
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        configuration_set: str,
+        endpoint_url: str | None = None,
+        timeout: timedelta = timedelta(seconds=10),
+        threads: int = 16,
+    ) -> None:
+        self._configuration_set = configuration_set
+        self._threads = Threads("ses", threads)
+        self._client: Any = boto3.session.Session().client(
+            "sesv2",
+            region_name=region,
+            endpoint_url=endpoint_url,
+            config=Config(
+                # botocore would send again after a read timeout, and the contact would get two
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                connect_timeout=5,
+                read_timeout=timeout.total_seconds(),
+                max_pool_connections=threads,
+            ),
+        )
+
+    async def send(self, email: OutgoingEmail) -> str:
+        """Hand one email to SES; see `EmailProvider`."""
+        return await self._threads.run(self._send, email)
+
+    async def close(self) -> None:
+        """Wait for the calls under way and close the connections."""
+        await self._threads.close()
+        self._client.close()
+
+    def _send(self, email: OutgoingEmail) -> str:
+        request = self._request(email)
+        fault: Fault
+        try:
+            return str(self._client.send_email(**request)["MessageId"])
+        except ClientError as error:
+            fault = _answered(error)
+        except ParamValidationError:
+            fault = Fault(PROVIDER, BAD_REQUEST)
+        except _NO_KEY:
+            fault = Fault(PROVIDER, NO_CREDENTIALS)
+        except (BotoCoreError, OSError, KeyError) as error:  # KeyError: an answer without a MessageId
+            fault = Fault(PROVIDER, transport_code(error))
+        raise ProviderError(fault)
+
+    def _request(self, email: OutgoingEmail) -> dict[str, Any]:
+        body = {"Text": {"Data": email.text, "Charset": "UTF-8"}}
+        if email.html:
+            body["Html"] = {"Data": email.html, "Charset": "UTF-8"}
+        simple: dict[str, Any] = {"Subject": {"Data": email.subject, "Charset": "UTF-8"}, "Body": body}
+        if email.unsubscribe_url:
+            simple["Headers"] = [
+                {"Name": "List-Unsubscribe", "Value": f"<{email.unsubscribe_url}>"},
+                {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
+            ]
+        request: dict[str, Any] = {
+            "FromEmailAddress": _mailbox(email.sender),
+            "Destination": {"ToAddresses": [email.to]},
+            "Content": {"Simple": simple},
+            "EmailTags": [{"Name": MESSAGE_TAG, "Value": email.message_id}],
+        }
+        if email.reply_to:
+            request["ReplyToAddresses"] = [_mailbox(email.reply_to)]
+        if self._configuration_set:
+            request["ConfigurationSetName"] = self._configuration_set
+        return request
+
+
+def _mailbox(text: str) -> str:
+    """A mailbox whose display name is safe in a header: SES takes only ASCII there (RFC 2047)."""
+    name, address = parseaddr(text)
+    return formataddr((name, address)) if address else text
+
+
+def _answered(error: ClientError) -> Fault:
+    response: Any = error.response
+    metadata = response.get("ResponseMetadata", {})
+    return Fault(
+        PROVIDER,
+        code=str(response.get("Error", {}).get("Code", "")),
+        status=int(metadata.get("HTTPStatusCode", 0)),
+        retry_after=parse_retry_after(metadata.get("HTTPHeaders", {}).get("retry-after")),
+    )

@@ -1,0 +1,119 @@
+"""All activities, wired to the providers that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from activities import contract
+from activities.closing import ClosingActivities
+from activities.content import Links
+from activities.decisions import BranchActivities, WaitActivities
+from activities.effects import CrmActivities, WebhookActivities
+from activities.email import EmailActivities
+from activities.in_database import AttributeActivities, EnrollActivities
+from activities.ports import Crm, EmailProvider, SmsProvider, WebhookCaller
+from activities.providers.hubspot import HubSpotCrm
+from activities.providers.ses import SesEmail
+from activities.providers.twilio import TwilioSms
+from activities.providers.webhooks import SignedWebhooks
+from activities.reconcile import Reconciler
+from activities.sms import SmsActivities, SmsKind
+from settings import Settings
+from store.database import Database
+
+_MIN_SECRET = 32
+
+Method = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Providers:
+    """The outside world, as ports; without a CRM the built-in one is used."""
+
+    email: EmailProvider
+    sms: SmsProvider
+    webhooks: WebhookCaller
+    crm: Crm | None = None
+
+
+@dataclass(frozen=True)
+class Activities:
+    """Bound activity methods for workers to serve."""
+
+    local: Sequence[Method]
+    """For the worker of the runs' own queue."""
+    by_queue: Mapping[str, Sequence[Method]]
+    """For one worker per provider queue."""
+    providers: Providers
+
+    async def close(self) -> None:
+        """Let calls under way finish, then let go of connections and threads."""
+        for provider in (self.providers.email, self.providers.sms, self.providers.webhooks, self.providers.crm):
+            if provider is not None:
+                await provider.close()
+
+
+def build_activities(settings: Settings, db: Database, providers: Providers | None = None) -> Activities:
+    """Wire the activities; call it inside a running event loop.
+
+    Raises ValueError where the secret that signs links is too short for production.
+    """
+    secret = settings.secret.get_secret_value()
+    if settings.environment == "production" and len(secret) < _MIN_SECRET:
+        raise ValueError(f"PERENNIAL_SECRET must have at least {_MIN_SECRET} characters in production")
+    providers = providers or build_providers(settings)
+    links = Links(settings.public_url, secret)
+    sms = SmsKind(providers.sms, links)
+    reconcile = Reconciler(db, providers.sms, sms).reconcile_message
+    return Activities(
+        local=[
+            WaitActivities(db).resolve_wait,
+            BranchActivities(db).decide_branch,
+            AttributeActivities(db).set_attributes,
+            EnrollActivities(db).enroll_contact,
+            ClosingActivities(db).close_run,
+        ],
+        by_queue={
+            contract.QUEUE_EMAIL: [EmailActivities(db, providers.email, links).send_email, reconcile],
+            contract.QUEUE_SMS: [SmsActivities(db, sms).send_sms, reconcile],
+            contract.QUEUE_CRM: [CrmActivities(db, providers.crm).update_crm],
+            contract.QUEUE_WEBHOOK: [WebhookActivities(db, providers.webhooks).call_webhook],
+        },
+        providers=providers,
+    )
+
+
+def build_providers(settings: Settings) -> Providers:
+    """The real providers; call it inside a running event loop."""
+    timeout, threads = settings.provider_timeout, settings.concurrent_sends
+    return Providers(
+        email=SesEmail(
+            region=settings.aws_region,
+            configuration_set=settings.ses_configuration_set,
+            endpoint_url=settings.ses_endpoint_url,
+            timeout=timeout,
+            threads=threads,
+        ),
+        sms=TwilioSms(
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token.get_secret_value(),
+            callback_base=settings.public_url,
+            base_url=settings.twilio_base_url,
+            messaging_service_sid=settings.twilio_messaging_service_sid,
+            timeout=timeout,
+            threads=threads,
+        ),
+        webhooks=SignedWebhooks(
+            secret=settings.webhook_secret.get_secret_value(), timeout=timeout, connections=threads
+        ),
+        crm=HubSpotCrm(
+            token=settings.hubspot_token.get_secret_value(),
+            base_url=settings.hubspot_base_url,
+            timeout=timeout,
+            threads=threads,
+        )
+        if settings.crm == "hubspot"
+        else None,
+    )

@@ -1,0 +1,169 @@
+"""How every message is sent: claimed in the ledger, handed over once, settled. No message goes out twice (law 3).
+
+The claim, with all checks that protect the contact, and the message's text are one transaction; the provider is
+called outside of any; how it ended is a second transaction. A claim that an earlier attempt left behind is
+`unknown`, never a reason to send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Generic, Protocol, TypeVar
+from uuid import uuid4
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.contract import SendResult, StepCall
+from activities.errors import again_later
+from activities.outcomes import Fault, ProviderError, Verdict
+from store import ledger
+from store.database import Database
+from store.ledger import Claim
+from store.messages import Message
+from store.rows import Channel, Contact, Enrollment
+from tracks.content.render import TemplateError
+
+Outgoing = TypeVar("Outgoing")
+Written = TypeVar("Written")
+
+_SETTLE_AGAIN_AFTER = (0.2, 1.0, 3.0)  # seconds; past them the row stays `sending`, which the next attempt finds
+
+log = structlog.get_logger(__name__)
+
+
+class MessageKind(Protocol[Written, Outgoing]):
+    """What differs between an email and a text message; `Written` is the step with its defaults filled in."""
+
+    channel: Channel
+
+    async def read(self, tx: AsyncConnection, enrollment_id: str, step: str) -> Written:
+        """The message as the track's version says; raises LookupError where there is no such enrollment."""
+        ...
+
+    def transactional(self, written: Written) -> bool:
+        """Whether it goes out although the contact has unsubscribed."""
+        ...
+
+    async def compose(
+        self, tx: AsyncConnection, written: Written, enrollment: Enrollment, contact: Contact, message_id: str
+    ) -> Outgoing:
+        """The message itself; raises TemplateError."""
+        ...
+
+    async def deliver(self, outgoing: Outgoing) -> str:
+        """Hand it to the provider, once; answers the provider's id. Raises ProviderError."""
+        ...
+
+
+class Sender(Generic[Written, Outgoing]):
+    """Sends one kind of message."""
+
+    def __init__(self, db: Database, kind: MessageKind[Written, Outgoing]) -> None:
+        self._db = db
+        self._kind = kind
+
+    async def send(self, call: StepCall) -> SendResult:
+        """Send the message of a step, or say why not.
+
+        Raises ApplicationError (`ProviderThrottled`, `ProviderUnavailable`) where it was certainly not sent and
+        may be tried again: the claim is released by then.
+        """
+        token = uuid4().hex
+        async with self._db.transaction() as tx:
+            try:
+                written = await self._kind.read(tx, call.enrollment_id, call.step)
+                claim = await self._claim(tx, call, token, self._kind.transactional(written))
+            except LookupError:
+                return SendResult(outcome="ended", reason="no such enrollment")
+            if claim.decision != "granted":
+                return _answer(claim)
+            assert claim.run.contact is not None
+            try:
+                outgoing = await self._kind.compose(
+                    tx, written, claim.run.enrollment, claim.run.contact, claim.message_id
+                )
+            except TemplateError as error:
+                reason = f"template: {error.code}"
+                failed = await ledger.settle(tx, claim.message_id, token=token, outcome="failed", reason=reason)
+                return result_of(failed)
+        try:
+            provider_id = await self._kind.deliver(outgoing)
+        except ProviderError as error:
+            return await self._not_delivered(claim.message_id, token, error.fault)
+        return result_of(
+            await self._surely(
+                lambda tx: ledger.settle(tx, claim.message_id, token=token, outcome="sent", provider_id=provider_id)
+            )
+        )
+
+    async def _claim(self, tx: AsyncConnection, call: StepCall, token: str, transactional: bool) -> Claim:
+        return await ledger.claim(
+            tx,
+            enrollment_id=call.enrollment_id,
+            step=call.step,
+            occurrence=call.occurrence,
+            channel=self._kind.channel,
+            token=token,
+            transactional=transactional,
+            path=call.path,
+        )
+
+    async def _not_delivered(self, message_id: str, token: str, fault: Fault) -> SendResult:
+        log.warning("not delivered", message_id=message_id, fault=str(fault), verdict=fault.verdict.value)
+        reason = str(fault)
+        if fault.verdict in (Verdict.RETRY, Verdict.WAIT):
+            row = await self._surely(lambda tx: ledger.release(tx, message_id, token=token, reason=reason))
+            if row.status == "released":
+                raise again_later(fault)
+        elif fault.verdict is Verdict.GIVE_UP:
+            row = await self._surely(
+                lambda tx: ledger.settle(tx, message_id, token=token, outcome="failed", reason=reason)
+            )
+        else:
+            row = await self._surely(
+                lambda tx: ledger.settle(tx, message_id, token=token, outcome="unknown", reason=reason)
+            )
+        return result_of(row)
+
+    async def _surely(self, write: Callable[[AsyncConnection], Awaitable[Message]]) -> Message:
+        """Write what is known of a message; a moment without the database must not make it unknown."""
+        for pause in (*_SETTLE_AGAIN_AFTER, None):
+            try:
+                async with self._db.transaction() as tx:
+                    return await write(tx)
+            except (SQLAlchemyError, OSError):
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError("the loop above returns or raises")
+
+
+def _answer(claim: Claim) -> SendResult:
+    if claim.decision == "ended":
+        return SendResult(outcome="ended", reason=claim.reason, message_id=claim.message_id)
+    if claim.decision == "unknown":
+        return SendResult(outcome="unknown", message_id=claim.message_id)
+    return _settled(claim.status or "unknown", claim.reason, claim.message_id)
+
+
+def result_of(message: Message) -> SendResult:
+    """What the workflow is told of a message as the ledger has it."""
+    return _settled(message.status, message.reason, message.id)
+
+
+def _settled(status: str, reason: str, message_id: str) -> SendResult:
+    match status:
+        case "sent":
+            return SendResult(outcome="sent", reason=reason, message_id=message_id)
+        case "failed":
+            return SendResult(outcome="failed", reason=reason, message_id=message_id)
+        case "skipped":
+            return SendResult(outcome="skipped", reason=reason, message_id=message_id)
+        case "released":
+            return SendResult(outcome="deferred", reason=reason, until=datetime.now(UTC), message_id=message_id)
+        case _:  # `sending` is somebody's claim whose end this call does not know
+            return SendResult(outcome="unknown", reason=reason, message_id=message_id)

@@ -1,0 +1,77 @@
+"""The `send_sms` activity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+
+from activities.content import Links, find_template, find_written, message_context
+from activities.contract import SEND_SMS, SendResult, StepCall
+from activities.errors import without_details
+from activities.ports import OutgoingSms, SmsProvider
+from activities.sending import Sender
+from store.database import Database
+from store.rows import Channel, Contact, Enrollment
+from tracks.content.render import TemplateError, render_sms
+from tracks.effects import Sms
+from tracks.steps import SmsStep
+
+
+@dataclass(frozen=True)
+class WrittenSms:
+    """A text message as the track says it, with the track's defaults filled in."""
+
+    sms: Sms
+    sender: str | None
+
+
+class SmsKind:
+    """What makes a message a text message (`activities.sending.MessageKind`)."""
+
+    channel: Channel = "sms"
+
+    def __init__(self, provider: SmsProvider, links: Links) -> None:
+        self._provider = provider
+        self._links = links
+
+    async def read(self, tx: AsyncConnection, enrollment_id: str, step: str) -> WrittenSms:
+        """See `MessageKind`."""
+        track, found = await find_written(tx, enrollment_id, step, SmsStep)
+        return WrittenSms(found.sms, found.sms.from_ or track.defaults.sms.from_)
+
+    def transactional(self, written: WrittenSms) -> bool:
+        """See `MessageKind`."""
+        return written.sms.transactional
+
+    async def compose(
+        self, tx: AsyncConnection, written: WrittenSms, enrollment: Enrollment, contact: Contact, message_id: str
+    ) -> OutgoingSms:
+        """See `MessageKind`."""
+        sms = written.sms
+        context = message_context(enrollment, contact, sms.variables, self._links.unsubscribe(message_id))
+        if sms.text is not None:
+            body = render_sms(sms.text, context)
+        elif sms.template is not None:
+            body = render_sms(await find_template(tx, sms.template, sms.version, "sms"), context)
+        else:
+            raise TemplateError("NotFound")
+        return OutgoingSms(message_id=message_id, sender=written.sender, to=contact.phone or "", body=body)
+
+    async def deliver(self, outgoing: OutgoingSms) -> str:
+        """See `MessageKind`."""
+        return await self._provider.send(outgoing)
+
+
+class SmsActivities:
+    """Sends the text of `sms` steps."""
+
+    def __init__(self, db: Database, kind: SmsKind) -> None:
+        self._sender = Sender(db, kind)
+
+    @activity.defn(name=SEND_SMS)
+    @without_details
+    async def send_sms(self, call: StepCall) -> SendResult:
+        """Send one text message to one contact, at most once."""
+        return await self._sender.send(call)
