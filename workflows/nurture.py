@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.common import RawValue, VersioningBehavior
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -38,7 +38,7 @@ from workflows.steps import execute
 Told = TypeVar("Told", EventSignal, AttributesChanged, EndSignal)
 
 
-@workflow.defn(name=WORKFLOW_TYPE, versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn(name=WORKFLOW_TYPE)
 class NurtureTrack:
     """Leads one contact through one version of one track."""
 

@@ -125,11 +125,12 @@ async def started(
         contract.QUEUE_CRM: [script.update_crm],
     }
     for queue, activities in by_queue.items():
-        await stack.enter_async_context(Worker(client, task_queue=queue, activities=activities))
+        await stack.enter_async_context(Worker(client, task_queue=queue, activities=activities, build_id="test"))
     await stack.enter_async_context(
         Worker(
             client,
             task_queue=contract.QUEUE_RUNS,
+            build_id="test",
             workflows=[NurtureTrack],
             workflow_runner=runner(),
             max_cached_workflows=max_cached_workflows,

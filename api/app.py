@@ -1,0 +1,106 @@
+"""The application: `create_app` wires what it is given; nothing here starts a server or reads the environment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from temporalio.client import Client
+
+from api import (
+    contacts,
+    enrolling,
+    enrollments,
+    events,
+    health,
+    problems,
+    segment,
+    templates,
+    tracks,
+    unsubscribe,
+)
+from api.auth import Keys, basic, bearer
+from api.context import Context
+from api.metrics import MeasureRequests, Metrics
+from api.pagination import Cursors
+from api.webhooks import ses, twilio
+from api.webhooks.sns_signature import SnsVerifier
+from settings import Settings
+from store.database import Database
+
+_DESCRIPTION = """
+Enrol contacts into nurture tracks and tell what they do.
+
+* **Keys.** Send `Authorization: Bearer <API key>`; `perennial key create NAME` makes one.
+* **Accepted is kept.** Enrollments and events are stored with their deliveries before the answer; Temporal being
+  down delays them and loses none.
+* **Problems** (RFC 9457) name everything that is wrong at once, with JSON pointers.
+* **Pages.** Send `next` as `cursor` with the same parameters.
+"""
+_TAGS = [
+    {"name": "contacts", "description": "Who the tracks write to."},
+    {"name": "events", "description": "What contacts did."},
+    {"name": "enrollments", "description": "Where each contact is on each track."},
+    {"name": "tracks", "description": "Written plans of messages, waits and branches."},
+    {"name": "templates", "description": "The texts of messages."},
+    {"name": "callbacks", "description": "For providers and mail programs; signed, no key."},
+    {"name": "operating", "description": "For the orchestrator and Prometheus."},
+]
+
+
+def create_app(
+    settings: Settings, db: Database, temporal: Client | None = None, *, cors_origins: tuple[str, ...] = ()
+) -> FastAPI:
+    """The API over a database and, where there is one, a Temporal client (asked for live journeys only).
+
+    The caller closes `db`. Browsers of other origins are kept out unless `cors_origins` names them.
+    """
+    outgoing = httpx.AsyncClient(timeout=5.0, follow_redirects=False)
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with outgoing:
+            yield
+
+    app = FastAPI(
+        title="Perennial",
+        version="1",
+        summary="Lead-nurture tracks as durable workflows",
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        lifespan=lifespan,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.context = Context(
+        settings=settings,
+        db=db,
+        temporal=temporal,
+        metrics=metrics,
+        keys=Keys(db),
+        cursors=Cursors(settings.secret.get_secret_value()),
+        sns=SnsVerifier(outgoing, settings.sns_certificate_url, settings.sns_topic_arns),
+    )
+    # These say in the OpenAPI document what the routes ask for; the routes themselves check, before the body is read.
+    keyed = [Depends(bearer)]
+    app.include_router(contacts.router, dependencies=keyed)
+    app.include_router(events.router, dependencies=keyed)
+    app.include_router(segment.router, dependencies=[Depends(basic)])
+    app.include_router(enrolling.batch_router, dependencies=keyed)
+    app.include_router(enrolling.router, dependencies=keyed)
+    app.include_router(enrollments.router, dependencies=keyed)
+    app.include_router(tracks.router, dependencies=keyed)
+    app.include_router(templates.router, dependencies=keyed)
+    app.include_router(ses.router)
+    app.include_router(twilio.router)
+    app.include_router(unsubscribe.router)
+    app.include_router(health.router)
+    problems.install(app)
+    if cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(MeasureRequests, metrics=metrics)
+    return app

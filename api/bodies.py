@@ -1,0 +1,187 @@
+"""Reading bodies: bounded, unzipped, and free of what the database cannot hold."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from pydantic_core import from_json
+
+from api.problems import FieldProblem, ProblemError, invalid, pointer
+
+SINGLE = 1 << 20
+"""Bytes that the body of one thing may have."""
+BATCH = 5 << 20
+"""Bytes that the body of a batch may have."""
+MAX_DEPTH = 32
+_INT64 = 1 << 63
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, "body-too-large", f"The body may have at most {limit:,} bytes (unzipped).")
+
+
+class BoundedRequest(Request):
+    """A request whose body is read up to `limit` bytes, before and after unzipping."""
+
+    limit = SINGLE
+    lenient = False
+
+    async def body(self) -> bytes:
+        """The body, unzipped where it is gzip.
+
+        Raises:
+            ProblemError: 413 past the limit, 415 for another encoding, 400 for broken gzip.
+        """
+        if not hasattr(self, "_body"):
+            self._body = self._unzipped(await self._bounded())
+        return self._body
+
+    async def json(self) -> Any:
+        """The body as JSON that the database can hold (that is left to the handler where `lenient`).
+
+        Raises:
+            ProblemError: 400 where it is no JSON, 422 naming every value that cannot be stored.
+        """
+        if not hasattr(self, "_json"):
+            body = await self.body()
+            self._json = load_json(body) if self.lenient else parse_json(body)
+        return self._json
+
+    async def _bounded(self) -> bytes:
+        chunks, size = [], 0
+        async for chunk in self.stream():
+            size += len(chunk)
+            if size > self.limit:
+                raise _too_large(self.limit)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _unzipped(self, raw: bytes) -> bytes:
+        encoding = self.headers.get("content-encoding", "identity").strip().lower()
+        if encoding == "identity":
+            return raw
+        if encoding != "gzip":
+            raise ProblemError(415, "unsupported-media-type", "Content-Encoding may be gzip or absent.")
+        inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            data = inflater.decompress(raw, self.limit + 1)
+        except zlib.error:
+            raise ProblemError(400, "malformed-body", "The body is not valid gzip.") from None
+        if len(data) > self.limit:
+            raise _too_large(self.limit)
+        if not inflater.eof:
+            raise ProblemError(400, "malformed-body", "The gzip body ends too early.")
+        return data
+
+
+def load_json(body: bytes) -> Any:
+    """JSON as it comes: `storable` says what of it the database cannot hold.
+
+    Raises:
+        ProblemError: 400 where it is no JSON.
+    """
+    try:
+        return from_json(body)
+    except ValueError as error:
+        try:
+            return json.loads(body)  # lenient about lone surrogates, so that they can be named by their place
+        except (ValueError, RecursionError):
+            raise ProblemError(400, "malformed-body", f"The body is not JSON: {error}.") from None
+
+
+def storable(data: Any, at: tuple[str | int, ...] = ()) -> list[FieldProblem]:
+    """Everything in `data` that PostgreSQL's jsonb or a condition cannot hold, by its place.
+
+    That is NUL and lone surrogates in texts, numbers that are not finite or do not fit 64 bits, and
+    nesting deeper than `MAX_DEPTH`.
+    """
+    errors: list[FieldProblem] = []
+    _check(data, at, errors)
+    return errors
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON that the database can hold.
+
+    Raises:
+        ProblemError: 400 where it is no JSON, 422 naming every value that cannot be stored.
+    """
+    data = load_json(body)
+    if errors := storable(data):
+        raise invalid(errors)
+    return data
+
+
+def _check(value: Any, at: tuple[str | int, ...], errors: list[FieldProblem]) -> None:
+    match value:
+        case str():
+            if not _writable(value):
+                detail = "A text may not contain a NUL character or half a surrogate pair."
+                errors.append(FieldProblem(detail=detail, pointer=pointer(at)))
+        case bool() | None:
+            pass
+        case int():
+            if not -_INT64 <= value < _INT64:
+                errors.append(FieldProblem(detail="A whole number must fit 64 bits.", pointer=pointer(at)))
+        case float():
+            if not math.isfinite(value):
+                errors.append(FieldProblem(detail="A number must be finite.", pointer=pointer(at)))
+        case _ if len(at) >= MAX_DEPTH:
+            errors.append(FieldProblem(detail=f"Nested deeper than {MAX_DEPTH} levels.", pointer=pointer(at)))
+        case dict():
+            for key, inner in value.items():
+                if _writable(key):
+                    _check(inner, (*at, key), errors)
+                else:
+                    detail = "A name may not contain a NUL character or half a surrogate pair."
+                    errors.append(FieldProblem(detail=detail, pointer=pointer(at)))
+        case list():
+            for index, inner in enumerate(value):
+                _check(inner, (*at, index), errors)
+
+
+def _writable(text: str) -> bool:
+    return "\x00" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
+
+
+def parse_form(body: bytes) -> Mapping[str, str]:
+    """An urlencoded form; the last of repeated fields counts.
+
+    Raises:
+        ProblemError: 400 where it is no such form.
+    """
+    try:
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=200, errors="strict"))
+    except ValueError:
+        raise ProblemError(400, "malformed-body", "The body is not an urlencoded form.") from None
+
+
+def media_type(request: Request) -> str:
+    """The body's media type without parameters, in lower case; empty where there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_json(kind: str) -> bool:
+    """Whether a media type means JSON."""
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def read_text(body: bytes) -> str:
+    """A body as text.
+
+    Raises:
+        ProblemError: 400 where it is not UTF-8 or holds a NUL character.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ProblemError(400, "malformed-body", f"The body is not UTF-8: {error.reason}.") from None
+    if "\x00" in text:
+        raise ProblemError(400, "malformed-body", "The body holds a NUL character.")
+    return text

@@ -1,0 +1,37 @@
+"""What every handler may use, made once per application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from temporalio.client import Client
+
+from api.auth import Keys
+from api.metrics import Metrics
+from api.pagination import Cursors
+from api.webhooks.sns_signature import SnsVerifier
+from settings import Settings
+from store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The application's parts. `temporal` is None where the API runs without Temporal."""
+
+    settings: Settings
+    db: Database
+    temporal: Client | None
+    metrics: Metrics
+    keys: Keys
+    cursors: Cursors
+    sns: SnsVerifier
+
+
+async def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+Ctx = Annotated[Context, Depends(_context)]

@@ -1,0 +1,71 @@
+"""Events: what contacts did."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from api.auth import KeyedRoute
+from api.context import Ctx
+from api.fields import Body, EventId, EventName, Identifier, Moment, Object
+from api.problems import documented
+from store import events
+
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=KeyedRoute)
+
+
+class EventBody(Body):
+    """Something a contact did."""
+
+    event_id: EventId
+    contact_id: Identifier
+    name: EventName
+    properties: Annotated[Object, Field(description="What conditions may read.", examples=[{"plan": "team"}])] = {}
+    occurred_at: Moment | None = Field(
+        default=None, description="When it happened, with its offset; absent or in the future: now."
+    )
+
+
+class EventAccepted(BaseModel):
+    """The event is stored with its deliveries; nothing that happens later loses it."""
+
+    event_id: str
+    matched: int = Field(description="Live enrollments that react to it.")
+    enrolled: int = Field(description="Enrollments that it began by a track's entry rule.")
+    duplicate: bool = Field(description="It had been accepted before; nothing happened again.")
+    dropped: Literal["erased"] | None = Field(
+        description="`erased`: the contact has been erased; the event was counted and forgotten."
+    )
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Tell what a contact did",
+    responses=documented(400, 401, 413, 415, 422),
+)
+async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
+    """Stores the event and what follows from it in one transaction, then answers.
+
+    An event that no live enrollment of the contact can react to, and that begins none, costs Temporal nothing.
+    """
+    event = events.Event(
+        event_id=body.event_id,
+        contact_id=body.contact_id,
+        name=body.name,
+        properties=body.properties,
+        occurred_at=body.occurred_at or datetime.now(UTC),
+    )
+    async with ctx.db.transaction() as tx:
+        accepted = await events.accept(tx, event, pace=ctx.settings.pace_at_entry)
+    ctx.metrics.event("api", accepted)
+    return EventAccepted(
+        event_id=body.event_id,
+        matched=accepted.matched,
+        enrolled=accepted.enrolled,
+        duplicate=accepted.duplicate,
+        dropped="erased" if accepted.erased else None,
+    )

@@ -1,0 +1,187 @@
+"""Problem responses (RFC 9457): one shape for every refusal, naming every bad field at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from store.errors import BusyError, UnstorableError
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:perennial:problem:"
+
+
+class FieldProblem(BaseModel):
+    """One thing that is wrong, and where."""
+
+    detail: str = Field(description="What is wrong and what would be right.")
+    pointer: str | None = Field(default=None, description="JSON pointer into the request's body.", examples=["#/email"])
+    parameter: str | None = Field(default=None, description="The path, query or header parameter.", examples=["limit"])
+    line: int | None = Field(default=None, description="Line of a track or template, from 1.")
+    step: str | None = Field(default=None, description="Id of the track's step.")
+
+
+class Problem(BaseModel):
+    """Why a request was refused (RFC 9457, `application/problem+json`)."""
+
+    type: str = Field(description="What kind of problem this is.", examples=[f"{TYPE_PREFIX}invalid-request"])
+    title: str = Field(description="The kind of problem in a few words.")
+    status: int = Field(description="The response's status code.")
+    detail: str = Field(description="What happened this time.")
+    errors: list[FieldProblem] = Field(default=[], description="Everything that is wrong, all of it at once.")
+
+
+TITLES: Mapping[str, str] = {
+    "invalid-request": "The request does not describe something that can be done",
+    "malformed-body": "The body cannot be read",
+    "body-too-large": "The body is too large",
+    "unsupported-media-type": "The body's media type is not one that is read here",
+    "unauthorized": "A valid API key is needed",
+    "forbidden": "The signature is not valid",
+    "not-found": "There is no such thing",
+    "method-not-allowed": "The method is not allowed here",
+    "reentry-refused": "The track's re-entry rule refuses this contact",
+    "unavailable": "The service cannot answer now",
+    "internal": "Something went wrong on this side",
+}
+_BY_STATUS = {
+    400: "malformed-body",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "body-too-large",
+    415: "unsupported-media-type",
+    422: "invalid-request",
+    503: "unavailable",
+}
+
+
+class ProblemError(HTTPException):
+    """Raise to refuse the request with this problem. `extensions` become members of the response."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        errors: Sequence[FieldProblem] = (),
+        *,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(status_code=status, detail=detail, headers=dict(headers) if headers else None)
+        self.kind = kind
+        self.errors = tuple(errors)
+        self.extensions = dict(extensions or {})
+
+
+def invalid(errors: Iterable[FieldProblem], detail: str | None = None) -> ProblemError:
+    """A 422 that names all of `errors`."""
+    found = list(errors)
+    count = "1 thing is" if len(found) == 1 else f"{len(found)} things are"
+    return ProblemError(422, "invalid-request", detail or f"{count} wrong; see `errors`.", found)
+
+
+def not_found(what: str) -> ProblemError:
+    """A 404 that says what is missing."""
+    return ProblemError(404, "not-found", f"There is no {what}.")
+
+
+def pointer(parts: Iterable[str | int]) -> str:
+    """A JSON pointer (RFC 6901) as a URI fragment-like text: `#/attributes/first~1name`."""
+    return "#" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def field_problems(errors: Iterable[Mapping[str, Any]]) -> list[FieldProblem]:
+    """Pydantic's errors, as FastAPI reports them (`loc` starts with body, query, path or header)."""
+    found = []
+    for error in errors:
+        place, *rest = error["loc"]
+        message = str(error["msg"]).removeprefix("Value error, ")
+        if place == "body":
+            found.append(FieldProblem(detail=message, pointer=pointer(rest)))
+        else:
+            found.append(FieldProblem(detail=message, parameter=".".join(map(str, rest))))
+    return found
+
+
+def response(
+    status: int,
+    kind: str,
+    detail: str,
+    errors: Iterable[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+    extensions: Mapping[str, Any] | None = None,
+) -> JSONResponse:
+    """The problem as a response."""
+    body: dict[str, Any] = {
+        "type": TYPE_PREFIX + kind,
+        "title": TITLES.get(kind, TITLES["internal"]),
+        "status": status,
+        "detail": detail,
+    }
+    listed = [error.model_dump(exclude_none=True) for error in errors]
+    if listed:
+        body["errors"] = listed
+    return JSONResponse(body | dict(extensions or {}), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure of `app` with a problem."""
+
+    async def on_problem(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        if isinstance(error, ProblemError):
+            return response(error.status_code, error.kind, error.detail, error.errors, error.headers, error.extensions)
+        kind = _BY_STATUS.get(error.status_code, "internal")
+        return response(error.status_code, kind, f"{error.detail}.", headers=error.headers)
+
+    async def on_invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        problem = invalid(field_problems(error.errors()))
+        return response(problem.status_code, problem.kind, problem.detail, problem.errors)
+
+    async def on_database(request: Request, error: Exception) -> JSONResponse:
+        log.error("database unavailable", method=request.method, error=type(error).__name__)
+        return response(503, "unavailable", "The database does not answer; try again.", headers={"Retry-After": "1"})
+
+    async def on_unstorable(_: Request, error: Exception) -> JSONResponse:
+        return response(422, "invalid-request", f"{str(error).capitalize()}.")
+
+    async def on_busy(_: Request, error: Exception) -> JSONResponse:
+        return response(503, "unavailable", "Too many changes at once; try again.", headers={"Retry-After": "1"})
+
+    async def on_bug(request: Request, error: Exception) -> JSONResponse:
+        return response(500, "internal", "The failure has been logged.")
+
+    app.add_exception_handler(HTTPException, on_problem)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    for unavailable in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(unavailable, on_database)
+    app.add_exception_handler(UnstorableError, on_unstorable)
+    app.add_exception_handler(BusyError, on_busy)
+    app.add_exception_handler(Exception, on_bug)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route for the OpenAPI document."""
+    return {
+        status: {
+            "model": Problem,
+            "description": TITLES[_BY_STATUS.get(status, "reentry-refused" if status == 409 else "internal")],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }

@@ -1,0 +1,108 @@
+"""Delivering one outbox row to Temporal, and what each answer of Temporal means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from tracks.run import MEMO_ENROLLMENT, TASK_QUEUE, WORKFLOW_TYPE, RunInput
+
+RPC_TIMEOUT = timedelta(seconds=10)
+
+FINAL = {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}
+"""Answers that asking again will not change."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Temporal has it."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """It can never be delivered, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Later:
+    """Not now: Temporal is away, busy, or the contact's previous run is still closing."""
+
+    reason: str
+
+
+Delivery = Delivered | Dropped | Later
+
+
+def _attributes(given: RunInput) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SearchAttributeKey.for_keyword("Track"), given.track),
+            SearchAttributePair(SearchAttributeKey.for_int("TrackVersion"), given.version),
+            SearchAttributePair(SearchAttributeKey.for_keyword("State"), "running"),
+        ]
+    )
+
+
+async def start(client: Client, workflow_id: str, given: RunInput) -> Delivery:
+    """Start a run. A repeat of a start that Temporal has already is harmless."""
+    try:
+        await client.start_workflow(
+            WORKFLOW_TYPE,
+            given,
+            id=workflow_id,
+            task_queue=TASK_QUEUE,
+            # The database decides re-entry before the row is written, so a closed run never stands in the way.
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            memo={MEMO_ENROLLMENT: given.enrollment_id},
+            search_attributes=_attributes(given),
+            static_summary=f"{given.track} v{given.version}, contact {given.contact_id}"[:200],
+            priority=Priority(fairness_key=given.track[:64]),
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        return await _whose(client, workflow_id, given.enrollment_id)
+    except RPCError as error:
+        return _meaning(error)
+    return Delivered()
+
+
+async def _whose(client: Client, workflow_id: str, enrollment_id: str) -> Delivery:
+    """A run with this id is there: ours from an earlier try, or the contact's previous one, about to close."""
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
+        if await description.memo_value(MEMO_ENROLLMENT, default="") == enrollment_id:
+            return Delivered()
+    except RPCError as error:
+        return _meaning(error)
+    return Later("the contact's previous run is still closing")
+
+
+async def tell(client: Client, workflow_id: str, signal: str, payload: dict[str, Any]) -> Delivery:
+    """Signal a run. One that is over has no use for it: the row is dropped as late."""
+    try:
+        await client.get_workflow_handle(workflow_id).signal(signal, payload, rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        return Dropped("late") if error.status == RPCStatusCode.NOT_FOUND else _meaning(error)
+    return Delivered()
+
+
+def _meaning(error: RPCError) -> Delivery:
+    if error.status in FINAL:
+        return Dropped(f"refused by Temporal: {error.status.name}")
+    return Later(error.status.name)

@@ -1,0 +1,182 @@
+"""The relay: one leader that carries what the API accepted from the outbox to Temporal, in order per enrolment."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from types import TracebackType
+
+import structlog
+from psycopg import OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.client import Client
+
+from api.relay.delivery import Delivered, Delivery, Dropped, Later, start, tell
+from store import outbox, tracks
+from store.database import Database
+from store.dropped import LATE, NOT_ENROLLED
+from store.listening import Listener
+from tracks.program import Program
+from tracks.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput
+
+SIGNALS = {"event": SIGNAL_EVENT, "attributes": SIGNAL_ATTRIBUTES, "end": SIGNAL_END}
+
+BATCH = 200
+"""Rows read at once."""
+IN_FLIGHT = 64
+"""Enrolments being told at once; beyond it Temporal only queues."""
+POLL = 1.0
+"""Seconds between looks without word of new rows: a notification can be lost with its connection."""
+LONGEST_PAUSE = timedelta(seconds=30)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    row: outbox.Delivery
+    answer: Delivery
+
+
+def pause_before(attempts: int) -> timedelta:
+    """How long a row rests after its nth failed attempt: 0.1 s doubling to 30 s."""
+    return min(timedelta(seconds=0.1 * 2 ** min(attempts, 10)), LONGEST_PAUSE)
+
+
+class Relay:
+    """Delivers while it is open and holds the lead; any number may run, one delivers."""
+
+    def __init__(self, database: Database, client: Client) -> None:
+        self._database = database
+        self._client = client
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._outcomes: list[_Outcome] = []
+        self._wake = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Relay:
+        self._main = asyncio.create_task(self._run(), name="relay")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop reading, and write down what was delivered, so that it is not delivered again."""
+        if self._main is not None:
+            self._main.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._main
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+        with suppress(OperationalError, DBAPIError):
+            async with self._database.transaction() as tx:
+                await self._settle(tx)
+
+    async def _run(self) -> None:
+        """Seek the lead, deliver while it lasts, begin again; a database that is away is waited for."""
+        while True:
+            try:
+                async with self._database.listener() as listener:
+                    if await listener.lead():
+                        log.info("relay leads")
+                        await self._lead(listener)
+            except (OperationalError, DBAPIError, OSError) as error:
+                log.warning("relay lost the database", error=type(error).__name__)
+            await asyncio.sleep(POLL)
+
+    async def _lead(self, listener: Listener) -> None:
+        ears = asyncio.create_task(self._listen(listener), name="relay-ears")
+        try:
+            while not ears.done():
+                self._wake.clear()
+                if not await self._deliver_pending():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), POLL)
+            await ears
+        finally:
+            ears.cancel()
+            with suppress(asyncio.CancelledError, OperationalError):
+                await ears
+
+    async def _listen(self, listener: Listener) -> None:
+        while True:
+            if await listener.wait(60):
+                self._wake.set()
+
+    async def _deliver_pending(self) -> int:
+        """Write down what was delivered, read what waits, set it going; answers how many rows it read."""
+        async with self._database.transaction() as tx:
+            await self._settle(tx)
+            if len(self._busy) >= IN_FLIGHT:
+                return 0
+            rows = await outbox.pending(tx, BATCH, busy=list(self._busy))
+            by_run = {run: list(group) for run, group in groupby(sorted(rows, key=_run_order), key=_run_of)}
+            chosen = dict(list(by_run.items())[: IN_FLIGHT - len(self._busy)])
+            programs = {run: await self._program(tx, group) for run, group in chosen.items()}
+        for run, group in chosen.items():
+            self._busy[run] = asyncio.create_task(self._deliver_run(group, programs[run]))
+        return len(chosen)
+
+    async def _settle(self, tx: AsyncConnection) -> None:
+        """Write what became of deliveries, and free their enrolments for their next rows."""
+        # Should the commit fail, these rows are delivered again, which the run's dedupe makes harmless.
+        settled, self._outcomes = self._outcomes, []
+        await outbox.delivered(tx, [o.row.id for o in settled if isinstance(o.answer, Delivered)])
+        for outcome in settled:
+            if isinstance(outcome.answer, Dropped):
+                await outbox.drop(tx, [outcome.row.id], outcome.answer.reason)
+            elif isinstance(outcome.answer, Later):
+                rest = pause_before(outcome.row.attempts)
+                await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest)
+        for run in [run for run, task in self._busy.items() if task.done()]:
+            del self._busy[run]
+
+    async def _program(self, tx: AsyncConnection, group: list[outbox.Delivery]) -> Program | None:
+        if group[0].kind != "start":
+            return None
+        return (await tracks.pinned(tx, group[0].track, group[0].version)).compiled.program
+
+    async def _deliver_run(self, group: list[outbox.Delivery], program: Program | None) -> None:
+        """One enrolment's rows, in order, up to the first that must wait."""
+        for row in group:
+            try:
+                answer = await self._deliver(row, program)
+            except Exception as error:  # a row that cannot be delivered must not stop its neighbours (law 12)
+                log.exception("delivery failed", outbox_id=row.id, kind=row.kind)
+                answer = Later(type(error).__name__)
+            self._outcomes.append(_Outcome(row, answer))
+            if isinstance(answer, Later):
+                log.info("delivery waits", outbox_id=row.id, reason=answer.reason, attempts=row.attempts + 1)
+                break
+            if isinstance(answer, Dropped):
+                log.warning("delivery dropped", outbox_id=row.id, kind=row.kind, reason=answer.reason)
+        self._wake.set()
+
+    async def _deliver(self, row: outbox.Delivery, program: Program | None) -> Delivery:
+        if row.kind == "start":
+            if row.ended or program is None:
+                return Dropped(NOT_ENROLLED)
+            given = RunInput(
+                enrollment_id=row.enrollment_id,
+                contact_id=row.contact_id,
+                track=row.track,
+                version=row.version,
+                program=program,
+                clock=row.clock,
+            )
+            return await start(self._client, row.workflow_id, given)
+        if row.ended:
+            return Dropped(LATE)
+        payload = dict(row.payload) | {"enrollment_id": row.enrollment_id}
+        return await tell(self._client, row.workflow_id, SIGNALS[row.kind], payload)
+
+
+def _run_of(row: outbox.Delivery) -> str:
+    return row.enrollment_id
+
+
+def _run_order(row: outbox.Delivery) -> tuple[str, int]:
+    return row.enrollment_id, row.id

@@ -1,0 +1,212 @@
+"""Message templates: published by name, read at the moment of sending."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field, ValidationError
+
+from api.auth import KeyedRoute
+from api.bodies import is_json, media_type, parse_json, read_text
+from api.context import Ctx
+from api.fields import SLUG
+from api.pagination import CursorText, Limit
+from api.problems import FieldProblem, ProblemError, documented, field_problems, invalid, not_found
+from store import templates
+from tracks.content.check import check_template
+from tracks.content.template import Template, TemplateProblems, TemplateVariable, parse_template
+
+router = APIRouter(prefix="/v1/templates", tags=["templates"], route_class=KeyedRoute, responses=documented(401, 422))
+
+TemplateName = Annotated[str, Path(pattern=SLUG, description="The template's name.", examples=["trial-welcome"])]
+_TEXT = {"text/plain", "text/markdown", "text/x-liquid", "text/mjml", "application/mjml"}
+_EXAMPLE = """---
+kind: email
+subject: Welcome, {{ contact.attributes.first_name | default: "friend" }}
+variables:
+  cta: {default: Start now}
+---
+<mjml><mj-body><mj-section><mj-column>
+  <mj-text>Good to have you.</mj-text>
+  <mj-button href="https://acme.test/start">{{ cta }}</mj-button>
+  <mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text>
+</mj-column></mj-section></mj-body></mjml>
+"""
+
+
+class PublishedTemplate(BaseModel):
+    """A template's version after publishing."""
+
+    template: str
+    version: int
+    created: bool = Field(description="False where the newest version was the same already.")
+
+
+class TemplateSummary(BaseModel):
+    """A template and its newest version."""
+
+    template: str
+    version: int
+    kind: Literal["email", "sms"]
+    published_at: datetime
+
+
+class TemplateDetail(TemplateSummary):
+    """One version, with its source as it was published."""
+
+    source: str
+    variables: dict[str, TemplateVariable]
+
+
+class TemplatePage(BaseModel):
+    """Templates by name."""
+
+    templates: list[TemplateSummary]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+class TemplateVersionSummary(BaseModel):
+    """One version, as listed."""
+
+    version: int
+    digest: str
+    published_at: datetime
+
+
+class TemplateVersions(BaseModel):
+    """Versions, newest first."""
+
+    versions: list[TemplateVersionSummary]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+def _read(name: str, kind: str, body: bytes) -> tuple[Template, str]:
+    """The template in a body and its source; raises a 422 that names all that is wrong."""
+    if is_json(kind):
+        data = parse_json(body)
+        try:
+            template = Template.model_validate(data)
+        except ValidationError as error:
+            located = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
+            raise invalid(field_problems(located)) from None
+    else:
+        try:
+            template = parse_template(read_text(body))
+        except TemplateProblems as error:
+            raise _refused(name, error.problems) from None
+    if problems := check_template(template):
+        raise _refused(name, problems)
+    return template, read_text(body)
+
+
+def _refused(name: str, problems: Any) -> ProblemError:
+    found = [FieldProblem(detail=problem.message, line=problem.line or None) for problem in problems]
+    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+    return invalid(found, f"The template {name} has {count}; nothing was published.")
+
+
+@router.put(
+    "/{template}",
+    summary="Publish a template",
+    responses={
+        201: {"model": PublishedTemplate, "description": "A new version"},
+        **documented(400, 413, 415),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The file with its front matter as text, or the same as JSON with its `body`.",
+            "content": {
+                "text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE},
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["kind", "body"],
+                        "properties": {
+                            "kind": {"enum": ["email", "sms"]},
+                            "subject": {"type": "string"},
+                            "preheader": {"type": "string"},
+                            "variables": {"type": "object"},
+                            "body": {"type": "string", "description": "MJML or plain text, with Liquid."},
+                        },
+                    }
+                },
+            },
+        }
+    },
+)
+async def put_template(template: TemplateName, request: Request, response: Response, ctx: Ctx) -> PublishedTemplate:
+    """Checks the template (syntax, variables, how it renders) and makes it the newest version.
+
+    Messages to contacts in flight use it from the next send on, unless their step pins a version. Publishing
+    the same again changes nothing.
+    """
+    kind = media_type(request)
+    if not is_json(kind) and kind not in _TEXT:
+        raise ProblemError(415, "unsupported-media-type", "Send the template as text/plain or application/json.")
+    read, source = await asyncio.to_thread(_read, template, kind, await request.body())
+    async with ctx.db.transaction() as tx:
+        published = await templates.publish(tx, template, read.kind, source, read.model_dump(mode="json"))
+    response.status_code = 201 if published.created else 200
+    return PublishedTemplate(template=template, version=published.version, created=published.created)
+
+
+@router.get("", summary="List templates")
+async def list_templates(ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) -> TemplatePage:
+    """The newest version of each template, by name."""
+    position = ctx.cursors.read(["templates"], cursor)
+    async with ctx.db.transaction() as tx:
+        found = await templates.list_all(tx, after=str(position[0]) if position else "", limit=limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    return TemplatePage(
+        templates=[
+            TemplateSummary(template=one.name, version=one.version, kind=one.kind, published_at=one.published_at)
+            for one in shown
+        ],
+        next=ctx.cursors.make(["templates"], [shown[-1].name]) if more else None,
+    )
+
+
+@router.get("/{template}", summary="Read a template", responses=documented(404))
+async def get_template(
+    template: TemplateName,
+    ctx: Ctx,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Absent: the newest.")] = None,
+) -> TemplateDetail:
+    """One version with its source."""
+    async with ctx.db.transaction() as tx:
+        found = await templates.get(tx, template, version)
+    if found is None:
+        raise not_found(f"template {template}" + (f" with version {version}" if version else ""))
+    return TemplateDetail(
+        template=found.name,
+        version=found.version,
+        kind=found.kind,
+        published_at=found.published_at,
+        source=found.source,
+        variables=found.data.get("variables", {}),
+    )
+
+
+@router.get("/{template}/versions", summary="List a template's versions", responses=documented(404))
+async def list_template_versions(
+    template: TemplateName, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None
+) -> TemplateVersions:
+    """Newest first."""
+    listing = ["template-versions", template]
+    position = ctx.cursors.read(listing, cursor)
+    async with ctx.db.transaction() as tx:
+        found = await templates.versions(tx, template, before=int(position[0]) if position else None, limit=limit + 1)
+    if not found and position is None:
+        raise not_found(f"template {template}")
+    shown, more = found[:limit], len(found) > limit
+    return TemplateVersions(
+        versions=[
+            TemplateVersionSummary(version=one.version, digest=one.digest, published_at=one.published_at)
+            for one in shown
+        ],
+        next=ctx.cursors.make(listing, [shown[-1].version]) if more else None,
+    )

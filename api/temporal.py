@@ -1,0 +1,18 @@
+"""The connection to Temporal, for the API, the relay and the workers."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+
+
+async def connect(*, lazy: bool = False) -> Client:
+    """Connect as the standard Temporal environment and profile say (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
+    `TEMPORAL_API_KEY`, TLS files, `TEMPORAL_PROFILE`).
+
+    A lazy client connects at its first call: the API accepts work while Temporal is down.
+    """
+    options = ClientConfig.load_client_connect_config()
+    options.setdefault("target_host", "127.0.0.1:7233")
+    return await Client.connect(**options, data_converter=pydantic_data_converter, lazy=lazy)

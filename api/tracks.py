@@ -1,0 +1,228 @@
+"""Tracks: published as YAML or JSON, one immutable version after another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.auth import KeyedRoute
+from api.bodies import is_json, media_type, parse_json, read_text
+from api.context import Ctx
+from api.fields import SLUG
+from api.pagination import CursorText, Limit
+from api.problems import FieldProblem, ProblemError, documented, invalid, not_found
+from store import templates, tracks
+from tracks.compiler import compile_track
+from tracks.content.template import Template, template_facts
+from tracks.document import parse_track, track_from_data, track_to_data
+from tracks.model import Track
+from tracks.problems import Problem as TrackProblem
+from tracks.problems import TrackProblems
+from tracks.program import Compiled
+from tracks.templates import TemplateFacts, TemplateKey, check_templates, template_keys
+
+router = APIRouter(prefix="/v1/tracks", tags=["tracks"], route_class=KeyedRoute, responses=documented(401, 422))
+
+TrackName = Annotated[str, Path(pattern=SLUG, description="The track's name.", examples=["trial-to-paid"])]
+_YAML = {"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"}
+_KNOWN_TEMPLATES = 1000
+_EXAMPLE = """track: trial-to-paid
+entry: {event: trial.started}
+goal: {event: subscription.started}
+defaults:
+  email: {from: 'Ada <ada@acme.test>'}
+steps:
+  - id: settle
+    wait: 2d
+  - id: welcome
+    email: {template: trial-welcome}
+"""
+
+
+class PublishedTrack(BaseModel):
+    """A track's version after publishing."""
+
+    track: str
+    version: int
+    created: bool = Field(description="False where the newest version was the same already.")
+
+
+class TrackSummary(BaseModel):
+    """A track and its newest version."""
+
+    track: str
+    version: int
+    reentry: str = Field(description="The re-entry rule in words.", examples=["never"])
+    entry_event: str | None
+    published_at: datetime
+
+
+class TrackDetail(BaseModel):
+    """One version of a track."""
+
+    track: str
+    version: int
+    digest: str
+    published_at: datetime
+    source: str = Field(description="The document as it was published.")
+    data: dict[str, Any] = Field(description="The same in its canonical form.")
+
+
+class TrackPage(BaseModel):
+    """Tracks by name."""
+
+    tracks: list[TrackSummary]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+class TrackVersionSummary(BaseModel):
+    """One version, as listed."""
+
+    version: int
+    digest: str
+    published_at: datetime
+
+
+class TrackVersions(BaseModel):
+    """Versions, newest first."""
+
+    versions: list[TrackVersionSummary]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+def _refused(name: str, problems: Sequence[TrackProblem]) -> ProblemError:
+    found = [
+        FieldProblem(detail=problem.message, line=problem.line or None, step=problem.step or None)
+        for problem in problems
+    ]
+    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+    return invalid(found, f"The track {name} has {count}; nothing was published.")
+
+
+def _read(name: str, kind: str, body: bytes) -> tuple[Track, Compiled, str]:
+    """The track in a body, compiled, and its source; raises a 422 that names all that is wrong."""
+    source = read_text(body)
+    try:
+        track = track_from_data(parse_json(body), name) if is_json(kind) else parse_track(source, name)
+    except TrackProblems as error:
+        raise _refused(name, error.problems) from None
+    if track.track != name:
+        detail = f"The document says `track: {track.track}`, the address says {name}."
+        raise invalid([FieldProblem(detail=detail, pointer="#/track")])
+    return track, compile_track(track), source
+
+
+async def _facts(tx: AsyncConnection, track: Track) -> dict[TemplateKey, TemplateFacts]:
+    """The templates that exist, newest versions and those that the track pins."""
+    found = {(one.name, None): one for one in await templates.list_all(tx, limit=_KNOWN_TEMPLATES)}
+    facts: dict[TemplateKey, TemplateFacts] = {key: _fact(one) for key, one in found.items()}
+    for name, version in template_keys(track):
+        if (name, version) not in facts and (pinned := await templates.get(tx, name, version)):
+            facts[name, version] = _fact(pinned)
+    return facts
+
+
+def _fact(template: templates.TemplateVersion) -> TemplateFacts:
+    return template_facts(Template.model_validate(template.data))
+
+
+@router.put(
+    "/{track}",
+    summary="Publish a track",
+    responses={201: {"model": PublishedTrack, "description": "A new version"}, **documented(400, 413, 415)},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The track as YAML 1.2 (problems then name their line), or the same as JSON.",
+            "content": {
+                "application/yaml": {"schema": {"type": "string"}, "example": _EXAMPLE},
+                "application/json": {"schema": {"type": "object"}},
+            },
+        }
+    },
+)
+async def put_track(track: TrackName, request: Request, response: Response, ctx: Ctx) -> PublishedTrack:
+    """Checks the track (all problems at once) and makes it the newest version.
+
+    Enrollments that run keep the version they began with. Publishing the same again changes nothing. Templates
+    that it names have to be published before.
+    """
+    kind = media_type(request)
+    if not is_json(kind) and kind not in _YAML:
+        raise ProblemError(415, "unsupported-media-type", "Send the track as application/yaml or application/json.")
+    read, compiled, source = await asyncio.to_thread(_read, track, kind, await request.body())
+    async with ctx.db.transaction() as tx:
+        if problems := check_templates(read, await _facts(tx, read), track):
+            raise _refused(track, problems)
+        published = await tracks.publish(tx, read, compiled, source)
+    response.status_code = 201 if published.created else 200
+    return PublishedTrack(track=track, version=published.version, created=published.created)
+
+
+@router.get("", summary="List tracks")
+async def list_tracks(ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) -> TrackPage:
+    """Every track with its newest version, by name."""
+    position = ctx.cursors.read(["tracks"], cursor)
+    async with ctx.db.transaction() as tx:
+        found = await tracks.list_all(tx, after=str(position[0]) if position else "", limit=limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    return TrackPage(
+        tracks=[
+            TrackSummary(
+                track=one.name,
+                version=one.latest,
+                reentry=str(one.rules.reentry),
+                entry_event=one.rules.entry_event,
+                published_at=one.published_at,
+            )
+            for one in shown
+        ],
+        next=ctx.cursors.make(["tracks"], [shown[-1].name]) if more else None,
+    )
+
+
+@router.get("/{track}", summary="Read a track", responses=documented(404))
+async def get_track(
+    track: TrackName,
+    ctx: Ctx,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Absent: the newest.")] = None,
+) -> TrackDetail:
+    """One version, as it was published and in its canonical form."""
+    async with ctx.db.transaction() as tx:
+        found = await tracks.version(tx, track, version)
+    if found is None:
+        raise not_found(f"track {track}" + (f" with version {version}" if version else ""))
+    return TrackDetail(
+        track=found.name,
+        version=found.version,
+        digest=found.digest,
+        published_at=found.published_at,
+        source=found.source,
+        data=track_to_data(found.track),
+    )
+
+
+@router.get("/{track}/versions", summary="List a track's versions", responses=documented(404))
+async def list_track_versions(
+    track: TrackName, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None
+) -> TrackVersions:
+    """Newest first."""
+    listing = ["track-versions", track]
+    position = ctx.cursors.read(listing, cursor)
+    async with ctx.db.transaction() as tx:
+        found = await tracks.versions(tx, track, before=int(position[0]) if position else None, limit=limit + 1)
+    if not found and position is None:
+        raise not_found(f"track {track}")
+    shown, more = found[:limit], len(found) > limit
+    return TrackVersions(
+        versions=[
+            TrackVersionSummary(version=one.version, digest=one.digest, published_at=one.published_at) for one in shown
+        ],
+        next=ctx.cursors.make(listing, [shown[-1].version]) if more else None,
+    )

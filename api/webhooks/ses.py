@@ -1,0 +1,95 @@
+"""SES events, as Amazon SNS delivers them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from pydantic_core import from_json
+
+from api.auth import OpenRoute
+from api.bodies import load_json
+from api.context import Context, Ctx
+from api.problems import ProblemError, documented
+from api.webhooks import feedback, ses_events
+from api.webhooks.sns_signature import CertificateUnavailableError, ForgedError
+from store import messages
+
+log = structlog.get_logger(__name__)
+router = APIRouter(prefix="/webhooks", tags=["callbacks"], route_class=OpenRoute)
+_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "An SNS message: Notification, SubscriptionConfirmation or UnsubscribeConfirmation.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    "/ses",
+    status_code=204,
+    summary="SES events by SNS",
+    responses=documented(400, 403, 413, 415, 503),
+    openapi_extra=_REQUEST,
+)
+async def post_ses(request: Request, ctx: Ctx) -> Response:
+    """Only what Amazon SNS signed is believed. Subscriptions to this address confirm themselves."""
+    message = load_json(await request.body())
+    if not isinstance(message, dict):
+        raise ProblemError(400, "malformed-body", "An SNS message is an object.")
+    try:
+        await ctx.sns.verify(message)
+        if message["Type"] == "SubscriptionConfirmation":
+            await ctx.sns.confirm(message)
+            log.info("subscription confirmed", topic=message["TopicArn"])
+    except ForgedError as error:
+        ctx.metrics.rejected.labels("ses", "forged").inc()
+        raise ProblemError(403, "forbidden", f"This is not from Amazon SNS: {error}.") from None
+    except CertificateUnavailableError as error:
+        detail = f"It cannot be told now whether this is from Amazon SNS: {error}."
+        raise ProblemError(503, "unavailable", detail, headers={"Retry-After": "5"}) from None
+    if message["Type"] == "Notification":
+        await _notified(ctx, message)
+    return Response(status_code=204)
+
+
+async def _notified(ctx: Context, message: dict[str, Any]) -> None:
+    """A notification that says nothing about a message of ours is counted and answered well: SNS would repeat it."""
+    try:
+        said = from_json(message["Message"], allow_inf_nan=False)
+    except ValueError:
+        said = None
+    event = ses_events.read(said) if isinstance(said, dict) else None
+    if event is None:
+        ctx.metrics.rejected.labels("ses", "not-ours").inc()
+        return
+    async with ctx.db.transaction() as tx:
+        found = await messages.get(tx, event.message_id)
+        if found is None or found.channel != "email":
+            accepted, known = None, False
+        else:
+            known = True
+            # What happens once is told by the message, whoever repeats it; a click by its own notification.
+            told_by = f"{found.id}:{event.event}" if event.once else message["MessageId"]
+            accepted = await feedback.store(
+                tx,
+                feedback.Feedback(
+                    message=found,
+                    event_id=f"ses:{told_by}",
+                    event=event.event,
+                    at=event.at,
+                    progress=event.progress,
+                    reason=event.reason,
+                    provider_id=event.provider_id,
+                    properties=event.properties,
+                    suppress=event.suppress,
+                    suppress_reason=event.suppress_reason,
+                ),
+                pace=ctx.settings.pace_at_entry,
+            )
+    if not known:
+        ctx.metrics.rejected.labels("ses", "unknown-message").inc()
+    elif accepted is not None:
+        ctx.metrics.event("ses", accepted)

@@ -1,0 +1,130 @@
+"""Twilio's callbacks: how text messages fared, and what contacts answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+
+from api.auth import OpenRoute
+from api.bodies import parse_form, storable
+from api.context import Context, Ctx
+from api.problems import ProblemError, documented, invalid
+from api.webhooks import feedback, twilio_events
+from api.webhooks.twilio_signature import genuine
+from store import contacts, events, messages, suppressions
+
+router = APIRouter(prefix="/webhooks/twilio", tags=["callbacks"], route_class=OpenRoute)
+_NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {"type": "object", "additionalProperties": {"type": "string"}}
+            }
+        },
+    }
+}
+
+
+async def _signed(ctx: Context, request: Request) -> Mapping[str, str]:
+    form = parse_form(await request.body())
+    if not genuine(ctx.settings, request, form):
+        ctx.metrics.rejected.labels("twilio", "forged").inc()
+        raise ProblemError(403, "forbidden", "This is not from Twilio: the signature does not match.")
+    if errors := storable(dict(form)):
+        raise invalid(errors)
+    return form
+
+
+@router.post(
+    "/status/{message_id}",
+    status_code=204,
+    summary="How a text message fared",
+    responses=documented(400, 403, 413, 415, 422),
+    openapi_extra=_REQUEST,
+)
+async def post_status(
+    message_id: Annotated[str, Path(max_length=64, description="The message in the ledger.")],
+    request: Request,
+    ctx: Ctx,
+) -> Response:
+    """Settles the ledger, so that a lost answer of Twilio is no unknown any more, and tells the tracks."""
+    form = await _signed(ctx, request)
+    stage = twilio_events.stage(form)
+    if stage is None:
+        return Response(status_code=204)
+    progress, event = stage
+    reason = twilio_events.failure(form) if progress == "failed" else ""
+    async with ctx.db.transaction() as tx:
+        found = await messages.get(tx, message_id)
+        known = found is not None and found.channel == "sms"
+        accepted = None
+        if found is not None and known:
+            accepted = await feedback.store(
+                tx,
+                feedback.Feedback(
+                    message=found,
+                    event_id=f"twilio:{found.id}:{event}",
+                    event=event,
+                    at=datetime.now(UTC),
+                    progress=progress,
+                    reason=reason,
+                    provider_id=form.get("MessageSid") or form.get("SmsSid"),
+                    properties={"error": reason} if reason else {},
+                ),
+                pace=ctx.settings.pace_at_entry,
+            )
+    if not known:
+        ctx.metrics.rejected.labels("twilio", "unknown-message").inc()
+    elif accepted is not None:
+        ctx.metrics.event("twilio", accepted)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/inbound",
+    summary="What a contact answered",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/xml": {"schema": {"type": "string"}}}},
+        **documented(400, 403, 413, 415, 422),
+    },
+    openapi_extra=_REQUEST,
+)
+async def post_inbound(request: Request, ctx: Ctx) -> Response:
+    """`sms.replied` for every contact with that number. STOP and its like suppress the number, START allows it.
+
+    The text itself is not kept: it is personal.
+    """
+    form = await _signed(ctx, request)
+    phone, sid = form.get("From", ""), form.get("MessageSid") or form.get("SmsSid", "")
+    word = twilio_events.keyword(form)
+    properties = twilio_events.reply_properties(form)
+    results = []
+    async with ctx.db.transaction() as tx:
+        stopped = word in twilio_events.STOP
+        if phone and stopped:
+            await suppressions.add(tx, "sms", phone, "stop")
+        elif phone and word in twilio_events.START:
+            await suppressions.remove(tx, "sms", phone)
+        now = datetime.now(UTC)
+        happened = []
+        for person in await contacts.by_phone(tx, phone) if phone else []:
+            told = f"twilio:{sid}:{person.id}"
+            latest = await messages.latest_for_contact(tx, person.id, "sms")
+            answered = feedback.about(latest) if latest else {}
+            happened.append(events.Event(told, person.id, "sms.replied", answered | properties, now))
+            if stopped:
+                left = {"channel": "sms", "reason": "stop"}
+                happened.append(events.Event(f"{told}:stop", person.id, "contact.unsubscribed", left, now))
+        if happened:
+            results = await events.accept_many(tx, happened, pace=ctx.settings.pace_at_entry)
+    if not results:
+        ctx.metrics.rejected.labels("twilio", "unknown-sender").inc()
+    for accepted in results:
+        ctx.metrics.event("twilio", accepted)
+    return Response(_NOTHING_TO_SAY, media_type="text/xml")

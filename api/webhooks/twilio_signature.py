@@ -1,0 +1,31 @@
+"""Whether a request is from Twilio: judged by Twilio's own library, against the public address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import Request
+from twilio.request_validator import (
+    SIGNATURE_HEADER,
+    SIGNATURE_SETTINGS_HEADER,
+    RequestValidator,
+    get_signature_algorithm,
+)
+
+from settings import Settings
+
+
+def genuine(settings: Settings, request: Request, form: Mapping[str, str]) -> bool:
+    """Whether Twilio signed this form for this address with the account's token.
+
+    The address is the public one: what this process sees behind a proxy is not what Twilio called.
+    """
+    token = settings.twilio_auth_token.get_secret_value()
+    signature = request.headers.get(SIGNATURE_HEADER, "")
+    if not token or not signature:
+        return False
+    url = settings.public_url.rstrip("/") + request.url.path
+    if request.url.query:
+        url += f"?{request.url.query}"
+    algorithm = get_signature_algorithm(request.headers.get(SIGNATURE_SETTINGS_HEADER, ""))
+    return bool(RequestValidator(token).validate(url, dict(form), signature, algorithm))

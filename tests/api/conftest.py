@@ -1,0 +1,61 @@
+"""The API over a real database, called in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from api.app import create_app
+from settings import Settings
+from store import keys
+from store.database import Database
+from tests.api.client import Api
+
+TWILIO_TOKEN = "an auth token of nobody"
+
+
+@pytest.fixture
+async def db(postgres_url: str) -> AsyncIterator[Database]:
+    database = Database(postgres_url, pool_size=5)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def settings(postgres_url: str) -> Settings:
+    return Settings(
+        DATABASE_URL=SecretStr(postgres_url),
+        secret=SecretStr("a secret of at least thirty-two characters"),
+        public_url="https://nurture.acme.test",
+        twilio_auth_token=SecretStr(TWILIO_TOKEN),
+        sns_certificate_url="http://127.0.0.1:4579",
+    )
+
+
+@pytest.fixture
+def app(settings: Settings, db: Database) -> FastAPI:
+    return create_app(settings, db)
+
+
+@pytest.fixture
+async def key(db: Database) -> str:
+    async with db.transaction() as tx:
+        return (await keys.create(tx, "tests"))[1]
+
+
+@pytest.fixture
+async def anyone(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller without a key."""
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://nurture.acme.test") as client:
+        yield client
+
+
+@pytest.fixture
+def api(anyone: httpx.AsyncClient, key: str) -> Api:
+    """A caller with a key."""
+    return Api(anyone, key)

@@ -1,0 +1,96 @@
+"""What identifiers, addresses and zones may look like."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api import fields
+
+
+@pytest.mark.parametrize("value", ["user_1042", "auth0|5f7c8ec7", "0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90", "42", "a"])
+def test_plain_ids_pass(value: str) -> None:
+    assert fields.check_identifier(value) == value
+
+
+@pytest.mark.parametrize(("value", "why"), [("ada@example.com", "email"), ("+41446681800", "phone")])
+def test_an_id_that_would_give_the_person_away_is_refused_with_the_reason(value: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        fields.check_identifier(value)
+
+
+@pytest.mark.parametrize("value", ["", "x" * 129, "a/b", "a b", "a\n", "é", "a%2fb"])
+def test_an_id_that_no_path_or_workflow_id_could_hold_is_refused(value: str) -> None:
+    with pytest.raises(ValueError):
+        fields.check_identifier(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "normalised"),
+    [
+        ("Ada@EXAMPLE.com", "Ada@example.com"),
+        ("ada@acme.test", "ada@acme.test"),
+        ("ada@xn--bcher-kva.example.com", "ada@bücher.example.com"),
+    ],
+)
+def test_an_address_is_normalised(value: str, normalised: str) -> None:
+    assert fields.check_email(value) == normalised
+
+
+@pytest.mark.parametrize("value", ["", "ada", "ada@", "@acme.test", "a b@acme.test", "ada@localhost", "x" * 300])
+def test_what_is_no_address_is_refused(value: str) -> None:
+    with pytest.raises(ValueError):
+        fields.check_email(value)
+
+
+@pytest.mark.parametrize("value", ["+41 44 668 18 00", "+41-44-668-1800", "+41446681800", "tel:+41-44-668-18-00"])
+def test_a_number_becomes_e164(value: str) -> None:
+    assert fields.check_phone(value) == "+41446681800"
+
+
+@pytest.mark.parametrize("value", ["", "044 668 18 00", "+", "+41", "ring me", "+999123456789"])
+def test_what_is_no_number_is_refused(value: str) -> None:
+    with pytest.raises(ValueError):
+        fields.check_phone(value)
+
+
+def test_every_zone_of_the_database_passes() -> None:
+    for zone in zoneinfo.available_timezones():
+        assert fields.check_zone(zone) == zone
+
+
+@pytest.mark.parametrize("value", ["", "Mars/Olympus", "europe/zurich", "../../etc/passwd", "+02:00"])
+def test_what_is_no_zone_is_refused(value: str) -> None:
+    with pytest.raises(ValueError):
+        fields.check_zone(value)
+
+
+def test_a_language_tag_gets_hyphens() -> None:
+    assert fields.check_locale("de_CH") == "de-CH"
+
+
+@given(st.text(), st.sampled_from([fields.check_email, fields.check_phone, fields.check_zone, fields.check_locale]))
+def test_no_text_breaks_a_check(value: str, check: type[str]) -> None:
+    try:
+        check(value)
+    except ValueError:
+        pass
+
+
+zones = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(st.datetimes(timezones=zones))
+def test_a_moment_is_utc_and_never_in_the_future(moment: datetime) -> None:
+    try:
+        checked = fields.check_moment(moment)
+    except ValueError:
+        assert moment < datetime(1970, 1, 1, tzinfo=UTC)
+    else:
+        assert checked.tzinfo is UTC
+        assert checked <= datetime.now(UTC)
+        assert checked <= moment

@@ -1,0 +1,102 @@
+"""The worker process: runs, their activities, and the relay that delivers what the API accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+
+from activities import contract
+from activities.registry import Activities, build_activities
+from api.relay.relay import Relay
+from api.temporal import connect
+from settings import Settings, get_settings
+from store.database import Database
+from workflows.nurture import NurtureTrack
+from workflows.sandbox import runner
+
+WORKFLOW_TASKS = 8
+"""Workflow tasks are Python on one core: more at once only queue on its lock, up to time-outs (measured)."""
+
+log = structlog.get_logger()
+
+
+def build_workers(client: Client, activities: Activities, settings: Settings) -> list[Worker]:
+    """One worker for runs and their local activities, and one per provider queue."""
+    versioning = _versioning(settings)
+    runs = Worker(
+        client,
+        task_queue=contract.QUEUE_RUNS,
+        workflows=[NurtureTrack],
+        workflow_runner=runner(),
+        activities=activities.local,
+        max_concurrent_workflow_tasks=WORKFLOW_TASKS,
+        max_cached_workflows=settings.cached_runs,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        graceful_shutdown_timeout=settings.drain,
+        **versioning,
+    )
+    return [runs] + [
+        Worker(
+            client,
+            task_queue=queue,
+            activities=methods,
+            max_concurrent_activities=settings.concurrent_sends,
+            max_task_queue_activities_per_second=settings.queue_rates.get(queue),
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+            graceful_shutdown_timeout=settings.drain,
+            **versioning,
+        )
+        for queue, methods in activities.by_queue.items()
+    ]
+
+
+def _versioning(settings: Settings) -> dict[str, Any]:
+    """Worker Versioning where a build is named. The SDK's default id hashes every loaded module: seconds of CPU."""
+    if not settings.build_id:
+        return {"build_id": "unversioned"}
+    version = WorkerDeploymentVersion(deployment_name=settings.deployment_name, build_id=settings.build_id)
+    # Set here, not on the workflow: a server refuses a versioning behaviour from a worker without a version.
+    config = WorkerDeploymentConfig(
+        version=version, use_worker_versioning=True, default_versioning_behavior=VersioningBehavior.PINNED
+    )
+    return {"deployment_config": config}
+
+
+async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: bool = True) -> None:
+    """Run until SIGTERM, SIGINT or `stop`; then take nothing new and let what is under way finish."""
+    stop = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows has no loop signal handlers
+            loop.add_signal_handler(number, stop.set)
+    client = await connect()
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url.get_secret_value(), settings.database_pool)
+        stack.push_async_callback(database.close)
+        activities = build_activities(settings, database)
+        stack.push_async_callback(activities.close)
+        for worker in build_workers(client, activities, settings):
+            await stack.enter_async_context(worker)
+        if relay:
+            await stack.enter_async_context(Relay(database, client))
+        log.info("worker started", queues=[contract.QUEUE_RUNS, *activities.by_queue], relay=relay)
+        await stop.wait()
+        log.info("worker draining", at_most=str(settings.drain))
+    # The runtime's threads can crash the interpreter on exit unless they settle (sdk-python #300, measured).
+    await asyncio.sleep(0.3)
+
+
+def main() -> None:
+    """`python worker.py`."""
+    asyncio.run(run(get_settings()))
+
+
+if __name__ == "__main__":
+    main()
