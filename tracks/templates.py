@@ -131,5 +131,6 @@ def sender_problems(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
         for kind, example in (("email", "'Ada <ada@acme.test>'"), ("sms", "'+15005550006'")):
             message = step.get(kind)
             common = defaults.get(kind) if isinstance(defaults, dict) else None
-            if isinstance(message, dict) and "from" not in {**(common if isinstance(common, dict) else {}), **message}:
-                yield ((*path, kind), f"has no sender: write from: {example} here or in defaults.{kind}")
+            named = (part.get("from") for part in (message, common) if isinstance(part, dict))
+            if isinstance(message, dict) and all(sender is None for sender in named):
+                yield (*path, kind), f"has no sender: write from: {example} here or in defaults.{kind}"

@@ -72,7 +72,7 @@ async def test_goal_and_exit_are_marked_at_once(scene: Scene) -> None:
     assert await scene.happen("account.closed", "bob", event_id="e3") == Accepted(matched=1)
     marks = await scene.rows("SELECT goal_reached_at, exit_reached_at FROM enrollment ORDER BY id")
     assert [tuple(row) for row in marks] == [(NOW, None), (None, NOW)]
-    assert [payload["matches"] for _, payload in await scene.waiting("event")] == [["goal"], ["exit:0"]]
+    assert [payload["matches"] for _, payload in await scene.waiting("event")] == [["goal"], ["exit:account-closed"]]
 
 
 async def test_ended_runs_and_other_contacts_hear_nothing(scene: Scene) -> None:

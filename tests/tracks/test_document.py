@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.tracks.examples import EVERYTHING, data_problems, problems, track, with_steps
@@ -209,7 +209,9 @@ WHOLE = track_to_data(track(EVERYTHING))
 PLACES = paths(WHOLE)[1:]
 
 
+@settings(max_examples=300)
 @given(st.sampled_from(PLACES), json_values)
+@example(("defaults", "email", "from"), None)
 def test_any_value_anywhere_is_judged_and_never_crashes(path: tuple[Any, ...], value: Any) -> None:
     data = json.loads(json.dumps(WHOLE))
     at = data
