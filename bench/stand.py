@@ -106,11 +106,11 @@ class Stand:
         (await self.sandbox.post("/_control/faults", json=body)).raise_for_status()
 
     async def until(self, enrollment_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
-        """The enrolment once its status, or what it is doing, is one of `states`."""
+        """The enrolment once it has ended with, or while it lives is doing, one of `states`."""
         async with asyncio.timeout(seconds):
             while True:
                 found: dict[str, Any] = await self.call("GET", f"/v1/enrollments/{enrollment_id}")
-                if found["status"] in states or found.get("state") in states:
+                if (found["status"] if found["ended_at"] else found.get("state")) in states:
                     return found
                 await asyncio.sleep(0.05)
 
