@@ -54,7 +54,7 @@ def clock(moment: float) -> str:
 def badge(type_: str, count: int = 1) -> str:
     """What happened, as a small label."""
     word, tone = WORDS.get(type_, (type_.title(), "quiet"))
-    return f'<span class="badge {tone}">{esc(word)}{f" \u00d7{count}" if count > 1 else ""}</span>'
+    return f'<span class="badge {tone}">{esc(word)}{f" {count} times" if count > 1 else ""}</span>'
 
 
 def most_telling(message: Message) -> str:
