@@ -25,6 +25,7 @@ from api import (
 )
 from api.auth import Keys
 from api.context import Context
+from api.intake import Intake
 from api.metrics import MeasureRequests, Metrics
 from api.pagination import Cursors
 from api.webhooks import ses, twilio
@@ -84,6 +85,7 @@ def create_app(
         temporal=temporal,
         metrics=metrics,
         keys=Keys(db),
+        intake=Intake(db, settings.pace_at_entry),
         cursors=Cursors(settings.secret.get_secret_value()),
         sns=SnsVerifier(outgoing, settings.sns_certificate_url, settings.sns_topic_arns),
     )
