@@ -34,6 +34,7 @@ PYTHON = sys.executable
 PROJECT = Path(__file__).parents[1]
 TWILIO_TOKEN = "stand-auth-token"
 SENDER_DOMAIN = "acme.test"
+ENDED = ("completed", "converted", "exited")
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,13 @@ class Stand:
         (await self.sandbox.post("/_control/faults", json=body)).raise_for_status()
 
     async def until(self, enrollment_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
-        """The enrolment once its status, or what it is doing, is one of `states`."""
+        """The enrolment once it has ended with, or while it lives is doing, one of `states`."""
         async with asyncio.timeout(seconds):
             while True:
                 found: dict[str, Any] = await self.call("GET", f"/v1/enrollments/{enrollment_id}")
-                if found["status"] in states or found.get("state") in states:
+                # a run says how it ends a moment before the database has it
+                state = found["status"] if found["ended_at"] else found.get("state")
+                if state in states and (state not in ENDED or found["ended_at"]):
                     return found
                 await asyncio.sleep(0.05)
 

@@ -19,22 +19,17 @@ class BadAction(ValueError):
 
 
 class Actions:
-    """Performs actions on accepted messages. `start` and `stop` frame its use."""
+    """Performs actions on accepted messages."""
 
     def __init__(self, mailbox: Mailbox, events: SesEvents, twilio: TwilioCallbacks) -> None:
         self._mailbox = mailbox
         self._events = events
         self._twilio = twilio
-        self._outbound: Outbound | None = None
+        self._outbound = Outbound()
 
-    async def start(self) -> None:
-        """Open what unsubscribing needs."""
-        self._outbound = Outbound(8)
-
-    async def stop(self) -> None:
-        """Close it again."""
-        if self._outbound is not None:
-            await self._outbound.close()
+    def close(self) -> None:
+        """Close the connections that unsubscribing left open."""
+        self._outbound.close()
 
     async def perform(self, message: Message, action: str, data: dict[str, Any]) -> dict[str, Any]:
         """Do it and say what came of it; BadAction when that makes no sense for this message."""
@@ -77,7 +72,6 @@ class Actions:
             raise BadAction("the message has no List-Unsubscribe header with a web address")
         if message.header("List-Unsubscribe-Post").strip().lower() != "list-unsubscribe=one-click":
             raise BadAction("the message does not offer one-click unsubscribing (List-Unsubscribe-Post)")
-        assert self._outbound is not None
         headers = {"content-type": "application/x-www-form-urlencoded"}
         try:
             status = await self._outbound.post(url, headers, b"List-Unsubscribe=One-Click")

@@ -103,7 +103,7 @@ class Callbacks:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        outbound = Outbound(CONCURRENCY)
+        outbound = Outbound()
         try:
             while True:
                 while self._heap and self._heap[0][0] <= time.time():
@@ -129,7 +129,7 @@ class Callbacks:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await outbound.close()
+            outbound.close()
 
     def _pop(self) -> Callback | None:
         """The next callback, or None when what the heap says about its key is out of date."""

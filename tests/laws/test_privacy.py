@@ -39,7 +39,12 @@ async def test_nothing_personal_is_in_the_recorded_history(stand: Stand) -> None
     await stand.call(
         "PUT",
         "/v1/contacts/user-7",
-        {"email": f"{MAILBOX}@people.test", "phone": PHONE, "timezone": "Europe/Berlin", "attributes": {"first_name": NAME}},
+        {
+            "email": f"{MAILBOX}@people.test",
+            "phone": PHONE,
+            "timezone": "Europe/Berlin",
+            "attributes": {"first_name": NAME},
+        },
     )
     # an outcome that nobody knows, and that the provider's own event settles
     await stand.misbehave("ses", "drop_after", times=1, match=MAILBOX)

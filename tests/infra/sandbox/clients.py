@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import boto3  # type: ignore[import-untyped]
-import hubspot  # type: ignore[import-untyped]
-from botocore.config import Config  # type: ignore[import-untyped]
-from twilio.http.http_client import TwilioHttpClient  # type: ignore[import-untyped]
-from twilio.http.response import Response  # type: ignore[import-untyped]
-from twilio.rest import Client  # type: ignore[import-untyped]
+import boto3
+import hubspot
+from botocore.config import Config
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
 
 from tests.sandbox_server import ACCOUNT_SID, AUTH_TOKEN
 

@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 import requests
-from botocore.exceptions import (  # type: ignore[import-untyped]
+from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     ReadTimeoutError,
 )
-from hubspot.crm import contacts as c  # type: ignore[import-untyped]
-from twilio.base.exceptions import TwilioException, TwilioRestException  # type: ignore[import-untyped]
+from hubspot.crm import contacts as c
+from twilio.base.exceptions import TwilioException, TwilioRestException
 from urllib3.exceptions import HTTPError  # type: ignore[import-untyped, unused-ignore]
 
 from tests.infra.sandbox.clients import ses_client, simple_email

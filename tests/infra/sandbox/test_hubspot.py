@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 import pytest
-from hubspot.crm import contacts as c  # type: ignore[import-untyped]
-from hubspot.crm.contacts.exceptions import ApiException  # type: ignore[import-untyped]
-from hubspot.crm.objects import notes as n  # type: ignore[import-untyped]
+from hubspot.crm import contacts as c
+from hubspot.crm.contacts.exceptions import ApiException
+from hubspot.crm.objects import notes as n
 from hubspot.crm.objects import tasks as t
 
 from tests.sandbox_server import SandboxServer

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 
 from tests.infra.sandbox.clients import simple_email
 from tests.sandbox_server import SandboxServer

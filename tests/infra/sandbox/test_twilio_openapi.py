@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from twilio.base.exceptions import TwilioRestException  # type: ignore[import-untyped]
+from twilio.base.exceptions import TwilioRestException
 
 from tests.infra.sandbox.clients import twilio_client
 from tests.sandbox_server import ACCOUNT_SID, AUTH_TOKEN, SandboxServer
