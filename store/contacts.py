@@ -231,16 +231,14 @@ _ERASE = text("""
 _END_RUNS = text("""
     WITH events AS (UPDATE event SET properties = '{}' WHERE contact_id = :id AND properties <> '{}'),
     waiting AS (
-        UPDATE outbox SET payload = '{}',
-            delivered_at = coalesce(delivered_at, :now),
-            dropped_reason = CASE WHEN delivered_at IS NULL THEN 'erased' ELSE dropped_reason END
-        WHERE kind IN ('event', 'attributes') AND payload <> '{}'
+        UPDATE outbox SET payload = '{}', delivered_at = :now, dropped_reason = 'erased'
+        WHERE kind IN ('event', 'attributes') AND delivered_at IS NULL
             AND enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
-        RETURNING (dropped_reason = 'erased' AND delivered_at = :now) AS dropped
+        RETURNING id
     ),
     counted AS (
         INSERT INTO dropped (reason, kind, count)
-        SELECT 'erased', 'outbox', count(*) FROM waiting WHERE dropped HAVING count(*) > 0
+        SELECT 'erased', 'outbox', count(*) FROM waiting HAVING count(*) > 0
     ),
     runs AS (
         UPDATE enrollment SET properties = '{}',

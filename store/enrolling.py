@@ -210,7 +210,7 @@ _MAKE_ROOM = text(f"""
         ORDER BY e.id FOR NO KEY UPDATE OF e
     ),
     silenced AS (
-        UPDATE outbox SET delivered_at = :now, dropped_reason = 'late'
+        UPDATE outbox SET delivered_at = :now, dropped_reason = 'late', payload = '{{}}'
         WHERE delivered_at IS NULL AND enrollment_id IN (SELECT id FROM leaving)
         RETURNING id
     ),

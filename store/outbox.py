@@ -76,7 +76,7 @@ async def pending(
 
 
 async def delivered(tx: AsyncConnection, ids: Sequence[int], *, now: datetime | None = None) -> None:
-    """Temporal has these rows; the enrollments whose start is among them have started."""
+    """Temporal has these rows, so that their payloads go; the enrollments whose start is among them have started."""
     if ids:
         await tx.execute(_DELIVERED, {"ids": list(ids), "now": now or utc_now()})
 
@@ -113,14 +113,14 @@ _PENDING = text(f"""
         AND NOT o.enrollment_id = {any_of("busy", "uuid")}
         AND NOT EXISTS (
             SELECT 1 FROM outbox p
-            WHERE p.enrollment_id = o.enrollment_id AND p.delivered_at IS NULL AND p.id < o.id
-                AND p.next_attempt_at > :now
+            WHERE p.enrollment_id = o.enrollment_id AND p.id < o.id
+                AND p.delivered_at IS NULL AND p.attempts > 0 AND p.next_attempt_at > :now
         )
     ORDER BY o.id LIMIT :limit
 """)
 _DELIVERED = text(f"""
     WITH done AS (
-        UPDATE outbox SET delivered_at = :now, attempts = attempts + 1
+        UPDATE outbox SET delivered_at = :now, attempts = attempts + 1, payload = '{{}}'
         WHERE id = {any_of("ids", "bigint")} AND delivered_at IS NULL
         RETURNING enrollment_id, kind
     )
@@ -132,7 +132,7 @@ _FAILED = text("""
 """)
 _DROP = text(f"""
     WITH gone AS (
-        UPDATE outbox SET delivered_at = :now, dropped_reason = :reason
+        UPDATE outbox SET delivered_at = :now, dropped_reason = :reason, payload = '{{}}'
         WHERE id = {any_of("ids", "bigint")} AND delivered_at IS NULL
         RETURNING enrollment_id, kind
     ),
