@@ -140,10 +140,16 @@ async def test_what_was_delivered_but_not_written_down_is_delivered_again_and_ap
         await started(stack, client, Script(), [])
         async with Relay(database, client):
             await settled(database)
-            await behave(database, "c-1", "said", "e-1")
+        await behave(database, "c-1", "said", "e-1")
+        async with database.transaction() as tx:
+            await tx.execute(text("CREATE TABLE unwritten AS SELECT id, payload FROM outbox"))
+        async with Relay(database, client):
             await settled(database)
             async with database.transaction() as tx:
-                await tx.execute(text("UPDATE outbox SET delivered_at = NULL"))
+                again = (
+                    "UPDATE outbox o SET delivered_at = NULL, payload = u.payload FROM unwritten u WHERE o.id = u.id"
+                )
+                await tx.execute(text(again))
             await settled(database)
         run = client.get_workflow_handle("nurture/twice/c-1")
         assert len(await signals(client, run.id)) == 2
