@@ -15,11 +15,15 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner, Result
 
+from cli import app
 from infra.launch.state import started_at
+from settings import get_settings
 
 ROOT = Path(__file__).parents[1]
 COMES_UP_WITHIN = 60.0
+pytestmark = pytest.mark.timeout(240)
 
 
 class Up:
@@ -68,16 +72,13 @@ class Up:
     def children(self) -> list[dict[str, Any]]:
         return list(self.running()["children"])
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Another command of `perennial`, beside the running stack."""
-        return subprocess.run(
-            [sys.executable, "-m", "cli", *words],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def command(self, *words: str) -> Result:
+        """Another command of `perennial`, beside the running stack; in this process, which has imported it all."""
+        get_settings.cache_clear()
+        try:
+            return CliRunner().invoke(app, words, env={"PERENNIAL_DATA": str(self.folder)})
+        finally:
+            get_settings.cache_clear()
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -134,14 +135,14 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
     first = up.command("publish", "tracks/library", "--key", key)
     assert "track win-back version 1 (new)" in first.stdout.splitlines(), first.stderr
     assert "track win-back version 1 (unchanged)" in up.command("publish", "tracks/library").stdout.splitlines()
-    assert up.command("key", "revoke", key_id).returncode == 0
-    assert up.command("key", "revoke", key_id).returncode == 1
+    assert up.command("key", "revoke", key_id).exit_code == 0
+    assert up.command("key", "revoke", key_id).exit_code == 1
 
     bad = tmp_path / "bad" / "wrong.yaml"
     bad.parent.mkdir()
     bad.write_text("track: wrong\nsteps:\n  - {id: a, wait: soon}\n  - {id: a, email: {template: nowhere}}\n")
     refused = up.command("publish", str(bad.parent))
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     assert {f"{bad}:3", f"{bad}:4"} <= {":".join(line.split(":")[:2]) for line in refused.stderr.splitlines()}
     assert refused.stderr.rstrip().endswith("1 of 1 refused.")
 
@@ -226,7 +227,4 @@ def test_a_database_that_does_not_answer_is_one_sentence(folder: Path) -> None:
 
 
 def test_the_schema_is_json() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "cli", "schema"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert json.loads(printed.stdout)["type"] == "object"
+    assert json.loads(CliRunner().invoke(app, ["schema"]).stdout)["type"] == "object"
