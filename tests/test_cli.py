@@ -18,11 +18,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli import app
+from infra.launch.ports import any_free
+from infra.launch.process import Child
 from infra.launch.state import started_at
+from infra.launch.temporal import find_temporal
 from settings import get_settings
 
 ROOT = Path(__file__).parents[1]
 COMES_UP_WITHIN = 60.0
+TRACKS = ("abandoned-cart", "trial-to-paid", "win-back")
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -184,14 +188,33 @@ def test_a_killed_one_leaves_nothing_and_the_next_goes_on_until_a_part_of_it_die
         again.stop()
 
 
-def test_the_crowd_lives_to_the_end_and_every_law_is_kept(folder: Path) -> None:
-    started = Up(folder, "--exit", "--contacts", "12", "--pace", "400000")
+@pytest.fixture
+def own_temporal(tmp_path: Path) -> Iterator[str]:
+    """A Temporal that is not the stack's, without the search attributes."""
+    log = tmp_path / "temporal.log"
+    port = any_free()
+    command = [find_temporal(), "server", "start-dev", "--headless", "--port", str(port), "--log-level", "error"]
+    child = Child("Temporal", command, log)
+    child.wait_ready(lambda: child.said("Temporal Server:"), 30)
+    yield f"127.0.0.1:{port}"
+    child.stop(0)
+
+
+def test_the_crowd_lives_to_the_end_on_servers_of_ones_own_and_every_law_is_kept(
+    folder: Path, empty_postgres_url: str, own_temporal: str
+) -> None:
+    options = ("--exit", "--contacts", "12", "--pace", "400000")
+    started = Up(folder, *options, DATABASE_URL=empty_postgres_url, TEMPORAL_ADDRESS=own_temporal)
     try:
-        assert started.process.wait(110) == 0, started.said
+        assert started.process.wait(200) == 0, started.said
+        assert f"✓ Temporal          {own_temporal}" in started.said
+        assert "✓ PostgreSQL        as DATABASE_URL says" in started.said
         assert "Nobody is stuck, no event was lost, no message went out twice." in started.said
         rows = {line.split()[0]: line.split()[1:] for line in started.said.splitlines() if line.strip()}
-        assert [rows[track][-1] for track in ("abandoned-cart", "trial-to-paid", "win-back")] == ["0", "0", "0"]
+        assert {track: rows[track][-1] for track in TRACKS} == dict.fromkeys(TRACKS, "0")
         assert rows["trial-to-paid"][0] == "7"
+        assert not (folder / "postgres").exists()
+        assert not (folder / "temporal.db").exists()
     finally:
         started.stop()
 
