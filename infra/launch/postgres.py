@@ -171,6 +171,8 @@ class Postgres:
             reason = next(
                 (line for line in said if "error" in line.lower() or "cannot" in line), said[-1:] or "no reason"
             )
+            if self._reach:
+                reason += " (it lies below a folder that is closed to other users, and root may not reach it for them)"
             raise LaunchError(f"PostgreSQL could not make its data folder {self.data}: {reason}")
         draft.rename(self.data)
 
