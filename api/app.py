@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from api import (
     contacts,
+    docs_page,
     enrolling,
     enrollments,
     events,
@@ -73,6 +74,7 @@ def create_app(
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -100,6 +102,7 @@ def create_app(
     app.include_router(unsubscribe.router)
     app.include_router(health.router)
     problems.install(app)
+    docs_page.install(app)
     if cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(MeasureRequests, metrics=metrics)
