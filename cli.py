@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from store.database import Database
 
 PROJECT = Path(__file__).parent
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIBRARY = PROJECT / "tracks" / "library"
 
 app = typer.Typer(
@@ -44,15 +46,27 @@ def refuse_to_live(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What `up` was asked for."""
+
+    crowd: bool
+    contacts: int
+    pace: float
+    seed: int
+    stay: bool
+
+
 @app.command()
 def up(
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw the kept data away and start over.")] = False,
     exit_: Annotated[
         bool, typer.Option("--exit", help="End once the crowd has finished: status 0, or 1 if a law was broken.")
     ] = False,
-    crowd: Annotated[bool, typer.Option(help="Let 60 sample contacts live through the library's tracks.")] = True,
+    crowd: Annotated[bool, typer.Option(help="Let sample contacts live through the library's tracks.")] = True,
+    contacts: Annotated[int, typer.Option(min=1, max=1000, help="How many sample contacts.")] = 60,
     pace: Annotated[float, typer.Option(min=1, help="Seconds of the crowd's lives in one real second.")] = 86_400,
-    seed: Annotated[int, typer.Option(help="What the crowd's whims are drawn from.")] = 7,
+    seed: Annotated[int, typer.Option(help="What the crowd's whims are drawn from.")] = 24,
 ) -> None:
     """Start everything on this machine and show what it does; Ctrl-C stops it."""
     from rich.console import Console
@@ -62,14 +76,15 @@ def up(
     from settings import get_settings
 
     console = Console(highlight=False, soft_wrap=True)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, refuse_to_live)
     state = State(get_settings().data)
     status = 0
     try:
         state.open(fresh=fresh)
         try:
-            status = _run_stack(state, console, crowd=crowd, pace=pace, seed=seed, stay=not exit_)
+            wish = Wish(crowd, contacts, pace, seed, stay=not exit_)
+            status = _run_stack(state, console, wish)
         finally:
             state.close()
     except LaunchError as problem:
@@ -80,39 +95,28 @@ def up(
     raise typer.Exit(status)
 
 
-def _run_stack(state: State, console: Console, *, crowd: bool, pace: float, seed: int, stay: bool) -> int:
+def _run_stack(state: State, console: Console, wish: Wish) -> int:
     """Start, show, stay; the status to end with. Nothing is left running, whatever happens."""
     from infra.launch.console import Progress
     from infra.launch.stack import Stack
-    from store.migrate import upgrade
 
     console.print("[bold]Perennial[/] is coming up:")
     progress = Progress(console)
-    stack = Stack(state, prepare=upgrade, say=progress.say, entry_pace=pace)
+    stack = Stack(state, prepare=_upgrade, say=progress.say, entry_pace=wish.pace)
     try:
         try:
             addresses = stack.start()
         finally:
             progress.close()
         key = asyncio.run(_local_key(state, addresses.database))
-        return asyncio.run(_live(stack, addresses, key, console, crowd=crowd, pace=pace, seed=seed, stay=stay))
+        return asyncio.run(_live(stack, addresses, key, console, wish))
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         stack.stop()
 
 
-async def _live(
-    stack: Stack,
-    addresses: Addresses,
-    key: str,
-    console: Console,
-    *,
-    crowd: bool,
-    pace: float,
-    seed: int,
-    stay: bool,
-) -> int:
+async def _live(stack: Stack, addresses: Addresses, key: str, console: Console, wish: Wish) -> int:
     """Run the crowd while watching over the stack; then stay until interrupted, or answer the status."""
     from infra.demo.show import Demo, show_addresses
 
@@ -123,7 +127,7 @@ async def _live(
 
     async def live() -> int:
         status = 0
-        if crowd:
+        if wish.crowd:
             demo = Demo(
                 api=addresses.api,
                 key=key,
@@ -131,17 +135,23 @@ async def _live(
                 library=LIBRARY,
                 memory=stack.state.folder / "crowd.json",
                 console=console,
-                seed=seed,
-                pace=pace,
+                seed=wish.seed,
+                pace=wish.pace,
+                contacts=wish.contacts,
             )
             status = await demo.run()
         show_addresses(console, addresses.api, addresses.sandbox, addresses.ui, addresses.namespace, key)
-        if stay:
+        if wish.stay:
             console.print("\nCtrl-C stops everything.")
             await asyncio.Event().wait()
         return status
 
-    tasks = [asyncio.create_task(watch()), asyncio.create_task(live())]
+    # An exception out of a signal handler would surface in whichever task is running: in here, one waits for it.
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stopped.set)
+    living = asyncio.create_task(live())
+    tasks: list[asyncio.Task[Any]] = [living, asyncio.create_task(watch()), asyncio.create_task(stopped.wait())]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
@@ -149,7 +159,9 @@ async def _live(
     for task in done:
         if (error := task.exception()) is not None:
             raise error
-    return tasks[1].result() or 0
+    if living not in done:
+        raise KeyboardInterrupt
+    return living.result()
 
 
 async def _local_key(state: State, database_url: str) -> str:
@@ -220,12 +232,28 @@ def worker() -> None:
     asyncio.run(run(settings))
 
 
+def _upgrade(url: str) -> None:
+    from sqlalchemy.exc import DBAPIError
+
+    from infra.launch.errors import LaunchError
+    from store.migrate import upgrade
+
+    try:
+        upgrade(url)
+    except (DBAPIError, ValueError) as problem:
+        reason = str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
+        raise LaunchError(f"The database of DATABASE_URL cannot be used: {reason}") from None
+
+
 @app.command()
 def migrate() -> None:
     """Bring the database of DATABASE_URL to the newest schema."""
-    from store.migrate import upgrade
+    from infra.launch.errors import LaunchError
 
-    upgrade(_database_url())
+    try:
+        _upgrade(_database_url())
+    except LaunchError as problem:
+        fail(str(problem))
     typer.echo("The database is up to date.")
 
 
@@ -246,10 +274,10 @@ def publish(
 ) -> None:
     """Publish a folder's tracks and templates; status 1 if anything is refused."""
     import httpx
-    from infra.publishing import publish as send
-    from infra.publishing import read_folder
 
     from infra.launch.state import State, read_json
+    from infra.publishing import publish as send
+    from infra.publishing import read_folder
     from settings import get_settings
 
     settings = get_settings()

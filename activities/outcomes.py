@@ -6,6 +6,7 @@ a code); the table says what follows. Texts of providers never leave an adapter:
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -82,12 +83,16 @@ TABLE: dict[tuple[str, str], Verdict] = {
     ("twilio", "21408"): Verdict.GIVE_UP,  # no permission for that region
     ("twilio", "21610"): Verdict.GIVE_UP,  # the recipient has said STOP
     # HubSpot
+    ("hubspot", "no-email"): Verdict.GIVE_UP,  # contacts are known there by their address
     ("hubspot", "409"): Verdict.RETRY,  # two writers met on one contact
     ("hubspot", "477"): Verdict.WAIT,  # the account is being moved
     # the `webhook` step: an answer that says no is the receiver's decision
     ("webhook", "401"): Verdict.GIVE_UP,
     ("webhook", "403"): Verdict.GIVE_UP,
 }
+
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,8 @@ class Fault:
         return Verdict.UNKNOWN
 
     def __str__(self) -> str:
-        return f"{self.provider}:{self.code or self.status}"
+        code = self.code if _CODE.fullmatch(self.code) else ""  # a stranger's answer may hold anything there
+        return f"{self.provider}:{code or self.status}"
 
     def _keys(self) -> Iterator[str]:
         if self.code:

@@ -38,20 +38,20 @@ class Reconciler:
     async def reconcile_message(self, call: ReconcileCall) -> SendResult:
         """Ask again; with `settle`, decide. A message that is known to be sent stays so, whatever is decided.
 
-        Raises ApplicationError where the provider cannot be asked now.
+        Raises ApplicationError where the provider cannot be asked now and the answer matters.
         """
         async with self._db.transaction() as tx:
             message = await messages.get(tx, call.message_id)
         if message is None:
             return SendResult(outcome="failed", reason="no such message", message_id=call.message_id)
         if message.status == "unknown" and message.channel == "sms":
-            message = await self._look_for(message)
+            message = await self._look_for(message, must_know=call.settle in ("", "resend"))
         if message.status == "unknown" and call.settle:
             async with self._db.transaction() as tx:
                 message = await ledger.resolve(tx, message.id, call.settle)
         return result_of(message)
 
-    async def _look_for(self, message: Message) -> Message:
+    async def _look_for(self, message: Message, *, must_know: bool) -> Message:
         """Ask the provider for a message to that person with that text, which no other row of the ledger has."""
         sms = await self._as_sent(message)
         if sms is None:
@@ -59,7 +59,7 @@ class Reconciler:
         try:
             listed = await self._sms.find(sms, message.claimed_at - _CLOCKS_APART)
         except ProviderError as error:
-            if error.fault.verdict is Verdict.GIVE_UP:
+            if error.fault.verdict is Verdict.GIVE_UP or not must_know:
                 return message
             raise again_later(error.fault) from None
         # A trial account's texts come back with a sentence of Twilio's before ours.

@@ -11,7 +11,6 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPBasic, HTTPBearer
 
 from api.bodies import BATCH, SINGLE, BoundedRequest, is_json, media_type
 from api.problems import ProblemError
@@ -20,9 +19,6 @@ from store.database import Database
 
 CACHE_SECONDS = 10.0
 _CACHED = 1024
-
-bearer = HTTPBearer(auto_error=False, description="An API key, made with `perennial key create NAME`.")
-basic = HTTPBasic(auto_error=False, description="Segment's way: the API key as the user name, no password.")
 
 
 class Keys:

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from temporalio.client import Client
 
 from api.auth import Keys
+from api.intake import Intake
 from api.metrics import Metrics
 from api.pagination import Cursors
 from api.webhooks.sns_signature import SnsVerifier
@@ -25,6 +26,7 @@ class Context:
     temporal: Client | None
     metrics: Metrics
     keys: Keys
+    intake: Intake
     cursors: Cursors
     sns: SnsVerifier
 

@@ -59,8 +59,7 @@ async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
         properties=body.properties,
         occurred_at=body.occurred_at or datetime.now(UTC),
     )
-    async with ctx.db.transaction() as tx:
-        accepted = await events.accept(tx, event, pace=ctx.settings.pace_at_entry)
+    accepted = await ctx.intake.accept(event)
     ctx.metrics.event("api", accepted)
     return EventAccepted(
         event_id=body.event_id,

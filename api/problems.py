@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from store.errors import BusyError, UnstorableError
 
@@ -138,15 +139,26 @@ def response(
     return JSONResponse(body | dict(extensions or {}), status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
+def _allowed(request: Request) -> str | None:
+    """Every method that the documented paths take at the request's path."""
+    for path, calls in request.app.openapi()["paths"].items():
+        if compile_path(path)[0].match(request.url.path):
+            return ", ".join(sorted(method.upper() for method in calls))
+    return None
+
+
 def install(app: FastAPI) -> None:
     """Answer every failure of `app` with a problem."""
 
-    async def on_problem(_: Request, error: Exception) -> JSONResponse:
+    async def on_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         if isinstance(error, ProblemError):
             return response(error.status_code, error.kind, error.detail, error.errors, error.headers, error.extensions)
         kind = _BY_STATUS.get(error.status_code, "internal")
-        return response(error.status_code, kind, f"{error.detail}.", headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (allowed := _allowed(request)):
+            headers["Allow"] = allowed  # Starlette names the methods of the first route that has the path
+        return response(error.status_code, kind, f"{error.detail}.", headers=headers)
 
     async def on_invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -181,7 +193,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "model": Problem,
             "description": TITLES[_BY_STATUS.get(status, "reentry-refused" if status == 409 else "internal")],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {}},
         }
         for status in statuses
     }

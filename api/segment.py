@@ -39,10 +39,7 @@ _REQUEST: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["batch"],
-                    "properties": {
-                        "batch": {"type": "array", "maxItems": MAX_ITEMS, "items": {"type": "object"}},
-                        "sentAt": {"type": "string"},
-                    },
+                    "properties": {"batch": {"type": "array", "maxItems": MAX_ITEMS, "items": {"type": "object"}}},
                 },
                 "example": {
                     "batch": [

@@ -25,7 +25,7 @@ TemplateName = Annotated[str, Path(pattern=SLUG, description="The template's nam
 _TEXT = {"text/plain", "text/markdown", "text/x-liquid", "text/mjml", "application/mjml"}
 _EXAMPLE = """---
 kind: email
-subject: Welcome, {{ contact.attributes.first_name | default: "friend" }}
+subject: 'Welcome, {{ contact.attributes.first_name | default: "friend" }}'
 variables:
   cta: {default: Start now}
 ---

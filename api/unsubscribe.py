@@ -26,8 +26,8 @@ _HEADERS = {
 }
 
 
-def _answer(state: Literal["ask", "done", "unknown"], action: str = "") -> HTMLResponse:
-    return HTMLResponse(page(state, action), 404 if state == "unknown" else 200, _HEADERS)
+def _answer(state: Literal["ask", "done", "unknown"]) -> HTMLResponse:
+    return HTMLResponse(page(state), 404 if state == "unknown" else 200, _HEADERS)
 
 
 @router.get(
@@ -40,7 +40,7 @@ async def get_unsubscribe(token: Token, ctx: Ctx) -> HTMLResponse:
     """A page with a button. Opening it changes nothing: mail programs open links by themselves."""
     if verify(ctx.settings.secret.get_secret_value(), token) is None:
         return _answer("unknown")
-    return _answer("ask", f"{ctx.settings.public_url.rstrip('/')}/u/{token}")
+    return _answer("ask")
 
 
 @router.post(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Literal
 
 _TEXTS: dict[str, tuple[str, str, str | None]] = {
@@ -24,11 +23,11 @@ _TEXTS: dict[str, tuple[str, str, str | None]] = {
 }
 
 
-def page(state: Literal["ask", "done", "unknown"], action: str = "") -> str:
-    """The whole page as HTML; `action` is where its button posts to."""
+def page(state: Literal["ask", "done", "unknown"]) -> str:
+    """The whole page as HTML; its button posts to the page's own address."""
     title, text, button = _TEXTS[state]
     form = (
-        f'<form method="post" action="{escape(action, quote=True)}">'
+        '<form method="post">'
         f'<input type="hidden" name="List-Unsubscribe" value="One-Click"><button>{button}</button></form>'
         if button
         else ""

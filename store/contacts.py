@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.errors import BusyError
 from store.ids import new_id
 from store.rows import Contact, columns, read_row
-from store.sql import as_json, as_json_list, utc_now
+from store.sql import any_of, as_json, as_json_list, many, utc_now
 
 
 class Changes(TypedDict, total=False):
@@ -132,8 +132,8 @@ async def _tell_runs(
         await tx.execute(
             _ATTRIBUTES_CHANGED,
             {
-                "ids": [i for i, _ in pairs],
-                "names": [name for _, name in pairs],
+                "contact_id": [i for i, _ in pairs],
+                "name": [name for _, name in pairs],
                 "change": new_id(),
                 "now": now,
             },
@@ -182,17 +182,20 @@ def _arrays(contacts: list[Contact]) -> dict[str, Any]:
 _COLUMNS = columns(Contact, "contact")
 _GET = text(f"SELECT {_COLUMNS} FROM contact WHERE id = :id")
 _BY_PHONE = text(f"SELECT {_COLUMNS} FROM contact WHERE phone = :phone ORDER BY updated_at DESC, id LIMIT 100")
-_LOCK = text(
-    f"SELECT {_COLUMNS} FROM contact WHERE id = ANY(CAST(:ids AS text[])) ORDER BY contact.id FOR NO KEY UPDATE"
+_LOCK = text(f"SELECT {_COLUMNS} FROM contact WHERE id = {any_of('ids')} ORDER BY contact.id FOR NO KEY UPDATE")
+_INPUT = many(
+    "i",
+    id="text",
+    email="text",
+    phone="text",
+    timezone="text",
+    locale="text",
+    attributes="text",
+    created_at="timestamptz",
+    updated_at="timestamptz",
 )
-_INPUT = """
-    unnest(CAST(:id AS text[]), CAST(:email AS text[]), CAST(:phone AS text[]), CAST(:timezone AS text[]),
-           CAST(:locale AS text[]), CAST(:attributes AS text[]), CAST(:created_at AS timestamptz[]),
-           CAST(:updated_at AS timestamptz[]))
-    AS i (id, email, phone, timezone, locale, attributes, created_at, updated_at)
-"""
 _INSERT = text(f"""
-    WITH cleared AS (DELETE FROM erasure WHERE contact_id = ANY(CAST(:id AS text[])))
+    WITH cleared AS (DELETE FROM erasure WHERE contact_id = {any_of("id")})
     INSERT INTO contact (id, email, phone, timezone, locale, attributes, created_at, updated_at)
     SELECT i.id, i.email, i.phone, i.timezone, i.locale, i.attributes::jsonb, i.created_at, i.updated_at
     FROM {_INPUT} ORDER BY i.id
@@ -203,12 +206,12 @@ _UPDATE = text(f"""
         attributes = i.attributes::jsonb, updated_at = i.updated_at
     FROM {_INPUT} WHERE contact.id = i.id
 """)
-_ATTRIBUTES_CHANGED = text("""
+_ATTRIBUTES_CHANGED = text(f"""
     INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
     SELECT e.id, 'attributes',
         jsonb_build_object('change_id', CAST(:change AS text), 'names', jsonb_agg(c.name ORDER BY c.name)),
         :now, :now
-    FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[])) AS c (contact_id, name)
+    FROM {many("c", contact_id="text", name="text")}
     JOIN enrollment e ON e.contact_id = c.contact_id AND e.ended_at IS NULL
     JOIN track_version v ON v.track = e.track AND v.version = e.version AND c.name = ANY(v.attributes)
     GROUP BY e.id ORDER BY e.id
@@ -228,16 +231,14 @@ _ERASE = text("""
 _END_RUNS = text("""
     WITH events AS (UPDATE event SET properties = '{}' WHERE contact_id = :id AND properties <> '{}'),
     waiting AS (
-        UPDATE outbox SET payload = '{}',
-            delivered_at = coalesce(delivered_at, :now),
-            dropped_reason = CASE WHEN delivered_at IS NULL THEN 'erased' ELSE dropped_reason END
-        WHERE kind IN ('event', 'attributes') AND payload <> '{}'
+        UPDATE outbox SET payload = '{}', delivered_at = :now, dropped_reason = 'erased'
+        WHERE kind IN ('event', 'attributes') AND delivered_at IS NULL
             AND enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
-        RETURNING (dropped_reason = 'erased' AND delivered_at = :now) AS dropped
+        RETURNING id
     ),
     counted AS (
         INSERT INTO dropped (reason, kind, count)
-        SELECT 'erased', 'outbox', count(*) FROM waiting WHERE dropped HAVING count(*) > 0
+        SELECT 'erased', 'outbox', count(*) FROM waiting HAVING count(*) > 0
     ),
     runs AS (
         UPDATE enrollment SET properties = '{}',

@@ -14,7 +14,7 @@ from store.errors import BusyError
 from store.ids import new_id
 from store.rows import Enrollment, columns, read_row
 from store.rules import Rules, rules_from_json
-from store.sql import as_json_list, utc_now
+from store.sql import as_json_list, many, utc_now
 from tracks.identifiers import workflow_id
 
 Refusal = Literal["unknown_track", "unknown_contact", "key_required", "key_unexpected", "reentry"]
@@ -94,7 +94,7 @@ class _Place:
 
 async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[tuple[int, Rules | None, bool]]:
     """Newest version and rules of each wish's track, and whether the contact exists (and cannot vanish now)."""
-    rows = await tx.execute(_FACTS, {"tracks": [w.track for w in wishes], "contacts": [w.contact_id for w in wishes]})
+    rows = await tx.execute(_FACTS, {"track": [w.track for w in wishes], "contact_id": [w.contact_id for w in wishes]})
     found = {row.ord: row for row in rows}
     rules = {name: rules_from_json(row.rules) for row in found.values() if (name := row.track) is not None}
     return [(row.latest or 0, rules.get(row.track), row.known) for row in (found[n] for n in range(1, len(wishes) + 1))]
@@ -121,8 +121,8 @@ async def _make_room(tx: AsyncConnection, places: list[_Place], now: datetime) -
         await tx.execute(
             _MAKE_ROOM,
             {
-                "tracks": [p.wish.track for p in again],
-                "contacts": [p.wish.contact_id for p in again],
+                "track": [p.wish.track for p in again],
+                "contact_id": [p.wish.contact_id for p in again],
                 "seconds": [p.rules.reentry.seconds for p in again],
                 "now": now,
             },
@@ -133,14 +133,14 @@ async def _insert(tx: AsyncConnection, places: list[_Place], now: datetime) -> d
     rows = await tx.execute(
         _INSERT,
         {
-            "ids": [p.id for p in places],
-            "tracks": [p.wish.track for p in places],
-            "versions": [p.version for p in places],
-            "contacts": [p.wish.contact_id for p in places],
-            "keys": [p.key for p in places],
-            "workflows": [workflow_id(p.wish.track, p.wish.contact_id, p.key or None) for p in places],
+            "id": [p.id for p in places],
+            "track": [p.wish.track for p in places],
+            "version": [p.version for p in places],
+            "contact_id": [p.wish.contact_id for p in places],
+            "key": [p.key for p in places],
+            "workflow_id": [workflow_id(p.wish.track, p.wish.contact_id, p.key or None) for p in places],
             "properties": as_json_list(p.wish.properties for p in places),
-            "paces": [p.wish.pace for p in places],
+            "pace": [p.wish.pace for p in places],
             "now": now,
         },
     )
@@ -155,9 +155,9 @@ async def _meet_holders(
     rows = await tx.execute(
         _HOLDERS,
         {
-            "tracks": [p.wish.track for p in places],
-            "contacts": [p.wish.contact_id for p in places],
-            "keys": [p.key for p in places],
+            "track": [p.wish.track for p in places],
+            "contact_id": [p.wish.contact_id for p in places],
+            "key": [p.key for p in places],
         },
     )
     holders: dict[tuple[str, str, str], Enrollment] = {}
@@ -188,10 +188,9 @@ def _may_reenter(holder: Enrollment, rules: Rules, now: datetime) -> bool:
 
 _COLUMNS = columns(Enrollment, "e")
 # The contacts are held (FOR KEY SHARE, as a foreign key would) so that an erasure cannot pass between.
-_FACTS = text("""
+_FACTS = text(f"""
     WITH wish AS (
-        SELECT * FROM unnest(CAST(:tracks AS text[]), CAST(:contacts AS text[])) WITH ORDINALITY
-            AS w (track, contact_id, ord)
+        SELECT * FROM {many("w", track="text", contact_id="text")}
     ),
     held AS (
         SELECT id FROM contact WHERE id IN (SELECT contact_id FROM wish) ORDER BY id FOR KEY SHARE
@@ -200,10 +199,9 @@ _FACTS = text("""
     FROM wish w LEFT JOIN track t ON t.name = w.track AND t.latest > 0 LEFT JOIN held h ON h.id = w.contact_id
 """)
 # What still waits to be told to the old run must not reach the new one, which has the same workflow id.
-_MAKE_ROOM = text("""
+_MAKE_ROOM = text(f"""
     WITH wish AS (
-        SELECT DISTINCT * FROM unnest(CAST(:tracks AS text[]), CAST(:contacts AS text[]), CAST(:seconds AS float8[]))
-            AS w (track, contact_id, seconds)
+        SELECT DISTINCT track, contact_id, seconds FROM {many("w", track="text", contact_id="text", seconds="float8")}
     ),
     leaving AS (
         SELECT e.id FROM enrollment e JOIN wish w ON e.track = w.track AND e.contact_id = w.contact_id
@@ -212,7 +210,7 @@ _MAKE_ROOM = text("""
         ORDER BY e.id FOR NO KEY UPDATE OF e
     ),
     silenced AS (
-        UPDATE outbox SET delivered_at = :now, dropped_reason = 'late'
+        UPDATE outbox SET delivered_at = :now, dropped_reason = 'late', payload = '{{}}'
         WHERE delivered_at IS NULL AND enrollment_id IN (SELECT id FROM leaving)
         RETURNING id
     ),
@@ -222,15 +220,23 @@ _MAKE_ROOM = text("""
     )
     UPDATE enrollment SET slot = enrollment.id::text FROM leaving WHERE enrollment.id = leaving.id AND slot = ''
 """)
+_WISHES = many(
+    "w",
+    id="uuid",
+    track="text",
+    version="int",
+    contact_id="text",
+    key="text",
+    workflow_id="text",
+    properties="text",
+    pace="float8",
+)
 _INSERT = text(f"""
     WITH e AS (
         INSERT INTO enrollment AS e
             (id, track, version, contact_id, key, workflow_id, properties, pace, origin, created_at)
         SELECT id, track, version, contact_id, key, workflow_id, properties::jsonb, pace, :now, :now
-        FROM unnest(CAST(:ids AS uuid[]), CAST(:tracks AS text[]), CAST(:versions AS int[]), CAST(:contacts AS text[]),
-                    CAST(:keys AS text[]), CAST(:workflows AS text[]), CAST(:properties AS text[]),
-                    CAST(:paces AS float8[])) WITH ORDINALITY
-            AS w (id, track, version, contact_id, key, workflow_id, properties, pace, ord)
+        FROM {_WISHES}
         ORDER BY track, contact_id, key, ord
         ON CONFLICT (track, contact_id, key, slot) DO NOTHING
         RETURNING *
@@ -243,8 +249,7 @@ _INSERT = text(f"""
 """)
 _HOLDERS = text(f"""
     SELECT {_COLUMNS} FROM enrollment e
-    JOIN (SELECT DISTINCT * FROM unnest(CAST(:tracks AS text[]), CAST(:contacts AS text[]), CAST(:keys AS text[])) AS w)
-        AS w (track, contact_id, key)
+    JOIN (SELECT DISTINCT track, contact_id, key FROM {many("i", track="text", contact_id="text", key="text")}) w
         ON e.track = w.track AND e.contact_id = w.contact_id AND e.key = w.key
     WHERE e.slot = ''
 """)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.ids import is_id
 from store.rows import Contact, Enrollment, EnrollmentStatus, Run, columns, read_row
-from store.sql import as_json, utc_now
+from store.sql import as_json, many, utc_now
 from tracks.run import PathEntry, RunStatus
 
 
@@ -140,12 +140,8 @@ async def request_end(tx: AsyncConnection, enrollment_id: str, reason: str, *, n
 def path_arrays(entries: Sequence[PathEntry]) -> dict[str, Any]:
     """Path entries as the arrays that `PATH_INSERT` reads."""
     return {
-        "seqs": [e.seq for e in entries],
-        "steps": [e.step for e in entries],
-        "kinds": [e.kind for e in entries],
-        "outcomes": [e.outcome for e in entries],
-        "ats": [e.at for e in entries],
-        "details": [e.detail for e in entries],
+        f"path_{name}": [getattr(entry, name) for entry in entries]
+        for name in ("seq", "step", "kind", "outcome", "at", "detail")
     }
 
 
@@ -161,10 +157,12 @@ LOCK_CONTACT = text(f"""
     WHERE c.id = (SELECT contact_id FROM enrollment WHERE id = :id) FOR NO KEY UPDATE
 """)
 _LOCK = text(f"SELECT {_COLUMNS} FROM enrollment e WHERE id = :id FOR NO KEY UPDATE")
-PATH_INSERT = """
+_ENTRIES = many(
+    "p", prefix="path_", seq="int", step="text", kind="text", outcome="text", at="timestamptz", detail="text"
+)
+PATH_INSERT = f"""
     INSERT INTO path_entry (enrollment_id, seq, step, kind, outcome, at, detail)
-    SELECT CAST(:id AS uuid), p.* FROM unnest(CAST(:seqs AS int[]), CAST(:steps AS text[]), CAST(:kinds AS text[]),
-        CAST(:outcomes AS text[]), CAST(:ats AS timestamptz[]), CAST(:details AS text[])) AS p
+    SELECT CAST(:id AS uuid), p.seq, p.step, p.kind, p.outcome, p.at, p.detail FROM {_ENTRIES}
     ON CONFLICT (enrollment_id, seq) DO NOTHING
 """
 _REPORT = text(f"""

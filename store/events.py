@@ -20,7 +20,7 @@ from store.enrolling import Enrol, enroll_many
 from store.errors import BusyError
 from store.rows import Contact, columns, read_row
 from store.rules import rules_from_json
-from store.sql import as_json_list, utc_now
+from store.sql import any_of, as_json_list, many, utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,11 @@ async def _store(
     rows = await tx.execute(
         _STORE,
         {
-            "ids": [e.event_id for e in batch],
-            "contacts": [e.contact_id for e in batch],
-            "names": [e.name for e in batch],
+            "event_id": [e.event_id for e in batch],
+            "contact_id": [e.contact_id for e in batch],
+            "name": [e.name for e in batch],
             "properties": as_json_list(e.properties for e in batch),
-            "ats": [e.occurred_at for e in batch],
+            "occurred_at": [e.occurred_at for e in batch],
             "now": now,
         },
     )
@@ -195,13 +195,12 @@ async def _enter(
                 counts[index] = replace(counts[index], enrolled=counts[index].enrolled + 1)
 
 
+_INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
 # The contact is held (FOR KEY SHARE, as a foreign key would) so that an erasure cannot pass between; rows go in
 # by id, so that two batches with the same events never wait for each other in a circle.
-_STORE = text("""
+_STORE = text(f"""
     WITH input AS (
-        SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:contacts AS text[]), CAST(:names AS text[]),
-                             CAST(:properties AS text[]), CAST(:ats AS timestamptz[])) WITH ORDINALITY
-            AS i (event_id, contact_id, name, properties, occurred_at, ord)
+        SELECT * FROM {_INPUT}
     ),
     held AS (
         SELECT id FROM contact WHERE id IN (SELECT contact_id FROM input) ORDER BY id FOR KEY SHARE
@@ -234,5 +233,5 @@ _STORE = text("""
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
     ORDER BY i.ord
 """)
-_DOORS = text("SELECT name, rules FROM track WHERE entry_event = ANY(CAST(:names AS text[])) ORDER BY name")
-_PEOPLE = text(f"SELECT {columns(Contact, 'c')} FROM contact c WHERE id = ANY(CAST(:ids AS text[]))")
+_DOORS = text(f"SELECT name, rules FROM track WHERE entry_event = {any_of('names')} ORDER BY name")
+_PEOPLE = text(f"SELECT {columns(Contact, 'c')} FROM contact c WHERE id = {any_of('ids')}")

@@ -263,7 +263,7 @@ _ABANDON = text(f"""
 """)
 _SETTLE = text(f"""
     UPDATE message m SET
-        status = CASE WHEN m.status = 'sent' OR :outcome = 'sent' THEN 'sent'
+        status = CASE WHEN :outcome = 'sent' THEN 'sent'
             WHEN m.token = :token AND m.status IN ('sending', 'unknown') THEN :outcome ELSE m.status END,
         reason = CASE WHEN :outcome = 'sent' THEN ''
             WHEN m.token = :token AND m.status IN ('sending', 'unknown') THEN :reason ELSE m.reason END,

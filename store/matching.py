@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import dropped, tracks
 from store.dropped import Drop
 from store.rows import Contact, Enrollment, Run, columns, read_row
-from store.sql import as_json
+from store.sql import any_of, as_json, many
 from tracks.conditions import ConditionError, evaluate
 from tracks.program import Compiled
 from tracks.run import EventSignal
@@ -74,10 +74,10 @@ async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, dateti
         await tx.execute(
             _TELL,
             {
-                "ids": [t.enrollment_id for t in told],
-                "goals": [any(match == "goal" for match in t.matches) for t in told],
-                "exits": [any(match.startswith("exit:") for match in t.matches) for t in told],
-                "payloads": [t.payload for t in told],
+                "id": [t.enrollment_id for t in told],
+                "goal": [any(match == "goal" for match in t.matches) for t in told],
+                "leaves": [any(match.startswith("exit:") for match in t.matches) for t in told],
+                "payload": [t.payload for t in told],
                 "now": now,
             },
         )
@@ -117,12 +117,11 @@ def _signal(event: Happened, at: datetime, matches: tuple[str, ...], compiled: C
 _LIVE = text(f"""
     SELECT {columns(Enrollment, "e", "e_")}, {columns(Contact, "c", "c_")}
     FROM enrollment e LEFT JOIN contact c ON c.id = e.contact_id
-    WHERE e.contact_id = ANY(CAST(:ids AS text[])) AND e.ended_at IS NULL ORDER BY e.id
+    WHERE e.contact_id = {any_of("ids")} AND e.ended_at IS NULL ORDER BY e.id
 """)
-_TELL = text("""
+_TELL = text(f"""
     WITH told AS (
-        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:goals AS bool[]), CAST(:exits AS bool[]),
-                             CAST(:payloads AS text[])) WITH ORDINALITY AS t (id, goal, leaves, payload, ord)
+        SELECT * FROM {many("t", id="uuid", goal="bool", leaves="bool", payload="text")}
     ),
     marks AS (SELECT id, bool_or(goal) AS goal, bool_or(leaves) AS leaves FROM told GROUP BY id),
     locked AS (

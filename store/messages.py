@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.ids import is_id
 from store.rows import Channel, columns, read_row
+from store.sql import any_of
 
 MessageStatus = Literal["sending", "sent", "failed", "skipped", "unknown", "released"]
 Progress = Literal["accepted", "delayed", "delivered", "failed", "bounced", "complained"]
@@ -98,7 +99,7 @@ _UNSETTLED = text(f"""
     WHERE status = :status AND status IN ('sending', 'unknown') AND claimed_at < :before
     ORDER BY claimed_at LIMIT :limit
 """)
-_KNOWN = text("""
+_KNOWN = text(f"""
     SELECT DISTINCT provider_id FROM message
-    WHERE channel = :channel AND provider_id IS NOT NULL AND provider_id = ANY(CAST(:ids AS text[]))
+    WHERE channel = :channel AND provider_id IS NOT NULL AND provider_id = {any_of("ids")}
 """)

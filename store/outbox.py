@@ -15,7 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.sql import utc_now
+from store.sql import any_of, utc_now
 from tracks.wire import Clock
 
 Kind = Literal["start", "event", "attributes", "end"]
@@ -76,7 +76,7 @@ async def pending(
 
 
 async def delivered(tx: AsyncConnection, ids: Sequence[int], *, now: datetime | None = None) -> None:
-    """Temporal has these rows; the enrollments whose start is among them have started."""
+    """Temporal has these rows, so that their payloads go; the enrollments whose start is among them have started."""
     if ids:
         await tx.execute(_DELIVERED, {"ids": list(ids), "now": now or utc_now()})
 
@@ -105,23 +105,23 @@ async def prune(tx: AsyncConnection, before: datetime) -> int:
     return (await tx.execute(_PRUNE, {"before": before})).rowcount
 
 
-_PENDING = text("""
+_PENDING = text(f"""
     SELECT o.id, o.enrollment_id, o.kind, o.payload, o.attempts, o.created_at, e.workflow_id, e.contact_id,
         e.track, e.version, e.origin, e.pace, e.ended_at IS NOT NULL AS ended
     FROM outbox o JOIN enrollment e ON e.id = o.enrollment_id
     WHERE o.delivered_at IS NULL AND o.next_attempt_at <= :now
-        AND o.enrollment_id <> ALL(CAST(:busy AS uuid[]))
+        AND NOT o.enrollment_id = {any_of("busy", "uuid")}
         AND NOT EXISTS (
             SELECT 1 FROM outbox p
-            WHERE p.enrollment_id = o.enrollment_id AND p.delivered_at IS NULL AND p.id < o.id
-                AND p.next_attempt_at > :now
+            WHERE p.enrollment_id = o.enrollment_id AND p.id < o.id
+                AND p.delivered_at IS NULL AND p.attempts > 0 AND p.next_attempt_at > :now
         )
     ORDER BY o.id LIMIT :limit
 """)
-_DELIVERED = text("""
+_DELIVERED = text(f"""
     WITH done AS (
-        UPDATE outbox SET delivered_at = :now, attempts = attempts + 1
-        WHERE id = ANY(CAST(:ids AS bigint[])) AND delivered_at IS NULL
+        UPDATE outbox SET delivered_at = :now, attempts = attempts + 1, payload = '{{}}'
+        WHERE id = {any_of("ids", "bigint")} AND delivered_at IS NULL
         RETURNING enrollment_id, kind
     )
     UPDATE enrollment SET started_at = coalesce(started_at, :now)
@@ -130,10 +130,10 @@ _DELIVERED = text("""
 _FAILED = text("""
     UPDATE outbox SET attempts = attempts + 1, next_attempt_at = :at WHERE id = :id AND delivered_at IS NULL
 """)
-_DROP = text("""
+_DROP = text(f"""
     WITH gone AS (
-        UPDATE outbox SET delivered_at = :now, dropped_reason = :reason
-        WHERE id = ANY(CAST(:ids AS bigint[])) AND delivered_at IS NULL
+        UPDATE outbox SET delivered_at = :now, dropped_reason = :reason, payload = '{{}}'
+        WHERE id = {any_of("ids", "bigint")} AND delivered_at IS NULL
         RETURNING enrollment_id, kind
     ),
     counted AS (

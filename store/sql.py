@@ -18,6 +18,21 @@ def as_json_list(values: Iterable[Any]) -> list[str]:
     return [as_json(value) for value in values]
 
 
+def many(alias: str, *, prefix: str = "", **types: str) -> str:
+    """A FROM item of many rows, each column bound as one array named `prefix` + the column, plus `ord` from 1 on.
+
+    The sub-selects hide the arrays' lengths from the planner: it then finds one plan good for every call and
+    keeps it, instead of planning each call anew (measured: half of PostgreSQL's work for an event).
+    """
+    arrays = ", ".join(f"(SELECT CAST(:{prefix}{name} AS {kind}[]))" for name, kind in types.items())
+    return f"unnest({arrays}) WITH ORDINALITY AS {alias} ({', '.join(types)}, ord)"
+
+
+def any_of(name: str, kind: str = "text") -> str:
+    """An array parameter for `= …`, its length hidden from the planner likewise."""
+    return f"ANY((SELECT CAST(:{name} AS {kind}[]))::{kind}[])"
+
+
 def utc_now() -> datetime:
     """Now, in UTC."""
     return datetime.now(UTC)

@@ -195,6 +195,7 @@ outbox = Table(
     _text("dropped_reason", nullable=True),
     Index("outbox_waiting", "id", postgresql_where=text("delivered_at IS NULL")),
     Index("outbox_waiting_run", "enrollment_id", "id", postgresql_where=text("delivered_at IS NULL")),
+    Index("outbox_held", "enrollment_id", "id", postgresql_where=text("delivered_at IS NULL AND attempts > 0")),
 )
 
 message = Table(

@@ -127,13 +127,15 @@ class _Compiler:
             case BranchStep():
                 at = self._hold()
                 *starts, otherwise = self._arms([*(choice.steps for choice in step.branch), step.otherwise])
+                stored = any(_reads_store(choice.when) for choice in step.branch)
                 self._code[at] = Branch(
                     step=step.id,
                     cases=tuple(
-                        Case(when=choice.when, goto=start) for choice, start in zip(step.branch, starts, strict=True)
+                        Case(when="" if stored else choice.when, goto=start)
+                        for choice, start in zip(step.branch, starts, strict=True)
                     ),
                     otherwise=otherwise,
-                    stored=any(_reads_store(choice.when) for choice in step.branch),
+                    stored=stored,
                 )
             case SplitStep():
                 at = self._hold()

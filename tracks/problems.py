@@ -21,7 +21,7 @@ class Problem:
         return f"{place}: step '{self.step}': {self.message}" if self.step else f"{place}: {self.message}"
 
 
-class TrackProblems(Exception):  # noqa: N818 - it is the list of them
+class TrackProblems(Exception):
     """A track cannot be used. `problems` holds everything found, in the order of the text."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:

@@ -64,9 +64,9 @@ class WaitFor(Wire):
 
 
 class Case(Wire):
-    """One branch: its CEL condition and where it goes."""
+    """One branch: its CEL condition (empty where the branch is `stored`) and where it goes."""
 
-    when: str
+    when: str = ""
     goto: int
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-ATTEMPT_LIMIT = timedelta(seconds=45)
+ATTEMPT_LIMIT = timedelta(seconds=30)
 """One attempt of an effect: the provider's read timeout (10 s) and two short transactions, with room to spare.
 A worker killed between claim and settle is noticed after this long."""
 

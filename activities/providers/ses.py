@@ -50,7 +50,7 @@ class SesEmail:
     ) -> None:
         self._configuration_set = configuration_set
         self._threads = Threads("ses", threads)
-        self._client: Any = boto3.session.Session().client(
+        self._client: Any = boto3.client(
             "sesv2",
             region_name=region,
             endpoint_url=endpoint_url,
@@ -73,7 +73,10 @@ class SesEmail:
         self._client.close()
 
     def _send(self, email: OutgoingEmail) -> str:
-        request = self._request(email)
+        try:
+            request = self._request(email)
+        except ValueError:  # an address that no header can hold
+            raise ProviderError(Fault(PROVIDER, BAD_REQUEST)) from None
         fault: Fault
         try:
             return str(self._client.send_email(**request)["MessageId"])

@@ -109,11 +109,15 @@ class TwilioSms:
         if isinstance(error, TwilioRestException | TwilioServiceException):
             wait = parse_retry_after(self._http.retry_after())
             return Fault(PROVIDER, str(error.code or ""), int(error.status or 0), wait)
+        page = next((a for a in error.args if isinstance(a, Response)), None)  # how the SDK says that a list failed
+        if page is not None:
+            wait = parse_retry_after(self._http.retry_after())
+            return Fault(PROVIDER, "", int(page.status_code), wait)
         # An answer that the SDK cannot read is no proof that nothing was accepted.
         return Fault(PROVIDER, transport_code(error))
 
 
-class _Http(TwilioHttpClient):
+class _Http(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no types
     """The SDK's own client with another address, a timeout on every call, and no retries."""
 
     def __init__(self, base_url: str | None, timeout: float, connections: int) -> None:

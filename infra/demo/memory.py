@@ -12,12 +12,13 @@ from typing import Any
 class Memory:
     """Kept in one file, written at most once a second, and at the end."""
 
-    def __init__(self, path: Path, seed: int, pace: float) -> None:
-        """Go on with what the file holds; seed and pace are those of the first start."""
+    def __init__(self, path: Path, seed: int, pace: float, contacts: int) -> None:
+        """Go on with what the file holds: seed, pace and number of contacts are those of the first start."""
         self.path = path
         self.data: dict[str, Any] = {
             "seed": seed,
             "pace": pace,
+            "contacts": contacts,
             "began": time.time(),
             "today": date.today().isoformat(),  # noqa: DTZ011 - any day will do
             "done": {},
@@ -37,6 +38,10 @@ class Memory:
     @property
     def pace(self) -> float:
         return float(self.data["pace"])
+
+    @property
+    def contacts(self) -> int:
+        return int(self.data["contacts"])
 
     @property
     def began(self) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -40,17 +41,18 @@ class Demo:
         console: Console,
         seed: int,
         pace: float,
+        contacts: int,
     ) -> None:
         self.api, self.key, self.sandbox = api, key, sandbox
         self.library = library
         self.console = console
-        self.memory = Memory(memory, seed, pace)
+        self.memory = Memory(memory, seed, pace, contacts)
         self.stories: deque[str] = deque(maxlen=STORIES)
 
     async def run(self) -> int:
         """Status 0, or 1 if a law was broken; says which. Raises LaunchError if the library is refused."""
         await asyncio.to_thread(self._publish)
-        people = draw_people(self.memory.seed, self.memory.today)
+        people = draw_people(self.memory.seed, self.memory.today, self.memory.contacts)
         wire = Wire(self.api, self.key, self.sandbox)
         crowd = Crowd(wire, self.memory, people, self.stories.append)
         try:
@@ -59,7 +61,8 @@ class Demo:
             else:
                 await crowd.introduce()
                 pace = f"{self.memory.pace / 86_400:g}"
-                self.console.print(f"{len(people)} sample contacts live, at {pace} days a second.\n")
+                days = "day" if pace == "1" else "days"
+                self.console.print(f"{len(people)} sample contacts live {pace} {days} a second.\n")
             await self._watch(crowd)
             findings = await audit(wire, self.memory, crowd.people, crowd.acts)
         finally:
@@ -118,10 +121,10 @@ class Demo:
         return Group(view, Text(), *stories)
 
     def _tell(self, findings: Findings) -> None:
-        view = Table(title=None, padding=(0, 1))
-        view.add_column("track")
-        for heading in ("enrolled", "email", "SMS", "converted", "exited", "completed", "still waiting"):
-            view.add_column(heading, justify="right")
+        view = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        view.add_column("track", no_wrap=True)
+        for heading in ("enrolled", "email", "SMS", "converted", "exited", "completed", "still\nwaiting"):
+            view.add_column(heading, justify="right", no_wrap=True)
         for track, line in findings.lines.items():
             counts = (
                 line.enrolled,

@@ -54,7 +54,7 @@ def draw_answer(seed: int, person: Person, message: dict[str, Any], number: int)
         return Act(f"{about}/{kind}", person, days, kind, story, {"message": about, "action": kind, **body})
 
     if message["channel"] == "sms":
-        if dice.random() < 0.55:
+        if dice.random() < 0.7:
             words = dice.choice(("Yes please, call me", "YES", "Not now, thanks", "What does the team plan cost?"))
             return [act("reply", dice.uniform(0.1, 0.6), f"{who} answers a text: “{words}”", text=words)]
         return []

@@ -50,10 +50,8 @@ class Claims:
         Raises LaunchError if none of the `tries` ports from the usual one on is free.
         """
         for port in range(usual, usual + tries):
-            if port not in self._held and self._claim(port):
-                if is_free(port):
-                    return port
-                self._held.pop(port).close()
+            if self.claim(port):
+                return port
         raise LaunchError(f"No free port between {usual} and {usual + tries - 1} on {HOST}.")
 
     def release(self) -> None:
@@ -62,7 +60,10 @@ class Claims:
             file.close()
         self._held.clear()
 
-    def _claim(self, port: int) -> bool:
+    def claim(self, port: int) -> bool:
+        """Make that port ours, if it is free and no other stack's."""
+        if port in self._held:
+            return False
         try:
             file = (Path(tempfile.gettempdir()) / f"perennial-{os.getuid()}-port-{port}.lock").open("ab")
         except OSError as problem:
@@ -70,6 +71,9 @@ class Claims:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            file.close()
+            return False
+        if not is_free(port):
             file.close()
             return False
         self._held[port] = file

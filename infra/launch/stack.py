@@ -15,7 +15,7 @@ from infra.launch.errors import LaunchError
 from infra.launch.ports import HOST, Claims
 from infra.launch.postgres import Postgres
 from infra.launch.process import Child
-from infra.launch.state import State
+from infra.launch.state import State, read_json, write_private
 from infra.launch.temporal import NAMESPACE, Temporal, register_search_attributes, without_temporal_environment
 
 USUAL = {"postgres": 5432, "temporal": 7233, "ui": 8233, "api": 8000, "sandbox": 8025}
@@ -98,7 +98,7 @@ class Stack:
 
     def _start(self) -> Addresses:
         secrets = self.state.secrets()
-        ports = {name: self.claims.first_free(usual) for name, usual in USUAL.items()}
+        ports = self._ports()
         embedded = not any(self.environment.get(name) for name in TEMPORAL_VARIABLES)
         ui: str | None = None
         if embedded:
@@ -116,32 +116,32 @@ class Stack:
             namespace = self.environment.get("TEMPORAL_NAMESPACE", NAMESPACE)
         sandbox_url, api_url = f"http://{HOST}:{ports['sandbox']}", f"http://{HOST}:{ports['api']}"
         database = self.environment.get("DATABASE_URL", "")
-        environment = self._environment(secrets, sandbox_url, api_url)
-        sandbox = self._serve(
-            "sandbox",
-            ["infra.sandbox", "--port", ports["sandbox"], "--data", self.state.folder / "sandbox"],
-            ["--callback-base", api_url, "--twilio-auth-token", secrets["twilio_auth_token"]],
-            ["--verify-domain", SENDER_DOMAIN],
-            environment=environment,
-        )
         if not database:
-            self.say("PostgreSQL", "starting")
             self.postgres = Postgres(
                 self.state.folder / "postgres",
                 ports["postgres"],
                 secrets["postgres_password"],
                 log=self.state.logs / "postgres.log",
             )
-            database = self.postgres.start()
-        self.say("PostgreSQL", f"{HOST}:{ports['postgres']}" if self.postgres else "as DATABASE_URL says")
-        self.prepare(database)
-        self._record({})
-
-        environment["DATABASE_URL"] = database
+            database = self.postgres.url()
+        environment = self._environment(secrets, sandbox_url, api_url) | {"DATABASE_URL": database}
         if embedded:
             environment = without_temporal_environment(environment)
             environment |= {"TEMPORAL_ADDRESS": temporal, "TEMPORAL_NAMESPACE": namespace}
+        # Python is what takes long to come up, so it does beside the rest; nobody calls the API before it is prepared.
         api = self._serve("API", ["cli", "api", "--port", ports["api"]], environment=environment)
+        sandbox = self._serve(
+            "provider sandbox",
+            ["infra.sandbox", "--port", ports["sandbox"], "--data", self.state.folder / "sandbox"],
+            ["--callback-base", api_url, "--twilio-auth-token", secrets["twilio_auth_token"]],
+            ["--verify-domain", SENDER_DOMAIN],
+            environment=environment,
+        )
+        self.say("PostgreSQL", "starting")
+        if self.postgres:
+            self.postgres.start()
+        self.prepare(database)
+        self.say("PostgreSQL", f"{HOST}:{ports['postgres']}" if self.postgres else "as DATABASE_URL says")
         if self.temporal:
             self.temporal.finish()
         else:
@@ -159,10 +159,20 @@ class Stack:
         self.check()
         return addresses
 
+    def _ports(self) -> dict[str, int]:
+        """The last start's ports where they are free, so that links in old messages still lead here; else the usual."""
+        last = read_json(self.state.folder / "ports.json")
+        ports = {}
+        for name, usual in USUAL.items():
+            kept = last.get(name)
+            ports[name] = kept if isinstance(kept, int) and self.claims.claim(kept) else self.claims.first_free(usual)
+        write_private(self.state.folder / "ports.json", ports)
+        return ports
+
     def _serve(self, name: str, *parts: list[str | int | Path], environment: Mapping[str, str]) -> Child:
-        self.say("provider sandbox" if name == "sandbox" else name, "starting")
+        self.say(name, "starting")
         command = [sys.executable, "-m", *(str(part) for group in parts for part in group)]
-        log = self.state.logs / f"{name.lower()}.log"
+        log = self.state.logs / f"{name.split()[-1].lower()}.log"
         child = Child(name, command, log, env=environment, cwd=PROJECT)
         self.services.append(child)
         self._record({})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import httpx
-
 from infra.sandbox.links import one_click_url
 from infra.sandbox.mailbox import Mailbox, Message
+from infra.sandbox.outbound import Outbound, Unreachable
 from infra.sandbox.ses_events import SesEvents, bounce_detail, complaint_detail
 from infra.sandbox.twilio_callbacks import TwilioCallbacks
 
@@ -20,22 +19,17 @@ class BadAction(ValueError):
 
 
 class Actions:
-    """Performs actions on accepted messages. `start` and `stop` frame its use."""
+    """Performs actions on accepted messages."""
 
     def __init__(self, mailbox: Mailbox, events: SesEvents, twilio: TwilioCallbacks) -> None:
         self._mailbox = mailbox
         self._events = events
         self._twilio = twilio
-        self._client: httpx.AsyncClient | None = None
+        self._outbound = Outbound()
 
-    async def start(self) -> None:
-        """Open what unsubscribing needs."""
-        self._client = httpx.AsyncClient(timeout=10, trust_env=False)
-
-    async def stop(self) -> None:
-        """Close it again."""
-        if self._client is not None:
-            await self._client.aclose()
+    def close(self) -> None:
+        """Close the connections that unsubscribing left open."""
+        self._outbound.close()
 
     async def perform(self, message: Message, action: str, data: dict[str, Any]) -> dict[str, Any]:
         """Do it and say what came of it; BadAction when that makes no sense for this message."""
@@ -78,13 +72,13 @@ class Actions:
             raise BadAction("the message has no List-Unsubscribe header with a web address")
         if message.header("List-Unsubscribe-Post").strip().lower() != "list-unsubscribe=one-click":
             raise BadAction("the message does not offer one-click unsubscribing (List-Unsubscribe-Post)")
-        assert self._client is not None
+        headers = {"content-type": "application/x-www-form-urlencoded"}
         try:
-            response = await self._client.post(url, data={"List-Unsubscribe": "One-Click"})
-        except httpx.HTTPError as problem:
-            raise BadAction(f"nobody answers at {url}: {type(problem).__name__}") from None
-        self._mailbox.happened(message, "unsubscribe", time.time(), {"status": response.status_code})
-        return {"status": response.status_code, "url": url}
+            status = await self._outbound.post(url, headers, b"List-Unsubscribe=One-Click")
+        except Unreachable as problem:
+            raise BadAction(f"nobody answers at {problem}") from None
+        self._mailbox.happened(message, "unsubscribe", time.time(), {"status": status})
+        return {"status": status, "url": url}
 
 
 def choose_link(message: Message, wanted: object) -> str:

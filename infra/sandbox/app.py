@@ -52,14 +52,13 @@ def create_app(options: Options) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await actions.start()
         delivery = asyncio.create_task(callbacks.run())
         try:
             yield
         finally:
             delivery.cancel()
             await asyncio.gather(delivery, return_exceptions=True)
-            await actions.stop()
+            actions.close()
             book.close()
 
     providers = (ses, sns, twilio, HubSpot(crm, faults), WebhookSink(mailbox, faults))

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.loaders import Loader  # type: ignore[import-untyped]
-from botocore.model import OperationModel, ServiceModel, Shape  # type: ignore[import-untyped]
-from botocore.validate import ParamValidator  # type: ignore[import-untyped]
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.validate import ParamValidator
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 

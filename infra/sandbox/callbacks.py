@@ -15,15 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from infra.sandbox.book import Book, Entry, Place
 from infra.sandbox.faults import Faults
+from infra.sandbox.outbound import Outbound, Unreachable
 
 CONCURRENCY = 16
 FIRST_RETRY = 0.2
 LAST_RETRY = 5.0
-MAX_REFUSALS = 8
+MAX_REFUSALS = 6
 """A client error that stays one is the receiver's word; a receiver that is down is waited for."""
 
 
@@ -104,33 +103,33 @@ class Callbacks:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
-        async with httpx.AsyncClient(timeout=10, limits=limits, trust_env=False) as client:
-            try:
-                while True:
-                    while self._heap and self._heap[0][0] <= time.time():
-                        await self._slots.acquire()
-                        callback = self._pop()
-                        if callback is None:
-                            self._slots.release()
-                            continue
-                        self._busy.add(callback.key)
-                        task = asyncio.create_task(self._deliver(client, callback))
-                        self._tasks.add(task)
-                        task.add_done_callback(self._tasks.discard)
-                        task.add_done_callback(lambda _: self._slots.release())
-                    self._wake.clear()
-                    pause = max(self._heap[0][0] - time.time(), 0) if self._heap else None
-                    try:
-                        # Not wait_for: it loses a cancellation that comes together with the event.
-                        async with asyncio.timeout(pause):
-                            await self._wake.wait()
-                    except TimeoutError:
-                        pass
-            finally:
-                for task in list(self._tasks):
-                    task.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+        outbound = Outbound()
+        try:
+            while True:
+                while self._heap and self._heap[0][0] <= time.time():
+                    await self._slots.acquire()
+                    callback = self._pop()
+                    if callback is None:
+                        self._slots.release()
+                        continue
+                    self._busy.add(callback.key)
+                    task = asyncio.create_task(self._deliver(outbound, callback))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+                    task.add_done_callback(lambda _: self._slots.release())
+                self._wake.clear()
+                pause = max(self._heap[0][0] - time.time(), 0) if self._heap else None
+                try:
+                    # Not wait_for: it loses a cancellation that comes together with the event.
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            outbound.close()
 
     def _pop(self) -> Callback | None:
         """The next callback, or None when what the heap says about its key is out of date."""
@@ -140,9 +139,9 @@ class Callbacks:
         queue = self._waiting.get(key)
         return queue[0] if queue and queue[0].due == due and key not in self._busy else None
 
-    async def _deliver(self, client: httpx.AsyncClient, callback: Callback) -> None:
+    async def _deliver(self, outbound: Outbound, callback: Callback) -> None:
         try:
-            pause = await self._attempt(client, callback)
+            pause = await self._attempt(outbound, callback)
         except Exception as problem:
             # One callback that cannot be built must not stop the others.
             self.last_error = f"{callback.builder}: {type(problem).__name__}: {problem}"
@@ -158,7 +157,7 @@ class Callbacks:
                 callback.due = time.time() + pause
         self._schedule(callback.key)
 
-    async def _attempt(self, client: httpx.AsyncClient, callback: Callback) -> float | None:
+    async def _attempt(self, outbound: Outbound, callback: Callback) -> float | None:
         """Seconds to wait before the next attempt, or None when there will be none."""
         later: float = min(FIRST_RETRY * 2.0 ** min(callback.attempts, 10), LAST_RETRY)
         try:
@@ -173,15 +172,15 @@ class Callbacks:
             return None
         for _ in range(2 if fault.kind == "duplicate" else 1):
             try:
-                response = await client.post(outgoing.url, headers=outgoing.headers, content=outgoing.content)
-            except httpx.HTTPError as problem:
-                self.last_error = f"{outgoing.url}: {type(problem).__name__}"
+                status = await outbound.post(outgoing.url, outgoing.headers, outgoing.content)
+            except Unreachable as problem:
+                self.last_error = str(problem)
                 return later
-        if response.is_success:
+        if status < 300:
             self.delivered += 1
             return outgoing.again_after
-        self.last_error = f"{outgoing.url}: answered {response.status_code}"
-        if response.status_code < 500 and response.status_code not in (404, 408, 425, 429):
+        self.last_error = f"{outgoing.url}: answered {status}"
+        if status < 500 and status not in (404, 408, 425, 429):
             callback.refusals += 1
         if callback.refusals >= MAX_REFUSALS:
             self.dropped += 1

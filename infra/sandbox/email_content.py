@@ -139,7 +139,8 @@ def _tags(given: list[dict[str, str]]) -> dict[str, str]:
             if not _TAG.fullmatch(value):
                 raise AwsError(
                     "BadRequestException",
-                    f"Invalid tag {what} <{value}>, tags may contain only alphanumeric ASCII characters, '_', '-', '.', '@'.",
+                    f"Invalid tag {what} <{value}>, tags may contain only alphanumeric ASCII characters, "
+                    "'_', '-', '.', '@'.",
                 )
         tags[tag["Name"]] = tag["Value"]
     return tags

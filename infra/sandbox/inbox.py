@@ -158,7 +158,7 @@ class Inbox:
 <div class="buttons">{"".join(buttons)}</div></div>
 </header>
 <div class="views">
-{"".join(f'<input type="radio" name="view" id="view-{k}"{" checked" if k == first else ""}><label for="view-{k}">{labels[k]}</label>' for k in panels)}
+{"".join(_tab(k, labels[k], k == first) for k in panels)}
 <input type="checkbox" id="narrow"><label for="narrow" class="narrow">Phone width</label>
 {"".join(f'<section class="view-{k}">{panel}</section>' for k, panel in panels.items())}
 </div>
@@ -197,6 +197,11 @@ def _button(message: Message, action: str, label: str, look: str = "") -> str:
         f'<form method="post" action="/m/{quote(message.id)}/act"><input type="hidden" name="action" value="{action}">'
         f'<button class="{look}">{label}</button></form>'
     )
+
+
+def _tab(name: str, label: str, chosen: bool) -> str:
+    checked = " checked" if chosen else ""
+    return f'<input type="radio" name="view" id="view-{name}"{checked}><label for="view-{name}">{label}</label>'
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -54,7 +54,7 @@ def clock(moment: float) -> str:
 def badge(type_: str, count: int = 1) -> str:
     """What happened, as a small label."""
     word, tone = WORDS.get(type_, (type_.title(), "quiet"))
-    return f'<span class="badge {tone}">{esc(word)}{f" ×{count}" if count > 1 else ""}</span>'
+    return f'<span class="badge {tone}">{esc(word)}{f" {count} times" if count > 1 else ""}</span>'
 
 
 def most_telling(message: Message) -> str:
@@ -90,7 +90,8 @@ def frame(title: str, listing: str, main: str, query: dict[str, str]) -> str:
     )
     main = main or (
         f'<div class="nothing">{icon("email")}<p>Choose a message to read it.</p>'
-        "<p class=hint>Nothing here left this machine: these are the messages that SES and Twilio would have taken.</p></div>"
+        "<p class=hint>Nothing here left this machine: "
+        "these are the messages that SES and Twilio would have taken.</p></div>"
     )
     return f"""<!doctype html>
 <html lang="en">
@@ -106,7 +107,8 @@ def frame(title: str, listing: str, main: str, query: dict[str, str]) -> str:
 <header class="top">
 <a class="brand" href="/">{icon("leaf")}<b>Perennial</b><span>sandbox inbox</span></a>
 <form class="search" action="/" role="search">
-<input type="search" name="to" value="{esc(query.get("to", ""))}" placeholder="Address or subject" aria-label="Address or subject">
+<input type="search" name="to" value="{esc(query.get("to", ""))}"
+ placeholder="Address or subject" aria-label="Address or subject">
 {f'<input type="hidden" name="channel" value="{esc(channel)}">' if channel else ""}
 </form>
 </header>

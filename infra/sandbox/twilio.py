@@ -213,11 +213,12 @@ def _date_fits(side: str, value: str, moment: datetime) -> bool:
         raise TwilioError(400, 20001, f"Invalid DateSent: {value}") from None
     wanted = wanted.replace(tzinfo=UTC) if wanted.tzinfo is None else wanted
     whole_day = len(value) == 10
+    if not side:
+        # The client writes a date as midnight; either way the day is meant.
+        return moment.date() == wanted.date()
     if side == "<":
         return moment < wanted + timedelta(days=1) if whole_day else moment <= wanted
-    if side == ">":
-        return moment >= wanted
-    return moment.date() == wanted.date() if whole_day else moment == wanted
+    return moment >= wanted
 
 
 def _number(text: str | None, otherwise: int) -> int:

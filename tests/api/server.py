@@ -12,9 +12,9 @@ from fastapi import FastAPI
 
 
 @asynccontextmanager
-async def serve(app: FastAPI) -> AsyncIterator[str]:
-    """Serve the app on a free port of this machine; gives its address."""
-    listening = socket.create_server(("127.0.0.1", 0))
+async def serve(app: FastAPI, port: int = 0) -> AsyncIterator[str]:
+    """Serve the app on this machine, on a free port unless one is given; gives its address."""
+    listening = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
     running = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:

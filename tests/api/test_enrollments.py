@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -167,7 +168,7 @@ async def test_a_live_run_tells_what_the_database_does_not_know_yet(
         first = PathEntry(seq=0, step="settle", kind="wait", outcome="done", at=AT - timedelta(days=1))
         await enrollments.report_path(tx, made["id"], [first], step="hello")
     await started(db, made["id"])
-    api.client._transport = type(api.client._transport)(live)  # type: ignore[attr-defined, call-arg]
+    api.client._transport = httpx.ASGITransport(live)
 
     runner = UnsandboxedWorkflowRunner()
     async with Worker(temporal_env.client, task_queue="q", workflows=[Telling], workflow_runner=runner):

@@ -48,6 +48,15 @@ async def test_row_that_failed_holds_back_later_rows_of_its_run_only(scene: Scen
     assert [(row.kind, row.attempts) for row in later] == [("start", 1), ("event", 0)]
 
 
+async def test_delivered_payload_is_kept_no_longer(scene: Scene) -> None:
+    """An event's properties live on in the event alone, where erasing finds them."""
+    await scene.live(TRIAL)
+    await scene.happen("email.clicked", step="hello", link="pricing")
+    async with scene.db.transaction() as tx:
+        await outbox.delivered(tx, [row.id for row in await outbox.pending(tx, now=NOW)])
+    assert {str(row.payload) for row in await scene.rows("SELECT payload FROM outbox")} == {"{}"}
+
+
 async def test_busy_runs_are_left_out(scene: Scene) -> None:
     first = await scene.live(TRIAL)
     other = await scene.live(TRIAL, "bob")

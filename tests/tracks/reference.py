@@ -45,7 +45,7 @@ class World:
         return crc32(f"{self._seed}/{step}/{self._visits[step]}".encode()) % ways
 
 
-class _Ended(Exception):  # noqa: N818
+class _Ended(Exception):
     pass
 
 

@@ -3,7 +3,7 @@
 ```
 ---
 kind: email
-subject: Welcome, {{ contact.attributes.first_name | default: "friend" }}
+subject: 'Welcome, {{ contact.attributes.first_name | default: "friend" }}'
 preheader: Three minutes to your first track
 variables:
   cta: {default: Start now}
@@ -154,7 +154,8 @@ def _front_matter(head: str) -> dict[str, Any]:
         data = YAML(typ="safe", pure=True).load(StringIO(head))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 2 if error.problem_mark is not None else 1
-        raise TemplateProblems([TemplateProblem(line, f"front matter is not YAML: {error.problem}")]) from None
+        hint = "; put quotes around Liquid" if "{{" in head else ""
+        raise TemplateProblems([TemplateProblem(line, f"front matter is not YAML: {error.problem}{hint}")]) from None
     except YAMLError as error:
         raise TemplateProblems([TemplateProblem(1, f"front matter is not YAML: {error}")]) from None
     if not isinstance(data, dict):

@@ -218,6 +218,7 @@ CREATE TABLE outbox (
     PRIMARY KEY (id),
     FOREIGN KEY(enrollment_id) REFERENCES enrollment (id)
 );
+CREATE INDEX outbox_held ON outbox (enrollment_id, id) WHERE delivered_at IS NULL AND attempts > 0;
 CREATE INDEX outbox_waiting ON outbox (id) WHERE delivered_at IS NULL;
 CREATE INDEX outbox_waiting_run ON outbox (enrollment_id, id) WHERE delivered_at IS NULL;
 CREATE TABLE path_entry (

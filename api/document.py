@@ -1,0 +1,53 @@
+"""The OpenAPI document: FastAPI's, with the keys that routes ask for and every refusal as the problem that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.problems import MEDIA_TYPE
+
+_SCHEMES = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, made with `perennial key create NAME`.",
+    },
+    "writeKey": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "Segment's way: the API key as the user name, no password.",
+    },
+}
+_PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def install(app: FastAPI) -> None:
+    """Let `app.openapi()` answer with the corrected document."""
+    original: Callable[[], dict[str, Any]] = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _correct(original())
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _correct(document: dict[str, Any]) -> None:
+    document["components"]["securitySchemes"] = _SCHEMES
+    for path, methods in document["paths"].items():
+        for call in methods.values():
+            if path == "/v1/batch":
+                call["security"] = [{"writeKey": []}, {"key": []}]
+            elif path.startswith("/v1/"):
+                call["security"] = [{"key": []}]
+            for status, answer in call["responses"].items():
+                described = answer.get("content", {})
+                if status[0] in "45" and (MEDIA_TYPE in described or "HTTPValidationError" in str(described)):
+                    answer["content"] = _PROBLEM
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)

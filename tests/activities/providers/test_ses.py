@@ -1,0 +1,125 @@
+"""The SES adapter over the real wire protocol: what arrives is what was meant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+import pytest_asyncio
+
+from activities.outcomes import ProviderError, Verdict
+from activities.ports import OutgoingEmail
+from activities.providers.ses import SesEmail
+from tests.activities.providers.rude import http, rude_server
+from tests.activities.world import Outside
+
+
+@pytest_asyncio.fixture
+async def ses(outside: Outside) -> AsyncIterator[SesEmail]:
+    provider = SesEmail(
+        region="us-east-1",
+        configuration_set="perennial",
+        endpoint_url=outside.sandbox.url,
+        timeout=timedelta(seconds=0.6),
+        threads=2,
+    )
+    yield provider
+    await provider.close()
+
+
+def email(**changes: Any) -> OutgoingEmail:
+    given: dict[str, Any] = {
+        "message_id": str(uuid4()),
+        "sender": "Ada <ada@acme.test>",
+        "to": f"{uuid4().hex}@quagmire.test",
+        "subject": "Hello",
+        "html": "<p>Hi</p>",
+        "text": "Hi",
+    }
+    return OutgoingEmail(**(given | changes))
+
+
+async def test_the_message_names_itself_in_its_tags(ses: SesEmail, outside: Outside) -> None:
+    mail = email()
+    provider_id = await ses.send(mail)
+    (arrived,) = outside.accepted(mail.to)
+    assert arrived["id"] == provider_id
+    assert arrived["tags"]["perennial-message"] == mail.message_id
+
+
+async def test_the_request_is_exactly_this(outside: Outside) -> None:
+    mail = email(reply_to="Hélp <help@acme.test>", unsubscribe_url="https://acme.test/u/t")
+    with rude_server(http("200 OK", b'{"MessageId": "p-1"}')) as (url, received):
+        provider = SesEmail(region="us-east-1", configuration_set="perennial", endpoint_url=url, threads=1)
+        assert await provider.send(mail) == "p-1"
+        await provider.close()
+    assert json.loads(received[0].partition(b"\r\n\r\n")[2]) == {
+        "FromEmailAddress": "Ada <ada@acme.test>",
+        "ReplyToAddresses": ["=?utf-8?b?SMOpbHA=?= <help@acme.test>"],
+        "Destination": {"ToAddresses": [mail.to]},
+        "ConfigurationSetName": "perennial",
+        "EmailTags": [{"Name": "perennial-message", "Value": mail.message_id}],
+        "Content": {
+            "Simple": {
+                "Subject": {"Data": "Hello", "Charset": "UTF-8"},
+                "Body": {
+                    "Text": {"Data": "Hi", "Charset": "UTF-8"},
+                    "Html": {"Data": "<p>Hi</p>", "Charset": "UTF-8"},
+                },
+                "Headers": [
+                    {"Name": "List-Unsubscribe", "Value": "<https://acme.test/u/t>"},
+                    {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
+                ],
+            }
+        },
+    }
+
+
+async def test_a_name_beyond_ascii_is_encoded_for_the_header(ses: SesEmail, outside: Outside) -> None:
+    mail = email(sender="Adé Löve <ada@acme.test>")
+    await ses.send(mail)
+    (arrived,) = outside.accepted(mail.to)
+    assert arrived["from"].isascii() and arrived["from"].endswith("<ada@acme.test>")
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"sender": "eve@evil.test"}, Verdict.GIVE_UP),
+        ({"sender": "Ada <adé@acme.test>"}, Verdict.GIVE_UP),
+        ({"to": ""}, Verdict.GIVE_UP),
+        ({"to": "no address at all"}, Verdict.GIVE_UP),
+    ],
+    ids=["unverified sender", "sender beyond ASCII", "empty address", "no address"],
+)
+async def test_what_is_wrong_with_the_message_is_given_up(
+    ses: SesEmail, changes: dict[str, str], verdict: Verdict
+) -> None:
+    with pytest.raises(ProviderError) as caught:
+        await ses.send(email(**changes))
+    assert caught.value.fault.verdict is verdict
+
+
+async def test_a_missing_configuration_set_is_our_fault_and_waits_for_us(outside: Outside) -> None:
+    provider = SesEmail(region="us-east-1", configuration_set="gone", endpoint_url=outside.sandbox.url, threads=1)
+    with pytest.raises(ProviderError) as caught:
+        await provider.send(email())
+    await provider.close()
+    assert caught.value.fault.verdict is Verdict.RETRY
+
+
+async def test_without_credentials_nobody_loses_a_message(ses: SesEmail, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    provider = SesEmail(region="us-east-1", configuration_set="perennial", threads=1)
+    with pytest.raises(ProviderError) as caught:
+        await provider.send(email())
+    await provider.close()
+    assert caught.value.fault.verdict is Verdict.RETRY

@@ -1,0 +1,109 @@
+"""Waits and branches that read the contact."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, ResolvedWait, ResolveWaitCall
+from tests.activities.world import World
+from tracks.run import Matched
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday; Berlin is an hour ahead
+WAITS = """
+track: waits
+defaults: {timezone: America/New_York}
+steps:
+  - id: morning
+    wait_until: {time: '09:30', weekdays: [mon, tue]}
+  - id: renewal
+    wait_date: {attribute: renewal_date, offset: -7d, time: '08:00', missing: skip, past: skip}
+"""
+BRANCH = """
+track: choices
+steps:
+  - id: hello
+    email: {template: hello, from: 'ada@acme.test'}
+  - id: clicked
+    wait_for: {event: email.clicked, within: 1d}
+  - id: by-role
+    branch:
+      - {when: 'contact.attributes.role == "engineer"', steps: []}
+      - {when: 'enrollment.properties.order == "A-17" && enrollment.steps.hello == "sent"', steps: []}
+      - {when: 'event.properties.link == "pricing" && contact.has_phone', steps: []}
+      - {when: 'now > timestamp("2027-01-01T00:00:00Z") && contact.has_email', steps: []}
+"""
+
+
+async def resolve(world: World, step: str) -> ResolvedWait:
+    call = ResolveWaitCall(enrollment_id=world.enrollment.id, step=step, now=NOW)
+    found: ResolvedWait = await world.local(RESOLVE_WAIT, call)
+    return found
+
+
+class TestWaits:
+    async def test_a_local_time_is_the_contacts(self, world: World) -> None:
+        await world.enroll(WAITS)
+        assert (await resolve(world, "morning")).at == datetime(2026, 3, 3, 8, 30, tzinfo=UTC)
+
+    @pytest.mark.parametrize("zone", [None, "Mars/Olympus"])
+    async def test_without_a_zone_the_tracks_own_counts(self, world: World, zone: str | None) -> None:
+        await world.enroll(WAITS)
+        await world.scene.contact(world.contact, timezone=zone)
+        assert (await resolve(world, "morning")).at == datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+
+    async def test_a_date_of_the_contact_moves_with_its_offset(self, world: World) -> None:
+        await world.enroll(WAITS)
+        await world.scene.contact(world.contact, attributes={"renewal_date": "2026-04-06"})
+        # the clocks of Berlin change on 29 March: 08:00 there is 06:00 UTC on the target date
+        assert (await resolve(world, "renewal")).at == datetime(2026, 3, 30, 6, 0, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("value", "outcome"),
+        [(None, "missing"), ("soon", "missing"), (17, "missing"), ("2026-02-30", "missing"), ("2026-03-05", "past")],
+    )
+    async def test_a_date_that_is_none_or_has_been_is_never_now(self, world: World, value: Any, outcome: str) -> None:
+        await world.enroll(WAITS)
+        await world.scene.contact(world.contact, attributes={"renewal_date": value})
+        assert await resolve(world, "renewal") == ResolvedWait(outcome=outcome)
+
+    async def test_an_erased_contact_waits_for_nothing(self, world: World) -> None:
+        await world.enroll(WAITS)
+        await world.erase()
+        assert await resolve(world, "morning") == ResolvedWait(outcome="ended")
+
+
+class TestBranches:
+    @pytest.mark.parametrize(
+        ("attributes", "steps", "link", "now", "index"),
+        [
+            ({"role": "engineer"}, {}, None, NOW, 0),
+            ({}, {"hello": "sent"}, None, NOW, 1),
+            ({"role": "founder"}, {"hello": "failed"}, "pricing", NOW, 2),
+            ({}, {}, None, NOW.replace(year=2028), 3),
+            ({}, {}, "docs", NOW, -1),
+        ],
+        ids=["contact", "enrollment", "event", "now", "none"],
+    )
+    async def test_the_first_case_that_holds_is_taken(
+        self,
+        world: World,
+        attributes: dict[str, Any],
+        steps: dict[str, str],
+        link: str | None,
+        now: datetime,
+        index: int,
+    ) -> None:
+        await world.enroll(BRANCH)
+        await world.scene.contact(world.contact, attributes=attributes)
+        event = None if link is None else Matched(event_id="e", name="n", at=NOW, properties={"link": link})
+        call = BranchCall(enrollment_id=world.enrollment.id, step="by-role", now=now, event=event, steps=steps)
+        assert await world.local(DECIDE_BRANCH, call) == index
+
+    async def test_an_erased_contact_takes_no_case(self, world: World) -> None:
+        await world.enroll(BRANCH)
+        await world.erase()
+        call = BranchCall(enrollment_id=world.enrollment.id, step="by-role", now=NOW)
+        assert await world.local(DECIDE_BRANCH, call) == -1

@@ -1,0 +1,85 @@
+"""`set` and `enroll` steps: the effect and its record are one transaction."""
+
+from __future__ import annotations
+
+from activities.contract import ENROLL_CONTACT, SET_ATTRIBUTES, EffectResult
+from store import contacts, enrollments
+from tests.activities.world import NAME, World
+
+SET = """
+track: marks
+steps:
+  - id: mark
+    set: {attributes: {nurtured: true, greeting: 'Dear {{ contact.attributes.first_name }}', first_name: null}}
+  - id: broken
+    set: {attributes: {x: '{{ 1 | divided_by: 0 }}'}}
+"""
+ENROLL = """
+track: leads-on
+steps:
+  - id: next
+    enroll: {track: welcome, properties: {order: '{{ enrollment.properties.order }}-2'}}
+  - id: nowhere
+    enroll: {track: no-such-track}
+"""
+
+
+async def attributes(world: World) -> dict[str, object]:
+    async with world.db.transaction() as tx:
+        contact = await contacts.get(tx, world.contact)
+    assert contact is not None
+    return dict(contact.attributes or {})
+
+
+class TestSet:
+    async def test_attributes_are_written_and_null_removes_one(self, world: World) -> None:
+        await world.enroll(SET)
+        assert await world.local(SET_ATTRIBUTES, world.call("mark")) == EffectResult(outcome="done")
+        assert await attributes(world) == {"nurtured": True, "greeting": f"Dear {NAME}"}
+
+    async def test_again_does_not_undo_what_happened_since(self, world: World) -> None:
+        await world.enroll(SET)
+        await world.local(SET_ATTRIBUTES, world.call("mark"))
+        await world.scene.contact(world.contact, attributes={"nurtured": False})
+        await world.local(SET_ATTRIBUTES, world.call("mark"))
+        assert (await attributes(world))["nurtured"] is False
+
+    async def test_a_text_that_does_not_render_fails_the_step(self, world: World) -> None:
+        await world.enroll(SET)
+        result = await world.local(SET_ATTRIBUTES, world.call("broken"))
+        assert result == EffectResult(outcome="failed", reason="template: FilterArgumentError")
+
+    async def test_an_erased_contact_ends_the_run(self, world: World) -> None:
+        await world.enroll(SET)
+        await world.erase()
+        assert (await world.local(SET_ATTRIBUTES, world.call("mark"))).outcome == "ended"
+
+
+class TestEnroll:
+    async def test_the_contact_enters_the_other_track_at_the_same_pace(self, world: World) -> None:
+        await world.scene.close(world.enrollment.id)
+        await world.scene.publish(REENTER)
+        await world.enroll(ENROLL.replace("welcome", "open-house"), pace=60.0)
+        assert await world.local(ENROLL_CONTACT, world.call("next")) == EffectResult(outcome="done", reason="created")
+        async with world.db.transaction() as tx:
+            (entered,) = [e for e in await enrollments.live_for_contact(tx, world.contact) if e.track == "open-house"]
+        assert (entered.pace, entered.properties) == (60.0, {"order": "A-17-2"})
+
+    async def test_a_live_run_there_counts_as_done(self, world: World) -> None:
+        await world.enroll(ENROLL)
+        result = await world.local(ENROLL_CONTACT, world.call("next"))
+        assert result == EffectResult(outcome="done", reason="existing")
+
+    async def test_the_re_entry_rule_skips_it(self, world: World) -> None:
+        await world.scene.close(world.enrollment.id)
+        await world.enroll(ENROLL)
+        result = await world.local(ENROLL_CONTACT, world.call("next"))
+        assert result == EffectResult(outcome="skipped", reason="reentry")
+
+    async def test_a_track_that_does_not_exist_fails_the_step(self, world: World) -> None:
+        await world.enroll(ENROLL)
+        result = await world.local(ENROLL_CONTACT, world.call("nowhere"))
+        assert result == EffectResult(outcome="failed", reason="unknown_track")
+
+
+REENTER = "track: open-house\nreentry: always\nsteps:\n  - {id: pause, wait: 1d}\n"

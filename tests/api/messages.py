@@ -1,0 +1,45 @@
+"""Messages in the ledger, for tests of what providers and contacts say about them."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from store import ledger
+from store.database import Database
+from store.messages import Message, get
+from store.rows import Channel
+from tests.api.client import Api, track
+
+PHONE = "+41446681800"
+EMAIL = "ada@example.com"
+STEPS = "".join(
+    f"  - id: {event.replace('.', '-')}\n    wait_for: {{event: {event}, within: 3d, then: [], else: []}}\n"
+    for event in ("email.clicked", "email.bounced", "sms.replied", "sms.failed", "contact.unsubscribed")
+)
+
+
+async def sending(api: Api, db: Database, channel: Channel, contact_id: str = "user-1", step: str = "hello") -> str:
+    """The id of a message that has been claimed, and whose outcome is not known yet."""
+    await api.publish(track(steps=STEPS))
+    await api.contact(contact_id, email=EMAIL, phone=PHONE)
+    enrolled = (await api.enroll(contact_id)).json()
+    async with db.transaction() as tx:
+        claim = await ledger.claim(
+            tx, enrollment_id=enrolled["id"], step=step, occurrence=0, channel=channel, token="one"
+        )
+    assert claim.decision == "granted"
+    return claim.message_id
+
+
+async def message(db: Database, message_id: str) -> Message:
+    """What the ledger says."""
+    async with db.transaction() as tx:
+        found = await get(tx, message_id)
+    assert found is not None
+    return found
+
+
+async def rows(db: Database, statement: str) -> list[tuple[object, ...]]:
+    """The rows of a query."""
+    async with db.transaction() as tx:
+        return [tuple(row) for row in await tx.execute(text(statement))]

@@ -1,0 +1,72 @@
+"""Events of many requests share transactions, and never each other's faults."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import event as sa_event
+from sqlalchemy.exc import OperationalError
+
+from api.intake import LANES, MOST, Intake
+from store.database import Database
+from store.errors import UnstorableError
+from store.events import Event
+from tests.api.messages import rows
+
+
+def happened(number: int, **more: object) -> Event:
+    return Event(f"e-{number}", f"user-{number % 7}", "page.viewed", {"n": number} | more)
+
+
+async def test_a_hundred_at_once_take_a_few_transactions_and_all_are_stored(db: Database) -> None:
+    commits: list[object] = []
+    sa_event.listen(db.engine.sync_engine, "commit", commits.append)
+    intake = Intake(db, pace=1.0)
+    accepted = await asyncio.gather(*(intake.accept(happened(number)) for number in range(100)))
+    assert not any(one.duplicate for one in accepted)
+    assert await rows(db, "SELECT count(*) FROM event") == [(100,)]
+    assert len(commits) <= LANES + 100 // MOST + 2
+
+
+async def test_an_answer_comes_after_the_commit(db: Database) -> None:
+    intake = Intake(db, pace=1.0)
+
+    async def ask(number: int) -> None:
+        await intake.accept(happened(number))
+        assert await rows(db, f"SELECT 1 FROM event WHERE event_id = 'e-{number}'") == [(1,)]
+
+    await asyncio.gather(*(ask(number) for number in range(20)))
+
+
+async def test_a_faulty_event_does_not_touch_its_neighbours(db: Database) -> None:
+    intake = Intake(db, pace=1.0)
+    wishes = [intake.accept(happened(n, text="\x00" if n == 3 else "fine")) for n in range(10)]
+    answers = await asyncio.gather(*wishes, return_exceptions=True)
+    assert isinstance(answers[3], UnstorableError)
+    assert [n for n, answer in enumerate(answers) if isinstance(answer, BaseException)] == [3]
+    assert await rows(db, "SELECT count(*) FROM event") == [(9,)]
+
+
+async def test_a_caller_who_goes_away_does_not_cost_the_others_their_answer(db: Database) -> None:
+    intake = Intake(db, pace=1.0)
+    tasks = [asyncio.create_task(intake.accept(happened(number))) for number in range(10)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert not any(isinstance(answer, BaseException) for answer in answers[1:])
+
+
+async def test_a_database_that_is_away_is_told_to_all_at_once_and_asked_again_later(db: Database) -> None:
+    gone = Intake(Database("postgresql://nobody@127.0.0.1:9/nothing"), pace=1.0)
+    answers = await asyncio.gather(*(gone.accept(happened(number)) for number in range(5)), return_exceptions=True)
+    assert all(isinstance(answer, OperationalError) for answer in answers)
+    with pytest.raises(OperationalError):
+        await gone.accept(happened(9))
+
+
+async def test_the_same_event_in_one_transaction_counts_once(db: Database) -> None:
+    intake = Intake(db, pace=1.0)
+    answers = await asyncio.gather(*(intake.accept(happened(1)) for _ in range(10)))
+    assert sum(not answer.duplicate for answer in answers) == 1

@@ -1,0 +1,133 @@
+"""Twilio's callbacks settle the ledger and carry replies; forged ones do nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from twilio.request_validator import RequestValidator
+
+from api.webhooks.twilio_events import keyword
+from settings import Settings
+from store import suppressions
+from store.database import Database
+from tests.api.client import Api
+from tests.api.conftest import TWILIO_TOKEN
+from tests.api.messages import PHONE, message, rows, sending
+
+PUBLIC = "https://nurture.acme.test"
+
+
+async def call(
+    client: httpx.AsyncClient, path: str, form: dict[str, str], *, token: str = TWILIO_TOKEN, url: str | None = None
+) -> httpx.Response:
+    """Call as Twilio does: signed over the public address and the form."""
+    signature = RequestValidator(token).compute_signature(url or PUBLIC + path, form)
+    return await client.post(path, data=form, headers={"X-Twilio-Signature": signature})
+
+
+def status(stage: str, **more: str) -> dict[str, str]:
+    return {"MessageSid": "SM1", "MessageStatus": stage, "AccountSid": "AC1", "To": PHONE} | more
+
+
+def reply(body: str, **more: str) -> dict[str, str]:
+    return {"MessageSid": "SM9", "From": PHONE, "To": "+15005550006", "Body": body} | more
+
+
+async def test_a_status_settles_a_message_whose_outcome_nobody_knew(api: Api, db: Database) -> None:
+    sent = await sending(api, db, "sms")
+    for stage in ("queued", "sent", "delivered", "delivered"):
+        answer = await call(api.client, f"/webhooks/twilio/status/{sent}", status(stage))
+        assert answer.status_code == 204
+    found = await message(db, sent)
+    assert (found.status, found.provider_id, found.delivery) == ("sent", "SM1", "delivered")
+    assert await rows(db, "SELECT name FROM event ORDER BY name") == [("sms.delivered",), ("sms.sent",)]
+
+
+async def test_a_failure_reaches_the_run_with_its_code_only(api: Api, db: Database) -> None:
+    sent = await sending(api, db, "sms")
+    form = status("undelivered", ErrorCode="30003", ErrorMessage=f"Unreachable {PHONE}")
+    await call(api.client, f"/webhooks/twilio/status/{sent}", form)
+    ((name, properties),) = await rows(db, "SELECT name, properties FROM event")
+    assert name == "sms.failed"
+    assert isinstance(properties, dict)
+    assert properties["error"] == "twilio-30003"
+    assert PHONE not in str(properties)
+    assert len(await rows(db, "SELECT 1 FROM outbox WHERE kind = 'event'")) == 1
+
+
+async def test_a_forged_call_changes_nothing(api: Api, db: Database, settings: Settings) -> None:
+    sent = await sending(api, db, "sms")
+    path, form = f"/webhooks/twilio/status/{sent}", status("delivered")
+    unsigned = await api.client.post(path, data=form)
+    other_token = await call(api.client, path, form, token="another token")
+    other_address = await call(api.client, path, form, url="http://127.0.0.1" + path)
+    signature = RequestValidator(TWILIO_TOKEN).compute_signature(PUBLIC + path, form)
+    changed = await api.client.post(path, data=form | {"MessageSid": "SM2"}, headers={"X-Twilio-Signature": signature})
+    settings.twilio_auth_token = type(settings.twilio_auth_token)("")
+    without_account = await call(api.client, path, form, token="")
+    answers = [unsigned, other_token, other_address, changed, without_account]
+    assert [answer.status_code for answer in answers] == [403] * 5
+    assert unsigned.headers["content-type"] == "application/problem+json"
+    assert (await message(db, sent)).status == "sending"
+    assert await rows(db, "SELECT 1 FROM event") == []
+
+
+async def test_a_reply_reaches_the_run_without_its_text(api: Api, db: Database) -> None:
+    sent = await sending(api, db, "sms")
+    await call(api.client, f"/webhooks/twilio/status/{sent}", status("sent"))
+    for _ in range(2):
+        answer = await call(api.client, "/webhooks/twilio/inbound", reply("Yes please, call Ada on Monday"))
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
+        assert answer.text.endswith("<Response/>")
+    ((contact, properties),) = await rows(db, "SELECT contact_id, properties FROM event WHERE name = 'sms.replied'")
+    assert contact == "user-1"
+    assert isinstance(properties, dict)
+    assert (properties["keyword"], properties["length"], properties["step"]) == ("YES", 30, "hello")
+    assert "Ada" not in str(await rows(db, "SELECT e::text FROM event e"))
+
+
+async def test_stop_suppresses_the_number_and_start_allows_it(api: Api, db: Database) -> None:
+    await sending(api, db, "sms")
+
+    async def suppressed() -> bool:
+        async with db.transaction() as tx:
+            return await suppressions.find(tx, "sms", PHONE) is not None
+
+    await call(api.client, "/webhooks/twilio/inbound", reply(" stop. "))
+    assert await suppressed()
+    assert await rows(db, "SELECT name FROM event ORDER BY name") == [("contact.unsubscribed",), ("sms.replied",)]
+    await call(api.client, "/webhooks/twilio/inbound", reply("START", MessageSid="SM10"))
+    assert not await suppressed()
+
+
+async def test_stop_counts_from_somebody_unknown_too(api: Api, db: Database) -> None:
+    assert (await call(api.client, "/webhooks/twilio/inbound", reply("STOP", From="+41446681899"))).status_code == 200
+    async with db.transaction() as tx:
+        assert await suppressions.find(tx, "sms", "+41446681899") is not None
+
+
+async def test_a_status_of_a_message_that_is_not_ours_is_answered_well(api: Api, db: Database) -> None:
+    for name in ("nothing", "0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90"):
+        assert (await call(api.client, f"/webhooks/twilio/status/{name}", status("sent"))).status_code == 204
+    assert await rows(db, "SELECT 1 FROM event") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "word"),
+    [
+        ("STOP", {}, "STOP"),
+        ("stop!", {}, "STOP"),
+        ("Stop texting me", {}, "STOP"),
+        ("End of the week works", {}, ""),
+        ("cancel", {}, "CANCEL"),
+        ("arret", {"OptOutType": "STOP"}, "STOP"),
+        ("yes", {}, "YES"),
+        ("My name is Ada", {}, ""),
+        ("", {}, ""),
+        ("👍", {}, ""),
+    ],
+)
+def test_only_words_with_a_meaning_of_their_own_are_kept(body: str, more: dict[str, Any], word: str) -> None:
+    assert keyword({"Body": body} | more) == word

@@ -1,0 +1,112 @@
+"""The audit sees what it is there to see."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from infra.demo.audit import doubled, missed_goals, stuck, table
+from infra.demo.memory import Memory
+from infra.demo.people import draw_people
+from infra.demo.whims import Act
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+PEOPLE = draw_people(1, date(2026, 1, 31), 2)
+
+
+def enrollment(**changes: Any) -> dict[str, Any]:
+    return {
+        "contact_id": PEOPLE[0].id,
+        "track": "trial-to-paid",
+        "key": None,
+        "status": "active",
+        "step": "welcome",
+        "state": "waiting",
+        "as_of": "run",
+        "created_at": (NOW - timedelta(minutes=1)).isoformat(),
+        "started_at": NOW.isoformat(),
+        "ended_at": None,
+        "goal_reached_at": None,
+        "until_real": (NOW + timedelta(seconds=1)).isoformat(),
+        "messages": [{"channel": "email", "status": "sent"}],
+    } | changes
+
+
+def email(tag: str, to: str = PEOPLE[0].email) -> dict[str, Any]:
+    return {"to": to, "channel": "email", "tags": {"perennial-message": tag}}
+
+
+def test_a_waiting_run_is_not_stuck() -> None:
+    assert stuck([enrollment()], NOW) == []
+
+
+def test_whoever_has_ended_is_not_stuck() -> None:
+    assert stuck([enrollment(ended_at=NOW.isoformat(), as_of="database", until_real=None)], NOW) == []
+
+
+def test_stuck_is_told_with_the_reason() -> None:
+    late = (NOW - timedelta(minutes=1)).isoformat()
+    told = stuck(
+        [
+            enrollment(started_at=None),
+            enrollment(as_of="database"),
+            enrollment(until_real=None, state="sending"),
+            enrollment(until_real=late),
+        ],
+        NOW,
+    )
+    assert [sentence.partition(": ")[2] for sentence in told] == [
+        "its run never began.",
+        "its run does not answer.",
+        "it is sending and waits for no time.",
+        "its wait was over at 11:59:00.",
+    ]
+
+
+def test_one_message_that_went_out_once_is_fine() -> None:
+    assert doubled([enrollment()], [email("a")], PEOPLE) == []
+
+
+def test_the_same_message_handed_over_twice_is_told() -> None:
+    told = doubled([enrollment()], [email("a"), email("a")], PEOPLE)
+    assert told[0] == "Message a was handed over 2 times."
+
+
+def test_a_message_the_ledger_does_not_know_is_told() -> None:
+    assert doubled([enrollment()], [email("a"), email("b")], PEOPLE) == [
+        f"{PEOPLE[0].id} got 2 email messages where the ledger knows 1."
+    ]
+
+
+def test_a_message_that_never_arrived_is_told() -> None:
+    assert doubled([enrollment()], [], PEOPLE) == [
+        f"{PEOPLE[0].id} got 0 email messages of the 1 that the ledger calls sent."
+    ]
+
+
+def test_a_goal_that_reached_a_run_without_converting_it_is_told(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "crowd.json", 1, 86_400, 2)
+    act = Act("demo-001/subscription.started", PEOPLE[0], 1, "event", "", {}, ("trial-to-paid", None))
+    memory.mark(act.id, {"matched": 1, "enrolled": 0})
+    assert len(missed_goals([enrollment()], memory, [act])) == 1
+    assert missed_goals([enrollment(status="converted")], memory, [act]) == []
+    assert missed_goals([enrollment(goal_reached_at=NOW.isoformat())], memory, [act]) == []
+    memory.mark(act.id, {"matched": 0, "enrolled": 0})
+    assert missed_goals([enrollment()], memory, [act]) == []
+
+
+def test_the_crowd_remembers_over_a_restart(tmp_path: Path) -> None:
+    first = Memory(tmp_path / "crowd.json", 1, 86_400, 2)
+    first.mark("a", {"matched": 1})
+    first.save()
+    second = Memory(tmp_path / "crowd.json", 2, 1, 60)
+    assert second.continued
+    assert second.done("a")
+    assert (second.seed, second.pace, second.contacts, second.began) == (1, 86_400, 2, first.began)
+
+
+def test_the_table_counts_per_track() -> None:
+    skipped = enrollment(status="exited", messages=[{"channel": "sms", "status": "suppressed"}])
+    line = table([enrollment(), skipped])["trial-to-paid"]
+    assert (line.enrolled, dict(line.messages), dict(line.statuses)) == (2, {"email": 1}, {"active": 1, "exited": 1})

@@ -1,0 +1,57 @@
+"""What an operator reads in Temporal about one contact, from a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.common import SearchAttributeKey
+
+from bench.stand import Stand
+
+TRACK = """
+track: watched
+defaults: {email: {from: 'Ada <ada@acme.test>'}, sms: {from: '+15005550006'}}
+steps:
+  - {id: hello, email: {template: hello}}
+  - {id: text, sms: {text: Hi}}
+  - {id: reply, wait_for: {event: said, within: 3d}}
+"""
+
+
+async def test_the_list_the_details_and_the_summaries_say_where_the_contact_is(stand: Stand) -> None:
+    await stand.publish("watched", TRACK)
+    await stand.call("PUT", "/v1/contacts/user-9", {"email": "nine@people.test"})
+    enrolled = await stand.call("POST", "/v1/enrollments", {"track": "watched", "contact_id": "user-9"})
+    await stand.until(enrolled["id"], "waiting")
+    query = 'Track="watched" AND TrackVersion=1 AND Step="reply" AND State="waiting"'
+    async with asyncio.timeout(20):
+        while not (found := [run async for run in stand.temporal.list_workflows(query)]):
+            await asyncio.sleep(0.1)
+    assert [run.id for run in found] == ["nurture/watched/user-9"]
+    due = found[0].typed_search_attributes.get(SearchAttributeKey.for_datetime("NextActionAt"))
+    assert due is not None
+    assert abs(due - datetime.now(UTC) - timedelta(days=3)) < timedelta(minutes=2)
+
+    run = stand.temporal.get_workflow_handle("nurture/watched/user-9")
+    description = await run.describe()
+    assert await description.static_summary() == "watched v1, contact user-9"
+    metadata: WorkflowMetadata = await run.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    for words in (
+        "**watched** version 1, contact `user-9`",
+        "At step `reply`: **waiting**",
+        "Waiting for `said`.",
+        "Sent: 1 email.",
+        "`hello` sent",
+        "`text` skipped (no address)",
+    ):
+        assert words in metadata.current_details
+
+    summaries = [
+        event.user_metadata.summary.data.decode()
+        for event in (await run.fetch_history()).events
+        if event.HasField("user_metadata") and event.user_metadata.HasField("summary")
+    ]
+    assert summaries[-3:] == ['"hello: email"', '"text: sms"', '"reply: `said`"']
+    await run.terminate()

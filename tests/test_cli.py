@@ -1,0 +1,232 @@
+"""`perennial up` as a newcomer meets it: everything comes up, goes on where it was, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.launch.state import started_at
+
+ROOT = Path(__file__).parents[1]
+COMES_UP_WITHIN = 60.0
+
+
+class Up:
+    """A `perennial up` in a folder of its own."""
+
+    def __init__(self, folder: Path, *options: str, **environment: str) -> None:
+        self.folder = folder
+        self.output = Path(tempfile.mkstemp(suffix=".out")[1])
+        self.environment = os.environ | {"PERENNIAL_DATA": str(folder)} | environment
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cli", "up", *(options or ("--no-crowd",))],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def running(self) -> dict[str, Any]:
+        try:
+            held: dict[str, Any] = json.loads((self.folder / "running.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return held
+
+    def come_up(self) -> dict[str, str]:
+        """Wait for the addresses."""
+        deadline = time.monotonic() + COMES_UP_WITHIN
+        while "Ctrl-C stops everything" not in self.said:
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.1)
+        addresses: dict[str, str] = self.running()["addresses"]
+        return addresses
+
+    def api(self) -> httpx.Client:
+        key = json.loads((self.folder / "secrets.json").read_text())["api_key"]
+        return httpx.Client(base_url=self.running()["addresses"]["api"], headers={"authorization": f"Bearer {key}"})
+
+    def children(self) -> list[dict[str, Any]]:
+        return list(self.running()["children"])
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Another command of `perennial`, beside the running stack."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *words],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(10)
+        self.output.unlink(missing_ok=True)
+
+
+def left(children: list[dict[str, Any]], within: float = 0) -> list[int]:
+    """Which of them still run after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        pids = [child["pid"] for child in children if started_at(child["pid"]) == child["started"]]
+        if not pids or time.monotonic() >= deadline:
+            return pids
+        time.sleep(0.05)
+
+
+def refusal(up: Up) -> str:
+    """The last line of a start that fails."""
+    try:
+        assert up.process.wait(60) == 1
+        assert "Traceback" not in up.said
+        return up.said.splitlines()[-1]
+    finally:
+        up.stop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "perennial"
+
+
+@pytest.fixture
+def up(folder: Path) -> Iterator[Up]:
+    started = Up(folder)
+    yield started
+    started.stop()
+
+
+def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_path: Path) -> None:
+    addresses = up.come_up()
+    assert httpx.get(f"{addresses['sandbox']}/healthz").is_success
+    assert "html" in httpx.get(addresses["ui"], follow_redirects=True).text
+    with up.api() as api:
+        assert api.get("/readyz").json()["temporal"] == "ok"
+
+    made = up.command("key", "create", "backend")
+    key = made.stdout.strip()
+    assert key.startswith("pk_"), made.stderr
+    listed = up.command("key", "list").stdout
+    assert key not in listed
+    key_id = next(line.split()[0] for line in listed.splitlines() if "backend" in line)
+    first = up.command("publish", "tracks/library", "--key", key)
+    assert "track win-back version 1 (new)" in first.stdout.splitlines(), first.stderr
+    assert "track win-back version 1 (unchanged)" in up.command("publish", "tracks/library").stdout.splitlines()
+    assert up.command("key", "revoke", key_id).returncode == 0
+    assert up.command("key", "revoke", key_id).returncode == 1
+
+    bad = tmp_path / "bad" / "wrong.yaml"
+    bad.parent.mkdir()
+    bad.write_text("track: wrong\nsteps:\n  - {id: a, wait: soon}\n  - {id: a, email: {template: nowhere}}\n")
+    refused = up.command("publish", str(bad.parent))
+    assert refused.returncode == 1
+    assert {f"{bad}:3", f"{bad}:4"} <= {":".join(line.split(":")[:2]) for line in refused.stderr.splitlines()}
+    assert refused.stderr.rstrip().endswith("1 of 1 refused.")
+
+    children = up.children()
+    assert len(left(children)) == 5
+    began = time.monotonic()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(10) == 0
+    assert time.monotonic() - began < 5
+    assert left(children) == []
+    assert up.said.rstrip().endswith("./run --fresh starts over.")
+
+
+def test_a_killed_one_leaves_nothing_and_the_next_goes_on_until_a_part_of_it_dies(up: Up, folder: Path) -> None:
+    up.come_up()
+    with up.api() as api:
+        assert api.put("/v1/contacts/c-1", json={"attributes": {"role": "engineer"}}).is_success
+    killed = up.children()
+    up.process.kill()
+    up.process.wait()
+
+    again = Up(folder)
+    try:
+        again.come_up()
+        assert left(killed) == []
+        with again.api() as api:
+            assert api.get("/v1/contacts/c-1").json()["attributes"] == {"role": "engineer"}
+
+        children = again.children()
+        temporal = next(
+            child["pid"] for child in children if "start-dev" in Path(f"/proc/{child['pid']}/cmdline").read_text()
+        )
+        os.kill(temporal, signal.SIGKILL)
+        assert again.process.wait(10) == 1
+        assert "✗ Temporal was ended by signal 9" in again.said
+        assert "Traceback" not in again.said
+        assert left(children) == []
+    finally:
+        again.stop()
+
+
+def test_the_crowd_lives_to_the_end_and_every_law_is_kept(folder: Path) -> None:
+    started = Up(folder, "--exit", "--contacts", "12", "--pace", "400000")
+    try:
+        assert started.process.wait(110) == 0, started.said
+        assert "Nobody is stuck, no event was lost, no message went out twice." in started.said
+        rows = {line.split()[0]: line.split()[1:] for line in started.said.splitlines() if line.strip()}
+        assert [rows[track][-1] for track in ("abandoned-cart", "trial-to-paid", "win-back")] == ["0", "0", "0"]
+        assert rows["trial-to-paid"][0] == "7"
+    finally:
+        started.stop()
+
+
+def test_terminating_it_stops_it_too_even_while_it_comes_up(up: Up, folder: Path) -> None:
+    deadline = time.monotonic() + COMES_UP_WITHIN
+    while len(up.running().get("children", ())) < 2:
+        assert time.monotonic() < deadline, up.said
+        time.sleep(0.02)
+    second = Up(folder)
+    children = up.children()
+    assert second.process.wait(30) == 1
+    assert f"✗ Perennial already runs here (process {up.process.pid}); stop it first." in second.said
+    up.process.send_signal(signal.SIGTERM)
+    assert up.process.wait(6) == 0
+    assert left(children) == []
+    assert "Traceback" not in up.said
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert refusal(Up(tmp_path / "file" / "data")).startswith("✗ Perennial cannot write to")
+
+
+def test_a_temporal_that_does_not_answer_is_one_sentence(folder: Path) -> None:
+    refused = refusal(Up(folder, TEMPORAL_ADDRESS="127.0.0.1:1"))
+    assert refused == "✗ Temporal does not answer at 127.0.0.1:1, namespace default."
+
+
+def test_a_database_that_does_not_answer_is_one_sentence(folder: Path) -> None:
+    refused = refusal(Up(folder, DATABASE_URL="postgresql://nobody@127.0.0.1:1/none"))
+    assert refused.startswith("✗ The database of DATABASE_URL cannot be used: connection failed")
+
+
+def test_the_schema_is_json() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "cli", "schema"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(printed.stdout)["type"] == "object"
