@@ -193,7 +193,7 @@ def own_temporal(tmp_path: Path) -> Iterator[str]:
     """A Temporal that is not the stack's, without the search attributes."""
     log = tmp_path / "temporal.log"
     port = any_free()
-    command = [find_temporal(), "server", "start-dev", "--headless", "--port", str(port), "--log-level", "error"]
+    command = [str(find_temporal()), "server", "start-dev", "--headless", "--port", str(port), "--log-level", "error"]
     child = Child("Temporal", command, log)
     child.wait_ready(lambda: child.said("Temporal Server:"), 30)
     yield f"127.0.0.1:{port}"

@@ -194,7 +194,7 @@ class Stack:
             "PERENNIAL_HUBSPOT_BASE_URL": sandbox_url,
             "PERENNIAL_HUBSPOT_TOKEN": "sandbox",
             "PERENNIAL_WEBHOOK_SECRET": secrets["webhook_secret"],
-            "PERENNIAL_DRAIN": "PT1S",
+            "PERENNIAL_DRAIN": "PT0.5S",
             "PERENNIAL_ENTRY_PACE": str(self.entry_pace),
             # The sandbox must never be handed real credentials.
             "AWS_ACCESS_KEY_ID": "sandbox",
