@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from api import (
     contacts,
+    docs_page,
     document,
     enrolling,
     enrollments,
@@ -76,6 +77,7 @@ def create_app(
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -105,6 +107,7 @@ def create_app(
     ):
         app.include_router(part)
     problems.install(app)
+    docs_page.install(app)
     document.install(app)
     if cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["*"], allow_headers=["*"])

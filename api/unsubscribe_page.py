@@ -41,9 +41,11 @@ def page(state: Literal["ask", "done", "unknown"]) -> str:
 <meta name="referrer" content="no-referrer">
 <title>{title}</title>
 <style>
-:root {{ color-scheme: light dark; --ground: #f6f5f2; --card: #fff; --ink: #1d2521; --soft: #5c6862; --leaf: #2f6b4a; }}
+:root {{ color-scheme: light dark; --ground: #f6f5f2; --card: #fff; --ink: #1d2521; --soft: #5c6862; --leaf: #2f6b4a;
+  --on-leaf: #fff; }}
 @media (prefers-color-scheme: dark) {{
-  :root {{ --ground: #141917; --card: #1d2421; --ink: #eef2ef; --soft: #a3b0a9; --leaf: #4d9a70; }}
+  :root {{ --ground: #141917; --card: #1d2421; --ink: #eef2ef; --soft: #a3b0a9; --leaf: #5fb085;
+    --on-leaf: #0d1512; }}
 }}
 * {{ box-sizing: border-box; }}
 body {{ margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
@@ -53,7 +55,7 @@ main {{ width: 100%; max-width: 26rem; padding: 2.25rem 2rem; background: var(--
 h1 {{ margin: 0 0 .5rem; font-size: 1.375rem; line-height: 1.25; letter-spacing: -.01em; }}
 p {{ margin: 0; color: var(--soft); }}
 button {{ margin-top: 1.5rem; width: 100%; padding: .75rem 1rem; border: 0; border-radius: 9px;
-  background: var(--leaf); color: #fff; font: inherit; font-weight: 600; cursor: pointer; }}
+  background: var(--leaf); color: var(--on-leaf); font: inherit; font-weight: 600; cursor: pointer; }}
 button:hover {{ filter: brightness(1.08); }}
 button:focus-visible {{ outline: 3px solid var(--leaf); outline-offset: 3px; }}
 </style>

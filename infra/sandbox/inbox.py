@@ -56,8 +56,9 @@ class Inbox:
             return self._missing(request)
         if message.channel == "sms":
             return RedirectResponse(address_of(message), 303)
-        main = self._webhook(message) if message.channel == "webhook" else self._email(message, request)
-        return self._page(request, message.subject, main, message)
+        if message.channel == "webhook":
+            return self._page(request, f"POST {message.recipients[0]}", self._webhook(message), message)
+        return self._page(request, message.subject or "(no subject)", self._email(message, request), message)
 
     async def _html(self, request: Request) -> Response:
         """The email alone, for the frame: without scripts, forms or this page's origin."""
@@ -181,11 +182,12 @@ def _row(message: Message, query: dict[str, str], selected: Message | None) -> s
     if selected is not None and message.channel == "email":
         current = " aria-current=true" if message.id == selected.id else ""
     who = message.person or message.recipients[0]
+    about = message.subject or ("POST" if message.channel == "webhook" else "(no subject)")
     arrow = '<i class="reply">reply</i> ' if message.direction == "in" else ""
     return (
         f'<li class="{message.channel}"><a href="{esc(with_query(address_of(message), kept))}"{current}>'
         f'<span class="kind" title="{message.channel}">{icon(message.channel)}</span>'
-        f'<span class="what"><b>{esc(who)}</b><span>{arrow}{esc(message.subject) or "(no subject)"}</span></span>'
+        f'<span class="what"><b>{esc(who)}</b><span>{arrow}{esc(about)}</span></span>'
         f'<span class="when">{clock(message.at)}{most_telling(message)}</span></a></li>'
     )
 

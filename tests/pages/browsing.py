@@ -1,0 +1,84 @@
+"""A browser that notes what pages do behind their user's back."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
+
+HOST = "127.0.0.1"
+DESK = ViewportSize(width=1280, height=800)
+PHONE = ViewportSize(width=390, height=844)
+SMALL_PHONE = ViewportSize(width=320, height=640)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+    # What is not this machine does not exist, so that a page that needs it is seen to break.
+    f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}",
+]
+
+
+def find_chromium() -> str:
+    """Where Chromium is; skips the test where there is none."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("there is no chromium on the PATH (Debian: apt-get install chromium): the pages are not tested")
+    return found
+
+
+class Visits:
+    """The pages that a test opens, each like a visitor of its own, and what went wrong on them.
+
+    `problems` holds errors on pages whose addresses begin with one of `ours`, and every request to another host.
+    """
+
+    def __init__(self, browser: Browser, ours: tuple[str, ...]) -> None:
+        self._browser = browser
+        self._ours = ours
+        self._contexts: list[BrowserContext] = []
+        self.problems: list[str] = []
+
+    async def open(
+        self, url: str, *, size: ViewportSize = DESK, dark: bool = False, javascript: bool = True, **more: Any
+    ) -> Page:
+        """A new visitor's page at that address. Sizes other than the desk's are phones: touched, not clicked."""
+        context = await self._browser.new_context(
+            viewport=size,
+            is_mobile=size != DESK,
+            has_touch=size != DESK,
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=javascript,
+            **more,
+        )
+        context.set_default_timeout(20_000)
+        self._contexts.append(context)
+        context.on("request", lambda request: self._note_request(request.url))
+        context.on("console", lambda said: self._note_error(said.type, said.text, said.location["url"]))
+        context.on("weberror", lambda failed: self._note_error("error", str(failed.error), url))
+        page = await context.new_page()
+        await page.goto(url)
+        return page
+
+    async def close(self) -> None:
+        """End every visit."""
+        for context in self._contexts:
+            await context.close()
+
+    def _note_request(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != HOST:
+            self.problems.append(f"asked another host: {url}")
+
+    def _note_error(self, kind: str, text: str, url: str) -> None:
+        # Chromium asks for an icon by itself where what it shows is no page.
+        if kind == "error" and url.startswith(self._ours) and not url.endswith("/favicon.ico"):
+            self.problems.append(f"{url}: {text}")

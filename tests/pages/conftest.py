@@ -1,0 +1,72 @@
+"""One whole stack and one Chromium for all tests of the pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright, expect
+
+from infra.launch.stack import Addresses
+from store import keys
+from store.database import Database
+from tests.api.client import Api
+from tests.pages.browsing import ARGUMENTS, Visits, find_chromium
+from tests.pages.office import PATIENCE, Office
+from tests.pages.stack import running_stack
+from tests.support.databases import TestServer
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Where Chromium is. Whatever starts something asks for this first, so that nothing starts in vain."""
+    return find_chromium()
+
+
+@pytest.fixture(scope="session")
+def stack(chromium: str, postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    """Everything that `./run` starts."""
+    with (
+        postgres_server.fresh_database() as url,
+        running_stack(tmp_path_factory.mktemp("stack") / "data", url) as addresses,
+    ):
+        yield addresses
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def db(stack: Addresses) -> AsyncIterator[Database]:
+    """The stack's database."""
+    database = Database(stack.database, pool_size=2)
+    yield database
+    await database.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def office(stack: Addresses, db: Database) -> AsyncIterator[Office]:
+    """The API with a key; the two tracks of the tests are published."""
+    async with db.transaction() as tx:
+        _, key = await keys.create(tx, "pages")
+    async with httpx.AsyncClient(base_url=stack.api, trust_env=False, timeout=30) as client:
+        office = Office(stack, Api(client, key), client)
+        await office.publish()
+        yield office
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE * 1000)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visits(browser: Browser, stack: Addresses) -> AsyncIterator[Visits]:
+    """Opens pages; at the end, none may have failed in the console or asked another host for anything."""
+    visits = Visits(browser, (stack.api, stack.sandbox))
+    yield visits
+    await visits.close()
+    assert visits.problems == []

@@ -1,0 +1,42 @@
+"""The API's own page: complete without any other host."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from infra.launch.stack import Addresses
+from tests.pages.browsing import PHONE, Visits
+from tests.pages.office import Office
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
+
+
+async def test_every_call_is_shown_and_nothing_asks_another_host(
+    office: Office, stack: Addresses, visits: Visits
+) -> None:
+    document = (await office.client.get("/openapi.json")).json()
+    calls = sum(len(methods) for methods in document["paths"].values())
+    page = await visits.open(f"{stack.api}/docs")
+    await expect(page.locator(".opblock")).to_have_count(calls)
+    await expect(page.get_by_role("heading", name="Perennial")).to_be_visible()
+
+
+async def test_a_call_can_be_tried_with_a_key(office: Office, stack: Addresses, visits: Visits) -> None:
+    page = await visits.open(f"{stack.api}/docs")
+    await page.get_by_role("button", name="Authorize").click()
+    await page.get_by_label("auth-bearer-value").fill(office.api.key)
+    await page.get_by_role("button", name="Apply credentials").first.click()
+    await page.get_by_role("button", name="Close").first.click()
+    call = page.locator('.opblock-get:has([data-path="/v1/tracks"])')
+    await call.locator(".opblock-summary-control").click()
+    await call.get_by_role("button", name="Try it out").click()
+    await call.get_by_role("button", name="Execute").click()
+    await expect(call.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    await expect(call.locator(".live-responses-table")).to_contain_text("tour-mails")
+
+
+async def test_it_fits_a_phone(stack: Addresses, visits: Visits) -> None:
+    page = await visits.open(f"{stack.api}/docs", size=PHONE)
+    await expect(page.locator(".opblock").first).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

@@ -1,0 +1,81 @@
+"""What operators see in Temporal's own UI: who is where, in plain words, and nothing personal."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from playwright.async_api import Page, expect
+
+from infra.launch.stack import Addresses
+from infra.launch.temporal import NAMESPACE, SEARCH_ATTRIBUTES
+from tests.pages.browsing import Visits
+from tests.pages.office import Office, Person
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
+
+EVERYONE = 'WorkflowType="NurtureTrack"'
+"""The query of the link that `./run` prints."""
+WAITING = f'{EVERYONE} AND Track="tour-mails" AND State="waiting" AND Step="clicked" AND NextActionAt IS NOT NULL'
+
+
+def workflows(stack: Addresses, query: str) -> str:
+    return f"{stack.ui}/namespaces/{NAMESPACE}/workflows?query={quote(query)}"
+
+
+def run_of(person: Person) -> str:
+    """The workflow id of the person's run."""
+    return f"nurture/tour-mails/{person.id}"
+
+
+async def turn_to(page: Page, tab: str) -> None:
+    """Choose one of the tabs of a run."""
+    await page.get_by_role("link", name=tab).or_(page.get_by_role("tab", name=tab)).first.click()
+
+
+async def words(page: Page) -> str:
+    """All that the page says, frames included."""
+    return "\n".join([await frame.locator("body").inner_text() for frame in page.frames])
+
+
+def assert_nothing_personal(said: str, person: Person) -> None:
+    for personal in (person.email, person.phone, person.first_name):
+        assert personal not in said
+
+
+@pytest.mark.parametrize("query", [EVERYONE, WAITING], ids=["everyone", "waiting"])
+async def test_a_link_lists_the_runs_by_track_and_contact(
+    office: Office, stack: Addresses, visits: Visits, query: str
+) -> None:
+    person = await office.enroll("tour-mails", "Lovelace")
+    await office.waits_at(person, "clicked")
+    page = await visits.open(workflows(stack, query))
+    run = page.get_by_role("link", name=run_of(person)).first
+    while not await run.is_visible():  # Temporal's list follows its runs a moment later
+        await page.get_by_role("button", name="Refresh").click()
+        await page.wait_for_timeout(300)
+    assert_nothing_personal(await words(page), person)
+
+
+async def test_a_run_tells_its_steps_its_wait_and_its_story(office: Office, stack: Addresses, visits: Visits) -> None:
+    person = await office.enroll("tour-mails", "Hopper")
+    await office.waits_at(person, "clicked")
+    page = await visits.open(f"{stack.ui}/namespaces/{NAMESPACE}/workflows/{quote(run_of(person), safe='')}")
+    await turn_to(page, "Event History")
+    history = page.get_by_role("table").filter(has_text="Timer Started")
+    await expect(history).to_contain_text("hello: email")
+    await expect(history).to_contain_text("clicked: ")
+    said = await words(page)
+
+    await turn_to(page, "User Metadata")
+    await expect(page.get_by_text("Current Details")).to_be_visible()
+    details = page.frame_locator("#user-metadata-current-details").get_by_text("At step clicked: waiting")
+    await expect(details).to_be_visible()
+    said += await words(page)
+    for line in (f"contact {person.id}", "Waiting for email.clicked.", "Sent: 1 email.", "hello sent"):
+        assert line in said
+
+    await turn_to(page, "Search Attributes")
+    for name in SEARCH_ATTRIBUTES:
+        await expect(page.get_by_text(f'"{name}"')).to_be_visible()
+    assert_nothing_personal(said + await words(page), person)
