@@ -9,10 +9,21 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _seconds(value: object) -> object:
+    """`30` in the environment means seconds, as everyone expects; `PT30S` and `00:00:30` work too."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
 class Settings(BaseSettings):
@@ -64,7 +75,7 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = SecretStr("")
     """Standard Webhooks secret (`whsec_…`) that signs the `webhook` steps' calls."""
 
-    provider_timeout: timedelta = timedelta(seconds=10)
+    provider_timeout: Duration = timedelta(seconds=10)
     """Read timeout of a provider call; past it the outcome is unknown, not failed."""
 
     # Workers
@@ -74,11 +85,19 @@ class Settings(BaseSettings):
     """Activities at once, per provider queue and worker process."""
     queue_rates: dict[str, float] = {}
     """Activities per second by task queue, enforced by the server over all workers: 60-80 % of the provider's quota."""
-    drain: timedelta = timedelta(seconds=30)
+    drain: Duration = timedelta(seconds=30)
     """How long a stopping worker lets activities under way finish; longer than one attempt's provider timeout."""
     deployment_name: str = "perennial"
     build_id: str = ""
     """Turns on Worker Versioning: runs are pinned to this build, and upgraded when they continue as new."""
+
+    @property
+    def signing_secret(self) -> str:
+        """What signs links and cursors. Raises ValueError in production where it is too short to keep them honest."""
+        secret = self.secret.get_secret_value()
+        if self.environment == "production" and len(secret) < 32:
+            raise ValueError("PERENNIAL_SECRET must have at least 32 characters in production")
+        return secret
 
     @property
     def pace_at_entry(self) -> float:

@@ -23,8 +23,6 @@ from activities.sms import SmsActivities, SmsKind
 from settings import Settings
 from store.database import Database
 
-_MIN_SECRET = 32
-
 Method = Callable[..., Awaitable[Any]]
 
 
@@ -60,11 +58,8 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
 
     Raises ValueError where the secret that signs links is too short for production.
     """
-    secret = settings.secret.get_secret_value()
-    if settings.environment == "production" and len(secret) < _MIN_SECRET:
-        raise ValueError(f"PERENNIAL_SECRET must have at least {_MIN_SECRET} characters in production")
     providers = providers or build_providers(settings)
-    links = Links(settings.public_url, secret)
+    links = Links(settings.public_url, settings.signing_secret)
     sms = SmsKind(providers.sms, links)
     reconcile = Reconciler(db, providers.sms, sms).reconcile_message
     return Activities(

@@ -60,6 +60,7 @@ def create_app(
     """The API over a database and, where there is one, a Temporal client (asked for live journeys only).
 
     The caller closes `db`. Browsers of other origins are kept out unless `cors_origins` names them.
+    Raises ValueError where production has no proper secret.
     """
     # Amazon may be behind the environment's proxy; a sandbox on this machine never is.
     outgoing = httpx.AsyncClient(timeout=5.0, mounts={"all://127.0.0.1": None, "all://localhost": None})
@@ -88,7 +89,7 @@ def create_app(
         metrics=metrics,
         keys=Keys(db),
         intake=Intake(db, settings.pace_at_entry),
-        cursors=Cursors(settings.secret.get_secret_value()),
+        cursors=Cursors(settings.signing_secret),
         sns=SnsVerifier(outgoing, settings.sns_certificate_url, settings.sns_topic_arns),
     )
     for part in (

@@ -38,7 +38,7 @@ def _answer(state: Literal["ask", "done", "unknown"]) -> HTMLResponse:
 )
 async def get_unsubscribe(token: Token, ctx: Ctx) -> HTMLResponse:
     """A page with a button. Opening it changes nothing: mail programs open links by themselves."""
-    if verify(ctx.settings.secret.get_secret_value(), token) is None:
+    if verify(ctx.settings.signing_secret, token) is None:
         return _answer("unknown")
     return _answer("ask")
 
@@ -51,7 +51,7 @@ async def get_unsubscribe(token: Token, ctx: Ctx) -> HTMLResponse:
 )
 async def post_unsubscribe(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
     """Suppresses the contact's address at once and tells their tracks. Repeating it changes nothing."""
-    message_id = verify(ctx.settings.secret.get_secret_value(), token)
+    message_id = verify(ctx.settings.signing_secret, token)
     if message_id is None:
         return _answer("unknown")
     await _leave(ctx, message_id)

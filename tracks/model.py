@@ -10,9 +10,9 @@ from pydantic import Discriminator, Field, Tag
 from tracks.program import UnknownPolicy
 from tracks.steps import Base, BranchStep, Detour, RepeatStep, SplitStep, Step, Steps, WaitDateStep, WaitForStep
 from tracks.values import (
-    Condition,
     Duration,
     EntryCondition,
+    EventCondition,
     EventName,
     Mailbox,
     Model,
@@ -35,14 +35,14 @@ class Goal(Model):
     """The event that ends the run at once as converted."""
 
     event: EventName
-    where: Condition | None = None
+    where: EventCondition | None = None
 
 
 class ExitRule(Model):
     """An event that ends the run at once, with a reason."""
 
     event: EventName
-    where: Condition | None = None
+    where: EventCondition | None = None
     reason: Slug
 
 

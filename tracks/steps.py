@@ -11,6 +11,7 @@ from tracks.effects import Changes, Crm, Email, Enrolment, Sms, Webhook
 from tracks.values import (
     Condition,
     Duration,
+    EventCondition,
     EventName,
     LocalTime,
     Model,
@@ -75,7 +76,7 @@ class Happening(Model):
     """An event of the contact within a time, and what to do either way."""
 
     event: EventName
-    where: Condition | None = None
+    where: EventCondition | None = None
     within: Duration = Field(description="how long to wait for it, such as 3d")
     since: StepId = Field("step", description="events count from: step (this one), enrollment, or an earlier step's id")
     then: Steps = ()

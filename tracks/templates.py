@@ -108,10 +108,7 @@ def _check_texts(step: Step) -> list[str]:
             pass  # a subject may show the template's variables too: judged beside it
     problems: list[str] = []
     for where, text in ((where, text) for where, value in shown for text in _strings(value)):
-        problem = texts.syntax_problem(text)
-        problems += [f"{where}: {problem}"] if problem else []
-        for name in sorted(texts.variables(text) - {*texts.ROOTS, *own}):
-            problems.append(f"{where}: unknown variable '{name}'" + meant(name, [*texts.ROOTS, *own]))
+        problems += [f"{where}: {problem}" for problem in texts.problems(text, own)]
     return problems
 
 

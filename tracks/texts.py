@@ -1,30 +1,26 @@
-"""The short Liquid texts that stand in a track itself: subjects, SMS texts, notes."""
+"""The short Liquid texts in a track itself (SMS texts, notes, payloads), judged as strictly as they are sent."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterable
 
-ROOTS = ("contact", "enrollment", "unsubscribe_url")
-"""What a text can show, beside its own variables."""
+from liquid.exceptions import LiquidError
 
-
-@lru_cache(maxsize=1024)
-def _analysed(text: str) -> tuple[str | None, frozenset[str]]:
-    from liquid import Environment  # not needed by workflows, which import the track room too
-    from liquid.exceptions import LiquidError
-
-    try:
-        template = Environment().from_string(text)
-        return None, frozenset(str(name) for name in template.analyze(include_partials=False).globals)
-    except LiquidError as error:
-        return f"is not Liquid: {str(error).splitlines()[0]}", frozenset()
+from tracks.content.check import check_text
+from tracks.content.language import compiled
 
 
 def syntax_problem(text: str) -> str | None:
     """What is wrong with the Liquid of a text, or None."""
-    return _analysed(text)[0]
+    try:
+        compiled(text, markup=False)
+    except LiquidError as error:
+        return f"is not Liquid: {str(error).splitlines()[0]}"
+    return None
 
 
-def variables(text: str) -> frozenset[str]:
-    """The outermost names that the text shows."""
-    return _analysed(text)[1]
+def problems(text: str, variables: Iterable[str]) -> list[str]:
+    """All that is wrong with a text that may show the contact, the enrollment and these variables of its own."""
+    if problem := syntax_problem(text):
+        return [problem]
+    return [problem.message for problem in check_text(text, variables)]

@@ -12,7 +12,7 @@ from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tracks import texts
-from tracks.conditions import check
+from tracks.conditions import check, reads
 from tracks.durations import format_duration, parse_duration
 from tracks.localtime import is_zone
 
@@ -107,6 +107,12 @@ def _condition(*names: str) -> AfterValidator:
     return AfterValidator(judge)
 
 
+def _without_steps(value: str) -> str:
+    if any(path == "enrollment.steps" or path.startswith("enrollment.steps.") for path in reads(value)):
+        raise wrong("enrollment.steps is known to branches only: an event is judged before the run hears of it")
+    return value
+
+
 _DURATION_SCHEMA = {"type": "string", "pattern": r"^-?(P.*|(\d+[wdhms] ?)+)$", "examples": ["15m", "2d", "1d12h"]}
 _AnyDuration = Annotated[
     timedelta,
@@ -144,3 +150,5 @@ EntryCondition = Annotated[str, _condition("contact", "event", "now")]
 """CEL over `contact`, `event`, `now`: there is no enrollment yet."""
 Condition = Annotated[str, _condition("contact", "event", "enrollment", "now")]
 """CEL over `contact`, `event`, `enrollment`, `now`."""
+EventCondition = Annotated[str, _condition("contact", "event", "enrollment", "now"), AfterValidator(_without_steps)]
+"""The same, decided when an event is accepted: what the run's steps came to is not known there."""

@@ -73,13 +73,12 @@ class Memory:
         if not self.first_time(signal.event_id):
             return
         event = Matched(event_id=signal.event_id, name=signal.name, at=signal.at, properties=signal.properties)
-        endings = {match.partition(":")[0]: match.partition(":")[2] for match in signal.matches}
-        if "goal" in endings:
+        if "goal" in signal.matches:
             self.end("converted", "goal")
-        elif "exit" in endings:
-            self.end("exited", endings["exit"])
         for match in signal.matches:
             kind, _, step = match.partition(":")
+            if kind == "exit":
+                self.end("exited", step)
             latest = self.matched.get(step)
             if kind == "step" and (latest is None or latest.at <= event.at):
                 self.matched[step] = event

@@ -32,6 +32,9 @@ IN_FLIGHT = 64
 POLL = 1.0
 """Seconds between looks without word of new rows: a notification can be lost with its connection."""
 LONGEST_PAUSE = timedelta(seconds=30)
+KEPT = timedelta(days=7)
+"""How long delivered rows stay, for whoever asks what became of one."""
+PRUNE_EVERY = timedelta(hours=1)
 
 log = structlog.get_logger()
 
@@ -89,8 +92,13 @@ class Relay:
 
     async def _lead(self, listener: Listener) -> None:
         ears = asyncio.create_task(self._listen(listener), name="relay-ears")
+        prune_at = datetime.now(UTC)
         try:
             while not ears.done():
+                if datetime.now(UTC) >= prune_at:
+                    prune_at += PRUNE_EVERY
+                    async with self._database.transaction() as tx:
+                        await outbox.prune(tx, datetime.now(UTC) - KEPT)
                 self._wake.clear()
                 if not await self._deliver_pending():
                     with suppress(TimeoutError):

@@ -12,6 +12,7 @@ from liquid.exceptions import LiquidError
 from tracks.content.language import FILTERS, compiled
 from tracks.content.render import MessageContext, TemplateError, render_email, render_sms
 from tracks.content.template import Template, TemplateProblem, declaration_problems
+from tracks.problems import meant
 
 CONTACT_FIELDS = frozenset(("id", "email", "phone", "timezone", "locale", "attributes"))
 ENROLLMENT_FIELDS = frozenset(("id", "track", "version", "properties"))
@@ -76,8 +77,8 @@ def check_text(source: str, variables: Iterable[str] = (), *, line: int = 0, par
             where = _line(source, use.span.index, line)
             field = use.segments[1] if len(use.segments) > 1 else None
             if name not in allowed:
-                names = ", ".join(f"`{known}`" for known in sorted(allowed))
-                problems.append(TemplateProblem(where, f"{said}`{name}` is not known here; there are {names}"))
+                right = meant(name, sorted(allowed))
+                problems.append(TemplateProblem(where, f"{said}unknown variable '{name}'{right}"))
             elif name in _FIELDS and isinstance(field, str) and field not in _FIELDS[name]:
                 hint = f"; did you mean `contact.attributes.{field}`?" if name == "contact" else ""
                 problems.append(TemplateProblem(where, f"{said}`{name}.{field}` does not exist{hint}"))
