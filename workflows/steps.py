@@ -133,7 +133,7 @@ async def _wait_for(ctx: Context, wait: WaitFor) -> bool:
     def matched() -> bool:
         return ctx.memory.match_since(wait.step, since) is not None
 
-    await ctx.wait(wait.step, f"`{wait.event}`", deadline, lambda: matched() or ctx.skip_wait)
+    await ctx.wait(wait.step, f"the event {wait.event}", deadline, lambda: matched() or ctx.skip_wait)
     event = ctx.memory.match_since(wait.step, since)
     if event is not None:
         ctx.memory.event = event

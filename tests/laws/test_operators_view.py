@@ -41,7 +41,7 @@ async def test_the_list_the_details_and_the_summaries_say_where_the_contact_is(s
     for words in (
         "**watched** version 1, contact `user-9`",
         "At step `reply`: **waiting**",
-        "Waiting for `said`.",
+        "Waiting for the event said.",
         "Sent: 1 email.",
         "`hello` sent",
         "`text` skipped (no address)",
@@ -53,5 +53,5 @@ async def test_the_list_the_details_and_the_summaries_say_where_the_contact_is(s
         for event in (await run.fetch_history()).events
         if event.HasField("user_metadata") and event.user_metadata.HasField("summary")
     ]
-    assert summaries[-3:] == ['"hello: email"', '"text: sms"', '"reply: `said`"']
+    assert summaries[-3:] == ['"hello: email"', '"text: sms"', '"reply: the event said"']
     await run.terminate()

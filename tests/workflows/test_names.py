@@ -1,0 +1,60 @@
+"""Names and limits that histories and other deployments hold: changing one here breaks what is in flight."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from activities import contract
+from infra.launch.temporal import SEARCH_ATTRIBUTES as REGISTERED
+from tracks import run
+from workflows import policies, search_attributes
+
+
+def test_the_workflow_and_its_messages_keep_their_names() -> None:
+    assert run.WORKFLOW_TYPE == "NurtureTrack"
+    assert run.TASK_QUEUE == "perennial"
+    assert (run.SIGNAL_EVENT, run.SIGNAL_ATTRIBUTES, run.SIGNAL_END) == ("event", "attributes_changed", "end")
+    assert (run.UPDATE_RESOLVE_MESSAGE, run.UPDATE_SKIP_WAIT, run.UPDATE_EXIT) == (
+        "resolve_message",
+        "skip_wait",
+        "exit",
+    )
+    assert (run.QUERY_JOURNEY, run.MEMO_ENROLLMENT) == ("journey", "enrollment_id")
+
+
+def test_activities_and_their_queues_keep_their_names() -> None:
+    names = {key: value for key, value in vars(contract).items() if key.isupper() and isinstance(value, str)}
+    assert names == {
+        "SEND_EMAIL": "send_email",
+        "SEND_SMS": "send_sms",
+        "UPDATE_CRM": "update_crm",
+        "CALL_WEBHOOK": "call_webhook",
+        "SET_ATTRIBUTES": "set_attributes",
+        "ENROLL_CONTACT": "enroll_contact",
+        "RECONCILE_MESSAGE": "reconcile_message",
+        "RESOLVE_WAIT": "resolve_wait",
+        "DECIDE_BRANCH": "decide_branch",
+        "CLOSE_RUN": "close_run",
+        "TASK_QUEUE": "perennial",
+        "QUEUE_RUNS": "perennial",
+        "QUEUE_EMAIL": "perennial-email",
+        "QUEUE_SMS": "perennial-sms",
+        "QUEUE_CRM": "perennial-crm",
+        "QUEUE_WEBHOOK": "perennial-webhook",
+        "ERROR_THROTTLED": "ProviderThrottled",
+        "ERROR_UNAVAILABLE": "ProviderUnavailable",
+    }
+
+
+def test_search_attributes_are_the_ones_that_the_project_registers() -> None:
+    assert run.SEARCH_ATTRIBUTES == REGISTERED
+    used = {search_attributes.STEP.name, search_attributes.STATE.name, search_attributes.NEXT_ACTION_AT.name}
+    assert used < set(REGISTERED)
+
+
+def test_the_policies_hold_what_their_names_say() -> None:
+    assert policies.UNTIL_PROVIDER_ANSWERS.maximum_attempts == 0
+    assert policies.UNTIL_DATABASE_ANSWERS.maximum_attempts == 0
+    assert policies.ATTEMPT_LIMIT < policies.EFFECT_DEADLINE
+    assert timedelta(days=30) == policies.WAIT_SLICE
+    assert list(policies.RECONCILE_AFTER) == sorted(policies.RECONCILE_AFTER)
