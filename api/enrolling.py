@@ -188,7 +188,10 @@ def _result(index: int, body: EnrollmentRequest, result: enrolling.Enrolled) -> 
     place, detail = {
         "unknown_track": ("track", f"There is no track {body.track}; publish it first."),
         "unknown_contact": ("contact_id", f"There is no contact {body.contact_id}; PUT it first."),
-        "key_required": ("key", f"The track has one run {result.rule}: give `key` or that property."),
+        "key_required": (
+            "key",
+            f"The track has one run {result.rule}: give `key` or that property, as an impersonal id.",
+        ),
         "key_unexpected": ("key", "The track has one run per contact, so it takes no key."),
     }[str(result.refusal)]
     errors = [FieldProblem(detail=detail, pointer=pointer([place]))]

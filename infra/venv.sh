@@ -31,19 +31,18 @@ ensure_venv() {
       if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint "$larger")" ]; then return; fi
     done
   else
-    python=$(find_python) || stop_with "Perennial needs Python 3.11 or newer; found $(python3 --version 2>/dev/null || echo none). Install one, or name it: PYTHON=/path/to/python3.12 $0"
+    python=$(find_python) || stop_with "Perennial needs Python 3.11 or newer; found: $(python3 --version 2>&1 || true). Install one, or name it: PYTHON=/path/to/python3.12 $0"
     echo "Making .venv with $("$python" --version) …"
     "$python" -m venv --clear .venv >/dev/null 2>&1 ||
       stop_with "$python cannot make a virtual environment here; on Debian and Ubuntu install python3-venv, and see that the disk is not full."
   fi
   rm -f "$stamp"
   echo "Installing $(grep -c == "$lock") packages from $lock (once) …"
-  # uv is many times faster than pip; where it cannot be had, pip does.
-  if awk '/^[a-z0-9]/ { keep = /^uv==/ } keep' "$lock" >.venv/uv.lock &&
-    $pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock 2>/dev/null; then
-    VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --require-hashes --no-deps -r "$lock" ||
-      stop_with "Installing $lock failed (see above); is the network there and the disk not full?"
-  else
+  # uv is many times faster than pip; where it cannot be had, or cannot do it, pip does.
+  awk '/^[a-z0-9]/ { keep = /^uv==/ } keep' "$lock" >.venv/uv.lock
+  if ! { $pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock &&
+    VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --require-hashes --no-deps -r "$lock"; } 2>.venv/uv.log; then
+    echo "… with pip, which takes a minute or two"
     $pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$lock" ||
       stop_with "Installing $lock failed (see above); is the network there and the disk not full?"
   fi

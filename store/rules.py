@@ -8,6 +8,9 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from tracks.durations import format_duration, parse_duration
+from tracks.identifiers import looks_personal
+
+MAX_KEY = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,10 @@ class Reentry:
         return f"per {self.property}" if self.kind == "per" else self.kind
 
     def key(self, given: str | None, properties: Mapping[str, Any]) -> str | None:
-        """The key of the enrollment: empty where the track allows one run at a time, None where it lacks one."""
+        """The key of the enrollment: empty where the track allows one run at a time, None where it lacks one.
+
+        A value that looks like an address or a number of a person is none: keys stand in workflow ids.
+        """
         if self.kind != "per":
             return ""
         if given:
@@ -32,7 +38,8 @@ class Reentry:
         value = properties.get(self.property)
         if isinstance(value, bool) or not isinstance(value, (str, int)):
             return None
-        return str(value) or None
+        key = str(value)
+        return key if 1 <= len(key) <= MAX_KEY and looks_personal(key) is None else None
 
 
 @dataclass(frozen=True, slots=True)

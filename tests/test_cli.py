@@ -15,11 +15,19 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner, Result
 
+from cli import app
+from infra.launch.ports import any_free
+from infra.launch.process import Child
 from infra.launch.state import started_at
+from infra.launch.temporal import find_temporal
+from settings import get_settings
 
 ROOT = Path(__file__).parents[1]
 COMES_UP_WITHIN = 60.0
+TRACKS = ("abandoned-cart", "trial-to-paid", "win-back")
+pytestmark = pytest.mark.timeout(240)
 
 
 class Up:
@@ -68,16 +76,13 @@ class Up:
     def children(self) -> list[dict[str, Any]]:
         return list(self.running()["children"])
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Another command of `perennial`, beside the running stack."""
-        return subprocess.run(
-            [sys.executable, "-m", "cli", *words],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def command(self, *words: str) -> Result:
+        """Another command of `perennial`, beside the running stack; in this process, which has imported it all."""
+        get_settings.cache_clear()
+        try:
+            return CliRunner().invoke(app, words, env={"PERENNIAL_DATA": str(self.folder)})
+        finally:
+            get_settings.cache_clear()
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -134,14 +139,14 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
     first = up.command("publish", "tracks/library", "--key", key)
     assert "track win-back version 1 (new)" in first.stdout.splitlines(), first.stderr
     assert "track win-back version 1 (unchanged)" in up.command("publish", "tracks/library").stdout.splitlines()
-    assert up.command("key", "revoke", key_id).returncode == 0
-    assert up.command("key", "revoke", key_id).returncode == 1
+    assert up.command("key", "revoke", key_id).exit_code == 0
+    assert up.command("key", "revoke", key_id).exit_code == 1
 
     bad = tmp_path / "bad" / "wrong.yaml"
     bad.parent.mkdir()
     bad.write_text("track: wrong\nsteps:\n  - {id: a, wait: soon}\n  - {id: a, email: {template: nowhere}}\n")
     refused = up.command("publish", str(bad.parent))
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     assert {f"{bad}:3", f"{bad}:4"} <= {":".join(line.split(":")[:2]) for line in refused.stderr.splitlines()}
     assert refused.stderr.rstrip().endswith("1 of 1 refused.")
 
@@ -183,14 +188,33 @@ def test_a_killed_one_leaves_nothing_and_the_next_goes_on_until_a_part_of_it_die
         again.stop()
 
 
-def test_the_crowd_lives_to_the_end_and_every_law_is_kept(folder: Path) -> None:
-    started = Up(folder, "--exit", "--contacts", "12", "--pace", "400000")
+@pytest.fixture
+def own_temporal(tmp_path: Path) -> Iterator[str]:
+    """A Temporal that is not the stack's, without the search attributes."""
+    log = tmp_path / "temporal.log"
+    port = any_free()
+    command = [str(find_temporal()), "server", "start-dev", "--headless", "--port", str(port), "--log-level", "error"]
+    child = Child("Temporal", command, log)
+    child.wait_ready(lambda: child.said("Temporal Server:"), 30)
+    yield f"127.0.0.1:{port}"
+    child.stop(0)
+
+
+def test_the_crowd_lives_to_the_end_on_servers_of_ones_own_and_every_law_is_kept(
+    folder: Path, empty_postgres_url: str, own_temporal: str
+) -> None:
+    options = ("--exit", "--contacts", "12", "--pace", "400000")
+    started = Up(folder, *options, DATABASE_URL=empty_postgres_url, TEMPORAL_ADDRESS=own_temporal)
     try:
-        assert started.process.wait(110) == 0, started.said
+        assert started.process.wait(200) == 0, started.said
+        assert f"✓ Temporal          {own_temporal}" in started.said
+        assert "✓ PostgreSQL        as DATABASE_URL says" in started.said
         assert "Nobody is stuck, no event was lost, no message went out twice." in started.said
         rows = {line.split()[0]: line.split()[1:] for line in started.said.splitlines() if line.strip()}
-        assert [rows[track][-1] for track in ("abandoned-cart", "trial-to-paid", "win-back")] == ["0", "0", "0"]
+        assert {track: rows[track][-1] for track in TRACKS} == dict.fromkeys(TRACKS, "0")
         assert rows["trial-to-paid"][0] == "7"
+        assert not (folder / "postgres").exists()
+        assert not (folder / "temporal.db").exists()
     finally:
         started.stop()
 
@@ -226,7 +250,4 @@ def test_a_database_that_does_not_answer_is_one_sentence(folder: Path) -> None:
 
 
 def test_the_schema_is_json() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "cli", "schema"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert json.loads(printed.stdout)["type"] == "object"
+    assert json.loads(CliRunner().invoke(app, ["schema"]).stdout)["type"] == "object"

@@ -18,7 +18,8 @@ import ctypes
 import os
 import sys
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 28, 47, 2
+SECBIT_NO_SETUID_FIXUP = 4
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -47,6 +48,8 @@ def main() -> None:
         capability = next((c for c in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if bits >> c & 1), 0)
         if capability:
             libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+            # Without it access(2), which initdb asks before it opens, does not count the power that is kept.
+            libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     if "--user" in value:
         user = int(value["--user"])
         os.setgroups([])

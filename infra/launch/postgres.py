@@ -167,10 +167,10 @@ class Postgres:
             secret.unlink(missing_ok=True)
         if made.returncode != 0:
             shutil.rmtree(draft, ignore_errors=True)
-            said = [line for line in made.stderr.splitlines() if line.strip()]
-            reason = next(
-                (line for line in said if "error" in line.lower() or "cannot" in line), said[-1:] or "no reason"
-            )
+            said = [line for line in made.stderr.splitlines() if line.strip()] or ["initdb gave no reason"]
+            reason = next((line for line in said if "error" in line.lower() or "cannot" in line), said[-1])
+            if self._reach:
+                reason += " (it lies below a folder that is closed to other users, and root may not reach it for them)"
             raise LaunchError(f"PostgreSQL could not make its data folder {self.data}: {reason}")
         draft.rename(self.data)
 

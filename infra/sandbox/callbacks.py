@@ -210,6 +210,8 @@ class Callbacks:
         queue.remove(callback)
         if not queue:
             del self._waiting[callback.key]
+        else:
+            self._schedule(callback.key)  # nobody else would, where this is read from the journal
 
     def _reset(self, entry: Entry, place: Place) -> None:
         self._pending.clear()

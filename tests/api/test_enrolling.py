@@ -85,6 +85,15 @@ async def test_one_run_per_cart(ready: Api) -> None:
     assert "cart_id" in lacking.json()["errors"][0]["detail"]
 
 
+async def test_a_key_is_never_taken_from_what_gives_the_person_away(ready: Api, db: Database) -> None:
+    await ready.publish(track("cart", reentry="{per: cart_id}", more="entry: {event: cart.left}\n"))
+    for personal in ("ada@example.com", "+41446681800", "x" * 129):
+        answer = await ready.enroll("user-1", "cart", properties={"cart_id": personal})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/key")
+        assert (await ready.event("user-1", "cart.left", properties={"cart_id": personal})).json()["enrolled"] == 0
+    assert await outbox(db) == []
+
+
 async def test_a_key_that_no_rule_asks_for_is_refused(ready: Api) -> None:
     answer = await ready.enroll("user-1", key="c-1")
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/key")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from psycopg import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -130,7 +131,7 @@ async def test_a_hundred_events_accepted_while_temporal_is_down_all_arrive_in_or
 
 
 async def test_what_was_delivered_but_not_written_down_is_delivered_again_and_applied_once(
-    database: Database, dev_server: DevServer
+    database: Database, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = await dev_server.connect()
     track = await publish(database, PATIENT.replace("patient", "twice"))
@@ -140,12 +141,20 @@ async def test_what_was_delivered_but_not_written_down_is_delivered_again_and_ap
         await started(stack, client, Script(), [])
         async with Relay(database, client):
             await settled(database)
+            written = outbox.delivered
+            lost: list[int] = []
+
+            async def lose_once(tx: AsyncConnection, ids: Sequence[int]) -> None:
+                if ids and not lost:
+                    lost.extend(ids)
+                    raise OperationalError("the connection broke before the commit")
+                await written(tx, ids)
+
+            monkeypatch.setattr(outbox, "delivered", lose_once)
             await behave(database, "c-1", "said", "e-1")
             await settled(database)
-            async with database.transaction() as tx:
-                await tx.execute(text("UPDATE outbox SET delivered_at = NULL"))
-            await settled(database)
         run = client.get_workflow_handle("nurture/twice/c-1")
+        assert len(lost) == 1
         assert len(await signals(client, run.id)) == 2
         assert (await run.query("journey"))["dropped"] == {"duplicate": 1}
         await run.terminate()

