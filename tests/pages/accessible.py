@@ -68,8 +68,9 @@ _FIND = r"""
     if (ratio < (large ? 3 : 4.5)) say(`contrast of ${ratio.toFixed(2)}`, element);
   }
 
-  // Width
-  const wide = document.documentElement.scrollWidth - innerWidth;
+  // Width: a phone zooms out over a page that is too wide, so its innerWidth grows with the page
+  const width = Math.min(innerWidth, screen.width);
+  const wide = document.documentElement.scrollWidth - width;
   if (wide > 0) found.push(`${wide} pixels wider than the screen`);
   for (const element of document.querySelectorAll("body *")) {
     if (!shown(element) || element.closest("svg")) continue;
@@ -79,7 +80,7 @@ _FIND = r"""
         if (getComputedStyle(at).overflowX !== "visible") return true;
       return false;
     })();
-    if (!clipped && (box.right > innerWidth + 1 || box.left < -1)) say("beyond the screen's edge", element);
+    if (!clipped && (box.right > width + 1 || box.left < -1)) say("beyond the screen's edge", element);
     const style = getComputedStyle(element);
     if (["auto", "scroll"].includes(style.overflowX) && element.scrollWidth > element.clientWidth + 1)
       say("scrolls sideways", element);
@@ -108,7 +109,7 @@ async def hindrances(page: Page) -> list[str]:
     return found
 
 
-async def tab_through(page: Page, most: int = 60) -> list[str]:
+async def tab_through(page: Page, most: int = 200) -> list[str]:
     """The names of what the Tab key reaches, in order; fails if one of them does not show that it has the focus."""
     names: list[str] = []
     for _ in range(most):

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 
 HOST = "127.0.0.1"
 DESK = ViewportSize(width=1280, height=800)
@@ -62,7 +62,7 @@ class Visits:
         context.set_default_timeout(20_000)
         self._contexts.append(context)
         context.on("request", lambda request: self._note_request(request.url))
-        context.on("console", lambda said: self._note_error(said.type, said.text, said.location["url"]))
+        context.on("console", self._note_said)
         context.on("weberror", lambda failed: self._note_error("error", str(failed.error), url))
         page = await context.new_page()
         await page.goto(url)
@@ -77,6 +77,9 @@ class Visits:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != HOST:
             self.problems.append(f"asked another host: {url}")
+
+    def _note_said(self, said: ConsoleMessage) -> None:
+        self._note_error(said.type, said.text, said.location["url"] or (said.page.url if said.page else ""))
 
     def _note_error(self, kind: str, text: str, url: str) -> None:
         # Chromium asks for an icon by itself where what it shows is no page.

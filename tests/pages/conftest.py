@@ -19,14 +19,14 @@ from tests.pages.stack import running_stack
 from tests.support.databases import TestServer
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """Where Chromium is. Whatever starts something asks for this first, so that nothing starts in vain."""
-    return find_chromium()
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Skip before anything starts in vain; from here, not from a fixture, so that pytest tells it in one line."""
+    find_chromium()
 
 
 @pytest.fixture(scope="session")
-def stack(chromium: str, postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+def stack(postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     """Everything that `./run` starts."""
     with (
         postgres_server.fresh_database() as url,
@@ -55,10 +55,10 @@ async def office(stack: Addresses, db: Database) -> AsyncIterator[Office]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser(chromium: str) -> AsyncIterator[Browser]:
+async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         expect.set_options(timeout=PATIENCE * 1000)
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         yield browser
         await browser.close()
 

@@ -39,4 +39,4 @@ async def test_a_call_can_be_tried_with_a_key(office: Office, stack: Addresses, 
 async def test_it_fits_a_phone(stack: Addresses, visits: Visits) -> None:
     page = await visits.open(f"{stack.api}/docs", size=PHONE)
     await expect(page.locator(".opblock").first).to_be_visible()
-    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert await page.evaluate("document.documentElement.scrollWidth - screen.width") <= 0

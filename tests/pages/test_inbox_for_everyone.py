@@ -25,7 +25,7 @@ class Filled:
     pages: dict[str, str]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def filled(office: Office, stack: Addresses) -> Filled:
     long = f"an.address.that.is.longer.than.a.screen.{'x' * 24}@people-with-long-names.test"
     reader = await office.enroll("tour-mails", "Wolfeschlegelsteinhausenbergerdorff" * 3, email=long)

@@ -1,0 +1,51 @@
+"""The checks themselves: on a bad page they find every fault, on a good one none."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.launch.stack import Addresses
+from tests.pages.accessible import hindrances
+from tests.pages.browsing import PHONE, Visits
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
+
+HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>A page</title>'
+GOOD = f"""<!doctype html><html lang="en"><head>{HEAD}</head><body><main>
+<h1>Good</h1><p style="color: #555">Text with <a href="/">a link</a>.</p>
+<label>Name <input style="height: 2rem"></label> <button style="height: 2rem; width: 6rem">Save</button>
+</main></body></html>"""
+FAULTS = {
+    "no language": (' lang="en"', ""),
+    "no title": ("A page", ""),
+    "no viewport": ("viewport", "other"),
+    "not one main landmark": ("main>", "div>"),
+    "without a name: <input": ("Name ", ""),
+    "without a name: <button": ("Save", ""),
+    "not reachable by keyboard: <button": ("<button", '<button tabindex="-1"'),
+    "too small to touch: <button": ("height: 2rem; width", "height: 1rem; padding: 0; width"),
+    "image without alternative text": ("<h1>", '<img src="data:,"><h1>'),
+    "contrast of 2.85: <p": ("#555", "#999"),
+    "pixels wider than the screen": ("<h1>", '<h1 style="width: 900px">'),
+    "beyond the screen's edge": ("<h1>", '<h1 style="width: 900px">'),
+}
+
+
+async def test_a_good_page_has_no_hindrance_and_each_fault_is_found(visits: Visits) -> None:
+    page = await visits.open("about:blank", size=PHONE)
+    await page.set_content(GOOD)
+    assert await hindrances(page) == []
+    for fault, (right, wrong) in FAULTS.items():
+        await page.set_content(GOOD.replace(right, wrong))
+        found = await hindrances(page)
+        assert any(fault in one for one in found), (fault, found)
+
+
+async def test_a_request_to_another_host_and_an_error_are_noticed(stack: Addresses, visits: Visits) -> None:
+    page = await visits.open(stack.sandbox)
+    await page.add_script_tag(content="new Image().src = 'https://example.org/seen.gif'; console.error('broken')")
+    await page.wait_for_timeout(300)
+    said = "\n".join(visits.problems)
+    visits.problems.clear()
+    assert "asked another host: https://example.org/seen.gif" in said
+    assert f"{stack.sandbox}/: broken" in said
