@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
+from temporalio.api.enums.v1 import RoutingConfigUpdateState
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkerDeploymentRequest,
+    SetWorkerDeploymentCurrentVersionRequest,
+)
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from activities.registry import build_activities
 from bench.stand import Servers, local_settings
+from infra.launch.ports import any_free
+from infra.launch.temporal import Temporal
 from settings import Settings
 from store.database import Database
 from tests.conftest import DevServer
@@ -66,6 +74,7 @@ async def built(client: Client, settings: Settings, build_id: str) -> AsyncItera
                     break
                 except RPCError:  # the server has not heard of the version yet
                     await asyncio.sleep(0.2)
+            await routed(client)
         yield
     finally:
         for worker in workers:
@@ -73,6 +82,16 @@ async def built(client: Client, settings: Settings, build_id: str) -> AsyncItera
         await asyncio.gather(*tasks)
         await activities.close()
         await database.close()
+
+
+async def routed(client: Client) -> None:
+    """Until every task queue has heard which version is current."""
+    request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name="nurture-test")
+    while True:
+        info = (await client.workflow_service.describe_worker_deployment(request)).worker_deployment_info
+        if info.routing_config_update_state == RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED:
+            return
+        await asyncio.sleep(0.1)
 
 
 async def build_of(client: Client, workflow_id: str) -> str:
@@ -92,11 +111,20 @@ async def waiting_at(client: Client, workflow_id: str, step: str) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.fixture
+def own_temporal(tmp_path: Path) -> Iterator[Temporal]:
+    """A server of this test's own: a deployment's current version routes all of a queue's runs."""
+    server = Temporal(any_free(), log=tmp_path / "temporal.log", file=tmp_path / "temporal.db")
+    server.start()
+    yield server
+    server.stop(grace=0)
+
+
 @pytest.mark.timeout(120)
 async def test_a_run_is_pinned_to_its_build_and_moves_on_at_the_next_step(
-    settings: Settings, dev_server: DevServer
+    settings: Settings, own_temporal: Temporal
 ) -> None:
-    client = await dev_server.connect()
+    client = await Client.connect(own_temporal.address, data_converter=pydantic_data_converter)
     code = [
         WaitFor(step="first", event="said", seconds=86400, since="enrollment", timeout=1),
         Wait(step="second", seconds=86400),
