@@ -29,6 +29,7 @@ class SandboxServer:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
+            self.process.stdout.close()
             raise RuntimeError(f"the sandbox did not start, status {self.process.wait()}")
         self.url = line.split()[-1]
         self.http = httpx.Client(base_url=self.url, timeout=35, trust_env=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -16,12 +17,22 @@ def talk(handler: Handler, conversation: Callable[[Outbound, str], Awaitable[Non
     """Run a conversation with a server whose every connection `handler` serves."""
 
     async def main() -> None:
-        server = await asyncio.start_server(handler, "127.0.0.1", 0)
+        writers = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+            with suppress(asyncio.IncompleteReadError):
+                await handler(reader, writer)
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
         outbound = Outbound()
         port = server.sockets[0].getsockname()[1]
         await conversation(outbound, f"http://127.0.0.1:{port}")
         outbound.close()
         server.close()
+        for writer in writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
     asyncio.run(main())
 
