@@ -112,7 +112,8 @@ class Inbox:
         self, request: Request, title: str, main: str, selected: Message | None = None, status: int = 200
     ) -> Response:
         query = {key: request.query_params.get(key, "") for key in ("to", "channel", "before")}
-        return HTMLResponse(frame(title, self._listing(query, selected), main, query), status)
+        listing = self._listing(query, selected)
+        return HTMLResponse(frame(title, listing, main, query, self._mailbox.version), status)
 
     def _listing(self, query: dict[str, str], selected: Message | None) -> str:
         before = int(query["before"]) if query["before"].isdigit() else 0

@@ -79,8 +79,8 @@ def with_query(path: str, query: dict[str, str]) -> str:
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
-def frame(title: str, listing: str, main: str, query: dict[str, str]) -> str:
-    """A whole page: the list of messages beside `main`; on a phone only one of them."""
+def frame(title: str, listing: str, main: str, query: dict[str, str], version: int) -> str:
+    """A whole page: the list of messages beside `main`; on a phone only one of them. `version` is what it shows."""
     where = "reading" if main else "browsing"
     channel = query.get("channel", "")
     tabs = "".join(
@@ -103,7 +103,7 @@ def frame(title: str, listing: str, main: str, query: dict[str, str]) -> str:
 <link rel="stylesheet" href="/static/inbox.css">
 <script src="/static/inbox.js" defer></script>
 </head>
-<body class="{where}">
+<body class="{where}" data-version="{version}">
 <header class="top">
 <a class="brand" href="/">{icon("leaf")}<b>Perennial</b><span>sandbox inbox</span></a>
 <form class="search" action="/" role="search">

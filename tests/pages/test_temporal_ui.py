@@ -72,7 +72,7 @@ async def test_a_run_tells_its_steps_its_wait_and_its_story(office: Office, stac
     details = page.frame_locator("#user-metadata-current-details").get_by_text("At step clicked: waiting")
     await expect(details).to_be_visible()
     said += await words(page)
-    for line in (f"contact {person.id}", "Waiting for email.clicked.", "Sent: 1 email.", "hello sent"):
+    for line in (f"contact {person.id}", "Waiting for the event email.clicked.", "Sent: 1 email.", "hello sent"):
         assert line in said
 
     await turn_to(page, "Search Attributes")

@@ -80,14 +80,15 @@ def test_conditions_read_only_steps_that_exist_and_can_have_been() -> None:
     found = complaints("""
         - id: early
           branch: [{when: 'enrollment.steps.clicked == "happened"', steps: []}]
-        - {id: clicked, wait_for: {event: x, within: 1d, where: 'enrollment.steps.erly == "took"'}}
+        - {id: between, branch: [{when: 'enrollment.steps.erly == "took"', steps: []}]}
+        - {id: clicked, wait_for: {event: x, within: 1d}}
         - id: late
           branch: [{when: 'enrollment.steps.clicked == "happened" && enrollment.steps["a-b"] == "x"', steps: []}]
     """)
     assert found == [
         "step 'early': step 'clicked' cannot come before this one on any way through the track",
-        "step 'clicked': there is no step 'erly'; did you mean 'early'?",
-        "step 'late': there is no step 'a-b'; known here: early, clicked, late",
+        "step 'between': there is no step 'erly'; did you mean 'early'?",
+        "step 'late': there is no step 'a-b'; known here: early, between, clicked, late",
     ]
 
 

@@ -1,6 +1,7 @@
 // Follows what happens: looks at the version, and when it has changed, swaps the live parts of the page.
 (() => {
-  let known = null;
+  // What the page shows already: a message may come between its making and the first look.
+  let known = document.body.dataset.version;
   const toEnd = () => {
     const thread = document.querySelector(".thread");
     if (thread) thread.scrollTop = thread.scrollHeight;
@@ -9,7 +10,7 @@
     if (document.hidden) return;
     try {
       const version = await (await fetch("/version")).text();
-      if (known !== null && version !== known) {
+      if (version !== known) {
         const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
         for (const part of document.querySelectorAll("[data-live]")) {
           const fresh = page.querySelector(`[data-live="${part.dataset.live}"]`);
