@@ -14,7 +14,6 @@ from activities.effects import CrmActivities, WebhookActivities
 from activities.email import EmailActivities
 from activities.in_database import AttributeActivities, EnrollActivities
 from activities.ports import Crm, EmailProvider, SmsProvider, WebhookCaller
-from activities.providers.hubspot import HubSpotCrm
 from activities.providers.ses import SesEmail
 from activities.providers.twilio import TwilioSms
 from activities.providers.webhooks import SignedWebhooks
@@ -83,6 +82,16 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
 def build_providers(settings: Settings) -> Providers:
     """The real providers; call it inside a running event loop."""
     timeout, threads = settings.provider_timeout, settings.concurrent_sends
+    crm: Crm | None = None
+    if settings.crm == "hubspot":
+        from activities.providers.hubspot import HubSpotCrm  # its SDK takes 0.4 s to import, and few need it
+
+        crm = HubSpotCrm(
+            token=settings.hubspot_token.get_secret_value(),
+            base_url=settings.hubspot_base_url,
+            timeout=timeout,
+            threads=threads,
+        )
     return Providers(
         email=SesEmail(
             region=settings.aws_region,
@@ -103,12 +112,5 @@ def build_providers(settings: Settings) -> Providers:
         webhooks=SignedWebhooks(
             secret=settings.webhook_secret.get_secret_value(), timeout=timeout, connections=threads
         ),
-        crm=HubSpotCrm(
-            token=settings.hubspot_token.get_secret_value(),
-            base_url=settings.hubspot_base_url,
-            timeout=timeout,
-            threads=threads,
-        )
-        if settings.crm == "hubspot"
-        else None,
+        crm=crm,
     )

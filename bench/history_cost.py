@@ -98,14 +98,10 @@ async def measure() -> dict[str, Cost]:
             return {"five_step": await five_step(stand), "bare": await bare(stand)}
 
 
-def main() -> int:
-    """Print both; status 1 where the track is over its budget."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    chosen = parser.parse_args()
-    logs.set_up(json=False)
-    costs = {name: asdict(cost) for name, cost in asyncio.run(measure()).items()}
-    if chosen.json:
+def report(measured: dict[str, Cost], *, as_json: bool) -> int:
+    """Print the costs; answers 1 where the track is over its budget."""
+    costs = {name: asdict(cost) for name, cost in measured.items()}
+    if as_json:
         print(json.dumps(costs))
     else:
         print(f"{'':12}{'events':>8}{'bytes':>8}{'activities':>12}")
@@ -115,6 +111,15 @@ def main() -> int:
     if over:
         print(f"over the budget: {', '.join(over)}", file=sys.stderr)
     return 1 if over else 0
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    chosen = parser.parse_args()
+    logs.set_up(json=False)
+    return report(asyncio.run(measure()), as_json=chosen.json)
 
 
 if __name__ == "__main__":
