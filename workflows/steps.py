@@ -72,14 +72,10 @@ def _carried(ctx: Context) -> datetime | None:
     return carried
 
 
-def _skipped(ctx: Context) -> bool:
-    return ctx.skip_wait
-
-
 async def _wait(ctx: Context, wait: Wait) -> None:
     length = ctx.given.clock.real_delay(timedelta(seconds=wait.seconds))
     deadline = _carried(ctx) or workflow.now() + length
-    woken = await ctx.wait(wait.step, "time to pass", deadline, lambda: _skipped(ctx))
+    woken = await ctx.wait(wait.step, "time to pass", deadline, lambda: ctx.skip_wait)
     _waited(ctx, wait.step, "wait", woken)
 
 
