@@ -22,9 +22,6 @@ from tracks.run import MEMO_ENROLLMENT, TASK_QUEUE, WORKFLOW_TYPE, RunInput
 
 RPC_TIMEOUT = timedelta(seconds=10)
 
-FINAL = {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}
-"""Answers that asking again will not change."""
-
 
 @dataclass(frozen=True)
 class Delivered:
@@ -33,14 +30,18 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Dropped:
-    """It can never be delivered, and why."""
+    """Nobody is there any more who could use it, and why."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Later:
-    """Not now: Temporal is away, busy, or the contact's previous run is still closing."""
+    """Not now: Temporal is away, busy or refuses, or the contact's previous run is still closing.
+
+    A refusal waits as well (credentials, a namespace without the search attributes, a server too old): an operator
+    can mend each of them, and what was accepted may not be lost meanwhile.
+    """
 
     reason: str
 
@@ -78,7 +79,7 @@ async def start(client: Client, workflow_id: str, given: RunInput) -> Delivery:
     except WorkflowAlreadyStartedError:
         return await _whose(client, workflow_id, given.enrollment_id)
     except RPCError as error:
-        return _meaning(error)
+        return Later(error.status.name)
     return Delivered()
 
 
@@ -89,7 +90,7 @@ async def _whose(client: Client, workflow_id: str, enrollment_id: str) -> Delive
         if await description.memo_value(MEMO_ENROLLMENT, default="") == enrollment_id:
             return Delivered()
     except RPCError as error:
-        return _meaning(error)
+        return Later(error.status.name)
     return Later("the contact's previous run is still closing")
 
 
@@ -98,11 +99,5 @@ async def tell(client: Client, workflow_id: str, signal: str, payload: dict[str,
     try:
         await client.get_workflow_handle(workflow_id).signal(signal, payload, rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
-        return Dropped("late") if error.status == RPCStatusCode.NOT_FOUND else _meaning(error)
+        return Dropped("late") if error.status == RPCStatusCode.NOT_FOUND else Later(error.status.name)
     return Delivered()
-
-
-def _meaning(error: RPCError) -> Delivery:
-    if error.status in FINAL:
-        return Dropped(f"refused by Temporal: {error.status.name}")
-    return Later(error.status.name)

@@ -157,7 +157,7 @@ class Relay:
                 answer = Later(type(error).__name__)
             self._outcomes.append(_Outcome(row, answer))
             if isinstance(answer, Later):
-                log.info("delivery waits", outbox_id=row.id, reason=answer.reason, attempts=row.attempts + 1)
+                log.warning("delivery waits", outbox_id=row.id, reason=answer.reason, attempts=row.attempts + 1)
                 break
             if isinstance(answer, Dropped):
                 log.warning("delivery dropped", outbox_id=row.id, kind=row.kind, reason=answer.reason)

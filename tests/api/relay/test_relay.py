@@ -6,13 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    SignalWorkflowInput,
+    StartWorkflowInput,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.relay.relay import Relay, pause_before
 from infra.launch.ports import any_free
@@ -34,6 +44,36 @@ steps:
   - id: rest
     wait: 30d
 """
+
+
+class Guard(Interceptor):
+    """Refuses starts and signals with one answer of Temporal, as long as `refuses` says so."""
+
+    def __init__(self, refuses: RPCStatusCode) -> None:
+        self.refuses: RPCStatusCode | None = refuses
+        self.refusals = 0
+        self.asked_again = asyncio.Event()
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+        guard = self
+
+        class Checked(OutboundInterceptor):
+            async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
+                guard.check()
+                return await super().start_workflow(input)
+
+            async def signal_workflow(self, input: SignalWorkflowInput) -> None:  # noqa: A002
+                guard.check()
+                await super().signal_workflow(input)
+
+        return Checked(next)
+
+    def check(self) -> None:
+        if self.refuses is not None:
+            self.refusals += 1
+            if self.refusals == 2:
+                self.asked_again.set()
+            raise RPCError("refused", self.refuses, b"")
 
 
 @pytest.fixture
@@ -173,6 +213,29 @@ async def test_an_event_for_a_run_that_is_over_is_dropped_and_counted(
         await behave(database, "c-1", "said", "e-1")
         await settled(database)
     assert await drops(database) == {"late": 1}
+
+
+@pytest.mark.parametrize("status", ["PERMISSION_DENIED", "INVALID_ARGUMENT", "UNIMPLEMENTED"])
+async def test_what_temporal_refuses_waits_until_it_is_allowed_again(
+    database: Database, dev_server: DevServer, status: str
+) -> None:
+    guard = Guard(RPCStatusCode[status])
+    client = Client(**(await dev_server.connect()).config() | {"interceptors": [guard]})
+    name = f"refused-{status.lower().replace('_', '-')}"
+    track = await publish(database, PATIENT.replace("patient", name))
+    await meet(database, "c-1")
+    async with Relay(database, client):
+        await enter(database, track, "c-1")
+        await behave(database, "c-1", "said", "e-1")
+        await guard.asked_again.wait()
+        async with database.transaction() as tx:
+            assert (await outbox.backlog(tx)).waiting == 2
+        guard.refuses = None
+        await settled(database)
+    run = client.get_workflow_handle(f"nurture/{name}/c-1")
+    assert [signal.event_id for signal in await signals(client, run.id)] == ["e-1"]
+    assert await drops(database) == {}
+    await run.terminate()
 
 
 async def test_the_next_enrolment_waits_until_the_previous_run_has_closed(
