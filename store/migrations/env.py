@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from store.tables import metadata
+from store import tables, tables_policy  # noqa: F401
+from store.columns import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

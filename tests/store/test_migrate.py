@@ -6,9 +6,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine
 
+from store import tables, tables_policy  # noqa: F401
+from store.columns import metadata
 from store.database import driver_url
 from store.migrate import is_current, upgrade
-from store.tables import metadata
 
 
 def test_migrations_make_exactly_the_tables_that_the_code_expects(postgres_url: str) -> None:
