@@ -37,10 +37,15 @@ _SHAPES = {
 
 
 def say(error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
-    """Each error as its path in the data and a sentence."""
+    """Each error in a track as its path in the data and a sentence."""
+    return say_of(Track, error, data)
+
+
+def say_of(whole: type[BaseModel], error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
+    """The same for a document of another model."""
     for detail in error.errors(include_url=False):
-        path, model, field = _place(detail["loc"])
-        key = next((part for part in reversed(path) if isinstance(part, str)), "track")
+        path, model, field = _place(whole, detail["loc"])
+        key = next((part for part in reversed(path) if isinstance(part, str)), whole.__name__.lower())
         message = _sentence(detail, key, model, field, _at(data, path[:-1]))
         if detail["type"] == "union_tag_not_found" and (word := _wrong_verb(detail.get("input"))):
             path = (*path, word)
@@ -48,9 +53,9 @@ def say(error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
             yield path, message
 
 
-def _place(loc: tuple[int | str, ...]) -> tuple[Path, type[BaseModel] | None, FieldInfo | None]:
+def _place(whole: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[Path, type[BaseModel] | None, FieldInfo | None]:
     """Where an error stands in the data, and the model and field it is about."""
-    model: type[BaseModel] | None = Track
+    model: type[BaseModel] | None = whole
     owner: type[BaseModel] | None = None
     field: FieldInfo | None = None
     path: list[str | int] = []
