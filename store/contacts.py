@@ -10,9 +10,10 @@ from typing import Any, TypedDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store import suppressions
 from store.errors import BusyError
 from store.ids import new_id
-from store.rows import Contact, columns, read_row
+from store.rows import Channel, Contact, columns, read_row
 from store.sql import any_of, as_json, as_json_list, many, utc_now
 
 
@@ -48,6 +49,16 @@ async def get(tx: AsyncConnection, contact_id: str) -> Contact | None:
     """The contact, or None where there is none (never was, or erased)."""
     row = (await tx.execute(_GET, {"id": contact_id})).mappings().first()
     return read_row(Contact, row) if row else None
+
+
+async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
+    """The contact, who stays as they are until the transaction ends; None where there is none."""
+    return (await _lock(tx, [contact_id])).get(contact_id)
+
+
+async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> bool:
+    """Let nothing promotional go to the contact until then, or end that with None; whether there is such a contact."""
+    return (await tx.execute(_PAUSE, {"id": contact_id, "until": until})).rowcount > 0
 
 
 async def by_phone(tx: AsyncConnection, phone: str) -> list[Contact]:
@@ -97,13 +108,17 @@ async def upsert_many(
 async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = None) -> Erased:
     """Remove every personal datum of a contact and tell their live runs to end; counts stay.
 
-    Repeating it is harmless. A suppressed address stays suppressed: only its hash is kept.
+    Repeating it is harmless. Only hashes of their addresses are kept, as suppressed: `erased`, unless they were for a
+    harsher reason. A new explicit consent to a channel ends that, or an operator.
     """
-    row = (await tx.execute(_ERASE, {"id": contact_id, "now": now or utc_now()})).one()
-    ended = await tx.execute(
-        _END_RUNS, {"id": contact_id, "now": now or utc_now(), "payload": as_json({"reason": "erased"})}
-    )
-    return Erased(existed=row.existed > 0, ended=ended.rowcount)
+    now = now or utc_now()
+    gone = (await tx.execute(_ERASE, {"id": contact_id, "now": now})).first()
+    ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
+    await tx.execute(_FORGET, {"id": contact_id})
+    if gone is not None:
+        addresses: list[tuple[Channel, str | None]] = [("email", gone.email), ("sms", gone.phone)]
+        await suppressions.add_many(tx, [(channel, it) for channel, it in addresses if it], "erased", now)
+    return Erased(existed=gone is not None, ended=ended.rowcount)
 
 
 async def _lock(tx: AsyncConnection, ids: list[str]) -> dict[str, Contact]:
@@ -155,6 +170,7 @@ def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Cont
         attributes={name: value for name, value in merged.items() if value is not None},
         created_at=old.created_at,
         updated_at=now,
+        paused_until=old.paused_until,
     )
 
 
@@ -206,6 +222,7 @@ _UPDATE = text(f"""
         attributes = i.attributes::jsonb, updated_at = i.updated_at
     FROM {_INPUT} WHERE contact.id = i.id
 """)
+_PAUSE = text("UPDATE contact SET paused_until = :until WHERE id = :id")
 _ATTRIBUTES_CHANGED = text(f"""
     INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
     SELECT e.id, 'attributes',
@@ -217,14 +234,14 @@ _ATTRIBUTES_CHANGED = text(f"""
     GROUP BY e.id ORDER BY e.id
 """)
 _ERASE = text("""
-    WITH gone AS (DELETE FROM contact WHERE id = :id RETURNING id),
+    WITH gone AS (DELETE FROM contact WHERE id = :id RETURNING id, email, phone),
     stone AS (
         INSERT INTO erasure (contact_id, erased_at) SELECT id, :now FROM gone ON CONFLICT (contact_id) DO NOTHING
     ),
     card AS (DELETE FROM crm_contact WHERE contact_id = :id),
     notes AS (DELETE FROM crm_note WHERE contact_id = :id),
     tasks AS (DELETE FROM crm_task WHERE contact_id = :id)
-    SELECT count(*) AS existed FROM gone
+    SELECT email, phone FROM gone
 """)
 # A statement of its own: its snapshot is taken once the contact's row is ours, so that it sees every event and
 # enrollment of transactions that held the contact until then.
@@ -248,4 +265,9 @@ _END_RUNS = text("""
     )
     INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
     SELECT id, 'end', CAST(:payload AS jsonb), :now, :now FROM runs WHERE ended_at IS NULL ORDER BY id
+""")
+_FORGET = text("""
+    WITH consents AS (DELETE FROM consent WHERE contact_id = :id),
+    proof AS (DELETE FROM consent_change WHERE contact_id = :id)
+    UPDATE message SET address_hash = NULL WHERE contact_id = :id AND address_hash IS NOT NULL
 """)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, cast
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.addresses import address_hash
 from store.rows import Channel
-from store.sql import utc_now
-from store.tables import suppression
+from store.sql import any_of, many, utc_now
+
+Reason = Literal["complained", "bounced", "manual", "stop", "erased", "unsubscribed"]
+HARSHEST_FIRST: tuple[Reason, ...] = ("complained", "bounced", "manual", "stop", "erased", "unsubscribed")
+"""A harsher reason replaces a milder one, in whatever order they come.
+
+Harsher is what takes more to end: an operator for the first three, START from that number for `stop`, a new consent for
+the last two; and only `unsubscribed` lets transactional messages pass. If a milder reason could replace a harsher one,
+whatever ends the milder one would end the harsher one with it.
+"""
+ENDED_BY_CONSENT: tuple[Reason, ...] = ("erased", "unsubscribed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,36 +30,110 @@ class Suppression:
     """Why and since when an address is not written to."""
 
     channel: Channel
-    reason: str
+    reason: Reason
     at: datetime
+    address_hash: str
 
 
 async def add(tx: AsyncConnection, channel: Channel, address: str, reason: str, at: datetime | None = None) -> bool:
-    """Suppress an address (`reason` such as `unsubscribed`, `bounced`, `complained`, `stop`).
+    """Suppress an address; whether it is new, or for a harsher reason than before.
 
-    Whether it is new: the first reason and time stay.
+    The harshest reason stays with its time; of the same reason, the latest time. Raises ValueError where the reason is
+    no `Reason`.
     """
-    statement = (
-        insert(suppression)
-        .values(channel=channel, address_hash=address_hash(channel, address), reason=reason, at=at or utc_now())
-        .on_conflict_do_nothing()
-        .returning(suppression.c.reason)
-    )
-    return (await tx.execute(statement)).first() is not None
+    return await add_many(tx, [(channel, address)], reason, at) > 0
 
 
-async def remove(tx: AsyncConnection, channel: Channel, address: str) -> bool:
-    """Allow an address again; whether it was suppressed."""
-    statement = delete(suppression).where(
-        suppression.c.channel == channel, suppression.c.address_hash == address_hash(channel, address)
-    )
-    return (await tx.execute(statement)).rowcount > 0
+async def add_many(
+    tx: AsyncConnection, addresses: Iterable[tuple[Channel, str]], reason: str, at: datetime | None = None
+) -> int:
+    """Suppress addresses; how many of them are new, or for a harsher reason than before. Raises as `add` does."""
+    hashes = sorted({(channel, address_hash(channel, address)) for channel, address in addresses})  # no deadlocks
+    milder = HARSHEST_FIRST[HARSHEST_FIRST.index(cast(Reason, reason)) + 1 :]
+    values = {
+        "channel": [channel for channel, _ in hashes],
+        "hash": [hashed for _, hashed in hashes],
+        "reason": reason,
+        "at": at or utc_now(),
+        "milder": list(milder),
+    }
+    rows = await tx.execute(_ADD, values) if hashes else ()
+    return sum(row.raised for row in rows)
+
+
+async def remove(tx: AsyncConnection, channel: Channel, address: str, *, only: Reason | None = None) -> bool:
+    """Allow an address again, where `only` is given for no other reason than that; whether anything changed.
+
+    START ends `stop` only; an operator may end anything.
+    """
+    return await _remove(tx, channel, address, None if only is None else [only], None)
+
+
+async def end_by_consent(tx: AsyncConnection, channel: Channel, address: str, at: datetime) -> bool:
+    """What a contact's explicit yes of that time ends: that they had left, or been erased, before."""
+    return await _remove(tx, channel, address, list(ENDED_BY_CONSENT), at)
 
 
 async def find(tx: AsyncConnection, channel: Channel, address: str) -> Suppression | None:
     """The suppression of an address, however it is spelt."""
-    statement = select(suppression.c.channel, suppression.c.reason, suppression.c.at).where(
-        suppression.c.channel == channel, suppression.c.address_hash == address_hash(channel, address)
+    row = (await tx.execute(_FIND, {"channel": channel, "hash": address_hash(channel, address)})).first()
+    return Suppression(*row) if row else None
+
+
+async def page(
+    tx: AsyncConnection,
+    *,
+    channel: Channel | None = None,
+    reason: Reason | None = None,
+    after: tuple[str, str] | None = None,
+    limit: int = 50,
+) -> list[Suppression]:
+    """Suppressions by channel and hash, those after that channel and hash."""
+    last_channel, last_hash = after or ("", "")
+    values = {
+        "channel": channel,
+        "reason": reason,
+        "last_channel": last_channel,
+        "last_hash": last_hash,
+        "limit": limit,
+    }
+    return [Suppression(*row) for row in await tx.execute(_PAGE, values)]
+
+
+async def _remove(
+    tx: AsyncConnection, channel: Channel, address: str, reasons: list[Reason] | None, before: datetime | None
+) -> bool:
+    values = {"channel": channel, "hash": address_hash(channel, address), "reasons": reasons, "before": before}
+    return (await tx.execute(_REMOVE, values)).rowcount > 0
+
+
+_COLUMNS = "channel, reason, at, address_hash"
+_INPUT = many("i", channel="text", hash="text")
+_ADD = text(f"""
+    WITH known AS (
+        SELECT k.channel, k.address_hash, k.reason FROM {_INPUT}
+        JOIN suppression k ON k.channel = i.channel AND k.address_hash = i.hash
+    ),
+    written AS (
+        INSERT INTO suppression AS s (channel, address_hash, reason, at)
+        SELECT i.channel, i.hash, :reason, :at FROM {_INPUT} ORDER BY i.ord
+        ON CONFLICT (channel, address_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at
+        WHERE s.reason = {any_of("milder")} OR (s.reason = excluded.reason AND s.at < excluded.at)
+        RETURNING channel, address_hash, reason
     )
-    row = (await tx.execute(statement)).first()
-    return Suppression(row.channel, row.reason, row.at) if row else None
+    SELECT w.reason IS DISTINCT FROM k.reason AS raised FROM written w
+    LEFT JOIN known k ON k.channel = w.channel AND k.address_hash = w.address_hash
+""")
+_REMOVE = text(f"""
+    DELETE FROM suppression WHERE channel = :channel AND address_hash = :hash
+        AND (CAST(:reasons AS text[]) IS NULL OR reason = {any_of("reasons")})
+        AND (CAST(:before AS timestamptz) IS NULL OR at < :before)
+""")
+_FIND = text(f"SELECT {_COLUMNS} FROM suppression WHERE channel = :channel AND address_hash = :hash")
+_PAGE = text(f"""
+    SELECT {_COLUMNS} FROM suppression
+    WHERE (channel, address_hash) > (:last_channel, :last_hash)
+        AND (CAST(:channel AS text) IS NULL OR channel = :channel)
+        AND (CAST(:reason AS text) IS NULL OR reason = :reason)
+    ORDER BY channel, address_hash LIMIT :limit
+""")

@@ -110,7 +110,7 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
         if phone and stopped:
             await suppressions.add(tx, "sms", phone, "stop")
         elif phone and word in twilio_events.START:
-            await suppressions.remove(tx, "sms", phone)
+            await suppressions.remove(tx, "sms", phone, only="stop")
         now = datetime.now(UTC)
         happened = []
         for person in await contacts.by_phone(tx, phone) if phone else []:

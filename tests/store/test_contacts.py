@@ -119,7 +119,7 @@ async def test_event_of_an_erased_contact_is_dropped_until_they_are_made_anew(sc
     assert await scene.happen("email.clicked", event_id="e2", step="hello") == Accepted(matched=1)
     async with scene.db.transaction() as tx:
         found = await suppressions.find(tx, "email", "ann@acme.test")
-    assert found is None
+    assert found is not None and found.reason == "erased"
 
 
 async def test_enrollment_and_event_racing_an_erasure_leave_no_properties_behind(scene: Scene) -> None:
