@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import enrollments, templates, tracks
+from store import templates, tracks
 from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import MessageContext, TemplateError, render_values
 from tracks.content.template import Template
@@ -34,23 +34,13 @@ class Links:
         return unsubscribe_url(self.public_url, self.secret, message_id)
 
 
-async def find_written(
-    tx: AsyncConnection, enrollment_id: str, step: str, kind: type[StepType]
-) -> tuple[Track, StepType]:
-    """The track version that an enrollment is pinned to, and the step in it.
-
-    Raises LookupError where there is no such enrollment or step, TypeError where the step is of another kind.
-    """
-    enrollment = await enrollments.get(tx, enrollment_id)
-    if enrollment is None:
-        raise LookupError("there is no such enrollment")
-    return await find_in(tx, enrollment, step, kind)
-
-
 async def find_in(
     tx: AsyncConnection, enrollment: Enrollment, step: str, kind: type[StepType]
 ) -> tuple[Track, StepType]:
-    """The same for an enrollment that has been read."""
+    """The track version that an enrollment is pinned to, and the step in it.
+
+    Raises LookupError where there is no such step, TypeError where it is of another kind.
+    """
     version = await tracks.pinned(tx, enrollment.track, enrollment.version)
     found = find_step(version.track, step)
     if not isinstance(found, kind):
