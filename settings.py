@@ -100,6 +100,17 @@ class Settings(BaseSettings):
         return secret
 
     @property
+    def link_base(self) -> str:
+        """What the links of messages begin with.
+
+        Raises ValueError in production where that is not https: mail programs unsubscribe by one click only there
+        (https://www.rfc-editor.org/rfc/rfc8058#section-3.1).
+        """
+        if self.environment == "production" and not self.public_url.startswith("https://"):
+            raise ValueError("PERENNIAL_PUBLIC_URL must begin with https:// in production")
+        return self.public_url
+
+    @property
     def pace_at_entry(self) -> float:
         """The pace of runs begun by an entry rule."""
         return self.entry_pace if self.pace_allowed else 1.0

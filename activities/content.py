@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,7 @@ from store import templates, tracks
 from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import MessageContext, TemplateError, render_values
 from tracks.content.template import Template
-from tracks.links import unsubscribe_url
+from tracks.links import confirm_url, unsubscribe_url
 from tracks.model import Track, find_step
 from tracks.steps import Base
 
@@ -32,6 +33,15 @@ class Links:
     def unsubscribe(self, message_id: str) -> str:
         """The message's way out."""
         return unsubscribe_url(self.public_url, self.secret, message_id)
+
+    def in_texts(self, message_id: str) -> dict[str, str]:
+        """What every text may show, by its name; the way out and the page of preferences are one page."""
+        way_out = self.unsubscribe(message_id)
+        return {
+            "unsubscribe_url": way_out,
+            "preferences_url": way_out,
+            "confirm_url": confirm_url(self.public_url, self.secret, message_id),
+        }
 
 
 async def find_in(
@@ -70,7 +80,7 @@ def message_context(
     enrollment: Enrollment,
     contact: Contact,
     variables: Mapping[str, Any] | None = None,
-    unsubscribe: str = "",
+    links: Mapping[str, str] = MappingProxyType({}),
 ) -> MessageContext:
     """What the texts of a step may speak of; texts among the variables are Liquid too.
 
@@ -91,6 +101,8 @@ def message_context(
             "version": enrollment.version,
             "properties": enrollment.properties,
         },
-        unsubscribe_url=unsubscribe,
+        unsubscribe_url=links.get("unsubscribe_url", ""),
+        preferences_url=links.get("preferences_url", ""),
+        confirm_url=links.get("confirm_url", ""),
     )
     return replace(context, variables=render_values(dict(variables), context)) if variables else context

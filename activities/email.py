@@ -58,8 +58,7 @@ class EmailKind:
         if not written.sender:
             raise TemplateError("NoSender")
         template = await find_template(tx, email.template, email.version, "email")
-        way_out = self._links.unsubscribe(message_id)
-        context = message_context(enrollment, contact, email.variables, way_out)
+        context = message_context(enrollment, contact, email.variables, self._links.in_texts(message_id))
         rendered = render_email(template, context, subject=email.subject)
         return OutgoingEmail(
             message_id=message_id,
@@ -69,7 +68,7 @@ class EmailKind:
             html=rendered.html,
             text=rendered.text,
             reply_to=written.reply_to,
-            unsubscribe_url="" if email.transactional else way_out,
+            unsubscribe_url="" if email.transactional else context.unsubscribe_url,
         )
 
     async def deliver(self, outgoing: OutgoingEmail) -> str:

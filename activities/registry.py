@@ -58,7 +58,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     Raises ValueError where the secret that signs links is too short for production.
     """
     providers = providers or build_providers(settings)
-    links = Links(settings.public_url, settings.signing_secret)
+    links = Links(settings.link_base, settings.signing_secret)
     sms = SmsKind(providers.sms, links)
     reconcile = Reconciler(db, providers.sms, sms).reconcile_message
     return Activities(

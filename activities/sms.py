@@ -52,7 +52,7 @@ class SmsKind:
     ) -> OutgoingSms:
         """See `MessageKind`."""
         sms = written.sms
-        context = message_context(enrollment, contact, sms.variables, self._links.unsubscribe(message_id))
+        context = message_context(enrollment, contact, sms.variables, self._links.in_texts(message_id))
         if sms.text is not None:
             body = render_sms(sms.text, context)
         elif sms.template is not None:

@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from temporalio.client import Client
 
 from api import (
+    confirmation,
     contacts,
     docs_page,
     document,
@@ -18,11 +19,11 @@ from api import (
     enrollments,
     events,
     health,
+    preferences,
     problems,
     segment,
     templates,
     tracks,
-    unsubscribe,
 )
 from api.auth import Keys
 from api.context import Context
@@ -103,7 +104,8 @@ def create_app(
         templates.router,
         ses.router,
         twilio.router,
-        unsubscribe.router,
+        preferences.router,
+        confirmation.router,
         health.router,
     ):
         app.include_router(part)

@@ -30,8 +30,6 @@ class Contact:
     """Nothing promotional until then (real time), at the contact's own wish."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
-    paused_until: datetime | None = None
-    """Until then nothing promotional is sent, because the contact asked for it."""
 
     def address(self, channel: Channel) -> str | None:
         """The email address or the phone number."""

@@ -43,5 +43,27 @@ def unsubscribe_url(public_url: str, secret: str, message_id: str) -> str:
     return f"{public_url.rstrip('/')}/u/{sign(secret, message_id)}"
 
 
+def confirm_url(public_url: str, secret: str, message_id: str) -> str:
+    """The address of a page on which the contact confirms what the message is about (double opt-in)."""
+    identity = UUID(message_id).bytes
+    token = urlsafe_b64encode(identity + _confirm_mac(secret, identity)).rstrip(b"=").decode()
+    return f"{public_url.rstrip('/')}/confirm/{token}"
+
+
+def verify_confirm(secret: str, token: str) -> str | None:
+    """The message's id that a confirmation token names, or None if the token was not made with this secret."""
+    try:
+        raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+    except (Base64Error, ValueError):
+        return None
+    if len(raw) != 28 or not hmac.compare_digest(raw[16:], _confirm_mac(secret, raw[:16])):
+        return None
+    return str(UUID(bytes=raw[:16]))
+
+
+def _confirm_mac(secret: str, identity: bytes) -> bytes:
+    return hmac.digest(secret.encode(), b"perennial confirm 1:" + identity, sha256)[:12]
+
+
 def _mac(secret: str, identity: bytes) -> bytes:
     return hmac.digest(secret.encode(), _PURPOSE + identity, sha256)[:_MAC_BYTES]

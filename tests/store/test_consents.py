@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -88,7 +89,7 @@ async def test_any_sequence_ends_in_the_latest_by_time_and_all_of_it_is_kept(
     contact_id = new_id()
     await scene.contact(contact_id)
     places = sorted({0, *(cut for cut in cuts if cut < len(changes)), len(changes)})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         async with scene.db.transaction() as tx:
             person = await contacts.hold(tx, contact_id)
             assert person is not None

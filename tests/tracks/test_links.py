@@ -45,3 +45,17 @@ def test_another_secret_is_not_believed() -> None:
 def test_only_a_uuid_is_signed() -> None:
     with pytest.raises(ValueError):
         links.sign("secret", "m-1")
+
+
+@given(st.uuids(), st.text(min_size=1))
+def test_a_confirmation_is_good_for_nothing_else(message: UUID, secret: str) -> None:
+    url = links.confirm_url("https://acme.test/", secret, str(message))
+    token = url.removeprefix("https://acme.test/confirm/")
+    assert links.verify_confirm(secret, token) == str(message)
+    assert links.verify(secret, token) is None
+    assert links.verify_confirm(secret, links.sign(secret, str(message))) is None
+
+
+@given(st.text())
+def test_any_text_is_no_confirmation(token: str) -> None:
+    assert links.verify_confirm("secret", token) is None

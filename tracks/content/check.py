@@ -55,7 +55,7 @@ def check_text(source: str, variables: Iterable[str] = (), *, line: int = 0, par
 
     Args:
         source: the Liquid.
-        variables: names besides `contact`, `enrollment` and `unsubscribe_url` that it may use.
+        variables: names besides those of every message that it may use.
         line: the line of the file on which it begins, or 0 if its lines are not to be counted.
         part: what to call it in the messages, such as `subject`.
     """
@@ -65,7 +65,7 @@ def check_text(source: str, variables: Iterable[str] = (), *, line: int = 0, par
     except LiquidError as error:
         at = error.token.start_index if error.token is not None else -1
         return [TemplateProblem(_line(source, at, line), f"{said}{error.message}")]
-    allowed = {*_FIELDS, "unsubscribe_url", *variables}
+    allowed = {*_FIELDS, "unsubscribe_url", "preferences_url", "confirm_url", *variables}
     problems = [
         TemplateProblem(_line(source, use.index, line), f"{said}there is no filter `{name}`")
         for name, uses in analysis.filters.items()

@@ -37,12 +37,14 @@ class TemplateError(Exception):
 
 @dataclass(frozen=True)
 class MessageContext:
-    """What a template may speak of: the contact, the enrollment, the step's variables and the way out."""
+    """What a template may speak of: the contact, the enrollment, the step's variables and the links of every message."""
 
     contact: Mapping[str, Any]
     enrollment: Mapping[str, Any]
     variables: Mapping[str, Any] = field(default_factory=dict)
     unsubscribe_url: str = ""
+    preferences_url: str = ""
+    confirm_url: str = ""
 
     def names(self) -> dict[str, Any]:
         """The names as Liquid sees them; a variable cannot hide what every message has."""
@@ -51,6 +53,8 @@ class MessageContext:
             "contact": self.contact,
             "enrollment": self.enrollment,
             "unsubscribe_url": self.unsubscribe_url,
+            "preferences_url": self.preferences_url,
+            "confirm_url": self.confirm_url,
         }
 
 

@@ -26,7 +26,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 TemplateKind = Literal["email", "sms"]
 
-RESERVED = frozenset({"contact", "enrollment", "unsubscribe_url"})
+RESERVED = frozenset({"contact", "enrollment", "unsubscribe_url", "preferences_url", "confirm_url"})
 """Names that every message has; a declared variable cannot take one."""
 
 _FENCE = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<head>.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)

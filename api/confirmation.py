@@ -1,0 +1,99 @@
+"""Double opt-in: the page on which a contact confirms what a message is about."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.auth import OpenRoute
+from api.context import Context, Ctx
+from api.paper import answer, button, unknown, words
+from api.preference_texts.languages import texts_for
+from api.preference_texts.texts import Texts, best
+from api.preferences import tags_of
+from api.problems import documented
+from api.webhooks.feedback import about
+from store import consents, contacts, messages, policies, preferences
+from store.consents import Status
+from store.messages import Message
+from store.rows import Contact
+from tracks.links import verify_confirm
+
+router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
+Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
+SOURCE = "confirmation link"
+_NOT_FOUND = {404: {"description": "No such link, or nobody is known by it any more"}}
+
+
+@router.get("/confirm/{token}", summary="Ask for a confirmation", response_class=HTMLResponse, responses=_NOT_FOUND)
+async def get_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
+    """A page with a button. Opening it confirms nothing: scanners open links by themselves."""
+    async with ctx.db.transaction() as tx:
+        found = await _by_token(ctx, tx, token)
+        if found is None:
+            return unknown(texts_for(tags_of(request, None)))
+        return await _show(tx, request, *found)
+
+
+@router.head("/confirm/{token}", include_in_schema=False)
+async def head_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
+    """The same without the page itself."""
+    return await get_confirmation(token, request, ctx)
+
+
+@router.post(
+    "/confirm/{token}",
+    summary="Confirm",
+    response_class=HTMLResponse,
+    responses={**_NOT_FOUND, **documented(413)},
+)
+async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
+    """Confirms the contact's pending consent to the message's topic on its channel. Repeating it changes nothing."""
+    async with ctx.db.transaction() as tx:
+        found = await _by_token(ctx, tx, token)
+        if found is None:
+            return unknown(texts_for(tags_of(request, None)))
+        message, person = found
+        told = await preferences.confirm(
+            tx,
+            person.id,
+            message.channel,
+            message.topic,
+            SOURCE,
+            about=about(message),
+            pace=ctx.settings.pace_at_entry,
+        )
+        shown = await _show(tx, request, message, person)
+    for accepted in told.accepted if told else ():
+        ctx.metrics.event("preferences", accepted)
+    return shown
+
+
+async def _by_token(ctx: Context, tx: AsyncConnection, token: str) -> tuple[Message, Contact] | None:
+    message_id = verify_confirm(ctx.settings.signing_secret, token)
+    message = await messages.get(tx, message_id) if message_id else None
+    person = await contacts.get(tx, message.contact_id) if message else None
+    return (message, person) if message and person else None
+
+
+async def _show(tx: AsyncConnection, request: Request, message: Message, person: Contact) -> HTMLResponse:
+    held = await consents.current(tx, person.id)
+    status = next((c.status for c in held if (c.channel, c.topic) == (message.channel, message.topic)), None)
+    tags = tags_of(request, person)
+    texts = texts_for(tags)
+    topic = (await policies.current(tx)).policy.topics.get(message.topic)
+    name = best(topic.names, tags, topic.name) if topic else message.topic or texts.channel[message.channel]
+    title, sentence = _words(texts, status)
+    way = button("do", "confirm", texts.confirm) if status == "pending" else ""
+    return answer(texts, title, words(title, sentence.replace("{topic}", name)) + way)
+
+
+def _words(texts: Texts, status: Status | None) -> tuple[str, str]:
+    if status == "pending":
+        return texts.confirm_title, texts.confirm_text
+    if status == "granted":
+        return texts.confirmed, texts.confirmed_text
+    return texts.nothing_to_confirm, texts.nothing_to_confirm_text

@@ -1,0 +1,52 @@
+"""The pages for contacts in German."""
+
+from __future__ import annotations
+
+from api.preference_texts.texts import Texts
+
+TEXTS = Texts(
+    language="de",
+    right_to_left=False,
+    title="Ihre Einstellungen",
+    intro="Wählen Sie, was Sie von uns erhalten möchten. Änderungen gelten sofort.",
+    needed="Notwendige Nachrichten wie Belege erhalten Sie weiterhin.",
+    channel={"email": "E-Mail", "sms": "SMS"},
+    receive={"email": "E-Mails erhalten", "sms": "SMS erhalten"},
+    topics="Themen",
+    pending="wartet auf Ihre Bestätigung",
+    stopped_by_word="Sie haben unsere SMS mit STOP beendet. Um sie wieder zu erhalten, senden Sie START an dieselbe Nummer.",
+    blocked="Wir schreiben derzeit nicht an diese Adresse. Wenn Sie das ändern möchten, antworten Sie auf eine unserer Nachrichten.",
+    save="Speichern",
+    leave="Abmelden",
+    leave_channel={"email": "Keine E-Mails mehr von uns.", "sms": "Keine SMS mehr von uns."},
+    leave_topic={"email": "Keine E-Mails mehr zu „{topic}“.", "sms": "Keine SMS mehr zu „{topic}“."},
+    pause_title="Eine Pause",
+    pause="30 Tage pausieren",
+    pause_hint="30 Tage lang kommt nichts. Danach gilt wieder Ihre Auswahl.",
+    paused="Pausiert bis {date}.",
+    resume="Pause beenden",
+    all_off_title="Alles aus",
+    all_off="Alles beenden",
+    all_off_hint="Keine E-Mails und keine SMS mehr von uns. Sie können auf diese Seite zurückkommen und neu wählen.",
+    left="Sie sind abgemeldet",
+    left_channel={"email": "Sie erhalten keine E-Mails mehr von uns.", "sms": "Sie erhalten keine SMS mehr von uns."},
+    left_topic={
+        "email": "Sie erhalten keine E-Mails mehr zu „{topic}“.",
+        "sms": "Sie erhalten keine SMS mehr zu „{topic}“.",
+    },
+    saved="Ihre Auswahl ist gespeichert",
+    saved_hint="Sie gilt ab jetzt so, wie Sie sie hier sehen.",
+    resumed="Die Pause ist beendet",
+    resumed_hint="Es gilt wieder Ihre Auswahl.",
+    off="Alles ist aus",
+    off_hint="Sie erhalten keine E-Mails und keine SMS mehr von uns.",
+    confirm_title="Bitte bestätigen Sie",
+    confirm_text="Möchten Sie „{topic}“ erhalten?",
+    confirm="Ja, das möchte ich",
+    confirmed="Vielen Dank",
+    confirmed_text="Sie haben „{topic}“ bestätigt.",
+    nothing_to_confirm="Es gibt nichts zu bestätigen",
+    nothing_to_confirm_text="„{topic}“ wartet auf keine Bestätigung. Melden Sie sich neu an, wenn Sie es erhalten möchten.",
+    unknown="Dieser Link funktioniert nicht",
+    unknown_text="Vielleicht wurde er abgeschnitten, oder wir kennen Sie nicht mehr. Öffnen Sie den ganzen Link aus der Nachricht, oder antworten Sie auf die Nachricht.",
+)

@@ -1,0 +1,52 @@
+"""The pages for contacts in English."""
+
+from __future__ import annotations
+
+from api.preference_texts.texts import Texts
+
+TEXTS = Texts(
+    language="en",
+    right_to_left=False,
+    title="Your preferences",
+    intro="Choose what you want to get from us. Changes take effect at once.",
+    needed="You will still get messages that you need, such as receipts.",
+    channel={"email": "Email", "sms": "Text messages"},
+    receive={"email": "Send me emails", "sms": "Send me text messages"},
+    topics="Topics",
+    pending="waiting for your confirmation",
+    stopped_by_word="You stopped our text messages with STOP. To get them again, send START to the same number.",
+    blocked="We do not write to this address at present. To change that, reply to one of our messages.",
+    save="Save",
+    leave="Unsubscribe",
+    leave_channel={"email": "No more emails from us.", "sms": "No more text messages from us."},
+    leave_topic={"email": "No more emails about “{topic}”.", "sms": "No more text messages about “{topic}”."},
+    pause_title="A break",
+    pause="Pause for 30 days",
+    pause_hint="Nothing comes for 30 days. After that, your choices hold again.",
+    paused="Paused until {date}.",
+    resume="End the pause",
+    all_off_title="Everything off",
+    all_off="Stop everything",
+    all_off_hint="No more emails or text messages from us. You can come back to this page and choose again.",
+    left="You are unsubscribed",
+    left_channel={"email": "You get no more emails from us.", "sms": "You get no more text messages from us."},
+    left_topic={
+        "email": "You get no more emails about “{topic}”.",
+        "sms": "You get no more text messages about “{topic}”.",
+    },
+    saved="Your choices are saved",
+    saved_hint="They hold from now on, as you see them here.",
+    resumed="The pause is over",
+    resumed_hint="Your choices hold again.",
+    off="Everything is off",
+    off_hint="You get no more emails or text messages from us.",
+    confirm_title="Please confirm",
+    confirm_text="Do you want to get “{topic}”?",
+    confirm="Yes, I want it",
+    confirmed="Thank you",
+    confirmed_text="You have confirmed “{topic}”.",
+    nothing_to_confirm="There is nothing to confirm",
+    nothing_to_confirm_text="“{topic}” is not waiting for a confirmation. Sign up again if you want to get it.",
+    unknown="This link does not work",
+    unknown_text="It may have been cut off, or we no longer know you. Open the whole link from the message, or reply to the message instead.",
+)

@@ -1,0 +1,52 @@
+"""The pages for contacts in Spanish."""
+
+from __future__ import annotations
+
+from api.preference_texts.texts import Texts
+
+TEXTS = Texts(
+    language="es",
+    right_to_left=False,
+    title="Sus preferencias",
+    intro="Elija lo que desea recibir de nosotros. Los cambios se aplican de inmediato.",
+    needed="Seguirá recibiendo los mensajes necesarios, como los recibos.",
+    channel={"email": "Correo electrónico", "sms": "SMS"},
+    receive={"email": "Recibir correos electrónicos", "sms": "Recibir SMS"},
+    topics="Temas",
+    pending="pendiente de su confirmación",
+    stopped_by_word="Usted detuvo nuestros SMS con STOP. Para volver a recibirlos, envíe START al mismo número.",
+    blocked="Actualmente no escribimos a esta dirección. Para cambiarlo, responda a uno de nuestros mensajes.",
+    save="Guardar",
+    leave="Darse de baja",
+    leave_channel={"email": "No más correos electrónicos nuestros.", "sms": "No más SMS nuestros."},
+    leave_topic={"email": "No más correos electrónicos sobre «{topic}».", "sms": "No más SMS sobre «{topic}»."},
+    pause_title="Una pausa",
+    pause="Pausar durante 30 días",
+    pause_hint="No llegará nada durante 30 días. Después, se aplicará de nuevo lo que haya elegido.",
+    paused="En pausa hasta el {date}.",
+    resume="Terminar la pausa",
+    all_off_title="Desactivar todo",
+    all_off="Detener todo",
+    all_off_hint="No más correos electrónicos ni SMS nuestros. Puede volver a esta página y elegir de nuevo.",
+    left="Se ha dado de baja",
+    left_channel={"email": "Ya no recibirá correos electrónicos nuestros.", "sms": "Ya no recibirá SMS nuestros."},
+    left_topic={
+        "email": "Ya no recibirá correos electrónicos sobre «{topic}».",
+        "sms": "Ya no recibirá SMS sobre «{topic}».",
+    },
+    saved="Su selección se ha guardado",
+    saved_hint="Se aplica desde ahora, tal como la ve aquí.",
+    resumed="La pausa ha terminado",
+    resumed_hint="Se aplica de nuevo lo que ha elegido.",
+    off="Todo está desactivado",
+    off_hint="Ya no recibirá correos electrónicos ni SMS nuestros.",
+    confirm_title="Confirme, por favor",
+    confirm_text="¿Desea recibir «{topic}»?",
+    confirm="Sí, lo deseo",
+    confirmed="Gracias",
+    confirmed_text="Ha confirmado «{topic}».",
+    nothing_to_confirm="No hay nada que confirmar",
+    nothing_to_confirm_text="«{topic}» no está pendiente de confirmación. Vuelva a inscribirse si desea recibirlo.",
+    unknown="Este enlace no funciona",
+    unknown_text="Puede que esté cortado o que ya no tengamos sus datos. Abra el enlace completo del mensaje o responda al mensaje.",
+)

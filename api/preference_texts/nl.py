@@ -1,0 +1,52 @@
+"""The pages for contacts in Dutch."""
+
+from __future__ import annotations
+
+from api.preference_texts.texts import Texts
+
+TEXTS = Texts(
+    language="nl",
+    right_to_left=False,
+    title="Uw voorkeuren",
+    intro="Kies wat u van ons wilt ontvangen. Wijzigingen gelden meteen.",
+    needed="Noodzakelijke berichten, zoals bonnen, blijft u ontvangen.",
+    channel={"email": "E-mail", "sms": "Sms"},
+    receive={"email": "E-mails ontvangen", "sms": "Sms’en ontvangen"},
+    topics="Onderwerpen",
+    pending="wacht op uw bevestiging",
+    stopped_by_word="U hebt onze sms’en met STOP beëindigd. Om ze weer te ontvangen, stuurt u START naar hetzelfde nummer.",
+    blocked="We schrijven op dit moment niet naar dit adres. Wilt u dat veranderen, beantwoord dan een van onze berichten.",
+    save="Opslaan",
+    leave="Afmelden",
+    leave_channel={"email": "Geen e-mails meer van ons.", "sms": "Geen sms’en meer van ons."},
+    leave_topic={"email": "Geen e-mails meer over ‘{topic}’.", "sms": "Geen sms’en meer over ‘{topic}’."},
+    pause_title="Een pauze",
+    pause="30 dagen pauzeren",
+    pause_hint="Er komt 30 dagen niets. Daarna geldt weer wat u hebt gekozen.",
+    paused="Gepauzeerd tot {date}.",
+    resume="Pauze beëindigen",
+    all_off_title="Alles uit",
+    all_off="Alles stoppen",
+    all_off_hint="Geen e-mails en sms’en meer van ons. U kunt naar deze pagina terugkomen en opnieuw kiezen.",
+    left="U bent afgemeld",
+    left_channel={"email": "U ontvangt geen e-mails meer van ons.", "sms": "U ontvangt geen sms’en meer van ons."},
+    left_topic={
+        "email": "U ontvangt geen e-mails meer over ‘{topic}’.",
+        "sms": "U ontvangt geen sms’en meer over ‘{topic}’.",
+    },
+    saved="Uw keuze is opgeslagen",
+    saved_hint="Ze geldt vanaf nu zoals u haar hier ziet.",
+    resumed="De pauze is voorbij",
+    resumed_hint="Uw keuze geldt weer.",
+    off="Alles staat uit",
+    off_hint="U ontvangt geen e-mails en sms’en meer van ons.",
+    confirm_title="Bevestig alstublieft",
+    confirm_text="Wilt u ‘{topic}’ ontvangen?",
+    confirm="Ja, dat wil ik",
+    confirmed="Dank u wel",
+    confirmed_text="U hebt ‘{topic}’ bevestigd.",
+    nothing_to_confirm="Er is niets te bevestigen",
+    nothing_to_confirm_text="‘{topic}’ wacht niet op een bevestiging. Meld u opnieuw aan als u het wilt ontvangen.",
+    unknown="Deze link werkt niet",
+    unknown_text="Misschien is hij afgekapt, of kennen we u niet meer. Open de hele link uit het bericht, of beantwoord het bericht.",
+)
