@@ -18,6 +18,7 @@ from api import (
     enrollments,
     events,
     health,
+    policy,
     problems,
     segment,
     templates,
@@ -49,6 +50,7 @@ _TAGS = [
     {"name": "enrollments", "description": "Where each contact is on each track."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
+    {"name": "policy", "description": "What protects contacts from all tracks together."},
     {"name": "callbacks", "description": "For providers and mail programs; signed, no key."},
     {"name": "operating", "description": "For the orchestrator and Prometheus."},
 ]
@@ -101,6 +103,7 @@ def create_app(
         enrollments.router,
         tracks.router,
         templates.router,
+        policy.router,
         ses.router,
         twilio.router,
         unsubscribe.router,
