@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from api import (
     confirmation,
+    consents,
     contacts,
     docs_page,
     document,
@@ -19,9 +20,11 @@ from api import (
     enrollments,
     events,
     health,
+    policy,
     preferences,
     problems,
     segment,
+    suppressions,
     templates,
     tracks,
 )
@@ -46,10 +49,12 @@ Enrol contacts into nurture tracks and tell what they do.
 """
 _TAGS = [
     {"name": "contacts", "description": "Who the tracks write to."},
+    {"name": "suppressions", "description": "Addresses that are not written to."},
     {"name": "events", "description": "What contacts did."},
     {"name": "enrollments", "description": "Where each contact is on each track."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
+    {"name": "policy", "description": "What protects contacts from all tracks together."},
     {"name": "callbacks", "description": "For providers and mail programs; signed, no key."},
     {"name": "operating", "description": "For the orchestrator and Prometheus."},
 ]
@@ -95,6 +100,8 @@ def create_app(
     )
     for part in (
         contacts.router,
+        consents.router,
+        suppressions.router,
         events.router,
         segment.router,
         enrolling.batch_router,
@@ -102,6 +109,7 @@ def create_app(
         enrollments.router,
         tracks.router,
         templates.router,
+        policy.router,
         ses.router,
         twilio.router,
         preferences.router,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
@@ -25,7 +25,7 @@ from tracks.links import verify_confirm
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
 Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
 SOURCE = "confirmation link"
-_NOT_FOUND = {404: {"description": "No such link, or nobody is known by it any more"}}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or nobody is known by it any more"}}
 
 
 @router.get("/confirm/{token}", summary="Ask for a confirmation", response_class=HTMLResponse, responses=_NOT_FOUND)

@@ -44,6 +44,7 @@ class Contact(BaseModel):
     timezone: str | None
     locale: str | None
     attributes: dict[str, Any]
+    paused_until: datetime | None = Field(description="Nothing promotional goes to the contact until then.")
     created_at: datetime | None
     updated_at: datetime | None
 
@@ -64,6 +65,7 @@ def _shown(found: rows.Contact) -> Contact:
         timezone=found.timezone,
         locale=found.locale,
         attributes=dict(found.attributes or {}),
+        paused_until=found.paused_until,
         created_at=found.created_at,
         updated_at=found.updated_at,
     )
@@ -102,7 +104,7 @@ async def get_contact(contact_id: ContactId, ctx: Ctx) -> Contact:
 async def delete_contact(contact_id: ContactId, ctx: Ctx) -> Erased:
     """Deletes everything that is known about the person and ends their runs.
 
-    Counts stay; suppressed addresses stay suppressed (as hashes). Temporal's histories hold nothing personal,
+    Counts stay; the addresses are kept as hashes, suppressed. Temporal's histories hold nothing personal,
     so there is nothing to erase in them. Repeating it is harmless.
     """
     async with ctx.db.transaction() as tx:

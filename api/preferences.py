@@ -6,7 +6,7 @@ Opening it changes nothing, whoever opens it: scanners follow every link. Only w
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Request
@@ -34,7 +34,7 @@ router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
 Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
 PAUSE = timedelta(days=30)
 ONE_CLICK_SOURCE, PAGE_SOURCE = "unsubscribe link", "preference page"
-_NOT_FOUND = {404: {"description": "No such link, or nobody is known by it any more"}}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or nobody is known by it any more"}}
 
 
 def tags_of(request: Request, person: Contact | None) -> list[str]:

@@ -120,9 +120,9 @@ def _topic(view: View, choice: ChannelChoice, topic: TopicChoice) -> str:
 def _box(value: str, label: str, *hints: str, ticked: bool) -> str:
     checked = " checked" if ticked else ""
     more = "".join(f"<small>{escape(hint)}</small>" for hint in hints)
+    ticking = f'<input type="checkbox" name="{CHOSEN}" value="{value}"{checked}>'
     return (
-        f'<input type="hidden" name="{SEEN}" value="{value}">'
-        f'<label><input type="checkbox" name="{CHOSEN}" value="{value}"{checked}><span>{escape(label)}{more}</span></label>'
+        f'<input type="hidden" name="{SEEN}" value="{value}"><label>{ticking}<span>{escape(label)}{more}</span></label>'
     )
 
 

@@ -1,7 +1,8 @@
 """Send a folder of tracks and templates to a running API: what `perennial publish` and the demo do.
 
-A track is a `.yaml` file, published under the name that it gives itself; a template is a `.mjml`, `.liquid`
-or `.txt` file, published under its file name. Templates go first, because tracks are checked against them.
+`policy.yaml` is the policy; any other `.yaml` file is a track, published under the name that it gives itself; a
+template is a `.mjml`, `.liquid` or `.txt` file, published under its file name. The policy and the templates go
+first, because tracks are checked against them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import httpx
 from ruamel.yaml import YAML
@@ -16,16 +18,22 @@ from ruamel.yaml.error import YAMLError
 
 TRACKS = (".yaml", ".yml")
 TEMPLATES = (".mjml", ".liquid", ".txt")
+POLICY = "policy.yaml"
 
 
 @dataclass(frozen=True)
 class Document:
-    """One file to publish. `kind` is `tracks` or `templates`, as in the API's address."""
+    """One file to publish."""
 
-    kind: str
+    kind: Literal["policy", "template", "track"]
     name: str
     path: Path
     text: str
+
+    @property
+    def address(self) -> str:
+        """Where the API takes it."""
+        return "/v1/policy" if self.kind == "policy" else f"/v1/{self.kind}s/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -39,19 +47,27 @@ class Published:
 
 
 def read_folder(folder: Path) -> list[Document]:
-    """The documents below a folder, templates first, each kind by name.
+    """The documents below a folder: policy, templates, tracks, each kind by name.
 
     Raises ValueError where two files would be published under one name.
     """
     found: dict[tuple[str, str], Document] = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix in TRACKS + TEMPLATES and path.is_file()):
         text = path.read_text(encoding="utf-8")
-        kind = "tracks" if path.suffix in TRACKS else "templates"
-        document = Document(kind, track_name(text, path.stem) if kind == "tracks" else path.stem, path, text)
+        document = _document(path, text)
+        kind = document.kind
         if other := found.get((kind, document.name)):
-            raise ValueError(f"{other.path} and {path} both publish {kind[:-1]} {document.name}")
+            raise ValueError(f"{other.path} and {path} both publish {kind} {document.name}")
         found[kind, document.name] = document
     return sorted(found.values(), key=lambda document: (document.kind, document.name))
+
+
+def _document(path: Path, text: str) -> Document:
+    if path.name == POLICY:
+        return Document("policy", "policy", path, text)
+    if path.suffix in TRACKS:
+        return Document("track", track_name(text, path.stem), path, text)
+    return Document("template", path.stem, path, text)
 
 
 def track_name(text: str, otherwise: str) -> str:
@@ -70,9 +86,9 @@ def publish(client: httpx.Client, documents: list[Document]) -> Iterator[Publish
     Raises httpx.HTTPError if the API cannot be reached.
     """
     for document in documents:
-        media = "application/yaml" if document.kind == "tracks" else "text/plain"
+        media = "text/plain" if document.kind == "template" else "application/yaml"
         answer = client.put(
-            f"/v1/{document.kind}/{document.name}",
+            document.address,
             content=document.text.encode(),
             headers={"content-type": f"{media}; charset=utf-8"},
         )

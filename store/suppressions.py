@@ -85,6 +85,7 @@ async def page(
     *,
     channel: Channel | None = None,
     reason: Reason | None = None,
+    address_hash: str | None = None,
     after: tuple[str, str] | None = None,
     limit: int = 50,
 ) -> list[Suppression]:
@@ -93,6 +94,7 @@ async def page(
     values = {
         "channel": channel,
         "reason": reason,
+        "hash": address_hash,
         "last_channel": last_channel,
         "last_hash": last_hash,
         "limit": limit,
@@ -135,5 +137,6 @@ _PAGE = text(f"""
     WHERE (channel, address_hash) > (:last_channel, :last_hash)
         AND (CAST(:channel AS text) IS NULL OR channel = :channel)
         AND (CAST(:reason AS text) IS NULL OR reason = :reason)
+        AND (CAST(:hash AS text) IS NULL OR address_hash = :hash)
     ORDER BY channel, address_hash LIMIT :limit
 """)

@@ -42,7 +42,8 @@ class TemplateFacts(Protocol):
 
 def template_keys(track: Track) -> set[TemplateKey]:
     """The templates that the track sends."""
-    return {(message.template, message.version) for message in _messages(track) if message.template is not None}
+    messages = (message for step in track.walk() for message in messages_of(step))
+    return {(message.template, message.version) for message in messages if message.template is not None}
 
 
 def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts], name: str = "") -> list[Problem]:
@@ -50,19 +51,21 @@ def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts]
     file = name or track.track
     problems: list[Problem] = []
     for step in track.walk():
-        message = _message(step)
-        said = _check_message(message, templates) if message is not None else []
+        said = [words for message in messages_of(step) for words in _check_message(message, templates)]
         said += _check_texts(step)
         problems.extend(Problem(file, 0, step.id, sentence) for sentence in said)
     return problems
 
 
-def _messages(track: Track) -> Iterator[Email | Sms]:
-    return (message for step in track.walk() if (message := _message(step)) is not None)
-
-
-def _message(step: Step) -> Email | Sms | None:
-    return step.email if isinstance(step, EmailStep) else step.sms if isinstance(step, SmsStep) else None
+def messages_of(step: Step) -> tuple[Email | Sms, ...]:
+    """The messages that a step may send."""
+    match step:
+        case EmailStep():
+            return (step.email,)
+        case SmsStep():
+            return (step.sms,)
+        case _:
+            return ()
 
 
 def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts]) -> list[str]:

@@ -37,7 +37,7 @@ class TemplateError(Exception):
 
 @dataclass(frozen=True)
 class MessageContext:
-    """What a template may speak of: the contact, the enrollment, the step's variables and the links of every message."""
+    """What a template may speak of: the contact, the enrollment, the step's variables, the links of a message."""
 
     contact: Mapping[str, Any]
     enrollment: Mapping[str, Any]
