@@ -106,7 +106,8 @@ def _channel(view: View, choice: ChannelChoice) -> str:
         why = texts.stopped_by_word if choice.blocked == "stop" else texts.blocked
         return f"<fieldset>{legend}<p>{escape(why)}</p></fieldset>"
     whole = _box(box(choice.channel), texts.receive[choice.channel], ticked=choice.on)
-    topics = "".join(_topic(view, choice, topic) for topic in choice.topics)
+    by_name = sorted(choice.topics, key=lambda topic: view.name(topic.slug).casefold())
+    topics = "".join(_topic(view, choice, topic) for topic in by_name)
     if topics:
         topics = f"<fieldset><legend>{escape(texts.topics)}</legend>{topics}</fieldset>"
     return f"<fieldset>{legend}{whole}{topics}</fieldset>"

@@ -1,0 +1,259 @@
+"""Every message carries a way out: a page for people, one click for mail programs, and nothing for scanners."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from settings import Settings
+from store import contacts, policies, suppressions
+from store.database import Database
+from store.rows import Channel
+from tests.api.client import Api
+from tests.api.messages import EMAIL, PHONE, rows, sending
+from tracks.links import confirm_url, unsubscribe_url
+from tracks.policy import parse_policy
+
+POLICY = """
+topics:
+  tips: {name: Tips & tricks, names: {de: Tipps}, description: Once a week}
+  news: {name: News, opt_in: double}
+channels:
+  sms: {opt_in: explicit}
+"""
+
+
+async def publish_policy(db: Database, source: str = POLICY) -> None:
+    async with db.transaction() as tx:
+        await policies.publish(tx, parse_policy(source), source)
+
+
+async def message(api: Api, db: Database, *, channel: Channel = "email", topic: str = "", policy: str = POLICY) -> str:
+    """The id of a message that user-1 got."""
+    await publish_policy(db, policy)
+    sent = await sending(api, db, "email")
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE message SET topic = :topic, channel = :c"), {"topic": topic, "c": channel})
+    return sent
+
+
+def link(settings: Settings, sent: str) -> str:
+    return unsubscribe_url(settings.public_url, settings.secret.get_secret_value(), sent)
+
+
+def confirmation(settings: Settings, sent: str) -> str:
+    return confirm_url(settings.public_url, settings.secret.get_secret_value(), sent)
+
+
+async def suppressed(db: Database, channel: Channel = "email", address: str = EMAIL) -> str | None:
+    async with db.transaction() as tx:
+        found = await suppressions.find(tx, channel, address)
+    return found.reason if found else None
+
+
+async def held(db: Database) -> dict[tuple[object, object], object]:
+    return {(c, t): s for c, t, s in await rows(db, "SELECT channel, topic, status FROM consent")}
+
+
+async def state(db: Database) -> str:
+    """All that a scanner must not change."""
+    tables = ("consent", "consent_change", "suppression", "event", "outbox", "contact")
+    return str([await rows(db, f"SELECT t::text FROM {table} t ORDER BY 1") for table in tables])
+
+
+def ticked(page: str) -> set[str]:
+    return set(re.findall(r'type="checkbox" name="on" value="([^"]+)" checked', page))
+
+
+def boxes(page: str) -> list[str]:
+    return re.findall(r'name="seen" value="([^"]+)"', page)
+
+
+async def save(api: Api, url: str, *on: str) -> str:
+    """Save the page as it is shown now, with these boxes ticked."""
+    shown = (await api.client.get(url)).text
+    assert set(on) <= set(boxes(shown))
+    answer = await api.client.post(url, data={"seen": boxes(shown), "on": list(on), "do": "save"})
+    assert answer.status_code == 200
+    return answer.text
+
+
+async def test_scanners_that_open_every_link_change_nothing(api: Api, db: Database, settings: Settings) -> None:
+    sent = await message(api, db, topic="news")
+    await api.call("PUT", "/v1/contacts/user-1/consents", json={"consents": [GRANT | {"topic": "news"}]})
+    before = await state(db)
+    for url in (link(settings, sent), confirmation(settings, sent)):
+        for method in ("GET", "HEAD", "GET"):
+            answer = await api.client.request(method, url)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            assert EMAIL not in answer.text and PHONE not in answer.text
+        assert '<form method="post"' in answer.text
+    assert await state(db) == before
+
+
+async def test_one_click_leaves_the_channel_of_a_message_without_a_topic(
+    api: Api, db: Database, settings: Settings
+) -> None:
+    url = link(settings, await message(api, db))
+    for _ in range(2):
+        answer = await api.client.post(url, data={"List-Unsubscribe": "One-Click"})
+        assert answer.status_code == 200
+        assert "You get no more emails from us." in answer.text
+    assert await suppressed(db) == "unsubscribed"
+    assert await suppressed(db, "sms", PHONE) is None
+    assert await held(db) == {("email", ""): "withdrawn"}
+    ((name, properties),) = await rows(db, "SELECT name, properties FROM event")
+    assert name == "contact.unsubscribed"
+    assert isinstance(properties, dict)
+    assert (properties["channel"], properties["step"]) == ("email", "hello")
+    assert "topic" not in properties
+    assert len(await rows(db, "SELECT 1 FROM outbox WHERE kind = 'event'")) == 1
+
+
+async def test_one_click_leaves_only_the_topic_of_a_message_that_has_one(
+    api: Api, db: Database, settings: Settings
+) -> None:
+    url = link(settings, await message(api, db, topic="tips"))
+    # mail programs may post the field as multipart too (RFC 8058, section 3.1)
+    answer = await api.client.post(url, files={"List-Unsubscribe": (None, "One-Click")})
+    assert "You get no more emails about “Tips &amp; tricks”." in answer.text
+    assert await held(db) == {("email", "tips"): "withdrawn"}
+    assert await suppressed(db) is None
+    ((properties,),) = await rows(db, "SELECT properties FROM event")
+    assert isinstance(properties, dict) and properties["topic"] == "tips"
+
+
+async def test_one_click_in_a_text_message_leaves_texts(api: Api, db: Database, settings: Settings) -> None:
+    await api.client.post(link(settings, await message(api, db, channel="sms")), data={"List-Unsubscribe": "One-Click"})
+    assert (await suppressed(db), await suppressed(db, "sms", PHONE)) == (None, "unsubscribed")
+
+
+async def test_the_page_shows_what_holds_and_saves_what_is_chosen(api: Api, db: Database, settings: Settings) -> None:
+    url = link(settings, await message(api, db, topic="tips"))
+    page = (await api.client.get(url)).text
+    assert boxes(page) == ["email", "email.news", "email.tips", "sms", "sms.news", "sms.tips"]
+    assert ticked(page) == {"email", "email.tips"}
+    assert "Tips &amp; tricks<small>Once a week</small>" in page
+
+    page = await save(api, url, "email", "email.news", "sms", "sms.news", "sms.tips")
+    assert ticked(page) == {"email", "email.news", "sms", "sms.tips"}
+    assert await held(db) == {
+        ("email", "tips"): "withdrawn",
+        ("email", "news"): "granted",  # the link came by email, so the mailbox is the contact's
+        ("sms", ""): "granted",
+        ("sms", "news"): "pending",
+    }
+    assert page.count("waiting for your confirmation") == 1
+    before = await rows(db, "SELECT count(*) FROM consent_change")
+    assert ticked(await save(api, url, *ticked(page))) == ticked(page)
+    assert await rows(db, "SELECT count(*) FROM consent_change") == before
+    ((version,),) = await rows(db, "SELECT DISTINCT text_version FROM consent")
+    assert version == "policy 1, en"
+
+
+async def test_everything_off_and_back_again(api: Api, db: Database, settings: Settings) -> None:
+    url = link(settings, await message(api, db))
+    page = (await api.client.post(url, data={"do": "all-off"})).text
+    assert "Everything is off" in page
+    assert (ticked(page), "Stop everything" in page) == (set(), False)
+    assert (await suppressed(db), await suppressed(db, "sms", PHONE)) == ("unsubscribed", "unsubscribed")
+    page = await save(api, url, "email.news")
+    assert ticked(page) == {"email", "email.news"}
+    assert await suppressed(db) is None
+    page = await save(api, url)
+    assert (ticked(page), await suppressed(db)) == (set(), "unsubscribed")
+    page = await save(api, url, "email")
+    assert ticked(page) == {"email", "email.news"}
+
+
+async def test_a_page_from_before_a_topic_says_nothing_about_it(api: Api, db: Database, settings: Settings) -> None:
+    url = link(settings, await message(api, db))
+    await api.client.post(url, data={"seen": ["email"], "on": ["email", "sms", "email.tips"], "do": "save"})
+    assert await held(db) == {}
+
+
+async def test_a_pause_begins_ends_and_shows_its_day(api: Api, db: Database, settings: Settings) -> None:
+    url = link(settings, await message(api, db))
+    await api.contact("user-1", timezone="Asia/Tokyo", locale="de-AT")
+    page = (await api.client.post(url, data={"do": "pause"})).text
+    async with db.transaction() as tx:
+        person = await contacts.get(tx, "user-1")
+    assert person is not None and person.paused_until is not None
+    assert abs(person.paused_until - datetime.now(UTC) - timedelta(days=30)) < timedelta(minutes=5)
+    assert re.search(r"Pausiert bis \d+\. \w+ \d{4}\.", page)
+    page = (await api.client.post(url, data={"do": "resume"})).text
+    assert "Die Pause ist beendet" in page and "30 Tage pausieren" in page
+    assert (await api.get("/v1/contacts/user-1")).json()["paused_until"] is None
+
+
+@pytest.mark.parametrize("reason", ["stop", "complained"])
+async def test_what_the_contact_cannot_end_here_is_said_and_stays(
+    api: Api, db: Database, settings: Settings, reason: str
+) -> None:
+    url = link(settings, await message(api, db))
+    async with db.transaction() as tx:
+        await suppressions.add(tx, "sms", PHONE, reason)
+    page = (await api.client.get(url)).text
+    assert boxes(page) == ["email", "email.news", "email.tips"]
+    assert ("send START" in page) == (reason == "stop")
+    await api.client.post(url, data={"seen": ["sms"], "on": ["sms"], "do": "save"})
+    assert await suppressed(db, "sms", PHONE) == reason
+
+
+async def test_a_confirmation_takes_a_press(api: Api, db: Database, settings: Settings) -> None:
+    sent = await message(api, db, topic="news")
+    url = confirmation(settings, sent)
+    assert "There is nothing to confirm" in (await api.client.post(url)).text
+    await api.call("PUT", "/v1/contacts/user-1/consents", json={"consents": [GRANT | {"topic": "news"}]})
+    assert "Do you want to get “News”?" in (await api.client.get(url)).text
+    for _ in range(2):
+        assert "You have confirmed “News”." in (await api.client.post(url, data={"do": "confirm"})).text
+    assert await held(db) == {("email", "news"): "granted"}
+    told = await rows(db, "SELECT properties ->> 'status' FROM event ORDER BY received_at")
+    assert told == [("pending",), ("granted",)]
+    await api.client.post(link(settings, sent), data={"List-Unsubscribe": "One-Click"})
+    assert "There is nothing to confirm" in (await api.client.post(url)).text
+    assert await held(db) == {("email", "news"): "withdrawn"}
+
+
+async def test_a_link_that_was_changed_does_nothing(api: Api, db: Database, settings: Settings) -> None:
+    sent = await message(api, db)
+    nobody = "0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90"
+    before = await state(db)
+    for make in (unsubscribe_url, confirm_url):
+        ours = make(settings.public_url, settings.secret.get_secret_value(), sent)
+        broken = [
+            ours[:-1],
+            make(settings.public_url, "another secret of thirty-two characters", sent),
+            make(settings.public_url, settings.secret.get_secret_value(), nobody),
+            settings.public_url + ("/u/nothing" if "/u/" in ours else "/confirm/nothing"),
+        ]
+        for url in broken:
+            assert (await api.client.get(url)).status_code == 404
+            answer = await api.client.post(url, data={"List-Unsubscribe": "One-Click"})
+            assert (answer.status_code, "This link does not work" in answer.text) == (404, True)
+    assert await state(db) == before
+
+
+async def test_nobody_is_known_by_the_link_of_an_erased_person(api: Api, db: Database, settings: Settings) -> None:
+    sent = await message(api, db)
+    await api.call("DELETE", "/v1/contacts/user-1")
+    for url in (link(settings, sent), confirmation(settings, sent)):
+        assert (await api.client.get(url)).status_code == 404
+        assert (await api.client.post(url)).status_code == 404
+    assert await rows(db, "SELECT 1 FROM event UNION ALL SELECT 1 FROM consent") == []
+    assert (await suppressed(db), await suppressed(db, "sms", PHONE)) == ("erased", "erased")
+
+
+async def test_the_page_loads_nothing_and_stands_in_no_frame(api: Api, db: Database, settings: Settings) -> None:
+    answer = await api.client.get(link(settings, await message(api, db)))
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+GRANT = {"channel": "email", "status": "granted", "source": "form"}
