@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+import cli_people
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -334,6 +336,9 @@ def _in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
             await database.close()
 
     asyncio.run(run())
+
+
+cli_people.add_to(app, _in_database, fail)
 
 
 @key_commands.command("create")

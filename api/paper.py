@@ -39,8 +39,8 @@ fieldset fieldset { margin: .25rem 0 0; padding-inline-start: 2rem; }
 fieldset fieldset legend { font-size: .9375rem; font-weight: 400; color: var(--soft); }
 label { display: flex; gap: .75rem; align-items: baseline; padding: .375rem 0; cursor: pointer; }
 label small { display: block; color: var(--soft); font-size: .9375rem; }
-input[type=checkbox] { flex: none; width: 1.25rem; height: 1.25rem; margin: 0; accent-color: var(--leaf);
-  transform: translateY(.2rem); }
+input[type=checkbox] { flex: none; width: 1.625rem; height: 1.625rem; margin: 0; accent-color: var(--leaf);
+  transform: translateY(.3rem); }
 button { margin-top: 1rem; width: 100%; padding: .75rem 1rem; border: 1px solid var(--leaf); border-radius: 9px;
   background: var(--leaf); color: var(--on-leaf); font: inherit; font-weight: 600; cursor: pointer; }
 button.quiet { background: transparent; color: var(--leaf); }
