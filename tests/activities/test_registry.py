@@ -25,6 +25,13 @@ def test_an_unknown_message_is_reconciled_on_the_queue_that_sent_it(activities: 
         assert contract.RECONCILE_MESSAGE in {method.__name__ for method in activities.by_queue[queue]}
 
 
-async def test_production_wants_a_secret_that_is_one(db: Database, outside: Outside) -> None:
-    with pytest.raises(ValueError, match="at least 32 characters"):
-        build_activities(outside.settings(environment="production", secret="short"), db)
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [({"secret": "short"}, "at least 32 characters"), ({"public_url": "http://acme.test"}, "begin with https://")],
+    ids=["secret", "links"],
+)
+async def test_production_refuses_what_is_good_enough_for_a_desk(
+    db: Database, outside: Outside, wrong: dict[str, str], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        build_activities(outside.settings(**{"environment": "production", "public_url": "https://a.test"} | wrong), db)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
@@ -16,6 +17,7 @@ from store.ids import new_id
 from store.rows import Channel
 from tests.store.scene import NOW, WELCOME, Scene
 from tracks.policy import parse_policy
+from tracks.sending import MessageRules
 
 POLICY = """
 topics:
@@ -235,3 +237,66 @@ async def test_a_pause_stays_when_the_contact_is_changed(scene: Scene) -> None:
         ended = await contacts.get(tx, "ann")
     assert paused is not None and (paused.paused_until, paused.attributes) == (at(24), {"role": "dev"})
     assert ended is not None and ended.paused_until is None
+
+
+async def test_a_message_that_waits_is_refused_once_the_contact_has_left(scene: Scene) -> None:
+    await policy(scene)
+    await scene.publish(WELCOME)
+    ways: dict[str, tuple[str, str]] = {
+        "topic": ("skipped", "no consent: tips withdrawn"),
+        "channel": ("skipped", "suppressed: unsubscribed"),
+        "operator": ("skipped", "suppressed: manual"),
+        "nothing": ("", ""),
+    }
+    for who, (status, reason) in ways.items():
+        await scene.contact(who)
+        run = await scene.enrolled("welcome", who)
+        async with scene.db.transaction() as tx:
+            await contacts.pause(tx, who, at(24))
+        rules = MessageRules(topic="tips")
+        waiting = await scene.claim(run.id, rules=rules, now=at(0))
+        assert (waiting.decision, waiting.reason, waiting.until) == ("deferred", "paused", at(24))
+        if who == "topic":
+            await tell(scene, Change("email", "tips", "withdrawn", "page"), contact_id=who)
+        elif who == "channel":
+            await tell(scene, Change("email", "", "withdrawn", "page"), contact_id=who)
+        elif who == "operator":
+            async with scene.db.transaction() as tx:
+                await suppressions.add(tx, "email", f"{who}@acme.test", "manual")
+        again = await scene.claim(run.id, token="t2", rules=rules, now=at(25))
+        assert (again.decision == "granted") == (who == "nothing")
+        assert (again.status or "", again.reason) == (status, reason)
+
+
+async def test_a_confirmation_lets_the_next_message_of_the_topic_go(scene: Scene) -> None:
+    await policy(scene)
+    run = await scene.live()
+    await tell(scene, Change("email", "news", "granted", "form"))
+    first = await scene.claim(run.id, rules=MessageRules(topic="news"))
+    ask = await scene.claim(run.id, step="ask", rules=MessageRules(topic="news", transactional=True))
+    async with scene.db.transaction() as tx:
+        await preferences.confirm(tx, "ann", "email", "news", "link", now=at(1))
+    second = await scene.claim(run.id, step="second", rules=MessageRules(topic="news"))
+    assert (first.reason, ask.decision, second.decision) == ("no consent: news not confirmed", "granted", "granted")
+
+
+async def test_a_contact_leaves_while_their_messages_are_being_claimed(scene: Scene) -> None:
+    """Whichever comes first holds the contact: no message is granted after the withdrawal is kept."""
+    await scene.publish(WELCOME)
+    for number in range(8):
+        who = f"c{number}"
+        await scene.contact(who)
+        run = await scene.enrolled("welcome", who)
+        kept: list[str] = []
+
+        async def leave(who: str = who, kept: list[str] = kept) -> None:
+            await tell(scene, Change("email", "", "withdrawn", "page"), contact_id=who)
+            kept.append(who)
+
+        async def send(step: str, enrollment: str = run.id, kept: list[str] = kept) -> None:
+            late = bool(kept)
+            claim = await scene.claim(enrollment, token=step, step=step)
+            assert not (late and claim.decision == "granted")
+
+        await asyncio.gather(send("a"), leave(), send("b"), send("c"))
+        assert (await scene.claim(run.id, step="d")).reason == "suppressed: unsubscribed"
