@@ -218,9 +218,9 @@ class Author:
                 return {"wait_date": {"attribute": "x", "missing": self._way(depth), "past": self._way(depth)}}
             case "message":
                 offers = [{"sms": _TEXT}, {"email": {"template": "a", "from": "a@b.test"}}]
-                message = self._random.choice([{"sms": _TEXT}, {"send": {"channels": offers}}])
+                messages: list[dict[str, Any]] = [{"sms": _TEXT}, {"send": {"channels": offers}}]
                 ways = {key: self._way(depth, "continue") for key in ("skipped", "failed") if self._few() > 1}
-                return {**message, **ways}
+                return {**self._random.choice(messages), **ways}
             case "branch":
                 cases = [{"when": "contact.has_phone", "steps": self.steps(depth)} for _ in range(self._few())]
                 return {"branch": cases, "else": self.steps(depth)}

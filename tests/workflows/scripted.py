@@ -43,6 +43,8 @@ class Script:
     moments: list[ResolvedWait] = field(default_factory=list)
     branches: dict[str, int] = field(default_factory=dict)
     calls: list[StepCall] = field(default_factory=list)
+    activities: list[str] = field(default_factory=list)
+    """The name of the activity of each call."""
     asked: list[ReconcileCall | ResolveWaitCall | BranchCall] = field(default_factory=list)
     closed: list[CloseCall] = field(default_factory=list)
     before_send: Callable[[StepCall], Awaitable[None]] | None = None
@@ -60,8 +62,12 @@ class Script:
     async def send_sms(self, call: StepCall) -> SendResult:
         return await self._send(call)
 
-    async def _send(self, call: StepCall) -> SendResult:
+    def _note(self, call: StepCall) -> None:
         self.calls.append(call)
+        self.activities.append(activity.info().activity_type)
+
+    async def _send(self, call: StepCall) -> SendResult:
+        self._note(call)
         if self.before_send:
             await self.before_send(call)
         answer: SendResult | Exception = self._next(self.sends.get(call.step, []), SENT)
@@ -77,12 +83,12 @@ class Script:
 
     @activity.defn(name=contract.UPDATE_CRM)
     async def update_crm(self, call: StepCall) -> EffectResult:
-        self.calls.append(call)
+        self._note(call)
         return EffectResult(outcome="done")
 
     @activity.defn(name=contract.SET_ATTRIBUTES)
     async def set_attributes(self, call: StepCall) -> EffectResult:
-        self.calls.append(call)
+        self._note(call)
         return EffectResult(outcome="done")
 
     @activity.defn(name=contract.RESOLVE_WAIT)
