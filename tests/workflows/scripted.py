@@ -26,7 +26,7 @@ from activities.contract import (
     StepCall,
 )
 from tracks.program import Program
-from tracks.run import WORKFLOW_TYPE, RunInput, RunResult
+from tracks.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, RunInput, RunResult
 from tracks.wire import Clock
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
@@ -147,7 +147,8 @@ async def started(
 
 
 async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHandle[Any, RunResult]:
-    """One run of the program."""
+    """One run of the program, with `goal` as its first signal if given."""
+    goal: EventSignal | None = given.pop("goal", None)
     enrollment_id = str(uuid.uuid4())
     run = RunInput(
         enrollment_id=enrollment_id,
@@ -164,6 +165,8 @@ async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHa
         id=f"nurture/trial/{enrollment_id}",
         task_queue=contract.QUEUE_RUNS,
         result_type=RunResult,
+        start_signal=SIGNAL_EVENT if goal else None,
+        start_signal_args=[goal] if goal else [],
         search_attributes=TypedSearchAttributes(
             [
                 SearchAttributePair(SearchAttributeKey.for_keyword("Track"), "trial"),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
@@ -16,7 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.contract import SendResult
 from tests.workflows.scripted import SENT, Script, lasted, started
 from tracks.program import Effect, Exit, Jump, Wait
-from tracks.run import EventSignal, Journey, ResolveMessage, RunResult
+from tracks.run import EventSignal, Journey, MessageAmid, ResolveMessage, RunResult, RunState
 from workflows import policies
 
 DAY = 86400.0
@@ -204,6 +205,29 @@ async def test_a_message_of_unknown_outcome_stays_unknown_if_the_run_ends(
     await run.signal("event", goal())
     assert (await run.result()).messages == {"unknown": 1}
     assert script.path[-1][:2] == ("hello", "unknown")
+
+
+LATER = datetime.now(UTC) + timedelta(days=10)
+
+
+@pytest.mark.parametrize(
+    ("amid", "ended"),
+    [
+        ({"message": MessageAmid(channel="email", deferred="paused"), "deadline": LATER}, "skipped"),
+        ({"message": MessageAmid(channel="email", unknown="m-1", asked=2), "deadline": LATER}, "unknown"),
+        ({"message": MessageAmid(channel="email", unknown="m-1", asked=6)}, "unknown"),
+    ],
+)
+async def test_a_message_is_accounted_for_although_the_goal_met_the_run_as_it_continued_as_new(
+    client: Client, stack: AsyncExitStack, amid: dict[str, Any], ended: str
+) -> None:
+    script = Script(reconciles=[UNKNOWN])
+    state = RunState(occurrences={"hello": 1}, **amid)
+    code = [Effect(step="hello", kind="email", on_unknown="review"), Effect(step="never", kind="email")]
+    run = await started(stack, client, script, code, state=state, goal=goal())
+    assert (await run.result()).messages == {ended: 1}
+    assert script.path == [("hello", ended, "the run ended")]
+    assert script.calls == []
 
 
 async def test_temporals_page_names_each_outcome_with_its_reason(
