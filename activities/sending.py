@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.choosing import ElsewhereError, settle_channel
 from activities.contract import SendResult, StepCall
 from activities.errors import again_later
 from activities.outcomes import Fault, ProviderError, Verdict
@@ -63,13 +64,14 @@ class MessageKind(Protocol[Written, Outgoing]):
 class _Reader(Generic[Written]):
     """Reads the message in the midst of the claim, which has the enrollment, and keeps it for the text."""
 
-    def __init__(self, kind: MessageKind[Written, Any], step: str) -> None:
+    def __init__(self, kind: MessageKind[Written, Any], call: StepCall) -> None:
         self._kind = kind
-        self._step = step
+        self._call = call
         self.written: Written | None = None
 
     async def rules(self, tx: AsyncConnection, enrollment: Enrollment) -> MessageRules:
-        self.written = await self._kind.read(tx, enrollment, self._step)
+        await settle_channel(tx, enrollment, self._call, self._kind.channel)
+        self.written = await self._kind.read(tx, enrollment, self._call.step)
         return self._kind.rules(self.written)
 
 
@@ -88,9 +90,11 @@ class Sender(Generic[Written, Outgoing]):
         """
         token = uuid4().hex
         async with self._db.transaction() as tx:
-            reader = _Reader(self._kind, call.step)
+            reader = _Reader(self._kind, call)
             try:
                 claim = await self._claim(tx, call, token, reader.rules)
+            except ElsewhereError as better:
+                return SendResult(outcome="elsewhere", channel=better.channel)
             except LookupError:
                 return SendResult(outcome="ended", reason="no such enrollment")
             if claim.decision != "granted":

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tracks.wire import Wire
 
-EffectKind = Literal["email", "sms", "crm", "webhook", "set", "enroll"]
+EffectKind = Literal["email", "sms", "send", "crm", "webhook", "set", "enroll"]
 UnknownPolicy = Literal["assume_sent", "resend", "review"]
 
 
@@ -23,6 +23,14 @@ class Effect(Wire):
     step: str
     kind: EffectKind
     on_unknown: UnknownPolicy = "assume_sent"
+    """For a `send`, that of the channels which `unknown_by_channel` does not name."""
+    channels: tuple[str, ...] = ()
+    """For a `send`: the channels it may go out by, in the order written."""
+    unknown_by_channel: dict[str, UnknownPolicy] = {}
+    skipped: int | None = None
+    """Program counter to go on at if the message was skipped; None: the next instruction."""
+    failed: int | None = None
+    """The same if it failed."""
 
 
 class Wait(Wire):

@@ -13,7 +13,7 @@ from tracks.flow import Flow
 from tracks.model import Track
 from tracks.problems import Problem, meant
 from tracks.source import Path
-from tracks.steps import CrmStep, EmailStep, SmsStep, Step, WebhookStep
+from tracks.steps import CrmStep, MessageStep, Step, WebhookStep
 
 TemplateKey = tuple[str, int | None]
 """A template's name, and the version a step pins, or None for the latest."""
@@ -51,21 +51,15 @@ def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts]
     file = name or track.track
     problems: list[Problem] = []
     for step in track.walk():
-        said = [words for message in messages_of(step) for words in _check_message(message, templates)]
+        said = [sentence for message in messages_of(step) for sentence in _check_message(message, templates)]
         said += _check_texts(step)
         problems.extend(Problem(file, 0, step.id, sentence) for sentence in said)
     return problems
 
 
 def messages_of(step: Step) -> tuple[Email | Sms, ...]:
-    """The messages that a step may send."""
-    match step:
-        case EmailStep():
-            return (step.email,)
-        case SmsStep():
-            return (step.sms,)
-        case _:
-            return ()
+    """The messages of which a step may send one."""
+    return step.messages if isinstance(step, MessageStep) else ()
 
 
 def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts]) -> list[str]:
@@ -100,8 +94,10 @@ def _check_texts(step: Step) -> list[str]:
     shown: list[tuple[str, JsonValue]] = []
     own: Collection[str] = ()
     match step:
-        case SmsStep():
-            shown, own = [("text", step.sms.text)], step.sms.variables
+        case MessageStep():
+            for message in step.messages:
+                if isinstance(message, Sms):
+                    shown, own = [("text", message.text)], message.variables
         case CrmStep(crm=crm):
             title = crm.task.title if crm.task else None
             shown = [("note", crm.note), ("task.title", title), ("fields", crm.fields)]
@@ -127,10 +123,27 @@ def _strings(value: JsonValue) -> Iterator[str]:
 def sender_problems(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Messages of a track's data that no one is named as the sender of."""
     defaults = data.get("defaults")
+    for path, message in _written(data):
+        kind = str(path[-1])
+        common = defaults.get(kind) if isinstance(defaults, dict) else None
+        named = (part.get("from") for part in (message, common) if isinstance(part, dict))
+        if all(sender is None for sender in named):
+            yield path, f"has no sender: write from: {_SENDERS[kind]} here or in defaults.{kind}"
+
+
+_SENDERS = {"email": "'Ada <ada@acme.test>'", "sms": "'+15005550006'"}
+
+
+def _written(data: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The messages in a track's data; their paths end in the channel."""
     for path, step in Flow(data.get("steps")).steps.items():
-        for kind, example in (("email", "'Ada <ada@acme.test>'"), ("sms", "'+15005550006'")):
-            message = step.get(kind)
-            common = defaults.get(kind) if isinstance(defaults, dict) else None
-            named = (part.get("from") for part in (message, common) if isinstance(part, dict))
-            if isinstance(message, dict) and all(sender is None for sender in named):
-                yield (*path, kind), f"has no sender: write from: {example} here or in defaults.{kind}"
+        places: list[tuple[Path, Any]] = [(path, step)]
+        send = step.get("send")
+        offers = send.get("channels") if isinstance(send, dict) else None
+        places += [
+            ((*path, "send", "channels", n), o) for n, o in enumerate(offers if isinstance(offers, list) else ())
+        ]
+        for place, holder in places:
+            for kind in _SENDERS:
+                if isinstance(holder, dict) and isinstance(holder.get(kind), dict):
+                    yield (*place, kind), holder[kind]

@@ -43,6 +43,20 @@ def test_a_repeat_that_always_exits_is_the_end() -> None:
     assert found == ["step 'x': no run can come here: every way before it ends in an exit"]
 
 
+def test_what_follows_a_message_is_a_way_of_its_own() -> None:
+    assert complaints("""
+        - id: hello
+          sms: {text: hi}
+          skipped: exit
+          failed: {steps: [{id: call, crm: {note: call}}, {id: gone, exit: {}}, {id: lost, wait: 1d}]}
+        - {id: a, wait_for: {event: x, within: 1d, since: hello}}
+        - {id: b, wait_for: {event: x, within: 1d, since: call}}
+    """) == [
+        "step 'lost': no run can come here: every way before it ends in an exit",
+        "step 'b': step 'call' cannot come before this one on any way through the track",
+    ]
+
+
 def test_a_wait_looks_back_only_to_a_step_that_can_have_been() -> None:
     found = complaints("""
         - id: which
