@@ -55,8 +55,8 @@ TABLE: dict[tuple[str, str], Verdict] = {
     ("*", "425"): Verdict.RETRY,
     ("*", "429"): Verdict.WAIT,
     ("*", "4xx"): Verdict.GIVE_UP,
-    # A server error is no proof that nothing was sent. Amazon itself has retries of SES's 5xx answers spaced out so that
-    # fewer duplicates come of them: some were accepted, then. SES's own Send event settles those.
+    # A server error is no proof that nothing was sent. Amazon has retries of SES's 5xx answers spaced out so that fewer
+    # duplicates come of them: some were accepted, then. SES's own Send event settles those.
     # https://docs.aws.amazon.com/ses/latest/DeveloperGuide/api-error-codes.html
     ("*", "5xx"): Verdict.UNKNOWN,
     ("*", "other"): Verdict.UNKNOWN,

@@ -143,9 +143,7 @@ class Sender(Generic[Written, Outgoing]):
                 raise again_later(fault)
         elif fault.verdict is Verdict.GIVE_UP:
             row = await self._surely(
-                lambda tx: fail(
-                    tx, message_id, token=token, fault=fault, channel=self._kind.channel, address=address
-                )
+                lambda tx: fail(tx, message_id, token=token, fault=fault, channel=self._kind.channel, address=address)
             )
         else:
             row = await self._surely(

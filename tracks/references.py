@@ -102,12 +102,14 @@ def _earlier(step_id: str, where: Path, here: Path, flow: Flow, ids: dict[str, P
 def _message_of(wait: dict[str, Any], where: Path, here: Path, flow: Flow, ids: dict[str, Path]) -> Found:
     """`of` names a step that sends, before this one, a message that such an event can be about."""
     step_id, event = wait["of"], wait.get("event")
+    if step_id not in ids:
+        yield where, f"there is no step '{step_id}'" + meant(step_id, list(ids))
+        return
     yield from _earlier(step_id, where, here, flow, ids)
-    sent = [verb for verb in MESSAGES if verb in flow.steps.get(ids.get(step_id, ()), {})]
-    if step_id in ids and not sent:
+    channels = {channel for verb in MESSAGES if verb in flow.steps[ids[step_id]] for channel in MESSAGES[verb]}
+    if not channels:
         yield where, f"step '{step_id}' sends no message"
-    channels = {channel for verb in sent for channel in MESSAGES[verb]}
-    if sent and isinstance(event, str) and event.partition(".")[0] not in channels:
+    elif isinstance(event, str) and event.partition(".")[0] not in channels:
         yield where, f"the event '{event}' is never about the message of step '{step_id}'"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,8 +70,8 @@ def keyword(form: Mapping[str, str]) -> str:
     opted = form.get("OptOutType", "").upper()
     if opted in ("STOP", "START", "HELP"):
         return opted
-    body = re.sub(r"\bopt[\s-]+out\b", "optout", form.get("Body", ""), flags=re.IGNORECASE)
-    words = re.findall(r"\w+", body)
+    body = "".join(c for c in unicodedata.normalize("NFKD", form.get("Body", "")) if not unicodedata.combining(c))
+    words = re.findall(r"\w+", re.sub(r"\bopt[\s-]+out\b", "optout", body, flags=re.IGNORECASE))
     word = words[0].upper() if words else ""
     if word in _ALONE and len(words) > 1:
         return ""  # "end of the week works" is an answer, not a wish to leave

@@ -45,7 +45,8 @@ async def told(db: Database) -> list[tuple[object, ...]]:
     """The names of the contact's events with what is particular to them."""
     return await rows(
         db,
-        "SELECT name, properties - ARRAY['message_id', 'track', 'step', 'enrollment_id'] FROM event ORDER BY received_at",
+        "SELECT name, properties - ARRAY['message_id', 'track', 'step', 'enrollment_id'] FROM event "
+        "ORDER BY received_at",
     )
 
 
@@ -124,9 +125,7 @@ async def test_the_address_that_bounced_is_suppressed_and_not_the_contacts_new_o
     assert (await suppressed(db), await suppressed(db, "ada.new@example.com")) == ("bounced", None)
 
 
-async def test_of_several_recipients_those_that_bounced_are_suppressed(
-    api: Api, db: Database, signer: Signer
-) -> None:
+async def test_of_several_recipients_those_that_bounced_are_suppressed(api: Api, db: Database, signer: Signer) -> None:
     sent = await sending(api, db, "email")
     who = [
         {"emailAddress": f"Ada <{EMAIL.upper()}>", "status": "5.0.0", "action": "failed"},
@@ -200,9 +199,7 @@ async def test_any_order_and_any_repeats_end_the_same(
                 assert await tell(api.client, notifications[index]) == 204
         found = await message(db, sent)
         names = Counter(name for name, _ in await told(db))
-        ends.append(
-            (found.status, found.reason, found.delivery, found.delivery_reason, await suppressed(db), names)
-        )
+        ends.append((found.status, found.reason, found.delivery, found.delivery_reason, await suppressed(db), names))
         await _forget(db)
     assert ends[0] == ends[1]
     assert ends[0][0] == ("sent" if ends[0][2] or settled else "sending")
@@ -223,4 +220,3 @@ async def _forget(db: Database) -> None:
     async with db.transaction() as tx:
         await tx.execute(text("DELETE FROM suppression"))
         await tx.execute(text("DELETE FROM event"))
-
