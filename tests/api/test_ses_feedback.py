@@ -14,7 +14,7 @@ from store import bounces, ledger, suppressions
 from store.database import Database
 from store.ids import new_id
 from tests.api.client import Api
-from tests.api.messages import EMAIL, message, rows, sending
+from tests.api.messages import EMAIL, another_day, message, rows, sending
 from tests.api.ses_payloads import (
     BOUNCES,
     COMPLAINTS,
@@ -96,6 +96,7 @@ async def test_delays_and_failures_are_in_the_ledger_and_suppress_nobody(
         await tell(api.client, signer.notification(delay(sent, kind)))
         found = await message(db, sent)
         assert (found.delivery, found.delivery_reason) == ("delayed", f"delay-{kind.lower()}")
+        await another_day(db)
     assert await told(db) == []
     for said, reason in ((reject, "reject"), (rendering_failure, "rendering-failure")):
         sent = await sending(api, db, "email", contact_id=new_id())
@@ -103,6 +104,7 @@ async def test_delays_and_failures_are_in_the_ledger_and_suppress_nobody(
         found = await message(db, sent)
         assert (found.status, found.delivery, found.delivery_reason) == ("sent", "failed", reason)
         assert (await told(db))[-1] == ("email.failed", {"error": reason})
+        await another_day(db)
     assert await suppressed(db) is None
     assert EMAIL not in str(await rows(db, "SELECT e::text FROM event e UNION SELECT m::text FROM message m"))
 
@@ -237,3 +239,4 @@ async def _forget(db: Database) -> None:
     async with db.transaction() as tx:
         await tx.execute(text("DELETE FROM suppression"))
         await tx.execute(text("DELETE FROM event"))
+    await another_day(db)

@@ -15,7 +15,7 @@ from store import suppressions
 from store.database import Database
 from tests.api.client import Api
 from tests.api.conftest import TWILIO_TOKEN
-from tests.api.messages import PHONE, message, rows, sending
+from tests.api.messages import PHONE, another_day, message, rows, sending
 
 PUBLIC = "https://nurture.acme.test"
 
@@ -109,6 +109,7 @@ async def test_statuses_in_any_order_end_the_same(api: Api, db: Database) -> Non
         ends.append((found.status, found.delivery, found.delivery_reason, await suppressed(db)))
         async with db.transaction() as tx:
             await suppressions.remove(tx, "sms", PHONE)
+        await another_day(db)
     assert ends == [("sent", "failed", "invalid: twilio-30005", "bounced")] * 2
 
 
@@ -182,6 +183,7 @@ async def test_a_reply_is_about_the_last_text_from_the_number_it_goes_to(api: Ap
 
 async def test_of_contacts_who_share_a_number_one_has_answered(api: Api, db: Database) -> None:
     await sending(api, db, "sms", contact_id="user-1")
+    await another_day(db)
     sent = await sending(api, db, "sms", contact_id="user-2")
     await call(api.client, f"/webhooks/twilio/status/{sent}", status("sent"))
     await call(api.client, "/webhooks/twilio/inbound", reply("Gladly"))
