@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from api.tracking.machines import by_agent
 from store.messages import Progress
+from store.touches import Kind
 
 TAG = "perennial-message"
 """The message tag that carries the ledger's message id."""
@@ -69,9 +71,9 @@ def read(message: Mapping[str, Any]) -> SesEvent | None:
         case "Reject" | "Rendering Failure":
             return event("email.failed", "failed", reason=kind.lower().replace(" ", "-"))
         case "Open":
-            return event("email.opened", "delivered", once=False)
+            return event("email.opened", "delivered", once=False, properties=_by("open", detail))
         case "Click":
-            return event("email.clicked", "delivered", once=False, properties=_click(detail))
+            return event("email.clicked", "delivered", once=False, properties=_by("click", detail) | _click(detail))
         case "DeliveryDelay":
             return event(None, "delayed")
         case _:
@@ -99,6 +101,10 @@ def _bounce(event: Any, detail: Mapping[str, Any]) -> SesEvent:
         suppress_reason="bounced",
     )
     return result
+
+
+def _by(kind: Kind, detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {"by": by_agent(kind, str(detail.get("userAgent") or "")).by}
 
 
 def _click(detail: Mapping[str, Any]) -> dict[str, Any]:
