@@ -117,7 +117,7 @@ def seen(kind: Kind, method: str, headers: Mapping[str, str]) -> Verdict:
 
 def by_agent(kind: Kind, agent: str) -> Verdict:
     """What a user agent says: of one that has no name, of a known machine, or of what may be a person's program."""
-    name = " ".join(agent.lower().split())
+    name = " ".join(agent.lower().split()).replace("cubot", "")  # a maker of telephones
     if not name:
         return Verdict("scanner", "agent: none")
     if found := _EXACT_PREFETCH.get(name) or _find(_PREFETCH, name):

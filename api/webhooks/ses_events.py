@@ -104,7 +104,8 @@ def _bounce(event: Any, detail: Mapping[str, Any]) -> SesEvent:
 
 
 def _by(kind: Kind, detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {"by": by_agent(kind, str(detail.get("userAgent") or "")).by}
+    agent = detail.get("userAgent")
+    return {"by": by_agent(kind, agent).by} if isinstance(agent, str) else {}
 
 
 def _click(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Page:
             parts += [html[last : edit.start], escape(addresses[edit.url]) if edit.url else ""]
             last = edit.end
         page = "".join(parts) + html[last:]
-        added = f'<a href="{escape(decoy)}" {_UNSEEN}></a>' if decoy else ""
+        added = f'<a {_UNSEEN} href="{escape(decoy)}"></a>' if decoy else ""
         added += f'<img src="{escape(pixel)}" {_PIXEL}>' if pixel else ""
         ends = list(_BODY_END.finditer(page)) if added else []
         at = ends[-1].start() if ends else len(page)
