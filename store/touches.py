@@ -140,13 +140,13 @@ _KEEP = text("""
     )
     RETURNING urls
 """)
-# What SES says of the delivery has its own time; the ledger's is when we heard of it.
+# What SES says of the delivery has its own time; when a message was settled is when we heard of it.
 _FIND = text(f"""
     SELECT {COLUMNS}, l.urls, e.pace, coalesce((
             SELECT min(d.occurred_at) FROM event d
             WHERE d.contact_id = m.contact_id AND d.received_at > :lately AND d.name = 'email.delivered'
                 AND d.properties ->> 'message_id' = m.id::text
-        ), m.settled_at, m.claimed_at) AS reached_at
+        ), m.claimed_at) AS reached_at
     FROM message m JOIN enrollment e ON e.id = m.enrollment_id LEFT JOIN message_links l ON l.message_id = m.id
     WHERE m.id = :id
 """)

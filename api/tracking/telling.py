@@ -118,7 +118,7 @@ class Teller:
             try:
                 while await self.tell_due():
                     pass
-            except (DBAPIError, OSError) as error:
+            except Exception as error:
                 log.warning("held touches wait for the database", error=type(error).__name__)
             await asyncio.sleep(LOOK)
 
@@ -130,9 +130,9 @@ class Teller:
             try:
                 async with self._db.transaction() as tx:
                     await self._tell_one(tx, touch_id)
-            except (DBAPIError, OSError):
-                raise
-            except Exception:  # one that cannot be told must not stop its neighbours (law 12)
+            except Exception as error:  # one that cannot be told must not stop its neighbours (law 12)
+                if _away(error):
+                    raise
                 log.exception("a touch cannot be told", touch_id=touch_id)
                 async with self._db.transaction() as tx:
                     await touches.postpone(tx, touch_id, datetime.now(UTC) + AGAIN)
@@ -145,3 +145,10 @@ class Teller:
         found = await touches.find(tx, touch.message_id, touch.at)
         assert found is not None  # a touch refers to its message
         await _tell(tx, touch, found, self._patience)
+
+
+def _away(error: Exception) -> bool:
+    """Whether the database does not answer, rather than being at odds with what it was told."""
+    return isinstance(error, OSError) or (
+        isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) is None
+    )

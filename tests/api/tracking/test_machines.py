@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from api.tracking.machines import Verdict, by_agent, seen
 from store.touches import Kind
 
+GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 )
@@ -18,7 +19,7 @@ BROWSERS = [
     "Mobile/15E148 Safari/604.1",
     "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
     "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Mobile Safari/537.36",
-    "Mozilla/5.0 (Linux; Android 10; CUBOT X30) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Mobile Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 9; CUBOT X30) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/99.0 Mobile Safari/537.36",
 ]
 
 
@@ -45,7 +46,7 @@ def test_a_mail_program_opens_for_a_person(agent: str) -> None:
     [
         ("", "scanner", "scanner"),
         ("Mozilla/5.0", "prefetch", "scanner"),
-        ("Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",) + ("prefetch", "scanner"),
+        (GMAIL, "prefetch", "scanner"),
         ("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", "prefetch", "scanner"),
         ("BarracudaCentral/1.0", "scanner", "scanner"),
         ("Mozilla/5.0 (compatible; Mimecast)", "scanner", "scanner"),

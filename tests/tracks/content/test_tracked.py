@@ -6,7 +6,7 @@ import re
 from html import unescape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracks.content.tracked import Page, find_addresses, target, track_part, track_text
@@ -51,6 +51,7 @@ anchors = st.builds(
 links = anchors.map(lambda anchor: anchor[0])
 
 
+@settings(max_examples=60)
 @given(
     st.lists(
         st.one_of(links, links.map(str.upper), others, st.just("</a <b> < & <a"), st.text(max_size=8)), max_size=8
@@ -70,6 +71,7 @@ def test_unrewriting_gives_the_original_to_the_byte(html: str) -> None:
     assert "".join(back) + tracked[at:] == html
 
 
+@settings(max_examples=60)
 @given(st.lists(st.one_of(anchors, others.map(lambda other: (other, ""))), max_size=8))
 def test_every_web_link_is_tracked_and_nothing_else(parts: list[tuple[str, str]]) -> None:
     page = Page("<body>" + "<hr>".join(html for html, _ in parts) + "</body>", keeps)
