@@ -18,6 +18,7 @@ from store.sql import any_of, as_json, many
 from tracks.conditions import ConditionError, evaluate
 from tracks.program import Compiled, Interest
 from tracks.run import EventSignal
+from tracks.touches import heard
 
 
 class Happened(Protocol):
@@ -94,7 +95,9 @@ class _Told:
 async def _matches(
     tx: AsyncConnection, run: Run, compiled: Compiled, event: Happened, at: datetime, now: datetime
 ) -> tuple[str, ...]:
-    interests = [interest for interest in compiled.interests if interest.event == event.name]
+    named = [interest for interest in compiled.interests if interest.event == event.name]
+    interests = [interest for interest in named if heard(event.name, event.properties, interest.by)]
+    await dropped.add(tx, [Drop(dropped.NOT_A_PERSON, "event", run.enrollment.track, len(named) - len(interests))])
     if not interests:
         return ()
     clock = run.enrollment.clock

@@ -76,6 +76,7 @@ def _interests(track: Track) -> list[Interest]:
             match=f"step:{step.id}",
             where=step.wait_for.where,
             of=step.wait_for.of or "",
+            by=step.wait_for.by,
         )
         for step in track.walk()
         if isinstance(step, WaitForStep)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tracks.touches import By
 from tracks.wire import Wire
 
 EffectKind = Literal["email", "sms", "send", "crm", "webhook", "set", "enroll"]
@@ -152,6 +153,8 @@ class Interest(Wire):
     match: str
     where: str | None = None
     of: str = ""
+    by: tuple[By, ...] = ("human",)
+    """Whose clicks and opens count (see `tracks.touches`)."""
 
 
 class Compiled(Wire):

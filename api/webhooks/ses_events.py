@@ -16,9 +16,11 @@ from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from api.tracking.machines import by_agent
 from store import bounces
 from store.addresses import normalise
 from store.messages import Progress
+from store.touches import Kind
 
 TAG = "perennial-message"
 """The message tag that carries the ledger's message id."""
@@ -85,9 +87,9 @@ def read(message: Mapping[str, Any]) -> SesEvent | None:
             failure = "rendering-failure"
             return event("email.failed", "failed", reason=failure, properties={"error": failure})
         case "Open":
-            return event("email.opened", "delivered", once="")
+            return event("email.opened", "delivered", once="", properties=_by("open", detail))
         case "Click":
-            return event("email.clicked", "delivered", once="", properties=_click(detail))
+            return event("email.clicked", "delivered", once="", properties=_by("click", detail) | _click(detail))
         case "Subscription" if _mapping(detail.get("newTopicPreferences")).get("unsubscribeAll") is True:
             return event(
                 "contact.unsubscribed",
@@ -144,6 +146,11 @@ def _complaint(detail: Mapping[str, Any], feedback: str, sub: str) -> dict[str, 
         "suppress": _addresses(_recipients(detail, "complainedRecipients")),
         "suppress_reason": "complained",
     }
+
+
+def _by(kind: Kind, detail: Mapping[str, Any]) -> dict[str, Any]:
+    agent = detail.get("userAgent")
+    return {"by": by_agent(kind, agent).by} if isinstance(agent, str) else {}
 
 
 def _click(detail: Mapping[str, Any]) -> dict[str, Any]:
