@@ -45,9 +45,14 @@ class Settings(BaseSettings):
     database_pool: int = 10
 
     secret: SecretStr = SecretStr("")
-    """Signs links (unsubscribe); at least 32 characters in production."""
+    """Signs links; at least 32 characters in production."""
     public_url: str = "http://127.0.0.1:8000"
     """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
+
+    click_hold: Duration = timedelta(seconds=10)
+    """How long a click that looks like a person's is held before tracks hear of it, lest it begin a scanner's burst."""
+    click_soon: Duration = timedelta(seconds=5)
+    """A click this soon after the delivery is a machine's."""
 
     data: Path = Path(__file__).parent / ".perennial"
     """Where the local stack of `perennial up` keeps everything."""
@@ -66,6 +71,8 @@ class Settings(BaseSettings):
     twilio_account_sid: str = ""
     twilio_auth_token: SecretStr = SecretStr("")
     twilio_messaging_service_sid: str | None = None
+    sms_help_text: str = ""
+    """What HELP and INFO are answered with; empty leaves that to Twilio, which answers them by itself."""
 
     # CRM
     crm: Literal["builtin", "hubspot"] = "builtin"

@@ -16,6 +16,7 @@ from activities import contract
 from activities.registry import Activities, build_activities
 from api.relay.relay import Relay
 from api.temporal import connect
+from api.tracking.telling import Patience, Teller
 from settings import Settings, get_settings
 from store.database import Database
 from workflows.nurture import NurtureTrack
@@ -57,6 +58,12 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
     ]
 
 
+def build_relay(client: Client, database: Database, settings: Settings) -> Relay:
+    """A relay that also tells the touches that are held."""
+    patience = Patience(settings.click_hold, settings.click_soon, settings.pace_at_entry)
+    return Relay(database, client, [Teller(database, patience).run])
+
+
 def _versioning(settings: Settings) -> dict[str, Any]:
     """Worker Versioning where a build is named. The SDK's default id hashes every loaded module: seconds of CPU."""
     if not settings.build_id:
@@ -85,7 +92,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         for worker in build_workers(client, activities, settings):
             await stack.enter_async_context(worker)
         if relay:
-            await stack.enter_async_context(Relay(database, client))
+            await stack.enter_async_context(build_relay(client, database, settings))
         log.info("worker started", queues=[contract.QUEUE_RUNS, *activities.by_queue], relay=relay)
         await stop.wait()
         log.info("worker draining", at_most=str(settings.drain))

@@ -13,7 +13,7 @@ from store import templates, tracks
 from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import MessageContext, TemplateError, render_values
 from tracks.content.template import Template
-from tracks.links import confirm_url, unsubscribe_url
+from tracks.links import click_url, confirm_url, open_url, unsubscribe_url
 from tracks.model import Track, find_step
 from tracks.steps import Base
 
@@ -42,6 +42,18 @@ class Links:
             "preferences_url": way_out,
             "confirm_url": confirm_url(self.public_url, self.secret, message_id),
         }
+
+    def click(self, message_id: str, number: int) -> str:
+        """The tracked address of the message's link of that number."""
+        return click_url(self.public_url, self.secret, message_id, number)
+
+    def open(self, message_id: str) -> str:
+        """The picture that tells that the message was opened."""
+        return open_url(self.public_url, self.secret, message_id)
+
+    def ours(self, url: str) -> bool:
+        """Whether an address leads to Perennial itself: the ways out are never tracked."""
+        return url.startswith(self.public_url.rstrip("/") + "/")
 
 
 async def find_in(

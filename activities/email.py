@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
@@ -13,10 +14,11 @@ from activities.contract import SEND_EMAIL, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import EmailProvider, OutgoingEmail
 from activities.sending import Sender
+from activities.tracked import track_email
 from store.database import Database
 from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import TemplateError, render_email
-from tracks.effects import Email
+from tracks.effects import Email, EmailTracking
 from tracks.sending import MessageRules, rules_of
 
 
@@ -28,6 +30,11 @@ class WrittenEmail:
     sender: str | None
     reply_to: str | None
     rules: MessageRules
+    tracking: EmailTracking
+
+    def tracks(self, what: Literal["opens", "clicks"]) -> bool:
+        """Whether opens or clicks of it are noted."""
+        return self.email.tracks(what, self.tracking)
 
 
 class EmailKind:
@@ -44,7 +51,7 @@ class EmailKind:
         track, email = await find_message(tx, enrollment, step, Email)
         defaults = track.defaults.email
         sender, reply_to = email.from_ or defaults.from_, email.reply_to or defaults.reply_to
-        return WrittenEmail(email, sender, reply_to, rules_of(track, email))
+        return WrittenEmail(email, sender, reply_to, rules_of(track, email), defaults.track)
 
     def rules(self, written: WrittenEmail) -> MessageRules:
         """See `MessageKind`."""
@@ -60,6 +67,9 @@ class EmailKind:
         template = await find_template(tx, email.template, email.version, "email")
         context = message_context(enrollment, contact, email.variables, self._links.in_texts(message_id))
         rendered = render_email(template, context, subject=email.subject)
+        rendered = await track_email(
+            tx, rendered, message_id, self._links, clicks=written.tracks("clicks"), opens=written.tracks("opens")
+        )
         return OutgoingEmail(
             message_id=message_id,
             sender=written.sender,

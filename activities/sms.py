@@ -13,6 +13,7 @@ from activities.contract import SEND_SMS, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import OutgoingSms, SmsProvider
 from activities.sending import Sender
+from activities.tracked import track_sms
 from store.database import Database
 from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import TemplateError, render_sms
@@ -27,6 +28,7 @@ class WrittenSms:
     sms: Sms
     sender: str | None
     rules: MessageRules
+    tracked: bool
 
 
 class SmsKind:
@@ -41,7 +43,9 @@ class SmsKind:
     async def read(self, tx: AsyncConnection, enrollment: Enrollment, step: str) -> WrittenSms:
         """See `MessageKind`."""
         track, sms = await find_message(tx, enrollment, step, Sms)
-        return WrittenSms(sms, sms.from_ or track.defaults.sms.from_, rules_of(track, sms))
+        defaults = track.defaults.sms
+        sender = sms.from_ or defaults.from_
+        return WrittenSms(sms, sender, rules_of(track, sms), sms.tracks(defaults.track))
 
     def rules(self, written: WrittenSms) -> MessageRules:
         """See `MessageKind`."""
@@ -59,6 +63,8 @@ class SmsKind:
             body = render_sms(await find_template(tx, sms.template, sms.version, "sms"), context)
         else:
             raise TemplateError("NotFound")
+        if written.tracked:
+            body = await track_sms(tx, body, message_id, self._links)
         return OutgoingSms(message_id=message_id, sender=written.sender, to=contact.phone or "", body=body)
 
     async def deliver(self, outgoing: OutgoingSms) -> str:

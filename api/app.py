@@ -33,6 +33,7 @@ from api.context import Context
 from api.intake import Intake
 from api.metrics import MeasureRequests, Metrics
 from api.pagination import Cursors
+from api.tracking import routes as tracking
 from api.webhooks import ses, twilio
 from api.webhooks.sns_signature import SnsVerifier
 from settings import Settings
@@ -114,6 +115,7 @@ def create_app(
         twilio.router,
         preferences.router,
         confirmation.router,
+        tracking.router,
         health.router,
     ):
         app.include_router(part)

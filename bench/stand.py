@@ -19,7 +19,6 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.registry import build_activities
 from api.app import create_app
-from api.relay.relay import Relay
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
 from infra.launch.process import Child
@@ -28,7 +27,7 @@ from settings import Settings
 from store import keys
 from store.database import Database
 from store.migrate import upgrade
-from worker import build_workers
+from worker import build_relay, build_workers
 
 PYTHON = sys.executable
 PROJECT = Path(__file__).parents[1]
@@ -140,7 +139,7 @@ async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> Asy
             stack.push_async_callback(activities.close)
             for each in build_workers(temporal, activities, settings):
                 await stack.enter_async_context(each)
-            await stack.enter_async_context(Relay(database, temporal))
+            await stack.enter_async_context(build_relay(temporal, database, settings))
         stand = Stand(servers, settings, database, temporal, key)
         stack.push_async_callback(stand.api.aclose)
         stack.push_async_callback(stand.sandbox.aclose)

@@ -246,7 +246,8 @@ _ERASE = text("""
 # A statement of its own: its snapshot is taken once the contact's row is ours, so that it sees every event and
 # enrollment of transactions that held the contact until then.
 _END_RUNS = text("""
-    WITH events AS (UPDATE event SET properties = '{}' WHERE contact_id = :id AND properties <> '{}'),
+    WITH links AS (DELETE FROM message_links WHERE message_id IN (SELECT id FROM message WHERE contact_id = :id)),
+    events AS (UPDATE event SET properties = '{}' WHERE contact_id = :id AND properties <> '{}'),
     waiting AS (
         UPDATE outbox SET payload = '{}', delivered_at = :now, dropped_reason = 'erased'
         WHERE kind IN ('event', 'attributes') AND delivered_at IS NULL

@@ -14,6 +14,8 @@ DUPLICATE = "duplicate"
 LATE = "late"
 NOT_ENROLLED = "no longer enrolled"
 ERASED = "erased"
+NOT_A_PERSON = "machine"
+"""A click or an open by whom the track does not count (`tracks.touches`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from store.errors import BusyError
 from store.rows import Contact, columns, read_row
 from store.rules import rules_from_json
 from store.sql import any_of, as_json_list, many, utc_now
+from tracks.touches import heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,11 @@ async def _enter(
     wishes: list[tuple[int, Enrol]] = []
     for item in items:
         for track, rules in doors:
-            if rules.entry_event == item.event.name and await matching.holds(
+            if rules.entry_event != item.event.name:
+                continue
+            if not heard(item.event.name, item.event.properties):
+                await dropped.add(tx, [Drop(dropped.NOT_A_PERSON, "event", track)])
+            elif await matching.holds(
                 tx,
                 rules.entry_where,
                 {

@@ -87,5 +87,8 @@ touch = Table(
     words("by"),
     words("why", default=""),
     moment("at"),
+    moment("due_at", nullable=True),
+    words("event_id", nullable=True),
     Index("touch_by_message", "message_id", "at"),
+    Index("touch_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
 )

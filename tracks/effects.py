@@ -10,6 +10,19 @@ from tracks.sending import Message
 from tracks.values import Delay, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
 
 
+class EmailTracking(Model):
+    """What is noted of an email; left out: as the track's defaults say."""
+
+    opens: bool | None = Field(None, description="a picture whose loading tells that the email was opened")
+    clicks: bool | None = Field(None, description="links that tell which of them were followed")
+
+
+class SmsTracking(Model):
+    """What is noted of a text message; left out: as the track's defaults say."""
+
+    clicks: bool | None = Field(None, description="links that tell which of them were followed; they are longer")
+
+
 class Email(Message):
     """An email made from a template."""
 
@@ -19,6 +32,15 @@ class Email(Message):
     from_: Mailbox | None = Field(None, alias="from", description="in place of defaults.email.from")
     reply_to: Mailbox | None = None
     variables: dict[str, JsonValue] = Field(default={}, description="values for the template's variables")
+    track: EmailTracking = EmailTracking()
+
+    def tracks(self, what: Literal["opens", "clicks"], defaults: EmailTracking) -> bool:
+        """Whether opens or clicks are noted: as said here, else by the defaults, else unless it is transactional.
+
+        What a track's defaults say is about its marketing: a transactional email is tracked only if it says so.
+        """
+        own, common = getattr(self.track, what), getattr(defaults, what)
+        return bool(own) if own is not None else not self.transactional and common is not False
 
 
 class Sms(Message):
@@ -29,6 +51,11 @@ class Sms(Message):
     text: Liquid | None = Field(None, description="the message itself, in Liquid, in place of a template")
     from_: SmsSender | None = Field(None, alias="from", description="in place of defaults.sms.from")
     variables: dict[str, JsonValue] = {}
+    track: SmsTracking = SmsTracking()
+
+    def tracks(self, defaults: SmsTracking) -> bool:
+        """Whether clicks are noted: as said here, else by the defaults, else not."""
+        return bool(defaults.clicks if self.track.clicks is None else self.track.clicks)
 
     @model_validator(mode="after")
     def _one_source(self) -> Sms:

@@ -1,4 +1,8 @@
-"""Signed tokens for the links that a message carries: they name the message, and nobody else can make one."""
+"""Signed tokens for the links that a message carries: they name the message, and nobody else can make one.
+
+A token holds the message's id, for a click the number of the link, and a signature; nothing personal. It works for
+as long as the message's row lives, and a signature made for one purpose is worth nothing for another.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,24 @@ from binascii import Error as Base64Error
 from hashlib import sha256
 from uuid import UUID
 
-_PURPOSE = b"perennial unsubscribe 1:"  # a signature made for one purpose is worth nothing for another
+_UNSUBSCRIBE = b"perennial unsubscribe 1:"
+_CLICK = b"perennial click 1:"
+_OPEN = b"perennial open 1:"
+_CONFIRM = b"perennial confirm 1:"
+_ID_BYTES = 16
+_NUMBER_BYTES = 2
 _MAC_BYTES = 12
-_TOKEN_BYTES = 16 + _MAC_BYTES
+_SHORT_MAC_BYTES = 9  # 72 bits; a text message pays for every character of its links
+
+DECOY = 0
+"""The number of the link that no person can see; the links of a message count from 1."""
+MAX_NUMBER = 2 ** (8 * _NUMBER_BYTES) - 1
+TRACKED_LENGTH = 39
+"""Characters of a tracked link beyond the public address: `/c/` and a token of 36."""
 
 
 def sign(secret: str, message_id: str) -> str:
-    """The token for a message: 38 characters that fit a URL.
+    """The unsubscribe token for a message: 38 characters that fit a URL.
 
     Args:
         secret: the project's secret.
@@ -23,19 +38,13 @@ def sign(secret: str, message_id: str) -> str:
     Raises:
         ValueError: the id is no UUID.
     """
-    identity = UUID(message_id).bytes
-    return urlsafe_b64encode(identity + _mac(secret, identity)).rstrip(b"=").decode()
+    return _seal(secret, _UNSUBSCRIBE, UUID(message_id).bytes, _MAC_BYTES)
 
 
 def verify(secret: str, token: str) -> str | None:
-    """The message's id that a token names, or None if the token was not made with this secret."""
-    try:
-        raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-    except (Base64Error, ValueError):
-        return None
-    if len(raw) != _TOKEN_BYTES or not hmac.compare_digest(raw[16:], _mac(secret, raw[:16])):
-        return None
-    return str(UUID(bytes=raw[:16]))
+    """The message's id that an unsubscribe token names, or None if it was not made with this secret."""
+    body = _unseal(secret, _UNSUBSCRIBE, token, _ID_BYTES, _MAC_BYTES)
+    return None if body is None else str(UUID(bytes=body))
 
 
 def unsubscribe_url(public_url: str, secret: str, message_id: str) -> str:
@@ -43,27 +52,57 @@ def unsubscribe_url(public_url: str, secret: str, message_id: str) -> str:
     return f"{public_url.rstrip('/')}/u/{sign(secret, message_id)}"
 
 
+def click_url(public_url: str, secret: str, message_id: str, number: int) -> str:
+    """The address that notes a click on the link of that number and leads on to it.
+
+    Raises ValueError where the id is no UUID, OverflowError where the number is no link's.
+    """
+    body = UUID(message_id).bytes + number.to_bytes(_NUMBER_BYTES, "big")
+    return f"{public_url.rstrip('/')}/c/{_seal(secret, _CLICK, body, _SHORT_MAC_BYTES)}"
+
+
+def verify_click(secret: str, token: str) -> tuple[str, int] | None:
+    """The message's id and the link's number that a click token names, or None if it was not made with this secret."""
+    body = _unseal(secret, _CLICK, token, _ID_BYTES + _NUMBER_BYTES, _SHORT_MAC_BYTES)
+    return None if body is None else (str(UUID(bytes=body[:_ID_BYTES])), int.from_bytes(body[_ID_BYTES:], "big"))
+
+
+def open_url(public_url: str, secret: str, message_id: str) -> str:
+    """The address of the picture whose loading says that the message was opened. Raises ValueError for no UUID."""
+    return f"{public_url.rstrip('/')}/o/{_seal(secret, _OPEN, UUID(message_id).bytes, _SHORT_MAC_BYTES)}"
+
+
+def verify_open(secret: str, token: str) -> str | None:
+    """The message's id that a picture's token names, or None if it was not made with this secret."""
+    body = _unseal(secret, _OPEN, token, _ID_BYTES, _SHORT_MAC_BYTES)
+    return None if body is None else str(UUID(bytes=body))
+
+
 def confirm_url(public_url: str, secret: str, message_id: str) -> str:
-    """The address of a page on which the contact confirms what the message is about (double opt-in)."""
-    identity = UUID(message_id).bytes
-    token = urlsafe_b64encode(identity + _confirm_mac(secret, identity)).rstrip(b"=").decode()
-    return f"{public_url.rstrip('/')}/confirm/{token}"
+    """The address on which the contact confirms what the message is about. Raises ValueError for no UUID."""
+    return f"{public_url.rstrip('/')}/confirm/{_seal(secret, _CONFIRM, UUID(message_id).bytes, _MAC_BYTES)}"
 
 
 def verify_confirm(secret: str, token: str) -> str | None:
-    """The message's id that a confirmation token names, or None if the token was not made with this secret."""
+    """The message's id that a confirmation's token names, or None if it was not made with this secret."""
+    body = _unseal(secret, _CONFIRM, token, _ID_BYTES, _MAC_BYTES)
+    return None if body is None else str(UUID(bytes=body))
+
+
+def _seal(secret: str, purpose: bytes, body: bytes, mac_bytes: int) -> str:
+    return urlsafe_b64encode(body + _mac(secret, purpose, body, mac_bytes)).rstrip(b"=").decode()
+
+
+def _unseal(secret: str, purpose: bytes, token: str, body_bytes: int, mac_bytes: int) -> bytes | None:
     try:
         raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
     except (Base64Error, ValueError):
         return None
-    if len(raw) != 28 or not hmac.compare_digest(raw[16:], _confirm_mac(secret, raw[:16])):
+    body = raw[:body_bytes]
+    if len(raw) != body_bytes + mac_bytes:
         return None
-    return str(UUID(bytes=raw[:16]))
+    return body if hmac.compare_digest(raw[body_bytes:], _mac(secret, purpose, body, mac_bytes)) else None
 
 
-def _confirm_mac(secret: str, identity: bytes) -> bytes:
-    return hmac.digest(secret.encode(), b"perennial confirm 1:" + identity, sha256)[:12]
-
-
-def _mac(secret: str, identity: bytes) -> bytes:
-    return hmac.digest(secret.encode(), _PURPOSE + identity, sha256)[:_MAC_BYTES]
+def _mac(secret: str, purpose: bytes, body: bytes, length: int) -> bytes:
+    return hmac.digest(secret.encode(), purpose + body, sha256)[:length]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from tracks.effects import EmailTracking, SmsTracking
 from tracks.program import UnknownPolicy
 from tracks.sending import SendingDefaults
 from tracks.steps import (
@@ -90,6 +91,7 @@ class EmailDefaults(Model):
     from_: Mailbox | None = Field(None, alias="from")
     reply_to: Mailbox | None = None
     on_unknown: UnknownPolicy = "assume_sent"
+    track: EmailTracking = EmailTracking()
 
 
 class SmsDefaults(Model):
@@ -97,6 +99,7 @@ class SmsDefaults(Model):
 
     from_: SmsSender | None = Field(None, alias="from")
     on_unknown: UnknownPolicy = "assume_sent"
+    track: SmsTracking = SmsTracking()
 
 
 class Defaults(Model):

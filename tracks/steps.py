@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from tracks.effects import Changes, Crm, Email, Enrolment, Send, Sms, Webhook
+from tracks.touches import CLASSED, EVERYBODY, By
 from tracks.values import (
     Condition,
     Duration,
@@ -78,15 +79,39 @@ class Date(Model):
         return self
 
 
+_ByInput = By | Literal["any"] | tuple[By, ...]
+
+
+def _classes(value: Any) -> Any:
+    if value == "any":
+        return EVERYBODY
+    return (value,) if isinstance(value, str) else value
+
+
 class Happening(Model):
     """An event of the contact within a time, and what to do either way."""
 
     event: EventName
     where: EventCondition | None = None
+    by: Annotated[tuple[By, ...], BeforeValidator(_classes, json_schema_input_type=_ByInput)] = Field(
+        ("human",), min_length=1, description="whose clicks and opens count: human, scanner, prefetch, several, or any"
+    )
     within: Duration = Field(description="how long to wait for it, such as 3d")
+    of: StepId | None = Field(None, description="only about the message that this run sent at that step")
     since: StepId = Field("step", description="events count from: step (this one), enrollment, or an earlier step's id")
     then: Steps = ()
     otherwise: Steps = Field((), alias="else")
+
+    @field_validator("by", mode="after")
+    @classmethod
+    def _in_order(cls, value: tuple[By, ...]) -> tuple[By, ...]:
+        return tuple(word for word in EVERYBODY if word in value)
+
+    @model_validator(mode="after")
+    def _classed(self) -> Happening:
+        if self.by != ("human",) and self.event not in CLASSED:
+            raise wrong(f"has `by`, which only {', '.join(CLASSED)} can have")
+        return self
 
 
 class Choice(Model):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from types import TracebackType
+from typing import Any
 
 import structlog
 from psycopg import OperationalError
@@ -53,9 +55,13 @@ def pause_before(attempts: int) -> timedelta:
 class Relay:
     """Delivers while it is open and holds the lead; any number may run, one delivers."""
 
-    def __init__(self, database: Database, client: Client) -> None:
+    def __init__(
+        self, database: Database, client: Client, beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    ) -> None:
+        """`beside` are loops that only the leader runs, as long as it leads; they see to their own errors."""
         self._database = database
         self._client = client
+        self._beside = beside
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._outcomes: list[_Outcome] = []
         self._wake = asyncio.Event()
@@ -92,6 +98,7 @@ class Relay:
 
     async def _lead(self, listener: Listener) -> None:
         ears = asyncio.create_task(self._listen(listener), name="relay-ears")
+        others = [asyncio.create_task(loop()) for loop in self._beside]
         prune_at = datetime.now(UTC)
         try:
             while not ears.done():
@@ -105,7 +112,9 @@ class Relay:
                         await asyncio.wait_for(self._wake.wait(), POLL)
             await ears
         finally:
-            ears.cancel()
+            for task in (ears, *others):
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
             with suppress(asyncio.CancelledError, OperationalError):
                 await ears
 

@@ -134,7 +134,7 @@ class Stack:
             "provider sandbox",
             ["infra.sandbox", "--port", ports["sandbox"], "--data", self.state.folder / "sandbox"],
             ["--callback-base", api_url, "--twilio-auth-token", secrets["twilio_auth_token"]],
-            ["--verify-domain", SENDER_DOMAIN],
+            ["--verify-domain", SENDER_DOMAIN, "--no-tracking"],
             environment=environment,
         )
         self.say("PostgreSQL", "starting")
@@ -195,6 +195,9 @@ class Stack:
             "PERENNIAL_HUBSPOT_TOKEN": "sandbox",
             "PERENNIAL_WEBHOOK_SECRET": secrets["webhook_secret"],
             "PERENNIAL_DRAIN": "PT0.5S",
+            # Here a message arrives as it is sent, before somebody who waits for it.
+            "PERENNIAL_CLICK_SOON": "PT0S",
+            "PERENNIAL_CLICK_HOLD": "PT1S",
             "PERENNIAL_ENTRY_PACE": str(self.entry_pace),
             # The sandbox must never be handed real credentials.
             "AWS_ACCESS_KEY_ID": "sandbox",

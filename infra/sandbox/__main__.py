@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--twilio-auth-token", default=Options.twilio_auth_token)
     parser.add_argument("--verify-domain", action="append", default=[], help="may send email; repeatable")
     parser.add_argument("--configuration-set", action="append", help="exists from the start; default: perennial")
+    parser.add_argument("--no-tracking", action="store_true", help="that set publishes neither opens nor clicks")
     parser.add_argument("--sns-signature-version", choices=("1", "2"), default=Options.signature_version)
     parser.add_argument("--delivery-delay", type=float, default=Options.delivery_delay, help="seconds")
     given = parser.parse_args(arguments)
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         twilio_auth_token=given.twilio_auth_token,
         verified_domains=tuple(domain.lower() for domain in given.verify_domain),
         configuration_sets=tuple(given.configuration_set or ("perennial",)),
+        tracking=not given.no_tracking,
         signature_version=given.sns_signature_version,
         delivery_delay=given.delivery_delay,
     )

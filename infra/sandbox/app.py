@@ -45,7 +45,7 @@ def create_app(options: Options) -> Starlette:
     texts = TwilioCallbacks(options, book, mailbox, callbacks)
     twilio = Twilio(mailbox, texts, faults, options.twilio_auth_token, options.delivery_delay)
     crm = HubSpotStore(book)
-    actions = Actions(mailbox, events, texts)
+    actions = Actions(mailbox, events, texts, options.callback_base)
     control = Control(book, mailbox, account, callbacks, faults, actions, crm, options.base_url)
     book.replay()
     account.subscribe_topics()

@@ -10,7 +10,9 @@ _COMMENT_OR_ANCHOR = re.compile(
     r"""<!--.*?-->|(?P<start><a\b(?P<attributes>[^>]*?)\bhref\s*=\s*)(?P<quote>["'])(?P<url>.*?)(?P=quote)""",
     re.IGNORECASE | re.DOTALL,
 )
+_PICTURE = re.compile(r"""<!--.*?-->|<img\b[^>]*?\bsrc\s*=\s*["'](?P<url>https?://[^"']*)""", re.IGNORECASE | re.DOTALL)
 _PLAIN_URL = re.compile(r"https?://[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]")
+_NOT_FOR_READERS = ("ses:no-track", 'aria-hidden="true"')
 _WEB = ("http://", "https://")
 
 
@@ -22,6 +24,11 @@ def find_links(html: str, text: str) -> list[str]:
     else:
         found = _PLAIN_URL.findall(text)
     return list(dict.fromkeys(found))
+
+
+def find_pictures(html: str) -> list[str]:
+    """The web addresses of an email's pictures, which a mail program loads when it shows it."""
+    return [entities.unescape(match["url"]) for match in _PICTURE.finditer(html) if match["url"]]
 
 
 def track_links(html: str, tracked: Callable[[str], str | None]) -> str:
@@ -48,7 +55,7 @@ def one_click_url(list_unsubscribe: str) -> str:
 
 def _anchors(html: str, replace: Callable[[str], str | None]) -> str:
     def swap(match: re.Match[str]) -> str:
-        if match["url"] is None or "ses:no-track" in match["attributes"]:
+        if match["url"] is None or any(mark in match["attributes"] for mark in _NOT_FOR_READERS):
             return match.group()
         url = entities.unescape(match["url"]).strip()
         target = replace(url) if url.startswith(_WEB) else None

@@ -22,6 +22,8 @@ class Options:
     """Domains that may send email from the start."""
     configuration_sets: tuple[str, ...] = ("perennial",)
     """SES configuration sets that exist from the start and publish every event to a topic of their name."""
+    tracking: bool = True
+    """Whether those sets ask for OPEN and CLICK, as SES needs to track; a sender who tracks itself asks for neither."""
     signature_version: str = "2"
     """SNS signature version: "1" is RSA over SHA-1 (Amazon's default), "2" over SHA-256."""
     delivery_delay: float = 0.05

@@ -1,7 +1,7 @@
-"""Posting to the application, as cheaply as a busy sandbox needs it.
+"""Calling the application, as cheaply as a busy sandbox needs it.
 
 A general HTTP client spends more on one small post than signing it does, and more on being imported than
-the whole sandbox, so this speaks just enough HTTP/1.1: one post, one answer, connections kept for the next.
+the whole sandbox, so this speaks just enough HTTP/1.1: one request, one answer, connections kept for the next.
 """
 
 from __future__ import annotations
@@ -61,19 +61,23 @@ class _Connection:
 
 
 class Outbound:
-    """Posts over kept connections; use it within one event loop and close it there."""
+    """Calls over kept connections; use it within one event loop and close it there."""
 
     def __init__(self) -> None:
         self._idle: dict[Origin, list[_Connection]] = {}
 
     async def post(self, url: str, headers: dict[str, str], content: bytes) -> int:
+        """Post; see `call`."""
+        return await self.call("POST", url, headers, content)
+
+    async def call(self, method: str, url: str, headers: dict[str, str], content: bytes = b"") -> int:
         """The status of the answer; Unreachable when there is none.
 
-        A post whose kept connection turns out to be closed is made again on a new one, so that a receiver
+        A request whose kept connection turns out to be closed is made again on a new one, so that a receiver
         may see it twice, as it may with the providers themselves.
         """
         try:
-            origin, request = _request(url, headers, content)
+            origin, request = _request(method, url, headers, content)
             async with asyncio.timeout(TIMEOUT):
                 while kept := self._idle.get(origin):
                     connection = kept.pop()
@@ -109,14 +113,18 @@ class Outbound:
         self._idle.clear()
 
 
-def _request(url: str, headers: dict[str, str], content: bytes) -> tuple[Origin, bytes]:
+def _request(method: str, url: str, headers: dict[str, str], content: bytes) -> tuple[Origin, bytes]:
     """Where to connect and what to write; ValueError when the address or a header is none."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not a web address")
     origin = (parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme])
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [f"POST {target} HTTP/1.1", f"host: {parts.netloc.rpartition('@')[2]}", f"content-length: {len(content)}"]
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        f"host: {parts.netloc.rpartition('@')[2]}",
+        f"content-length: {len(content)}",
+    ]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if any(character in line for line in lines for character in "\r\n"):
         raise ValueError("a line break in a header")

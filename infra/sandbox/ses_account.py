@@ -13,7 +13,8 @@ from infra.sandbox.mailbox import bare
 from infra.sandbox.options import Options
 from infra.sandbox.sns import Sns, topic_arn
 
-ALL_EVENTS = ["SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK", "RENDERING_FAILURE"]
+ALL_EVENTS = "SEND REJECT BOUNCE COMPLAINT DELIVERY OPEN CLICK RENDERING_FAILURE DELIVERY_DELAY".split()
+TRACKING = ("OPEN", "CLICK")
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ class SesAccount:
             name: {
                 "sandbox": {
                     "Enabled": True,
-                    "MatchingEventTypes": list(ALL_EVENTS),
+                    "MatchingEventTypes": [e for e in ALL_EVENTS if options.tracking or e not in TRACKING],
                     "SnsDestination": {"TopicArn": topic_arn(name)},
                 }
             }

@@ -17,13 +17,12 @@ from temporalio.service import RPCError
 
 from activities.registry import build_activities
 from api.app import create_app
-from api.relay.relay import Relay
 from settings import Settings
 from store import keys
 from store.database import Database
 from tests.api.server import serve
 from tests.conftest import DevServer
-from worker import build_workers
+from worker import build_relay, build_workers
 
 
 @dataclass
@@ -66,7 +65,7 @@ async def perennial(postgres_url: str, dev_server: DevServer) -> AsyncIterator[I
         stack.push_async_callback(activities.close)
         for worker in build_workers(temporal, activities, settings):
             await stack.enter_async_context(worker)
-        await stack.enter_async_context(Relay(database, temporal))
+        await stack.enter_async_context(build_relay(temporal, database, settings))
         url = await stack.enter_async_context(serve(create_app(settings, database, temporal)))
         caller = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30))
         yield Installation(url, key, caller, temporal, dev_server.address)

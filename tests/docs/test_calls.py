@@ -107,7 +107,7 @@ def document() -> dict[str, Any]:
 
 def test_the_api_page_has_every_call_and_no_other(document: dict[str, Any]) -> None:
     calls = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
-    named = set(re.findall(r"`((?:GET|PUT|POST|DELETE|PATCH) /[^`]*)`", prose(API_PAGE)))
+    named = set(re.findall(r"`((?:GET|HEAD|PUT|POST|DELETE|PATCH) /[^`]*)`", prose(API_PAGE)))
     assert named == calls
 
 

@@ -13,6 +13,8 @@ HOST = "127.0.0.1"
 DESK = ViewportSize(width=1280, height=800)
 PHONE = ViewportSize(width=390, height=844)
 SMALL_PHONE = ViewportSize(width=320, height=640)
+# Without a window Chromium calls itself headless, which no person's browser does.
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -53,6 +55,7 @@ class Visits:
         """A new visitor's page at that address. Sizes other than the desk's are phones: touched, not clicked."""
         context = await self._browser.new_context(
             viewport=size,
+            user_agent=AGENT,
             is_mobile=size != DESK,
             has_touch=size != DESK,
             color_scheme="dark" if dark else "light",

@@ -77,10 +77,11 @@ class Office:
 
     async def publish(self) -> None:
         """Publish the two tracks that the pages are shown with."""
-        # The link leads to a page of this machine: nothing here may ask another host.
+        # The link leads to a page of this machine, because nothing here may ask another host, and not to one of
+        # Perennial's own, because those are not tracked.
         for answer in (
             await self.api.template("tour-mail", MAIL),
-            await self.api.publish(MAILS % {"guide": f"{self.stack.api}/healthz"}),
+            await self.api.publish(MAILS % {"guide": f"{self.stack.sandbox}/healthz"}),
             await self.api.publish(TEXTS),
         ):
             assert answer.status_code == 201, answer.text

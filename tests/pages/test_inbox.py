@@ -34,7 +34,7 @@ async def test_a_click_in_the_rendered_email_moves_the_enrolment_on(
     async with inbox.expect_popup() as opened:
         await mail.get_by_role("link", name="Read the guide").click()
     guide = await opened.value
-    await guide.wait_for_url(f"{stack.api}/healthz")
+    await guide.wait_for_url(f"{stack.sandbox}/healthz")
 
     shown = await office.waits_at(person, "later")
     clicked, more = step(shown, "clicked"), step(shown, "more")

@@ -59,3 +59,33 @@ def test_a_confirmation_is_good_for_nothing_else(message: UUID, secret: str) -> 
 @given(st.text())
 def test_any_text_is_no_confirmation(token: str) -> None:
     assert links.verify_confirm("secret", token) is None
+
+
+@given(st.uuids(), st.integers(min_value=0, max_value=links.MAX_NUMBER), st.text(min_size=1))
+def test_a_click_token_names_its_message_and_link_and_opens_nothing_else(message: UUID, number: int, key: str) -> None:
+    url = links.click_url("https://acme.test/", key, str(message), number)
+    base, _, token = url.rpartition("/")
+    assert (base, len(url)) == ("https://acme.test/c", len("https://acme.test") + links.TRACKED_LENGTH)
+    assert links.verify_click(key, token) == (str(message), number)
+    assert links.verify_click(key + "x", token) is None
+    assert links.verify(key, token) is None and links.verify_open(key, token) is None
+
+
+@given(st.uuids(), st.text(min_size=1))
+def test_the_pictures_token_names_its_message_and_opens_nothing_else(message: UUID, key: str) -> None:
+    base, _, token = links.open_url("https://acme.test", key, str(message)).rpartition("/")
+    assert base == "https://acme.test/o"
+    assert links.verify_open(key, token) == str(message)
+    assert links.verify(key, token) is None and links.verify_click(key, token) is None
+
+
+@given(st.integers(min_value=0, max_value=35), st.sampled_from("ABCxyz019-_"))
+def test_no_character_of_a_click_token_can_be_changed(at: int, letter: str) -> None:
+    token = links.click_url("", "secret", MESSAGE, 7)[len("/c/") :]
+    changed = token[:at] + letter + token[at + 1 :]
+    assert links.verify_click("secret", changed) == ((MESSAGE, 7) if changed == token else None)
+
+
+@given(st.text())
+def test_any_text_for_a_token_is_answered_without_an_error(token: str) -> None:
+    assert links.verify_click("secret", token) is None and links.verify_open("secret", token) is None

@@ -69,10 +69,13 @@ CREATE TABLE touch (
     by TEXT NOT NULL,
     why TEXT DEFAULT '' NOT NULL,
     at TIMESTAMP WITH TIME ZONE NOT NULL,
+    due_at TIMESTAMP WITH TIME ZONE,
+    event_id TEXT,
     PRIMARY KEY (id),
     FOREIGN KEY(message_id) REFERENCES message (id)
 );
 CREATE INDEX touch_by_message ON touch (message_id, at);
+CREATE INDEX touch_due ON touch (due_at) WHERE due_at IS NOT NULL;
 """
 
 COLUMNS = """

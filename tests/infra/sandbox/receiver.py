@@ -31,7 +31,7 @@ class Received:
 
 
 class Receiver:
-    """Takes every POST; confirms SNS subscriptions while `confirming`; answers `status`."""
+    """Takes every POST and GET; confirms SNS subscriptions while `confirming`; answers `status`."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -50,6 +50,11 @@ class Receiver:
                     receiver._confirm(request)
                 self.send_response(receiver.status)
                 self.send_header("content-length", "0")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                receiver.received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, b""))
+                self.send_response(204)
                 self.end_headers()
 
             def log_message(self, *args: object) -> None:

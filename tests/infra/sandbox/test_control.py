@@ -108,3 +108,17 @@ def test_a_body_that_is_no_object_is_refused(sandbox: SandboxServer, body: str) 
 
 def test_health_answers(sandbox: SandboxServer) -> None:
     assert sandbox.http.get("/healthz").json()["status"] == "ok"
+
+
+def test_people_fetch_the_applications_links_and_pictures_as_a_browser_does(
+    sandbox: SandboxServer, receiver: Receiver, ses: Any, address: str
+) -> None:
+    email = simple_email(address)
+    body = f'<a href="{receiver.url}/c/{address}">Go</a><img src="{receiver.url}/o/{address}">'
+    email["Content"]["Simple"]["Body"]["Html"]["Data"] = body
+    message_id = ses.send_email(**email)["MessageId"]
+    sandbox.act(message_id, "open")
+    sandbox.act(message_id, "click")
+    for path in (f"/o/{address}", f"/c/{address}"):
+        (request,) = receiver.at(path)
+        assert request.headers["user-agent"].startswith("Mozilla/5.0 (X11")

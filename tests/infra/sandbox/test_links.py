@@ -7,7 +7,7 @@ import html as entities
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.sandbox.links import find_links, link_text, one_click_url, track_links
+from infra.sandbox.links import find_links, find_pictures, link_text, one_click_url, track_links
 
 urls = st.from_regex(r"https?://[a-z]{1,8}\.test/[a-z0-9?&=%#/\"'<>]{0,12}x", fullmatch=True)
 
@@ -52,3 +52,12 @@ def test_the_text_part_counts_where_there_is_no_html() -> None:
 def test_the_web_address_of_a_list_unsubscribe_header() -> None:
     assert one_click_url("<mailto:leave@a.test>, <https://a.test/u/1>") == "https://a.test/u/1"
     assert one_click_url("<mailto:leave@a.test>") == ""
+
+
+def test_what_readers_do_not_see_is_no_link_of_theirs_and_pictures_are_found() -> None:
+    html = (
+        '<a href="https://a.test/">x</a><!--<img src="https://no.test/">--><img alt="" src="https://p.test/o/1?a&amp;b">'
+        '<a aria-hidden="true" tabindex="-1" style="display:none" href="https://hidden.test/"></a>'
+    )
+    assert find_links(html, "") == ["https://a.test/"]
+    assert find_pictures(html) == ["https://p.test/o/1?a&b"]

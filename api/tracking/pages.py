@@ -1,0 +1,39 @@
+"""The pages of a link that leads nowhere now, and the picture that opens are counted by."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Literal
+
+PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+_TEXTS = {
+    "unknown": (
+        "This link does not work",
+        "It may have been cut off, or the message it came in is gone. Open the whole link from the message.",
+    ),
+    "busy": (
+        "One moment, please",
+        "We cannot look up where this link leads just now. Please try it again in a minute.",
+    ),
+}
+
+
+def page(state: Literal["unknown", "busy"]) -> str:
+    """The whole page as HTML."""
+    title, text = _TEXTS[state]
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 0 auto; max-width: 30rem; padding: 20vh 1.5rem 0; font: 1.0625rem/1.5 system-ui, sans-serif; }}
+h1 {{ font-size: 1.375rem; line-height: 1.25; }}
+</style>
+</head>
+<body><main><h1>{title}</h1><p>{text}</p></main></body>
+</html>
+"""

@@ -1,0 +1,104 @@
+"""The links and the picture of tracked messages. Nobody is led anywhere that the message did not name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from api.auth import OpenRoute
+from api.context import Context, Ctx
+from api.tracking.machines import seen
+from api.tracking.pages import PIXEL, page
+from api.tracking.telling import Patience, note
+from store import touches
+from store.errors import BusyError
+from store.touches import Kind
+from tracks.links import verify_click, verify_open
+
+router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
+Token = Annotated[str, Path(max_length=200, description="The signed token from the message.")]
+_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+_AWAY = (DBAPIError, PoolTimeout, OSError, BusyError)
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    302: {"description": "Where the message's link leads"},
+    404: {"description": "No such link", "content": {"text/html": {}}},
+    503: {"description": "Where it leads cannot be looked up now", "content": {"text/html": {}}},
+}
+
+
+@router.get("/c/{token}", status_code=302, summary="Follow a link", response_class=Response, responses=_RESPONSES)
+async def get_click(token: Token, request: Request, ctx: Ctx) -> Response:
+    """Notes the click, then leads on. Who followed it is judged by what can be seen of the request."""
+    return await _follow(token, request, ctx)
+
+
+@router.head("/c/{token}", status_code=302, summary="Look at a link", response_class=Response, responses=_RESPONSES)
+async def head_click(token: Token, request: Request, ctx: Ctx) -> Response:
+    """The same without a body; people do not ask so."""
+    return await _follow(token, request, ctx)
+
+
+@router.get(
+    "/o/{token}",
+    summary="Load the picture",
+    response_class=Response,
+    responses={200: {"content": {"image/gif": {}}}, 503: {"description": "It could not be noted"}},
+)
+async def get_open(token: Token, request: Request, ctx: Ctx) -> Response:
+    """One transparent pixel, whatever the token: a mail program shows nothing else. A good one notes the opening."""
+    message_id, status = verify_open(ctx.settings.signing_secret, token), 200
+    if message_id is not None:
+        try:
+            await _note(ctx, request, message_id, "open", None)
+        except _AWAY:
+            status = 503
+    return Response(PIXEL, status, _HEADERS, "image/gif")
+
+
+async def _follow(token: str, request: Request, ctx: Context) -> Response:
+    named = verify_click(ctx.settings.signing_secret, token)
+    if named is None:
+        ctx.metrics.rejected.labels("click", "forged").inc()
+        return _page("unknown")
+    try:
+        url = await _note(ctx, request, named[0], "click", named[1])
+    except _AWAY:  # the target is in the database too
+        return _page("busy")
+    return RedirectResponse(url, 302, _HEADERS) if url else _page("unknown")
+
+
+async def _note(ctx: Context, request: Request, message_id: str, kind: Kind, link: int | None) -> str | None:
+    """Store the touch; answers where the link leads, None where it leads nowhere (any more)."""
+    async with ctx.db.transaction() as tx:
+        found = await touches.find(tx, message_id, datetime.now(UTC))
+        if found is None or (link is not None and not link <= found.links) or (kind == "click" and not found.urls):
+            return None
+        accepted = await note(tx, found, kind, link, seen(kind, request.method, _lower(request)), _patience(ctx))
+    if accepted is not None:
+        ctx.metrics.event(kind, accepted)
+    # The link that nobody sees leads where the first one does, should somebody find it after all.
+    return found.urls[max(link, 1) - 1] if link is not None else None
+
+
+def _lower(request: Request) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _patience(ctx: Context) -> Patience:
+    return Patience(ctx.settings.click_hold, ctx.settings.click_soon, ctx.settings.pace_at_entry)
+
+
+def _page(state: Literal["unknown", "busy"]) -> HTMLResponse:
+    headers = _HEADERS | {
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if state == "busy":
+        return HTMLResponse(page(state), 503, headers | {"Retry-After": "5"})
+    return HTMLResponse(page(state), 404, headers)

@@ -1,0 +1,142 @@
+"""Leading a finished message's links past the click counter, and everything else of it as it was, to the byte."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from html import escape, unescape
+from html.parser import HTMLParser
+
+from tracks.links import MAX_NUMBER
+
+Keeps = Callable[[str], bool]
+"""Whether an address stays as it is: the ways out, and others of our own."""
+
+_ATTRIBUTE = re.compile(
+    r"""(?P<name>[^\s"'>/=][^\s/>=]*)(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s>]+)))?"""
+)
+_BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
+_URL = re.compile(r"""https?://[^\s<>"'\\^`{|}]+""", re.IGNORECASE)
+_AFTER = r"""(?=[)\].,;:!?'">]*(?:\s|$))"""  # an address that goes on is another one
+_TRAILING = ".,;:!?'\""
+_UNSEEN = 'aria-hidden="true" tabindex="-1" style="display:none"'
+_PIXEL = 'width="1" height="1" alt="" style="display:block"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """`html[start:end]` is a link's address, or with no `url` a mark that goes."""
+
+    start: int
+    end: int
+    url: str = ""
+
+
+class Page:
+    """An email's HTML with its links found. `keeps` says which addresses stay as they are."""
+
+    def __init__(self, html: str, keeps: Keeps) -> None:
+        self._html = html
+        starts = _Reader(html).anchors.items()
+        self._edits = [edit for start, text in starts for edit in _anchor(html, start, len(text), keeps)]
+        self.links = list(dict.fromkeys(edit.url for edit in self._edits if edit.url))[:MAX_NUMBER]
+        """The targets to be tracked, each once, in reading order."""
+
+    def track(self, addresses: Mapping[str, str], *, decoy: str = "", pixel: str = "") -> str:
+        """The HTML with its links led through `addresses` (by target), and what is added at the end of the body.
+
+        Marks that keep a link out (`data-track="off"`) go. `decoy` is where the link leads that no person can see
+        or hear, `pixel` the address of the picture; each is left out where it is empty.
+        """
+        html, parts, last = self._html, [""], 0
+        for edit in self._edits:
+            if edit.url and edit.url not in addresses:
+                continue
+            parts += [html[last : edit.start], escape(addresses[edit.url]) if edit.url else ""]
+            last = edit.end
+        page = "".join(parts) + html[last:]
+        added = f'<a {_UNSEEN} href="{escape(decoy)}"></a>' if decoy else ""
+        added += f'<img src="{escape(pixel)}" {_PIXEL}>' if pixel else ""
+        ends = list(_BODY_END.finditer(page)) if added else []
+        at = ends[-1].start() if ends else len(page)
+        return page[:at] + added + page[at:]
+
+
+def find_addresses(text: str, keeps: Keeps) -> list[str]:
+    """The web addresses in a plain text that are to be tracked, each once, in reading order."""
+    return list(dict.fromkeys(url for _, url in _addresses(text) if not keeps(url)))[:MAX_NUMBER]
+
+
+def track_part(text: str, addresses: Mapping[str, str]) -> str:
+    """The text part of an email whose HTML was tracked: the same targets lead the same way."""
+    if not addresses:
+        return text
+    known = "|".join(re.escape(url) for url in sorted(addresses, key=len, reverse=True))
+    return re.sub(f"(?:{known}){_AFTER}", lambda found: addresses[found[0]], text)
+
+
+def track_text(text: str, addresses: Mapping[str, str]) -> str:
+    """A plain text with its web addresses led through `addresses` (by target)."""
+    parts, last = [], 0
+    for start, url in _addresses(text):
+        if url in addresses:
+            parts += [text[last:start], addresses[url]]
+            last = start + len(url)
+    return "".join(parts) + text[last:]
+
+
+def _addresses(text: str) -> Iterator[tuple[int, str]]:
+    """Where each web address begins, without the punctuation of the sentence around it."""
+    for found in _URL.finditer(text):
+        url = found[0].rstrip(_TRAILING)
+        while url and url[-1] in ")]" and url.count(url[-1]) > url.count("(["[")]".index(url[-1])]):
+            url = url[:-1].rstrip(_TRAILING)
+        if len(url) > len("https://"):
+            yield found.start(), url
+
+
+def _anchor(html: str, start: int, length: int, keeps: Keeps) -> Iterator[_Edit]:
+    """What changes in one start tag of a link."""
+    found: dict[str, re.Match[str]] = {}
+    for attribute in _ATTRIBUTE.finditer(html, start + 2, start + length):
+        found.setdefault(attribute["name"].lower(), attribute)  # as browsers do, the first of a name counts
+    href, mark = found.get("href"), found.get("data-track")
+    if mark is not None and (_value(mark) or "").strip().lower() == "off":
+        before = mark.start()
+        while html[before - 1].isspace():
+            before -= 1
+        yield _Edit(before, mark.end())
+        return
+    url = target(_value(href) or "") if href is not None else ""
+    if href is None or not url or keeps(url):
+        return
+    kind = next(kind for kind in ("double", "single", "bare") if href[kind] is not None)
+    yield _Edit(href.start(kind), href.end(kind), url=url)
+
+
+def target(value: str) -> str:
+    """The web address in an `href` as a browser reads it, or an empty text: mail, phone, anchor, relative."""
+    url = re.sub(r"[\t\r\n]", "", unescape(value)).strip("".join(map(chr, range(33))))
+    return url if re.match(r"https?://[^/?#\s]", url, re.IGNORECASE) and "\x00" not in url else ""
+
+
+def _value(attribute: re.Match[str]) -> str | None:
+    return next((attribute[kind] for kind in ("double", "single", "bare") if attribute[kind] is not None), None)
+
+
+class _Reader(HTMLParser):
+    """Finds the start tags of links: not those in comments, scripts or styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=False)
+        self._lines = [0, *(found.end() for found in re.finditer("\n", html))]
+        self.anchors: dict[int, str] = {}
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        text = self.get_starttag_text()
+        if tag == "a" and text:
+            line, column = self.getpos()
+            self.anchors[self._lines[line - 1] + column] = text
