@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import enrollments, templates, tracks
 from store.rows import Channel, Contact, Enrollment
+from tracks.content.model import Template
 from tracks.content.render import MessageContext, TemplateError, render_values
-from tracks.content.template import Template
 from tracks.links import unsubscribe_url
 from tracks.model import Track, find_step
 from tracks.steps import Base

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.ids import digest
-from store.rows import Channel
 from store.sql import utc_now
 from store.tracks import MINE, Published, VersionSummary
+from tracks.content.model import TemplateKind
 
 _CACHE_SIZE = 500
 
@@ -27,7 +27,7 @@ class TemplateVersion:
 
     name: str
     version: int
-    kind: Channel
+    kind: TemplateKind
     source: str
     data: Mapping[str, Any]
     digest: str
@@ -40,7 +40,7 @@ _cache: WeakKeyDictionary[Engine, OrderedDict[tuple[str, int], TemplateVersion]]
 async def publish(
     tx: AsyncConnection,
     name: str,
-    kind: Channel,
+    kind: TemplateKind,
     source: str,
     data: Mapping[str, Any],
     *,

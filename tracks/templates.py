@@ -23,7 +23,7 @@ class TemplateFacts(Protocol):
     """What a track needs to know of a template."""
 
     @property
-    def kind(self) -> Literal["email", "sms"]: ...
+    def kind(self) -> Literal["email", "sms", "block"]: ...
     @property
     def variables(self) -> frozenset[str]:
         """All that it declares."""

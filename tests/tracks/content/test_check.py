@@ -39,7 +39,7 @@ def test_a_good_template_has_no_problems() -> None:
         ("{% include 'other' %}", "unexpected tag 'include'"),
         ("{{ contact.id", "expected '}}'"),
         ("<mj-txt>x</mj-txt>", "`mj-txt` is not an MJML tag"),
-        ('<mj-include path="other" />', "a template stands alone"),
+        ('<mj-include path="other" />', "share a block instead"),
         ("<b>never closed", "not valid XML"),
         ("a < b", "not valid XML"),
     ],
