@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities.content import Links, find_template, find_written, message_context
+from activities.content import Links, find_template, find_written, log_choices, message_context, with_steps
 from activities.contract import SEND_EMAIL, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import EmailProvider, OutgoingEmail
@@ -57,7 +57,8 @@ class EmailKind:
         template = await find_template(tx, email.template, email.version, "email")
         way_out = self._links.unsubscribe(message_id)
         context = message_context(enrollment, contact, email.variables, way_out)
-        rendered = render_email(template, context, subject=email.subject)
+        rendered = render_email(template, await with_steps(tx, template, context), subject=email.subject)
+        log_choices(message_id, rendered.choices)
         return OutgoingEmail(
             message_id=message_id,
             sender=written.sender,

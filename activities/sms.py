@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities.content import Links, find_template, find_written, message_context
+from activities.content import Links, find_template, find_written, log_choices, message_context, with_steps
 from activities.contract import SEND_SMS, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import OutgoingSms, SmsProvider
 from activities.sending import Sender
 from store.database import Database
 from store.rows import Channel, Contact, Enrollment
-from tracks.content.render import TemplateError, render_sms
+from tracks.content.render import TemplateError, render_sms, write_sms
 from tracks.effects import Sms
 from tracks.steps import SmsStep
 
@@ -54,7 +54,10 @@ class SmsKind:
         if sms.text is not None:
             body = render_sms(sms.text, context)
         elif sms.template is not None:
-            body = render_sms(await find_template(tx, sms.template, sms.version, "sms"), context)
+            template = await find_template(tx, sms.template, sms.version, "sms")
+            written_sms = write_sms(template, await with_steps(tx, template, context))
+            log_choices(message_id, written_sms.choices)
+            body = written_sms.text
         else:
             raise TemplateError("NotFound")
         return OutgoingSms(message_id=message_id, sender=written.sender, to=contact.phone or "", body=body)

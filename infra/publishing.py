@@ -1,14 +1,17 @@
 """Send a folder of tracks and templates to a running API: what `perennial publish` and the demo do.
 
 A track is a `.yaml` file, published under the name that it gives itself; a template is a `.mjml`, `.liquid`
-or `.txt` file, published under its file name. Templates go first, because tracks are checked against them.
+or `.txt` file, published under its file name. `welcome.de.mjml` is the German of `welcome.mjml`: both are one
+template and one version. What others are checked against goes first: shared blocks, templates, tracks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from ruamel.yaml import YAML
@@ -16,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 TRACKS = (".yaml", ".yml")
 TEMPLATES = (".mjml", ".liquid", ".txt")
+_BLOCK = re.compile(r"^kind:\s*[\"']?block\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,13 @@ class Document:
     name: str
     path: Path
     text: str
+    variants: Mapping[str, Path] = field(default_factory=dict)
+    """Of a template: its files in other languages, by locale."""
+
+    def body(self) -> dict[str, Any]:
+        """A template's files as the API takes them."""
+        locales = {tag: path.read_text(encoding="utf-8") for tag, path in self.variants.items()}
+        return {"source": self.text} | ({"locales": locales} if locales else {})
 
 
 @dataclass(frozen=True)
@@ -38,20 +49,53 @@ class Published:
     problems: tuple[str, ...] = ()
 
 
-def read_folder(folder: Path) -> list[Document]:
-    """The documents below a folder, templates first, each kind by name.
+_NOTHING = Document("", "", Path(), "")
 
-    Raises ValueError where two files would be published under one name.
+
+def read_folder(folder: Path) -> list[Document]:
+    """The documents below a folder, blocks and templates first, each kind by name.
+
+    Raises ValueError where two files would be published under one name, or a variant has no template.
     """
     found: dict[tuple[str, str], Document] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in TRACKS + TEMPLATES and path.is_file()):
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in TRACKS + TEMPLATES and path.is_file())
+    variants = [path for path in paths if path.suffix in TEMPLATES and "." in path.stem]
+    for path in (path for path in paths if path not in variants):
         text = path.read_text(encoding="utf-8")
         kind = "tracks" if path.suffix in TRACKS else "templates"
-        document = Document(kind, track_name(text, path.stem) if kind == "tracks" else path.stem, path, text)
+        if kind == "tracks":
+            document = Document(kind, track_name(text, path.stem), path, text)
+        else:
+            document = read_template(path)
         if other := found.get((kind, document.name)):
             raise ValueError(f"{other.path} and {path} both publish {kind[:-1]} {document.name}")
         found[kind, document.name] = document
-    return sorted(found.values(), key=lambda document: (document.kind, document.name))
+    for path in variants:
+        name = path.stem.split(".", 1)[0]
+        if path not in found.get(("templates", name), _NOTHING).variants.values():
+            raise ValueError(f"{path} is a variant of a template {name} that is not beside it")
+    return sorted(found.values(), key=_order)
+
+
+def read_template(path: Path) -> Document:
+    """A template's file with its variants beside it.
+
+    Raises ValueError where two of them are for one locale.
+    """
+    variants: dict[str, Path] = {}
+    for other in sorted(path.parent.glob(f"{path.stem}.*")):
+        name, _, tag = other.stem.partition(".")
+        if other.suffix in TEMPLATES and tag and name == path.stem:
+            if tag in variants:
+                raise ValueError(f"{variants[tag]} and {other} are both the variant {tag} of {name}")
+            variants[tag] = other
+    return Document("templates", path.stem, path, path.read_text(encoding="utf-8"), variants)
+
+
+def _order(document: Document) -> tuple[int, str]:
+    if document.kind == "tracks":
+        return 2, document.name
+    return (0 if _BLOCK.search(document.text) else 1), document.name
 
 
 def track_name(text: str, otherwise: str) -> str:
@@ -70,19 +114,20 @@ def publish(client: httpx.Client, documents: list[Document]) -> Iterator[Publish
     Raises httpx.HTTPError if the API cannot be reached.
     """
     for document in documents:
-        media = "application/yaml" if document.kind == "tracks" else "text/plain"
-        answer = client.put(
-            f"/v1/{document.kind}/{document.name}",
-            content=document.text.encode(),
-            headers={"content-type": f"{media}; charset=utf-8"},
-        )
+        address = f"/v1/{document.kind}/{document.name}"
+        if document.kind == "templates":
+            answer = client.put(address, json=document.body())
+        else:
+            headers = {"content-type": "application/yaml; charset=utf-8"}
+            answer = client.put(address, content=document.text.encode(), headers=headers)
         if answer.status_code in (200, 201):
             yield Published(document, answer.json()["version"], answer.status_code == 201)
         else:
-            yield Published(document, problems=tuple(_problems(document, answer)))
+            yield Published(document, problems=tuple(refusals(document, answer)))
 
 
-def _problems(document: Document, answer: httpx.Response) -> Iterator[str]:
+def refusals(document: Document, answer: httpx.Response) -> Iterator[str]:
+    """What an answer says is wrong, a line each, with the file and its line."""
     try:
         problem = answer.json()
         errors = problem["errors"] or [{"detail": problem["detail"]}]
@@ -91,5 +136,7 @@ def _problems(document: Document, answer: httpx.Response) -> Iterator[str]:
         return
     for error in errors:
         line = f":{error['line']}" if error.get("line") else ""
+        _, _, tag = str(error.get("pointer") or "").partition("#/locales/")
+        path = document.variants.get(tag, document.path)
         step = f" step {error['step']}:" if error.get("step") else ""
-        yield f"{document.path}{line}:{step} {error['detail']}"
+        yield f"{path}{line}:{step} {error['detail']}"

@@ -53,8 +53,22 @@ def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts]
         message = _message(step)
         said = _check_message(message, templates) if message is not None else []
         said += _check_texts(step)
+        facts = templates.get((message.template, message.version)) if message and message.template else None
+        said += _check_subject(step, facts) if facts is not None else []
         problems.extend(Problem(file, 0, step.id, sentence) for sentence in said)
     return problems
+
+
+def check_template_use(track: Track, template: str, facts: TemplateFacts) -> list[tuple[str, str]]:
+    """What does not fit between a track and the newest version of one template: the step's id and a sentence."""
+    found: list[tuple[str, str]] = []
+    for step in track.walk():
+        message = _message(step)
+        if message is None or message.template != template or message.version is not None:
+            continue
+        said = _check_message(message, {(template, None): facts}) + _check_subject(step, facts)
+        found += [(step.id, sentence) for sentence in said]
+    return found
 
 
 def _messages(track: Track) -> Iterator[Email | Sms]:
@@ -76,7 +90,8 @@ def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, Templat
         known = sorted({known for (known, _), its in templates.items() if its.kind == kind})
         return [f"there is no template '{message.template}'" + meant(message.template, known)]
     if facts.kind != kind:
-        return [f"template '{message.template}' is for {facts.kind}, not for {kind}"]
+        what = "a block, not" if facts.kind == "block" else f"for {facts.kind}, not for"
+        return [f"template '{message.template}' is {what} {kind}"]
     problems = [
         f"template '{message.template}' needs the variable '{name}'; give it in variables"
         for name in sorted(facts.required - set(message.variables))
@@ -92,23 +107,33 @@ def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, Templat
     return problems
 
 
+def _check_subject(step: Step, facts: TemplateFacts) -> list[str]:
+    """A subject in the track stands in for the template's: it may show the same variables, and the step's own."""
+    if not isinstance(step, EmailStep) or step.email.subject is None:
+        return []
+    given = {*step.email.variables}
+    known = facts.variables | given
+    return [f"subject: {said}" for said in texts.problems(step.email.subject, known, told=True)]
+
+
 def _check_texts(step: Step) -> list[str]:
     """Texts in the track itself may show the contact, the enrollment and the message's own variables."""
     shown: list[tuple[str, JsonValue]] = []
     own: Collection[str] = ()
+    told = False
     match step:
         case SmsStep():
-            shown, own = [("text", step.sms.text)], step.sms.variables
+            shown, own, told = [("text", step.sms.text)], step.sms.variables, True
         case CrmStep(crm=crm):
             title = crm.task.title if crm.task else None
             shown = [("note", crm.note), ("task.title", title), ("fields", crm.fields)]
         case WebhookStep():
             shown = [("payload", step.webhook.payload)]
         case _:
-            pass  # a subject may show the template's variables too: judged beside it
+            pass
     problems: list[str] = []
     for where, text in ((where, text) for where, value in shown for text in _strings(value)):
-        problems += [f"{where}: {problem}" for problem in texts.problems(text, own)]
+        problems += [f"{where}: {problem}" for problem in texts.problems(text, own, told=told)]
     return problems
 
 
