@@ -308,9 +308,9 @@ def publish(
 def preview(
     template: Annotated[str, typer.Argument(help="A template's file (.mjml, .liquid, .txt), or the name of one.")],
     contact: Annotated[str | None, typer.Option(help="The id of a contact to write for.")] = None,
-    attr: Annotated[list[str], typer.Option(help="An attribute of somebody invented: name=value.")] = [],
-    var: Annotated[list[str], typer.Option(help="A variable as a step would give it: name=value.")] = [],
-    prop: Annotated[list[str], typer.Option(help="A property of the enrolment: name=value.")] = [],
+    attr: Annotated[list[str] | None, typer.Option(help="An attribute of somebody invented: name=value.")] = None,
+    var: Annotated[list[str] | None, typer.Option(help="A variable as a step would give it: name=value.")] = None,
+    prop: Annotated[list[str] | None, typer.Option(help="A property of the enrolment: name=value.")] = None,
     locale: Annotated[str | None, typer.Option(help="A language, in place of the contact's.")] = None,
     html: Annotated[Path | None, typer.Option(help="Where to write the HTML.")] = None,
     url: Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")] = None,
@@ -324,9 +324,9 @@ def preview(
 
     try:
         body: dict[str, Any] = {
-            "variables": parse_pairs(var),
-            "enrollment": {"properties": parse_pairs(prop)},
-            **({"contact_id": contact} if contact else {"contact": {"attributes": parse_pairs(attr)}}),
+            "variables": parse_pairs(var or []),
+            "enrollment": {"properties": parse_pairs(prop or [])},
+            **({"contact_id": contact} if contact else {"contact": {"attributes": parse_pairs(attr or [])}}),
             **({"locale": locale} if locale else {}),
         }
         with _caller(url, key) as client:

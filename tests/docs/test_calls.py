@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
+from infra.publishing import read_folder
 from settings import Settings
 from store.database import Database
 from tests.docs.conftest import Installation
@@ -55,14 +56,15 @@ def shown(block: Block) -> tuple[int, Any]:
 
 async def publish_library(perennial: Installation) -> None:
     """What `./run` does first."""
-    kinds = {".mjml": ("templates", "text/plain"), ".liquid": ("templates", "text/plain")}
-    paths = [*sorted((LIBRARY / "templates").iterdir()), *sorted(LIBRARY.glob("*.yaml"))]
-    for path in paths:
-        kind, media = kinds.get(path.suffix, ("tracks", "application/yaml"))
+    for document in read_folder(LIBRARY):
+        template = document.kind == "templates"
         answer = await perennial.caller.put(
-            f"{perennial.url}/v1/{kind}/{path.stem}",
-            content=path.read_bytes(),
-            headers={"Authorization": f"Bearer {perennial.key}", "Content-Type": media},
+            f"{perennial.url}/v1/{document.kind}/{document.name}",
+            content=json.dumps(document.body()) if template else document.text,
+            headers={
+                "Authorization": f"Bearer {perennial.key}",
+                "Content-Type": "application/json" if template else "application/yaml",
+            },
         )
         assert answer.status_code == 201, answer.text
 
