@@ -140,5 +140,7 @@ def _validated(model: type[_Read], data: dict[str, Any], parts: Parts) -> _Read:
 
 
 def _front_problem(location: tuple[int | str, ...], message: str, parts: Parts) -> TemplateProblem:
+    if location[0] == "blocks" and location[2:3] == ("choices",):  # people write the list without that word
+        location = (*location[:2], *location[3:])
     where = ".".join(str(part) for part in location)
     return TemplateProblem(parts.line(location), f"{where}: {message[:1].lower()}{message[1:]}")
