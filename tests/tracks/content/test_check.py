@@ -126,12 +126,8 @@ def test_what_may_not_be_there_needs_something_in_its_place(text: str) -> None:
     ],
 )
 def test_what_is_asked_for_or_has_a_default_may_be_shown(text: str) -> None:
-    variables = {
-        "note": TemplateVariable(),
-        "cta": TemplateVariable(default="Go"),
-        "plan": TemplateVariable(required=True),
-    }
-    assert check_template(email(mjml(text), **variables)) == []
+    cta, plan = TemplateVariable(default="Go"), TemplateVariable(required=True)
+    assert check_template(email(mjml(text), note=TemplateVariable(), cta=cta, plan=plan)) == []
 
 
 def test_a_name_of_spaces_is_no_name() -> None:
