@@ -297,7 +297,7 @@ def publish(
                     typer.echo("\n".join(published.problems), err=True)
                 else:
                     news = "new" if published.created else "unchanged"
-                    typer.echo(f"{document.kind[:-1]} {document.name} version {published.version} ({news})")
+                    typer.echo(f"{document.kind} {document.name} version {published.version} ({news})")
     except httpx.HTTPError as problem:
         fail(f"The API does not answer: {problem}.")
     if refused:

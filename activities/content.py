@@ -39,23 +39,13 @@ class Links:
         return unsubscribe_url(self.public_url, self.secret, message_id)
 
 
-async def find_written(
-    tx: AsyncConnection, enrollment_id: str, step: str, kind: type[StepType]
-) -> tuple[Track, StepType]:
-    """The track version that an enrollment is pinned to, and the step in it.
-
-    Raises LookupError where there is no such enrollment or step, TypeError where the step is of another kind.
-    """
-    enrollment = await enrollments.get(tx, enrollment_id)
-    if enrollment is None:
-        raise LookupError("there is no such enrollment")
-    return await find_in(tx, enrollment, step, kind)
-
-
 async def find_in(
     tx: AsyncConnection, enrollment: Enrollment, step: str, kind: type[StepType]
 ) -> tuple[Track, StepType]:
-    """The same for an enrollment that has been read."""
+    """The track version that an enrollment is pinned to, and the step in it.
+
+    Raises LookupError where there is no such step, TypeError where it is of another kind.
+    """
     version = await tracks.pinned(tx, enrollment.track, enrollment.version)
     found = find_step(version.track, step)
     if not isinstance(found, kind):

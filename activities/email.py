@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities.content import Links, find_template, find_written, log_choices, message_context, with_steps
+from activities.content import Links, find_in, find_template, log_choices, message_context, with_steps
 from activities.contract import SEND_EMAIL, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import EmailProvider, OutgoingEmail
@@ -16,6 +16,7 @@ from store.database import Database
 from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import TemplateError, render_email
 from tracks.effects import Email
+from tracks.sending import MessageRules, rules_of
 from tracks.steps import EmailStep
 
 
@@ -26,6 +27,7 @@ class WrittenEmail:
     email: Email
     sender: str | None
     reply_to: str | None
+    rules: MessageRules
 
 
 class EmailKind:
@@ -37,15 +39,16 @@ class EmailKind:
         self._provider = provider
         self._links = links
 
-    async def read(self, tx: AsyncConnection, enrollment_id: str, step: str) -> WrittenEmail:
+    async def read(self, tx: AsyncConnection, enrollment: Enrollment, step: str) -> WrittenEmail:
         """See `MessageKind`."""
-        track, found = await find_written(tx, enrollment_id, step, EmailStep)
+        track, found = await find_in(tx, enrollment, step, EmailStep)
         email, defaults = found.email, track.defaults.email
-        return WrittenEmail(email, email.from_ or defaults.from_, email.reply_to or defaults.reply_to)
+        sender, reply_to = email.from_ or defaults.from_, email.reply_to or defaults.reply_to
+        return WrittenEmail(email, sender, reply_to, rules_of(track, email))
 
-    def transactional(self, written: WrittenEmail) -> bool:
+    def rules(self, written: WrittenEmail) -> MessageRules:
         """See `MessageKind`."""
-        return written.email.transactional
+        return written.rules
 
     async def compose(
         self, tx: AsyncConnection, written: WrittenEmail, enrollment: Enrollment, contact: Contact, message_id: str

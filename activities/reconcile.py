@@ -79,7 +79,7 @@ class Reconciler:
             if run is None or run.contact is None or not run.contact.phone:
                 return None
             try:
-                written = await self._kind.read(tx, message.enrollment_id, message.step)
+                written = await self._kind.read(tx, run.enrollment, message.step)
                 return await self._kind.compose(tx, written, run.enrollment, run.contact, message.id)
             except (TemplateError, LookupError):
                 return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -26,6 +26,7 @@ from store.ledger import Claim
 from store.messages import Message
 from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import TemplateError
+from tracks.sending import MessageRules
 
 Outgoing = TypeVar("Outgoing")
 Written = TypeVar("Written")
@@ -40,12 +41,12 @@ class MessageKind(Protocol[Written, Outgoing]):
 
     channel: Channel
 
-    async def read(self, tx: AsyncConnection, enrollment_id: str, step: str) -> Written:
-        """The message as the track's version says; raises LookupError where there is no such enrollment."""
+    async def read(self, tx: AsyncConnection, enrollment: Enrollment, step: str) -> Written:
+        """The message as the enrollment's track version says; raises LookupError where it has no such step."""
         ...
 
-    def transactional(self, written: Written) -> bool:
-        """Whether it goes out although the contact has unsubscribed."""
+    def rules(self, written: Written) -> MessageRules:
+        """What is checked when it is claimed."""
         ...
 
     async def compose(
@@ -57,6 +58,19 @@ class MessageKind(Protocol[Written, Outgoing]):
     async def deliver(self, outgoing: Outgoing) -> str:
         """Hand it to the provider, once; answers the provider's id. Raises ProviderError."""
         ...
+
+
+class _Reader(Generic[Written]):
+    """Reads the message in the midst of the claim, which has the enrollment, and keeps it for the text."""
+
+    def __init__(self, kind: MessageKind[Written, Any], step: str) -> None:
+        self._kind = kind
+        self._step = step
+        self.written: Written | None = None
+
+    async def rules(self, tx: AsyncConnection, enrollment: Enrollment) -> MessageRules:
+        self.written = await self._kind.read(tx, enrollment, self._step)
+        return self._kind.rules(self.written)
 
 
 class Sender(Generic[Written, Outgoing]):
@@ -74,14 +88,16 @@ class Sender(Generic[Written, Outgoing]):
         """
         token = uuid4().hex
         async with self._db.transaction() as tx:
+            reader = _Reader(self._kind, call.step)
             try:
-                written = await self._kind.read(tx, call.enrollment_id, call.step)
-                claim = await self._claim(tx, call, token, self._kind.transactional(written))
+                claim = await self._claim(tx, call, token, reader.rules)
             except LookupError:
                 return SendResult(outcome="ended", reason="no such enrollment")
             if claim.decision != "granted":
                 return _answer(claim)
+            written = reader.written
             assert claim.run.contact is not None
+            assert written is not None
             try:
                 outgoing = await self._kind.compose(
                     tx, written, claim.run.enrollment, claim.run.contact, claim.message_id
@@ -100,7 +116,7 @@ class Sender(Generic[Written, Outgoing]):
             )
         )
 
-    async def _claim(self, tx: AsyncConnection, call: StepCall, token: str, transactional: bool) -> Claim:
+    async def _claim(self, tx: AsyncConnection, call: StepCall, token: str, rules: ledger.Rules) -> Claim:
         return await ledger.claim(
             tx,
             enrollment_id=call.enrollment_id,
@@ -108,7 +124,7 @@ class Sender(Generic[Written, Outgoing]):
             occurrence=call.occurrence,
             channel=self._kind.channel,
             token=token,
-            transactional=transactional,
+            rules=rules,
             path=call.path,
         )
 
@@ -147,6 +163,8 @@ def _answer(claim: Claim) -> SendResult:
         return SendResult(outcome="ended", reason=claim.reason, message_id=claim.message_id)
     if claim.decision == "unknown":
         return SendResult(outcome="unknown", message_id=claim.message_id)
+    if claim.decision == "deferred":
+        return SendResult(outcome="deferred", reason=claim.reason, until=claim.until, message_id=claim.message_id)
     return _settled(claim.status or "unknown", claim.reason, claim.message_id)
 
 

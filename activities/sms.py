@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities.content import Links, find_template, find_written, log_choices, message_context, with_steps
+from activities.content import Links, find_in, find_template, log_choices, message_context, with_steps
 from activities.contract import SEND_SMS, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import OutgoingSms, SmsProvider
@@ -16,6 +16,7 @@ from store.database import Database
 from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import TemplateError, render_sms, write_sms
 from tracks.effects import Sms
+from tracks.sending import MessageRules, rules_of
 from tracks.steps import SmsStep
 
 
@@ -25,6 +26,7 @@ class WrittenSms:
 
     sms: Sms
     sender: str | None
+    rules: MessageRules
 
 
 class SmsKind:
@@ -36,14 +38,14 @@ class SmsKind:
         self._provider = provider
         self._links = links
 
-    async def read(self, tx: AsyncConnection, enrollment_id: str, step: str) -> WrittenSms:
+    async def read(self, tx: AsyncConnection, enrollment: Enrollment, step: str) -> WrittenSms:
         """See `MessageKind`."""
-        track, found = await find_written(tx, enrollment_id, step, SmsStep)
-        return WrittenSms(found.sms, found.sms.from_ or track.defaults.sms.from_)
+        track, found = await find_in(tx, enrollment, step, SmsStep)
+        return WrittenSms(found.sms, found.sms.from_ or track.defaults.sms.from_, rules_of(track, found.sms))
 
-    def transactional(self, written: WrittenSms) -> bool:
+    def rules(self, written: WrittenSms) -> MessageRules:
         """See `MessageKind`."""
-        return written.sms.transactional
+        return written.rules
 
     async def compose(
         self, tx: AsyncConnection, written: WrittenSms, enrollment: Enrollment, contact: Contact, message_id: str
@@ -55,9 +57,9 @@ class SmsKind:
             body = render_sms(sms.text, context)
         elif sms.template is not None:
             template = await find_template(tx, sms.template, sms.version, "sms")
-            written_sms = write_sms(template, await with_steps(tx, template, context))
-            log_choices(message_id, written_sms.choices)
-            body = written_sms.text
+            rendered = write_sms(template, await with_steps(tx, template, context))
+            log_choices(message_id, rendered.choices)
+            body = rendered.text
         else:
             raise TemplateError("NotFound")
         return OutgoingSms(message_id=message_id, sender=written.sender, to=contact.phone or "", body=body)

@@ -18,6 +18,7 @@ from api import (
     enrollments,
     events,
     health,
+    policy,
     previews,
     problems,
     segment,
@@ -50,6 +51,7 @@ _TAGS = [
     {"name": "enrollments", "description": "Where each contact is on each track."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
+    {"name": "policy", "description": "What protects contacts from all tracks together."},
     {"name": "callbacks", "description": "For providers and mail programs; signed, no key."},
     {"name": "operating", "description": "For the orchestrator and Prometheus."},
 ]
@@ -103,6 +105,7 @@ def create_app(
         tracks.router,
         templates.router,
         previews.router,
+        policy.router,
         ses.router,
         twilio.router,
         unsubscribe.router,

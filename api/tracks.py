@@ -17,7 +17,7 @@ from api.context import Ctx
 from api.fields import SLUG
 from api.pagination import CursorText, Limit
 from api.problems import FieldProblem, ProblemError, documented, invalid, not_found
-from store import templates, tracks
+from store import policies, templates, tracks
 from tracks.compiler import compile_track
 from tracks.content.template import Template, template_facts
 from tracks.document import parse_track, track_from_data, track_to_data
@@ -26,11 +26,12 @@ from tracks.problems import Problem as TrackProblem
 from tracks.problems import TrackProblems
 from tracks.program import Compiled
 from tracks.templates import TemplateFacts, TemplateKey, check_templates, template_keys
+from tracks.topics import topic_problems
 
 router = APIRouter(prefix="/v1/tracks", tags=["tracks"], route_class=KeyedRoute, responses=documented(401, 422))
 
 TrackName = Annotated[str, Path(pattern=SLUG, description="The track's name.", examples=["trial-to-paid"])]
-_YAML = {"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"}
+YAML_TYPES = {"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"}
 _KNOWN_TEMPLATES = 1000
 _EXAMPLE = """track: trial-to-paid
 entry: {event: trial.started}
@@ -151,15 +152,17 @@ async def put_track(track: TrackName, request: Request, response: Response, ctx:
     """Checks the track (all problems at once) and makes it the newest version.
 
     Enrollments that run keep the version they began with. Publishing the same again changes nothing. Templates
-    that it names have to be published before.
+    and topics that it names have to be published before.
     """
     kind = media_type(request)
-    if not is_json(kind) and kind not in _YAML:
+    if not is_json(kind) and kind not in YAML_TYPES:
         raise ProblemError(415, "unsupported-media-type", "Send the track as application/yaml or application/json.")
     read, compiled, source = await asyncio.to_thread(_read, track, kind, await request.body())
     async with ctx.db.transaction() as tx:
         await templates.hold(tx, {name for name, _ in template_keys(read)})
-        if problems := check_templates(read, await _facts(tx, read), track):
+        problems = check_templates(read, await _facts(tx, read), track)
+        problems += topic_problems(read, (await policies.current(tx)).policy.topics, track)
+        if problems:
             raise _refused(track, problems)
         published = await tracks.publish(tx, read, compiled, source)
     response.status_code = 201 if published.created else 200

@@ -1,8 +1,9 @@
 """Send a folder of tracks and templates to a running API: what `perennial publish` and the demo do.
 
-A track is a `.yaml` file, published under the name that it gives itself; a template is a `.mjml`, `.liquid`
-or `.txt` file, published under its file name. `welcome.de.mjml` is the German of `welcome.mjml`: both are one
-template and one version. What others are checked against goes first: shared blocks, templates, tracks.
+`policy.yaml` is the policy; any other `.yaml` file is a track, published under the name that it gives itself; a
+template is a `.mjml`, `.liquid` or `.txt` file, published under its file name. The policy and the templates go
+first, because tracks are checked against them. `welcome.de.mjml` is the German of `welcome.mjml`: both are one
+template and one version. Shared blocks go before the templates that take them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from ruamel.yaml import YAML
@@ -19,14 +20,15 @@ from ruamel.yaml.error import YAMLError
 
 TRACKS = (".yaml", ".yml")
 TEMPLATES = (".mjml", ".liquid", ".txt")
+POLICY = "policy.yaml"
 _BLOCK = re.compile(r"^kind:\s*[\"']?block\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Document:
-    """One file to publish. `kind` is `tracks` or `templates`, as in the API's address."""
+    """One file to publish."""
 
-    kind: str
+    kind: Literal["policy", "template", "track"]
     name: str
     path: Path
     text: str
@@ -37,6 +39,11 @@ class Document:
         """A template's files as the API takes them."""
         locales = {tag: path.read_text(encoding="utf-8") for tag, path in self.variants.items()}
         return {"source": self.text} | ({"locales": locales} if locales else {})
+
+    @property
+    def address(self) -> str:
+        """Where the API takes it."""
+        return "/v1/policy" if self.kind == "policy" else f"/v1/{self.kind}s/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -49,32 +56,38 @@ class Published:
     problems: tuple[str, ...] = ()
 
 
-_NOTHING = Document("", "", Path(), "")
-
-
 def read_folder(folder: Path) -> list[Document]:
-    """The documents below a folder, blocks and templates first, each kind by name.
+    """The documents below a folder: policy, templates, tracks, each kind by name.
 
-    Raises ValueError where two files would be published under one name, or a variant has no template.
+    Raises ValueError where two files would be published under one name, or a variant has no template beside it.
     """
     found: dict[tuple[str, str], Document] = {}
     paths = sorted(path for path in folder.rglob("*") if path.suffix in TRACKS + TEMPLATES and path.is_file())
-    variants = [path for path in paths if path.suffix in TEMPLATES and "." in path.stem]
+    variants = {path for path in paths if path.suffix in TEMPLATES and "." in path.stem}
     for path in (path for path in paths if path not in variants):
         text = path.read_text(encoding="utf-8")
-        kind = "tracks" if path.suffix in TRACKS else "templates"
-        if kind == "tracks":
-            document = Document(kind, track_name(text, path.stem), path, text)
-        else:
-            document = read_template(path)
+        document = _document(path, text)
+        kind = document.kind
         if other := found.get((kind, document.name)):
-            raise ValueError(f"{other.path} and {path} both publish {kind[:-1]} {document.name}")
+            raise ValueError(f"{other.path} and {path} both publish {kind} {document.name}")
         found[kind, document.name] = document
-    for path in variants:
-        name = path.stem.split(".", 1)[0]
-        if path not in found.get(("templates", name), _NOTHING).variants.values():
-            raise ValueError(f"{path} is a variant of a template {name} that is not beside it")
+    beside = {path for document in found.values() for path in document.variants.values()}
+    for path in sorted(variants - beside):
+        raise ValueError(f"{path} is a variant of a template {path.stem.split('.', 1)[0]} that is not beside it")
     return sorted(found.values(), key=_order)
+
+
+def _order(document: Document) -> tuple[str, bool, str]:
+    shared = document.kind == "template" and _BLOCK.search(document.text) is not None
+    return document.kind, not shared, document.name
+
+
+def _document(path: Path, text: str) -> Document:
+    if path.name == POLICY:
+        return Document("policy", "policy", path, text)
+    if path.suffix in TRACKS:
+        return Document("track", track_name(text, path.stem), path, text)
+    return read_template(path)
 
 
 def read_template(path: Path) -> Document:
@@ -89,13 +102,7 @@ def read_template(path: Path) -> Document:
             if tag in variants:
                 raise ValueError(f"{variants[tag]} and {other} are both the variant {tag} of {name}")
             variants[tag] = other
-    return Document("templates", path.stem, path, path.read_text(encoding="utf-8"), variants)
-
-
-def _order(document: Document) -> tuple[int, str]:
-    if document.kind == "tracks":
-        return 2, document.name
-    return (0 if _BLOCK.search(document.text) else 1), document.name
+    return Document("template", path.stem, path, path.read_text(encoding="utf-8"), variants)
 
 
 def track_name(text: str, otherwise: str) -> str:
@@ -114,12 +121,11 @@ def publish(client: httpx.Client, documents: list[Document]) -> Iterator[Publish
     Raises httpx.HTTPError if the API cannot be reached.
     """
     for document in documents:
-        address = f"/v1/{document.kind}/{document.name}"
-        if document.kind == "templates":
-            answer = client.put(address, json=document.body())
+        if document.kind == "template":
+            answer = client.put(document.address, json=document.body())
         else:
             headers = {"content-type": "application/yaml; charset=utf-8"}
-            answer = client.put(address, content=document.text.encode(), headers=headers)
+            answer = client.put(document.address, content=document.text.encode(), headers=headers)
         if answer.status_code in (200, 201):
             yield Published(document, answer.json()["version"], answer.status_code == 201)
         else:

@@ -1,14 +1,15 @@
 """The ledger of messages: claim, send, settle. A message is never sent twice.
 
 A row is `sending` while somebody holds its claim, and then `sent`, `failed`, `skipped` (refused before the
-provider was asked), `unknown` (nobody can tell) or `released` (certainly not sent: it may be claimed again).
+provider was asked), `unknown` (nobody can tell), `released` (certainly not sent: it may be claimed again) or
+`deferred` (it has to wait for its turn, and is judged anew then).
 Evidence that the provider has the message, its own answer or a callback in whatever order, always wins.
 No address is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -17,15 +18,18 @@ from sqlalchemy import CursorResult, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.addresses import address_hash
-from store.enrollments import LOCK_CONTACT, PATH_INSERT, path_arrays
+from store.enrollments import PATH_INSERT, path_arrays
 from store.ids import is_id, new_id
+from store.judging import FACTS, SAME_ADDRESS, Asked, Judgement, judge
 from store.messages import COLUMNS, Message, MessageStatus, Progress
 from store.rows import Channel, Contact, Enrollment, Run, columns, read_row
 from store.sql import utc_now
 from tracks.identifiers import effect_key
 from tracks.run import PathEntry
+from tracks.sending import MessageRules
 
-UNSUBSCRIBED = "unsubscribed"
+Rules = Callable[[AsyncConnection, Enrollment], Awaitable[MessageRules]]
+"""Reads a message's rules from the track version that the enrollment is pinned to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,17 @@ class Claim:
     """What to do about a message.
 
     `granted`: send it now, to the address in `run.contact`, then settle; granted once, then only after a release.
-    `settled`: it is over, `status` (`sent`, `failed`, `skipped`) and `reason` say how. `unknown`: an earlier
-    attempt had claimed it, and nobody knows whether it went out. `ended`: the enrollment is over, `reason` says
-    why (`ended`, `goal`, `exit`, `erased`).
+    `settled`: it is over, `status` (`sent`, `failed`, `skipped`) and `reason` say how. `deferred`: claim it again
+    at `until` (real time). `unknown`: an earlier attempt had claimed it, and nobody knows whether it went out.
+    `ended`: the enrollment is over, `reason` says why (`ended`, `goal`, `exit`, `erased`).
     """
 
-    decision: Literal["granted", "settled", "unknown", "ended"]
+    decision: Literal["granted", "settled", "deferred", "unknown", "ended"]
     run: Run
     message_id: str = ""
     status: MessageStatus | None = None
     reason: str = ""
+    until: datetime | None = None
 
 
 async def claim(
@@ -53,61 +58,75 @@ async def claim(
     occurrence: int,
     channel: Channel,
     token: str,
-    transactional: bool = False,
+    rules: MessageRules | Rules = MessageRules(),
     path: Sequence[PathEntry] = (),
     now: datetime | None = None,
 ) -> Claim:
     """Claim the right to send the message of this effect, with everything that protects the contact checked.
 
-    `token` is unique to the attempt. Claims of one contact take turns, and a goal that another transaction is just
-    storing is waited for. `path` is stored whatever is decided. `transactional` messages go out although the
-    contact has unsubscribed, but not to an address that bounced or complained.
-    Raises LookupError where there is no such enrollment.
+    `token` is unique to the attempt. Claims of one contact, and of one address, take turns, and a goal that another
+    transaction is just storing is waited for. `path` is stored whatever is decided. See `store.judging` for what
+    is checked. Raises LookupError where there is no such enrollment.
     """
-    person = (
-        (await tx.execute(LOCK_CONTACT, {"id": enrollment_id})).mappings().first() if is_id(enrollment_id) else None
-    )
+    now = now or utc_now()
+    ask = {"id": enrollment_id, "channel": channel}
+    person = (await tx.execute(_LOCK, ask)).mappings().first() if is_id(enrollment_id) else None
     contact = read_row(Contact, person) if person else None
     address = contact.address(channel) if contact else None
-    key = effect_key(enrollment_id, step, occurrence)
-    asked = {
-        "id": enrollment_id,
-        "key": key,
-        "channel": channel,
-        "hash": address_hash(channel, address) if address else "",
+    hashed = address_hash(channel, address) if address else ""
+    asked: dict[str, Any] = {
+        **ask,
+        "key": effect_key(enrollment_id, step, occurrence),
+        "step": step,
+        "hash": hashed,
+        "same_address": SAME_ADDRESS,
+        "now": now,
     }
     row = await _read(tx, asked)
     run = Run(read_row(Enrollment, row, "e_"), contact)
     message = read_row(Message, row, "m_") if row["m_id"] is not None else None
     if message is not None and message.status == "sending":
         message = await _abandoned(tx, message)
-    written = {
-        **asked,
-        **path_arrays(path),
-        "message": message.id if message else new_id(),
-        "contact": run.enrollment.contact_id,
-        "track": run.enrollment.track,
-        "step": step,
-        "token": token,
-        "now": now or utc_now(),
-    }
-    if message is not None and message.status != "released":
+    written = {**asked, **path_arrays(path), "message": message.id if message else new_id(), "token": token}
+    if message is not None and message.status not in ("released", "deferred"):
         await tx.execute(_PROGRESS, written)
         if message.status == "unknown":
             return Claim("unknown", run, message.id, "unknown")
         return Claim("settled", run, message.id, message.status, message.reason)
     over = "erased" if contact is None else run.enrollment.over
-    refusal = over or _refusal(address, row["suppressed"], transactional)
     if over and message is None:
         await tx.execute(_PROGRESS, written)
         return Claim("ended", run, reason=over)
-    status = "skipped" if refusal else "sending"
-    await tx.execute(_WRITE, {**written, "status": status, "reason": refusal, "settled": bool(refusal)})
+    found = rules if isinstance(rules, MessageRules) else await rules(tx, run.enrollment)
+    if over:
+        judged = Judgement("skip", over)
+    else:
+        held_since = message.held_since if message else None
+        judged = await judge(tx, Asked(run, step, channel, hashed, found, now, held_since), row)
+    await tx.execute(_WRITE, written | _judged(judged, run, found, now))
     if over:
         return Claim("ended", run, written["message"], reason=over)
-    if refusal:
-        return Claim("settled", run, written["message"], "skipped", refusal)
+    if judged.outcome == "skip":
+        return Claim("settled", run, written["message"], "skipped", judged.reason)
+    if judged.outcome == "defer":
+        return Claim("deferred", run, written["message"], "deferred", judged.reason, judged.until)
     return Claim("granted", run, written["message"])
+
+
+def _judged(judged: Judgement, run: Run, rules: MessageRules, now: datetime) -> dict[str, Any]:
+    return {
+        "contact": run.enrollment.contact_id,
+        "track": run.enrollment.track,
+        "pace": run.enrollment.pace,
+        "topic": rules.topic,
+        "transactional": rules.transactional,
+        "priority": rules.priority,
+        "status": _STATUS[judged.outcome],
+        "reason": judged.reason,
+        "settled": now if judged.outcome == "skip" else None,
+        "held": now if judged.outcome == "defer" else None,
+        "due": judged.until,
+    }
 
 
 async def settle(
@@ -184,15 +203,7 @@ async def resolve(
     return _found(await tx.execute(_RESOLVE, values) if is_id(message_id) else None, message_id)
 
 
-def _refusal(address: str | None, suppressed: str | None, transactional: bool) -> str:
-    if not address:
-        return "no address"
-    if suppressed is None or (transactional and suppressed == UNSUBSCRIBED):
-        return ""
-    return f"suppressed: {suppressed}"
-
-
-async def _read(tx: AsyncConnection, asked: dict[str, str]) -> RowMapping:
+async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> RowMapping:
     row = (await tx.execute(_READ, asked)).mappings().first() if is_id(asked["id"]) else None
     if row is None:
         raise LookupError("there is no such enrollment")
@@ -231,12 +242,22 @@ def _found(result: CursorResult[Any] | None, message_id: str) -> Message:
     return read_row(Message, row)
 
 
+_STATUS = {"go": "sending", "skip": "skipped", "defer": "deferred"}
 _RANK: tuple[Progress, ...] = ("accepted", "delayed", "delivered", "failed", "bounced", "complained")
 
+# Two contacts may share an address. Its lock comes with the contact's, in one statement, so that the next one sees
+# what a claim of the other contact has just written; spellings that lower() does not fold may race, no more.
+_LOCK = text(f"""
+    SELECT {columns(Contact, "c")},
+        pg_advisory_xact_lock(
+            hashtextextended(CASE WHEN CAST(:channel AS text) = 'email' THEN lower(c.email) ELSE c.phone END, 0)
+        )
+    FROM contact c WHERE c.id = (SELECT contact_id FROM enrollment WHERE id = :id) FOR NO KEY UPDATE
+""")
 # FOR NO KEY UPDATE waits for a transaction that is storing this run's goal, and then sees it. Claims of one
 # contact hold the contact's row, so what this reads of the effect's message cannot be another claim's past.
 _READ = text(f"""
-    SELECT {columns(Enrollment, "e", "e_")}, {columns(Message, "m", "m_")}, s.reason AS suppressed
+    SELECT {columns(Enrollment, "e", "e_")}, {columns(Message, "m", "m_")}, {FACTS}
     FROM enrollment e
     LEFT JOIN message m ON m.effect_key = :key
     LEFT JOIN suppression s ON s.channel = :channel AND s.address_hash = :hash
@@ -249,13 +270,15 @@ _PROGRESS = text(f"""
 _WRITE = text(f"""
     WITH path AS ({PATH_INSERT}),
     at AS (UPDATE enrollment SET step = :step WHERE id = :id AND ended_at IS NULL AND step IS DISTINCT FROM :step)
-    INSERT INTO message (id, effect_key, enrollment_id, contact_id, track, step, channel, status, token, reason,
-        claimed_at, settled_at)
+    INSERT INTO message AS m (id, effect_key, enrollment_id, contact_id, track, step, channel, status, token, reason,
+        claimed_at, settled_at, topic, transactional, priority, pace, address_hash, held_since, due_at)
     VALUES (:message, :key, :id, :contact, :track, :step, :channel, :status, :token, :reason,
-        :now, CASE WHEN :settled THEN CAST(:now AS timestamptz) END)
-    ON CONFLICT (effect_key) DO UPDATE SET status = excluded.status, token = excluded.token,
-        reason = excluded.reason, attempts = message.attempts + 1, claimed_at = excluded.claimed_at,
-        settled_at = excluded.settled_at
+        :now, :settled, :topic, :transactional, :priority, :pace, nullif(:hash, ''), :held, :due)
+    ON CONFLICT (effect_key) DO UPDATE SET status = excluded.status, channel = excluded.channel,
+        token = excluded.token, reason = excluded.reason, attempts = m.attempts + 1,
+        claimed_at = excluded.claimed_at, settled_at = excluded.settled_at, topic = excluded.topic,
+        transactional = excluded.transactional, priority = excluded.priority, address_hash = excluded.address_hash,
+        held_since = coalesce(m.held_since, excluded.held_since), due_at = excluded.due_at
 """)
 _ABANDON = text(f"""
     UPDATE message m SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE status END

@@ -14,7 +14,7 @@ from store.ids import is_id
 from store.rows import Channel, columns, read_row
 from store.sql import any_of
 
-MessageStatus = Literal["sending", "sent", "failed", "skipped", "unknown", "released"]
+MessageStatus = Literal["sending", "sent", "failed", "skipped", "unknown", "released", "deferred"]
 Progress = Literal["accepted", "delayed", "delivered", "failed", "bounced", "complained"]
 """What a provider reports of a message that it has; a later one in this order replaces an earlier one."""
 
@@ -40,6 +40,11 @@ class Message:
     delivery_at: datetime | None
     claimed_at: datetime
     settled_at: datetime | None
+    topic: str
+    held_since: datetime | None
+    """When it was first told to wait for its turn; None if it never was."""
+    due_at: datetime | None
+    """When it asks again, while `deferred`."""
 
 
 async def get(tx: AsyncConnection, message_id: str) -> Message | None:

@@ -68,11 +68,8 @@ async def of_version(tx: AsyncConnection, number: int | None) -> PolicyVersion:
     cache = _cache.setdefault(tx.sync_engine, OrderedDict())
     if known := cache.get(number):
         return known
-    row = (
-        await tx.execute(
-            select(table.c.data, table.c.source, table.c.published_at, MINE).where(table.c.version == number)
-        )
-    ).one()
+    columns = select(table.c.data, table.c.source, table.c.published_at, MINE)
+    row = (await tx.execute(columns.where(table.c.version == number))).one()
     read = PolicyVersion(number, policy_from_data(row.data), row.source, row.published_at)
     if not row.mine:
         cache[number] = read

@@ -26,6 +26,8 @@ class Contact:
     timezone: str | None = None
     locale: str | None = None
     attributes: Mapping[str, Any] | None = None
+    paused_until: datetime | None = None
+    """Nothing promotional until then (real time), at the contact's own wish."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

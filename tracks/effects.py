@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, JsonValue, model_validator
 
-from tracks.program import UnknownPolicy
+from tracks.sending import Message
 from tracks.values import Delay, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
 
 
-class Email(Model):
+class Email(Message):
     """An email made from a template."""
 
     template: Slug = Field(description="the name of a published email template")
@@ -17,11 +17,9 @@ class Email(Model):
     from_: Mailbox | None = Field(None, alias="from", description="in place of defaults.email.from")
     reply_to: Mailbox | None = None
     variables: dict[str, JsonValue] = Field(default={}, description="values for the template's variables")
-    on_unknown: UnknownPolicy | None = Field(None, description="what to do when nobody knows whether it was sent")
-    transactional: bool = Field(default=False, description="not marketing: only for what the contact asked for")
 
 
-class Sms(Model):
+class Sms(Message):
     """A text message, from a template or written here."""
 
     template: Slug | None = Field(None, description="the name of a published SMS template")
@@ -29,8 +27,6 @@ class Sms(Model):
     text: Liquid | None = Field(None, description="the message itself, in Liquid, in place of a template")
     from_: SmsSender | None = Field(None, alias="from", description="in place of defaults.sms.from")
     variables: dict[str, JsonValue] = {}
-    on_unknown: UnknownPolicy | None = None
-    transactional: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> Sms:

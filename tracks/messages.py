@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from tracks.model import ReentryAfter, ReentryPer, Track
 from tracks.problems import meant
+from tracks.sending import Lately
 from tracks.source import Path
 from tracks.steps import STEP_TYPES, Base, Detour
 from tracks.values import SLUG, STEP_ID
@@ -20,6 +21,7 @@ _TAGS: dict[str, type[BaseModel]] = {
     "#steps": Detour,
     "#after": ReentryAfter,
     "#per": ReentryPer,
+    "#lately": Lately,
 }
 _SHAPES = {
     "string_type": "should be text",
@@ -67,7 +69,11 @@ def _place(whole: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[Path, ty
             continue
         path.append(part)
         if isinstance(part, str):
-            owner, field = model, _field(model, part)
+            owner, found = model, _field(model, part)
+            if found is None and field is not None and _maps_names(field.annotation):
+                field = None  # a name that the author chose: what follows is about the model behind it
+                continue
+            field = found
             model = _model_in(field.annotation) if field else None
     return tuple(path), owner, field
 
@@ -85,6 +91,10 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _maps_names(annotation: Any) -> bool:
+    return get_origin(annotation) is dict and _model_in(annotation) is not None
 
 
 def _at(data: Any, path: Path) -> Any:

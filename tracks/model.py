@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from tracks.program import UnknownPolicy
+from tracks.sending import SendingDefaults
 from tracks.steps import Base, BranchStep, Detour, RepeatStep, SplitStep, Step, Steps, WaitDateStep, WaitForStep
 from tracks.values import (
     Duration,
@@ -92,6 +93,7 @@ class Defaults(Model):
 
     email: EmailDefaults = EmailDefaults()
     sms: SmsDefaults = SmsDefaults()
+    sending: SendingDefaults = Field(SendingDefaults(), description="when and to whom messages may go")
     timezone: Zone = Field("UTC", description="the zone of contacts who have none")
 
 

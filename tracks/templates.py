@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Protocol
 
 from pydantic import JsonValue
@@ -42,7 +42,8 @@ class TemplateFacts(Protocol):
 
 def template_keys(track: Track) -> set[TemplateKey]:
     """The templates that the track sends."""
-    return {(message.template, message.version) for message in _messages(track) if message.template is not None}
+    messages = (message for step in track.walk() for message in messages_of(step))
+    return {(message.template, message.version) for message in messages if message.template is not None}
 
 
 def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts], name: str = "") -> list[Problem]:
@@ -50,38 +51,38 @@ def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts]
     file = name or track.track
     problems: list[Problem] = []
     for step in track.walk():
-        message = _message(step)
-        said = _check_message(message, templates) if message is not None else []
+        said = [words for message in messages_of(step) for words in _check_message(message, templates)]
         said += _check_texts(step)
-        facts = templates.get((message.template, message.version)) if message and message.template else None
-        said += _check_subject(step, facts) if facts is not None else []
         problems.extend(Problem(file, 0, step.id, sentence) for sentence in said)
     return problems
 
 
 def check_template_use(track: Track, template: str, facts: TemplateFacts) -> list[tuple[str, str]]:
     """What does not fit between a track and the newest version of one template: the step's id and a sentence."""
-    found: list[tuple[str, str]] = []
-    for step in track.walk():
-        message = _message(step)
-        if message is None or message.template != template or message.version is not None:
-            continue
-        said = _check_message(message, {(template, None): facts}) + _check_subject(step, facts)
-        found += [(step.id, sentence) for sentence in said]
-    return found
+    return [
+        (step.id, words)
+        for step in track.walk()
+        for message in messages_of(step)
+        if message.template == template and message.version is None
+        for words in _check_message(message, {(template, None): facts})
+    ]
 
 
-def _messages(track: Track) -> Iterator[Email | Sms]:
-    return (message for step in track.walk() if (message := _message(step)) is not None)
-
-
-def _message(step: Step) -> Email | Sms | None:
-    return step.email if isinstance(step, EmailStep) else step.sms if isinstance(step, SmsStep) else None
+def messages_of(step: Step) -> tuple[Email | Sms, ...]:
+    """The messages that a step may send."""
+    match step:
+        case EmailStep():
+            return (step.email,)
+        case SmsStep():
+            return (step.sms,)
+        case _:
+            return ()
 
 
 def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts]) -> list[str]:
     if message.template is None:
-        return []
+        text = message.text if isinstance(message, Sms) else None
+        return [f"text: {said}" for said in texts.problems(text or "", message.variables, told=True)]
     kind = "email" if isinstance(message, Email) else "sms"
     facts = templates.get((message.template, message.version))
     if facts is None:
@@ -104,36 +105,31 @@ def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, Templat
         f"template '{message.template}' has no variable '{name}'" + meant(name, sorted(facts.variables))
         for name in sorted(set(message.variables) - facts.variables)
     ]
-    return problems
+    return problems + _check_subject(message, facts)
 
 
-def _check_subject(step: Step, facts: TemplateFacts) -> list[str]:
-    """A subject in the track stands in for the template's: it may show the same variables, and the step's own."""
-    if not isinstance(step, EmailStep) or step.email.subject is None:
+def _check_subject(message: Email | Sms, facts: TemplateFacts) -> list[str]:
+    """A subject in the track stands in for the template's: it may show the same variables."""
+    if not isinstance(message, Email) or message.subject is None:
         return []
-    given = {*step.email.variables}
-    known = facts.variables | given
-    return [f"subject: {said}" for said in texts.problems(step.email.subject, known, told=True)]
+    known = facts.variables | set(message.variables)
+    return [f"subject: {said}" for said in texts.problems(message.subject, known, told=True)]
 
 
 def _check_texts(step: Step) -> list[str]:
-    """Texts in the track itself may show the contact, the enrollment and the message's own variables."""
+    """Notes and payloads in the track itself may show the contact and the enrollment."""
     shown: list[tuple[str, JsonValue]] = []
-    own: Collection[str] = ()
-    told = False
     match step:
-        case SmsStep():
-            shown, own, told = [("text", step.sms.text)], step.sms.variables, True
         case CrmStep(crm=crm):
             title = crm.task.title if crm.task else None
             shown = [("note", crm.note), ("task.title", title), ("fields", crm.fields)]
         case WebhookStep():
             shown = [("payload", step.webhook.payload)]
         case _:
-            pass
+            pass  # the texts of messages are judged with them
     problems: list[str] = []
     for where, text in ((where, text) for where, value in shown for text in _strings(value)):
-        problems += [f"{where}: {problem}" for problem in texts.problems(text, own, told=told)]
+        problems += [f"{where}: {problem}" for problem in texts.problems(text, ())]
     return problems
 
 

@@ -109,7 +109,7 @@ def _condition(*names: str) -> AfterValidator:
 
 def _without_steps(value: str) -> str:
     if any(path == "enrollment.steps" or path.startswith("enrollment.steps.") for path in reads(value)):
-        raise wrong("enrollment.steps is known to branches only: an event is judged before the run hears of it")
+        raise wrong("enrollment.steps is known to branches only: this is judged beside the data, not in the run")
     return value
 
 
@@ -152,3 +152,7 @@ Condition = Annotated[str, _condition("contact", "event", "enrollment", "now")]
 """CEL over `contact`, `event`, `enrollment`, `now`."""
 EventCondition = Annotated[str, _condition("contact", "event", "enrollment", "now"), AfterValidator(_without_steps)]
 """The same, decided when an event is accepted: what the run's steps came to is not known there."""
+SendCondition = Annotated[str, _condition("contact", "enrollment", "now"), AfterValidator(_without_steps)]
+"""CEL over `contact`, `enrollment`, `now`, decided beside the data when a message is claimed."""
+PastEventCondition = Annotated[str, _condition("event", "now")]
+"""CEL over an event that was accepted earlier."""

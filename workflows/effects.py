@@ -101,7 +101,7 @@ async def _act(ctx: Context, effect: Effect) -> None:
         _record_failure(ctx, effect, error)
         return
     ctx.memory.reported(given.path)
-    _stop_if_ended(ctx, result.outcome)
+    _stop_if_ended(ctx, result)
     ctx.record(effect.step, effect.kind, result.outcome, result.reason)
 
 
@@ -124,7 +124,7 @@ async def _send(ctx: Context, effect: Effect) -> None:
             await ctx.wait(effect.step, f"its turn ({result.reason})", result.until, state="deferred")
         if ctx.ending:
             break
-    _stop_if_ended(ctx, result.outcome)
+    _stop_if_ended(ctx, result)
     if result.outcome == "sent":
         ctx.memory.sent[effect.kind] = ctx.memory.sent.get(effect.kind, 0) + 1
     ctx.record(effect.step, effect.kind, result.outcome, result.reason)
@@ -168,6 +168,10 @@ async def _ask(ctx: Context, effect: Effect, queue: str, question: ReconcileCall
     return result
 
 
-def _stop_if_ended(ctx: Context, outcome: str) -> None:
-    if outcome == "ended":
-        ctx.memory.end("exited", "no longer enrolled")
+def _stop_if_ended(ctx: Context, result: SendResult | EffectResult) -> None:
+    """End the run where the database says that it is over: it hears of a goal before the signal does."""
+    if result.outcome == "ended":
+        if result.reason == "goal":
+            ctx.memory.end("converted", "goal")
+        else:
+            ctx.memory.end("exited", "no longer enrolled")

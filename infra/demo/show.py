@@ -80,7 +80,7 @@ class Demo:
         problems = [problem for result in results for problem in result.problems]
         if problems:
             raise LaunchError("The library was refused: " + "; ".join(problems))
-        tracks = [result.document.name for result in results if result.document.kind == "tracks"]
+        tracks = [result.document.name for result in results if result.document.kind == "track"]
         self.console.print(
             f"Published {len(tracks)} tracks ({', '.join(tracks)}) and {len(results) - len(tracks)} templates."
         )

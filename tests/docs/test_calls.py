@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from infra.publishing import read_folder
+from infra.publishing import publish, read_folder
 from settings import Settings
 from store.database import Database
 from tests.docs.conftest import Installation
@@ -56,17 +56,10 @@ def shown(block: Block) -> tuple[int, Any]:
 
 async def publish_library(perennial: Installation) -> None:
     """What `./run` does first."""
-    for document in read_folder(LIBRARY):
-        template = document.kind == "templates"
-        answer = await perennial.caller.put(
-            f"{perennial.url}/v1/{document.kind}/{document.name}",
-            content=json.dumps(document.body()) if template else document.text,
-            headers={
-                "Authorization": f"Bearer {perennial.key}",
-                "Content-Type": "application/json" if template else "application/yaml",
-            },
-        )
-        assert answer.status_code == 201, answer.text
+    headers = {"Authorization": f"Bearer {perennial.key}"}
+    with httpx.Client(base_url=perennial.url, headers=headers, trust_env=False) as client:
+        results = await asyncio.to_thread(lambda: list(publish(client, read_folder(LIBRARY))))
+    assert all(result.created for result in results), results
 
 
 async def test_the_readmes_commands_enrol_a_contact_and_convert_it(perennial: Installation) -> None:

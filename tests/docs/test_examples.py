@@ -23,6 +23,7 @@ from tracks.compiler import compile_track
 from tracks.content.check import check_template
 from tracks.content.template import parse_template
 from tracks.document import TrackProblems, parse_track
+from tracks.policy import parse_policy
 from tracks.run import SEARCH_ATTRIBUTES
 from tracks.steps import STEP_TYPES
 
@@ -49,6 +50,11 @@ def of(kind: str) -> list[Block]:
 @pytest.mark.parametrize("block", of("yaml"), ids=str)
 def test_a_track_example_compiles(block: Block) -> None:
     assert compile_track(parse_track(whole(block.text), str(block))).program.code
+
+
+@pytest.mark.parametrize("block", of("yaml policy"), ids=str)
+def test_a_policy_example_is_sound(block: Block) -> None:
+    assert parse_policy(block.text).topics
 
 
 @pytest.mark.parametrize("block", of("liquid"), ids=str)

@@ -16,6 +16,7 @@ from store.ledger import Claim
 from store.messages import Message
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
 from tracks.run import PathEntry
+from tracks.sending import MessageRules
 
 
 async def settle(scene: Scene, claim: Claim, outcome: str, token: str = "t1", **more: str) -> Message:
@@ -134,7 +135,7 @@ async def test_transactional_message_passes_an_unsubscribe_but_not_a_bounce(scen
         run = await scene.live(contact_id=contact_id)
         async with scene.db.transaction() as tx:
             await suppressions.add(tx, "email", f"{contact_id}@acme.test", reason)
-        assert (await scene.claim(run.id, transactional=True)).decision == decision
+        assert (await scene.claim(run.id, rules=MessageRules(transactional=True))).decision == decision
 
 
 async def test_contact_without_an_address_is_skipped(scene: Scene) -> None:

@@ -78,7 +78,7 @@ steps:
         "t.yaml:2: unknown key 'nmae'; did you mean 'name'?",
         "t.yaml:3: after: needs a unit, such as 90s, 15m, 36h, 2d or 1w; did you mean 30d?",
         "t.yaml:4: where: 'enrollment' is not known here; this condition can use contact, event, now",
-        "t.yaml:5: where: enrollment.steps is known to branches only: an event is judged before the run hears of it",
+        "t.yaml:5: where: enrollment.steps is known to branches only: this is judged beside the data, not in the run",
         "t.yaml:8: step 'welcome': has no sender: write from: 'Ada <ada@acme.test>' here or in defaults.email",
         "t.yaml:8: step 'welcome': unknown key 'subjct'; did you mean 'subject'?",
         "t.yaml:9: step 'welcome': the id 'welcome' is taken already by an earlier step; ids are unique in a track",

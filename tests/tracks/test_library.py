@@ -6,7 +6,9 @@ from tracks.compiler import compile_track
 from tracks.conditions import evaluate
 from tracks.document import parse_track, track_from_data, track_to_data
 from tracks.model import ReentryPer, Track
+from tracks.policy import parse_policy
 from tracks.templates import template_keys
+from tracks.topics import topics_of
 
 LIBRARY = Path(__file__).parents[2] / "tracks" / "library"
 NAMES = ["abandoned-cart", "trial-to-paid", "win-back"]
@@ -55,3 +57,10 @@ def test_an_enterprise_trial_is_left_to_its_salesperson(plan: str, enters: bool)
     entry = read("trial-to-paid").entry
     assert entry and entry.where
     assert evaluate(entry.where, {"event": {"properties": {"plan": plan}}}) is enters
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_topics_are_those_of_the_librarys_policy(name: str) -> None:
+    policy = parse_policy((LIBRARY / "workspace" / "policy.yaml").read_text())
+    assert topics_of(read(name)) <= set(policy.topics)
+    assert topics_of(read(name))

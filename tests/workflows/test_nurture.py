@@ -228,13 +228,16 @@ async def test_a_deferred_message_waits_for_its_turn_and_asks_again(client: Clie
     assert script.path == [("hello", "sent", "")]
 
 
+@pytest.mark.parametrize(
+    ("reason", "ending"), [("ended", ("exited", "no longer enrolled")), ("goal", ("converted", "goal"))]
+)
 async def test_the_books_say_that_the_enrolment_is_over_and_the_run_stops(
-    client: Client, stack: AsyncExitStack
+    client: Client, stack: AsyncExitStack, reason: str, ending: tuple[str, str]
 ) -> None:
-    script = Script(sends={"hello": [SendResult(outcome="ended")]})
+    script = Script(sends={"hello": [SendResult(outcome="ended", reason=reason)]})
     run = await started(stack, client, script, [email("hello"), email("again")])
     result = await run.result()
-    assert (result.status, result.reason) == ("exited", "no longer enrolled")
+    assert (result.status, result.reason) == ending
     assert len(script.calls) == 1
 
 

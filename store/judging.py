@@ -1,0 +1,219 @@
+"""Everything that protects the contact, judged at the moment of sending in the transaction of the claim (law 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import breakers, policies
+from store.matching import event_view, holds
+from store.permission import CONSENTS, refusal
+from store.policies import NEWEST
+from store.rows import Channel, Run
+from tracks.caps import Counted, applying, full
+from tracks.durations import format_duration
+from tracks.hours import NeverOpenError, sendable_at
+from tracks.policy import MAX_CAP, Policy
+from tracks.sending import Lately, MessageRules
+
+SAME_ADDRESS = timedelta(days=30)
+"""Within this time (on the run's clock) two contacts with one address get one copy of a step's message."""
+YIELDS_FOR = timedelta(hours=1)
+"""A waiting message of a higher priority keeps its place under a cap until it is this long overdue (real time)."""
+_LATELY_AT_MOST = 200  # events of one name of one contact looked at, newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`go`: send it now. `skip`: never. `defer`: ask again at `until` (real time)."""
+
+    outcome: Literal["go", "skip", "defer"]
+    reason: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The message in question."""
+
+    run: Run
+    step: str
+    channel: Channel
+    address_hash: str
+    rules: MessageRules
+    now: datetime
+    held_since: datetime | None
+    """Real time at which it was deferred first."""
+
+    @property
+    def pace(self) -> float:
+        return self.run.enrollment.pace
+
+    @property
+    def run_now(self) -> datetime:
+        """Now on the run's clock."""
+        return self.run.enrollment.clock.at(self.now)
+
+
+GO = Judgement("go")
+
+FACTS = f"""
+    s.reason AS suppressed, {CONSENTS.format(contact="e.contact_id", channel=":channel")} AS consents,
+    {NEWEST} AS policy,
+    (SELECT array_agg(b.scope) FROM breaker b
+     WHERE b.state <> 'closed' AND b.scope IN ('account:' || CAST(:channel AS text), 'track:' || e.track)) AS breakers,
+    EXISTS (
+        SELECT 1 FROM message d WHERE d.address_hash = :hash AND d.track = e.track AND d.step = :step
+            AND d.contact_id <> e.contact_id AND d.status IN ('sending', 'sent', 'unknown')
+            AND d.pace = e.pace AND d.claimed_at > :now - CAST(:same_address AS interval) / e.pace
+    ) AS twin
+"""
+"""Select list of what `judge` reads of the database in the claim's own statement, besides `suppression s`."""
+
+
+async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgement:
+    """Whether the message may go, in the order: permission, whom it is not for, when, breakers, caps.
+
+    `facts` are the columns of `FACTS`. The contact's row is locked, and so is their address against claims of
+    other contacts with the same one: what is counted here cannot change before this claim is written.
+    """
+    contact, rules = asked.run.contact, asked.rules
+    assert contact is not None
+    policy = (await policies.of_version(tx, facts["policy"])).policy
+    why = refusal(
+        policy,
+        asked.channel,
+        topic=rules.topic,
+        transactional=rules.transactional,
+        address=contact.address(asked.channel),
+        suppressed=facts["suppressed"],
+        consents=facts["consents"] or {},
+    )
+    if not why and facts["twin"] and not rules.transactional:
+        why = "duplicate address"
+    why = why or await _excluded(tx, asked)
+    if why:
+        return Judgement("skip", why)
+    return await _when(tx, asked, policy, facts["breakers"] or [])
+
+
+async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers: list[str]) -> Judgement:
+    """Its turn, checked cheapest first; a breaker's slot and a place under a cap are taken last."""
+    rules = asked.rules
+    contact = asked.run.contact
+    assert contact is not None
+    if not rules.transactional and contact.paused_until is not None and contact.paused_until > asked.now:
+        return _held(asked, "paused", contact.paused_until)
+    try:
+        opens = _opens(asked, policy)
+    except NeverOpenError:
+        return Judgement("skip", "quiet hours: they leave nothing of its window")
+    if opens > asked.run_now:
+        reason = "window" if rules.window is not None else "quiet hours"
+        return _held(asked, reason, asked.run.enrollment.clock.real(opens))
+    if rules.transactional:
+        return GO
+    caps = applying(policy.caps, asked.channel, rules.topic)
+    if caps:
+        used = full(caps, await _counted(tx, asked), asked.now, asked.pace)
+        if used is not None:
+            return _held(asked, f"capped: {used.cap}", used.until)
+    if open_breakers:
+        hold = await breakers.turn(tx, open_breakers, asked.now)
+        if hold is not None:  # however long: nobody is lost to a breaker
+            return Judgement("defer", f"breaker: {hold.scope}", hold.until)
+    return GO
+
+
+def _held(asked: Asked, reason: str, until: datetime) -> Judgement:
+    """Wait, unless that would be longer than the message may be held."""
+    since = asked.held_since or asked.now
+    if until - since > asked.rules.hold / asked.pace:
+        return Judgement("skip", f"expired: {reason}")
+    return Judgement("defer", reason, until)
+
+
+def _opens(asked: Asked, policy: Policy) -> datetime:
+    """The first moment on the run's clock outside quiet hours and inside the window."""
+    contact, rules = asked.run.contact, asked.rules
+    assert contact is not None
+    quiet = None if rules.transactional else policy.rules(asked.channel).quiet_hours
+    window = rules.window
+    if quiet is None and window is None:
+        return asked.run_now
+    return sendable_at(
+        asked.run_now,
+        contact.timezone,
+        (quiet.from_, quiet.to) if quiet else None,
+        (window.from_, window.to, window.weekdays) if window else None,
+        default=rules.timezone,
+    )
+
+
+async def _excluded(tx: AsyncConnection, asked: Asked) -> str:
+    """Why the contact is one of those that the message is not for; empty if they are not."""
+    unless, run = asked.rules.unless, asked.run
+    if unless is None or run.contact is None:
+        return ""
+    if isinstance(unless, str):
+        context = {"contact": run.contact.view(), "enrollment": run.enrollment.view(), "now": asked.run_now}
+        return "excluded: condition" if await holds(tx, unless, context, run.enrollment.track) else ""
+    return await _did_lately(tx, asked, unless)
+
+
+async def _did_lately(tx: AsyncConnection, asked: Asked, lately: Lately) -> str:
+    rows = await tx.execute(
+        _LATELY,
+        {
+            "contact": asked.run.enrollment.contact_id,
+            "name": lately.event,
+            "since": asked.now - lately.within / asked.pace,
+            "limit": _LATELY_AT_MOST,
+        },
+    )
+    clock = asked.run.enrollment.clock
+    for row in rows:
+        context: Mapping[str, Any] = {"event": event_view(row, clock.at(row.occurred_at)), "now": asked.run_now}
+        if await holds(tx, lately.where, context, asked.run.enrollment.track):
+            return f"excluded: {lately.event} within {format_duration(lately.within)}"
+    return ""
+
+
+async def _counted(tx: AsyncConnection, asked: Asked) -> list[Counted]:
+    rows = await tx.execute(
+        _COUNTED,
+        {
+            "contact": asked.run.enrollment.contact_id,
+            "hash": asked.address_hash,
+            "pace": asked.pace,
+            "since": asked.now - MAX_CAP / asked.pace,
+            "now": asked.now,
+            "overdue": asked.now - YIELDS_FOR,
+            "priority": asked.rules.priority,
+        },
+    )
+    return [Counted(row.channel, row.topic, row.at) for row in rows]
+
+
+_LATELY = text("""
+    SELECT event_id, contact_id, name, properties, occurred_at FROM event
+    WHERE contact_id = :contact AND name = :name AND occurred_at > :since ORDER BY received_at DESC LIMIT :limit
+""")
+_COUNTED = text("""
+    WITH mine AS (
+        SELECT id FROM message WHERE contact_id = :contact UNION SELECT id FROM message WHERE address_hash = :hash
+    )
+    SELECT m.channel, m.topic, m.claimed_at AS at FROM message m JOIN mine USING (id)
+    WHERE NOT m.transactional AND m.pace = :pace AND m.claimed_at > :since
+        AND m.status IN ('sending', 'sent', 'unknown')
+    UNION ALL
+    SELECT m.channel, m.topic, greatest(m.due_at, :now) FROM message m JOIN mine USING (id)
+    JOIN enrollment e ON e.id = m.enrollment_id AND e.ended_at IS NULL
+    WHERE NOT m.transactional AND m.pace = :pace AND m.status = 'deferred' AND m.priority > :priority
+        AND m.due_at > :overdue AND starts_with(m.reason, 'capped')
+""")

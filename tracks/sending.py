@@ -1,0 +1,113 @@
+"""What a message says about when and to whom it may go, and the rules that come of it with the track's defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from tracks.program import UnknownPolicy
+from tracks.values import (
+    Duration,
+    EventName,
+    LocalTime,
+    Model,
+    PastEventCondition,
+    SendCondition,
+    Slug,
+    Weekday,
+    wrong,
+)
+
+if TYPE_CHECKING:
+    from tracks.model import Track
+
+PRIORITY = 5
+"""In the middle of 0 to 9."""
+HOLD = timedelta(days=7)
+
+
+class Window(Model):
+    """Local hours, and weekdays, in which a message may go; may cross midnight."""
+
+    from_: LocalTime = Field(alias="from")
+    to: LocalTime
+    weekdays: tuple[Weekday, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _some_hours(self) -> Window:
+        if self.from_ == self.to:
+            raise wrong("begins and ends at the same time, which would be all day or never")
+        return self
+
+
+class Lately(Model):
+    """An event that the contact did within a time."""
+
+    event: EventName
+    within: Duration
+    where: PastEventCondition | None = None
+
+
+def _exclusion_tag(value: Any) -> str:
+    return "#lately" if isinstance(value, (dict, Lately)) else "#condition"
+
+
+Exclusion = Annotated[
+    Annotated[SendCondition, Tag("#condition")] | Annotated[Lately, Tag("#lately")], Discriminator(_exclusion_tag)
+]
+"""Whom a message is not for: a condition, or something they did lately."""
+
+
+class SendingDefaults(Model):
+    """For every message of the track that does not say otherwise."""
+
+    topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
+    priority: int = Field(PRIORITY, ge=0, le=9, description="who goes first under a cap; 9 is first")
+    window: Window | None = Field(None, description="the local hours in which messages go")
+    hold: Duration = Field(HOLD, description="how long a message may wait for its turn; then it is skipped")
+
+
+class Message(Model):
+    """What every message may say."""
+
+    topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
+    priority: int | None = Field(None, ge=0, le=9, description="who goes first under a cap; 9 is first")
+    unless: Exclusion | None = Field(None, description="whom not to send it to: a condition, or {event, within}")
+    window: Window | None = Field(None, description="the local hours in which it may go")
+    hold: Duration | None = Field(None, description="how long it may wait for its turn; then it is skipped")
+    on_unknown: UnknownPolicy | None = Field(None, description="what to do when nobody knows whether it was sent")
+    transactional: bool = Field(
+        default=False, description="not marketing: passes consent, caps, quiet hours; only what the contact asked for"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRules:
+    """What is checked when a message is claimed; all of it is as the track's version says."""
+
+    topic: str = ""
+    priority: int = PRIORITY
+    transactional: bool = False
+    unless: str | Lately | None = None
+    window: Window | None = None
+    hold: timedelta = HOLD
+    """On the run's clock."""
+    timezone: str = "UTC"
+    """The zone of contacts who have none."""
+
+
+def rules_of(track: Track, message: Message) -> MessageRules:
+    """The rules of a message with the track's defaults filled in."""
+    defaults = track.defaults.sending
+    return MessageRules(
+        topic=message.topic or defaults.topic or "",
+        priority=defaults.priority if message.priority is None else message.priority,
+        transactional=message.transactional,
+        unless=message.unless,
+        window=message.window or (None if message.transactional else defaults.window),
+        hold=message.hold or defaults.hold,
+        timezone=track.defaults.timezone,
+    )
