@@ -27,7 +27,8 @@ _MAX_SUBJECT = 500
 # Media queries must survive inlining, or phones get the layout of a desk.
 _INLINER = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 _MJML_OPTIONS = mrml.RenderOptions(fonts={})  # no web font that the author did not ask for
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")  # no XML and no message holds them
+# No XML and no message holds them.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
 
 
 class TemplateError(Exception):
