@@ -41,16 +41,22 @@ class StepCall(Wire):
     clock: Clock
     path: tuple[PathEntry, ...] = ()
     """Progress that has not reached the database yet; stored by the activity's own transaction."""
+    channel: str = ""
+    """For a `send`: the channel that was chosen, whose activity this is; empty: choose first."""
 
 
 class SendResult(Wire):
-    """How a message ended. `ended` says that the enrollment is over and the run should stop."""
+    """How a message ended. `ended` says that the enrollment is over and the run should stop.
 
-    outcome: Literal["sent", "skipped", "deferred", "unknown", "failed", "ended"]
+    `elsewhere`, for a `send` alone: nothing was done, the activity of `channel` is to be called.
+    """
+
+    outcome: Literal["sent", "skipped", "deferred", "unknown", "failed", "ended", "elsewhere"]
     reason: str = ""
     until: datetime | None = None
     """For `deferred`: when to ask again, in real time."""
     message_id: str = ""
+    channel: str = ""
 
 
 class EffectResult(Wire):

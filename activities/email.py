@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities.content import Links, find_in, find_template, log_choices, message_context, with_steps
+from activities.choosing import find_message
+from activities.content import Links, find_template, log_choices, message_context, with_steps
 from activities.contract import SEND_EMAIL, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import EmailProvider, OutgoingEmail
@@ -17,7 +18,6 @@ from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import TemplateError, render_email
 from tracks.effects import Email
 from tracks.sending import MessageRules, rules_of
-from tracks.steps import EmailStep
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class EmailKind:
 
     async def read(self, tx: AsyncConnection, enrollment: Enrollment, step: str) -> WrittenEmail:
         """See `MessageKind`."""
-        track, found = await find_in(tx, enrollment, step, EmailStep)
-        email, defaults = found.email, track.defaults.email
+        track, email = await find_message(tx, enrollment, step, Email)
+        defaults = track.defaults.email
         sender, reply_to = email.from_ or defaults.from_, email.reply_to or defaults.reply_to
         return WrittenEmail(email, sender, reply_to, rules_of(track, email))
 

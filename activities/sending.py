@@ -17,9 +17,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.choosing import ElsewhereError, settle_channel
 from activities.contract import SendResult, StepCall
 from activities.errors import again_later
 from activities.outcomes import Fault, ProviderError, Verdict
+from activities.refusals import fail
 from store import ledger
 from store.database import Database
 from store.ledger import Claim
@@ -63,13 +65,14 @@ class MessageKind(Protocol[Written, Outgoing]):
 class _Reader(Generic[Written]):
     """Reads the message in the midst of the claim, which has the enrollment, and keeps it for the text."""
 
-    def __init__(self, kind: MessageKind[Written, Any], step: str) -> None:
+    def __init__(self, kind: MessageKind[Written, Any], call: StepCall) -> None:
         self._kind = kind
-        self._step = step
+        self._call = call
         self.written: Written | None = None
 
     async def rules(self, tx: AsyncConnection, enrollment: Enrollment) -> MessageRules:
-        self.written = await self._kind.read(tx, enrollment, self._step)
+        await settle_channel(tx, enrollment, self._call, self._kind.channel)
+        self.written = await self._kind.read(tx, enrollment, self._call.step)
         return self._kind.rules(self.written)
 
 
@@ -88,9 +91,11 @@ class Sender(Generic[Written, Outgoing]):
         """
         token = uuid4().hex
         async with self._db.transaction() as tx:
-            reader = _Reader(self._kind, call.step)
+            reader = _Reader(self._kind, call)
             try:
                 claim = await self._claim(tx, call, token, reader.rules)
+            except ElsewhereError as better:
+                return SendResult(outcome="elsewhere", channel=better.channel)
             except LookupError:
                 return SendResult(outcome="ended", reason="no such enrollment")
             if claim.decision != "granted":
@@ -109,7 +114,8 @@ class Sender(Generic[Written, Outgoing]):
         try:
             provider_id = await self._kind.deliver(outgoing)
         except ProviderError as error:
-            return await self._not_delivered(claim.message_id, token, error.fault)
+            address = claim.run.contact.address(self._kind.channel)
+            return await self._not_delivered(claim.message_id, token, error.fault, address)
         return result_of(
             await self._surely(
                 lambda tx: ledger.settle(tx, claim.message_id, token=token, outcome="sent", provider_id=provider_id)
@@ -128,7 +134,7 @@ class Sender(Generic[Written, Outgoing]):
             path=call.path,
         )
 
-    async def _not_delivered(self, message_id: str, token: str, fault: Fault) -> SendResult:
+    async def _not_delivered(self, message_id: str, token: str, fault: Fault, address: str | None) -> SendResult:
         log.warning("not delivered", message_id=message_id, fault=str(fault), verdict=fault.verdict.value)
         reason = str(fault)
         if fault.verdict in (Verdict.RETRY, Verdict.WAIT):
@@ -137,7 +143,7 @@ class Sender(Generic[Written, Outgoing]):
                 raise again_later(fault)
         elif fault.verdict is Verdict.GIVE_UP:
             row = await self._surely(
-                lambda tx: ledger.settle(tx, message_id, token=token, outcome="failed", reason=reason)
+                lambda tx: fail(tx, message_id, token=token, fault=fault, channel=self._kind.channel, address=address)
             )
         else:
             row = await self._surely(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities.content import Links, find_in, find_template, log_choices, message_context, with_steps
+from activities.choosing import find_message
+from activities.content import Links, find_template, log_choices, message_context, with_steps
 from activities.contract import SEND_SMS, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import OutgoingSms, SmsProvider
@@ -17,7 +18,6 @@ from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import TemplateError, render_sms, write_sms
 from tracks.effects import Sms
 from tracks.sending import MessageRules, rules_of
-from tracks.steps import SmsStep
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class SmsKind:
 
     async def read(self, tx: AsyncConnection, enrollment: Enrollment, step: str) -> WrittenSms:
         """See `MessageKind`."""
-        track, found = await find_in(tx, enrollment, step, SmsStep)
-        return WrittenSms(found.sms, found.sms.from_ or track.defaults.sms.from_, rules_of(track, found.sms))
+        track, sms = await find_message(tx, enrollment, step, Sms)
+        return WrittenSms(sms, sms.from_ or track.defaults.sms.from_, rules_of(track, sms))
 
     def rules(self, written: WrittenSms) -> MessageRules:
         """See `MessageKind`."""

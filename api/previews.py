@@ -20,8 +20,9 @@ from tracks.content.check import check_template
 from tracks.content.preview import Preview, as_message, preview
 from tracks.content.render import MessageContext, TemplateError, render_values
 from tracks.content.template import Template
+from tracks.effects import Email, Sms
 from tracks.model import find_step
-from tracks.steps import EmailStep, SmsStep
+from tracks.steps import MessageStep
 from tracks.values import STEP_ID
 
 router = APIRouter(prefix="/v1", tags=["templates"], route_class=KeyedRoute, responses=documented(401, 404, 422))
@@ -50,7 +51,7 @@ class PreviewEnrollment(BaseModel, extra="forbid"):
     steps: dict[str, str] = Field(default={}, description="How earlier steps ended, for blocks that ask for it.")
 
 
-class StepPreviewRequest(BaseModel, extra="forbid"):
+class Recipient(BaseModel, extra="forbid"):
     """Whom to write for."""
 
     version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Absent: the newest.")
@@ -60,7 +61,15 @@ class StepPreviewRequest(BaseModel, extra="forbid"):
     enrollment: PreviewEnrollment = PreviewEnrollment()
 
 
-class PreviewRequest(StepPreviewRequest):
+class StepPreviewRequest(Recipient):
+    """Whom to write for, and which message."""
+
+    channel: Literal["email", "sms"] | None = Field(
+        default=None, description="Of a step that chooses the channel: which of its messages; absent: its first."
+    )
+
+
+class PreviewRequest(Recipient):
     """What to write, and whom for."""
 
     source: str | None = Field(default=None, description="A file that is not published, in place of what is.")
@@ -119,7 +128,7 @@ async def preview_template(template: Name, body: PreviewRequest, ctx: Ctx) -> Pr
 
 @router.post("/tracks/{track}/steps/{step}/preview", summary="Preview a step's message")
 async def preview_step(track: Name, step: StepName, body: StepPreviewRequest, ctx: Ctx) -> PreviewAnswer:
-    """The same for an `email` or `sms` step, with its subject and variables."""
+    """The same for a step that sends a message, with its subject and variables."""
     async with ctx.db.transaction() as tx:
         found = await tracks.version(tx, track, body.version)
         if found is None:
@@ -128,18 +137,24 @@ async def preview_step(track: Name, step: StepName, body: StepPreviewRequest, ct
             written = find_step(found.track, step)
         except KeyError:
             raise not_found(f"step {step} in {track} version {found.version}") from None
-        if not isinstance(written, EmailStep | SmsStep):
-            raise invalid([FieldProblem(detail=f"Step {step} sends no message.", parameter="step", step=step)])
+        offered = written.messages if isinstance(written, MessageStep) else ()
+        message = next((one for one in offered if body.channel in (None, _channel(one))), None)
+        if message is None:
+            what = body.channel or "message"
+            raise invalid([FieldProblem(detail=f"Step {step} sends no {what}.", parameter="step", step=step)])
         run = body.enrollment.model_copy(update={"track": found.name, "version": found.version})
         context = await _context(tx, ctx, body.model_copy(update={"enrollment": run}))
-        message = written.email if isinstance(written, EmailStep) else written.sms
-        subject = written.email.subject if isinstance(written, EmailStep) else None
+        subject = message.subject if isinstance(message, Email) else None
         read: Template | str
         if message.template is None:
-            read, version = (written.sms.text or "") if isinstance(written, SmsStep) else "", None
+            read, version = (message.text or "") if isinstance(message, Sms) else "", None
         else:
             read, version = await _published(tx, message.template, message.version)
     return await _answer(read, context, message.variables, subject, name=message.template, version=version)
+
+
+def _channel(message: Email | Sms) -> Literal["email", "sms"]:
+    return "email" if isinstance(message, Email) else "sms"
 
 
 async def _published(tx: AsyncConnection, name: str, version: int | None) -> tuple[Template, int]:
@@ -149,7 +164,7 @@ async def _published(tx: AsyncConnection, name: str, version: int | None) -> tup
     return Template.model_validate(found.data), found.version
 
 
-async def _context(tx: AsyncConnection, ctx: Context, body: StepPreviewRequest) -> MessageContext:
+async def _context(tx: AsyncConnection, ctx: Context, body: Recipient) -> MessageContext:
     person = (body.contact or PreviewContact()).model_dump()
     if body.contact_id is not None:
         if body.contact is not None:

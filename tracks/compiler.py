@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Literal, cast
 
+from tracks.effects import Email, Sms
 from tracks.expressions import read
 from tracks.model import Track
 from tracks.model import find_step as find_step
@@ -31,11 +33,10 @@ from tracks.steps import (
     Base,
     BranchStep,
     Detour,
-    EmailStep,
     ExitStep,
-    Otherwise,
+    MessageStep,
     RepeatStep,
-    SmsStep,
+    SendStep,
     SplitStep,
     Steps,
     WaitDateStep,
@@ -47,6 +48,9 @@ from tracks.steps import (
 DATE_MISSING = "date-missing"
 DATE_PAST = "date-past"
 """Reasons of an exit that a `wait_date` step asks for."""
+MESSAGE_SKIPPED = "message-skipped"
+MESSAGE_FAILED = "message-failed"
+"""Reasons of an exit that a message asks for."""
 
 
 def compile_track(track: Track) -> Compiled:
@@ -67,7 +71,12 @@ def _interests(track: Track) -> list[Interest]:
         found.append(Interest(event=track.goal.event, match="goal", where=track.goal.where))
     found.extend(Interest(event=rule.event, match=f"exit:{rule.reason}", where=rule.where) for rule in track.exits)
     found.extend(
-        Interest(event=step.wait_for.event, match=f"step:{step.id}", where=step.wait_for.where)
+        Interest(
+            event=step.wait_for.event,
+            match=f"step:{step.id}",
+            where=step.wait_for.where,
+            of=step.wait_for.of or "",
+        )
         for step in track.walk()
         if isinstance(step, WaitForStep)
     )
@@ -154,17 +163,31 @@ class _Compiler:
                 self._code[at] = Repeat(step=step.id, times=step.repeat.times, end=self._here)
             case ExitStep():
                 self._code.append(Exit(step=step.id, reason=step.exit.reason))
+            case MessageStep():
+                self._message(step)
             case _:
-                self._code.append(
-                    Effect(step=step.id, kind=cast(EffectKind, step.kind), on_unknown=self._on_unknown(step))
-                )
+                self._code.append(Effect(step=step.id, kind=cast(EffectKind, step.kind)))
 
-    def _on_unknown(self, step: Base) -> UnknownPolicy:
-        if isinstance(step, EmailStep):
-            return step.email.on_unknown or self._track.defaults.email.on_unknown
-        if isinstance(step, SmsStep):
-            return step.sms.on_unknown or self._track.defaults.sms.on_unknown
-        return "assume_sent"
+    def _message(self, step: MessageStep) -> None:
+        at = self._hold()
+        starts, _ = self._detours(step.id, ((step.skipped, MESSAGE_SKIPPED), (step.failed, MESSAGE_FAILED)))
+        policies = [self._on_unknown(message) for message in step.messages]
+        channels = tuple(offer.channel for offer in step.send.channels) if isinstance(step, SendStep) else ()
+        self._code[at] = Effect(
+            step=step.id,
+            kind=cast(EffectKind, step.kind),
+            on_unknown=policies[0],
+            channels=channels,
+            unknown_by_channel={
+                channel: policy for channel, policy in zip(channels, policies, strict=False) if policy != policies[0]
+            },
+            skipped=starts.get(MESSAGE_SKIPPED),
+            failed=starts.get(MESSAGE_FAILED),
+        )
+
+    def _on_unknown(self, message: Email | Sms) -> UnknownPolicy:
+        defaults = self._track.defaults
+        return message.on_unknown or (defaults.email if isinstance(message, Email) else defaults.sms).on_unknown
 
     def _wait_for(self, step: WaitForStep) -> None:
         wait = step.wait_for
@@ -175,13 +198,20 @@ class _Compiler:
         )
 
     def _wait_date(self, step: WaitDateStep) -> None:
-        ways: tuple[tuple[Otherwise, str], ...] = (
-            (step.wait_date.missing, DATE_MISSING),
-            (step.wait_date.past, DATE_PAST),
-        )
+        date = step.wait_date
         at = self._hold()
-        detours = [(way, reason) for way, reason in ways if way != "skip"]
-        over = self._hold() if detours else None  # where the date comes true, the run passes the detours by
+        starts, end = self._detours(step.id, ((date.missing, DATE_MISSING), (date.past, DATE_PAST)))
+        self._code[at] = WaitDate(step=step.id, missing=starts.get(DATE_MISSING, end), past=starts.get(DATE_PAST, end))
+
+    def _detours(
+        self, step: str, ways: Sequence[tuple[Detour | Literal["skip", "continue", "exit"], str]]
+    ) -> tuple[dict[str, int], int]:
+        """Emit what follows a step other than the next one, each way with the reason of its exit.
+
+        Answers where the ways begin, by reason, and where all meet; one that goes straight on has no beginning.
+        """
+        detours = [(way, reason) for way, reason in ways if way not in ("skip", "continue")]
+        over = self._hold() if detours else None  # where all went well, the run passes the detours by
         starts: dict[str, int] = {}
         leaving: list[int] = []
         for number, (way, reason) in enumerate(detours):
@@ -191,11 +221,11 @@ class _Compiler:
                 if number + 1 < len(detours):
                     leaving.append(self._hold())
             else:
-                self._code.append(Exit(step=step.id, reason=reason))
+                self._code.append(Exit(step=step, reason=reason))
         end = self._here
         for jump in [*leaving, *([] if over is None else [over])]:
             self._code[jump] = Jump(goto=end)
-        self._code[at] = WaitDate(step=step.id, missing=starts.get(DATE_MISSING, end), past=starts.get(DATE_PAST, end))
+        return starts, end
 
     def _arms(self, blocks: list[Steps]) -> list[int]:
         """Emit alternative blocks that all meet behind the last one; answers where each begins.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue, model_validator
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from tracks.sending import Message
 from tracks.values import Delay, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
@@ -35,6 +37,48 @@ class Sms(Message):
         if self.text is not None and self.version is not None:
             raise wrong("has a version, which only a template can have")
         return self
+
+
+class Offer(Model):
+    """One channel that a `send` may go out by, with its message."""
+
+    email: Email | None = None
+    sms: Sms | None = None
+
+    @model_validator(mode="after")
+    def _one_channel(self) -> Offer:
+        if (self.email is None) == (self.sms is None):
+            raise wrong("needs exactly one of email, sms")
+        return self
+
+    @property
+    def message(self) -> Email | Sms:
+        """The message."""
+        message = self.email or self.sms
+        assert message is not None
+        return message
+
+    @property
+    def channel(self) -> Literal["email", "sms"]:
+        """What it goes out by."""
+        return "email" if self.email is not None else "sms"
+
+
+def _each_once(value: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    if len({offer.channel for offer in value}) < len(value):
+        raise wrong("has a channel twice; each is written at most once")
+    return value
+
+
+class Send(Model):
+    """One message by one of several channels."""
+
+    to: Literal["best", "first"] = Field(
+        "best", description="best: what they agreed to and what reached them; first: the first that may be used"
+    )
+    channels: Annotated[tuple[Offer, ...], Field(min_length=2), AfterValidator(_each_once)] = Field(
+        description="at least two, such as [{email: …}, {sms: …}]; the order decides where nothing else does"
+    )
 
 
 class Enrolment(Model):

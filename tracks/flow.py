@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tracks.source import Path
+from tracks.steps import MESSAGES
 
 Nodes = frozenset[Path]
 
@@ -70,13 +71,17 @@ class Flow:
             body = step["repeat"].get("steps") if isinstance(step["repeat"], dict) else None
             start = self._block(body, (*here, "repeat", "steps"), again)
             return start | then if here in self._closure(start) else start
-        onward: Nodes = then if "wait_date" in step else frozenset()
+        onward: Nodes = then if "wait_date" in step or _is_message(step) else frozenset()
         found = False
         for way in _ways(step, here):
             found = True
             if way[1] != "exit":
                 onward |= self._block(way[1], way[0], then)
         return onward if found else then
+
+
+def _is_message(step: dict[str, Any]) -> bool:
+    return any(verb in step for verb in MESSAGES)
 
 
 def _ways(step: dict[str, Any], here: Path) -> Iterator[tuple[Path, Any]]:
@@ -90,6 +95,10 @@ def _ways(step: dict[str, Any], here: Path) -> Iterator[tuple[Path, Any]]:
         for name in ("missing", "past"):
             way = date.get(name)
             yield ((*here, "wait_date", name, "steps"), way.get("steps") if isinstance(way, dict) else way)
+    elif _is_message(step):
+        for name in ("skipped", "failed"):
+            way = step.get(name)
+            yield ((*here, name, "steps"), way.get("steps") if isinstance(way, dict) else way)
     elif "branch" in step or "split" in step:
         verb = "branch" if "branch" in step else "split"
         for index, arm in enumerate(step[verb]) if isinstance(step[verb], list) else ():

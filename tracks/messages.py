@@ -13,7 +13,7 @@ from tracks.model import ReentryAfter, ReentryPer, Track
 from tracks.problems import meant
 from tracks.sending import Lately
 from tracks.source import Path
-from tracks.steps import STEP_TYPES, Base, Detour
+from tracks.steps import MESSAGES, STEP_TYPES, Base, Detour
 from tracks.values import SLUG, STEP_ID
 
 _TAGS: dict[str, type[BaseModel]] = {
@@ -23,6 +23,7 @@ _TAGS: dict[str, type[BaseModel]] = {
     "#per": ReentryPer,
     "#lately": Lately,
 }
+_AFTER_A_MESSAGE = ("skipped", "failed")
 _SHAPES = {
     "string_type": "should be text",
     "tuple_type": "should be a list",
@@ -147,6 +148,8 @@ def _unknown_key(key: str, model: type[BaseModel] | None, parent: Any) -> str:
             return f"a step has exactly one verb; this one has {' and '.join(verbs)}: make them steps of their own"
         if key == "else":
             return "only a branch has an else beside it; the else of wait_for stands within it"
+        if key in _AFTER_A_MESSAGE:
+            return f"only a message has {key} beside it: {', '.join(MESSAGES)}"
     return f"unknown key '{key}'" + meant(key, _keys(model))
 
 
@@ -161,7 +164,7 @@ def _no_verb(value: Any) -> str:
 
 def _wrong_verb(step: Any) -> str | None:
     keys = step if isinstance(step, Mapping) else ()
-    return next((str(key) for key in keys if key not in ("id", "description", "else")), None)
+    return next((str(key) for key in keys if key not in ("id", "description", "else", *_AFTER_A_MESSAGE)), None)
 
 
 def _meant_literal(value: Any, context: Mapping[str, Any]) -> str:

@@ -9,7 +9,18 @@ from pydantic import Discriminator, Field, Tag
 
 from tracks.program import UnknownPolicy
 from tracks.sending import SendingDefaults
-from tracks.steps import Base, BranchStep, Detour, RepeatStep, SplitStep, Step, Steps, WaitDateStep, WaitForStep
+from tracks.steps import (
+    Base,
+    BranchStep,
+    Detour,
+    MessageStep,
+    RepeatStep,
+    SplitStep,
+    Step,
+    Steps,
+    WaitDateStep,
+    WaitForStep,
+)
 from tracks.values import (
     Duration,
     EntryCondition,
@@ -119,6 +130,8 @@ class Track(Model):
 def blocks(step: Base) -> Iterator[Steps]:
     """The lists of steps that a step holds, in the order written."""
     match step:
+        case MessageStep():
+            yield from (way.steps for way in (step.skipped, step.failed) if isinstance(way, Detour))
         case WaitDateStep(wait_date=date):
             yield from (way.steps for way in (date.missing, date.past) if isinstance(way, Detour))
         case WaitForStep(wait_for=happening):

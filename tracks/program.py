@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tracks.wire import Wire
 
-EffectKind = Literal["email", "sms", "crm", "webhook", "set", "enroll"]
+EffectKind = Literal["email", "sms", "send", "crm", "webhook", "set", "enroll"]
 UnknownPolicy = Literal["assume_sent", "resend", "review"]
 
 
@@ -23,6 +23,14 @@ class Effect(Wire):
     step: str
     kind: EffectKind
     on_unknown: UnknownPolicy = "assume_sent"
+    """For a `send`, that of the channels which `unknown_by_channel` does not name."""
+    channels: tuple[str, ...] = ()
+    """For a `send`: the channels it may go out by, in the order written."""
+    unknown_by_channel: dict[str, UnknownPolicy] = {}
+    skipped: int | None = None
+    """Program counter to go on at if the message was skipped; None: the next instruction."""
+    failed: int | None = None
+    """The same if it failed."""
 
 
 class Wait(Wire):
@@ -137,12 +145,13 @@ class Interest(Wire):
     """An event that a live run of the track can react to. Kept with the track version, not in history.
 
     `match` is what the signal tells the workflow: `goal`, `exit:<reason of the exit rule>` or
-    `step:<id of the wait_for step>`.
+    `step:<id of the wait_for step>`. With `of`, only an event about the message that this very run sent at that step.
     """
 
     event: str
     match: str
     where: str | None = None
+    of: str = ""
 
 
 class Compiled(Wire):

@@ -86,6 +86,19 @@ class EndSignal(Wire):
     enrollment_id: str = ""
 
 
+class MessageAmid(Wire):
+    """A message on its way, when a run continues as new amid its step."""
+
+    channel: str
+    """Whose activity is asked next."""
+    deferred: str = ""
+    """Why it was put off last."""
+    unknown: str = ""
+    """The message's id, once its outcome is unknown."""
+    asked: int = 0
+    """How often the ledger and the provider have been asked about it."""
+
+
 class RunState(Wire):
     """All that a run carries through continue-as-new."""
 
@@ -111,6 +124,10 @@ class RunState(Wire):
     """Path entries that no activity has taken to the database yet."""
     sent: dict[str, int] = {}
     """Messages sent, by channel."""
+    messages: dict[str, int] = {}
+    """Messages by what became of them; `deferred` counts how often one was put off on its way."""
+    message: MessageAmid | None = None
+    """The message on its way: set when a run continues as new amid it."""
     notes: tuple[str, ...] = ()
     """Latest lines of the run's story, for its current details."""
     dropped: dict[str, int] = {}
@@ -137,6 +154,7 @@ class RunResult(Wire):
     status: RunStatus
     reason: str
     sent: dict[str, int] = {}
+    messages: dict[str, int] = {}
     dropped: dict[str, int] = {}
 
 

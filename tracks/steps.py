@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from tracks.effects import Changes, Crm, Email, Enrolment, Sms, Webhook
+from tracks.effects import Changes, Crm, Email, Enrolment, Send, Sms, Webhook
 from tracks.values import (
     Condition,
     Duration,
@@ -54,6 +54,12 @@ Otherwise = Annotated[
 """`skip` goes on with the next step at once, `exit` ends the run, `steps` are taken first."""
 
 
+After = Annotated[
+    Annotated[Literal["continue", "exit"], Tag("#word")] | Annotated[Detour, Tag("#steps")], Discriminator(_detour_tag)
+]
+"""The same, for what follows a message: `continue` goes on with the next step."""
+
+
 class Date(Model):
     """A date among the contact's attributes, looked at again whenever the attribute changes."""
 
@@ -78,6 +84,7 @@ class Happening(Model):
     event: EventName
     where: EventCondition | None = None
     within: Duration = Field(description="how long to wait for it, such as 3d")
+    of: StepId | None = Field(None, description="only about the message that this run sent at that step")
     since: StepId = Field("step", description="events count from: step (this one), enrollment, or an earlier step's id")
     then: Steps = ()
     otherwise: Steps = Field((), alias="else")
@@ -123,16 +130,37 @@ class Base(Model):
         return next(verb for verb, model in STEP_TYPES.items() if isinstance(self, model))
 
 
-class EmailStep(Base):
+class MessageStep(Base):
+    """What every step that sends a message has: what follows if it did not go out."""
+
+    skipped: After = Field("continue", description="after a message that was not to be sent")
+    failed: After = Field("continue", description="after a message that could not be sent")
+
+    @property
+    def messages(self) -> tuple[Email | Sms, ...]:
+        """The messages of which it sends one, in the order written."""
+        if isinstance(self, SendStep):
+            return tuple(offer.message for offer in self.send.channels)
+        assert isinstance(self, (EmailStep, SmsStep))
+        return (self.email if isinstance(self, EmailStep) else self.sms,)
+
+
+class EmailStep(MessageStep):
     """Send an email."""
 
     email: Email
 
 
-class SmsStep(Base):
+class SmsStep(MessageStep):
     """Send a text message."""
 
     sms: Sms
+
+
+class SendStep(MessageStep):
+    """Send one message by one of several channels."""
+
+    send: Send
 
 
 class WaitStep(Base):
@@ -220,6 +248,7 @@ class WebhookStep(Base):
 STEP_TYPES: dict[str, type[Base]] = {
     "email": EmailStep,
     "sms": SmsStep,
+    "send": SendStep,
     "wait": WaitStep,
     "wait_until": WaitUntilStep,
     "wait_date": WaitDateStep,
@@ -234,6 +263,8 @@ STEP_TYPES: dict[str, type[Base]] = {
     "webhook": WebhookStep,
 }
 """The verbs, and the model of each."""
+MESSAGES = tuple(verb for verb, model in STEP_TYPES.items() if issubclass(model, MessageStep))
+"""The verbs that send a message."""
 
 
 def _verb(value: Any) -> str | None:
@@ -246,6 +277,7 @@ def _verb(value: Any) -> str | None:
 Step = Annotated[
     Annotated[EmailStep, Tag("#email")]
     | Annotated[SmsStep, Tag("#sms")]
+    | Annotated[SendStep, Tag("#send")]
     | Annotated[WaitStep, Tag("#wait")]
     | Annotated[WaitUntilStep, Tag("#wait_until")]
     | Annotated[WaitDateStep, Tag("#wait_date")]

@@ -13,7 +13,7 @@ from tracks.flow import Flow
 from tracks.model import Track
 from tracks.problems import Problem, meant
 from tracks.source import Path
-from tracks.steps import CrmStep, EmailStep, SmsStep, Step, WebhookStep
+from tracks.steps import CrmStep, MessageStep, Step, WebhookStep
 
 TemplateKey = tuple[str, int | None]
 """A template's name, and the version a step pins, or None for the latest."""
@@ -51,7 +51,7 @@ def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts]
     file = name or track.track
     problems: list[Problem] = []
     for step in track.walk():
-        said = [words for message in messages_of(step) for words in _check_message(message, templates)]
+        said = [sentence for message in messages_of(step) for sentence in _check_message(message, templates)]
         said += _check_texts(step)
         problems.extend(Problem(file, 0, step.id, sentence) for sentence in said)
     return problems
@@ -69,14 +69,8 @@ def check_template_use(track: Track, template: str, facts: TemplateFacts) -> lis
 
 
 def messages_of(step: Step) -> tuple[Email | Sms, ...]:
-    """The messages that a step may send."""
-    match step:
-        case EmailStep():
-            return (step.email,)
-        case SmsStep():
-            return (step.sms,)
-        case _:
-            return ()
+    """The messages of which a step may send one."""
+    return step.messages if isinstance(step, MessageStep) else ()
 
 
 def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts]) -> list[str]:
@@ -145,10 +139,27 @@ def _strings(value: JsonValue) -> Iterator[str]:
 def sender_problems(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Messages of a track's data that no one is named as the sender of."""
     defaults = data.get("defaults")
+    for path, message in _written(data):
+        kind = str(path[-1])
+        common = defaults.get(kind) if isinstance(defaults, dict) else None
+        named = (part.get("from") for part in (message, common) if isinstance(part, dict))
+        if all(sender is None for sender in named):
+            yield path, f"has no sender: write from: {_SENDERS[kind]} here or in defaults.{kind}"
+
+
+_SENDERS = {"email": "'Ada <ada@acme.test>'", "sms": "'+15005550006'"}
+
+
+def _written(data: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The messages in a track's data; their paths end in the channel."""
     for path, step in Flow(data.get("steps")).steps.items():
-        for kind, example in (("email", "'Ada <ada@acme.test>'"), ("sms", "'+15005550006'")):
-            message = step.get(kind)
-            common = defaults.get(kind) if isinstance(defaults, dict) else None
-            named = (part.get("from") for part in (message, common) if isinstance(part, dict))
-            if isinstance(message, dict) and all(sender is None for sender in named):
-                yield (*path, kind), f"has no sender: write from: {example} here or in defaults.{kind}"
+        places: list[tuple[Path, Any]] = [(path, step)]
+        send = step.get("send")
+        offers = send.get("channels") if isinstance(send, dict) else None
+        places += [
+            ((*path, "send", "channels", n), o) for n, o in enumerate(offers if isinstance(offers, list) else ())
+        ]
+        for place, holder in places:
+            for kind in _SENDERS:
+                if isinstance(holder, dict) and isinstance(holder.get(kind), dict):
+                    yield (*place, kind), holder[kind]

@@ -86,6 +86,11 @@ class Context:
                     self.memory.deadline = deadline
                     self.continue_as_new()
 
+    def carried(self) -> datetime | None:
+        """The deadline of a wait that continued as new, once."""
+        carried, self.memory.deadline = self.memory.deadline, None
+        return carried
+
     def outgrown(self) -> bool:
         """The history is long enough, or a newer deployment awaits."""
         info = workflow.info()

@@ -30,6 +30,13 @@ def describe(given: RunInput, memory: Memory, journey: Journey) -> str:
             )
     if memory.sent:
         lines.append("Sent: " + ", ".join(f"{count} {channel}" for channel, count in sorted(memory.sent.items())) + ".")
+    unsent = {
+        outcome: count for outcome, count in sorted(memory.messages.items()) if outcome not in ("sent", "deferred")
+    }
+    if unsent:
+        lines.append("Not sent: " + ", ".join(f"{count} {outcome}" for outcome, count in unsent.items()) + ".")
+    if put_off := memory.messages.get("deferred"):
+        lines.append(f"Put off: {put_off} time{'s' if put_off > 1 else ''}.")
     if memory.dropped:
         lines.append("Ignored: " + ", ".join(f"{n} {why}" for why, n in sorted(memory.dropped.items())) + ".")
     story = [f"- {note}" for note in memory.notes]

@@ -28,6 +28,8 @@ class Memory:
         self.deadline = state.deadline
         self.unreported = list(state.unreported)
         self.sent = dict(state.sent)
+        self.messages = dict(state.messages)
+        self.message = state.message
         self.notes = list(state.notes)
         self.dropped = dict(state.dropped)
         self.ending: tuple[RunStatus, str] | None = None
@@ -50,9 +52,16 @@ class Memory:
             deadline=self.deadline,
             unreported=tuple(self.unreported),
             sent=self.sent,
+            messages=self.messages,
+            message=self.message,
             notes=tuple(self.notes),
             dropped=self.dropped,
         )
+
+    @property
+    def amid(self) -> bool:
+        """The step at the program counter has begun already: the run continued as new amid it."""
+        return self.deadline is not None or self.message is not None
 
     def drop(self, reason: str) -> None:
         """Count something ignored (law 8)."""
@@ -100,6 +109,10 @@ class Memory:
         self.outcomes[step] = detail if outcome == "took" else outcome
         reason = f" ({detail})" if detail else ""
         self.note(f"{at:%Y-%m-%d %H:%M} · `{step}` {outcome}{reason}")
+
+    def count(self, outcome: str) -> None:
+        """Count what became of a message (law 8)."""
+        self.messages[outcome] = self.messages.get(outcome, 0) + 1
 
     def note(self, line: str) -> None:
         """Add a line to the story, keeping the latest."""

@@ -31,8 +31,8 @@ with workflow.unsafe.imports_passed_through():
         RunResult,
     )
 
+from workflows.calls import local
 from workflows.context import Context
-from workflows.effects import local
 from workflows.steps import execute
 
 Told = TypeVar("Told", EventSignal, AttributesChanged, EndSignal)
@@ -51,8 +51,8 @@ class NurtureTrack:
         """Interpret the program until it ends, and close the enrolment's books."""
         ctx, memory, code = self._ctx, self._ctx.memory, given.program.code
         try:
-            while not ctx.ending and memory.pc < len(code):
-                if memory.deadline is None and ctx.outgrown():
+            while memory.pc < len(code) and (memory.amid or not ctx.ending):
+                if not memory.amid and ctx.outgrown():
                     await workflow.wait_condition(workflow.all_handlers_finished)
                     ctx.continue_as_new()
                 memory.pc = await execute(ctx, code[memory.pc])
@@ -72,11 +72,13 @@ class NurtureTrack:
             clock=ctx.given.clock,
             at=ctx.run_now(),
             path=tuple(memory.unreported),
-            counts={"sent": memory.sent, "dropped": memory.dropped},
+            counts={"sent": memory.sent, "messages": memory.messages, "dropped": memory.dropped},
         )
         await asyncio.shield(local(contract.CLOSE_RUN, call))
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return RunResult(status=status, reason=reason, sent=memory.sent, dropped=memory.dropped)
+        return RunResult(
+            status=status, reason=reason, sent=memory.sent, messages=memory.messages, dropped=memory.dropped
+        )
 
     def _read(self, value: RawValue, model: type[Told]) -> Told | None:
         """A signal meant for this enrolment, or None: anything else is counted, never raised (law 12)."""

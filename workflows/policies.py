@@ -28,6 +28,12 @@ UNTIL_DATABASE_ANSWERS = RetryPolicy(
 LOCAL_LIMIT = timedelta(seconds=10)
 """One attempt of a local activity; kept well under the workflow task's time-out by the SDK's heartbeats."""
 
+ASK_AGAIN_AFTER = timedelta(seconds=5)
+"""The shortest pause before a message that was put off is asked for again, so that no answer can make a run spin."""
+
+PATCH_PAUSE_BETWEEN_TURNS = "pause-between-turns"
+"""Runs from before this patch asked again at once where a deferral named no time to come."""
+
 WAIT_SLICE = timedelta(days=30)
 """The longest single timer: a sleeper looks for a new deployment at least this often."""
 

@@ -25,8 +25,9 @@ with workflow.unsafe.imports_passed_through():
     )
     from tracks.split import pick_arm
 
+from workflows.calls import local
 from workflows.context import Context
-from workflows.effects import local, perform
+from workflows.effects import perform
 
 
 async def execute(ctx: Context, instruction: Instruction) -> int:
@@ -40,8 +41,8 @@ async def execute(ctx: Context, instruction: Instruction) -> int:
     begin(ctx, instruction.step)
     match instruction:
         case Effect():
-            await perform(ctx, instruction)
-            return after
+            onward = await perform(ctx, instruction)
+            return after if onward is None else onward
         case Wait():
             await _wait(ctx, instruction)
             return after
@@ -62,19 +63,13 @@ async def execute(ctx: Context, instruction: Instruction) -> int:
 def begin(ctx: Context, step: str) -> None:
     """Begin the step, unless the run continued as new amid it."""
     ctx.skip_wait = False
-    if ctx.memory.deadline is None:
+    if not ctx.memory.amid:
         ctx.memory.begin(step, workflow.now())
-
-
-def _carried(ctx: Context) -> datetime | None:
-    """The deadline of a wait that continued as new, once."""
-    carried, ctx.memory.deadline = ctx.memory.deadline, None
-    return carried
 
 
 async def _wait(ctx: Context, wait: Wait) -> None:
     length = ctx.given.clock.real_delay(timedelta(seconds=wait.seconds))
-    deadline = _carried(ctx) or workflow.now() + length
+    deadline = ctx.carried() or workflow.now() + length
     woken = await ctx.wait(wait.step, "time to pass", deadline, lambda: ctx.skip_wait)
     _waited(ctx, wait.step, "wait", woken)
 
@@ -90,7 +85,7 @@ def _waited(ctx: Context, step: str, kind: str, woken: bool) -> None:
 
 async def _wait_moment(ctx: Context, wait: WaitUntil | WaitDate, after: int) -> int:
     """Wait for a moment that the database knows; asked again whenever the attributes it reads change."""
-    carried = _carried(ctx)
+    carried = ctx.carried()
     while True:
         ctx.memory.changed.clear()
         if carried is not None:
@@ -123,7 +118,7 @@ async def _resolve(ctx: Context, wait: WaitUntil | WaitDate) -> ResolvedWait:
 async def _wait_for(ctx: Context, wait: WaitFor) -> bool:
     """Whether the event came in time."""
     length = ctx.given.clock.real_delay(timedelta(seconds=wait.seconds))
-    deadline = _carried(ctx) or workflow.now() + length
+    deadline = ctx.carried() or workflow.now() + length
     since = _look_back(ctx, wait)
 
     def matched() -> bool:

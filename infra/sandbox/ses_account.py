@@ -13,7 +13,7 @@ from infra.sandbox.mailbox import bare
 from infra.sandbox.options import Options
 from infra.sandbox.sns import Sns, topic_arn
 
-ALL_EVENTS = ["SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK", "RENDERING_FAILURE"]
+ALL_EVENTS = "SEND REJECT BOUNCE COMPLAINT DELIVERY OPEN CLICK RENDERING_FAILURE DELIVERY_DELAY".split()
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 T = TypeVar("T")
 

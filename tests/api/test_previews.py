@@ -31,6 +31,7 @@ defaults: {email: {from: 'Ada <ada@acme.test>'}, sms: {from: '+15005550006'}}
 steps:
   - {id: hello, email: {template: welcome, subject: 'For {{ contact.id }}', variables: {cta: 'Go, {{ contact.id }}'}}}
   - {id: nudge, sms: {text: 'Hi {{ contact.attributes.first_name | default: "you" }}'}}
+  - {id: either, send: {channels: [{sms: {text: First}}, {email: {template: welcome}}]}}
   - {id: settle, wait: 2d}
 """
 
@@ -96,6 +97,9 @@ async def test_a_step_is_shown_with_its_own_words(api: Api) -> None:
     assert "Go, x" in shown["text"]
     shown = (await api.call("POST", "/v1/tracks/greet/steps/nudge/preview", json={})).json()
     assert (shown["kind"], shown["text"], shown["segments"], shown["encoding"]) == ("sms", "Hi you", 1, "GSM-7")
+    for body, words in (({}, "First"), ({"channel": "sms"}, "First"), ({"channel": "email"}, "Begin: Go No")):
+        shown = (await api.call("POST", "/v1/tracks/greet/steps/either/preview", json=body)).json()
+        assert words in shown["text"]
 
 
 REFUSED: list[tuple[str, dict[str, Any], int, str]] = [

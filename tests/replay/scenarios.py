@@ -142,6 +142,27 @@ SCENARIOS: dict[str, Scenario] = {
             }
         ),
     ),
+    "channel-chosen-then-put-off": Scenario(
+        [
+            Effect(step="gone", kind="email", skipped=2),
+            Effect(step="never", kind="email"),
+            Effect(step="nudge", kind="send", channels=("email", "sms"), failed=4),
+            Exit(step="fine", reason="sent"),
+            Effect(step="tell", kind="crm"),
+        ],
+        script=lambda: Script(
+            sends={
+                "gone": [SendResult(outcome="skipped", reason="no address")],
+                "nudge": [
+                    SendResult(outcome="elsewhere", channel="sms"),
+                    SendResult(outcome="deferred", reason="paused"),
+                    SendResult(outcome="deferred", reason="paused", until=datetime.now(UTC) + timedelta(days=70)),
+                    SendResult(outcome="failed", reason="twilio:21610"),
+                ],
+            }
+        ),
+        given={"continue_after": 30},
+    ),
     "cancelled": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_cancel),
     "odd-signals": Scenario([Wait(step="short", seconds=60)], meanwhile=_odd_signals),
     "wait-skipped": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_skip_wait),

@@ -59,6 +59,14 @@ EVERYTHING = """
     transactional: true
 - id: nudge
   sms: {text: 'Hi {{ contact.attributes.first_name }}', on_unknown: resend}
+- id: either
+  send:
+    to: first
+    channels:
+      - sms: {text: 'Still {{ mood }}?', variables: {mood: there}, on_unknown: resend}
+      - email: {template: still-there}
+  skipped: exit
+  failed: {steps: [{id: tell-sales, crm: {task: {title: Call}}}]}
 - id: settle
   wait: 1d12h
 - id: morning
@@ -74,6 +82,7 @@ EVERYTHING = """
   wait_for:
     event: email.clicked
     where: 'event.properties.step == "welcome"'
+    of: welcome
     within: P3D
     since: welcome
     then: [{id: good, set: {attributes: {engaged: true, bored: null}}}]

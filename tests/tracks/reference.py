@@ -28,9 +28,21 @@ from tracks.program import (
     WaitFor,
     WaitUntil,
 )
-from tracks.steps import BranchStep, Detour, ExitStep, RepeatStep, SplitStep, Steps, WaitDateStep, WaitForStep
+from tracks.steps import (
+    MESSAGES,
+    BranchStep,
+    Detour,
+    ExitStep,
+    MessageStep,
+    RepeatStep,
+    SplitStep,
+    Steps,
+    WaitDateStep,
+    WaitForStep,
+)
 
 LONGEST = 2_000
+_TEXT = {"text": "hi", "from": "ACME"}
 
 
 class World:
@@ -53,6 +65,13 @@ def walk_tree(written: Track, world: World) -> list[str]:
     """What a run goes through, by the meaning of the nested steps."""
     trace: list[str] = []
 
+    def turn(step: str, way: object, reason: str) -> None:
+        if isinstance(way, Detour):
+            take(way.steps)
+        elif way == "exit":
+            trace.append(f"{step} exit {reason}")
+            raise _Ended
+
     def take(steps: Steps) -> None:
         for step in steps:
             if len(trace) > LONGEST:
@@ -73,11 +92,12 @@ def walk_tree(written: Track, world: World) -> list[str]:
                     way = world.choose(step.id, 3)
                     trace.append(f"{step.id} {way}")
                     detour = ("skip", step.wait_date.missing, step.wait_date.past)[way]
-                    if isinstance(detour, Detour):
-                        take(detour.steps)
-                    elif detour == "exit":
-                        trace.append(f"{step.id} exit {('', 'date-missing', 'date-past')[way]}")
-                        raise _Ended
+                    turn(step.id, detour, ("", "date-missing", "date-past")[way])
+                case MessageStep():
+                    way = world.choose(step.id, 3)
+                    trace.append(f"{step.id} {step.kind} {way}")
+                    after = ("continue", step.skipped, step.failed)[way]
+                    turn(step.id, after, ("", "message-skipped", "message-failed")[way])
                 case BranchStep() | SplitStep():
                     arms = list(blocks(step))
                     way = world.choose(step.id, len(arms))
@@ -133,6 +153,11 @@ def run_flat(program: Program, world: World) -> list[str]:
                 trace.append(f"{step} wait")
             case WaitUntil(step=step):
                 trace.append(f"{step} wait_until")
+            case Effect(step=step, kind=kind, skipped=skipped, failed=failed) if kind in MESSAGES:
+                way = world.choose(step, 3)
+                trace.append(f"{step} {kind} {way}")
+                onward = (None, skipped, failed)[way]
+                pc = pc if onward is None else onward
             case Effect(step=step, kind=kind):
                 trace.append(f"{step} {kind}")
     return trace[:LONGEST]
@@ -152,6 +177,8 @@ def targets(instruction: Instruction) -> Iterator[int]:
             yield from (*(case.goto for case in cases), otherwise)
         case Split(arms=arms):
             yield from (arm.goto for arm in arms)
+        case Effect(skipped=skipped, failed=failed):
+            yield from (way for way in (skipped, failed) if way is not None)
 
 
 class Author:
@@ -175,7 +202,7 @@ class Author:
         plain: list[dict[str, Any]] = [
             {"wait": "2d"},
             {"wait_until": {"time": "09:00"}},
-            {"sms": {"text": "hi", "from": "ACME"}},
+            {"sms": _TEXT},
             {"set": {"attributes": {"a": 1}}},
             {"exit": {"reason": "done"}},
         ]
@@ -189,6 +216,11 @@ class Author:
                 }
             case "wait_date":
                 return {"wait_date": {"attribute": "x", "missing": self._way(depth), "past": self._way(depth)}}
+            case "message":
+                offers = [{"sms": _TEXT}, {"email": {"template": "a", "from": "a@b.test"}}]
+                messages: list[dict[str, Any]] = [{"sms": _TEXT}, {"send": {"channels": offers}}]
+                ways = {key: self._way(depth, "continue") for key in ("skipped", "failed") if self._few() > 1}
+                return {**self._random.choice(messages), **ways}
             case "branch":
                 cases = [{"when": "contact.has_phone", "steps": self.steps(depth)} for _ in range(self._few())]
                 return {"branch": cases, "else": self.steps(depth)}
@@ -198,14 +230,14 @@ class Author:
             case _:
                 return {"repeat": {"times": self._few(), "steps": self.steps(depth, 1)}}
 
-    def _way(self, depth: int) -> Any:
-        return self._random.choice(["skip", "exit", {"steps": self.steps(depth)}, {"steps": self.steps(depth)}])
+    def _way(self, depth: int, word: str = "skip") -> Any:
+        return self._random.choice([word, "exit", {"steps": self.steps(depth)}, {"steps": self.steps(depth)}])
 
     def _few(self) -> int:
         return self._random.randint(1, 3)
 
 
-CHOICES = ("wait_for", "wait_date", "branch", "split")
+CHOICES = ("wait_for", "wait_date", "message", "branch", "split")
 
 
 def tracks(verbs: tuple[str, ...] = (*CHOICES, "repeat")) -> st.SearchStrategy[Track]:

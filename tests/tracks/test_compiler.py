@@ -45,14 +45,18 @@ def test_what_publishing_derives_from_a_track() -> None:
     compiled = compile_track(written)
 
     assert compiled.interests == (
-        Interest(event="email.clicked", match="step:clicked", where='event.properties.step == "welcome"'),
+        Interest(event="email.clicked", match="step:clicked", where='event.properties.step == "welcome"', of="welcome"),
     )
     assert compiled.attributes == ("renewal_date",)
     assert compiled.event_properties == ("plan",)
-    by_step = {getattr(i, "step", ""): i for i in compiled.program.code}
+    by_step = {getattr(i, "step", ""): i for i in reversed(compiled.program.code)}
     assert by_step["settle"] == Wait(step="settle", seconds=129_600)
     assert by_step["welcome"] == Effect(step="welcome", kind="email", on_unknown="review")
     assert by_step["nudge"] == Effect(step="nudge", kind="sms", on_unknown="resend")
+    either = by_step["either"]
+    assert isinstance(either, Effect)
+    assert (either.kind, either.channels, either.on_unknown) == ("send", ("sms", "email"), "resend")
+    assert either.unknown_by_channel == {"email": "assume_sent"}
     assert by_step["docs"] == Effect(step="docs", kind="email", on_unknown="assume_sent")
     assert find_step(written, "settle").id == "settle"
 
@@ -105,6 +109,7 @@ def test_a_program_reads_like_its_track() -> None:
         - {id: a, wait_for: {event: x, within: 1d, then: [{id: yes, sms: {text: hi}}], else: [{id: no, exit: {}}]}}
         - {id: d, wait_date: {attribute: x, missing: exit, past: {steps: [{id: late, wait: 1h}]}}}
         - {id: r, repeat: {times: 2, steps: [{id: w, wait: 1d}]}}
+        - {id: m, sms: {text: hi}, failed: {steps: [{id: f, set: {attributes: {a: 1}}}]}}
     """)
     )
     assert [instruction.model_dump(exclude={"reason"}) for instruction in compiled.program.code] == [
@@ -119,4 +124,7 @@ def test_a_program_reads_like_its_track() -> None:
         {"op": "repeat", "step": "r", "times": 2, "end": 11},
         {"op": "wait", "step": "w", "seconds": 86_400},
         {"op": "jump", "goto": 8},
+        {"op": "effect", "step": "m", "kind": "sms", "failed": 13},
+        {"op": "jump", "goto": 14},
+        {"op": "effect", "step": "f", "kind": "set"},
     ]

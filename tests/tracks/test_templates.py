@@ -3,7 +3,7 @@ from typing import Literal
 
 import pytest
 
-from tests.tracks.examples import track
+from tests.tracks.examples import data_problems, track
 from tracks.templates import TemplateKey, check_templates, template_keys
 
 
@@ -42,6 +42,12 @@ NO_WAY_OUT = "template 'receipt' shows no unsubscribe_url; only a transactional 
             "template 'hello' has no variable 'ctta'; did you mean 'cta'?",
         ),
         ("email: {template: receipt}", NO_WAY_OUT),
+        ("send: {channels: [{sms: {template: ping}}, {email: {template: hello, variables: {name: x}}}]}", None),
+        ("send: {channels: [{sms: {template: ping}}, {email: {template: receipt}}]}", NO_WAY_OUT),
+        (
+            "send: {channels: [{email: {template: receipt, transactional: true}}, {sms: {text: '{{ a }}'}}]}",
+            "text: unknown variable 'a'; " + NAMES,
+        ),
         ("sms: {text: 'Hi {{ contat.id }}'}", "text: unknown variable 'contat'; did you mean 'contact'?"),
         ("crm: {note: '{{ event.name }}'}", "note: unknown variable 'event'; " + NAMES),
         ("crm: {task: {title: '{{ x }}'}}", "task.title: unknown variable 'x'; " + NAMES),
@@ -60,5 +66,15 @@ def test_the_templates_of_a_track_are_known_with_their_pins_at_any_depth() -> No
         - id: b
           branch: [{when: contact.has_phone, steps: [{id: c, sms: {template: ping}}]}]
           else: [{id: d, email: {template: hello, version: 2}}, {id: e, sms: {text: hi}}]
+        - id: f
+          send: {channels: [{sms: {text: hi}}, {email: {template: offer}}]}
+          failed: {steps: [{id: g, email: {template: sorry}}]}
     """)
-    assert template_keys(written) == {("hello", None), ("ping", None), ("hello", 2)}
+    assert template_keys(written) == {("hello", None), ("ping", None), ("hello", 2), ("offer", None), ("sorry", None)}
+
+
+def test_each_message_of_a_send_needs_a_sender() -> None:
+    send = {"channels": [{"sms": {"text": "hi"}}, {"email": {"template": "hello", "from": "a@b.test"}}]}
+    assert data_problems({"track": "a", "steps": [{"id": "x", "send": send}]}) == [
+        "track: step 'x': has no sender: write from: '+15005550006' here or in defaults.sms"
+    ]

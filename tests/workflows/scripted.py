@@ -26,7 +26,7 @@ from activities.contract import (
     StepCall,
 )
 from tracks.program import Program
-from tracks.run import WORKFLOW_TYPE, RunInput, RunResult
+from tracks.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, RunInput, RunResult
 from tracks.wire import Clock
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
@@ -43,6 +43,8 @@ class Script:
     moments: list[ResolvedWait] = field(default_factory=list)
     branches: dict[str, int] = field(default_factory=dict)
     calls: list[StepCall] = field(default_factory=list)
+    activities: list[str] = field(default_factory=list)
+    """The name of the activity of each call."""
     asked: list[ReconcileCall | ResolveWaitCall | BranchCall] = field(default_factory=list)
     closed: list[CloseCall] = field(default_factory=list)
     before_send: Callable[[StepCall], Awaitable[None]] | None = None
@@ -60,8 +62,12 @@ class Script:
     async def send_sms(self, call: StepCall) -> SendResult:
         return await self._send(call)
 
-    async def _send(self, call: StepCall) -> SendResult:
+    def _note(self, call: StepCall) -> None:
         self.calls.append(call)
+        self.activities.append(activity.info().activity_type)
+
+    async def _send(self, call: StepCall) -> SendResult:
+        self._note(call)
         if self.before_send:
             await self.before_send(call)
         answer: SendResult | Exception = self._next(self.sends.get(call.step, []), SENT)
@@ -77,12 +83,12 @@ class Script:
 
     @activity.defn(name=contract.UPDATE_CRM)
     async def update_crm(self, call: StepCall) -> EffectResult:
-        self.calls.append(call)
+        self._note(call)
         return EffectResult(outcome="done")
 
     @activity.defn(name=contract.SET_ATTRIBUTES)
     async def set_attributes(self, call: StepCall) -> EffectResult:
-        self.calls.append(call)
+        self._note(call)
         return EffectResult(outcome="done")
 
     @activity.defn(name=contract.RESOLVE_WAIT)
@@ -141,7 +147,8 @@ async def started(
 
 
 async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHandle[Any, RunResult]:
-    """One run of the program."""
+    """One run of the program, with `goal` as its first signal if given."""
+    goal: EventSignal | None = given.pop("goal", None)
     enrollment_id = str(uuid.uuid4())
     run = RunInput(
         enrollment_id=enrollment_id,
@@ -158,6 +165,8 @@ async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHa
         id=f"nurture/trial/{enrollment_id}",
         task_queue=contract.QUEUE_RUNS,
         result_type=RunResult,
+        start_signal=SIGNAL_EVENT if goal else None,
+        start_signal_args=[goal] if goal else [],
         search_attributes=TypedSearchAttributes(
             [
                 SearchAttributePair(SearchAttributeKey.for_keyword("Track"), "trial"),

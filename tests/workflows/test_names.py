@@ -57,4 +57,5 @@ def test_the_policies_hold_what_their_names_say() -> None:
     assert policies.UNTIL_DATABASE_ANSWERS.maximum_attempts == 0
     assert policies.ATTEMPT_LIMIT < policies.EFFECT_DEADLINE
     assert timedelta(days=30) == policies.WAIT_SLICE
+    assert policies.PATCH_PAUSE_BETWEEN_TURNS == "pause-between-turns"
     assert list(policies.RECONCILE_AFTER) == sorted(policies.RECONCILE_AFTER)

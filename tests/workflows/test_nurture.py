@@ -216,16 +216,21 @@ async def test_review_waits_for_an_operators_decision(
     assert journey.state == "needs_review"
     assert await run.execute_update("resolve_message", ResolveMessage(decision="skip")) == "hello"
     await run.result()
-    assert script.path == [("hello", "skipped", "")]
+    assert script.path == [("hello", "unknown", "being reconciled"), ("hello", "skipped", "")]
 
 
 async def test_a_deferred_message_waits_for_its_turn_and_asks_again(client: Client, stack: AsyncExitStack) -> None:
-    later = SendResult(outcome="deferred", reason="quiet hours", until=datetime.now(UTC) + timedelta(hours=9))
-    script = Script(sends={"hello": [later, SENT]})
+    until = datetime.now(UTC) + timedelta(hours=9)
+    later = SendResult(outcome="deferred", reason="quiet hours", until=until)
+    script = Script(sends={"hello": [later, later, SENT]})
     run = await started(stack, client, script, [email("hello")])
-    await run.result()
+    result = await run.result()
     assert await lasted(run) >= timedelta(hours=8, minutes=59)
-    assert script.path == [("hello", "sent", "")]
+    assert script.path == [
+        ("hello", "deferred", f"quiet hours, until {until:%Y-%m-%d %H:%M} UTC"),
+        ("hello", "sent", ""),
+    ]
+    assert result.messages == {"deferred": 2, "sent": 1}
 
 
 @pytest.mark.parametrize(

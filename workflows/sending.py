@@ -1,0 +1,163 @@
+"""One message: by which channel, put off as long as the policy says, settled where nobody knows (law 3).
+
+All that a run must not forget amid a message is in `Memory.message`: a message that is put off for months lives
+through many runs, and keeps its effect key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Literal
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities import contract
+    from activities.contract import ReconcileCall, SendResult
+    from tracks.program import Effect
+    from tracks.run import MessageAmid
+
+from workflows import policies
+from workflows.calls import RUN_ENDED, call, fruitless, step_call, stop_if_ended
+from workflows.context import Context
+
+BY_CHANNEL = {
+    "email": (contract.SEND_EMAIL, contract.QUEUE_EMAIL),
+    "sms": (contract.SEND_SMS, contract.QUEUE_SMS),
+}
+
+
+async def send(ctx: Context, effect: Effect) -> str:
+    """Send the message of an effect, and record how it ended; answers the outcome."""
+    sending = _Sending(ctx, effect)
+    try:
+        outcome, reason = stop_if_ended(ctx, *await sending.settled())
+    except (ActivityError, asyncio.CancelledError) as error:
+        outcome, reason = fruitless(ctx, error)
+        if sending.message.unknown:
+            outcome, reason = "unknown", reason  # it may have gone out, whatever became of the question
+    memory = ctx.memory
+    if outcome == "sent":
+        channel = sending.message.channel
+        memory.sent[channel] = memory.sent.get(channel, 0) + 1
+        if effect.channels:
+            reason = f"{channel}: {reason}" if reason else channel
+    memory.message = None
+    memory.count(outcome)
+    ctx.record(effect.step, effect.kind, outcome, reason)
+    return outcome
+
+
+class _Sending:
+    def __init__(self, ctx: Context, effect: Effect) -> None:
+        self._ctx = ctx
+        self._effect = effect
+        channels = effect.channels or (effect.kind,)
+        if ctx.memory.message is None:
+            ctx.memory.message = MessageAmid(channel=channels[0])
+
+    @property
+    def message(self) -> MessageAmid:
+        """How far it has come."""
+        assert self._ctx.memory.message is not None
+        return self._ctx.memory.message
+
+    def _keep(self, **news: str | int) -> None:
+        self._ctx.memory.message = self.message.model_copy(update=news)
+
+    async def settled(self) -> tuple[str, str]:
+        """Ask, wait and ask again until it is known how the message ended: outcome and reason."""
+        ctx, step = self._ctx, self._effect.step
+        due = ctx.carried()
+        while True:
+            if self.message.unknown:
+                result = await self._reconcile(due)
+            else:
+                if due is not None:
+                    await ctx.wait(step, f"its turn ({self.message.deferred or 'later'})", due, state="deferred")
+                    if ctx.ending:
+                        return "skipped", RUN_ENDED
+                result = await self._hand_over()
+                if result.outcome == "unknown":
+                    self._keep(unknown=result.message_id)
+                    ctx.record(step, self._effect.kind, "unknown", "being reconciled")
+                    due = None
+                    continue
+            if result.outcome != "deferred":
+                return result.outcome, result.reason
+            if ctx.ending:
+                return "skipped", RUN_ENDED
+            due = self._put_off(result)
+
+    async def _hand_over(self) -> SendResult:
+        """Call the channel's activity; where the store knows a better one, that one's."""
+        ctx, effect, chosen = self._ctx, self._effect, ""
+        for _ in range(len(effect.channels) + 1):
+            channel = self.message.channel
+            name, queue = BY_CHANNEL[channel]
+            given = step_call(ctx, effect, chosen)
+            result: SendResult = await call(ctx, name, queue, given, SendResult, f"{effect.step}: {channel}")
+            if result.outcome != "elsewhere":
+                ctx.memory.reported(given.path)
+                return result
+            if result.channel not in effect.channels:
+                break
+            chosen = result.channel
+            self._keep(channel=chosen)
+        return SendResult(outcome="failed", reason="no channel")
+
+    def _put_off(self, result: SendResult) -> datetime | None:
+        """Note a deferral, once for each reason; answers when the message's turn is."""
+        ctx, now = self._ctx, workflow.now()
+        least = now + policies.ASK_AGAIN_AFTER
+        due: datetime | None = None
+        if result.until is not None and result.until > now:
+            due = max(result.until, least)
+        elif workflow.patched(policies.PATCH_PAUSE_BETWEEN_TURNS):
+            due = least
+        ctx.memory.count("deferred")
+        if result.reason != self.message.deferred or self.message.unknown:
+            turn = f"until {ctx.given.clock.at(due or now):%Y-%m-%d %H:%M} UTC"
+            detail = f"{result.reason}, {turn}" if result.reason else turn
+            ctx.record(self._effect.step, self._effect.kind, "deferred", detail)
+        self._keep(deferred=result.reason, unknown="", asked=0)
+        return due
+
+    async def _reconcile(self, due: datetime | None) -> SendResult:
+        """Ask the ledger and the provider again and again, then settle as the step says."""
+        ctx, step = self._ctx, self._effect.step
+        while self.message.asked < len(policies.RECONCILE_AFTER):
+            due = due or workflow.now() + policies.RECONCILE_AFTER[self.message.asked]
+            await ctx.wait(step, "the provider's word on the message", due, state="reconciling")
+            self._keep(asked=self.message.asked + 1)
+            result = await self._ask("")
+            if result.outcome != "unknown" or ctx.ending:
+                return result
+            due = None
+        policy = self._effect.unknown_by_channel.get(self.message.channel, self._effect.on_unknown)
+        return await self._review() if policy == "review" else await self._ask(policy)
+
+    async def _review(self) -> SendResult:
+        ctx, step = self._ctx, self._effect.step
+        ctx.reviewing = step
+        await ctx.wait(
+            step,
+            "an operator's decision: was it sent? (update `resolve_message`: sent, resend or skip)",
+            None,
+            wake=lambda: ctx.decision is not None,
+            state="needs_review",
+        )
+        ctx.reviewing = None
+        decision, ctx.decision = ctx.decision, None
+        if decision is None:
+            return SendResult(outcome="unknown", reason=RUN_ENDED)
+        return await self._ask("assume_sent" if decision == "sent" else decision)
+
+    async def _ask(self, settle: Literal["", "assume_sent", "resend", "skip"]) -> SendResult:
+        _, queue = BY_CHANNEL[self.message.channel]
+        question = ReconcileCall(message_id=self.message.unknown, settle=settle)
+        summary = f"{self._effect.step}: reconcile"
+        result: SendResult = await call(self._ctx, contract.RECONCILE_MESSAGE, queue, question, SendResult, summary)
+        return result
