@@ -18,6 +18,7 @@ import typer
 import cli_people
 
 if TYPE_CHECKING:
+    import httpx
     from rich.console import Console
 
     from infra.launch.stack import Addresses, Stack
@@ -279,17 +280,9 @@ def publish(
     """Publish a folder's tracks and templates; status 1 if anything is refused."""
     import httpx
 
-    from infra.launch.state import State, read_json
     from infra.publishing import publish as send
     from infra.publishing import read_folder
-    from settings import get_settings
 
-    settings = get_settings()
-    state = State(settings.data)
-    running = read_json(state.running).get("addresses")
-    local = running if isinstance(running, dict) else {}
-    url = url or local.get("api") or settings.public_url
-    key = key or settings.api_key.get_secret_value() or str(read_json(state.folder / "secrets.json").get("api_key", ""))
     try:
         documents = read_folder(folder)
     except (OSError, ValueError) as problem:
@@ -298,7 +291,7 @@ def publish(
         fail(f"{folder} holds no track (.yaml) and no template (.mjml, .liquid, .txt).")
     refused = 0
     try:
-        with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=30) as client:
+        with _caller(url, key) as client:
             for published in send(client, documents):
                 document = published.document
                 if published.problems:
@@ -308,9 +301,62 @@ def publish(
                     news = "new" if published.created else "unchanged"
                     typer.echo(f"{document.kind} {document.name} version {published.version} ({news})")
     except httpx.HTTPError as problem:
-        fail(f"The API at {url} does not answer: {problem}.")
+        fail(f"The API does not answer: {problem}.")
     if refused:
         fail(f"{refused} of {len(documents)} refused.")
+
+
+@app.command()
+def preview(
+    template: Annotated[str, typer.Argument(help="A template's file (.mjml, .liquid, .txt), or the name of one.")],
+    contact: Annotated[str | None, typer.Option(help="The id of a contact to write for.")] = None,
+    attr: Annotated[list[str] | None, typer.Option(help="An attribute of somebody invented: name=value.")] = None,
+    var: Annotated[list[str] | None, typer.Option(help="A variable as a step would give it: name=value.")] = None,
+    prop: Annotated[list[str] | None, typer.Option(help="A property of the enrolment: name=value.")] = None,
+    locale: Annotated[str | None, typer.Option(help="A language, in place of the contact's.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Where to write the HTML.")] = None,
+    url: Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")] = None,
+    key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
+) -> None:
+    """Show the message that a contact would get, and which of its parts were chosen; nothing is sent."""
+    import httpx
+    from rich.console import Console
+
+    from infra.previewing import PreviewRefusedError, ask, parse_pairs, show
+
+    try:
+        body: dict[str, Any] = {
+            "variables": parse_pairs(var or []),
+            "enrollment": {"properties": parse_pairs(prop or [])},
+            **({"contact_id": contact} if contact else {"contact": {"attributes": parse_pairs(attr or [])}}),
+            **({"locale": locale} if locale else {}),
+        }
+        with _caller(url, key) as client:
+            shown = ask(client, template, body)
+        if html is not None:
+            html.write_text(shown["html"] or "", encoding="utf-8")
+    except httpx.HTTPError as problem:
+        fail(f"The API does not answer: {problem}.")
+    except (PreviewRefusedError, OSError, ValueError) as problem:
+        fail(str(problem))
+    show(Console(highlight=False, soft_wrap=True), shown)
+
+
+def _caller(url: str | None, key: str | None) -> httpx.Client:
+    """A client of the API: by default the local stack's."""
+    import httpx
+
+    from infra.launch.state import State, read_json
+    from settings import get_settings
+
+    settings = get_settings()
+    state = State(settings.data)
+    running = read_json(state.running).get("addresses")
+    local = running if isinstance(running, dict) else {}
+    address = url or str(local.get("api") or settings.public_url)
+    secret = key or settings.api_key.get_secret_value()
+    secret = secret or str(read_json(state.folder / "secrets.json").get("api_key", ""))
+    return httpx.Client(base_url=address, headers={"authorization": f"Bearer {secret}"}, timeout=30)
 
 
 def _database_url() -> str:

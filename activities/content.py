@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import templates, tracks
+from store import enrollments, templates, tracks
 from store.rows import Channel, Contact, Enrollment
-from tracks.content.render import MessageContext, TemplateError, render_values
-from tracks.content.template import Template
+from tracks.content.blocks import reads_steps
+from tracks.content.model import Template
+from tracks.content.render import Choices, MessageContext, TemplateError, render_values
 from tracks.links import click_url, confirm_url, open_url, unsubscribe_url
 from tracks.model import Track, find_step
 from tracks.steps import Base
 
 StepType = TypeVar("StepType", bound=Base)
+
+log = structlog.get_logger(__name__)
 
 _KEPT = 500
 _parsed: dict[str, Template] = {}
@@ -116,5 +121,22 @@ def message_context(
         unsubscribe_url=links.get("unsubscribe_url", ""),
         preferences_url=links.get("preferences_url", ""),
         confirm_url=links.get("confirm_url", ""),
+        now=enrollment.clock.at(datetime.now(UTC)),
     )
     return replace(context, variables=render_values(dict(variables), context)) if variables else context
+
+
+async def with_steps(tx: AsyncConnection, template: Template, context: MessageContext) -> MessageContext:
+    """The context with how the run's steps ended, read only where a block of the template asks for it.
+
+    The claim has stored the run's path up to this message in this very transaction.
+    """
+    if not reads_steps(template.blocks):
+        return context
+    return replace(context, steps=await enrollments.outcomes(tx, str(context.enrollment["id"])))
+
+
+def log_choices(message_id: str, choices: Choices) -> None:
+    """Say which language and which texts a message was made of."""
+    if choices.locale or choices.blocks:
+        log.info("message written", message_id=message_id, locale=choices.locale, blocks=choices.chosen)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.choosing import find_message
-from activities.content import Links, find_template, message_context
+from activities.content import Links, find_template, log_choices, message_context, with_steps
 from activities.contract import SEND_EMAIL, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import EmailProvider, OutgoingEmail
@@ -66,7 +66,8 @@ class EmailKind:
             raise TemplateError("NoSender")
         template = await find_template(tx, email.template, email.version, "email")
         context = message_context(enrollment, contact, email.variables, self._links.in_texts(message_id))
-        rendered = render_email(template, context, subject=email.subject)
+        rendered = render_email(template, await with_steps(tx, template, context), subject=email.subject)
+        log_choices(message_id, rendered.choices)
         rendered = await track_email(
             tx, rendered, message_id, self._links, clicks=written.tracks("clicks"), opens=written.tracks("opens")
         )

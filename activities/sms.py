@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.choosing import find_message
-from activities.content import Links, find_template, message_context
+from activities.content import Links, find_template, log_choices, message_context, with_steps
 from activities.contract import SEND_SMS, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import OutgoingSms, SmsProvider
@@ -16,7 +16,7 @@ from activities.sending import Sender
 from activities.tracked import track_sms
 from store.database import Database
 from store.rows import Channel, Contact, Enrollment
-from tracks.content.render import TemplateError, render_sms
+from tracks.content.render import TemplateError, render_sms, write_sms
 from tracks.effects import Sms
 from tracks.sending import MessageRules, rules_of
 
@@ -60,7 +60,10 @@ class SmsKind:
         if sms.text is not None:
             body = render_sms(sms.text, context)
         elif sms.template is not None:
-            body = render_sms(await find_template(tx, sms.template, sms.version, "sms"), context)
+            template = await find_template(tx, sms.template, sms.version, "sms")
+            rendered = write_sms(template, await with_steps(tx, template, context))
+            log_choices(message_id, rendered.choices)
+            body = rendered.text
         else:
             raise TemplateError("NotFound")
         if written.tracked:

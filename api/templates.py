@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import KeyedRoute
-from api.bodies import is_json, media_type, parse_json, read_text
+from api.bodies import is_json, media_type
 from api.context import Ctx
 from api.fields import SLUG
 from api.pagination import CursorText, Limit
-from api.problems import FieldProblem, ProblemError, documented, field_problems, invalid, not_found
-from store import templates
+from api.problems import FieldProblem, ProblemError, documented, invalid, not_found
+from api.template_files import files_of, read_template, refused, share_blocks
+from store import templates, tracks
 from tracks.content.check import check_template
-from tracks.content.template import Template, TemplateProblems, TemplateVariable, parse_template
+from tracks.content.template import Template, TemplateVariable, template_facts
+from tracks.templates import check_template_use
 
 router = APIRouter(prefix="/v1/templates", tags=["templates"], route_class=KeyedRoute, responses=documented(401, 422))
 
@@ -50,7 +53,7 @@ class TemplateSummary(BaseModel):
 
     template: str
     version: int
-    kind: Literal["email", "sms"]
+    kind: Literal["email", "sms", "block"]
     published_at: datetime
 
 
@@ -58,7 +61,9 @@ class TemplateDetail(TemplateSummary):
     """One version, with its source as it was published."""
 
     source: str
+    locales: dict[str, str] = Field(description="The variants' sources by locale.")
     variables: dict[str, TemplateVariable]
+    blocks: dict[str, list[str]] = Field(description="The names of each block's choices, in order.")
 
 
 class TemplatePage(BaseModel):
@@ -83,29 +88,20 @@ class TemplateVersions(BaseModel):
     next: str | None = Field(description="Cursor of the next page; null on the last.")
 
 
-def _read(name: str, kind: str, body: bytes) -> tuple[Template, str]:
-    """The template in a body and its source; raises a 422 that names all that is wrong."""
-    if is_json(kind):
-        data = parse_json(body)
-        try:
-            template = Template.model_validate(data)
-        except ValidationError as error:
-            located = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
-            raise invalid(field_problems(located)) from None
-    else:
-        try:
-            template = parse_template(read_text(body))
-        except TemplateProblems as error:
-            raise _refused(name, error.problems) from None
-    if problems := check_template(template):
-        raise _refused(name, problems)
-    return template, read_text(body)
-
-
-def _refused(name: str, problems: Any) -> ProblemError:
-    found = [FieldProblem(detail=problem.message, line=problem.line or None) for problem in problems]
-    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-    return invalid(found, f"The template {name} has {count}; nothing was published.")
+async def _break_nothing(tx: AsyncConnection, name: str, before: Template | None, now: Template) -> None:
+    """Raise a 422 where a track in use fitted the template as it was and does not fit it as it is now."""
+    facts, known = template_facts(now), template_facts(before) if before else None
+    found: list[FieldProblem] = []
+    for track, version in await tracks.in_use_with(tx, name):
+        written = (await tracks.pinned(tx, track, version)).track
+        standing = set(check_template_use(written, name, known)) if known else set()
+        found += [
+            FieldProblem(detail=f"track {track} version {version}, step {step}: {said}", step=step)
+            for step, said in check_template_use(written, name, facts)
+            if (step, said) not in standing
+        ]
+    if found:
+        raise invalid(found, f"Tracks in use could not send the template {name} any more; nothing was published.")
 
 
 @router.put(
@@ -118,18 +114,21 @@ def _refused(name: str, problems: Any) -> ProblemError:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "The file with its front matter as text, or the same as JSON with its `body`.",
+            "description": "The file with its front matter as text; as JSON the file (`source`) with those of its "
+            "variants (`locales`), or the template as data with its `body`.",
             "content": {
                 "text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE},
                 "application/json": {
                     "schema": {
                         "type": "object",
-                        "required": ["kind", "body"],
                         "properties": {
-                            "kind": {"enum": ["email", "sms"]},
+                            "source": {"type": "string", "description": "The file."},
+                            "locales": {"type": "object", "description": "The variants by locale."},
+                            "kind": {"enum": ["email", "sms", "block"]},
                             "subject": {"type": "string"},
                             "preheader": {"type": "string"},
                             "variables": {"type": "object"},
+                            "blocks": {"type": "object"},
                             "body": {"type": "string", "description": "MJML or plain text, with Liquid."},
                         },
                     }
@@ -139,7 +138,10 @@ def _refused(name: str, problems: Any) -> ProblemError:
     },
 )
 async def put_template(template: TemplateName, request: Request, response: Response, ctx: Ctx) -> PublishedTemplate:
-    """Checks the template (syntax, variables, how it renders) and makes it the newest version.
+    """Checks the template in each language (syntax, variables, how it renders) and makes it the newest version.
+
+    Blocks that it shares are copied in. It is refused if a track in use (its newest version, and those on which
+    runs live) could not send it any more.
 
     Messages to contacts in flight use it from the next send on, unless their step pins a version. Publishing
     the same again changes nothing.
@@ -147,9 +149,16 @@ async def put_template(template: TemplateName, request: Request, response: Respo
     kind = media_type(request)
     if not is_json(kind) and kind not in _TEXT:
         raise ProblemError(415, "unsupported-media-type", "Send the template as text/plain or application/json.")
-    read, source = await asyncio.to_thread(_read, template, kind, await request.body())
+    written, source = await asyncio.to_thread(read_template, template, kind, await request.body())
+    async with ctx.db.transaction() as tx:
+        read = await share_blocks(tx, template, written)
+    if problems := await asyncio.to_thread(check_template, read):
+        raise refused(template, problems)
     async with ctx.db.transaction() as tx:
         published = await templates.publish(tx, template, read.kind, source, read.model_dump(mode="json"))
+        if published.created:
+            newest = await templates.get(tx, template, published.version - 1)
+            await _break_nothing(tx, template, Template.model_validate(newest.data) if newest else None, read)
     response.status_code = 201 if published.created else 200
     return PublishedTemplate(template=template, version=published.version, created=published.created)
 
@@ -181,13 +190,16 @@ async def get_template(
         found = await templates.get(tx, template, version)
     if found is None:
         raise not_found(f"template {template}" + (f" with version {version}" if version else ""))
+    files, read = files_of(found.source), Template.model_validate(found.data)
     return TemplateDetail(
         template=found.name,
         version=found.version,
         kind=found.kind,
         published_at=found.published_at,
-        source=found.source,
-        variables=found.data.get("variables", {}),
+        source=files.source,
+        locales=files.locales,
+        variables=read.variables,
+        blocks={name: list(block.texts()) for name, block in read.blocks.items()},
     )
 
 

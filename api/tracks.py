@@ -159,6 +159,7 @@ async def put_track(track: TrackName, request: Request, response: Response, ctx:
         raise ProblemError(415, "unsupported-media-type", "Send the track as application/yaml or application/json.")
     read, compiled, source = await asyncio.to_thread(_read, track, kind, await request.body())
     async with ctx.db.transaction() as tx:
+        await templates.hold(tx, {name for name, _ in template_keys(read)})
         problems = check_templates(read, await _facts(tx, read), track)
         problems += topic_problems(read, (await policies.current(tx)).policy.topics, track)
         if problems:

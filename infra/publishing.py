@@ -2,15 +2,17 @@
 
 `policy.yaml` is the policy; any other `.yaml` file is a track, published under the name that it gives itself; a
 template is a `.mjml`, `.liquid` or `.txt` file, published under its file name. The policy and the templates go
-first, because tracks are checked against them.
+first, because tracks are checked against them. `welcome.de.mjml` is the German of `welcome.mjml`: both are one
+template and one version. Shared blocks go before the templates that take them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 from ruamel.yaml import YAML
@@ -19,6 +21,7 @@ from ruamel.yaml.error import YAMLError
 TRACKS = (".yaml", ".yml")
 TEMPLATES = (".mjml", ".liquid", ".txt")
 POLICY = "policy.yaml"
+_BLOCK = re.compile(r"^kind:\s*[\"']?block\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,13 @@ class Document:
     name: str
     path: Path
     text: str
+    variants: Mapping[str, Path] = field(default_factory=dict)
+    """Of a template: its files in other languages, by locale."""
+
+    def body(self) -> dict[str, Any]:
+        """A template's files as the API takes them."""
+        locales = {tag: path.read_text(encoding="utf-8") for tag, path in self.variants.items()}
+        return {"source": self.text} | ({"locales": locales} if locales else {})
 
     @property
     def address(self) -> str:
@@ -49,17 +59,27 @@ class Published:
 def read_folder(folder: Path) -> list[Document]:
     """The documents below a folder: policy, templates, tracks, each kind by name.
 
-    Raises ValueError where two files would be published under one name.
+    Raises ValueError where two files would be published under one name, or a variant has no template beside it.
     """
     found: dict[tuple[str, str], Document] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in TRACKS + TEMPLATES and path.is_file()):
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in TRACKS + TEMPLATES and path.is_file())
+    variants = {path for path in paths if path.suffix in TEMPLATES and "." in path.stem}
+    for path in (path for path in paths if path not in variants):
         text = path.read_text(encoding="utf-8")
         document = _document(path, text)
         kind = document.kind
         if other := found.get((kind, document.name)):
             raise ValueError(f"{other.path} and {path} both publish {kind} {document.name}")
         found[kind, document.name] = document
-    return sorted(found.values(), key=lambda document: (document.kind, document.name))
+    beside = {path for document in found.values() for path in document.variants.values()}
+    for path in sorted(variants - beside):
+        raise ValueError(f"{path} is a variant of a template {path.stem.split('.', 1)[0]} that is not beside it")
+    return sorted(found.values(), key=_order)
+
+
+def _order(document: Document) -> tuple[str, bool, str]:
+    shared = document.kind == "template" and _BLOCK.search(document.text) is not None
+    return document.kind, not shared, document.name
 
 
 def _document(path: Path, text: str) -> Document:
@@ -67,7 +87,22 @@ def _document(path: Path, text: str) -> Document:
         return Document("policy", "policy", path, text)
     if path.suffix in TRACKS:
         return Document("track", track_name(text, path.stem), path, text)
-    return Document("template", path.stem, path, text)
+    return read_template(path)
+
+
+def read_template(path: Path) -> Document:
+    """A template's file with its variants beside it.
+
+    Raises ValueError where two of them are for one locale.
+    """
+    variants: dict[str, Path] = {}
+    for other in sorted(path.parent.glob(f"{path.stem}.*")):
+        name, _, tag = other.stem.partition(".")
+        if other.suffix in TEMPLATES and tag and name == path.stem:
+            if tag in variants:
+                raise ValueError(f"{variants[tag]} and {other} are both the variant {tag} of {name}")
+            variants[tag] = other
+    return Document("template", path.stem, path, path.read_text(encoding="utf-8"), variants)
 
 
 def track_name(text: str, otherwise: str) -> str:
@@ -86,19 +121,19 @@ def publish(client: httpx.Client, documents: list[Document]) -> Iterator[Publish
     Raises httpx.HTTPError if the API cannot be reached.
     """
     for document in documents:
-        media = "text/plain" if document.kind == "template" else "application/yaml"
-        answer = client.put(
-            document.address,
-            content=document.text.encode(),
-            headers={"content-type": f"{media}; charset=utf-8"},
-        )
+        if document.kind == "template":
+            answer = client.put(document.address, json=document.body())
+        else:
+            headers = {"content-type": "application/yaml; charset=utf-8"}
+            answer = client.put(document.address, content=document.text.encode(), headers=headers)
         if answer.status_code in (200, 201):
             yield Published(document, answer.json()["version"], answer.status_code == 201)
         else:
-            yield Published(document, problems=tuple(_problems(document, answer)))
+            yield Published(document, problems=tuple(refusals(document, answer)))
 
 
-def _problems(document: Document, answer: httpx.Response) -> Iterator[str]:
+def refusals(document: Document, answer: httpx.Response) -> Iterator[str]:
+    """What an answer says is wrong, a line each, with the file and its line."""
     try:
         problem = answer.json()
         errors = problem["errors"] or [{"detail": problem["detail"]}]
@@ -107,5 +142,7 @@ def _problems(document: Document, answer: httpx.Response) -> Iterator[str]:
         return
     for error in errors:
         line = f":{error['line']}" if error.get("line") else ""
+        _, _, tag = str(error.get("pointer") or "").partition("#/locales/")
+        path = document.variants.get(tag, document.path)
         step = f" step {error['step']}:" if error.get("step") else ""
-        yield f"{document.path}{line}:{step} {error['detail']}"
+        yield f"{path}{line}:{step} {error['detail']}"

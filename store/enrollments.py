@@ -102,6 +102,12 @@ async def report_path(
         await tx.execute(_REPORT, {"id": enrollment_id, "step": step, **path_arrays(entries)})
 
 
+async def outcomes(tx: AsyncConnection, enrollment_id: str) -> dict[str, str]:
+    """How each step ended as far as it is reported, as `enrollment.steps` has it in a branch."""
+    rows = await tx.execute(_OUTCOMES, {"id": enrollment_id})
+    return {row.step: row.detail if row.outcome == "took" else row.outcome for row in rows}
+
+
 async def close(
     tx: AsyncConnection,
     enrollment_id: str,
@@ -165,6 +171,7 @@ PATH_INSERT = f"""
     SELECT CAST(:id AS uuid), p.seq, p.step, p.kind, p.outcome, p.at, p.detail FROM {_ENTRIES}
     ON CONFLICT (enrollment_id, seq) DO NOTHING
 """
+_OUTCOMES = text("SELECT step, outcome, detail FROM path_entry WHERE enrollment_id = :id ORDER BY seq")
 _REPORT = text(f"""
     WITH path AS ({PATH_INSERT})
     UPDATE enrollment SET step = :step

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.ids import digest
-from store.rows import Channel
 from store.sql import utc_now
 from store.tracks import MINE, Published, VersionSummary
+from tracks.content.model import TemplateKind
 
 _CACHE_SIZE = 500
 
@@ -27,7 +27,7 @@ class TemplateVersion:
 
     name: str
     version: int
-    kind: Channel
+    kind: TemplateKind
     source: str
     data: Mapping[str, Any]
     digest: str
@@ -40,7 +40,7 @@ _cache: WeakKeyDictionary[Engine, OrderedDict[tuple[str, int], TemplateVersion]]
 async def publish(
     tx: AsyncConnection,
     name: str,
-    kind: Channel,
+    kind: TemplateKind,
     source: str,
     data: Mapping[str, Any],
     *,
@@ -96,6 +96,12 @@ async def get(tx: AsyncConnection, name: str, version: int | None = None) -> Tem
     return loaded
 
 
+async def hold(tx: AsyncConnection, names: set[str]) -> None:
+    """Keep the newest versions of these templates the newest until the transaction ends."""
+    if names:
+        await tx.execute(_HOLD, {"names": sorted(names)})
+
+
 async def list_all(tx: AsyncConnection, *, after: str = "", limit: int = 100) -> list[TemplateVersion]:
     """The newest version of each template by name, those after `after` (keyset pagination)."""
     table = tables.template_version
@@ -134,6 +140,7 @@ _LOCK = text("""
     ON CONFLICT (name) DO UPDATE SET latest = template.latest
     RETURNING latest
 """)
+_HOLD = text("SELECT 1 FROM template WHERE name = ANY(:names) ORDER BY name FOR SHARE")
 _TABLE = tables.template_version
 _ROWS = select(
     _TABLE.c.template,

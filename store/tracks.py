@@ -165,6 +165,12 @@ async def version(tx: AsyncConnection, name: str, number: int | None = None) -> 
     return loaded
 
 
+async def in_use_with(tx: AsyncConnection, template: str) -> list[tuple[str, int]]:
+    """Tracks that name a template: the newest version of each, and those on which runs still live."""
+    rows = await tx.execute(_IN_USE_WITH, {"template": template})
+    return [(row.track, row.version) for row in rows]
+
+
 async def pinned(tx: AsyncConnection, name: str, number: int) -> TrackVersion:
     """The version that an enrollment is pinned to; raises LookupError, which no enrollment row should see."""
     found = await version(tx, name, number)
@@ -185,5 +191,15 @@ _LOCK = text("""
     INSERT INTO track (name, latest, rules, published_at) VALUES (:name, 0, CAST(:rules AS jsonb), :now)
     ON CONFLICT (name) DO UPDATE SET latest = track.latest
     RETURNING latest
+""")
+_IN_USE_WITH = text("""
+    SELECT v.track, v.version FROM track_version v JOIN track t ON t.name = v.track
+    WHERE jsonb_path_exists(
+            v.data, '$.steps.**.template ? (@ == $name)', jsonb_build_object('name', CAST(:template AS text))
+        )
+        AND (v.version = t.latest OR EXISTS (
+            SELECT 1 FROM enrollment e WHERE e.track = v.track AND e.version = v.version AND e.ended_at IS NULL
+        ))
+    ORDER BY v.track, v.version DESC
 """)
 _SUMMARY = select(tables.track.c.name, tables.track.c.latest, tables.track.c.published_at, tables.track.c.rules)

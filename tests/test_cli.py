@@ -139,6 +139,11 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
     first = up.command("publish", "tracks/library", "--key", key)
     assert "track win-back version 1 (new)" in first.stdout.splitlines(), first.stderr
     assert "track win-back version 1 (unchanged)" in up.command("publish", "tracks/library").stdout.splitlines()
+    shown = up.command(
+        "preview", "trial-welcome", "--attr", "role=engineer", "--locale", "de", "--html", str(tmp_path / "m")
+    )
+    assert "Willkommen bei Acme" in shown.stdout and "engineer" in shown.stdout, shown.stderr
+    assert '<html lang="de"' in (tmp_path / "m").read_text()
     assert up.command("key", "revoke", key_id).exit_code == 0
     assert up.command("key", "revoke", key_id).exit_code == 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Protocol
 
 from pydantic import JsonValue
@@ -23,7 +23,7 @@ class TemplateFacts(Protocol):
     """What a track needs to know of a template."""
 
     @property
-    def kind(self) -> Literal["email", "sms"]: ...
+    def kind(self) -> Literal["email", "sms", "block"]: ...
     @property
     def variables(self) -> frozenset[str]:
         """All that it declares."""
@@ -57,6 +57,17 @@ def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts]
     return problems
 
 
+def check_template_use(track: Track, template: str, facts: TemplateFacts) -> list[tuple[str, str]]:
+    """What does not fit between a track and the newest version of one template: the step's id and a sentence."""
+    return [
+        (step.id, words)
+        for step in track.walk()
+        for message in messages_of(step)
+        if message.template == template and message.version is None
+        for words in _check_message(message, {(template, None): facts})
+    ]
+
+
 def messages_of(step: Step) -> tuple[Email | Sms, ...]:
     """The messages of which a step may send one."""
     return step.messages if isinstance(step, MessageStep) else ()
@@ -64,7 +75,8 @@ def messages_of(step: Step) -> tuple[Email | Sms, ...]:
 
 def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts]) -> list[str]:
     if message.template is None:
-        return []
+        text = message.text if isinstance(message, Sms) else None
+        return [f"text: {said}" for said in texts.problems(text or "", message.variables, told=True)]
     kind = "email" if isinstance(message, Email) else "sms"
     facts = templates.get((message.template, message.version))
     if facts is None:
@@ -73,7 +85,8 @@ def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, Templat
         known = sorted({known for (known, _), its in templates.items() if its.kind == kind})
         return [f"there is no template '{message.template}'" + meant(message.template, known)]
     if facts.kind != kind:
-        return [f"template '{message.template}' is for {facts.kind}, not for {kind}"]
+        what = "a block, not" if facts.kind == "block" else f"for {facts.kind}, not for"
+        return [f"template '{message.template}' is {what} {kind}"]
     problems = [
         f"template '{message.template}' needs the variable '{name}'; give it in variables"
         for name in sorted(facts.required - set(message.variables))
@@ -86,28 +99,31 @@ def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, Templat
         f"template '{message.template}' has no variable '{name}'" + meant(name, sorted(facts.variables))
         for name in sorted(set(message.variables) - facts.variables)
     ]
-    return problems
+    return problems + _check_subject(message, facts)
+
+
+def _check_subject(message: Email | Sms, facts: TemplateFacts) -> list[str]:
+    """A subject in the track stands in for the template's: it may show the same variables."""
+    if not isinstance(message, Email) or message.subject is None:
+        return []
+    known = facts.variables | set(message.variables)
+    return [f"subject: {said}" for said in texts.problems(message.subject, known, told=True)]
 
 
 def _check_texts(step: Step) -> list[str]:
-    """Texts in the track itself may show the contact, the enrollment and the message's own variables."""
+    """Notes and payloads in the track itself may show the contact and the enrollment."""
     shown: list[tuple[str, JsonValue]] = []
-    own: Collection[str] = ()
     match step:
-        case MessageStep():
-            for message in step.messages:
-                if isinstance(message, Sms):
-                    shown, own = [("text", message.text)], message.variables
         case CrmStep(crm=crm):
             title = crm.task.title if crm.task else None
             shown = [("note", crm.note), ("task.title", title), ("fields", crm.fields)]
         case WebhookStep():
             shown = [("payload", step.webhook.payload)]
         case _:
-            pass  # a subject may show the template's variables too: judged beside it
+            pass  # the texts of messages are judged with them
     problems: list[str] = []
     for where, text in ((where, text) for where, value in shown for text in _strings(value)):
-        problems += [f"{where}: {problem}" for problem in texts.problems(text, own)]
+        problems += [f"{where}: {problem}" for problem in texts.problems(text, ())]
     return problems
 
 

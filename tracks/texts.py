@@ -19,8 +19,11 @@ def syntax_problem(text: str) -> str | None:
     return None
 
 
-def problems(text: str, variables: Iterable[str]) -> list[str]:
-    """All that is wrong with a text that may show the contact, the enrollment and these variables of its own."""
+def problems(text: str, variables: Iterable[str], *, told: bool = False) -> list[str]:
+    """All that is wrong with a text that may show the contact, the enrollment and these variables of its own.
+
+    `told` means that contacts read it: what may not be there then needs a `default`.
+    """
     if problem := syntax_problem(text):
         return [problem]
-    return [problem.message for problem in check_text(text, variables)]
+    return [problem.message for problem in check_text(text, variables, told=told)]

@@ -19,6 +19,9 @@ ZONES = (
     "Europe/Berlin Europe/London America/New_York America/Los_Angeles Asia/Kolkata Asia/Tokyo Australia/Sydney "
     "America/Sao_Paulo Africa/Nairobi Pacific/Auckland"
 ).split()
+LOCALES = {"Europe/Berlin": "de", "America/Sao_Paulo": "pt_BR"}
+"""The languages of those zones; everyone else reads English."""
+INDUSTRIES = ("retail", "software", "logistics")
 SHARES: tuple[tuple[Track, int], ...] = (("trial-to-paid", 5), ("abandoned-cart", 3), ("win-back", 2))
 BOUNCING = "bounce@simulator.amazonses.com"
 
@@ -42,7 +45,12 @@ class Person:
 
     def body(self) -> dict[str, Any]:
         """What `PUT /v1/contacts/{id}` is told."""
-        told = {"email": self.email, "timezone": self.timezone, "locale": "en", "attributes": dict(self.attributes)}
+        told = {
+            "email": self.email,
+            "timezone": self.timezone,
+            "locale": LOCALES.get(self.timezone, "en"),
+            "attributes": dict(self.attributes),
+        }
         return told | ({"phone": self.phone} if self.phone else {})
 
 
@@ -66,6 +74,7 @@ def draw_people(seed: int, today: date, count: int = 60) -> list[Person]:
                     "first_name": first,
                     "last_name": last,
                     "company": company,
+                    "industry": INDUSTRIES[COMPANIES.index(company) % len(INDUSTRIES)],
                     "role": dice.choice(("engineer", "engineer", "manager", "founder", "designer")),
                     "trial_ends_on": (today + timedelta(days=14)).isoformat(),
                 },

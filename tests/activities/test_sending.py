@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
 from store import enrollments, ledger, suppressions
-from tests.activities.world import NAME, World
+from tests.activities.world import HELLO, NAME, World
 from tracks import links
 from tracks.run import PathEntry
 
@@ -45,6 +45,27 @@ class TestSent:
         assert (await world.send(step)).outcome == "sent"
         (sms,) = world.outside.accepted(world.phone)
         assert sms["text"] == text
+
+    async def test_a_message_is_written_in_the_contacts_language_for_what_they_did(self, world: World) -> None:
+        source = HELLO.replace(
+            "variables:",
+            "blocks:\n  did:\n    - {name: used, when: 'enrollment.steps.before == \"happened\"', text: Go on}\n"
+            "    - else: Begin\nvariables:",
+        ).replace("{{ cta }}", "{{ blocks.did }}")
+        german = source.replace("Hello", "Hallo").replace("kind: email\n", "")
+        german = (
+            german[: german.index("blocks:")]
+            + "blocks: {did: {used: Weiter so, else: Los}}\n---\n"
+            + german.split("---\n")[2]
+        )
+        await world.template("hello", source, {"de": german})
+        await world.scene.contact(world.contact, email=world.email, locale="de_CH", attributes={"first_name": NAME})
+        entry = PathEntry(seq=0, step="before", kind="wait_for", outcome="happened", at=datetime.now(UTC))
+        await world.run("perennial-email", "send_email", world.call("hello", 1, entry))
+        (mail,) = world.outside.accepted(world.email)
+        assert mail["subject"] == f"Hallo {NAME}"
+        assert "Weiter so" in mail["text"]
+        assert '<html lang="de"' in mail["html"]
 
     async def test_the_ledger_knows_the_providers_id(self, world: World) -> None:
         await world.send("hello")

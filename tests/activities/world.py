@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -140,8 +141,8 @@ class World:
         self.enrollment = await self.scene.enrolled(name, self.contact, **properties)
         return self.enrollment
 
-    async def template(self, name: str, source: str) -> None:
-        parsed = parse_template(source)
+    async def template(self, name: str, source: str, variants: Mapping[str, str] | None = None) -> None:
+        parsed = parse_template(source, variants)
         async with self.db.transaction() as tx:
             await templates.publish(tx, name, parsed.kind, source, parsed.model_dump(mode="json"))
 

@@ -8,6 +8,7 @@ EVENTS = "https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-
 NOTIFICATIONS = "https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html"
 EMAIL = "ada@example.com"
 SES_ID = "0100019aa5b1c2d3-ses-000000"
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 LATER = "2026-11-21T12:00:01.000Z"
 
 BOUNCES = [  # EVENTS#event-publishing-retrieving-sns-contents-bounce-types and NOTIFICATIONS#bounce-types
@@ -143,12 +144,12 @@ def delay(message_id: str, kind: str = "MailboxFull") -> dict[str, Any]:
 
 def opened(message_id: str) -> dict[str, Any]:
     """EVENTS#event-publishing-retrieving-sns-contents-open-object."""
-    return said("Open", message_id, "open", {"ipAddress": "192.0.2.3", "timestamp": LATER, "userAgent": "Mail/1.0"})
+    return said("Open", message_id, "open", {"ipAddress": "192.0.2.3", "timestamp": LATER, "userAgent": BROWSER})
 
 
 def click(message_id: str, link: str = "https://acme.test/", tags: Any = None) -> dict[str, Any]:
     """EVENTS#event-publishing-retrieving-sns-contents-click-object."""
-    detail = {"ipAddress": "192.0.2.3", "timestamp": LATER, "userAgent": "Mail/1.0", "link": link, "linkTags": tags}
+    detail = {"ipAddress": "192.0.2.3", "timestamp": LATER, "userAgent": BROWSER, "link": link, "linkTags": tags}
     return said("Click", message_id, "click", detail)
 
 

@@ -152,3 +152,64 @@ async def test_lists_are_complete_page_by_page(api: Api) -> None:
 async def test_what_was_never_published_is_not_found(api: Api) -> None:
     for path in ("/v1/tracks/none", "/v1/tracks/none/versions", "/v1/templates/none", "/v1/templates/none/versions"):
         assert (await api.get(path)).status_code == 404
+
+
+async def test_a_version_holds_all_its_languages(api: Api) -> None:
+    german = EMAIL_TEMPLATE.replace("kind: email\n", "").replace("Welcome", "Willkommen")
+    files = {"source": EMAIL_TEMPLATE, "locales": {"de": german}}
+    first = await api.call("PUT", "/v1/templates/hello", json=files)
+    again = await api.call("PUT", "/v1/templates/hello", json=dict(reversed(files.items())))
+    assert (first.status_code, again.status_code) == (201, 200)
+    shown = (await api.get("/v1/templates/hello")).json()
+    assert (shown["source"], shown["locales"]) == (EMAIL_TEMPLATE, {"de": german})
+    alone = await api.call("PUT", "/v1/templates/hello", json={"source": EMAIL_TEMPLATE})
+    assert alone.json()["version"] == 2
+    assert (await api.template("hello")).json() == {"template": "hello", "version": 2, "created": False}
+
+
+NEEDS_PLAN = EMAIL_TEMPLATE.replace("subject: Welcome", "subject: x\nvariables: {plan: {required: true}}")
+
+
+BREAKING = (
+    (NEEDS_PLAN, "template 'hello' needs the variable 'plan'"),
+    (EMAIL_TEMPLATE.replace("{{ unsubscribe_url }}", "https://acme.test"), "shows no unsubscribe_url"),
+    ("---\nkind: sms\n---\nHi", "is for sms, not for email"),
+    ("---\nkind: block\n---\nHi", "is a block, not email"),
+)
+
+
+async def test_a_template_that_a_track_in_use_could_not_send_is_refused(api: Api) -> None:
+    await api.template("hello")
+    await api.publish(SENDS)
+    for source, said in BREAKING:
+        refused = await api.template("hello", source)
+        (error,) = refused.json()["errors"]
+        assert (refused.status_code, error["step"]) == (422, "hello")
+        assert "track greet version 1, step hello" in error["detail"] and said in error["detail"]
+    assert (await api.get("/v1/templates/hello")).json()["version"] == 1
+    pinned = SENDS.replace("{template: hello}", "{template: hello, version: 1}")
+    assert (await api.publish(pinned)).status_code == 201
+    answer = await api.template("hello", NEEDS_PLAN)
+    assert answer.status_code == 201, "no run lives on the version of the track that took the newest"
+
+
+async def test_a_version_of_a_track_counts_while_runs_live_on_it(api: Api) -> None:
+    await api.template("hello")
+    await api.publish(SENDS)
+    await api.contact("c-1", email="ann@acme.test")
+    run = (await api.enroll("c-1", "greet")).json()
+    await api.publish(SENDS.replace("{template: hello}", "{template: hello, version: 1}"))
+    refused = await api.template("hello", NEEDS_PLAN)
+    assert "track greet version 1, step hello" in refused.text
+    assert run["version"] == 1
+
+
+async def test_a_subject_in_a_track_is_checked_with_its_template(api: Api) -> None:
+    await api.template("hello")
+    for subject, status in (
+        ("Hi {{ nobody }}", 422),
+        ("Hi {{ contact.attributes.x }}", 422),
+        ("Hi {{ contact.id }}", 201),
+    ):
+        written = SENDS.replace("{template: hello}", f"{{template: hello, subject: '{subject}'}}")
+        assert (await api.publish(written)).status_code == status

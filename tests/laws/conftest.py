@@ -12,10 +12,10 @@ from tests.support.sandbox import Sandbox
 
 MAIL = """---
 kind: email
-subject: Hello {{ contact.attributes.first_name }}
+subject: 'Hello {{ contact.attributes.first_name | default: "you" }}'
 ---
 <mjml><mj-body><mj-section><mj-column>
-<mj-text>Hello {{ contact.attributes.first_name }}.
+<mj-text>Hello {{ contact.attributes.first_name | default: "you" }}.
 <a href="https://acme.test/start">Start</a> <a href="{{ unsubscribe_url }}">No more of these</a></mj-text>
 </mj-column></mj-section></mj-body></mjml>
 """

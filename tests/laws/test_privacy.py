@@ -15,8 +15,8 @@ defaults:
   email: {from: 'Ada <ada@acme.test>'}
   sms: {from: '+15005550006'}
 steps:
-  - {id: hello, email: {template: hello, subject: 'Dear {{ contact.attributes.first_name }}'}}
-  - {id: text, sms: {text: 'Hi {{ contact.attributes.first_name }}'}}
+  - {id: hello, email: {template: hello, subject: 'Dear {{ contact.attributes.first_name | default: "you" }}'}}
+  - {id: text, sms: {text: 'Hi {{ contact.attributes.first_name | default: "you" }}'}}
   - {id: refused, email: {template: hello, from: 'Eve <eve@unverified.test>'}}
   - {id: note, crm: {stage: lead, note: 'Talked to {{ contact.attributes.first_name }}', fields: {nick: 'x'}}}
   - {id: mark, set: {attributes: {greeted: true}}}

@@ -18,14 +18,14 @@ PATIENCE = 20.0  # seconds; everything awaited here takes well under one on an i
 
 MAIL = """---
 kind: email
-subject: '{{ subject }}, {{ contact.attributes.first_name }}'
+subject: '{{ subject }}, {{ contact.attributes.first_name | default: "you" }}'
 preheader: Three things to try first
 variables:
   subject: {required: true}
   guide: {required: true}
 ---
 <mjml><mj-body><mj-section><mj-column>
-  <mj-text>Good to have you, {{ contact.attributes.first_name }}.</mj-text>
+  <mj-text>Good to have you, {{ contact.attributes.first_name | default: "you" }}.</mj-text>
   <mj-button href="{{ guide }}">Read the guide</mj-button>
   <mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text>
 </mj-column></mj-section></mj-body></mjml>
@@ -43,7 +43,7 @@ steps:
 TEXTS = """track: tour-texts
 defaults: {sms: {from: '+15005550006'}}
 steps:
-  - {id: ask, sms: {text: 'Shall we call you, {{ contact.attributes.first_name }}? Answer YES or STOP.'}}
+  - {id: ask, sms: {text: 'Shall we call, {{ contact.attributes.first_name | default: "you" }}? Answer YES or STOP.'}}
   - {id: answered, wait_for: {event: sms.replied, within: 3d, then: [], else: []}}
   - {id: thanks, sms: {text: 'Thank you. Until tomorrow!'}}
   - {id: later, wait: 30d}

@@ -74,7 +74,7 @@ async def test_an_answer_typed_into_the_phone_reaches_the_track(
     phone = await visits.open(f"{stack.sandbox}/?to={person.phone.removeprefix('+')}")
     await phone.get_by_role("link").filter(has_text=person.phone).click()
     thread = phone.locator(".thread")
-    await expect(thread).to_contain_text("Shall we call you, Barbara? Answer YES or STOP.")
+    await expect(thread).to_contain_text("Shall we call, Barbara? Answer YES or STOP.")
 
     await phone.get_by_role("textbox", name="Reply").fill("Yes please, after ten")
     await phone.get_by_role("button", name="Send").click()

@@ -29,12 +29,12 @@ def test_each_is_sound_named_as_its_file_and_has_its_templates_beside_it(name: s
     assert track_from_data(track_to_data(written)) == written
     for template, version in template_keys(written):
         assert version is None
-        assert [path.suffix for path in (LIBRARY / "templates").glob(f"{template}.*")] in [[".mjml"], [".liquid"]]
+        assert len([path for path in (LIBRARY / "templates").iterdir() if path.stem == template]) == 1
 
 
 def test_no_template_is_left_over() -> None:
     used = {template for name in NAMES for template, _ in template_keys(read(name))}
-    assert {path.stem for path in (LIBRARY / "templates").iterdir()} == used
+    assert {path.name.split(".")[0] for path in (LIBRARY / "templates").iterdir()} == used
 
 
 @pytest.mark.parametrize("name", NAMES)

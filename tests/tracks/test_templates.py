@@ -32,7 +32,7 @@ NO_WAY_OUT = "template 'receipt' shows no unsubscribe_url; only a transactional 
         ("email: {template: hello, version: 2, variables: {name: x, cta: y}}", None),
         ("email: {template: receipt, transactional: true}", None),
         ("sms: {template: ping}", None),
-        ("sms: {text: 'Hi {{ contact.attributes.first_name }}, {{ code }}', variables: {code: 7}}", None),
+        ("sms: {text: 'Hi {{ contact.attributes.x | default: 1 }}, {{ code }}', variables: {code: 7}}", None),
         ("email: {template: helo}", "there is no template 'helo'; did you mean 'hello'?"),
         ("email: {template: hello, version: 9}", "template 'hello' has no version 9"),
         ("sms: {template: hello}", "template 'hello' is for email, not for sms"),

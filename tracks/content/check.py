@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 import xml.parsers.expat as expat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from liquid.exceptions import LiquidError
 
+from tracks.content.blocks import OTHERWISE, Block
+from tracks.content.declarations import declaration_problems
 from tracks.content.language import FILTERS, compiled
-from tracks.content.render import MessageContext, TemplateError, render_email, render_sms
-from tracks.content.template import Template, TemplateProblem, declaration_problems
+from tracks.content.model import LINKS, Template
+from tracks.content.printed import printed_bare
+from tracks.content.problems import TemplateProblem
+from tracks.content.render import MessageContext, TemplateError, render_email, render_sms, rendered_mjml
 from tracks.problems import meant
 
 CONTACT_FIELDS = frozenset(("id", "email", "phone", "timezone", "locale", "attributes"))
@@ -33,24 +38,67 @@ _INCLUDE = "mj-include"
 
 
 def check_template(template: Template) -> list[TemplateProblem]:
-    """All that is wrong with a template: its declarations, its Liquid, the names it uses, its MJML.
+    """All that is wrong with a template: its declarations, its Liquid, the names it uses, its MJML; in each language.
 
-    It is also rendered twice, for a contact with everything and for one with nothing but an id, so that a
-    missing attribute cannot be what breaks a message.
+    It is also rendered for a contact with everything and for one with nothing but an id, once with each text of its
+    blocks, so that neither a missing attribute nor a choice can be what breaks a message. Blocks that it shares are
+    in their places already (`tracks.content.sharing`).
     """
-    problems = [TemplateProblem(0, message) for _, message in declaration_problems(template)]
-    known = tuple(template.variables)
-    for part, source, line in (
+    problems = [TemplateProblem(0, message, tag) for _, message, tag in declaration_problems(template)]
+    for tag, edition in template.editions():
+        found = _edition_problems(edition)
+        found = found or ([] if problems else _sample_problems(edition))
+        problems += [replace(problem, locale=tag) for problem in found]
+    return problems
+
+
+def _edition_problems(template: Template) -> list[TemplateProblem]:
+    """What is wrong with the texts in one language."""
+    problems: list[TemplateProblem] = []
+    known = {*template.variables}
+    optional = {name for name, v in template.variables.items() if not v.required and v.default is None}
+    blocks = frozenset(template.blocks)
+    used: set[str] = set()
+    for part, source, line in _parts(template):
+        problems += check_text(
+            source, known, line=line, part=part, optional=optional, blocks=blocks, used=used, told=True
+        )
+    own = {"": template.as_block()} if template.kind == "block" else {}
+    for name, block in {**template.blocks, **own}.items():
+        texts = [(choice.name, choice.text, choice.line) for choice in block.choices]
+        texts += [(OTHERWISE, block.otherwise, block.line)] if name else []
+        for choice, text, line in texts:
+            said = f"block `{name}`, `{choice}`" if name else f"`{choice}`"
+            problems += check_text(text, known, line=line, part=said, optional=optional, told=True)
+            problems += _unknown_tags(text, line, said) if template.is_mjml else []
+    problems += [
+        TemplateProblem(0, f"block `{name}` is shown nowhere: write {{{{ blocks.{name} }}}} where it belongs")
+        for name in sorted(blocks - used)
+    ]
+    if template.is_mjml:
+        problems += _unknown_tags(template.body, template.body_line, "")
+    return problems
+
+
+def _parts(template: Template) -> list[tuple[str, str, int]]:
+    return [
         ("subject", template.subject, 0),
         ("preheader", template.preheader, 0),
-        ("body", template.body, template.body_line),
-    ):
-        problems += check_text(source, known, line=line, part="" if line else part)
-    problems += _mjml_problems(template)
-    return problems or _sample_problems(template)
+        ("", template.body, template.body_line),
+    ]
 
 
-def check_text(source: str, variables: Iterable[str] = (), *, line: int = 0, part: str = "") -> list[TemplateProblem]:
+def check_text(
+    source: str,
+    variables: Iterable[str] = (),
+    *,
+    line: int = 0,
+    part: str = "",
+    optional: Collection[str] = (),
+    blocks: Collection[str] = (),
+    used: set[str] | None = None,
+    told: bool = False,
+) -> list[TemplateProblem]:
     """What is wrong with one Liquid text: its syntax, and names that no message has.
 
     Args:
@@ -58,14 +106,26 @@ def check_text(source: str, variables: Iterable[str] = (), *, line: int = 0, par
         variables: names besides those of every message that it may use.
         line: the line of the file on which it begins, or 0 if its lines are not to be counted.
         part: what to call it in the messages, such as `subject`.
+        optional: those variables that may be absent.
+        blocks: blocks that it may show.
+        used: takes the names of the blocks that it does show.
+        told: whether a person reads it: what may be absent then needs a `default`.
     """
     said = f"in the {part}: " if part else ""
     try:
-        analysis = compiled(source, markup=False).analyze()
+        template = compiled(source, markup=False)
+        analysis = template.analyze()
     except LiquidError as error:
         at = error.token.start_index if error.token is not None else -1
         return [TemplateProblem(_line(source, at, line), f"{said}{error.message}")]
-    allowed = {*_FIELDS, "unsubscribe_url", "preferences_url", "confirm_url", *variables}
+    allowed = {
+        *_FIELDS,
+        "unsubscribe_url",
+        "preferences_url",
+        "confirm_url",
+        *variables,
+        *(["blocks"] if blocks else []),
+    }
     problems = [
         TemplateProblem(_line(source, use.index, line), f"{said}there is no filter `{name}`")
         for name, uses in analysis.filters.items()
@@ -82,6 +142,19 @@ def check_text(source: str, variables: Iterable[str] = (), *, line: int = 0, par
             elif name in _FIELDS and isinstance(field, str) and field not in _FIELDS[name]:
                 hint = f"; did you mean `contact.attributes.{field}`?" if name == "contact" else ""
                 problems.append(TemplateProblem(where, f"{said}`{name}.{field}` does not exist{hint}"))
+            elif name == "blocks" and not (isinstance(field, str) and field in blocks):
+                right = meant(field or "", sorted(blocks))
+                problems.append(TemplateProblem(where, f"{said}there is no block `{field or ''}`{right}"))
+            elif name == "blocks" and used is not None:
+                used.add(str(field))
+    if told:
+        problems += [
+            TemplateProblem(
+                _line(source, index, line),
+                f"{said}`{path}` may not be there: write `| default:` with what stands there then, or ask with `if`",
+            )
+            for index, path in printed_bare(template, optional)
+        ]
     return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
 
 
@@ -91,40 +164,58 @@ def _line(source: str, index: int, first: int) -> int:
     return first + (source.count("\n", 0, index) if index > 0 else 0)
 
 
-def _mjml_problems(template: Template) -> list[TemplateProblem]:
-    if not template.is_mjml:
-        return []
+def _unknown_tags(text: str, first: int, part: str) -> list[TemplateProblem]:
+    said = f"in the {part}: " if part else ""
     problems = []
-    for found in _TAG.finditer(template.body):  # mrml drops what it does not know without a word
-        line = _line(template.body, found.start(), template.body_line)
+    for found in _TAG.finditer(text):  # mrml drops what it does not know without a word
+        line = _line(text, found.start(), first)
         if found[1] == _INCLUDE:
-            problems.append(TemplateProblem(line, "`mj-include` is not available: a template stands alone"))
+            problems.append(TemplateProblem(line, f"{said}`mj-include` is not available: share a block instead"))
         elif found[1] not in _MJML_TAGS:
-            problems.append(TemplateProblem(line, f"`{found[1]}` is not an MJML tag"))
+            problems.append(TemplateProblem(line, f"{said}`{found[1]}` is not an MJML tag"))
     return problems
 
 
 def _sample_problems(template: Template) -> list[TemplateProblem]:
-    for contact, who in ((_FULL_CONTACT, "a full contact"), (_BARE_CONTACT, "a contact without attributes")):
-        given = {name: v.default if v.default is not None else "sample" for name, v in template.variables.items()}
-        context = MessageContext(contact, _ENROLLMENT, given, "https://example.test/u/sample")
-        try:
-            if template.kind == "sms":
-                render_sms(template, context)
-            else:
-                render_email(template, context)
-        except TemplateError as error:
-            if error.code == "Mjml":
-                return [_mjml_fault(template, context, who)]
-            if error.code in ("EmptyBody", "EmptySubject") and contact is _BARE_CONTACT:
-                return [TemplateProblem(0, f"nothing is left of it ({error.code}) for {who}: use `| default:`")]
-            return [TemplateProblem(0, f"it does not render for {who}: {error.code}")]
+    if template.kind == "block":
+        return []  # a part of a message: judged in the templates that take it
+    for sample, which in _with_each_text(template):
+        for contact, who in ((_FULL_CONTACT, "a full contact"), (_BARE_CONTACT, "a contact without attributes")):
+            if problems := _rendering_problems(sample, contact, f"{who}{which}"):
+                return problems
+    return []
+
+
+def _with_each_text(template: Template) -> Iterator[tuple[Template, str]]:
+    """The template with fixed texts in its blocks, such that each text is in one of them; and which those are."""
+    texts = {name: list(block.texts().items()) for name, block in template.blocks.items()}
+    for turn in range(max((len(each) for each in texts.values()), default=1)):
+        taken = {name: each[min(turn, len(each) - 1)] for name, each in texts.items()}
+        blocks = {name: Block(otherwise=text) for name, (_, text) in taken.items()}
+        which = ", ".join(f"{name} {choice}" for name, (choice, _) in taken.items())
+        yield template.model_copy(update={"blocks": blocks}), f" ({which})" if which else ""
+
+
+def _rendering_problems(template: Template, contact: dict[str, Any], who: str) -> list[TemplateProblem]:
+    given = {name: v.default if v.default is not None else "sample" for name, v in template.variables.items()}
+    context = MessageContext(contact, _ENROLLMENT, given, "https://example.test/u/sample")
+    try:
+        if template.kind == "sms":
+            render_sms(template, context)
+        else:
+            render_email(template, context)
+    except TemplateError as error:
+        if error.code == "Mjml":
+            return [_mjml_fault(template, context, who)]
+        if error.code in ("EmptyBody", "EmptySubject") and contact is _BARE_CONTACT:
+            return [TemplateProblem(0, f"nothing is left of it ({error.code}) for {who}: use `| default:`")]
+        return [TemplateProblem(0, f"it does not render for {who}: {error.code}")]
     return []
 
 
 def _mjml_fault(template: Template, context: MessageContext, who: str) -> TemplateProblem:
     """Where the MJML stops being XML, in lines of the file as far as Liquid left them in place."""
-    rendered = compiled(template.body, markup=True).render(context.names())
+    rendered = rendered_mjml(template, context)
     # mrml itself seldom says where; these two liberties of HTML it allows, expat does not.
     strict = _ENTITY.sub("-", _VOID.sub(r"<\1\2/>", rendered))
     parser = expat.ParserCreate()

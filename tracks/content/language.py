@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
 from functools import lru_cache, wraps
 
 from liquid import BoundTemplate, Environment
-from liquid.exceptions import FilterArgumentError
+from liquid.exceptions import LiquidSyntaxError
+
+from tracks.content.limits import MAX_LOOPS, LimitedTemplate, bounded
 
 MAX_OUTPUT = 500_000
 """Bytes that one rendering may produce; an email over about 100 kB is clipped by some readers anyway."""
-MAX_LOOPS = 10_000
 MAX_LOCALS = 50_000
-_MAX_FILTERED = 200_000
 
 _REMOVED_TAGS = ("include", "render", "increment", "decrement")  # no other files to include, no hidden counters
 _REMOVED_FILTERS = ("safe",)  # what a contact or an event says is never HTML
@@ -21,32 +20,12 @@ _REMOVED_FILTERS = ("safe",)  # what a contact or an event says is never HTML
 class _Language(Environment):
     """Liquid with the limits that keep one template from taking a worker down."""
 
+    template_class = LimitedTemplate
     output_stream_limit = MAX_OUTPUT
     loop_iteration_limit = MAX_LOOPS
     local_namespace_limit = MAX_LOCALS
     context_depth_limit = 20
     block_nesting_limit = 40
-
-
-def _bounded(filter_function: Callable[..., object], length: Callable[..., int]) -> Callable[..., object]:
-    """A filter that multiplies lengths, refused before it does: the limits above see only finished results."""
-
-    @wraps(filter_function)
-    def bounded(value: object, *args: object, **kwargs: object) -> object:
-        if length(value, *args) > _MAX_FILTERED:
-            raise FilterArgumentError("the filter's result would be too long", token=None)
-        return filter_function(value, *args, **kwargs)
-
-    return bounded
-
-
-def _replaced_length(value: object, sought: object = "", new: object = "") -> int:
-    text = str(value)
-    return len(text) + text.count(str(sought)) * len(str(new))
-
-
-def _joined_length(value: object, separator: object = " ") -> int:
-    return len(value) * len(str(separator)) if isinstance(value, Sized) else 0
 
 
 def _language(*, autoescape: bool) -> Environment:
@@ -55,8 +34,16 @@ def _language(*, autoescape: bool) -> Environment:
         del environment.tags[tag]
     for name in _REMOVED_FILTERS:
         del environment.filters[name]
-    environment.filters["replace"] = _bounded(environment.filters["replace"], _replaced_length)
-    environment.filters["join"] = _bounded(environment.filters["join"], _joined_length)
+    default = environment.filters["default"]
+
+    @wraps(default)
+    def default_for_blanks(value: object, *args: object, **kwargs: object) -> object:
+        """`default` that also stands in for a text of nothing but spaces."""
+        return default("" if isinstance(value, str) and not value.strip() else value, *args, **kwargs)
+
+    environment.filters["default"] = default_for_blanks
+    for name, function in environment.filters.items():
+        environment.filters[name] = bounded(name, function)
     return environment
 
 
@@ -72,4 +59,7 @@ def compiled(source: str, *, markup: bool) -> BoundTemplate:
     Raises:
         liquid.exceptions.LiquidError: the source is not valid Liquid.
     """
-    return (_MARKUP if markup else _TEXT).from_string(source)
+    try:
+        return (_MARKUP if markup else _TEXT).from_string(source)
+    except RecursionError:
+        raise LiquidSyntaxError("an expression is nested too deep", token=None) from None

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import mrml
 from css_inline import CSSInliner, InlineError
+from liquid import Markup
 from liquid.exceptions import LiquidError
 
+from tracks.content.blocks import Chosen, choose
 from tracks.content.language import compiled
+from tracks.content.layout import MAX_NESTING, laid_out, nesting
+from tracks.content.limits import one_message
+from tracks.content.model import Template
 from tracks.content.plain import plain_text
-from tracks.content.template import Template
 
 MAX_SMS = 1600
 """Characters that Twilio takes in one message."""
@@ -22,9 +27,8 @@ _MAX_SUBJECT = 500
 # Media queries must survive inlining, or phones get the layout of a desk.
 _INLINER = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 _MJML_OPTIONS = mrml.RenderOptions(fonts={})  # no web font that the author did not ask for
-_MJML_HEAD = re.compile(r"<mj-head\s*>")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")  # no XML and no message holds them
-_MJML_ROOT = re.compile(r"<mjml(?:\s[^>]*)?>")
+# No XML and no message holds them.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
 
 
 class TemplateError(Exception):
@@ -45,6 +49,23 @@ class MessageContext:
     unsubscribe_url: str = ""
     preferences_url: str = ""
     confirm_url: str = ""
+    steps: Mapping[str, str] = field(default_factory=dict)
+    """How the run's earlier steps ended, as conditions of blocks see it."""
+    now: datetime | None = None
+    """The time on the run's clock."""
+
+    def seen(self) -> dict[str, Any]:
+        """What the conditions of blocks look at: as in a branch, whether there is an address and not which."""
+        contact = self.contact
+        return {
+            "contact": {
+                **{name: contact.get(name) for name in ("id", "timezone", "locale", "attributes")},
+                "has_email": bool(contact.get("email")),
+                "has_phone": bool(contact.get("phone")),
+            },
+            "enrollment": {**self.enrollment, "steps": dict(self.steps)},
+            "now": self.now or datetime.now(UTC),
+        }
 
     def names(self) -> dict[str, Any]:
         """The names as Liquid sees them; a variable cannot hide what every message has."""
@@ -59,46 +80,88 @@ class MessageContext:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What was decided for one contact: the language, and the text of each block."""
+
+    locale: str | None = None
+    """The variant's; None where the template does not say which language it is in."""
+    blocks: tuple[Chosen, ...] = ()
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """The name of the choice by block."""
+        return {one.block: one.choice for one in self.blocks}
+
+
+@dataclass(frozen=True)
 class RenderedEmail:
     """An email ready to send; `html` is empty where the template is plain text."""
 
     subject: str
     html: str
     text: str
+    choices: Choices = Choices()
+
+
+@dataclass(frozen=True)
+class RenderedSms:
+    """A text message ready to send."""
+
+    text: str
+    choices: Choices = Choices()
 
 
 def render_email(template: Template, context: MessageContext, *, subject: str | None = None) -> RenderedEmail:
-    """Render an email; `subject` (Liquid) stands in for the template's own.
+    """Render an email in the contact's language; `subject` (Liquid) stands in for the template's own.
 
     Raises:
         TemplateError: a required variable is missing, a limit was passed, or the result is no valid message.
     """
-    names = _names(template, context)
-    line = " ".join(_liquid(template.subject if subject is None else subject, names).split())
-    if not line:
-        raise TemplateError("EmptySubject")
-    if len(line) > _MAX_SUBJECT:
-        raise TemplateError("SubjectTooLong")
-    if not template.is_mjml:
-        return RenderedEmail(subject=line, html="", text=_filled(_liquid(template.body, names)))
-    mjml = _liquid(_with_preheader(template), names, markup=True)
-    return RenderedEmail(subject=line, html=_to_html(mjml), text=plain_text(mjml))
+    with one_message():
+        template, choices, names = _decided(template, context)
+        plain = names | {"blocks": _Blocks(choices.blocks, names, markup=False)}
+        line = " ".join(_liquid(template.subject if subject is None else subject, plain).split())
+        if not line:
+            raise TemplateError("EmptySubject")
+        if len(line) > _MAX_SUBJECT:
+            raise TemplateError("SubjectTooLong")
+        if not template.is_mjml:
+            return RenderedEmail(line, "", _filled(_liquid(template.body, plain)), choices)
+        mjml = _mjml(template, choices, names)
+    if nesting(mjml) > MAX_NESTING:
+        raise TemplateError("MjmlTooDeep")
+    return RenderedEmail(line, _to_html(mjml), plain_text(mjml), choices)
+
+
+def rendered_mjml(template: Template, context: MessageContext) -> str:
+    """The MJML of an email before it becomes HTML. Raises TemplateError."""
+    with one_message():
+        template, choices, names = _decided(template, context)
+        return _mjml(template, choices, names)
 
 
 def render_sms(template: Template | str, context: MessageContext) -> str:
+    """The text of `write_sms`."""
+    return write_sms(template, context).text
+
+
+def write_sms(template: Template | str, context: MessageContext) -> RenderedSms:
     """Render a text message from a template, or from the Liquid text that the step holds itself.
 
     Raises:
         TemplateError: as for an email, or the text is longer than a provider takes.
     """
-    if isinstance(template, str):
-        text = render_text(template, context)
-    else:
-        text = _liquid(template.body, _names(template, context))
+    choices = Choices()
+    with one_message():
+        if isinstance(template, str):
+            text = render_text(template, context)
+        else:
+            template, choices, names = _decided(template, context)
+            text = _liquid(template.body, names | {"blocks": _Blocks(choices.blocks, names, markup=False)})
     text = _filled(text.strip())
     if len(text) > MAX_SMS:
         raise TemplateError("SmsTooLong")
-    return text
+    return RenderedSms(text, choices)
 
 
 def render_text(source: str, context: MessageContext) -> str:
@@ -125,12 +188,43 @@ def render_values(value: Any, context: MessageContext) -> Any:
     return value
 
 
-def _names(template: Template, context: MessageContext) -> dict[str, Any]:
+def _decided(template: Template, context: MessageContext) -> tuple[Template, Choices, dict[str, Any]]:
+    """The template in the contact's language, the texts of its blocks, and the names that it may use."""
     missing = [n for n, v in template.variables.items() if v.required and context.variables.get(n) is None]
     if missing:
         raise TemplateError(f"MissingVariable:{missing[0]}")
+    template = template.in_locale(context.contact.get("locale"))
+    seen = context.seen() if template.blocks else {}
+    choices = Choices(template.locale, tuple(choose(name, block, seen) for name, block in template.blocks.items()))
     defaults = {name: variable.default for name, variable in template.variables.items()}
-    return defaults | context.names()
+    return template, choices, defaults | context.names()
+
+
+def _mjml(template: Template, choices: Choices, names: dict[str, Any]) -> str:
+    blocks = _Blocks(choices.blocks, names, markup=True)
+    return _liquid(laid_out(template), names | {"blocks": blocks}, markup=True)
+
+
+class _Blocks(Mapping[str, str]):
+    """`blocks` in Liquid: each rendered when it is asked for, from the same names without `blocks`."""
+
+    def __init__(self, chosen: tuple[Chosen, ...], names: dict[str, Any], *, markup: bool) -> None:
+        self._texts = {one.block: one.text for one in chosen}
+        self._names = names
+        self._markup = markup
+        self._rendered: dict[str, str] = {}
+
+    def __getitem__(self, block: str) -> str:
+        if block not in self._rendered:
+            text = _liquid(self._texts[block], self._names, markup=self._markup)
+            self._rendered[block] = Markup(text) if self._markup else text
+        return self._rendered[block]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
 def _liquid(source: str, names: dict[str, Any], *, markup: bool = False) -> str:
@@ -141,18 +235,6 @@ def _liquid(source: str, names: dict[str, Any], *, markup: bool = False) -> str:
     except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         # The language's own filters raise these on odd values; the fault is this message's alone.
         raise TemplateError(f"Liquid:{type(error).__name__}") from None
-
-
-def _with_preheader(template: Template) -> str:
-    """The body with its preheader in MJML's own place for one, unless the author put one there."""
-    body = template.body
-    if not template.preheader or "<mj-preview" in body:
-        return body
-    preview = f"<mj-preview>{template.preheader}</mj-preview>"
-    head = _MJML_HEAD.search(body)
-    if head is not None:
-        return body[: head.end()] + preview + body[head.end() :]
-    return _MJML_ROOT.sub(lambda root: f"{root[0]}<mj-head>{preview}</mj-head>", body, count=1)
 
 
 def _to_html(mjml: str) -> str:

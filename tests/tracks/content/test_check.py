@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tracks.content.check import check_template, check_text
+from tracks.content.render import MessageContext, render_sms
 from tracks.content.template import Template, TemplateVariable
 
 
@@ -39,7 +40,7 @@ def test_a_good_template_has_no_problems() -> None:
         ("{% include 'other' %}", "unexpected tag 'include'"),
         ("{{ contact.id", "expected '}}'"),
         ("<mj-txt>x</mj-txt>", "`mj-txt` is not an MJML tag"),
-        ('<mj-include path="other" />', "a template stands alone"),
+        ('<mj-include path="other" />', "share a block instead"),
         ("<b>never closed", "not valid XML"),
         ("a < b", "not valid XML"),
     ],
@@ -84,3 +85,52 @@ def test_a_text_of_a_step_is_checked_against_its_variables() -> None:
     assert check_text("{{ cta }} {{ contact.id }}", ("cta",)) == []
     (problem,) = check_text("{{ cta }}")
     assert "unknown variable 'cta'" in problem.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ contact.attributes.first_name }}",
+        "{{ contact.attributes.first_name | upcase }}",
+        "{{ contact.attributes['first_name'] }}",
+        "{{ contact.attributes }}",
+        "{{ enrollment.properties.cart_id | url_encode }}",
+        "{{ note }}",
+        "{% assign n = contact.attributes.first_name | capitalize %}{{ n }}",
+        "{% if contact.attributes.company %}{{ contact.attributes.first_name }}{% endif %}",
+        "{% echo contact.attributes.first_name %}",
+        "{% for i in (1..2) %}{{ contact.attributes.first_name }}{% endfor %}",
+    ],
+)
+def test_what_may_not_be_there_needs_something_in_its_place(text: str) -> None:
+    (problem,) = check_template(email(mjml(text), note=TemplateVariable()))
+    assert "may not be there: write `| default:`" in problem.message
+    assert problem.line == 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ contact.attributes.first_name | default: 'you' }}",
+        "{{ contact.attributes.first_name | capitalize | default: 'you' | upcase }}",
+        "{{ contact.attributes.points | plus: 0 }}",
+        "{% if contact.attributes.first_name %}{{ contact.attributes.first_name }}{% endif %}",
+        "{% if contact.attributes.a == 1 and contact.attributes.b %}{% if note %}{{ note }}{% endif %}{% endif %}",
+        "{% unless contact.attributes.a == blank %}{{ contact.attributes.a.b | upcase }}{% endunless %}",
+        "{% if contact.id %}x{% elsif contact.attributes.a %}{{ contact.attributes.a }}{% endif %}",
+        "{% case contact.attributes.a %}{% when 'x' %}{{ contact.attributes.a }}{% endcase %}",
+        "{% assign n = contact.attributes.a | default: 'x' %}{{ n }}",
+        "{% assign n = contact.attributes.a %}{% if n %}{{ n }}{% endif %}",
+        "{% for item in enrollment.properties.items %}{{ item.title }}{% endfor %}",
+        "{{ cta }} {{ plan }} {{ contact.id }} {{ unsubscribe_url }}",
+    ],
+)
+def test_what_is_asked_for_or_has_a_default_may_be_shown(text: str) -> None:
+    cta, plan = TemplateVariable(default="Go"), TemplateVariable(required=True)
+    assert check_template(email(mjml(text), note=TemplateVariable(), cta=cta, plan=plan)) == []
+
+
+def test_a_name_of_spaces_is_no_name() -> None:
+    body = "Hi {{ contact.attributes.first_name | default: 'there' }}."
+    context = MessageContext({"id": "c", "attributes": {"first_name": "  "}}, {"id": "e", "properties": {}})
+    assert render_sms(body, context) == "Hi there."

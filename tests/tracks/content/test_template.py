@@ -56,7 +56,7 @@ def test_dashes_in_the_body_do_not_end_the_front_matter_twice() -> None:
         ("Hello", 1, "front matter"),
         ("---\nkind: [\n---\nx", 3, "not YAML"),
         ("---\n- kind\n---\nx", 1, "mapping"),
-        ("---\nkind: fax\n---\nx", 2, "'email' or 'sms'"),
+        ("---\nkind: fax\n---\nx", 2, "'email', 'sms' or 'block'"),
         ("---\nkind: email\n---\nx", 1, "needs a `subject`"),
         ("---\nkind: sms\nsubject: No\n---\nx", 3, "no `subject`"),
         ("---\nkind: sms\n---\n \n", 1, "body is empty"),

@@ -1,0 +1,89 @@
+"""Templates as requests hold them: one file, a file with its variants, or the same as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.bodies import is_json, parse_json, read_text
+from api.problems import FieldProblem, ProblemError, field_problems, invalid, pointer
+from store import templates
+from tracks.content.sharing import SharedKey, shared_keys, with_shared
+from tracks.content.template import Template, TemplateProblem, TemplateProblems, parse_template
+
+
+class TemplateFiles(BaseModel, extra="forbid"):
+    """A template's file and those of its variants."""
+
+    source: str = Field(description="The file: front matter, then the body.")
+    locales: dict[str, str] = Field(default={}, max_length=100, description="The variants' files by locale.")
+
+    def stored(self) -> str:
+        """The text that is kept as the version's source."""
+        if not self.locales:
+            return self.source
+        return json.dumps({"source": self.source, "locales": self.locales}, ensure_ascii=False, sort_keys=True)
+
+
+def read_template(name: str, kind: str, body: bytes) -> tuple[Template, str]:
+    """The template in a body and its source; raises a 422 that names all that is wrong."""
+    text = read_text(body)
+    if not is_json(kind):
+        return read_files(name, TemplateFiles(source=text)), text
+    data = parse_json(body)
+    try:
+        if isinstance(data, dict) and "source" in data:
+            files = TemplateFiles.model_validate(data)
+            return read_files(name, files), files.stored()
+        return Template.model_validate(data), text
+    except ValidationError as error:
+        located = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
+        raise invalid(field_problems(located)) from None
+
+
+def read_files(name: str, files: TemplateFiles) -> Template:
+    """The template of these files; raises a 422 that names all that is wrong."""
+    try:
+        return parse_template(files.source, files.locales)
+    except TemplateProblems as error:
+        raise refused(name, error.problems) from None
+
+
+def files_of(stored: str) -> TemplateFiles:
+    """The files that a version was published from; JSON stays as it came."""
+    if stored.startswith("{"):
+        data: Any = json.loads(stored)
+        if isinstance(data.get("source"), str):
+            return TemplateFiles.model_validate(data)
+    return TemplateFiles(source=stored)
+
+
+async def share_blocks(tx: AsyncConnection, name: str, template: Template) -> Template:
+    """The template with the published blocks that it shares; raises a 422 for those that are not there."""
+    known: dict[SharedKey, tuple[int, Template]] = {}
+    for key in shared_keys(template):
+        found = await templates.get(tx, *key)
+        if found is not None:
+            known[key] = (found.version, Template.model_validate(found.data))
+    shared, problems = with_shared(template, known)
+    if problems:
+        raise refused(name, problems)
+    return shared
+
+
+def refused(name: str, problems: Iterable[TemplateProblem]) -> ProblemError:
+    """The 422 for a template that cannot be used: `pointer` names the variant, `line` counts in its file."""
+    found = [
+        FieldProblem(
+            detail=f"locale {problem.locale}: {problem.message}" if problem.locale else problem.message,
+            pointer=pointer(["locales", problem.locale]) if problem.locale else None,
+            line=problem.line or None,
+        )
+        for problem in problems
+    ]
+    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+    return invalid(found, f"The template {name} has {count}; nothing was published.")

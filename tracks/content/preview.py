@@ -1,0 +1,124 @@
+"""A message as a contact would get it, with what a careful author wants to know about it. Nothing is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from liquid.exceptions import LiquidError
+
+from tracks.content.blocks import Chosen
+from tracks.content.language import compiled
+from tracks.content.locales import best, canonical
+from tracks.content.model import Template, TemplateVariable
+from tracks.content.render import MessageContext, render_email, write_sms
+from tracks.content.segments import Segments, segments
+
+_MJML = re.compile(r"<mj-")
+_AROUND = "<mjml><mj-body><mj-section><mj-column>{{ blocks.shown }}</mj-column></mj-section></mj-body></mjml>"
+_CLIPPED = 102_000
+"""Bytes of HTML past which Gmail hides the rest of an email, the way out with it."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the contact would see. Fields of the other channel are empty."""
+
+    locale: str | None
+    subject: str
+    html: str
+    text: str
+    segments: Segments | None
+    blocks: tuple[Chosen, ...]
+    warnings: tuple[str, ...]
+
+
+def preview(template: Template | str, context: MessageContext, *, subject: str | None = None) -> Preview:
+    """Write a message for a contact without sending it; a text stands for an SMS written in the step.
+
+    Raises:
+        TemplateError: the message cannot be made; it would be `failed` for this contact.
+    """
+    if isinstance(template, str):
+        template = Template(kind="sms", body=template, variables=dict.fromkeys(context.variables, TemplateVariable()))
+    warnings = [*_language_warnings(template, context)]
+    if template.kind == "sms":
+        sms = write_sms(template, context)
+        counted = segments(sms.text)
+        if counted.costly:
+            warnings.append(f"{counted.costly[:20]!r} is not in the plain alphabet: 70 characters a segment, not 160")
+        warnings += _absent(template, sms.choices.blocks, context, None)
+        return Preview(sms.choices.locale, "", "", sms.text, counted, sms.choices.blocks, tuple(warnings))
+    email = render_email(template, context, subject=subject)
+    size = len(email.html.encode())
+    if size > _CLIPPED:
+        warnings.append(f"the HTML has {size // 1000} kB: Gmail hides what is past 102 kB")
+    if "unsubscribe_url" not in template.in_locale(context.contact.get("locale")).body and not any(
+        "unsubscribe_url" in one.text for one in email.choices.blocks
+    ):
+        warnings.append("it shows no way out (`unsubscribe_url`): only a transactional email may do without")
+    warnings += _absent(template, email.choices.blocks, context, subject)
+    return Preview(
+        email.choices.locale, email.subject, email.html, email.text, None, email.choices.blocks, tuple(warnings)
+    )
+
+
+def as_message(template: Template) -> Template:
+    """A shared block as an email of its own, so that it can be looked at alone; any other template as it is."""
+    if template.kind != "block":
+        return template
+    body = "{{ blocks.shown }}" if not _MJML.search(template.body) else _AROUND
+    variants = {
+        tag: variant.model_copy(
+            update={"subject": "-", "body": body, "blocks": {"shown": template.in_locale(tag).as_block().texts()}}
+        )
+        for tag, variant in template.locales.items()
+    }
+    return template.model_copy(
+        update={
+            "kind": "email",
+            "subject": "-",
+            "body": body,
+            "choices": (),
+            "blocks": {"shown": template.as_block()},
+            "locales": variants,
+        }
+    )
+
+
+def _language_warnings(template: Template, context: MessageContext) -> Iterator[str]:
+    wanted = context.contact.get("locale")
+    if not wanted or not template.locales:
+        return
+    if canonical(wanted) is None:
+        yield f"the contact's locale '{wanted}' is not one: the template's own language stands in"
+    elif best(wanted, {*template.locales, *([template.locale] if template.locale else [])}) is None:
+        yield f"there is no variant for {canonical(wanted)}: the template's own language stands in"
+
+
+def _absent(
+    template: Template, blocks: tuple[Chosen, ...], context: MessageContext, subject: str | None
+) -> Iterator[str]:
+    """What the message speaks of and the contact does not have, so that something else stands there."""
+    edition = template.in_locale(context.contact.get("locale"))
+    names = context.names()
+    found: set[str] = set()
+    for text in (
+        edition.subject if subject is None else subject,
+        edition.preheader,
+        edition.body,
+        *(one.text for one in blocks),
+    ):
+        try:
+            uses = compiled(text, markup=False).analyze().globals
+        except LiquidError:
+            continue
+        for use in (one for several in uses.values() for one in several):
+            path = [part for part in use.segments if isinstance(part, str)]
+            if path[:2] not in (["contact", "attributes"], ["enrollment", "properties"]) or len(path) < 3:
+                continue
+            held = names[path[0]].get(path[1]) or {}
+            if held.get(path[2]) in (None, ""):
+                found.add(".".join(path[:3]))
+    yield from (f"{path} is not there: what the template gives for that case stands there" for path in sorted(found))
