@@ -118,14 +118,7 @@ def check_text(
     except LiquidError as error:
         at = error.token.start_index if error.token is not None else -1
         return [TemplateProblem(_line(source, at, line), f"{said}{error.message}")]
-    allowed = {
-        *_FIELDS,
-        "unsubscribe_url",
-        "preferences_url",
-        "confirm_url",
-        *variables,
-        *(["blocks"] if blocks else []),
-    }
+    allowed = {*_FIELDS, *LINKS, *variables, *(["blocks"] if blocks else [])}
     problems = [
         TemplateProblem(_line(source, use.index, line), f"{said}there is no filter `{name}`")
         for name, uses in analysis.filters.items()
