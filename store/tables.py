@@ -206,6 +206,13 @@ message = Table(
     moment("due_at", nullable=True),
     Index("message_by_address", "address_hash", "claimed_at", postgresql_where=text("address_hash IS NOT NULL")),
     Index("message_by_time", "channel", "claimed_at"),
+    Index(
+        "message_bad",
+        "channel",
+        "claimed_at",
+        postgresql_where=text("delivery IN ('bounced', 'complained', 'failed')"),
+    ),
+    Index("message_waiting", "reason", postgresql_where=text("status = 'deferred'")),
     Index("message_by_run", "enrollment_id", "id"),
     Index("message_by_contact", "contact_id", "id"),
     Index("message_by_provider", "channel", "provider_id", postgresql_where=text("provider_id IS NOT NULL")),
