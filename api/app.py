@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from temporalio.client import Client
 
 from api import (
+    breakers,
     contacts,
     docs_page,
     document,
@@ -104,6 +105,7 @@ def create_app(
         tracks.router,
         templates.router,
         policy.router,
+        breakers.router,
         ses.router,
         twilio.router,
         unsubscribe.router,

@@ -145,9 +145,7 @@ async def test_workers_that_race_get_no_more_than_the_rate(scene: Scene) -> None
         while promised:
             due = [number for number, told in promised.items() if told is None or told.until <= at]
             scopes = [[EMAIL, WELCOMES], [WELCOMES, EMAIL], [WELCOMES]]
-            holds = await asyncio.gather(
-                *(turn(others[n % 3], at, *scopes[n % 3], deferred=promised[n]) for n in due)
-            )
+            holds = await asyncio.gather(*(turn(others[n % 3], at, *scopes[n % 3], deferred=promised[n]) for n in due))
             for number, hold in zip(due, holds, strict=True):
                 if hold is None:
                     went.append(at)
