@@ -26,4 +26,6 @@ async def again(tx: AsyncConnection, name: str, at: datetime) -> None:
 _READ = text("SELECT next_at FROM chore WHERE name = :name")
 _NEW = text("INSERT INTO chore (name, next_at) VALUES (:name, '-infinity') ON CONFLICT DO NOTHING")
 _TAKE = text("SELECT FROM chore WHERE name = :name AND next_at <= :now FOR UPDATE SKIP LOCKED")
-_AGAIN = text("UPDATE chore SET next_at = :at WHERE name = :name")
+_AGAIN = text("""
+    INSERT INTO chore (name, next_at) VALUES (:name, :at) ON CONFLICT (name) DO UPDATE SET next_at = excluded.next_at
+""")
