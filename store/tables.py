@@ -206,6 +206,7 @@ message = Table(
     moment("due_at", nullable=True),
     Index("message_by_address", "address_hash", "claimed_at", postgresql_where=text("address_hash IS NOT NULL")),
     Index("message_by_time", "channel", "claimed_at"),
+    Index("message_by_track", "track", "channel", "claimed_at"),
     Index(
         "message_bad",
         "channel",

@@ -97,6 +97,7 @@ ALTER TABLE message
     ADD COLUMN due_at TIMESTAMP WITH TIME ZONE;
 CREATE INDEX message_by_address ON message (address_hash, claimed_at) WHERE address_hash IS NOT NULL;
 CREATE INDEX message_by_time ON message (channel, claimed_at);
+CREATE INDEX message_by_track ON message (track, channel, claimed_at);
 CREATE INDEX message_bad ON message (channel, claimed_at) WHERE delivery IN ('bounced', 'complained', 'failed');
 CREATE INDEX message_waiting ON message (reason) WHERE status = 'deferred';
 """
