@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     twilio_account_sid: str = ""
     twilio_auth_token: SecretStr = SecretStr("")
     twilio_messaging_service_sid: str | None = None
+    sms_help_text: str = ""
+    """What HELP and INFO are answered with; empty leaves that to Twilio, which answers them by itself."""
 
     # CRM
     crm: Literal["builtin", "hubspot"] = "builtin"

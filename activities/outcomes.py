@@ -18,6 +18,8 @@ from enum import StrEnum
 import httpx
 import urllib3.exceptions
 
+from store.sms_errors import sms_error
+
 
 class Verdict(StrEnum):
     """What follows from a provider's error."""
@@ -56,6 +58,9 @@ TABLE: dict[tuple[str, str], Verdict] = {
     ("*", "425"): Verdict.RETRY,
     ("*", "429"): Verdict.WAIT,
     ("*", "4xx"): Verdict.GIVE_UP,
+    # A server error is no proof that nothing was sent. Amazon has retries of SES's 5xx answers spaced out so that fewer
+    # duplicates come of them: some were accepted, then. SES's own Send event settles those.
+    # https://docs.aws.amazon.com/ses/latest/DeveloperGuide/api-error-codes.html
     ("*", "5xx"): Verdict.UNKNOWN,
     ("*", "other"): Verdict.UNKNOWN,
     # Amazon SES
@@ -118,6 +123,11 @@ class Fault:
                 if verdict is not None:
                     return verdict
         return Verdict.UNKNOWN
+
+    @property
+    def suppress(self) -> str:
+        """The reason to suppress the recipient's address for; empty where the fault is not the address."""
+        return sms_error(self.code).suppress if self.provider == "twilio" else ""
 
     def __str__(self) -> str:
         code = self.code if _CODE.fullmatch(self.code) else ""  # a stranger's answer may hold anything there

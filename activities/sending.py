@@ -21,6 +21,7 @@ from activities.choosing import ElsewhereError, settle_channel
 from activities.contract import SendResult, StepCall
 from activities.errors import again_later
 from activities.outcomes import DAILY_QUOTA, Fault, ProviderError, Verdict
+from activities.refusals import fail
 from store import breakers, ledger
 from store.database import Database
 from store.ledger import Claim
@@ -113,7 +114,8 @@ class Sender(Generic[Written, Outgoing]):
         try:
             provider_id = await self._kind.deliver(outgoing)
         except ProviderError as error:
-            return await self._not_delivered(claim.message_id, token, error.fault)
+            address = claim.run.contact.address(self._kind.channel)
+            return await self._not_delivered(claim.message_id, token, error.fault, address)
         return result_of(
             await self._surely(
                 lambda tx: ledger.settle(tx, claim.message_id, token=token, outcome="sent", provider_id=provider_id)
@@ -132,7 +134,7 @@ class Sender(Generic[Written, Outgoing]):
             path=call.path,
         )
 
-    async def _not_delivered(self, message_id: str, token: str, fault: Fault) -> SendResult:
+    async def _not_delivered(self, message_id: str, token: str, fault: Fault, address: str | None) -> SendResult:
         log.warning("not delivered", message_id=message_id, fault=str(fault), verdict=fault.verdict.value)
         reason = str(fault)
         if fault.verdict in (Verdict.RETRY, Verdict.WAIT):
@@ -141,7 +143,7 @@ class Sender(Generic[Written, Outgoing]):
                 raise again_later(fault)
         elif fault.verdict is Verdict.GIVE_UP:
             row = await self._surely(
-                lambda tx: ledger.settle(tx, message_id, token=token, outcome="failed", reason=reason)
+                lambda tx: fail(tx, message_id, token=token, fault=fault, channel=self._kind.channel, address=address)
             )
         else:
             row = await self._surely(

@@ -173,7 +173,9 @@ async def record_callback(
 ) -> Message | None:
     """Store what the provider reports of a message: proof that it was sent, before or after its settle.
 
-    Safe in any order and any number of times. None where there is no such message.
+    Safe in any order and any number of times: the progress furthest along stays, and of two reasons for it the one
+    that comes first in the alphabet (`bounce-permanent…` before `bounce-transient…`). None where there is no such
+    message.
     """
     if not is_id(message_id):
         return None
@@ -311,7 +313,8 @@ _CALLBACK = text(f"""
         delivery_reason = CASE WHEN n.newer THEN :reason ELSE m.delivery_reason END,
         delivery_at = CASE WHEN n.newer THEN :now ELSE m.delivery_at END
     FROM (
-        SELECT id, coalesce(array_position(CAST(:ranks AS text[]), delivery) - 1 < :rank, true) AS newer
+        SELECT id, coalesce(array_position(CAST(:ranks AS text[]), delivery) - 1 < :rank
+            OR (delivery = :progress AND :reason < delivery_reason COLLATE "C"), true) AS newer
         FROM message WHERE id = :id FOR NO KEY UPDATE
     ) n
     WHERE m.id = n.id RETURNING {COLUMNS}

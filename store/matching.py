@@ -16,7 +16,7 @@ from store.dropped import Drop
 from store.rows import Contact, Enrollment, Run, columns, read_row
 from store.sql import any_of, as_json, many
 from tracks.conditions import ConditionError, evaluate
-from tracks.program import Compiled
+from tracks.program import Compiled, Interest
 from tracks.run import EventSignal
 
 
@@ -104,7 +104,14 @@ async def _matches(
         "enrollment": run.enrollment.view(),
         "now": clock.at(now),
     }
-    return tuple([i.match for i in interests if await holds(tx, i.where, context, run.enrollment.track)])
+    own = [interest for interest in interests if _about_own(interest, run, event)]
+    return tuple([i.match for i in own if await holds(tx, i.where, context, run.enrollment.track)])
+
+
+def _about_own(interest: Interest, run: Run, event: Happened) -> bool:
+    """Whether an interest in the message of one step is met: the run's own, and not that of another run or step."""
+    about = (event.properties.get("enrollment_id"), event.properties.get("step"))
+    return not interest.of or about == (run.enrollment.id, interest.of)
 
 
 def _signal(event: Happened, at: datetime, matches: tuple[str, ...], compiled: Compiled) -> str:

@@ -69,9 +69,12 @@ async def for_enrollment(tx: AsyncConnection, enrollment_id: str, *, limit: int 
     return [read_row(Message, row) for row in rows.mappings()]
 
 
-async def latest_for_contact(tx: AsyncConnection, contact_id: str, channel: Channel) -> Message | None:
-    """The last message sent to a contact on a channel: what a reply most likely answers."""
-    row = (await tx.execute(_LATEST, {"id": contact_id, "channel": channel})).mappings().first()
+async def answered(tx: AsyncConnection, contact_ids: Collection[str], *, sender: str) -> Message | None:
+    """The text message that a reply to `sender` by one of these contacts answers: the last one from there.
+
+    Which sender a message had is known from the provider's callbacks; one without any may have had this one.
+    """
+    row = (await tx.execute(_ANSWERED, {"ids": list(contact_ids), "sender": sender})).mappings().first()
     return read_row(Message, row) if row else None
 
 
@@ -95,8 +98,13 @@ _BY_PROVIDER = text(f"""
     SELECT {COLUMNS} FROM message m WHERE channel = :channel AND provider_id = :provider_id ORDER BY id LIMIT 1
 """)
 _FOR_ENROLLMENT = text(f"SELECT {COLUMNS} FROM message m WHERE enrollment_id = :id ORDER BY m.id LIMIT :limit")
-_LATEST = text(f"""
-    SELECT {COLUMNS} FROM message m WHERE contact_id = :id AND channel = :channel AND status = 'sent'
+_ANSWERED = text(f"""
+    SELECT {COLUMNS} FROM message m
+    WHERE contact_id = {any_of("ids")} AND channel = 'sms' AND status = 'sent' AND NOT EXISTS (
+        SELECT 1 FROM event e
+        WHERE e.event_id IN ('twilio\\:' || m.id || '\\:sms.sent', 'twilio\\:' || m.id || '\\:sms.delivered')
+            AND e.properties ->> 'sender' <> :sender
+    )
     ORDER BY m.id DESC LIMIT 1
 """)
 _UNSETTLED = text(f"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import ARRAY, Text, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +13,9 @@ from store.addresses import address_hash
 from store.rows import Channel
 from store.sql import utc_now
 from store.tables import suppression
+
+HARSHEST_FIRST = ("complained", "bounced", "erased", "stop", "unsubscribed", "manual")
+"""A harsher reason replaces a milder one, so that the same feedback in another order ends the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +30,27 @@ class Suppression:
 async def add(tx: AsyncConnection, channel: Channel, address: str, reason: str, at: datetime | None = None) -> bool:
     """Suppress an address (`reason` such as `unsubscribed`, `bounced`, `complained`, `stop`).
 
-    Whether it is new: the first reason and time stay.
+    Whether it is new, or for a harsher reason than before; otherwise the first reason and time stay.
     """
-    statement = (
-        insert(suppression)
-        .values(channel=channel, address_hash=address_hash(channel, address), reason=reason, at=at or utc_now())
-        .on_conflict_do_nothing()
-        .returning(suppression.c.reason)
+    milder = HARSHEST_FIRST[HARSHEST_FIRST.index(reason) + 1 :] if reason in HARSHEST_FIRST else ()
+    new = insert(suppression).values(
+        channel=channel, address_hash=address_hash(channel, address), reason=reason, at=at or utc_now()
     )
+    statement = new.on_conflict_do_update(
+        index_elements=[suppression.c.channel, suppression.c.address_hash],
+        set_={"reason": new.excluded.reason, "at": new.excluded.at},
+        where=suppression.c.reason == func.any(literal(list(milder), ARRAY(Text))),
+    ).returning(suppression.c.reason)
     return (await tx.execute(statement)).first() is not None
 
 
-async def remove(tx: AsyncConnection, channel: Channel, address: str) -> bool:
-    """Allow an address again; whether it was suppressed."""
+async def remove(tx: AsyncConnection, channel: Channel, address: str, *, only: str | None = None) -> bool:
+    """Allow an address again, where `only` is given for no other reason than that; whether anything changed."""
     statement = delete(suppression).where(
         suppression.c.channel == channel, suppression.c.address_hash == address_hash(channel, address)
     )
+    if only is not None:
+        statement = statement.where(suppression.c.reason == only)
     return (await tx.execute(statement)).rowcount > 0
 
 

@@ -71,7 +71,12 @@ def _interests(track: Track) -> list[Interest]:
         found.append(Interest(event=track.goal.event, match="goal", where=track.goal.where))
     found.extend(Interest(event=rule.event, match=f"exit:{rule.reason}", where=rule.where) for rule in track.exits)
     found.extend(
-        Interest(event=step.wait_for.event, match=f"step:{step.id}", where=step.wait_for.where)
+        Interest(
+            event=step.wait_for.event,
+            match=f"step:{step.id}",
+            where=step.wait_for.where,
+            of=step.wait_for.of or "",
+        )
         for step in track.walk()
         if isinstance(step, WaitForStep)
     )

@@ -145,12 +145,13 @@ class Interest(Wire):
     """An event that a live run of the track can react to. Kept with the track version, not in history.
 
     `match` is what the signal tells the workflow: `goal`, `exit:<reason of the exit rule>` or
-    `step:<id of the wait_for step>`.
+    `step:<id of the wait_for step>`. With `of`, only an event about the message that this very run sent at that step.
     """
 
     event: str
     match: str
     where: str | None = None
+    of: str = ""
 
 
 class Compiled(Wire):

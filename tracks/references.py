@@ -18,6 +18,8 @@ Found = Iterator[tuple[Path, str]]
 RESERVED_IDS = ("step", "enrollment")
 MAX_STEPS = 500
 """The program travels with every run: it has to stay small."""
+MESSAGES = {"email": ("email",), "sms": ("sms",), "send": ("email", "sms")}
+"""The steps that send, and the channels they may send by."""
 WAITS = ("wait", "wait_until", "wait_date", "wait_for")
 
 
@@ -67,6 +69,8 @@ def _step(path: Path, step: dict[str, Any], data: dict[str, Any], flow: Flow, id
         since = wait.get("since", "step")
         if isinstance(since, str) and since not in RESERVED_IDS:
             yield from _earlier(since, (*path, "wait_for", "since"), path, flow, ids)
+        if isinstance(wait.get("of"), str):
+            yield from _message_of(wait, (*path, "wait_for", "of"), path, flow, ids)
     choices = step.get("branch")
     for index, choice in enumerate(choices) if isinstance(choices, list) else ():
         if isinstance(choice, dict) and isinstance(choice.get("when"), str):
@@ -93,6 +97,20 @@ def _earlier(step_id: str, where: Path, here: Path, flow: Flow, ids: dict[str, P
         yield (where, f"there is no step '{step_id}'" + meant(step_id, [*ids, *RESERVED_IDS]))
     elif here not in flow.after(ids[step_id]):
         yield (where, f"step '{step_id}' cannot come before this one on any way through the track")
+
+
+def _message_of(wait: dict[str, Any], where: Path, here: Path, flow: Flow, ids: dict[str, Path]) -> Found:
+    """`of` names a step that sends, before this one, a message that such an event can be about."""
+    step_id, event = wait["of"], wait.get("event")
+    if step_id not in ids:
+        yield where, f"there is no step '{step_id}'" + meant(step_id, list(ids))
+        return
+    yield from _earlier(step_id, where, here, flow, ids)
+    channels = {channel for verb in MESSAGES if verb in flow.steps[ids[step_id]] for channel in MESSAGES[verb]}
+    if not channels:
+        yield where, f"step '{step_id}' sends no message"
+    elif isinstance(event, str) and event.partition(".")[0] not in channels:
+        yield where, f"the event '{event}' is never about the message of step '{step_id}'"
 
 
 def _steps_read(condition: str, where: Path, here: Path | None, flow: Flow, ids: dict[str, Path]) -> Found:

@@ -84,6 +84,7 @@ class Happening(Model):
     event: EventName
     where: EventCondition | None = None
     within: Duration = Field(description="how long to wait for it, such as 3d")
+    of: StepId | None = Field(None, description="only about the message that this run sent at that step")
     since: StepId = Field("step", description="events count from: step (this one), enrollment, or an earlier step's id")
     then: Steps = ()
     otherwise: Steps = Field((), alias="else")

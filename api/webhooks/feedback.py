@@ -9,13 +9,17 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import events, ledger, suppressions
+from store import bounces, events, ledger, suppressions
 from store.messages import Message, Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One thing that a provider says about one message."""
+    """One thing that a provider says about one message.
+
+    `suppress` are addresses that must not be written to again: those that the provider names, whatever address the
+    contact has by now. `soft` are addresses whose bounces in a row count.
+    """
 
     message: Message
     event_id: str
@@ -27,12 +31,13 @@ class Feedback:
     properties: dict[str, Any] = field(default_factory=dict)
     suppress: Sequence[str] = ()
     suppress_reason: str = ""
+    soft: Sequence[str] = ()
 
 
 async def store(tx: AsyncConnection, feedback: Feedback, *, pace: float) -> events.Accepted | None:
     """Store it; None where it means nothing to tracks. `pace` is that of runs it begins by an entry rule.
 
-    The event goes first and the message last: everyone locks contact, enrollment, message in this order.
+    The order is everybody's: contact and enrollment (by the event), then the message, then addresses.
     """
     message, accepted = feedback.message, None
     if feedback.event is not None:
@@ -47,12 +52,14 @@ async def store(tx: AsyncConnection, feedback: Feedback, *, pace: float) -> even
             ),
             pace=pace,
         )
-    for address in feedback.suppress:
-        await suppressions.add(tx, message.channel, address, feedback.suppress_reason)
     if feedback.progress is not None:
         await ledger.record_callback(
             tx, message.id, feedback.progress, provider_id=feedback.provider_id, reason=feedback.reason
         )
+    for address in sorted(feedback.suppress):
+        await suppressions.add(tx, message.channel, address, feedback.suppress_reason)
+    for address in sorted(feedback.soft):
+        await bounces.suppress_if_many(tx, message, address)
     return accepted
 
 

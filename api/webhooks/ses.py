@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import OpenRoute
 from api.bodies import load_json
@@ -15,9 +17,12 @@ from api.problems import ProblemError, documented
 from api.webhooks import feedback, ses_events
 from api.webhooks.sns_signature import CertificateUnavailableError, ForgedError
 from store import messages
+from store.messages import Message
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/webhooks", tags=["callbacks"], route_class=OpenRoute)
+_SETTLED_WITHIN = timedelta(minutes=1)
+"""After that the answer to a send is in the ledger, or lost."""
 _REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -52,6 +57,8 @@ async def post_ses(request: Request, ctx: Ctx) -> Response:
         raise ProblemError(503, "unavailable", detail, headers={"Retry-After": "5"}) from None
     if message["Type"] == "Notification":
         await _notified(ctx, message)
+    elif message["Type"] == "UnsubscribeConfirmation":
+        log.warning("unsubscribed: SES events come here no more", topic=message["TopicArn"])
     return Response(status_code=204)
 
 
@@ -66,13 +73,11 @@ async def _notified(ctx: Context, message: dict[str, Any]) -> None:
         ctx.metrics.rejected.labels("ses", "not-ours").inc()
         return
     async with ctx.db.transaction() as tx:
-        found = await messages.get(tx, event.message_id)
-        if found is None or found.channel != "email":
-            accepted, known = None, False
-        else:
-            known = True
+        found = await _find(tx, event)
+        accepted = None
+        if found is not None:
             # What happens once is told by the message, whoever repeats it; a click by its own notification.
-            told_by = f"{found.id}:{event.event}" if event.once else message["MessageId"]
+            told_by = f"{found.id}:{event.once}" if event.once else message["MessageId"]
             accepted = await feedback.store(
                 tx,
                 feedback.Feedback(
@@ -82,14 +87,31 @@ async def _notified(ctx: Context, message: dict[str, Any]) -> None:
                     at=event.at,
                     progress=event.progress,
                     reason=event.reason,
-                    provider_id=event.provider_id,
+                    provider_id=event.provider_id or None,
                     properties=event.properties,
                     suppress=event.suppress,
                     suppress_reason=event.suppress_reason,
+                    soft=event.soft,
                 ),
                 pace=ctx.settings.pace_at_entry,
             )
-    if not known:
-        ctx.metrics.rejected.labels("ses", "unknown-message").inc()
+    if found is None:
+        _unknown(ctx, event, ses_events.sent_at(said))
     elif accepted is not None:
         ctx.metrics.event("ses", accepted)
+
+
+async def _find(tx: AsyncConnection, event: ses_events.SesEvent) -> Message | None:
+    """The message by its tag; where there are no tags, by SES's id."""
+    if event.message_id is None:
+        return await messages.by_provider_id(tx, "email", event.provider_id)
+    found = await messages.get(tx, event.message_id)
+    return found if found is not None and found.channel == "email" else None
+
+
+def _unknown(ctx: Context, event: ses_events.SesEvent, sent_at: datetime | None) -> None:
+    """Not a message of ours; but one that has just been sent may be, and its id not be in the ledger yet."""
+    if event.message_id is None and sent_at is not None and datetime.now(UTC) - sent_at < _SETTLED_WITHIN:
+        detail = "This may be about a message that is only just being sent."
+        raise ProblemError(503, "unavailable", detail, headers={"Retry-After": "20"})
+    ctx.metrics.rejected.labels("ses", "unknown-message").inc()

@@ -1,116 +1,161 @@
-"""What an SES event, as SNS carries it, says about a message of ours."""
+"""What an SES event, as SNS carries it, says about a message of ours.
+
+Two formats: event publishing (`eventType`,
+https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html) and the older notifications of
+an identity (`notificationType`, https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html), which may come
+without the message's tags.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from store import bounces
+from store.addresses import normalise
 from store.messages import Progress
 
 TAG = "perennial-message"
 """The message tag that carries the ledger's message id."""
+NO_COMPLAINTS = frozenset({"not-spam"})
+"""Feedback types of a `Complaint` that are none: the recipient says that the message is welcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class SesEvent:
     """One event about one message.
 
+    `message_id` is None where the tags are missing: then SES's own `provider_id` has to find the message.
     `event` is None for events that mean nothing to a track (a delay), `progress` for those that say nothing
-    of the delivery. `once` events happen at most once to a message; opens and clicks happen any number of times.
+    of the delivery. What has a `once` happens at most once to a message; opens and clicks happen any number of times.
     """
 
-    message_id: str
+    message_id: str | None
     provider_id: str
     event: str | None
     progress: Progress | None
     at: datetime
-    once: bool
+    once: str = ""
     reason: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
     suppress: tuple[str, ...] = ()
     """Addresses that must not be written to again."""
     suppress_reason: str = ""
+    soft: tuple[str, ...] = ()
+    """Addresses whose bounces in a row count."""
 
 
 def read(message: Mapping[str, Any]) -> SesEvent | None:
-    """The event in a notification's message, or None where it is not about a message of ours."""
+    """The event in a notification's message, or None where it is not about a message at all."""
     mail = _mapping(message.get("mail"))
     ids = _mapping(mail.get("tags")).get(TAG)
-    if not isinstance(ids, list) or not ids or not isinstance(ids[0], str):
+    message_id = ids[0] if isinstance(ids, list) and ids and isinstance(ids[0], str) else None
+    provider_id = _text(mail.get("messageId"))
+    if message_id is None and not provider_id:
         return None
-    provider_id = str(mail.get("messageId", ""))
-    kind = str(message.get("eventType"))
+    kind = str(message.get("eventType") or message.get("notificationType"))
     detail = _mapping(message.get(_DETAIL.get(kind, "")))
-    at = _time(detail.get("timestamp")) or _time(mail.get("timestamp")) or datetime.now(UTC)
+    at = _time(detail.get("timestamp")) or sent_at(message) or datetime.now(UTC)
 
-    def event(name: str | None, progress: Progress | None, *, once: bool = True, **more: Any) -> SesEvent:
-        return SesEvent(ids[0], provider_id, name, progress, at, once, **more)
+    def event(name: str | None, progress: Progress | None, **more: Any) -> SesEvent:
+        return SesEvent(message_id, provider_id, name, progress, at, **({"once": name or ""} | more))
 
     match kind:
         case "Send":
             return event("email.sent", "accepted")
         case "Delivery":
             return event("email.delivered", "delivered")
-        case "Bounce":
-            return _bounce(event, detail)
-        case "Complaint":
-            feedback = _word(detail.get("complaintFeedbackType"))
-            return event(
-                "email.complained",
-                "complained",
-                reason="complaint",
-                properties={"feedback": feedback} if feedback else {},
-                suppress=_addresses(detail, "complainedRecipients"),
-                suppress_reason="complained",
-            )
-        case "Reject" | "Rendering Failure":
-            return event("email.failed", "failed", reason=kind.lower().replace(" ", "-"))
-        case "Open":
-            return event("email.opened", "delivered", once=False)
-        case "Click":
-            return event("email.clicked", "delivered", once=False, properties=_click(detail))
         case "DeliveryDelay":
-            return event(None, "delayed")
+            return event(None, "delayed", reason=f"delay-{_word(detail.get('delayType')) or 'undetermined'}")
+        case "Bounce":
+            return event("email.bounced", "bounced", **_bounce(detail, _destination(mail)))
+        case "Complaint":
+            feedback, sub = _word(detail.get("complaintFeedbackType")), _word(detail.get("complaintSubType"))
+            if feedback in NO_COMPLAINTS:
+                return event(None, "delivered")
+            return event("email.complained", "complained", **_complaint(detail, feedback, sub))
+        case "Reject":
+            return event("email.failed", "failed", reason="reject", properties={"error": "reject"})
+        case "Rendering Failure" | "RenderingFailure":
+            failure = "rendering-failure"
+            return event("email.failed", "failed", reason=failure, properties={"error": failure})
+        case "Open":
+            return event("email.opened", "delivered", once="")
+        case "Click":
+            return event("email.clicked", "delivered", once="", properties=_click(detail))
+        case "Subscription" if _mapping(detail.get("newTopicPreferences")).get("unsubscribeAll") is True:
+            return event(
+                "contact.unsubscribed",
+                None,
+                once="",
+                properties={"channel": "email", "reason": "unsubscribed"},
+                suppress=_destination(mail)[:1] if len(_destination(mail)) == 1 else (),
+                suppress_reason="unsubscribed",
+            )
         case _:
             return event(None, None)
 
 
+def sent_at(message: Mapping[str, Any]) -> datetime | None:
+    """When SES took the message."""
+    return _time(_mapping(message.get("mail")).get("timestamp"))
+
+
 _DETAIL = {
     "Delivery": "delivery",
+    "DeliveryDelay": "deliveryDelay",
     "Bounce": "bounce",
     "Complaint": "complaint",
     "Open": "open",
     "Click": "click",
+    "Subscription": "subscription",
 }
 
 
-def _bounce(event: Any, detail: Mapping[str, Any]) -> SesEvent:
+def _bounce(detail: Mapping[str, Any], destination: tuple[str, ...]) -> dict[str, Any]:
     kind, sub = _word(detail.get("bounceType")), _word(detail.get("bounceSubType"))
-    permanent = kind == "permanent"
-    result: SesEvent = event(
-        "email.bounced",
-        "bounced",
-        reason=f"bounce-{kind}" + (f"-{sub}" if sub else ""),
-        properties={"bounce": kind, "detail": sub},
-        suppress=_addresses(detail, "bouncedRecipients") if permanent else (),
-        suppress_reason="bounced",
-    )
-    return result
+    # A report on several recipients names those that are still being tried, too.
+    named = _addresses(r for r in _recipients(detail, "bouncedRecipients") if _word(r.get("action")) != "delayed")
+    written_to = {normalise("email", address) for address in destination}
+    if len(destination) == 1 and not any(normalise("email", address) in written_to for address in named):
+        # A mailbox that forwards to a dead one bounces under the other's name; the next message would as well.
+        named = (*named, *destination)
+    effect = bounces.effect(kind, sub)
+    return {
+        "reason": bounces.reason(kind, sub),
+        "properties": {"bounce": kind, "detail": sub},
+        "once": f"email.bounced:{kind}",
+        "suppress": named if effect == "suppress" else (),
+        "suppress_reason": "bounced",
+        "soft": named if effect == "count" else (),
+    }
+
+
+def _complaint(detail: Mapping[str, Any], feedback: str, sub: str) -> dict[str, Any]:
+    said = sub or feedback
+    return {
+        "reason": f"complaint-{said}" if said else "complaint",
+        "properties": ({"feedback": feedback} if feedback else {}) | ({"detail": sub} if sub else {}),
+        "suppress": _addresses(_recipients(detail, "complainedRecipients")),
+        "suppress_reason": "complained",
+    }
 
 
 def _click(detail: Mapping[str, Any]) -> dict[str, Any]:
     # The query often carries an address or a token, and conditions may take the link into a history.
     properties: dict[str, Any] = {}
     try:
-        parts = urlsplit(str(detail.get("link", "")))
+        parts = urlsplit(_text(detail.get("link")))
         properties["link"] = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))[:2000]
     except ValueError:
         properties["link"] = ""
     tags = {
-        str(name): [str(value) for value in values][:5]
+        _text(name): [_text(value) for value in values][:5]
         for name, values in list(_mapping(detail.get("linkTags")).items())[:20]
         if isinstance(values, list)
     }
@@ -119,27 +164,44 @@ def _click(detail: Mapping[str, Any]) -> dict[str, Any]:
     return properties
 
 
-def _addresses(detail: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def _recipients(detail: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     recipients = detail.get(name)
-    if not isinstance(recipients, list):
-        return ()
-    found = [_mapping(recipient).get("emailAddress") for recipient in recipients]
-    return tuple(address for address in found if isinstance(address, str) and address)
+    return [_mapping(recipient) for recipient in recipients] if isinstance(recipients, list) else []
+
+
+def _addresses(recipients: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    return _bare(recipient.get("emailAddress") for recipient in recipients)
+
+
+def _destination(mail: Mapping[str, Any]) -> tuple[str, ...]:
+    destination = mail.get("destination")
+    return _bare(destination) if isinstance(destination, list) else ()
+
+
+def _bare(addresses: Iterable[Any]) -> tuple[str, ...]:
+    """The addresses without names or angle brackets, each once."""
+    found = (parseaddr(address)[1] or address for address in addresses if isinstance(address, str) and address)
+    return tuple(dict.fromkeys(found))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _text(value: Any) -> str:
+    return value.replace("\0", "") if isinstance(value, str) else ""
+
+
 def _word(value: Any) -> str:
-    return value.lower()[:50] if isinstance(value, str) else ""
+    """One of the provider's own words, in lower case; nothing else could be kept."""
+    return re.sub(r"[^a-z0-9-]", "", value.lower())[:50] if isinstance(value, str) else ""
 
 
 def _time(value: Any) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value.replace(" ", ""))  # the documentation has `2018-10-08T14:05:45 +0000`
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

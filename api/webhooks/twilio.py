@@ -17,7 +17,6 @@ from api.webhooks.twilio_signature import genuine
 from store import contacts, events, messages, suppressions
 
 router = APIRouter(prefix="/webhooks/twilio", tags=["callbacks"], route_class=OpenRoute)
-_NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 _REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -58,7 +57,8 @@ async def post_status(
     if stage is None:
         return Response(status_code=204)
     progress, event = stage
-    reason = twilio_events.failure(form) if progress == "failed" else ""
+    failed = twilio_events.failure(form) if progress == "failed" else None
+    sender = {"sender": form["From"]} if form.get("From") else {}
     async with ctx.db.transaction() as tx:
         found = await messages.get(tx, message_id)
         known = found is not None and found.channel == "sms"
@@ -72,9 +72,11 @@ async def post_status(
                     event=event,
                     at=datetime.now(UTC),
                     progress=progress,
-                    reason=reason,
+                    reason=failed.reason if failed else "",
                     provider_id=form.get("MessageSid") or form.get("SmsSid"),
-                    properties={"error": reason} if reason else {},
+                    properties={"error": failed.code, "class": failed.error.kind} if failed else sender,
+                    suppress=(form["To"],) if failed and failed.error.suppress and form.get("To") else (),
+                    suppress_reason=failed.error.suppress if failed else "",
                 ),
                 pace=ctx.settings.pace_at_entry,
             )
@@ -96,7 +98,7 @@ async def post_status(
     openapi_extra=_REQUEST,
 )
 async def post_inbound(request: Request, ctx: Ctx) -> Response:
-    """`sms.replied` for every contact with that number. STOP and its like suppress the number, START allows it.
+    """`sms.replied` for every contact with that number. STOP and its like suppress the number, START takes that back.
 
     The text itself is not kept: it is personal.
     """
@@ -107,24 +109,26 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
     results = []
     async with ctx.db.transaction() as tx:
         stopped = word in twilio_events.STOP
-        if phone and stopped:
-            await suppressions.add(tx, "sms", phone, "stop")
-        elif phone and word in twilio_events.START:
-            await suppressions.remove(tx, "sms", phone)
         now = datetime.now(UTC)
         happened = []
-        for person in await contacts.by_phone(tx, phone) if phone else []:
+        people = await contacts.by_phone(tx, phone) if phone else []
+        latest = await messages.answered(tx, [person.id for person in people], sender=form.get("To", ""))
+        for person in people:
             told = f"twilio:{sid}:{person.id}"
-            latest = await messages.latest_for_contact(tx, person.id, "sms")
-            answered = feedback.about(latest) if latest else {}
-            happened.append(events.Event(told, person.id, "sms.replied", answered | properties, now))
+            # Contacts may share a number; only one of them had the message that this answers.
+            about = feedback.about(latest) if latest and latest.contact_id == person.id else {}
+            happened.append(events.Event(told, person.id, "sms.replied", about | properties, now))
             if stopped:
                 left = {"channel": "sms", "reason": "stop"}
                 happened.append(events.Event(f"{told}:stop", person.id, "contact.unsubscribed", left, now))
         if happened:
             results = await events.accept_many(tx, happened, pace=ctx.settings.pace_at_entry)
+        if phone and stopped:
+            await suppressions.add(tx, "sms", phone, "stop")
+        elif phone and word in twilio_events.START:
+            await suppressions.remove(tx, "sms", phone, only="stop")
     if not results:
         ctx.metrics.rejected.labels("twilio", "unknown-sender").inc()
     for accepted in results:
         ctx.metrics.event("twilio", accepted)
-    return Response(_NOTHING_TO_SAY, media_type="text/xml")
+    return Response(twilio_events.answer(form, ctx.settings.sms_help_text), media_type="text/xml")

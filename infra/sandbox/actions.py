@@ -1,4 +1,4 @@
-"""What a person does with a message: opens it, clicks, answers, complains, unsubscribes."""
+"""What becomes of a message: the person opens it, clicks, answers, complains, unsubscribes; or it comes back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.sandbox.outbound import Outbound, Unreachable
 from infra.sandbox.ses_events import SesEvents, bounce_detail, complaint_detail
 from infra.sandbox.twilio_callbacks import TwilioCallbacks
 
-ACTIONS = ("open", "click", "reply", "bounce", "complain", "unsubscribe")
+ACTIONS = ("open", "click", "reply", "bounce", "complain", "delay", "reject", "rendering_failure", "unsubscribe")
 
 
 class BadAction(ValueError):
@@ -49,11 +49,19 @@ class Actions:
             return {"link": link}
         elif action == "bounce":
             kind = str(data.get("bounce_type") or "Permanent")
-            if kind not in ("Permanent", "Transient"):
-                raise BadAction("bounce_type must be Permanent or Transient")
-            self._events.happened(message, "bounce", now, bounce_detail(kind, "General", recipients))
+            if kind not in ("Permanent", "Transient", "Undetermined"):
+                raise BadAction("bounce_type must be Permanent, Transient or Undetermined")
+            sub_type = str(data.get("sub_type") or ("Undetermined" if kind == "Undetermined" else "General"))
+            detail = bounce_detail(kind, sub_type, recipients)
+            self._events.happened(message, "bounce", now, detail | _format(data))
         elif action == "complain":
-            self._events.happened(message, "complaint", now, complaint_detail(recipients))
+            detail = complaint_detail(recipients, str(data.get("feedback") or "abuse"), data.get("sub_type"))
+            self._events.happened(message, "complaint", now, detail | _format(data))
+        elif action == "delay":
+            delay_type = str(data.get("delay_type") or "MailboxFull")
+            self._events.happened(message, "delivery_delay", now, {"delayType": delay_type, "recipients": recipients})
+        elif action in ("reject", "rendering_failure"):
+            self._events.happened(message, action, now)
         else:
             return await self._unsubscribe(message)
         return {}
@@ -79,6 +87,11 @@ class Actions:
             raise BadAction(f"nobody answers at {problem}") from None
         self._mailbox.happened(message, "unsubscribe", time.time(), {"status": status})
         return {"status": status, "url": url}
+
+
+def _format(data: dict[str, Any]) -> dict[str, Any]:
+    """`notification` asks for the older format, that of an identity's own topic."""
+    return {"format": "notification"} if data.get("format") == "notification" else {}
 
 
 def choose_link(message: Message, wanted: object) -> str:

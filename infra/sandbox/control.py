@@ -94,7 +94,10 @@ class Control:
         return JSONResponse(self._json(message, True)) if message else _problem("there is no such message", 404)
 
     async def _act(self, request: Request) -> Response:
-        """Let the recipient do something: {message, action, link?, text?, bounce_type?}."""
+        """Let the recipient, or the way there, do something to a message.
+
+        {message, action, link?, text?, bounce_type?, sub_type?, feedback?, delay_type?, format?}
+        """
         data = await _json_object(request)
         if data is None:
             return _problem("the body must be a JSON object")
@@ -112,7 +115,7 @@ class Control:
         return JSONResponse({"faults": self._faults.listed()})
 
     async def _order_fault(self, request: Request) -> Response:
-        """Misbehave: {provider, kind, times?, seconds?, retry_after?, match?, operation?}."""
+        """Misbehave: {provider, kind, times?, seconds?, retry_after?, error_code?, match?, operation?}."""
         data = await _json_object(request)
         if data is None:
             return _problem("the body must be a JSON object")

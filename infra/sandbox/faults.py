@@ -19,7 +19,7 @@ KINDS = {
     "500_after": "accept, then answer with a server error",
     "drop_before": "close the connection without accepting",
     "drop_after": "accept, then close the connection without answering",
-    "undelivered": "twilio: accept, then report the message as undelivered",
+    "undelivered": "twilio: accept, then report the message as undelivered with `error_code`",
     "duplicate": "callback: deliver it twice",
 }
 
@@ -33,6 +33,7 @@ class Fault:
     times: int | None = 1
     seconds: float = 1.0
     retry_after: float | None = None
+    error_code: int = 30003
     match: str = ""
     """Strikes only calls about a recipient that contains this text."""
     operation: str = "send"

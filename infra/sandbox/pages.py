@@ -28,6 +28,9 @@ WORDS = {
     "click": ("Clicked", "better"),
     "bounce": ("Bounced", "bad"),
     "complaint": ("Complained", "bad"),
+    "delivery_delay": ("Delayed", "warn"),
+    "reject": ("Rejected", "bad"),
+    "rendering_failure": ("Not rendered", "bad"),
     "undelivered": ("Undelivered", "bad"),
     "unsubscribe": ("Unsubscribed", "warn"),
 }

@@ -13,7 +13,7 @@ from infra.sandbox.mailbox import bare
 from infra.sandbox.options import Options
 from infra.sandbox.sns import Sns, topic_arn
 
-ALL_EVENTS = ["SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK", "RENDERING_FAILURE"]
+ALL_EVENTS = "SEND REJECT BOUNCE COMPLAINT DELIVERY OPEN CLICK RENDERING_FAILURE DELIVERY_DELAY".split()
 _QUOTA = ("Max24HourSend", "MaxSendRate", "SentLast24Hours")
 LIMITS: dict[str, Any] = {
     "Max24HourSend": 1_000_000.0,

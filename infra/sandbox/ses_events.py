@@ -20,7 +20,12 @@ NAMES = {
     "complaint": "Complaint",
     "open": "Open",
     "click": "Click",
+    "reject": "Reject",
+    "rendering_failure": "Rendering Failure",
+    "delivery_delay": "DeliveryDelay",
 }
+_KEYS = {"rendering_failure": "failure", "delivery_delay": "deliveryDelay"}
+"""Where an event's own part has another name than its type."""
 
 
 def is_simulator(address: str) -> bool:
@@ -46,7 +51,7 @@ class SesEvents:
         simulated = all(is_simulator(address) for address in self._affected(message, detail))
         if type_ == "bounce" and detail["bounceType"] == "Permanent" and not simulated:
             self._suppress(message, detail, "BOUNCE")
-        if type_ == "complaint" and not simulated:
+        if type_ == "complaint" and detail.get("feedback") != "not-spam" and not simulated:
             self._suppress(message, detail, "COMPLAINT")
 
     def publish(self, message: Message, type_: str, at: float, detail: dict[str, Any]) -> None:
@@ -82,7 +87,7 @@ class SesEvents:
 
 
 def event_json(message: Message, type_: str, at: float, detail: dict[str, Any]) -> dict[str, Any]:
-    """The event record as SES publishes it through a configuration set."""
+    """The event record as SES publishes it through a configuration set, or as an identity's notification."""
     recipients = list(detail.get("recipients") or message.recipients)
     data: dict[str, Any] = {"timestamp": iso(at)}
     if type_ == "send":
@@ -111,16 +116,38 @@ def event_json(message: Message, type_: str, at: float, detail: dict[str, Any]) 
         data |= {
             "feedbackId": detail["feedbackId"],
             "complainedRecipients": [{"emailAddress": bare(r)} for r in recipients],
-            "complaintSubType": None,
-            "complaintFeedbackType": "abuse",
+            "complaintSubType": detail.get("sub_type"),
+            "complaintFeedbackType": detail.get("feedback", "abuse"),
             "userAgent": "Sandbox Feedback/1.0",
             "arrivalDate": iso(at),
+        }
+    elif type_ == "reject":
+        data = {"reason": "Bad content"}
+    elif type_ == "rendering_failure":
+        data = {"templateName": "sandbox", "errorMessage": "A variable of the template is missing."}
+    elif type_ == "delivery_delay":
+        data |= {
+            "delayType": detail["delayType"],
+            "expirationTime": iso(at + 14 * 3600),
+            "delayedRecipients": [
+                {"emailAddress": bare(r), "status": "4.2.2", "diagnosticCode": "smtp; 452 4.2.2 try again"}
+                for r in recipients
+            ],
         }
     else:
         data |= {"ipAddress": detail.get("ip", ADDRESS), "userAgent": detail.get("user_agent", USER_AGENT)}
         if type_ == "click":
             data |= {"link": detail["link"], "linkTags": None}
-    return {"eventType": NAMES[type_], "mail": _mail(message, type_), type_: data}
+    mail = _mail(message, type_)
+    if detail.get("format") == "notification":
+        untagged = {name: value for name, value in mail.items() if name in _UNTAGGED}
+        mail = untagged | {"sourceIp": ADDRESS, "callerIdentity": "sandbox"}
+        return {"notificationType": NAMES[type_], "mail": mail, type_: data}
+    return {"eventType": NAMES[type_], "mail": mail, _KEYS.get(type_, type_): data}
+
+
+_UNTAGGED = ("timestamp", "source", "sourceArn", "sendingAccountId", "messageId", "destination")
+"""What an identity's notification says of the email where its headers were not asked for."""
 
 
 def _mail(message: Message, type_: str) -> dict[str, Any]:
@@ -164,6 +191,11 @@ def bounce_detail(bounce_type: str, sub_type: str, recipients: list[str]) -> dic
     }
 
 
-def complaint_detail(recipients: list[str]) -> dict[str, Any]:
+def complaint_detail(recipients: list[str], feedback: str = "abuse", sub_type: str | None = None) -> dict[str, Any]:
     """What is particular to one complaint."""
-    return {"feedbackId": f"{uuid.uuid4().hex[:16]}-{uuid.uuid4()}-000000", "recipients": recipients}
+    return {
+        "feedbackId": f"{uuid.uuid4().hex[:16]}-{uuid.uuid4()}-000000",
+        "recipients": recipients,
+        "feedback": feedback,
+        "sub_type": sub_type,
+    }

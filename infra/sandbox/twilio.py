@@ -108,7 +108,7 @@ class Twilio:
         now, delay = time.time(), self._delay
         end = Happening("delivered", now + 2 * delay)
         if fault.kind == "undelivered":
-            detail = {"error_code": 30003, "error_message": "Unreachable destination handset"}
+            detail = {"error_code": fault.error_code, "error_message": "Not delivered"}
             end = Happening("undelivered", now + 2 * delay, detail)
         message = Message(
             seq=0,

@@ -55,6 +55,24 @@ def test_a_fault_has_its_verdict(fault: Fault, verdict: Verdict) -> None:
     assert fault.verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault("twilio", "21610", 400), "stop"),
+        (Fault("twilio", "21211", 400), "bounced"),
+        (Fault("twilio", "21614", 400), "bounced"),
+        (Fault("twilio", "21408", 400), ""),  # no permission for that region: our set-up
+        (Fault("twilio", "20003", 401), ""),
+        (Fault("ses", "MessageRejected", 400), ""),
+        (Fault("hubspot", "21610", 400), ""),
+    ],
+    ids=str,
+)
+def test_a_fault_of_the_number_suppresses_it(fault: Fault, reason: str) -> None:
+    assert fault.suppress == reason
+    assert not reason or fault.verdict is Verdict.GIVE_UP
+
+
 @given(st.sampled_from(["ses", "twilio", "hubspot", "webhook", "new"]), st.text(max_size=20), st.integers(500, 599))
 def test_no_server_error_is_ever_taken_for_not_sent(provider: str, code: str, status: int) -> None:
     if (provider, code) not in TABLE and ("*", code) not in TABLE:

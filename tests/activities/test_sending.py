@@ -105,6 +105,12 @@ class TestNotSent:
         await world.scene.contact(world.contact, email=world.email)
         assert (await world.send("hello", 2)).outcome == "sent"
 
+    async def test_a_number_that_can_never_work_is_not_tried_again(self, world: World) -> None:
+        await world.scene.contact(world.contact, phone="+15005550009")  # Twilio's magic number of a landline
+        first = await world.send("nudge")
+        assert (first.outcome, first.reason) == ("failed", "twilio:21614")
+        assert (await world.send("inline")).reason == "suppressed: bounced"
+
     async def test_a_template_fault_fails_the_message_before_the_provider_is_asked(self, world: World) -> None:
         await world.template("hello", "---\nkind: email\nsubject: x\n---\n<mjml><mj-body>{{ 1 | divided_by: 0 }}")
         result = await world.send("hello")

@@ -10,10 +10,12 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.webhooks.sns_signature import SnsVerifier
 from settings import Settings
 from store import keys
 from store.database import Database
 from tests.api.client import Api
+from tests.api.sns import Signer
 
 TWILIO_TOKEN = "an auth token of nobody"
 
@@ -59,3 +61,17 @@ async def anyone(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 def api(anyone: httpx.AsyncClient, key: str) -> Api:
     """A caller with a key."""
     return Api(anyone, key)
+
+
+@pytest.fixture(scope="session")
+def signer() -> Signer:
+    """The key of a stand-in for Amazon SNS."""
+    return Signer()
+
+
+@pytest.fixture
+async def amazon(app: FastAPI, signer: Signer) -> AsyncIterator[None]:
+    """Amazon's SNS host is `signer`."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(signer.app)) as client:
+        object.__setattr__(app.state.context, "sns", SnsVerifier(client, sandbox=None))
+        yield

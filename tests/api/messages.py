@@ -18,14 +18,16 @@ STEPS = "".join(
 )
 
 
-async def sending(api: Api, db: Database, channel: Channel, contact_id: str = "user-1", step: str = "hello") -> str:
+async def sending(
+    api: Api, db: Database, channel: Channel, contact_id: str = "user-1", step: str = "hello", occurrence: int = 0
+) -> str:
     """The id of a message that has been claimed, and whose outcome is not known yet."""
     await api.publish(track(steps=STEPS))
     await api.contact(contact_id, email=EMAIL, phone=PHONE)
     enrolled = (await api.enroll(contact_id)).json()
     async with db.transaction() as tx:
         claim = await ledger.claim(
-            tx, enrollment_id=enrolled["id"], step=step, occurrence=0, channel=channel, token="one"
+            tx, enrollment_id=enrolled["id"], step=step, occurrence=occurrence, channel=channel, token="one"
         )
     assert claim.decision == "granted"
     return claim.message_id
@@ -43,3 +45,9 @@ async def rows(db: Database, statement: str) -> list[tuple[object, ...]]:
     """The rows of a query."""
     async with db.transaction() as tx:
         return [tuple(row) for row in await tx.execute(text(statement))]
+
+
+async def another_day(db: Database) -> None:
+    """Let what was sent so far count for nothing: the next message goes to the same address."""
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE message SET address_hash = NULL"))

@@ -45,7 +45,7 @@ async def until(what: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.05)
 
 
-def email(sandbox: Sandbox, message_id: str, link: str) -> str:
+def email(sandbox: Sandbox, message_id: str, link: str, to: str = EMAIL) -> str:
     """Send with the real client, tagged as the email activity tags; gives the sandbox's id."""
     ses = boto3.client(
         "sesv2",
@@ -62,13 +62,28 @@ def email(sandbox: Sandbox, message_id: str, link: str) -> str:
     ]
     answer = ses.send_email(
         FromEmailAddress="ada@acme.test",
-        Destination={"ToAddresses": [EMAIL]},
+        Destination={"ToAddresses": [to]},
         Content={"Simple": {"Subject": {"Data": "Hello"}, "Body": body, "Headers": headers}},
         EmailTags=[{"Name": "perennial-message", "Value": message_id}],
         ConfigurationSetName="perennial",
     )
     ses.close()
     return str(answer["MessageId"])
+
+
+async def texted(sandbox: Sandbox, called_back: Settings, message_id: str, to: str = PHONE) -> str:
+    """Send as Twilio's client does; gives the sandbox's id."""
+    form = {
+        "To": to,
+        "From": "+15005550006",
+        "Body": "Still interested?",
+        "StatusCallback": f"{called_back.public_url}/webhooks/twilio/status/{message_id}",
+    }
+    account = "AC" + "0" * 32
+    async with httpx.AsyncClient(trust_env=False, auth=(account, sandbox.twilio_auth_token)) as client:
+        made = await client.post(f"{sandbox.url}/2010-04-01/Accounts/{account}/Messages.json", data=form)
+    assert made.status_code == 201
+    return str(made.json()["sid"])
 
 
 async def control(sandbox: Sandbox, what: str, **data: Any) -> None:
@@ -100,29 +115,63 @@ async def test_an_emails_fate_comes_back(api: Api, db: Database, sandbox: Sandbo
         assert await suppressions.find(tx, "email", EMAIL) is not None
 
 
+async def test_what_comes_back_in_the_older_format_finds_its_message(
+    api: Api, db: Database, sandbox: Sandbox, called_back: Settings
+) -> None:
+    sent = await sending(api, db, "email")
+    await control(sandbox, "identities", identity="acme.test")
+    to = "grace@example.com"  # the sandbox's account will not write there again, either
+    provider_id = await asyncio.to_thread(email, sandbox, sent, "https://acme.test/leave", to)
+
+    async def reason() -> str:
+        return (await message(db, sent)).delivery_reason
+
+    for action, more, wanted in (
+        ("delay", {"delay_type": "MailboxFull"}, ""),  # it has been delivered by then
+        ("bounce", {"bounce_type": "Transient", "sub_type": "MailboxFull"}, "bounce-transient-mailboxfull"),
+        ("bounce", {"sub_type": "NoEmail", "format": "notification"}, "bounce-permanent-noemail"),
+        ("complain", {"feedback": "fraud", "format": "notification"}, "complaint-fraud"),
+    ):
+        await control(sandbox, "actions", message=provider_id, action=action, **more)
+
+        async def come(wanted: str = wanted) -> bool:
+            return await reason() == wanted
+
+        await until(come)
+    async with db.transaction() as tx:
+        found = await suppressions.find(tx, "email", to)
+    assert found is not None and found.reason == "complained"
+
+
 async def test_a_text_messages_fate_and_its_reply_come_back(
     api: Api, db: Database, sandbox: Sandbox, called_back: Settings
 ) -> None:
     sent = await sending(api, db, "sms")
-    form = {
-        "To": PHONE,
-        "From": "+15005550006",
-        "Body": "Still interested?",
-        "StatusCallback": f"{called_back.public_url}/webhooks/twilio/status/{sent}",
-    }
-    account = "AC" + "0" * 32
-    async with httpx.AsyncClient(trust_env=False, auth=(account, sandbox.twilio_auth_token)) as client:
-        made = await client.post(f"{sandbox.url}/2010-04-01/Accounts/{account}/Messages.json", data=form)
-    assert made.status_code == 201
+    sid = await texted(sandbox, called_back, sent)
 
     async def delivered() -> bool:
         return (await message(db, sent)).delivery == "delivered"
 
     await until(delivered)
-    assert (await message(db, sent)).provider_id == made.json()["sid"]
-    await control(sandbox, "actions", message=made.json()["sid"], action="reply", text="STOP")
+    assert (await message(db, sent)).provider_id == sid
+    await control(sandbox, "actions", message=sid, action="reply", text="STOP")
 
     async def stopped() -> bool:
         return {("sms.replied",), ("contact.unsubscribed",)} <= set(await rows(db, "SELECT name FROM event"))
 
     await until(stopped)
+
+
+async def test_a_landline_is_not_texted_again(api: Api, db: Database, sandbox: Sandbox, called_back: Settings) -> None:
+    sent = await sending(api, db, "sms")
+    to = "+41446681811"
+    await control(sandbox, "faults", provider="twilio", kind="undelivered", error_code=30006, match=to)
+    await texted(sandbox, called_back, sent, to)
+
+    async def failed() -> bool:
+        return (await message(db, sent)).delivery_reason == "landline: twilio-30006"
+
+    await until(failed)
+    async with db.transaction() as tx:
+        found = await suppressions.find(tx, "sms", to)
+    assert found is not None and found.reason == "bounced"

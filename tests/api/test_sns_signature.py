@@ -11,11 +11,6 @@ from api.webhooks.sns_signature import CertificateUnavailableError, ForgedError,
 from tests.api.sns import AMAZON, CERTIFICATE, TOPIC, Signer
 
 
-@pytest.fixture(scope="module")
-def signer() -> Signer:
-    return Signer()
-
-
 @pytest.fixture
 async def client(signer: Signer) -> AsyncIterator[httpx.AsyncClient]:
     signer.visited.clear()

@@ -182,3 +182,27 @@ async def test_event_and_its_deliveries_are_one(scene: Scene) -> None:
         await accept_and_die()
     assert await scene.waiting("event") == []
     assert await scene.happen("account.closed") == Accepted(matched=1)
+
+
+ASK = """
+track: {name}
+steps:
+  - id: ask
+    sms: {{text: 'Shall we call?', from: '+15005550006'}}
+  - id: answer
+    wait_for: {{event: sms.replied, of: ask, within: 2d}}
+"""
+
+
+async def test_a_wait_of_one_message_hears_nothing_about_any_other(scene: Scene) -> None:
+    run = await scene.live(ASK.format(name="first"))
+    await scene.publish(ASK.format(name="second"))
+    other = await scene.enrolled("second")
+    about = {"step": "ask", "enrollment_id": run.id}
+    assert await scene.happen("sms.replied", event_id="e1", **about) == Accepted(matched=1)
+    assert [payload["matches"] for _, payload in await scene.waiting("event")] == [["step:answer"]]
+    for number, others in enumerate(
+        [{}, {"step": "ask"}, {"step": "other", "enrollment_id": run.id}, {"step": "ask", "enrollment_id": "nobody"}]
+    ):
+        assert await scene.happen("sms.replied", event_id=f"other-{number}", **others) == Accepted()
+    assert await scene.happen("sms.replied", event_id="e2", step="ask", enrollment_id=other.id) == Accepted(matched=1)

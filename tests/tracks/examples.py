@@ -82,6 +82,7 @@ EVERYTHING = """
   wait_for:
     event: email.clicked
     where: 'event.properties.step == "welcome"'
+    of: welcome
     within: P3D
     since: welcome
     then: [{id: good, set: {attributes: {engaged: true, bored: null}}}]

@@ -45,7 +45,7 @@ def test_what_publishing_derives_from_a_track() -> None:
     compiled = compile_track(written)
 
     assert compiled.interests == (
-        Interest(event="email.clicked", match="step:clicked", where='event.properties.step == "welcome"'),
+        Interest(event="email.clicked", match="step:clicked", where='event.properties.step == "welcome"', of="welcome"),
     )
     assert compiled.attributes == ("renewal_date",)
     assert compiled.event_properties == ("plan",)

@@ -76,6 +76,26 @@ def test_a_wait_looks_back_only_to_a_step_that_can_have_been() -> None:
     ]
 
 
+def test_a_wait_is_about_the_message_of_a_step_that_sends_one_before_it() -> None:
+    found = complaints("""
+        - {id: texted, sms: {text: hi}}
+        - {id: fine, wait_for: {event: sms.replied, of: texted, within: 1d}}
+        - {id: misspelt, wait_for: {event: sms.replied, of: texte, within: 1d}}
+        - {id: silent, wait_for: {event: sms.replied, of: fine, within: 1d}}
+        - {id: other-channel, wait_for: {event: email.clicked, of: texted, within: 1d}}
+        - {id: other-event, wait_for: {event: cart.bought, of: texted, within: 1d}}
+        - {id: ahead, wait_for: {event: sms.replied, of: last, within: 1d}}
+        - {id: last, sms: {text: bye}}
+    """)
+    assert found == [
+        "step 'misspelt': there is no step 'texte'; did you mean 'texted'?",
+        "step 'silent': step 'fine' sends no message",
+        "step 'other-channel': the event 'email.clicked' is never about the message of step 'texted'",
+        "step 'other-event': the event 'cart.bought' is never about the message of step 'texted'",
+        "step 'ahead': step 'last' cannot come before this one on any way through the track",
+    ]
+
+
 def test_in_a_repeat_a_later_step_comes_before_in_the_next_round() -> None:
     assert (
         complaints("""

@@ -1,0 +1,242 @@
+"""What each thing that SES says does to the ledger, to the address and to the tracks; in whatever order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from store import bounces, ledger, suppressions
+from store.database import Database
+from store.ids import new_id
+from tests.api.client import Api
+from tests.api.messages import EMAIL, another_day, message, rows, sending
+from tests.api.ses_payloads import (
+    BOUNCES,
+    COMPLAINTS,
+    DELAYS,
+    SES_ID,
+    bounce,
+    complaint,
+    delay,
+    everything,
+    reject,
+    rendering_failure,
+    send,
+    subscription,
+)
+from tests.api.sns import Signer, tell
+
+pytestmark = pytest.mark.usefixtures("amazon")
+
+
+async def suppressed(db: Database, address: str = EMAIL) -> str | None:
+    """Why the address is not written to."""
+    async with db.transaction() as tx:
+        found = await suppressions.find(tx, "email", address)
+    return found.reason if found else None
+
+
+async def told(db: Database) -> list[tuple[object, ...]]:
+    """The names of the contact's events with what is particular to them."""
+    return await rows(
+        db,
+        "SELECT name, properties - ARRAY['message_id', 'track', 'step', 'enrollment_id'] FROM event "
+        "ORDER BY received_at",
+    )
+
+
+async def test_every_documented_bounce_does_what_the_table_says(api: Api, db: Database, signer: Signer) -> None:
+    for tagged in (True, False):
+        for kind, sub_type in BOUNCES:
+            sent = await sending(api, db, "email", contact_id=new_id())
+            await tell(api.client, signer.notification(send(sent)))
+            said = bounce(sent if tagged else None, kind, sub_type)
+            await _own_id(db, sent, said)
+            assert await tell(api.client, signer.notification(said)) == 204
+            found = await message(db, sent)
+            assert (found.delivery, found.delivery_reason) == (
+                "bounced",
+                f"bounce-{kind.lower()}-{sub_type.lower()}",
+            )
+            assert (await told(db))[-1] == ("email.bounced", {"bounce": kind.lower(), "detail": sub_type.lower()})
+            assert await suppressed(db) == ("bounced" if kind == "Permanent" else None)
+            await _forget(db)
+
+
+async def test_every_documented_complaint_suppresses_but_the_one_that_is_none(
+    api: Api, db: Database, signer: Signer
+) -> None:
+    for feedback, sub_type in COMPLAINTS:
+        sent = await sending(api, db, "email", contact_id=new_id())
+        assert await tell(api.client, signer.notification(complaint(sent, feedback, sub_type))) == 204
+        found = await message(db, sent)
+        if feedback == "not-spam":
+            assert (found.delivery, await suppressed(db), await told(db)) == ("delivered", None, [])
+        else:
+            said = (sub_type or feedback or "").lower()
+            assert (found.delivery, found.delivery_reason) == (
+                "complained",
+                f"complaint-{said}" if said else "complaint",
+            )
+            assert await suppressed(db) == "complained"
+            assert [name for name, _ in await told(db)] == ["email.complained"]
+        await _forget(db)
+
+
+async def test_delays_and_failures_are_in_the_ledger_and_suppress_nobody(
+    api: Api, db: Database, signer: Signer
+) -> None:
+    for kind in DELAYS:
+        sent = await sending(api, db, "email", contact_id=new_id())
+        await tell(api.client, signer.notification(delay(sent, kind)))
+        found = await message(db, sent)
+        assert (found.delivery, found.delivery_reason) == ("delayed", f"delay-{kind.lower()}")
+        await another_day(db)
+    assert await told(db) == []
+    for said, reason in ((reject, "reject"), (rendering_failure, "rendering-failure")):
+        sent = await sending(api, db, "email", contact_id=new_id())
+        await tell(api.client, signer.notification(said(sent)))
+        found = await message(db, sent)
+        assert (found.status, found.delivery, found.delivery_reason) == ("sent", "failed", reason)
+        assert (await told(db))[-1] == ("email.failed", {"error": reason})
+        await another_day(db)
+    assert await suppressed(db) is None
+    assert EMAIL not in str(await rows(db, "SELECT e::text FROM event e UNION SELECT m::text FROM message m"))
+
+
+async def test_leaving_everything_by_amazons_own_list_is_leaving(api: Api, db: Database, signer: Signer) -> None:
+    sent = await sending(api, db, "email")
+    await tell(api.client, signer.notification(subscription(sent, everything=False)))
+    assert (await suppressed(db), await told(db)) == (None, [])
+    await tell(api.client, signer.notification(subscription(sent, everything=True)))
+    assert await suppressed(db) == "unsubscribed"
+    assert await told(db) == [("contact.unsubscribed", {"channel": "email", "reason": "unsubscribed"})]
+
+
+async def test_the_address_that_bounced_is_suppressed_and_not_the_contacts_new_one(
+    api: Api, db: Database, signer: Signer
+) -> None:
+    sent = await sending(api, db, "email")
+    await api.contact("user-1", email="ada.new@example.com")
+    await tell(api.client, signer.notification(bounce(sent)))
+    assert (await suppressed(db), await suppressed(db, "ada.new@example.com")) == ("bounced", None)
+
+
+async def test_of_several_recipients_those_that_bounced_are_suppressed(api: Api, db: Database, signer: Signer) -> None:
+    sent = await sending(api, db, "email")
+    who = [
+        {"emailAddress": f"Ada <{EMAIL.upper()}>", "status": "5.0.0", "action": "failed"},
+        {"emailAddress": "second@example.com"},
+        {"emailAddress": "third@example.com", "status": "4.0.0", "action": "delayed"},
+    ]
+    await tell(api.client, signer.notification(bounce(sent, who=who)))
+    found = [await suppressed(db, address) for address in (EMAIL, "second@example.com", "third@example.com")]
+    assert found == ["bounced", "bounced", None]
+
+
+async def test_where_a_forwarded_message_bounces_the_address_it_went_to_is_suppressed(
+    api: Api, db: Database, signer: Signer
+) -> None:
+    sent = await sending(api, db, "email")
+    await tell(api.client, signer.notification(bounce(sent, who=[{"emailAddress": "forwarded@example.org"}])))
+    assert await suppressed(db) == "bounced"
+
+
+async def test_a_permanent_bounce_after_a_transient_one_is_news_to_tracks(
+    api: Api, db: Database, signer: Signer
+) -> None:
+    sent = await sending(api, db, "email")
+    for kind in ("Transient", "Permanent", "Transient"):
+        await tell(api.client, signer.notification(bounce(sent, kind)))
+    assert [properties for _, properties in await told(db)] == [
+        {"bounce": "transient", "detail": "general"},
+        {"bounce": "permanent", "detail": "general"},
+    ]
+    assert (await message(db, sent)).delivery_reason == "bounce-permanent-general"
+
+
+async def test_many_soft_bounces_in_a_row_suppress(api: Api, db: Database, signer: Signer) -> None:
+    days = bounces.SPAN.days / (bounces.MANY - 1) + 1
+    for number in range(bounces.MANY):
+        sent = await sending(api, db, "email", contact_id="user-1", occurrence=number)
+        await rows(
+            db,
+            f"UPDATE message SET claimed_at = claimed_at - interval '{(bounces.MANY - number) * days} days' "
+            f"WHERE id = '{sent}' RETURNING 1",
+        )
+        assert await suppressed(db) is None
+        await tell(api.client, signer.notification(bounce(sent, "Transient", "MailboxFull")))
+    assert await suppressed(db) == "bounced"
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(data=st.data())
+async def test_any_order_and_any_repeats_end_the_same(
+    api: Api, db: Database, signer: Signer, data: st.DataObject
+) -> None:
+    """The ledger, the suppressions, and how often the tracks are told of each thing."""
+    settled = data.draw(st.booleans(), label="the send was answered before")
+    chosen = data.draw(st.lists(_one_of_a_kind(), min_size=2, max_size=6, unique=True))
+    repeated = chosen + data.draw(st.lists(st.sampled_from(chosen), max_size=3))
+    ends = []
+    for order in (chosen, data.draw(st.permutations(repeated))):
+        sent = await sending(api, db, "email", contact_id=new_id())
+        records = everything(sent)
+        for record in records:
+            await _own_id(db, sent, record)
+        if settled:
+            async with db.transaction() as tx:
+                await ledger.settle(tx, sent, token="one", outcome="sent", provider_id=f"ses-{sent}")
+        notifications = {index: signer.notification(records[index]) for index in chosen}
+        for index in order:
+            if settled or "tags" in records[index]["mail"]:
+                assert await tell(api.client, notifications[index]) == 204
+        found = await message(db, sent)
+        names = Counter(name for name, _ in await told(db))
+        ends.append((found.status, found.reason, found.delivery, found.delivery_reason, await suppressed(db), names))
+        await _forget(db)
+    assert ends[0] == ends[1]
+    assert ends[0][0] == ("sent" if ends[0][2] or settled else "sending")
+
+
+def _one_of_a_kind() -> st.SearchStrategy[int]:
+    """Where in `everything`: a kind first, as there are many more bounces than deliveries."""
+    kinds: dict[str, list[int]] = {}
+    for index, record in enumerate(everything("x")):
+        kinds.setdefault(record.get("eventType") or record["notificationType"], []).append(index)
+    often = [*kinds, "Bounce", "Bounce", "Complaint", "Complaint", "Subscription"]
+    return st.sampled_from(often).flatmap(lambda kind: st.sampled_from(kinds[kind]))
+
+
+async def test_the_harshest_reason_stays(api: Api, db: Database, signer: Signer) -> None:
+    for order in ((bounce, complaint), (complaint, bounce)):
+        sent = await sending(api, db, "email", contact_id=new_id())
+        for said in order:
+            await tell(api.client, signer.notification(said(sent)))
+        assert await suppressed(db) == "complained"
+        await _forget(db)
+
+
+async def _own_id(db: Database, sent: str, record: dict[str, Any]) -> None:
+    """Give the message an id of its own at SES."""
+    record["mail"]["messageId"] = f"ses-{sent}"
+    async with db.transaction() as tx:
+        await tx.execute(
+            text("UPDATE message SET provider_id = :own WHERE id = :id AND provider_id = :all"),
+            {"id": sent, "own": f"ses-{sent}", "all": SES_ID},
+        )
+
+
+async def _forget(db: Database) -> None:
+    """No suppression and no event, for the next message to the same address."""
+    async with db.transaction() as tx:
+        await tx.execute(text("DELETE FROM suppression"))
+        await tx.execute(text("DELETE FROM event"))
+    await another_day(db)
