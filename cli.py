@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+import operate
+
 if TYPE_CHECKING:
     import httpx
     from rich.console import Console
@@ -35,6 +37,7 @@ app = typer.Typer(
 )
 key_commands = typer.Typer(help="Make, list and revoke the API's keys.", no_args_is_help=True)
 app.add_typer(key_commands, name="key")
+operate.add_to(app)
 
 
 def fail(words: str) -> NoReturn:
@@ -369,7 +372,8 @@ def _database_url() -> str:
     return settings.database_url.get_secret_value()
 
 
-def _in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+    """Do something in that database."""
     from store.database import Database
 
     async def run() -> None:
@@ -392,7 +396,7 @@ def create_key(name: str) -> None:
             _, secret = await keys.create(tx, name)
         typer.echo(secret)
 
-    _in_database(work)
+    in_database(work)
 
 
 @key_commands.command("list")
@@ -407,7 +411,7 @@ def list_keys() -> None:
             ended = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
             typer.echo(f"{key.id}  {key.name:<24} made {key.created_at:%Y-%m-%d %H:%M}  {ended}")
 
-    _in_database(work)
+    in_database(work)
 
 
 @key_commands.command("revoke")
@@ -421,7 +425,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
                 fail(f"There is no key {key_id} in use.")
         typer.echo("Revoked.")
 
-    _in_database(work)
+    in_database(work)
 
 
 def main() -> None:
