@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 import cli_people
+import operate
 
 if TYPE_CHECKING:
     import httpx
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 key_commands = typer.Typer(help="Make, list and revoke the API's keys.", no_args_is_help=True)
 app.add_typer(key_commands, name="key")
+operate.add_to(app)
 
 
 def fail(words: str) -> NoReturn:
@@ -371,7 +373,8 @@ def _database_url() -> str:
     return settings.database_url.get_secret_value()
 
 
-def _in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+    """Do something in that database."""
     from store.database import Database
 
     async def run() -> None:
@@ -384,7 +387,7 @@ def _in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(run())
 
 
-cli_people.add_to(app, _in_database, fail)
+cli_people.add_to(app, in_database, fail)
 
 
 @key_commands.command("create")
@@ -397,7 +400,7 @@ def create_key(name: str) -> None:
             _, secret = await keys.create(tx, name)
         typer.echo(secret)
 
-    _in_database(work)
+    in_database(work)
 
 
 @key_commands.command("list")
@@ -412,7 +415,7 @@ def list_keys() -> None:
             ended = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
             typer.echo(f"{key.id}  {key.name:<24} made {key.created_at:%Y-%m-%d %H:%M}  {ended}")
 
-    _in_database(work)
+    in_database(work)
 
 
 @key_commands.command("revoke")
@@ -426,7 +429,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
                 fail(f"There is no key {key_id} in use.")
         typer.echo("Revoked.")
 
-    _in_database(work)
+    in_database(work)
 
 
 def main() -> None:

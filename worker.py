@@ -14,6 +14,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 
 from activities import contract
 from activities.registry import Activities, build_activities
+from activities.watch import Watch
 from api.relay.relay import Relay
 from api.temporal import connect
 from api.tracking.telling import Patience, Teller
@@ -91,6 +92,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         stack.push_async_callback(activities.close)
         for worker in build_workers(client, activities, settings):
             await stack.enter_async_context(worker)
+        await stack.enter_async_context(Watch(database, activities.providers.email, client, settings))
         if relay:
             await stack.enter_async_context(build_relay(client, database, settings))
         log.info("worker started", queues=[contract.QUEUE_RUNS, *activities.by_queue], relay=relay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import traceback
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -9,6 +10,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import structlog
+from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
@@ -20,13 +22,16 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
+LONGEST_PAUSE = timedelta(minutes=5)
+
+
 def again_later(fault: Fault) -> ApplicationError:
-    """The error that has Temporal try again: soon and quietly when throttled, else by its retry policy."""
+    """The error that has Temporal try again: when told and quietly if throttled, else by its retry policy."""
     if fault.verdict is Verdict.WAIT:
         return ApplicationError(
             str(fault),
             type=ERROR_THROTTLED,
-            next_retry_delay=fault.retry_after,
+            next_retry_delay=_scattered(fault.retry_after),
             category=ApplicationErrorCategory.BENIGN,
         )
     return ApplicationError(str(fault), type=ERROR_UNAVAILABLE, next_retry_delay=_at_least_a_second(fault.retry_after))
@@ -52,6 +57,15 @@ def without_details(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitabl
         raise unexpected
 
     return safe
+
+
+def _scattered(wait: timedelta | None) -> timedelta:
+    """The wait that a throttling provider asks for, or one that doubles with each attempt, and up to half as much
+    again, at least a second: those refused together do not come back together."""
+    if wait is None:
+        attempt = activity.info().attempt if activity.in_activity() else 1
+        wait = min(timedelta(seconds=2 ** min(attempt - 1, 10)), LONGEST_PAUSE)
+    return wait + max(wait / 2, timedelta(seconds=1)) * random.random()
 
 
 def _at_least_a_second(wait: timedelta | None) -> timedelta | None:

@@ -39,6 +39,8 @@ NO_CONNECTION = "no-connection"
 BROKEN_OFF = "broken-off"
 """The request may have reached the provider: read timeout, reset, closed before the answer."""
 NO_CREDENTIALS = "no-credentials"
+DAILY_QUOTA = "daily-quota"
+"""The account has sent what it may in 24 hours: not a matter of seconds, unlike other throttling."""
 BAD_REQUEST = "bad-request"
 """Refused by the provider's own client library before anything was sent."""
 
@@ -47,6 +49,7 @@ TABLE: dict[tuple[str, str], Verdict] = {
     ("*", NO_CONNECTION): Verdict.RETRY,
     ("*", BROKEN_OFF): Verdict.UNKNOWN,
     ("*", NO_CREDENTIALS): Verdict.RETRY,
+    ("*", DAILY_QUOTA): Verdict.WAIT,
     ("*", BAD_REQUEST): Verdict.GIVE_UP,
     ("*", "401"): Verdict.RETRY,  # our key is wrong: an operator mends it, no contact loses a message
     ("*", "403"): Verdict.RETRY,

@@ -29,11 +29,30 @@ class OutgoingEmail:
     """Where mail programs unsubscribe by one click (RFC 8058); empty for transactional mail."""
 
 
+@dataclass(frozen=True)
+class SendingQuota:
+    """What an email provider allows the account, and how much of it is used."""
+
+    per_second: float
+    per_day: float | None
+    """In any 24 hours; None where it is not limited."""
+    sent: float
+    """In the last 24 hours."""
+    enabled: bool
+    """False while the provider takes nothing."""
+    enforcement: str = ""
+    """The provider's word for how the account stands."""
+
+
 class EmailProvider(Protocol):
     """Sends email."""
 
     async def send(self, email: OutgoingEmail) -> str:
         """Hand the email over, once; answers the provider's id of it."""
+        ...
+
+    async def quota(self) -> SendingQuota:
+        """What the account may send."""
         ...
 
     async def close(self) -> None:

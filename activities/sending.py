@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
@@ -20,9 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.choosing import ElsewhereError, settle_channel
 from activities.contract import SendResult, StepCall
 from activities.errors import again_later
-from activities.outcomes import Fault, ProviderError, Verdict
+from activities.outcomes import DAILY_QUOTA, Fault, ProviderError, Verdict
 from activities.refusals import fail
-from store import ledger
+from store import breakers, ledger
 from store.database import Database
 from store.ledger import Claim
 from store.messages import Message
@@ -138,7 +138,7 @@ class Sender(Generic[Written, Outgoing]):
         log.warning("not delivered", message_id=message_id, fault=str(fault), verdict=fault.verdict.value)
         reason = str(fault)
         if fault.verdict in (Verdict.RETRY, Verdict.WAIT):
-            row = await self._surely(lambda tx: ledger.release(tx, message_id, token=token, reason=reason))
+            row = await self._surely(lambda tx: self._give_back(tx, message_id, token, fault))
             if row.status == "released":
                 raise again_later(fault)
         elif fault.verdict is Verdict.GIVE_UP:
@@ -150,6 +150,16 @@ class Sender(Generic[Written, Outgoing]):
                 lambda tx: ledger.settle(tx, message_id, token=token, outcome="unknown", reason=reason)
             )
         return result_of(row)
+
+    async def _give_back(self, tx: AsyncConnection, message_id: str, token: str, fault: Fault) -> Message:
+        """Release the claim; where the account's day is used up, hold the others before each finds out by itself."""
+        row = await ledger.release(tx, message_id, token=token, reason=str(fault))
+        if fault.code == DAILY_QUOTA:
+            scope, now = breakers.account(self._kind.channel), datetime.now(UTC)
+            until = now + (fault.retry_after or timedelta(minutes=10))
+            if await breakers.trip(tx, scope, "provider", "the 24 hours' quota is used up", until=until, now=now):
+                log.error("breaker opened", scope=scope, cause="provider", fault=str(fault))
+        return row
 
     async def _surely(self, write: Callable[[AsyncConnection], Awaitable[Message]]) -> Message:
         """Write what is known of a message; a moment without the database must not make it unknown."""

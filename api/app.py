@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from temporalio.client import Client
 
 from api import (
+    breakers,
     confirmation,
     consents,
     contacts,
@@ -113,6 +114,7 @@ def create_app(
         templates.router,
         previews.router,
         policy.router,
+        breakers.router,
         ses.router,
         twilio.router,
         preferences.router,

@@ -13,7 +13,7 @@ from api.auth import OpenRoute
 from api.context import Context, Ctx
 from api.metrics import StoredFigures
 from api.problems import documented
-from store import dropped, outbox
+from store import breakers, dropped, outbox
 
 router = APIRouter(tags=["operating"], route_class=OpenRoute)
 _PATIENCE = 2.0
@@ -69,6 +69,7 @@ async def metrics(ctx: Ctx) -> Response:
     async with ctx.db.transaction() as tx:
         backlog = await outbox.backlog(tx)
         totals = await dropped.totals(tx)
+        standing = await breakers.all_known(tx)
     stored = CollectorRegistry(auto_describe=False)
-    stored.register(StoredFigures(backlog, totals))
+    stored.register(StoredFigures(backlog, totals, standing))
     return Response(generate_latest(ctx.metrics.registry) + generate_latest(stored), media_type=CONTENT_TYPE_LATEST)

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from store.breakers import Breaker
 from store.dropped import Drop
 from store.events import Accepted
 from store.outbox import Backlog
@@ -61,8 +62,8 @@ class Metrics:
 class StoredFigures(Collector):
     """Figures that live in the database, read for one scrape."""
 
-    def __init__(self, backlog: Backlog, dropped: Sequence[Drop]) -> None:
-        self._backlog, self._dropped = backlog, dropped
+    def __init__(self, backlog: Backlog, dropped: Sequence[Drop], breakers: Sequence[Breaker]) -> None:
+        self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
 
     def collect(self) -> Iterable[Metric]:
         """The figures as metric families."""
@@ -78,6 +79,13 @@ class StoredFigures(Collector):
         for drop in self._dropped:
             dropped.add_metric([drop.reason, drop.kind, drop.track or ""], drop.count)
         yield dropped
+        holding = GaugeMetricFamily("perennial_breaker_open", "1 while it holds its messages.", labels=["scope"])
+        held = GaugeMetricFamily("perennial_breaker_held", "Messages that wait for it.", labels=["scope"])
+        for breaker in self._breakers:
+            holding.add_metric([breaker.scope], 1.0 if breaker.state == "open" else 0.0)
+            held.add_metric([breaker.scope], breaker.held)
+        yield holding
+        yield held
 
 
 class MeasureRequests:

@@ -7,12 +7,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 
-async def connect(*, lazy: bool = False) -> Client:
+async def connect(*, lazy: bool = False, otherwise: str | None = None) -> Client:
     """Connect as the standard Temporal environment and profile say (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
     `TEMPORAL_API_KEY`, TLS files, `TEMPORAL_PROFILE`).
 
+    Where none of them names an address, it is `otherwise`, or the one that Temporal has by default.
     A lazy client connects at its first call: the API accepts work while Temporal is down.
     """
     options = ClientConfig.load_client_connect_config()
-    options.setdefault("target_host", "127.0.0.1:7233")
+    options.setdefault("target_host", otherwise or "127.0.0.1:7233")
     return await Client.connect(**options, data_converter=pydantic_data_converter, lazy=lazy)

@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import breakers, policies
+from store.breakers import Deferred
 from store.matching import event_view, holds
 from store.permission import CONSENTS, refusal
 from store.policies import NEWEST
@@ -49,6 +50,8 @@ class Asked:
     now: datetime
     held_since: datetime | None
     """Real time at which it was deferred first."""
+    deferred: Deferred | None
+    """What it was told last, if it waits."""
 
     @property
     def pace(self) -> float:
@@ -124,7 +127,7 @@ async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers
         if used is not None:
             return _held(asked, f"capped: {used.cap}", used.until)
     if open_breakers:
-        hold = await breakers.turn(tx, open_breakers, asked.now)
+        hold = await breakers.turn(tx, open_breakers, asked.now, asked.deferred)
         if hold is not None:  # however long: nobody is lost to a breaker
             return Judgement("defer", f"breaker: {hold.scope}", hold.until)
     return GO

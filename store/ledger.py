@@ -18,6 +18,7 @@ from sqlalchemy import CursorResult, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.addresses import address_hash
+from store.breakers import Deferred
 from store.enrollments import PATH_INSERT, path_arrays
 from store.ids import is_id, new_id
 from store.judging import FACTS, SAME_ADDRESS, Asked, Judgement, judge
@@ -102,7 +103,8 @@ async def claim(
         judged = Judgement("skip", over)
     else:
         held_since = message.held_since if message else None
-        judged = await judge(tx, Asked(run, step, channel, hashed, found, now, held_since), row)
+        asked_for = Asked(run, step, channel, hashed, found, now, held_since, _deferred(message))
+        judged = await judge(tx, asked_for, row)
     await tx.execute(_WRITE, written | _judged(judged, run, found, now))
     if over:
         return Claim("ended", run, written["message"], reason=over)
@@ -111,6 +113,12 @@ async def claim(
     if judged.outcome == "defer":
         return Claim("deferred", run, written["message"], "deferred", judged.reason, judged.until)
     return Claim("granted", run, written["message"])
+
+
+def _deferred(message: Message | None) -> Deferred | None:
+    if message is None or message.status != "deferred" or message.due_at is None:
+        return None
+    return Deferred(message.reason, message.claimed_at, message.due_at)
 
 
 def _judged(judged: Judgement, run: Run, rules: MessageRules, now: datetime) -> dict[str, Any]:

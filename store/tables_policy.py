@@ -63,11 +63,23 @@ breaker = Table(
     metadata,
     Column("scope", Text, primary_key=True),
     words("state"),
+    words("cause"),
     words("reason", default=""),
     data("figures"),
     moment("changed_at"),
+    moment("until", nullable=True),
+    moment("resumed_at", nullable=True),
     moment("next_at", nullable=True),
-    Column("per_second", Float(53), nullable=False, server_default=text("0")),
+    moment("free_at", nullable=True),
+    Column("per_second", Float(53), nullable=False, server_default=text("1")),
+    Column("held", Integer, nullable=False, server_default=text("0")),
+)
+
+chore = Table(
+    "chore",
+    metadata,
+    Column("name", Text, primary_key=True),
+    moment("next_at"),
 )
 
 message_links = Table(

@@ -32,6 +32,9 @@ Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{
 MAX_CAP = timedelta(days=366)
 """Caps look back at most this far: the ledger's rows of one contact over that time are counted at each claim."""
 
+MAX_WINDOW = timedelta(days=31)
+"""Breakers look back at most this far: the ledger's rows of that time are counted while messages bounce."""
+
 
 class Topic(Model):
     """Something a contact subscribes to."""
@@ -79,6 +82,12 @@ def _bounded(value: timedelta) -> timedelta:
     return value
 
 
+def _some_time(value: timedelta) -> timedelta:
+    if not timedelta(minutes=1) <= value <= MAX_WINDOW:
+        raise wrong(f"is not between a minute and {MAX_WINDOW.days} days")
+    return value
+
+
 class Cap(Model):
     """At most so many promotional messages to one contact within any span of that length."""
 
@@ -104,8 +113,9 @@ class Breaker(Model):
     bounces: float = Field(0.03, gt=0, le=1, description="share of messages that bounced for good")
     complaints: float = Field(0.0007, gt=0, le=1, description="share of messages that were complained of")
     least: int = Field(200, ge=1, description="messages in the window before a share means anything")
-    window: Duration = timedelta(days=1)
-    per_second: float = Field(1.0, gt=0, le=1000, description="how fast held messages go once it is closed again")
+    least_bad: int = Field(3, ge=1, description="bounces, or complaints, before their share means anything")
+    window: Annotated[Duration, AfterValidator(_some_time)] = timedelta(days=1)
+    per_second: float = Field(1.0, gt=0, le=1000, description="how fast held messages go once it is resumed")
 
 
 class Policy(Model):

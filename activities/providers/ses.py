@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from email.utils import formataddr, parseaddr
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -20,18 +21,26 @@ from botocore.exceptions import (
 
 from activities.outcomes import (
     BAD_REQUEST,
+    DAILY_QUOTA,
     NO_CREDENTIALS,
     Fault,
     ProviderError,
+    Verdict,
     parse_retry_after,
     transport_code,
 )
-from activities.ports import OutgoingEmail
+from activities.ports import OutgoingEmail, SendingQuota
 from activities.providers.threads import Threads
+
+T = TypeVar("T")
 
 PROVIDER = "ses"
 MESSAGE_TAG = "perennial-message"
 """The tag that every event of SES about a message carries: our message's id."""
+
+QUOTA_PAUSE = timedelta(minutes=10)
+"""What Amazon asks to wait for at a used up quota
+(https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html)."""
 
 _NO_KEY = (NoCredentialsError, PartialCredentialsError, NoRegionError, TokenRetrievalError)
 
@@ -67,6 +76,10 @@ class SesEmail:
         """Hand one email to SES; see `EmailProvider`."""
         return await self._threads.run(self._send, email)
 
+    async def quota(self) -> SendingQuota:
+        """What the account may send; see `EmailProvider`."""
+        return await self._threads.run(self._quota)
+
     async def close(self) -> None:
         """Wait for the calls under way and close the connections."""
         await self._threads.close()
@@ -77,18 +90,10 @@ class SesEmail:
             request = self._request(email)
         except ValueError:  # an address that no header can hold
             raise ProviderError(Fault(PROVIDER, BAD_REQUEST)) from None
-        fault: Fault
-        try:
-            return str(self._client.send_email(**request)["MessageId"])
-        except ClientError as error:
-            fault = _answered(error)
-        except ParamValidationError:
-            fault = Fault(PROVIDER, BAD_REQUEST)
-        except _NO_KEY:
-            fault = Fault(PROVIDER, NO_CREDENTIALS)
-        except (BotoCoreError, OSError, KeyError) as error:  # KeyError: an answer without a MessageId
-            fault = Fault(PROVIDER, transport_code(error))
-        raise ProviderError(fault)
+        return str(_called(lambda: self._client.send_email(**request)["MessageId"]))
+
+    def _quota(self) -> SendingQuota:
+        return _called(lambda: _sending_quota(self._client.get_account()))
 
     def _request(self, email: OutgoingEmail) -> dict[str, Any]:
         body = {"Text": {"Data": email.text, "Charset": "UTF-8"}}
@@ -119,12 +124,44 @@ def _mailbox(text: str) -> str:
     return formataddr((name, address)) if address else text
 
 
+def _called(call: Callable[[], T]) -> T:
+    """What a call of SES answers; raises ProviderError, and nothing else."""
+    fault: Fault
+    try:
+        return call()
+    except ClientError as error:
+        fault = _answered(error)
+    except ParamValidationError:
+        fault = Fault(PROVIDER, BAD_REQUEST)
+    except _NO_KEY:
+        fault = Fault(PROVIDER, NO_CREDENTIALS)
+    except (BotoCoreError, OSError, KeyError) as error:  # KeyError: an answer without what every answer has
+        fault = Fault(PROVIDER, transport_code(error))
+    raise ProviderError(fault)
+
+
+def _sending_quota(account: Any) -> SendingQuota:
+    quota, enforcement = account["SendQuota"], str(account.get("EnforcementStatus", ""))
+    per_day = float(quota["Max24HourSend"])
+    return SendingQuota(
+        per_second=float(quota["MaxSendRate"]),
+        per_day=None if per_day < 0 else per_day,
+        sent=float(quota["SentLast24Hours"]),
+        enabled=bool(account.get("SendingEnabled", True)) and enforcement != "SHUTDOWN",
+        enforcement=enforcement,
+    )
+
+
 def _answered(error: ClientError) -> Fault:
     response: Any = error.response
     metadata = response.get("ResponseMetadata", {})
-    return Fault(
+    fault = Fault(
         PROVIDER,
         code=str(response.get("Error", {}).get("Code", "")),
         status=int(metadata.get("HTTPStatusCode", 0)),
         retry_after=parse_retry_after(metadata.get("HTTPHeaders", {}).get("retry-after")),
     )
+    text = str(response.get("Error", {}).get("Message", "")).lower()
+    if fault.verdict is Verdict.WAIT and "daily" in text and "quota" in text:  # one code means both of its limits
+        return Fault(PROVIDER, DAILY_QUOTA, fault.status, fault.retry_after or QUOTA_PAUSE)
+    return fault

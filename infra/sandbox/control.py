@@ -59,6 +59,7 @@ class Control:
             Route("/_control/faults", self._clear_faults, methods=["DELETE"]),
             Route("/_control/callbacks", self._list_callbacks, methods=["GET"]),
             Route("/_control/identities", self._verify, methods=["POST"]),
+            Route("/_control/account", self._limit, methods=["POST"]),
             Route("/_control/crm", self._crm, methods=["GET"]),
             Route("/_control/reset", self._reset, methods=["POST"]),
         ]
@@ -148,6 +149,16 @@ class Control:
             return _problem("identity must be an address or a domain")
         self._account.verify(data["identity"])
         return JSONResponse({"identity": data["identity"], "verified": True})
+
+    async def _limit(self, request: Request) -> Response:
+        """Change the SES account's limits and standing, by the names of GetAccount: {SentLast24Hours: 49900}."""
+        data = await _json_object(request)
+        if data is None:
+            return _problem("the body must be a JSON object")
+        try:
+            return JSONResponse(self._account.limit(data))
+        except ValueError as problem:
+            return _problem(str(problem))
 
     async def _crm(self, request: Request) -> Response:
         """Every HubSpot object by type, with its associations."""

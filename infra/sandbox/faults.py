@@ -14,6 +14,7 @@ PROVIDERS = ("ses", "twilio", "hubspot", "webhook", "callback")
 KINDS = {
     "latency": "sleep `seconds` before going on as usual",
     "429": "refuse as throttled, with Retry-After when `retry_after` is given",
+    "daily_quota": "ses: refuse because the account has sent what it may in 24 hours",
     "500": "refuse with a server error; nothing is accepted",
     "500_after": "accept, then answer with a server error",
     "drop_before": "close the connection without accepting",

@@ -80,6 +80,8 @@ class Ses:
             if fault.retry_after is not None:
                 response.headers["retry-after"] = f"{fault.retry_after:g}"
             return response
+        if fault.kind == "daily_quota":
+            return self._model.error(AwsError("TooManyRequestsException", "Daily message quota exceeded."))
         if fault.kind == "500":
             return self._model.error(AwsError("InternalFailure", "Internal failure", 500))
         return None

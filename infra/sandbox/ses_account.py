@@ -15,6 +15,15 @@ from infra.sandbox.sns import Sns, topic_arn
 
 ALL_EVENTS = "SEND REJECT BOUNCE COMPLAINT DELIVERY OPEN CLICK RENDERING_FAILURE DELIVERY_DELAY".split()
 TRACKING = ("OPEN", "CLICK")
+_QUOTA = ("Max24HourSend", "MaxSendRate", "SentLast24Hours")
+LIMITS: dict[str, Any] = {
+    "Max24HourSend": 1_000_000.0,
+    "MaxSendRate": 500.0,
+    "SentLast24Hours": 0.0,
+    "SendingEnabled": True,
+    "EnforcementStatus": "HEALTHY",
+}
+"""What GetAccount says unless it was told otherwise."""
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 T = TypeVar("T")
 
@@ -37,10 +46,11 @@ class SesAccount:
             for name in options.configuration_sets
         }
         self._suppressed: dict[str, tuple[str, float]] = {}
+        self._limits = dict(LIMITS)
         book.subscribe("ses-identity", self._apply_identity)
         book.subscribe("ses-set", self._apply_set)
         book.subscribe("ses-suppressed", self._apply_suppressed)
-        book.subscribe("reset", lambda entry, place: self._suppressed.clear())
+        book.subscribe("reset", lambda entry, place: self._reset())
         self.operations: dict[str, Operation] = {
             "GetAccount": self._get_account,
             "CreateEmailIdentity": self._create_identity,
@@ -98,6 +108,23 @@ class SesAccount:
     def suppress(self, address: str, reason: str) -> None:
         """Put an address on the account's suppression list."""
         self._book.write("ses-suppressed", address=bare(address), reason=reason, at=time.time())
+
+    def limit(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change what GetAccount says of limits and standing, by its own names; answers all of it.
+
+        Raises ValueError where a name or the kind of a value is wrong. It lasts until a reset or a restart.
+        """
+        for name, value in changes.items():
+            if name not in LIMITS:
+                raise ValueError(f"there is no {name}; there are {', '.join(LIMITS)}")
+            if type(value) is not type(LIMITS[name]) and not (type(value) is int and name in _QUOTA):
+                raise ValueError(f"{name} is of another kind: such as {LIMITS[name]}")
+        self._limits |= changes
+        return dict(self._limits)
+
+    def _reset(self) -> None:
+        self._suppressed.clear()
+        self._limits = dict(LIMITS)
 
     # Identities
 
@@ -224,10 +251,10 @@ class SesAccount:
     def _get_account(self, params: dict[str, Any]) -> dict[str, Any]:
         return {
             "DedicatedIpAutoWarmupEnabled": False,
-            "EnforcementStatus": "HEALTHY",
+            "EnforcementStatus": self._limits["EnforcementStatus"],
             "ProductionAccessEnabled": True,
-            "SendQuota": {"Max24HourSend": 1_000_000.0, "MaxSendRate": 500.0, "SentLast24Hours": 0.0},
-            "SendingEnabled": True,
+            "SendQuota": {name: float(self._limits[name]) for name in _QUOTA},
+            "SendingEnabled": self._limits["SendingEnabled"],
             "SuppressionAttributes": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
         }
 

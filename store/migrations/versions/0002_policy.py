@@ -48,12 +48,22 @@ CREATE INDEX consent_change_by_contact ON consent_change (contact_id, id);
 CREATE TABLE breaker (
     scope TEXT NOT NULL,
     state TEXT NOT NULL,
+    cause TEXT NOT NULL,
     reason TEXT DEFAULT '' NOT NULL,
     figures JSONB DEFAULT '{}'::jsonb NOT NULL,
     changed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    until TIMESTAMP WITH TIME ZONE,
+    resumed_at TIMESTAMP WITH TIME ZONE,
     next_at TIMESTAMP WITH TIME ZONE,
-    per_second FLOAT(53) DEFAULT 0 NOT NULL,
+    free_at TIMESTAMP WITH TIME ZONE,
+    per_second FLOAT(53) DEFAULT 1 NOT NULL,
+    held INTEGER DEFAULT 0 NOT NULL,
     PRIMARY KEY (scope)
+);
+CREATE TABLE chore (
+    name TEXT NOT NULL,
+    next_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (name)
 );
 CREATE TABLE message_links (
     message_id UUID NOT NULL,
@@ -90,6 +100,9 @@ ALTER TABLE message
     ADD COLUMN due_at TIMESTAMP WITH TIME ZONE;
 CREATE INDEX message_by_address ON message (address_hash, claimed_at) WHERE address_hash IS NOT NULL;
 CREATE INDEX message_by_time ON message (channel, claimed_at);
+CREATE INDEX message_by_track ON message (track, channel, claimed_at);
+CREATE INDEX message_bad ON message (channel, claimed_at) WHERE delivery IN ('bounced', 'complained', 'failed');
+CREATE INDEX message_waiting ON message (reason) WHERE status = 'deferred';
 """
 
 

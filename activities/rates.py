@@ -1,0 +1,74 @@
+"""How many activities a second Temporal's server hands out of a task queue, to all workers together.
+
+Set at run time; it overrides what workers ask for (`PERENNIAL_QUEUE_RATES`), until it is cleared (measured on
+server 1.32). The server divides a queue, so a second may see almost twice the rate at the start of a burst.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from temporalio.api.enums.v1 import RateLimitSource, TaskQueueType
+from temporalio.api.taskqueue.v1 import RateLimit, TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateTaskQueueConfigRequest
+from temporalio.client import Client
+
+from activities import contract
+
+QUEUES = {
+    "email": contract.QUEUE_EMAIL,
+    "sms": contract.QUEUE_SMS,
+    "crm": contract.QUEUE_CRM,
+    "webhook": contract.QUEUE_WEBHOOK,
+}
+"""Short names of the providers' queues."""
+
+_ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+_BY_WORKERS = RateLimitSource.RATE_LIMIT_SOURCE_WORKER
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRate:
+    """What holds for a queue: activities per second, and who says so.
+
+    `set_here` is the rate set at run time with its `reason`; None where none is, and then the workers' own rate
+    (`by_workers`) or no rate of ours holds.
+    """
+
+    set_here: float | None
+    reason: str
+    by_workers: float | None
+
+
+async def read(client: Client, queue: str) -> QueueRate:
+    """The rate of a queue; raises RPCError where the server cannot say."""
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=_ACTIVITIES,
+        report_config=True,
+    )
+    told = await client.workflow_service.describe_task_queue(request)
+    limit, effective = told.config.queue_rate_limit, told.effective_rate_limit
+    here = float(limit.rate_limit.requests_per_second) if limit.HasField("rate_limit") else None
+    return QueueRate(
+        set_here=here,
+        reason=limit.metadata.reason if here is not None else "",
+        by_workers=effective.requests_per_second if effective.rate_limit_source == _BY_WORKERS else None,
+    )
+
+
+async def write(client: Client, queue: str, per_second: float | None, reason: str) -> None:
+    """Set the rate of a queue (0 stops it, None clears what was set); raises RPCError where the server refuses."""
+    update = UpdateTaskQueueConfigRequest.RateLimitUpdate(reason=reason)
+    if per_second is not None:
+        update.rate_limit.CopyFrom(RateLimit(requests_per_second=per_second))
+    await client.workflow_service.update_task_queue_config(
+        UpdateTaskQueueConfigRequest(
+            namespace=client.namespace,
+            identity=client.identity,
+            task_queue=queue,
+            task_queue_type=_ACTIVITIES,
+            update_queue_rate_limit=update,
+        )
+    )

@@ -1,0 +1,96 @@
+"""What workers see to beside their activities: breakers and SES's quota. Any number may run, one at a time acts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import timedelta
+from types import TracebackType
+
+import structlog
+from temporalio.client import Client
+
+from activities import contract, quota
+from activities.outcomes import ProviderError
+from activities.ports import EmailProvider
+from settings import Settings
+from store import breakers, chores, harm, policies
+from store.database import Database
+from store.sql import utc_now
+
+TICK = 1.0
+"""Seconds between looks at what is due."""
+BREAKERS, QUOTA = "breakers", "ses-quota"
+
+log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """Watches while it is open."""
+
+    def __init__(self, database: Database, email: EmailProvider, client: Client, settings: Settings) -> None:
+        self._database = database
+        self._email = email
+        self._client = client
+        self._rate_is_ours = contract.QUEUE_EMAIL not in settings.queue_rates
+        self._main: asyncio.Task[None] | None = None
+        self._quota_works = True
+
+    async def __aenter__(self) -> Watch:
+        self._main = asyncio.create_task(self._run(), name="watch")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._main is not None:
+            self._main.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._main
+
+    async def _run(self) -> None:
+        while True:
+            for look in (self.look_at_breakers, self.look_at_quota):
+                try:
+                    await look()
+                except Exception as error:  # a database that is away; the next look is a second away
+                    log.warning("watch failed", look=look.__name__, error=type(error).__name__)
+            await asyncio.sleep(TICK)
+
+    async def look_at_breakers(self) -> None:
+        """Open what does harm, and tend what is open."""
+        now, began = utc_now(), time.monotonic()
+        async with self._database.transaction() as tx:
+            if not await chores.due(tx, BREAKERS, now):
+                return
+            limits = (await policies.current(tx)).policy.breaker
+            opened = await harm.check(tx, limits, now)
+            took = timedelta(seconds=time.monotonic() - began)
+            await chores.again(tx, BREAKERS, now + harm.rest_after(took))
+        for found, cause in opened:
+            log.error("breaker opened", scope=found.scope, cause=cause, **found.figures(limits))
+        async with self._database.transaction() as tx:
+            changed = await breakers.tend(tx, per_second=limits.per_second, now=utc_now())
+        for breaker in changed:
+            log.warning(f"breaker {breaker.state}", scope=breaker.scope, cause=breaker.cause)
+
+    async def look_at_quota(self) -> None:
+        """Ask SES what the account may send, and keep within it."""
+        async with self._database.transaction() as tx:
+            if not await chores.due(tx, QUOTA, utc_now()):
+                return
+            await chores.again(tx, QUOTA, utc_now() + quota.LATEST)
+        try:
+            found = await self._email.quota()
+        except ProviderError as error:
+            if self._quota_works:
+                log.warning("SES quota not read", fault=str(error.fault))
+            self._quota_works = False
+            return
+        self._quota_works = True
+        async with self._database.transaction() as tx:
+            await quota.hold_or_resume(tx, found, utc_now())
+            await chores.again(tx, QUOTA, utc_now() + quota.next_look(found))
+        if self._rate_is_ours:
+            await quota.limit_queue(self._client, found)

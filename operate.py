@@ -1,0 +1,168 @@
+"""Operators' commands: `perennial breakers` and `perennial limits`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from activities.rates import QueueRate
+    from store.breakers import Breaker
+    from store.database import Database
+
+breaker_commands = typer.Typer(help="What holds tracks and channels, and letting them go.", no_args_is_help=True)
+limit_commands = typer.Typer(help="How fast each provider is called, over all workers.", no_args_is_help=True)
+
+Scope = Annotated[str, typer.Argument(help="track:NAME, account:email or account:sms.")]
+Queue = Annotated[str, typer.Argument(help="email, sms, crm or webhook.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Wire them into the command line."""
+    app.add_typer(breaker_commands, name="breakers")
+    app.add_typer(limit_commands, name="limits")
+
+
+@breaker_commands.command("list")
+def list_breakers() -> None:
+    """List every breaker that ever opened; all others are closed."""
+    from store import breakers
+
+    async def work(database: Database) -> None:
+        async with database.transaction() as tx:
+            found = await breakers.all_known(tx)
+        for breaker in found:
+            typer.echo(_line(breaker))
+        if not found:
+            typer.echo("No breaker ever opened.")
+
+    _in_database(work)
+
+
+@breaker_commands.command("hold")
+def hold(scope: Scope, reason: Annotated[str, typer.Option(help="For whoever asks why nothing goes out.")]) -> None:
+    """Hold a track or a channel: nothing but transactional messages goes out under it until it is resumed."""
+    from store import breakers, tracks
+
+    async def work(database: Database) -> None:
+        async with database.transaction() as tx:
+            if scope.startswith("track:") and await tracks.get(tx, scope.removeprefix("track:")) is None:
+                _fail(f"There is no track {scope.removeprefix('track:')}.")
+            await breakers.trip(tx, scope, "operator", reason)
+            found = await breakers.find(tx, scope)
+        assert found is not None
+        typer.echo(_line(found))
+
+    if not re.fullmatch(r"account:(email|sms)|track:[a-z0-9][a-z0-9-]{0,62}", scope):
+        _fail(f"{scope} is neither track:NAME nor account:email or account:sms.")
+    _in_database(work)
+
+
+@breaker_commands.command("resume")
+def resume(
+    scope: Scope,
+    per_second: Annotated[float | None, typer.Option(min=0.001, max=1000, help="Left out: as the policy says.")] = None,
+) -> None:
+    """Let what is held go at a bounded rate, those that wait first."""
+    from store import breakers, policies
+
+    async def work(database: Database) -> None:
+        async with database.transaction() as tx:
+            rate = per_second or (await policies.current(tx)).policy.breaker.per_second
+            found = await breakers.resume(tx, scope, per_second=rate)
+        if found is None:
+            _fail(f"{scope} is not open.")
+        typer.echo(_line(found))
+
+    _in_database(work)
+
+
+@limit_commands.command("list")
+def list_limits() -> None:
+    """Show each provider queue's rate and who set it."""
+    from activities import rates
+
+    async def work(client: Client) -> None:
+        for name, queue in rates.QUEUES.items():
+            typer.echo(f"{name:<8} {_rate(await rates.read(client, queue))}")
+
+    _with_temporal(work)
+
+
+@limit_commands.command("set")
+def set_limit(queue: Queue, per_second: Annotated[float, typer.Argument(min=0, help="0 stops the queue.")]) -> None:
+    """Set a queue's rate, at once and for all workers; it stays until it is cleared."""
+    _write(queue, per_second)
+
+
+@limit_commands.command("clear")
+def clear_limit(queue: Queue) -> None:
+    """Take back what was set: then SES's quota, or what the workers were started with, holds again."""
+    _write(queue, None)
+
+
+def _write(queue: str, per_second: float | None) -> None:
+    from activities import rates
+
+    if queue not in rates.QUEUES:
+        _fail(f"There is no queue {queue}; there are {', '.join(rates.QUEUES)}.")
+
+    async def work(client: Client) -> None:
+        await rates.write(client, rates.QUEUES[queue], per_second, "operator")
+        typer.echo(f"{queue:<8} {_rate(await rates.read(client, rates.QUEUES[queue]))}")
+
+    _with_temporal(work)
+
+
+def _rate(found: QueueRate) -> str:
+    if found.set_here is not None:
+        return f"{found.set_here:g} a second (set: {found.reason or 'no reason given'})"
+    if found.by_workers is not None:
+        return f"{found.by_workers:g} a second (workers' PERENNIAL_QUEUE_RATES)"
+    return "no rate set"
+
+
+def _line(breaker: Breaker) -> str:
+    rate = f" at {breaker.per_second:g} a second" if breaker.state == "resuming" else ""
+    until = f" until {breaker.until:%Y-%m-%d %H:%M}" if breaker.until and breaker.state == "open" else ""
+    held = f", {breaker.held} held" if breaker.held and breaker.state != "closed" else ""
+    since = f"since {breaker.changed_at:%Y-%m-%d %H:%M}"
+    return f"{breaker.scope}  {breaker.state}{rate} {since}{until}{held}  {breaker.cause}: {breaker.reason}"
+
+
+def _with_temporal(work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
+    from temporalio.service import RPCError
+
+    from api.temporal import connect
+    from infra.launch.state import State, read_json
+    from settings import get_settings
+
+    running = read_json(State(get_settings().data).running).get("addresses")
+    local = running.get("temporal") if isinstance(running, dict) else None
+
+    async def run() -> None:
+        await work(await connect(otherwise=local))
+        await asyncio.sleep(0.3)  # the client's threads can crash an interpreter that exits at once
+
+    try:
+        asyncio.run(run())
+    except (RPCError, RuntimeError) as problem:
+        _fail(f"Temporal does not answer or refuses: {str(problem).splitlines()[0]}")
+
+
+def _in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+    from cli import in_database
+
+    in_database(work)
+
+
+def _fail(words: str) -> NoReturn:
+    from cli import fail
+
+    fail(words)

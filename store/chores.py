@@ -1,0 +1,31 @@
+"""What one process at a time has to do now and then: whoever finds it due does it, and says when it is due again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+async def due(tx: AsyncConnection, name: str, now: datetime) -> bool:
+    """Whether it is due and nobody else is at it; it is this transaction's alone until it ends."""
+    known = (await tx.execute(_READ, {"name": name})).first()
+    if known is None:
+        await tx.execute(_NEW, {"name": name})
+    elif known.next_at > now:
+        return False
+    return (await tx.execute(_TAKE, {"name": name, "now": now})).first() is not None
+
+
+async def again(tx: AsyncConnection, name: str, at: datetime) -> None:
+    """Not before then; without this it stays due."""
+    await tx.execute(_AGAIN, {"name": name, "at": at})
+
+
+_READ = text("SELECT next_at FROM chore WHERE name = :name")
+_NEW = text("INSERT INTO chore (name, next_at) VALUES (:name, '-infinity') ON CONFLICT DO NOTHING")
+_TAKE = text("SELECT FROM chore WHERE name = :name AND next_at <= :now FOR UPDATE SKIP LOCKED")
+_AGAIN = text("""
+    INSERT INTO chore (name, next_at) VALUES (:name, :at) ON CONFLICT (name) DO UPDATE SET next_at = excluded.next_at
+""")
