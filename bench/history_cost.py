@@ -29,7 +29,7 @@ kind: email
 subject: Hello
 ---
 <mjml><mj-body><mj-section><mj-column>
-<mj-text>Hello {{ contact.attributes.first_name }}.
+<mj-text>Hello {{ contact.attributes.first_name | default: "there" }}.
 <a href="https://acme.test/start">Start</a> <a href="{{ unsubscribe_url }}">No more of these</a></mj-text>
 </mj-column></mj-section></mj-body></mjml>
 """
