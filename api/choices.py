@@ -29,12 +29,16 @@ class TopicChoice:
 
 @dataclass(frozen=True)
 class ChannelChoice:
-    """A channel that the contact has an address for. `blocked` is why this page cannot change it; empty if it can."""
+    """A channel that the contact has an address for. `blocked` is why this page cannot change it; empty if it can.
+
+    `by_topics` says that it is on only because of a yes to one of its topics.
+    """
 
     channel: Channel
     on: bool
     blocked: str
     topics: tuple[TopicChoice, ...]
+    by_topics: bool = False
 
     def has(self, topic: TopicChoice) -> bool:
         """Whether messages about the topic go out."""
@@ -69,7 +73,8 @@ def choices(
         agreed = whole == "granted" or any(status.get((channel, slug)) == "granted" for slug in policy.topics)
         allowed = whole != "withdrawn" and (agreed or policy.rules(channel).opt_in == "implied")
         blocked = reason if reason is not None and reason not in ENDED_BY_CONSENT else ""
-        found.append(ChannelChoice(channel, allowed and reason is None, blocked, topics))
+        by_topics = whole != "granted" and policy.rules(channel).opt_in != "implied"
+        found.append(ChannelChoice(channel, allowed and reason is None, blocked, topics, by_topics))
     return found
 
 
@@ -99,7 +104,8 @@ def chosen(
             continue
         if not choice.on and not whole and not wished:
             continue
-        if not choice.on:
+        left = any(topic.own and topic.slug not in wished for topic in shown)
+        if not choice.on or (choice.by_topics and left):  # the channel stays ticked though its topic's yes goes
             say(choice, WHOLE_CHANNEL, "granted")
         for topic in shown if choice.on or wished else ():
             if topic.slug in wished and not topic.own:

@@ -54,6 +54,9 @@ class TestServer:
         if "problem" in told:
             raise RuntimeError(told["problem"])
         self.maintenance_url: str = told["url"]
+        self._idle: list[str] = []
+        self._served: dict[str, int] = {}
+        self._shape: dict[str, object] = {}
 
     def close(self) -> None:
         """Say that this process needs the server no longer."""
@@ -82,16 +85,65 @@ class TestServer:
 
     @contextmanager
     def fresh_database(self, *, migrated: bool = True) -> Iterator[str]:
-        """The address of a new database, dropped again at the end whoever is still connected."""
+        """The address of a database that nobody else uses, empty but for what migrations put there.
+
+        At the end everybody who is still connected is cut off. A migrated one is emptied and used again: a copy
+        costs 70 ms and two checkpoints that everybody waits for, emptying one a millisecond (measured). One
+        whose schema a test has changed is dropped.
+        """
+        name = self._idle.pop() if migrated and self._idle else self._create(migrated)
+        try:
+            yield self.url(name)
+        finally:
+            if migrated and self._emptied(name):
+                self._idle.append(name)
+            else:
+                self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _create(self, migrated: bool) -> str:
         template = self._template() if migrated else "template0"
         name = f"test_{uuid.uuid4().hex[:12]}"
         # A copy of files costs 24 ms of CPU where the default, through the log, costs 38 (measured, fsync off).
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        return name
+
+    def _emptied(self, name: str) -> bool:
+        """Whether it is as it was when it was made; not if a test has changed its schema or it has served long."""
         try:
-            yield self.url(name)
-        finally:
-            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            with psycopg.connect(self.url(name), autocommit=True) as connection:
+                connection.execute(_CUT_OFF)
+                while connection.execute(_OTHERS).fetchone() != (0,):
+                    time.sleep(0.005)
+                shape = connection.execute(_SHAPE).fetchone()
+                if shape != self._shape.setdefault("migrated", shape):
+                    return False
+                tables = [row[0] for row in connection.execute(_TABLES)]
+                deletes = "; ".join(f"DELETE FROM {table}" for table in tables)
+                # Foreign keys are triggers, which a replica does not fire: any order will do.
+                connection.execute(f"SET session_replication_role = replica; {deletes}".encode())
+        except psycopg.Error:
+            return False
+        self._served[name] = self._served.get(name, 0) + 1
+        return self._served[name] < _WORN_OUT
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.maintenance_url, autocommit=True) as connection:
             connection.execute(statement.encode())
+
+
+_WORN_OUT = 60
+"""Uses after which the rows of earlier tests, gone but not yet vacuumed, would begin to cost something."""
+_CUT_OFF = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_OTHERS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+_SHAPE = """
+    SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace),
+        (SELECT count(*) FROM pg_constraint), (SELECT count(*) FROM pg_attribute), (SELECT count(*) FROM pg_trigger),
+        (SELECT string_agg(version_num, ',') FROM alembic_version)
+"""
