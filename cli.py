@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+import cli_operate
 import cli_people
-import operate
 
 if TYPE_CHECKING:
     import httpx
@@ -38,7 +38,7 @@ app = typer.Typer(
 )
 key_commands = typer.Typer(help="Make, list and revoke the API's keys.", no_args_is_help=True)
 app.add_typer(key_commands, name="key")
-operate.add_to(app)
+cli_operate.add_to(app)
 
 
 def fail(words: str) -> NoReturn:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -24,6 +25,14 @@ from infra.launch.ports import any_free
 from infra.launch.temporal import NAMESPACE, SEARCH_ATTRIBUTES, Temporal
 from tests.support.databases import TestServer
 from tests.support.sandbox import Sandbox, start_sandbox
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """See `tests.scheduling`."""
+    from tests import scheduling  # imports xdist, which a run of one process does without
+
+    return scheduling.make(config, log)
 
 
 @pytest.fixture(scope="session")

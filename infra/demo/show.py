@@ -81,8 +81,9 @@ class Demo:
         if problems:
             raise LaunchError("The library was refused: " + "; ".join(problems))
         tracks = [result.document.name for result in results if result.document.kind == "track"]
+        templates = sum(result.document.kind == "template" for result in results)
         self.console.print(
-            f"Published {len(tracks)} tracks ({', '.join(tracks)}) and {len(results) - len(tracks)} templates."
+            f"Published the policy, {len(tracks)} tracks ({', '.join(tracks)}) and {templates} templates."
         )
 
     async def _watch(self, crowd: Crowd) -> None:

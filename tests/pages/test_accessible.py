@@ -8,7 +8,7 @@ from infra.launch.stack import Addresses
 from tests.pages.accessible import hindrances
 from tests.pages.browsing import PHONE, Visits
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>A page</title>'
 GOOD = f"""<!doctype html><html lang="en"><head>{HEAD}</head><body><main>

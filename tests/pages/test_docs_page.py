@@ -9,7 +9,7 @@ from infra.launch.stack import Addresses
 from tests.pages.browsing import PHONE, Visits
 from tests.pages.office import Office
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_every_call_is_shown_and_nothing_asks_another_host(

@@ -11,7 +11,7 @@ from store.database import Database
 from tests.pages.browsing import Visits
 from tests.pages.office import Office, Person, step
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def open_email(page: Page, person: Person, subject: str) -> None:

@@ -13,7 +13,7 @@ from tests.pages.accessible import hindrances, tab_through
 from tests.pages.browsing import DESK, PHONE, SMALL_PHONE, Visits
 from tests.pages.office import Office
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCREENS = {"desk": (DESK, False), "dark-desk": (DESK, True), "phone": (PHONE, False), "small": (SMALL_PHONE, True)}
 

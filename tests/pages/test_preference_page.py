@@ -14,7 +14,7 @@ from tests.pages.browsing import PHONE, SMALL_PHONE, Visits
 from tests.pages.office import Office, Person, step
 from tracks.policy import parse_policy
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 POLICY = """
 topics:

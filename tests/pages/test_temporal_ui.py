@@ -12,7 +12,7 @@ from infra.launch.temporal import NAMESPACE, SEARCH_ATTRIBUTES
 from tests.pages.browsing import Visits
 from tests.pages.office import Office, Person
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EVERYONE = 'WorkflowType="NurtureTrack"'
 """The query of the link that `./run` prints."""
