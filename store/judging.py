@@ -36,6 +36,8 @@ class Judgement:
     outcome: Literal["go", "skip", "defer"]
     reason: str = ""
     until: datetime | None = None
+    held_since: datetime | None = None
+    """Since when its `hold` runs (real time); a breaker's hold is nobody's fault, and begins it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Asked:
     rules: MessageRules
     now: datetime
     held_since: datetime | None
-    """Real time at which it was deferred first."""
+    """Since when it has been put off by anything but a breaker (real time)."""
     deferred: Deferred | None
     """What it was told last, if it waits."""
 
@@ -80,7 +82,7 @@ FACTS = f"""
 
 
 async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgement:
-    """Whether the message may go, in the order: permission, whom it is not for, when, breakers, caps.
+    """Whether the message may go, in the order: permission, whom it is not for, when, caps, breakers.
 
     `facts` are the columns of `FACTS`. The contact's row is locked, and so is their address against claims of
     other contacts with the same one: what is counted here cannot change before this claim is written.
@@ -129,7 +131,7 @@ async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers
     if open_breakers:
         hold = await breakers.turn(tx, open_breakers, asked.now, asked.deferred)
         if hold is not None:  # however long: nobody is lost to a breaker
-            return Judgement("defer", f"breaker: {hold.scope}", hold.until)
+            return Judgement("defer", f"{breakers.REASON}{hold.scope}", hold.until)
     return GO
 
 
@@ -138,7 +140,7 @@ def _held(asked: Asked, reason: str, until: datetime) -> Judgement:
     since = asked.held_since or asked.now
     if until - since > asked.rules.hold / asked.pace:
         return Judgement("skip", f"expired: {reason}")
-    return Judgement("defer", reason, until)
+    return Judgement("defer", reason, until, since)
 
 
 def _opens(asked: Asked, policy: Policy) -> datetime:

@@ -132,7 +132,7 @@ def _judged(judged: Judgement, run: Run, rules: MessageRules, now: datetime) -> 
         "status": _STATUS[judged.outcome],
         "reason": judged.reason,
         "settled": now if judged.outcome == "skip" else None,
-        "held": now if judged.outcome == "defer" else None,
+        "held": judged.held_since,
         "due": judged.until,
     }
 
@@ -288,7 +288,8 @@ _WRITE = text(f"""
         token = excluded.token, reason = excluded.reason, attempts = m.attempts + 1,
         claimed_at = excluded.claimed_at, settled_at = excluded.settled_at, topic = excluded.topic,
         transactional = excluded.transactional, priority = excluded.priority, address_hash = excluded.address_hash,
-        held_since = coalesce(m.held_since, excluded.held_since), due_at = excluded.due_at
+        held_since = CASE WHEN excluded.status = 'deferred' THEN excluded.held_since ELSE m.held_since END,
+        due_at = excluded.due_at
 """)
 _ABANDON = text(f"""
     UPDATE message m SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE status END

@@ -42,7 +42,7 @@ class Message:
     settled_at: datetime | None
     topic: str
     held_since: datetime | None
-    """When it was first told to wait for its turn; None if it never was."""
+    """Since when it has been put off by anything but a breaker; None if it never was."""
     due_at: datetime | None
     """When it asks again, while `deferred`."""
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from store import ledger, policies, suppressions
+from store import breakers, ledger, policies, suppressions
 from store.addresses import address_hash
 from store.events import Event
 from store.ids import new_id
@@ -255,6 +255,32 @@ class TestTurns:
         await scene.close(urgent.id)
         assert waiting.until is not None
         assert (await claim(scene, idle, waiting.until, priority=1)).decision == "granted"
+
+
+class TestBreakers:
+    async def test_nobody_is_lost_to_a_breaker_however_long_it_is_open(self, scene: Scene) -> None:
+        await publish(scene, "channels: {email: {quiet_hours: {from: '20:00', to: '08:00'}}}")
+        run = await scene.live()
+        night = NOW.replace(hour=21)
+        put_off = await claim(scene, run, night)
+        assert put_off.reason == "quiet hours"
+        async with scene.db.transaction() as tx:
+            await breakers.trip(tx, "track:welcome", "operator", "a wrong price", now=NOW)
+        assert put_off.until is not None
+        held = await claim(scene, run, put_off.until)
+        assert (held.decision, held.reason) == ("deferred", "breaker: track:welcome")
+        async with scene.db.transaction() as tx:
+            await breakers.resume(tx, "track:welcome", per_second=10, now=NOW + timedelta(days=20))
+        again = await claim(scene, run, night + timedelta(days=20))
+        assert (again.decision, again.reason) == ("deferred", "quiet hours")
+        assert again.until is not None
+        assert (await claim(scene, run, again.until)).decision == "granted"
+
+    async def test_a_transactional_message_passes(self, scene: Scene) -> None:
+        run = await scene.live()
+        async with scene.db.transaction() as tx:
+            await breakers.trip(tx, "account:email", "operator", "maintenance", now=NOW)
+        assert (await claim(scene, run, transactional=True)).decision == "granted"
 
 
 def test_what_is_kept_of_an_address_is_its_hash() -> None:
