@@ -7,16 +7,16 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import cli_operate
 import cli_people
+from cli_common import database_url, fail, in_database
 
 if TYPE_CHECKING:
     import httpx
@@ -39,12 +39,6 @@ app = typer.Typer(
 key_commands = typer.Typer(help="Make, list and revoke the API's keys.", no_args_is_help=True)
 app.add_typer(key_commands, name="key")
 cli_operate.add_to(app)
-
-
-def fail(words: str) -> NoReturn:
-    """End with one clear sentence."""
-    typer.echo(words, err=True)
-    raise typer.Exit(1)
 
 
 def refuse_to_live(_number: int, _frame: FrameType | None) -> None:
@@ -258,7 +252,7 @@ def migrate() -> None:
     from infra.launch.errors import LaunchError
 
     try:
-        _upgrade(_database_url())
+        _upgrade(database_url())
     except LaunchError as problem:
         fail(str(problem))
     typer.echo("The database is up to date.")
@@ -361,35 +355,6 @@ def _caller(url: str | None, key: str | None) -> httpx.Client:
     return httpx.Client(base_url=address, headers={"authorization": f"Bearer {secret}"}, timeout=30)
 
 
-def _database_url() -> str:
-    """That of DATABASE_URL; where it is not set, the running local stack's."""
-    from infra.launch.state import State, read_json
-    from settings import get_settings
-
-    settings = get_settings()
-    running = read_json(State(settings.data).running).get("addresses")
-    if "database_url" not in settings.model_fields_set and isinstance(running, dict) and running.get("database"):
-        return str(running["database"])
-    return settings.database_url.get_secret_value()
-
-
-def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
-    """Do something in that database."""
-    from store.database import Database
-
-    async def run() -> None:
-        database = Database(_database_url(), 1)
-        try:
-            await work(database)
-        finally:
-            await database.close()
-
-    asyncio.run(run())
-
-
-cli_people.add_to(app, in_database, fail)
-
-
 @key_commands.command("create")
 def create_key(name: str) -> None:
     """Make a key and print it: this is the only time that it can be read."""
@@ -430,6 +395,9 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
         typer.echo("Revoked.")
 
     in_database(work)
+
+
+cli_people.add_to(app)
 
 
 def main() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from cli_common import fail, in_database
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -42,7 +44,7 @@ def list_breakers() -> None:
         if not found:
             typer.echo("No breaker ever opened.")
 
-    _in_database(work)
+    in_database(work)
 
 
 @breaker_commands.command("hold")
@@ -53,15 +55,15 @@ def hold(scope: Scope, reason: Annotated[str, typer.Option(help="For whoever ask
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
             if scope.startswith("track:") and await tracks.get(tx, scope.removeprefix("track:")) is None:
-                _fail(f"There is no track {scope.removeprefix('track:')}.")
+                fail(f"There is no track {scope.removeprefix('track:')}.")
             await breakers.trip(tx, scope, "operator", reason)
             found = await breakers.find(tx, scope)
         assert found is not None
         typer.echo(_line(found))
 
     if not re.fullmatch(r"account:(email|sms)|track:[a-z0-9][a-z0-9-]{0,62}", scope):
-        _fail(f"{scope} is neither track:NAME nor account:email or account:sms.")
-    _in_database(work)
+        fail(f"{scope} is neither track:NAME nor account:email or account:sms.")
+    in_database(work)
 
 
 @breaker_commands.command("resume")
@@ -77,10 +79,10 @@ def resume(
             rate = per_second or (await policies.current(tx)).policy.breaker.per_second
             found = await breakers.resume(tx, scope, per_second=rate)
         if found is None:
-            _fail(f"{scope} is not open.")
+            fail(f"{scope} is not open.")
         typer.echo(_line(found))
 
-    _in_database(work)
+    in_database(work)
 
 
 @limit_commands.command("list")
@@ -111,7 +113,7 @@ def _write(queue: str, per_second: float | None) -> None:
     from activities import rates
 
     if queue not in rates.QUEUES:
-        _fail(f"There is no queue {queue}; there are {', '.join(rates.QUEUES)}.")
+        fail(f"There is no queue {queue}; there are {', '.join(rates.QUEUES)}.")
 
     async def work(client: Client) -> None:
         await rates.write(client, rates.QUEUES[queue], per_second, "operator")
@@ -153,16 +155,4 @@ def _with_temporal(work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
     try:
         asyncio.run(run())
     except (RPCError, RuntimeError) as problem:
-        _fail(f"Temporal does not answer or refuses: {str(problem).splitlines()[0]}")
-
-
-def _in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
-    from cli import in_database
-
-    in_database(work)
-
-
-def _fail(words: str) -> NoReturn:
-    from cli import fail
-
-    fail(words)
+        fail(f"Temporal does not answer or refuses: {str(problem).splitlines()[0]}")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
+
+from cli_common import fail, in_database
 
 if TYPE_CHECKING:
     from store.database import Database
     from store.rows import Channel
 
-InDatabase = Callable[[Callable[["Database"], Coroutine[Any, Any, None]]], None]
-Fail = Callable[[str], NoReturn]
 Addresses = Annotated[list[str] | None, typer.Argument(help="Email addresses, and phone numbers with +.")]
 Listed = Annotated[
     typer.FileText | None, typer.Option("--file", help="The same from a file, one on a line; - is standard input.")
@@ -23,75 +23,78 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"(\+|00)[\d\s().-]{7,25}")
 
 
-def add_to(app: typer.Typer, in_database: InDatabase, fail: Fail) -> None:
-    """Add the commands; `fail` ends with a sentence, `in_database` runs something with the database."""
-
-    @app.command()
-    def suppress(
-        addresses: Addresses = None,
-        file: Listed = None,
-        reason: Annotated[str, typer.Option(help="Why, such as bounced, complained or unsubscribed.")] = "manual",
-    ) -> None:
-        """Write to these addresses no more, whoever has them. The harshest reason stays."""
-        from store import suppressions
-
-        if reason not in suppressions.HARSHEST_FIRST:
-            fail(f"{reason} is no reason; use one of {', '.join(suppressions.HARSHEST_FIRST)}.")
-        found = _read(addresses, file, fail)
-
-        async def work(database: Database) -> None:
-            raised = 0
-            async with database.transaction() as tx:
-                for start in range(0, len(found), _AT_ONCE):
-                    raised += await suppressions.add_many(tx, found[start : start + _AT_ONCE], reason)
-            typer.echo(f"{raised} of {len(found)} suppressed; the others were, for this reason or a harsher one.")
-
-        in_database(work)
-
-    @app.command()
-    def unsuppress(addresses: Addresses = None, file: Listed = None) -> None:
-        """Allow these addresses again, whatever they were suppressed for. Consents are not touched."""
-        from store import suppressions
-
-        found = _read(addresses, file, fail)
-
-        async def work(database: Database) -> None:
-            async with database.transaction() as tx:
-                removed = [await suppressions.remove(tx, channel, address) for channel, address in sorted(found)]
-            typer.echo(f"{sum(removed)} of {len(found)} allowed again; the others were not suppressed.")
-
-        in_database(work)
-
-    @app.command("consents")
-    def show_consents(contact: Annotated[str, typer.Argument(help="The contact's id.")]) -> None:
-        """Show what a contact agreed to, why they are not written to, and everything they said."""
-        from store import consents, contacts, suppressions
-        from store.rows import Channel
-
-        async def work(database: Database) -> None:
-            async with database.transaction() as tx:
-                person = await contacts.get(tx, contact)
-                if person is None:
-                    fail(f"There is no contact {contact}.")
-                held = await consents.current(tx, contact)
-                said = await consents.history(tx, contact, limit=1_000)
-                for channel in get_args(Channel):
-                    address = person.address(channel)
-                    stopped = await suppressions.find(tx, channel, address) if address else None
-                    state = f"suppressed: {stopped.reason} since {stopped.at:%Y-%m-%d %H:%M}" if stopped else "open"
-                    typer.echo(f"{channel:<6} {state if address else 'no address'}")
-            if person.paused_until:
-                typer.echo(f"paused until {person.paused_until:%Y-%m-%d %H:%M}")
-            for title, lines in (("Holds", held), ("Said", said)):
-                typer.echo(f"\n{title}:" if lines else f"\n{title}: nothing.")
-                for one in lines:
-                    words = f"{one.channel:<6} {one.topic or '(all)':<24} {one.status:<10} {one.at:%Y-%m-%d %H:%M}"
-                    typer.echo(f"  {words}  {one.source} {one.text_version}".rstrip())
-
-        in_database(work)
+def add_to(app: typer.Typer) -> None:
+    """Wire them into the command line."""
+    app.command()(suppress)
+    app.command()(unsuppress)
+    app.command("consents")(show_consents)
 
 
-def _read(addresses: Iterable[str] | None, file: typer.FileText | None, fail: Fail) -> list[tuple[Channel, str]]:
+def suppress(
+    addresses: Addresses = None,
+    file: Listed = None,
+    reason: Annotated[str, typer.Option(help="Why, such as bounced, complained or unsubscribed.")] = "manual",
+) -> None:
+    """Write to these addresses no more, whoever has them. The harshest reason stays."""
+    from store import suppressions
+
+    if reason not in suppressions.HARSHEST_FIRST:
+        fail(f"{reason} is no reason; use one of {', '.join(suppressions.HARSHEST_FIRST)}.")
+    found = _read(addresses, file)
+
+    async def work(database: Database) -> None:
+        raised = 0
+        async with database.transaction() as tx:
+            for start in range(0, len(found), _AT_ONCE):
+                raised += await suppressions.add_many(tx, found[start : start + _AT_ONCE], reason)
+        typer.echo(f"{raised} of {len(found)} suppressed; the others were, for this reason or a harsher one.")
+
+    in_database(work)
+
+
+def unsuppress(addresses: Addresses = None, file: Listed = None) -> None:
+    """Allow these addresses again, whatever they were suppressed for. Consents are not touched."""
+    from store import suppressions
+
+    found = _read(addresses, file)
+
+    async def work(database: Database) -> None:
+        async with database.transaction() as tx:
+            removed = [await suppressions.remove(tx, channel, address) for channel, address in sorted(found)]
+        typer.echo(f"{sum(removed)} of {len(found)} allowed again; the others were not suppressed.")
+
+    in_database(work)
+
+
+def show_consents(contact: Annotated[str, typer.Argument(help="The contact's id.")]) -> None:
+    """Show what a contact agreed to, why they are not written to, and everything they said."""
+    from store import consents, contacts, suppressions
+    from store.rows import Channel
+
+    async def work(database: Database) -> None:
+        async with database.transaction() as tx:
+            person = await contacts.get(tx, contact)
+            if person is None:
+                fail(f"There is no contact {contact}.")
+            held = await consents.current(tx, contact)
+            said = await consents.history(tx, contact, limit=1_000)
+            for channel in get_args(Channel):
+                address = person.address(channel)
+                stopped = await suppressions.find(tx, channel, address) if address else None
+                state = f"suppressed: {stopped.reason} since {stopped.at:%Y-%m-%d %H:%M}" if stopped else "open"
+                typer.echo(f"{channel:<6} {state if address else 'no address'}")
+        if person.paused_until:
+            typer.echo(f"paused until {person.paused_until:%Y-%m-%d %H:%M}")
+        for title, lines in (("Holds", held), ("Said", said)):
+            typer.echo(f"\n{title}:" if lines else f"\n{title}: nothing.")
+            for one in lines:
+                words = f"{one.channel:<6} {one.topic or '(all)':<24} {one.status:<10} {one.at:%Y-%m-%d %H:%M}"
+                typer.echo(f"  {words}  {one.source} {one.text_version}".rstrip())
+
+    in_database(work)
+
+
+def _read(addresses: Iterable[str] | None, file: typer.FileText | None) -> list[tuple[Channel, str]]:
     """The addresses with their channels; fails with what cannot be read, before anything is done."""
     found: list[tuple[Channel, str]] = []
     bad: list[str] = []

@@ -9,14 +9,14 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import OpenRoute
-from api.context import Context, Ctx
+from api.context import Ctx
 from api.paper import answer, button, unknown, words
 from api.preference_texts.languages import texts_for
 from api.preference_texts.texts import Texts, best
-from api.preferences import tags_of
+from api.preferences import addressee, tags_of
 from api.problems import documented
 from api.webhooks.feedback import about
-from store import consents, contacts, messages, policies, preferences
+from store import consents, policies, preferences
 from store.consents import Status
 from store.messages import Message
 from store.rows import Contact
@@ -32,7 +32,7 @@ _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such lin
 async def get_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
     """A page with a button. Opening it confirms nothing: scanners open links by themselves."""
     async with ctx.db.transaction() as tx:
-        found = await _by_token(ctx, tx, token)
+        found = await addressee(tx, verify_confirm(ctx.settings.signing_secret, token))
         if found is None:
             return unknown(texts_for(tags_of(request, None)))
         return await _show(tx, request, *found)
@@ -53,7 +53,7 @@ async def head_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLRes
 async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
     """Confirms the contact's pending consent to the message's topic on its channel. Repeating it changes nothing."""
     async with ctx.db.transaction() as tx:
-        found = await _by_token(ctx, tx, token)
+        found = await addressee(tx, verify_confirm(ctx.settings.signing_secret, token))
         if found is None:
             return unknown(texts_for(tags_of(request, None)))
         message, person = found
@@ -70,13 +70,6 @@ async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLRes
     for accepted in told.accepted if told else ():
         ctx.metrics.event("preferences", accepted)
     return shown
-
-
-async def _by_token(ctx: Context, tx: AsyncConnection, token: str) -> tuple[Message, Contact] | None:
-    message_id = verify_confirm(ctx.settings.signing_secret, token)
-    message = await messages.get(tx, message_id) if message_id else None
-    person = await contacts.get(tx, message.contact_id) if message else None
-    return (message, person) if message and person else None
 
 
 async def _show(tx: AsyncConnection, request: Request, message: Message, person: Contact) -> HTMLResponse:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.auth import KeyedRoute
 from api.bodies import is_json, media_type, parse_json, read_text
 from api.context import Ctx
-from api.problems import FieldProblem, ProblemError, documented, invalid
+from api.problems import FieldProblem, ProblemError, documented, not_published
 from api.tracks import YAML_TYPES
 from store import policies, tracks
 from tracks.policy import Policy, parse_policy, policy_from_data, policy_to_data
@@ -52,8 +52,7 @@ class PolicyDetail(BaseModel):
 
 def _refused(problems: Sequence[Problem]) -> ProblemError:
     found = [FieldProblem(detail=problem.message, line=problem.line or None) for problem in problems]
-    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-    return invalid(found, f"The policy has {count}; nothing was published.")
+    return not_published("policy", found)
 
 
 def _read(kind: str, body: bytes) -> tuple[Policy, str]:

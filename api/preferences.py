@@ -46,7 +46,7 @@ def tags_of(request: Request, person: Contact | None) -> list[str]:
 async def get_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
     """The page: leave at once, choose topics and channels, pause. Opening it changes nothing."""
     async with ctx.db.transaction() as tx:
-        found = await _by_token(ctx, tx, token)
+        found = await addressee(tx, verify(ctx.settings.signing_secret, token))
         if found is None:
             return unknown(texts_for(tags_of(request, None)))
         return await _show(tx, request, *found, None)
@@ -73,7 +73,7 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     form = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)[:2000]
     action = dict(form).get(DO)
     async with ctx.db.transaction() as tx:
-        found = await _by_token(ctx, tx, token)
+        found = await addressee(tx, verify(ctx.settings.signing_secret, token))
         person = await contacts.hold(tx, found[1].id) if found else None
         if found is None or person is None:
             return unknown(texts_for(tags_of(request, None)))
@@ -104,8 +104,8 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     return shown_page
 
 
-async def _by_token(ctx: Context, tx: AsyncConnection, token: str) -> tuple[Message, Contact] | None:
-    message_id = verify(ctx.settings.signing_secret, token)
+async def addressee(tx: AsyncConnection, message_id: str | None) -> tuple[Message, Contact] | None:
+    """The message that a link names, with whom it went to; None where the token was bad or nobody is there any more."""
     message = await messages.get(tx, message_id) if message_id else None
     person = await contacts.get(tx, message.contact_id) if message else None
     return (message, person) if message and person else None

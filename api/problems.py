@@ -95,6 +95,13 @@ def invalid(errors: Iterable[FieldProblem], detail: str | None = None) -> Proble
     return ProblemError(422, "invalid-request", detail or f"{count} wrong; see `errors`.", found)
 
 
+def not_published(what: str, errors: Iterable[FieldProblem]) -> ProblemError:
+    """A 422 for a document, such as `track welcome`, that was to be published."""
+    found = list(errors)
+    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+    return invalid(found, f"The {what} has {count}; nothing was published.")
+
+
 def not_found(what: str) -> ProblemError:
     """A 404 that says what is missing."""
     return ProblemError(404, "not-found", f"There is no {what}.")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.bodies import is_json, parse_json, read_text
-from api.problems import FieldProblem, ProblemError, field_problems, invalid, pointer
+from api.problems import FieldProblem, ProblemError, field_problems, invalid, not_published, pointer
 from store import templates
 from tracks.content.sharing import SharedKey, shared_keys, with_shared
 from tracks.content.template import Template, TemplateProblem, TemplateProblems, parse_template
@@ -85,5 +85,4 @@ def refused(name: str, problems: Iterable[TemplateProblem]) -> ProblemError:
         )
         for problem in problems
     ]
-    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-    return invalid(found, f"The template {name} has {count}; nothing was published.")
+    return not_published(f"template {name}", found)

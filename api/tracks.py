@@ -16,7 +16,7 @@ from api.bodies import is_json, media_type, parse_json, read_text
 from api.context import Ctx
 from api.fields import SLUG
 from api.pagination import CursorText, Limit
-from api.problems import FieldProblem, ProblemError, documented, invalid, not_found
+from api.problems import FieldProblem, ProblemError, documented, invalid, not_found, not_published
 from store import policies, templates, tracks
 from tracks.compiler import compile_track
 from tracks.content.template import Template, template_facts
@@ -102,8 +102,7 @@ def _refused(name: str, problems: Sequence[TrackProblem]) -> ProblemError:
         FieldProblem(detail=problem.message, line=problem.line or None, step=problem.step or None)
         for problem in problems
     ]
-    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-    return invalid(found, f"The track {name} has {count}; nothing was published.")
+    return not_published(f"track {name}", found)
 
 
 def _read(name: str, kind: str, body: bytes) -> tuple[Track, Compiled, str]:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import breakers
+from store.bounces import WITHHELD
 from store.breakers import Cause
 from store.rows import Channel
 from store.sql import any_of
@@ -108,7 +109,7 @@ _BAD = text(f"""
             AND delivery IN ('bounced', 'complained', 'failed') AND CASE delivery
                 WHEN 'complained' THEN true
                 WHEN 'bounced' THEN delivery_reason LIKE 'bounce-permanent%'
-                    AND delivery_reason NOT LIKE '%onaccountsuppressionlist'
+                    AND delivery_reason NOT LIKE '%{WITHHELD}'
                 ELSE channel = 'sms' AND substring(delivery_reason FROM '[0-9]+$') = {any_of("sms")}
             END
     ), scoped AS (

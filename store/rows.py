@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeVar, cast
 
 from sqlalchemy import RowMapping
 
+from tracks.values import Channel as Channel
 from tracks.wire import Clock
 
-Channel = Literal["email", "sms"]
 EnrollmentStatus = Literal["active", "completed", "converted", "exited"]
 
 

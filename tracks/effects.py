@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from tracks.sending import Message
-from tracks.values import Delay, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
+from tracks.values import Channel, Delay, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
 
 
 class EmailTracking(Model):
@@ -86,7 +86,7 @@ class Offer(Model):
         return message
 
     @property
-    def channel(self) -> Literal["email", "sms"]:
+    def channel(self) -> Channel:
         """What it goes out by."""
         return "email" if self.email is not None else "sms"
 

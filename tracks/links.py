@@ -10,6 +10,7 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from hashlib import sha256
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 _UNSUBSCRIBE = b"perennial unsubscribe 1:"
@@ -106,3 +107,12 @@ def _unseal(secret: str, purpose: bytes, token: str, body_bytes: int, mac_bytes:
 
 def _mac(secret: str, purpose: bytes, body: bytes, length: int) -> bytes:
     return hmac.digest(secret.encode(), purpose + body, sha256)[:length]
+
+
+def without_query(url: str) -> str:
+    """An address without what often is personal: user, query and fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))[:2000]

@@ -18,14 +18,13 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from tracks.messages import say_of
 from tracks.problems import Problem, TrackProblems, meant
 from tracks.source import Path, Source, read_yaml
-from tracks.values import Duration, LocalTime, Model, Short, Slug, Text, wrong
+from tracks.values import Channel, Duration, LocalSpan, Model, Short, Slug, Text, wrong
 
-Channel = Literal["email", "sms"]
 OptIn = Literal["implied", "explicit", "double"]
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
@@ -49,17 +48,8 @@ class Topic(Model):
     descriptions: dict[Locale, Text] = {}
 
 
-class QuietHours(Model):
+class QuietHours(LocalSpan):
     """Local hours in which nothing promotional is sent; may cross midnight."""
-
-    from_: LocalTime = Field(alias="from")
-    to: LocalTime
-
-    @model_validator(mode="after")
-    def _some_hours(self) -> QuietHours:
-        if self.from_ == self.to:
-            raise wrong("begins and ends at the same time, which would be all day or never")
-        return self
 
 
 class ChannelRules(Model):

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag
 
 from tracks.program import UnknownPolicy
 from tracks.values import (
     Duration,
     EventName,
-    LocalTime,
+    LocalSpan,
     Model,
     PastEventCondition,
     SendCondition,
     Slug,
     Weekday,
-    wrong,
 )
 
 if TYPE_CHECKING:
@@ -29,18 +28,10 @@ PRIORITY = 5
 HOLD = timedelta(days=7)
 
 
-class Window(Model):
+class Window(LocalSpan):
     """Local hours, and weekdays, in which a message may go; may cross midnight."""
 
-    from_: LocalTime = Field(alias="from")
-    to: LocalTime
     weekdays: tuple[Weekday, ...] | None = Field(None, min_length=1)
-
-    @model_validator(mode="after")
-    def _some_hours(self) -> Window:
-        if self.from_ == self.to:
-            raise wrong("begins and ends at the same time, which would be all day or never")
-        return self
 
 
 class Lately(Model):

@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 from datetime import time, timedelta
 from email.utils import parseaddr
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -133,6 +142,7 @@ LocalTime = Annotated[
     PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,2}:\d{2}$", "examples": ["09:00"]}),
 ]
+Channel = Literal["email", "sms"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Zone = Annotated[str, AfterValidator(_zone)]
 
@@ -156,3 +166,16 @@ SendCondition = Annotated[str, _condition("contact", "enrollment", "now"), After
 """CEL over `contact`, `enrollment`, `now`, decided beside the data when a message is claimed."""
 PastEventCondition = Annotated[str, _condition("event", "now")]
 """CEL over an event that was accepted earlier."""
+
+
+class LocalSpan(Model):
+    """Local hours of a day; may cross midnight."""
+
+    from_: LocalTime = Field(alias="from")
+    to: LocalTime
+
+    @model_validator(mode="after")
+    def _some_hours(self) -> Self:
+        if self.from_ == self.to:
+            raise wrong("begins and ends at the same time, which would be all day or never")
+        return self

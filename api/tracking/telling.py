@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -22,7 +21,7 @@ from store import events, ledger, touches
 from store.database import Database
 from store.events import Accepted
 from store.touches import Kind, Touch, Touched
-from tracks.links import DECOY
+from tracks.links import DECOY, without_query
 
 LOOK = 0.5
 """Seconds between looks for held touches whose time has come."""
@@ -95,15 +94,6 @@ async def _tell(tx: AsyncConnection, touch: Touch, found: Touched, patience: Pat
         ),
         pace=patience.entry_pace,
     )
-
-
-def without_query(url: str) -> str:
-    """An address without what often is personal: user, query and fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))[:2000]
 
 
 class Teller:

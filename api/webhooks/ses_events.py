@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from api.tracking.machines import by_agent
 from store import bounces
 from store.addresses import normalise
 from store.messages import Progress
 from store.touches import Kind
+from tracks.links import without_query
 
 TAG = "perennial-message"
 """The message tag that carries the ledger's message id."""
@@ -155,12 +155,7 @@ def _by(kind: Kind, detail: Mapping[str, Any]) -> dict[str, Any]:
 
 def _click(detail: Mapping[str, Any]) -> dict[str, Any]:
     # The query often carries an address or a token, and conditions may take the link into a history.
-    properties: dict[str, Any] = {}
-    try:
-        parts = urlsplit(_text(detail.get("link")))
-        properties["link"] = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))[:2000]
-    except ValueError:
-        properties["link"] = ""
+    properties: dict[str, Any] = {"link": without_query(_text(detail.get("link")))}
     tags = {
         _text(name): [_text(value) for value in values][:5]
         for name, values in list(_mapping(detail.get("linkTags")).items())[:20]
