@@ -6,6 +6,8 @@ server 1.32). The server divides a queue, so a second may see almost twice the r
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 
 from temporalio.api.enums.v1 import RateLimitSource, TaskQueueType
@@ -22,6 +24,8 @@ QUEUES = {
     "webhook": contract.QUEUE_WEBHOOK,
 }
 """Short names of the providers' queues."""
+TOLD_WITHIN, LOOK_EVERY, SAY_AGAIN_AFTER = 5.0, 0.05, 1.0
+"""Seconds: the server tells its queues of a new rate a moment after it took it."""
 
 _ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 _BY_WORKERS = RateLimitSource.RATE_LIMIT_SOURCE_WORKER
@@ -59,7 +63,30 @@ async def read(client: Client, queue: str) -> QueueRate:
 
 
 async def write(client: Client, queue: str, per_second: float | None, reason: str) -> None:
-    """Set the rate of a queue (0 stops it, None clears what was set); raises RPCError where the server refuses."""
+    """Set the rate of a queue (0 stops it, None clears what was set), and wait until the queue says so itself.
+
+    Whoever reads the rate afterwards finds this one: without the wait, a look by a worker that was told the old one
+    would set the account's over an operator's. Raises RPCError where the server refuses.
+    """
+    deadline, say_at = time.monotonic() + TOLD_WITHIN, 0.0
+    while time.monotonic() < deadline:
+        if time.monotonic() >= say_at:
+            await _say(client, queue, per_second, reason)
+            say_at = time.monotonic() + SAY_AGAIN_AFTER
+        found = await read(client, queue)
+        # the server keeps rates as 32 bits
+        if _same(found.set_here, per_second) and (per_second is None or found.reason == reason):
+            return
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= 1e-4 * max(one, other)
+
+
+async def _say(client: Client, queue: str, per_second: float | None, reason: str) -> None:
     update = UpdateTaskQueueConfigRequest.RateLimitUpdate(reason=reason)
     if per_second is not None:
         update.rate_limit.CopyFrom(RateLimit(requests_per_second=per_second))
