@@ -78,16 +78,10 @@ def _versioning(settings: Settings) -> dict[str, Any]:
 
 
 async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: bool = True) -> None:
-    """Run until SIGTERM, SIGINT or `stop`; then take nothing new and let what is under way finish."""
-    stop = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows has no loop signal handlers
-            loop.add_signal_handler(number, stop.set)
-    client = await connect()
+    """Run workers until SIGTERM, SIGINT or `stop`; then take nothing new and let what is under way finish."""
+    stop = _on_signals(stop)
     async with AsyncExitStack() as stack:
-        database = Database(settings.database_url.get_secret_value(), settings.database_pool)
-        stack.push_async_callback(database.close)
+        client, database = await _begin(settings, stack)
         activities = build_activities(settings, database)
         stack.push_async_callback(activities.close)
         for worker in build_workers(client, activities, settings):
@@ -98,7 +92,38 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         log.info("worker started", queues=[contract.QUEUE_RUNS, *activities.by_queue], relay=relay)
         await stop.wait()
         log.info("worker draining", at_most=str(settings.drain))
-    # The runtime's threads can crash the interpreter on exit unless they settle (sdk-python #300, measured).
+    await _settle()
+
+
+async def run_relay(settings: Settings, stop: asyncio.Event | None = None) -> None:
+    """Run a relay alone, until SIGTERM, SIGINT or `stop`."""
+    stop = _on_signals(stop)
+    async with AsyncExitStack() as stack:
+        client, database = await _begin(settings, stack)
+        await stack.enter_async_context(build_relay(client, database, settings))
+        log.info("relay started")
+        await stop.wait()
+    await _settle()
+
+
+async def _begin(settings: Settings, stack: AsyncExitStack) -> tuple[Client, Database]:
+    client = await connect()
+    database = Database(settings.database_url.get_secret_value(), settings.database_pool)
+    stack.push_async_callback(database.close)
+    return client, database
+
+
+def _on_signals(stop: asyncio.Event | None) -> asyncio.Event:
+    stop = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows has no loop signal handlers
+            loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _settle() -> None:
+    """The runtime's threads can crash the interpreter on exit unless they settle (sdk-python #300, measured)."""
     await asyncio.sleep(0.3)
 
 

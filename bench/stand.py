@@ -80,6 +80,12 @@ class Stand:
         )
         self.sandbox = httpx.AsyncClient(base_url=servers.sandbox_url, timeout=30)
 
+    async def close(self) -> None:
+        """Hang up; the servers stay."""
+        await self.api.aclose()
+        await self.sandbox.aclose()
+        await self.database.close()
+
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API; answers its JSON. Raises with the answer's text where it is refused."""
         answer = await self.api.request(method, path, json=body)
@@ -130,9 +136,10 @@ async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> Asy
     async with AsyncExitStack() as stack:
         temporal = await Client.connect(servers.temporal_address, data_converter=pydantic_data_converter)
         database = Database(servers.database_url, settings.database_pool)
-        stack.push_async_callback(database.close)
         async with database.transaction() as tx:
             _, key = await keys.create(tx, "stand")
+        stand = Stand(servers, settings, database, temporal, key)
+        stack.push_async_callback(stand.close)
         await stack.enter_async_context(_served(settings, database, temporal, servers.callback_port))
         if worker:
             activities = build_activities(settings, database)
@@ -140,9 +147,6 @@ async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> Asy
             for each in build_workers(temporal, activities, settings):
                 await stack.enter_async_context(each)
             await stack.enter_async_context(build_relay(temporal, database, settings))
-        stand = Stand(servers, settings, database, temporal, key)
-        stack.push_async_callback(stand.api.aclose)
-        stack.push_async_callback(stand.sandbox.aclose)
         await stand.sandbox.post("/_control/identities", json={"identity": SENDER_DOMAIN})
         yield stand
 
@@ -179,7 +183,7 @@ async def fresh_servers(folder: Path) -> AsyncIterator[Servers]:
         sandbox = Child("provider sandbox", command, folder / "sandbox.log", cwd=PROJECT)
         try:
             url = f"http://{HOST}:{port}"
-            await asyncio.to_thread(sandbox.wait_ready, lambda: _answers(url), 30)
+            await asyncio.to_thread(sandbox.wait_ready, lambda: answers(f"{url}/healthz"), 30)
             yield Servers(database_url, address, url, callback_port)
         finally:
             sandbox.stop()
@@ -188,8 +192,9 @@ async def fresh_servers(folder: Path) -> AsyncIterator[Servers]:
         postgres.stop()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether the service at that address says that it is well."""
     try:
-        return httpx.get(f"{url}/healthz", timeout=2).status_code == 200
+        return httpx.get(url, timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
