@@ -141,7 +141,7 @@ def test_commands_exist(page: Path) -> None:
         words = line.split()
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
-        options = {option for parameter in command.params for option in parameter.opts}
+        options = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
         assert {word for word in words if word.startswith("--")} <= options, line
 
 
