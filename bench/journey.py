@@ -169,9 +169,13 @@ async def click(stand: Stand, who: str) -> None:
 
 async def _all_closed(stand: Stand) -> None:
     """Wait until the database has every run's end: closing them is part of the work."""
-    async with asyncio.timeout(120):  # the database is asked: nothing here hears of it
-        while (await stand.call("GET", "/v1/enrollments?status=active&limit=1"))["enrollments"]:
+    async with asyncio.timeout(120):
+        while await _living(stand):  # noqa: ASYNC110  # nothing here hears of it
             await asyncio.sleep(0.2)
+
+
+async def _living(stand: Stand) -> bool:
+    return bool((await stand.call("GET", "/v1/enrollments?status=active&limit=1"))["enrollments"])
 
 
 async def _start(house: BareHouse, who: str) -> None:

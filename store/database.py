@@ -12,6 +12,7 @@ from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from store.direct import DirectEngine
 from store.errors import UnstorableError
 from store.listening import Listener
 
@@ -35,13 +36,14 @@ class Database:
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self.url = driver_url(url)
-        self.engine = create_async_engine(
+        pooled = create_async_engine(
             self.url,
             pool_size=pool_size,
             max_overflow=0,
             pool_use_lifo=True,
             json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         )
+        self.engine = DirectEngine(pooled.sync_engine)
         event.listen(self.engine.sync_engine, "connect", _prepare)
 
     @asynccontextmanager
