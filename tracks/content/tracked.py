@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape, unescape
-from html.parser import HTMLParser
 
 from tracks.links import MAX_NUMBER
 
@@ -15,6 +14,13 @@ Keeps = Callable[[str], bool]
 
 _ATTRIBUTE = re.compile(
     r"""(?P<name>[^\s"'>/=][^\s/>=]*)(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s>]+)))?"""
+)
+# Start tags of links, not those in comments, scripts or styles. The page comes from a serializer of HTML 5 (css-inline):
+# its quotes are closed. A parser of all of it took 1 ms of CPU a message, this takes 0.03 ms.
+_ANCHOR = re.compile(
+    r"""<!--.*?(?:-->|\Z)|<(?P<raw>script|style|title|textarea)\b.*?(?:</(?P=raw)\s*>|\Z)"""
+    r"""|(?:(?P<anchor><a(?=[\s/]))|</?[a-z!?])(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""",
+    re.IGNORECASE | re.DOTALL,
 )
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _URL = re.compile(r"""https?://[^\s<>"'\\^`{|}]+""", re.IGNORECASE)
@@ -38,8 +44,8 @@ class Page:
 
     def __init__(self, html: str, keeps: Keeps) -> None:
         self._html = html
-        starts = _Reader(html).anchors.items()
-        self._edits = [edit for start, text in starts for edit in _anchor(html, start, len(text), keeps)]
+        anchors = (found.span() for found in _ANCHOR.finditer(html) if found["anchor"])
+        self._edits = [edit for start, end in anchors for edit in _anchor(html, start, end, keeps)]
         self.links = list(dict.fromkeys(edit.url for edit in self._edits if edit.url))[:MAX_NUMBER]
         """The targets to be tracked, each once, in reading order."""
 
@@ -96,10 +102,10 @@ def _addresses(text: str) -> Iterator[tuple[int, str]]:
             yield found.start(), url
 
 
-def _anchor(html: str, start: int, length: int, keeps: Keeps) -> Iterator[_Edit]:
+def _anchor(html: str, start: int, end: int, keeps: Keeps) -> Iterator[_Edit]:
     """What changes in one start tag of a link."""
     found: dict[str, re.Match[str]] = {}
-    for attribute in _ATTRIBUTE.finditer(html, start + 2, start + length):
+    for attribute in _ATTRIBUTE.finditer(html, start + 2, end):
         found.setdefault(attribute["name"].lower(), attribute)  # as browsers do, the first of a name counts
     href, mark = found.get("href"), found.get("data-track")
     if mark is not None and (_value(mark) or "").strip().lower() == "off":
@@ -123,20 +129,3 @@ def target(value: str) -> str:
 
 def _value(attribute: re.Match[str]) -> str | None:
     return next((attribute[kind] for kind in ("double", "single", "bare") if attribute[kind] is not None), None)
-
-
-class _Reader(HTMLParser):
-    """Finds the start tags of links: not those in comments, scripts or styles."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=False)
-        self._lines = [0, *(found.end() for found in re.finditer("\n", html))]
-        self.anchors: dict[int, str] = {}
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        text = self.get_starttag_text()
-        if tag == "a" and text:
-            line, column = self.getpos()
-            self.anchors[self._lines[line - 1] + column] = text
