@@ -3,6 +3,8 @@
 One relay delivers (`store.listening.Listener.lead`). It reads `pending`, delivers each enrollment's rows in
 order and different enrollments side by side, and then says what became of them. A row that could not be
 delivered holds back the later rows of its enrollment until its next attempt.
+
+There are two lanes: what an import caused is `bulk`, and goes after everything that is live.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Delivery:
     version: int
     clock: Clock
     ended: bool
+    bulk: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,21 @@ class Backlog:
 
 
 async def pending(
-    tx: AsyncConnection, limit: int = 100, *, busy: Sequence[str] = (), now: datetime | None = None
+    tx: AsyncConnection,
+    limit: int = 100,
+    *,
+    bulk: int | None = None,
+    busy: Sequence[str] = (),
+    now: datetime | None = None,
 ) -> list[Delivery]:
-    """Rows to deliver now, in order. `busy` are enrollments whose earlier rows are being delivered already."""
-    rows = await tx.execute(_PENDING, {"limit": limit, "busy": list(busy), "now": now or utc_now()})
+    """Rows to deliver now: the live ones in order, then in order as many of the slow lane as there is room for.
+
+    At most `bulk` are of the slow lane (left out: as many as of the live one), but for those that a live row of the
+    same enrollment would overtake: they go with it. `busy` are enrollments whose earlier rows are being delivered
+    already.
+    """
+    most = limit if bulk is None else bulk
+    rows = await tx.execute(_PENDING, {"limit": limit, "bulk": most, "busy": list(busy), "now": now or utc_now()})
     return [
         Delivery(
             id=row.id,
@@ -70,6 +84,7 @@ async def pending(
             version=row.version,
             clock=Clock(origin=row.origin, pace=row.pace),
             ended=row.ended,
+            bulk=row.bulk,
         )
         for row in rows
     ]
@@ -100,23 +115,46 @@ async def backlog(tx: AsyncConnection) -> Backlog:
     return Backlog(row.waiting, row.oldest)
 
 
+async def bulk_waiting(tx: AsyncConnection, at_most: int) -> int:
+    """How many rows of the slow lane wait; counts no further than `at_most`."""
+    return int((await tx.execute(_BULK_WAITING, {"limit": at_most})).scalar_one())
+
+
 async def prune(tx: AsyncConnection, before: datetime) -> int:
     """Delete rows delivered or dropped before then; how many."""
     return (await tx.execute(_PRUNE, {"before": before})).rowcount
 
 
+def _waiting(lane: str) -> str:
+    """The rows of a lane that may go now, oldest first."""
+    return f"""
+        SELECT o.id, o.enrollment_id FROM outbox o
+        WHERE o.delivered_at IS NULL AND {lane} AND o.next_attempt_at <= :now
+            AND NOT o.enrollment_id = {any_of("busy", "uuid")}
+            AND NOT EXISTS (
+                SELECT 1 FROM outbox p
+                WHERE p.enrollment_id = o.enrollment_id AND p.id < o.id
+                    AND p.delivered_at IS NULL AND p.attempts > 0 AND p.next_attempt_at > :now
+            )
+        ORDER BY o.id
+    """
+
+
 _PENDING = text(f"""
+    WITH live AS MATERIALIZED ({_waiting("NOT o.bulk")} LIMIT :limit),
+    overtaken AS (
+        SELECT o.id FROM outbox o
+        WHERE o.enrollment_id IN (SELECT enrollment_id FROM live) AND o.delivered_at IS NULL AND o.bulk
+            AND o.next_attempt_at <= :now
+    ),
+    rest AS (
+        ({_waiting("o.bulk")} LIMIT least(:bulk, :limit - (SELECT count(*) FROM live)))
+    ),
+    chosen AS (SELECT id FROM live UNION SELECT id FROM overtaken UNION SELECT id FROM rest)
     SELECT o.id, o.enrollment_id, o.kind, o.payload, o.attempts, o.created_at, e.workflow_id, e.contact_id,
-        e.track, e.version, e.origin, e.pace, e.ended_at IS NOT NULL AS ended
-    FROM outbox o JOIN enrollment e ON e.id = o.enrollment_id
-    WHERE o.delivered_at IS NULL AND o.next_attempt_at <= :now
-        AND NOT o.enrollment_id = {any_of("busy", "uuid")}
-        AND NOT EXISTS (
-            SELECT 1 FROM outbox p
-            WHERE p.enrollment_id = o.enrollment_id AND p.id < o.id
-                AND p.delivered_at IS NULL AND p.attempts > 0 AND p.next_attempt_at > :now
-        )
-    ORDER BY o.id LIMIT :limit
+        e.track, e.version, e.origin, e.pace, e.ended_at IS NOT NULL AS ended, o.bulk
+    FROM chosen JOIN outbox o ON o.id = chosen.id JOIN enrollment e ON e.id = o.enrollment_id
+    ORDER BY o.bulk, o.id
 """)
 _DELIVERED = text(f"""
     WITH done AS (
@@ -144,4 +182,7 @@ _DROP = text(f"""
     SELECT count(*) FROM gone
 """)
 _BACKLOG = text("SELECT count(*) AS waiting, min(created_at) AS oldest FROM outbox WHERE delivered_at IS NULL")
+_BULK_WAITING = text("""
+    SELECT count(*) FROM (SELECT FROM outbox WHERE delivered_at IS NULL AND bulk LIMIT :limit) waiting
+""")
 _PRUNE = text("DELETE FROM outbox WHERE delivered_at < :before")

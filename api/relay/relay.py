@@ -31,6 +31,8 @@ BATCH = 200
 """Rows read at once."""
 IN_FLIGHT = 64
 """Enrolments being told at once; beyond it Temporal only queues."""
+BULK_IN_FLIGHT = 32
+"""How many of them may be what an import caused: the other places are always free for what is live."""
 POLL = 1.0
 """Seconds between looks without word of new rows: a notification can be lost with its connection."""
 LONGEST_PAUSE = timedelta(seconds=30)
@@ -63,6 +65,7 @@ class Relay:
         self._client = client
         self._beside = beside
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._bulk: set[str] = set()
         self._outcomes: list[_Outcome] = []
         self._wake = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
@@ -129,10 +132,12 @@ class Relay:
             await self._settle(tx)
             if len(self._busy) >= IN_FLIGHT:
                 return 0
-            rows = await outbox.pending(tx, BATCH, busy=list(self._busy))
+            room = BULK_IN_FLIGHT - len(self._bulk)
+            rows = await outbox.pending(tx, BATCH, bulk=room, busy=list(self._busy))
             by_run = {run: list(group) for run, group in groupby(sorted(rows, key=_run_order), key=_run_of)}
-            chosen = dict(list(by_run.items())[: IN_FLIGHT - len(self._busy)])
+            chosen = dict(sorted(by_run.items(), key=_is_bulk)[: IN_FLIGHT - len(self._busy)])
             programs = {run: await self._program(tx, group) for run, group in chosen.items()}
+        self._bulk |= {group[0] for group in chosen.items() if _is_bulk(group)}
         for run, group in chosen.items():
             self._busy[run] = asyncio.create_task(self._deliver_run(group, programs[run]))
         return len(chosen)
@@ -150,6 +155,7 @@ class Relay:
                 await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest)
         for run in [run for run, task in self._busy.items() if task.done()]:
             del self._busy[run]
+            self._bulk.discard(run)
 
     async def _program(self, tx: AsyncConnection, group: list[outbox.Delivery]) -> Program | None:
         if group[0].kind != "start":
@@ -193,6 +199,10 @@ class Relay:
 
 def _run_of(row: outbox.Delivery) -> str:
     return row.enrollment_id
+
+
+def _is_bulk(group: tuple[str, list[outbox.Delivery]]) -> bool:
+    return all(row.bulk for row in group[1])
 
 
 def _run_order(row: outbox.Delivery) -> tuple[str, int]:
