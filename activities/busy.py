@@ -14,7 +14,10 @@ from temporalio.service import RPCError
 from activities import contract
 
 MOST_TASKS = 200
-"""Tasks that may wait in one queue: some seconds of work, in which whoever is live takes turns."""
+"""So many tasks waiting in one queue are too many, however young they are."""
+SOME_TASKS = 20
+OLDEST = timedelta(seconds=2)
+"""So many, of which one is older than this: the queue does not keep up. The server's figures are some 5 s old."""
 _QUEUES = (
     (contract.QUEUE_RUNS, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
     (contract.QUEUE_EMAIL, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
@@ -25,8 +28,8 @@ _QUEUES = (
 _TIMEOUT = timedelta(seconds=5)
 
 
-async def busy_queue(client: Client, most: int = MOST_TASKS) -> str:
-    """The first queue in which more tasks wait, or nothing. A server that cannot tell holds nobody back."""
+async def busy_queue(client: Client) -> str:
+    """The first queue that does not keep up, or nothing. A server that cannot tell holds nobody back."""
     for name, kind in _QUEUES:
         request = DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=kind, report_stats=True
@@ -35,7 +38,8 @@ async def busy_queue(client: Client, most: int = MOST_TASKS) -> str:
             found = await client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)
         except RPCError:
             return ""
-        if found.stats.approximate_backlog_count > most:
+        waiting, age = found.stats.approximate_backlog_count, found.stats.approximate_backlog_age.ToTimedelta()
+        if waiting > MOST_TASKS or (waiting > SOME_TASKS and age > OLDEST):
             return name
     return ""
 
