@@ -64,12 +64,20 @@ async def pending(
 ) -> list[Delivery]:
     """Rows to deliver now: the live ones in order, then in order as many of the slow lane as there is room for.
 
-    At most `bulk` are of the slow lane (left out: as many as of the live one), but for those that a live row of the
-    same enrollment would overtake: they go with it. `busy` are enrollments whose earlier rows are being delivered
+    At most `bulk` are of the slow lane (left out: as many as `limit` lets through), but for those that a live row of
+    the same enrollment would overtake: they go with it. `busy` are enrollments whose earlier rows are being delivered
     already.
     """
-    most = limit if bulk is None else bulk
-    rows = await tx.execute(_PENDING, {"limit": limit, "bulk": most, "busy": list(busy), "now": now or utc_now()})
+    given = {"busy": list(busy), "now": now or utc_now()}
+    rows = (await tx.execute(_PENDING, {"limit": limit, **given})).all()
+    live = [row for row in rows if not row.bulk]
+    slow = {row.id: row for row in rows if row.bulk}
+    runs = {row.enrollment_id for row in live}
+    if live and len(rows) == limit:  # else all that wait have been read
+        slow |= {row.id: row for row in await tx.execute(_OVERTAKEN, {"runs": list(runs), **given})}
+    room = len(slow) if bulk is None else bulk
+    free = [row for row in slow.values() if row.enrollment_id not in runs][:room]
+    rows = [*live, *(row for row in slow.values() if row.enrollment_id in runs), *free]
     return [
         Delivery(
             id=row.id,
@@ -125,37 +133,20 @@ async def prune(tx: AsyncConnection, before: datetime) -> int:
     return (await tx.execute(_PRUNE, {"before": before})).rowcount
 
 
-def _waiting(lane: str) -> str:
-    """The rows of a lane that may go now, oldest first."""
-    return f"""
-        SELECT o.id, o.enrollment_id FROM outbox o
-        WHERE o.delivered_at IS NULL AND {lane} AND o.next_attempt_at <= :now
-            AND NOT o.enrollment_id = {any_of("busy", "uuid")}
-            AND NOT EXISTS (
-                SELECT 1 FROM outbox p
-                WHERE p.enrollment_id = o.enrollment_id AND p.id < o.id
-                    AND p.delivered_at IS NULL AND p.attempts > 0 AND p.next_attempt_at > :now
-            )
-        ORDER BY o.id
-    """
-
-
-_PENDING = text(f"""
-    WITH live AS MATERIALIZED ({_waiting("NOT o.bulk")} LIMIT :limit),
-    overtaken AS (
-        SELECT o.id FROM outbox o
-        WHERE o.enrollment_id IN (SELECT enrollment_id FROM live) AND o.delivered_at IS NULL AND o.bulk
-            AND o.next_attempt_at <= :now
-    ),
-    rest AS (
-        ({_waiting("o.bulk")} LIMIT least(:bulk, :limit - (SELECT count(*) FROM live)))
-    ),
-    chosen AS (SELECT id FROM live UNION SELECT id FROM overtaken UNION SELECT id FROM rest)
+_WAITING = f"""
     SELECT o.id, o.enrollment_id, o.kind, o.payload, o.attempts, o.created_at, e.workflow_id, e.contact_id,
         e.track, e.version, e.origin, e.pace, e.ended_at IS NOT NULL AS ended, o.bulk
-    FROM chosen JOIN outbox o ON o.id = chosen.id JOIN enrollment e ON e.id = o.enrollment_id
-    ORDER BY o.bulk, o.id
-""")
+    FROM outbox o JOIN enrollment e ON e.id = o.enrollment_id
+    WHERE o.delivered_at IS NULL AND o.next_attempt_at <= :now
+        AND NOT o.enrollment_id = {any_of("busy", "uuid")}
+        AND NOT EXISTS (
+            SELECT 1 FROM outbox p
+            WHERE p.enrollment_id = o.enrollment_id AND p.id < o.id
+                AND p.delivered_at IS NULL AND p.attempts > 0 AND p.next_attempt_at > :now
+        )
+"""
+_PENDING = text(f"{_WAITING} ORDER BY o.bulk, o.id LIMIT :limit")
+_OVERTAKEN = text(f"{_WAITING} AND o.bulk AND o.enrollment_id = {any_of('runs', 'uuid')} ORDER BY o.id")
 _DELIVERED = text(f"""
     WITH done AS (
         UPDATE outbox SET delivered_at = :now, attempts = attempts + 1, payload = '{{}}'
