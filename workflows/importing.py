@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.policies import WAIT_SLICE
 
-ATTEMPT_LIMIT = timedelta(seconds=60)
+ATTEMPT_LIMIT = timedelta(seconds=30)
 """One chunk: at most ten seconds of giving way and a transaction. A worker killed amid one is noticed after this."""
 AGAIN = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)

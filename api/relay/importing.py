@@ -59,8 +59,9 @@ class ImportTeller:
         for one in found:
             try:
                 await self._start_or_wake(one)
-            except RPCError as error:
-                log.warning("an import waits", import_id=one.id, reason=error.status.name)
+            except (RPCError, RuntimeError) as error:  # a client that has never connected raises the latter
+                reason = error.status.name if isinstance(error, RPCError) else "no connection"
+                log.warning("an import waits", import_id=one.id, reason=reason)
                 continue
             async with self._db.transaction() as tx:
                 await imports.told(tx, one.id, one.news)

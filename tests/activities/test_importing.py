@@ -146,9 +146,8 @@ async def test_whatever_dies_amid_a_chunk_everybody_is_enrolled_exactly_once(
     activities = ImportActivities(db, nobody_is_busy)
     state = "running"
     while state == "running":
-        attempt = asyncio.create_task(activities.apply_chunk(ChunkCall(import_id=import_id)))
         try:
-            state = (await attempt).state
+            state = (await activities.apply_chunk(ChunkCall(import_id=import_id))).state
             if whims.random() < 0.3 and state == "running":
                 await activities.apply_chunk(ChunkCall(import_id=import_id))  # its answer gets lost
         except Exception:  # as Temporal does: again

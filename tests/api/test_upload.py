@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.upload import MAX_ROW, Format, Splitter
+from store.import_rows import Raw
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\x00\ufeff"), max_size=12)
 ROW = st.lists(CELL, min_size=2, max_size=4).filter(lambda row: any(cell.strip() for cell in row))
 
 
-def split(body: bytes, size: int, kind: Format = "csv") -> tuple[list[object], list[tuple[int, str]]]:
+def split(body: bytes, size: int, kind: Format = "csv") -> tuple[list[Raw], list[tuple[int, str]]]:
     """The rows and the problems (line, reason) of a body that arrives in pieces of `size` bytes."""
     splitter = Splitter(kind)
     for start in range(0, len(body), size):
@@ -33,7 +34,7 @@ def test_whatever_csv_writes_comes_back_in_whatever_pieces(
     csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(rows)
     body = (b"\xef\xbb\xbf" if bom else b"") + text.getvalue().encode()
     found, problems = split(body, size)
-    assert [row for _, row in found] == rows  # type: ignore[misc, attr-defined]
+    assert [row for _, row in found] == rows
     assert problems == []
 
 
@@ -68,7 +69,7 @@ def test_what_is_wrong_costs_its_own_row_only(
     if size == 1 and len(body) > MAX_ROW:
         size = 1000
     rows, found = split(body, size)
-    assert [row[0] for row in rows] == lines  # type: ignore[index]
+    assert [row[0] for row in rows] == lines
     assert found == problems
 
 
