@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from tracks.importing import TASK_QUEUE as IMPORT_QUEUE
+from tracks import importing
 from tracks.importing import ImportState
 from tracks.run import TASK_QUEUE, Matched, PathEntry, RunStatus
 from tracks.wire import Clock, Wire
@@ -28,7 +28,7 @@ QUEUE_EMAIL = "perennial-email"
 QUEUE_SMS = "perennial-sms"
 QUEUE_CRM = "perennial-crm"
 QUEUE_WEBHOOK = "perennial-webhook"
-QUEUE_IMPORTS = IMPORT_QUEUE
+QUEUE_IMPORTS = importing.TASK_QUEUE
 
 ERROR_THROTTLED = "ProviderThrottled"
 ERROR_UNAVAILABLE = "ProviderUnavailable"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,6 @@ from activities.contract import ChunkCall
 from activities.importing import ImportActivities
 from api.app import create_app
 from cli import app
-from infra import importing
 from settings import Settings, get_settings
 from store import imports, keys
 from store.database import Database
@@ -125,7 +125,7 @@ async def test_ctrl_c_leaves_the_import_running_and_says_how_to_look_again(
     def interrupted(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importing.time, "sleep", interrupted)
+    monkeypatch.setattr(time, "sleep", interrupted)
     stopped = await perennial("imports", "watch", job.id)
     monkeypatch.undo()
     assert stopped.exit_code == 130

@@ -43,7 +43,6 @@ def test_activities_and_their_queues_keep_their_names() -> None:
         "QUEUE_SMS": "perennial-sms",
         "QUEUE_CRM": "perennial-crm",
         "QUEUE_WEBHOOK": "perennial-webhook",
-        "IMPORT_QUEUE": "perennial-imports",
         "QUEUE_IMPORTS": "perennial-imports",
         "ERROR_THROTTLED": "ProviderThrottled",
         "ERROR_UNAVAILABLE": "ProviderUnavailable",
