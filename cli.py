@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import cli_import
 import cli_operate
 import cli_people
-from cli_common import database_url, fail, in_database
+from cli_common import api_caller, database_url, fail, in_database
 
 if TYPE_CHECKING:
-    import httpx
     from rich.console import Console
 
     from infra.launch.stack import Addresses, Stack
@@ -307,7 +307,7 @@ def publish(
         fail(f"{folder} holds no track (.yaml) and no template (.mjml, .liquid, .txt).")
     refused = 0
     try:
-        with _caller(url, key) as client:
+        with api_caller(url, key) as client:
             for published in send(client, documents):
                 document = published.document
                 if published.problems:
@@ -347,7 +347,7 @@ def preview(
             **({"contact_id": contact} if contact else {"contact": {"attributes": parse_pairs(attr or [])}}),
             **({"locale": locale} if locale else {}),
         }
-        with _caller(url, key) as client:
+        with api_caller(url, key) as client:
             shown = ask(client, template, body)
         if html is not None:
             html.write_text(shown["html"] or "", encoding="utf-8")
@@ -356,23 +356,6 @@ def preview(
     except (PreviewRefusedError, OSError, ValueError) as problem:
         fail(str(problem))
     show(Console(highlight=False, soft_wrap=True), shown)
-
-
-def _caller(url: str | None, key: str | None) -> httpx.Client:
-    """A client of the API: by default the local stack's."""
-    import httpx
-
-    from infra.launch.state import State, read_json
-    from settings import get_settings
-
-    settings = get_settings()
-    state = State(settings.data)
-    running = read_json(state.running).get("addresses")
-    local = running if isinstance(running, dict) else {}
-    address = url or str(local.get("api") or settings.public_url)
-    secret = key or settings.api_key.get_secret_value()
-    secret = secret or str(read_json(state.folder / "secrets.json").get("api_key", ""))
-    return httpx.Client(base_url=address, headers={"authorization": f"Bearer {secret}"}, timeout=30)
 
 
 @key_commands.command("create")
@@ -418,6 +401,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
 
 
 cli_people.add_to(app)
+cli_import.add_to(app)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the modules of the command line share: ending with a sentence, and the database that commands work on."""
+"""What the modules of the command line share: ending with a sentence, and the database and the API they work on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    import httpx
+
     from store.database import Database
 
 
@@ -42,3 +44,20 @@ def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
             await database.close()
 
     asyncio.run(run())
+
+
+def api_caller(url: str | None, key: str | None) -> httpx.Client:
+    """A client of the API: by default the local stack's."""
+    import httpx
+
+    from infra.launch.state import State, read_json
+    from settings import get_settings
+
+    settings = get_settings()
+    state = State(settings.data)
+    running = read_json(state.running).get("addresses")
+    local = running if isinstance(running, dict) else {}
+    address = url or str(local.get("api") or settings.public_url)
+    secret = key or settings.api_key.get_secret_value()
+    secret = secret or str(read_json(state.folder / "secrets.json").get("api_key", ""))
+    return httpx.Client(base_url=address, headers={"authorization": f"Bearer {secret}"}, timeout=30)

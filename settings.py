@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     """Runs kept in memory between their workflow tasks: about 55 KB each."""
     concurrent_sends: int = 20
     """Activities at once, per provider queue and worker process."""
+    import_rate: float = 100.0
+    """Rows a second at which an import enrols, at most, where it names no rate of its own."""
     queue_rates: dict[str, float] = {}
     """Activities per second by task queue, enforced by the server over all workers: 60-80 % of the provider's quota."""
     drain: Duration = timedelta(seconds=30)

@@ -15,22 +15,27 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 from activities import contract
 from activities.registry import Activities, build_activities
 from activities.watch import Watch
+from api.relay.importing import ImportTeller
 from api.relay.relay import Relay
 from api.temporal import connect
 from api.tracking.telling import Patience, Teller
 from settings import Settings, get_settings
 from store.database import Database
+from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
 
 WORKFLOW_TASKS = 8
 """Workflow tasks are Python on one core: more at once only queue on its lock, up to time-outs (measured)."""
 
+IMPORT_TASKS = 4
+"""Imports that a process works for at once; most of them wait."""
+
 log = structlog.get_logger()
 
 
 def build_workers(client: Client, activities: Activities, settings: Settings) -> list[Worker]:
-    """One worker for runs and their local activities, and one per provider queue."""
+    """One worker for runs and their local activities, one for imports, and one per provider queue."""
     versioning = _versioning(settings)
     runs = Worker(
         client,
@@ -44,7 +49,19 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
         graceful_shutdown_timeout=settings.drain,
         **versioning,
     )
-    return [runs] + [
+    imports = Worker(
+        client,
+        task_queue=contract.QUEUE_IMPORTS,
+        workflows=[ImportContacts],
+        workflow_runner=runner(),
+        activities=activities.imports,
+        max_concurrent_workflow_tasks=IMPORT_TASKS,
+        max_concurrent_activities=IMPORT_TASKS,
+        max_cached_workflows=100,
+        graceful_shutdown_timeout=settings.drain,
+        **versioning,
+    )
+    return [runs, imports] + [
         Worker(
             client,
             task_queue=queue,
@@ -60,9 +77,9 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
 
 
 def build_relay(client: Client, database: Database, settings: Settings) -> Relay:
-    """A relay that also tells the touches that are held."""
+    """A relay that also tells the touches that are held, and imports' workflows what the API was told."""
     patience = Patience(settings.click_hold, settings.click_soon, settings.pace_at_entry)
-    return Relay(database, client, [Teller(database, patience).run])
+    return Relay(database, client, [Teller(database, patience).run, ImportTeller(database, client).run])
 
 
 def _versioning(settings: Settings) -> dict[str, Any]:
@@ -89,7 +106,9 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         await stack.enter_async_context(Watch(database, activities.providers.email, client, settings))
         if relay:
             await stack.enter_async_context(build_relay(client, database, settings))
-        log.info("worker started", queues=[contract.QUEUE_RUNS, *activities.by_queue], relay=relay)
+        log.info(
+            "worker started", queues=[contract.QUEUE_RUNS, contract.QUEUE_IMPORTS, *activities.by_queue], relay=relay
+        )
         await stop.wait()
         log.info("worker draining", at_most=str(settings.drain))
     await _settle()

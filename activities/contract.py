@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+from tracks import importing
+from tracks.importing import ImportState
 from tracks.run import TASK_QUEUE, Matched, PathEntry, RunStatus
 from tracks.wire import Clock, Wire
 
@@ -18,12 +20,15 @@ RECONCILE_MESSAGE = "reconcile_message"
 RESOLVE_WAIT = "resolve_wait"
 DECIDE_BRANCH = "decide_branch"
 CLOSE_RUN = "close_run"
+APPLY_CHUNK = "apply_chunk"
+STEER_IMPORT = "steer_import"
 
 QUEUE_RUNS = TASK_QUEUE
 QUEUE_EMAIL = "perennial-email"
 QUEUE_SMS = "perennial-sms"
 QUEUE_CRM = "perennial-crm"
 QUEUE_WEBHOOK = "perennial-webhook"
+QUEUE_IMPORTS = importing.TASK_QUEUE
 
 ERROR_THROTTLED = "ProviderThrottled"
 ERROR_UNAVAILABLE = "ProviderUnavailable"
@@ -115,3 +120,30 @@ class CloseCall(Wire):
     """On the run's clock."""
     path: tuple[PathEntry, ...] = ()
     counts: dict[str, Any] = {}
+
+
+class ChunkCall(Wire):
+    """Apply the rows of an import that are next, if it runs and nothing has to go first."""
+
+    import_id: str
+
+
+class SteerCall(Wire):
+    """Do to an import what an operator says."""
+
+    import_id: str
+    word: Literal["pause", "resume", "cancel", "rate"]
+    per_second: float | None = None
+
+
+class ImportProgress(Wire):
+    """How far an import is."""
+
+    state: ImportState
+    applied: int = 0
+    """Rows that this call applied."""
+    rows: int = 0
+    outcomes: dict[str, int] = {}
+    per_second: float = 1.0
+    held: str = ""
+    """What it gives way to: nothing was applied."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities import contract
+from activities.busy import busy_here
 from activities.closing import ClosingActivities
 from activities.content import Links
 from activities.decisions import BranchActivities, WaitActivities
 from activities.effects import CrmActivities, WebhookActivities
 from activities.email import EmailActivities
+from activities.importing import ImportActivities
 from activities.in_database import AttributeActivities, EnrollActivities
 from activities.ports import Crm, EmailProvider, SmsProvider, WebhookCaller
 from activities.providers.ses import SesEmail
@@ -43,6 +45,8 @@ class Activities:
     """For the worker of the runs' own queue."""
     by_queue: Mapping[str, Sequence[Method]]
     """For one worker per provider queue."""
+    imports: Sequence[Method]
+    """For the worker of imports, with their workflow."""
     providers: Providers
 
     async def close(self) -> None:
@@ -60,6 +64,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     providers = providers or build_providers(settings)
     links = Links(settings.link_base, settings.signing_secret)
     sms = SmsKind(providers.sms, links)
+    importing = ImportActivities(db, busy_here)
     reconcile = Reconciler(db, providers.sms, sms).reconcile_message
     return Activities(
         local=[
@@ -75,6 +80,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
             contract.QUEUE_CRM: [CrmActivities(db, providers.crm).update_crm],
             contract.QUEUE_WEBHOOK: [WebhookActivities(db, providers.webhooks).call_webhook],
         },
+        imports=[importing.apply_chunk, importing.steer_import],
         providers=providers,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +12,12 @@ from fastapi import Request
 from pydantic_core import from_json
 
 from api.problems import FieldProblem, ProblemError, invalid, pointer
+from tracks.people import unstorable
 
 SINGLE = 1 << 20
 """Bytes that the body of one thing may have."""
 BATCH = 5 << 20
 """Bytes that the body of a batch may have."""
-MAX_DEPTH = 32
-_INT64 = 1 << 63
 
 
 def _too_large(limit: int) -> ProblemError:
@@ -96,14 +94,8 @@ def load_json(body: bytes) -> Any:
 
 
 def storable(data: Any, at: tuple[str | int, ...] = ()) -> list[FieldProblem]:
-    """Everything in `data` that PostgreSQL's jsonb or a condition cannot hold, by its place.
-
-    That is NUL and lone surrogates in texts, numbers that are not finite or do not fit 64 bits, and
-    nesting deeper than `MAX_DEPTH`.
-    """
-    errors: list[FieldProblem] = []
-    _check(data, at, errors)
-    return errors
+    """Everything in `data` that PostgreSQL's jsonb or a condition cannot hold, by its place."""
+    return [FieldProblem(detail=detail, pointer=pointer(place)) for place, detail in unstorable(data, at)]
 
 
 def parse_json(body: bytes) -> Any:
@@ -116,38 +108,6 @@ def parse_json(body: bytes) -> Any:
     if errors := storable(data):
         raise invalid(errors)
     return data
-
-
-def _check(value: Any, at: tuple[str | int, ...], errors: list[FieldProblem]) -> None:
-    match value:
-        case str():
-            if not _writable(value):
-                detail = "A text may not contain a NUL character or half a surrogate pair."
-                errors.append(FieldProblem(detail=detail, pointer=pointer(at)))
-        case bool() | None:
-            pass
-        case int():
-            if not -_INT64 <= value < _INT64:
-                errors.append(FieldProblem(detail="A whole number must fit 64 bits.", pointer=pointer(at)))
-        case float():
-            if not math.isfinite(value):
-                errors.append(FieldProblem(detail="A number must be finite.", pointer=pointer(at)))
-        case _ if len(at) >= MAX_DEPTH:
-            errors.append(FieldProblem(detail=f"Nested deeper than {MAX_DEPTH} levels.", pointer=pointer(at)))
-        case dict():
-            for key, inner in value.items():
-                if _writable(key):
-                    _check(inner, (*at, key), errors)
-                else:
-                    detail = "A name may not contain a NUL character or half a surrogate pair."
-                    errors.append(FieldProblem(detail=detail, pointer=pointer(at)))
-        case list():
-            for index, inner in enumerate(value):
-                _check(inner, (*at, index), errors)
-
-
-def _writable(text: str) -> bool:
-    return "\x00" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
 
 
 def parse_form(body: bytes) -> Mapping[str, str]:

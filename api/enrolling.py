@@ -101,7 +101,7 @@ async def post_enrollment(body: EnrollmentRequest, response: Response, ctx: Ctx)
     Asking again while the enrollment lives answers with the same one. Once it has ended, the track's re-entry
     rule decides.
     """
-    if errors := _pace_problems(ctx, body):
+    if errors := pace_problems(ctx, body.pace, pointer=pointer(["pace"])):
         raise invalid(errors)
     result = await ctx.enrolling.accept(_wish(body))
     shown = _result(0, body, result)
@@ -137,7 +137,7 @@ async def post_enrollments(body: BatchRequest, ctx: Ctx) -> BatchResult:
             except ValidationError as error:
                 errors = field_problems({**e, "loc": ("body", *e["loc"])} for e in error.errors())
             else:
-                errors = _pace_problems(ctx, wishes[index])
+                errors = pace_problems(ctx, wishes[index].pace, pointer=pointer(["pace"]))
         if errors:
             wishes.pop(index, None)
             results[index] = BatchItem(index=index, status=422, detail="See `errors`.", errors=errors)
@@ -148,11 +148,12 @@ async def post_enrollments(body: BatchRequest, ctx: Ctx) -> BatchResult:
     return BatchResult(results=[results[index] for index in range(len(body.enrollments))])
 
 
-def _pace_problems(ctx: Context, body: EnrollmentRequest) -> list[FieldProblem]:
-    if body.pace == 1.0 or ctx.settings.pace_allowed:
+def pace_problems(ctx: Context, pace: float, **place: str) -> list[FieldProblem]:
+    """What is wrong with asking for a pace, at its place in the request."""
+    if pace == 1.0 or ctx.settings.pace_allowed:
         return []
     detail = "This installation does not allow a pace: it changes when messages go out (PERENNIAL_ALLOW_PACE)."
-    return [FieldProblem(detail=detail, pointer=pointer(["pace"]))]
+    return [FieldProblem(detail=detail, **place)]
 
 
 def _wish(body: EnrollmentRequest) -> enrolling.Enrol:

@@ -52,6 +52,7 @@ TITLES: Mapping[str, str] = {
     "forbidden": "The signature is not valid",
     "not-found": "There is no such thing",
     "method-not-allowed": "The method is not allowed here",
+    "import-conflict": "The import is in no state for that",
     "reentry-refused": "The track's re-entry rule refuses this contact",
     "unavailable": "The service cannot answer now",
     "internal": "Something went wrong on this side",

@@ -78,12 +78,13 @@ async def upsert_many(
     items: Sequence[tuple[str, Changes]],
     *,
     replace: bool = False,
+    bulk: bool = False,
     now: datetime | None = None,
 ) -> list[Upserted]:
     """Create or change contacts, in order; an id may occur more than once.
 
     `replace` removes what an item does not name. Live runs whose track waits on a changed attribute are told
-    through the outbox, in this transaction. A contact that was erased is a new person.
+    through the outbox (its slow lane, if `bulk`), in this transaction. A contact that was erased is a new person.
     """
     now = now or utc_now()
     for _ in range(5):
@@ -100,9 +101,18 @@ async def upsert_many(
         fresh = [contact for contact_id, contact in state.items() if contact_id not in before]
         if await _insert(tx, fresh) == len(fresh):
             await _update(tx, [state[i] for i, old in before.items() if state[i] is not old])
-            await _tell_runs(tx, before, state, now)
+            await _tell_runs(tx, before, state, bulk, now)
             return results
     raise BusyError("contacts kept changing")
+
+
+async def erased_since(tx: AsyncConnection, ids: Sequence[str], moment: datetime) -> set[str]:
+    """Which of these were erased at that moment or later, and have not been made anew since.
+
+    It holds the contacts first, so that for those who exist the answer stays true until the transaction ends.
+    """
+    await _lock(tx, sorted(ids))
+    return set((await tx.execute(_ERASED, {"ids": list(ids), "moment": moment})).scalars())
 
 
 async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = None) -> Erased:
@@ -139,7 +149,7 @@ async def _update(tx: AsyncConnection, contacts: list[Contact]) -> None:
 
 
 async def _tell_runs(
-    tx: AsyncConnection, before: Mapping[str, Contact], state: Mapping[str, Contact], now: datetime
+    tx: AsyncConnection, before: Mapping[str, Contact], state: Mapping[str, Contact], bulk: bool, now: datetime
 ) -> None:
     changed = {i: sorted(_differing(old.attributes, state[i].attributes)) for i, old in before.items()}
     pairs = [(i, name) for i, names in changed.items() for name in names]
@@ -150,6 +160,7 @@ async def _tell_runs(
                 "contact_id": [i for i, _ in pairs],
                 "name": [name for _, name in pairs],
                 "change": new_id(),
+                "bulk": bulk,
                 "now": now,
             },
         )
@@ -222,21 +233,26 @@ _UPDATE = text(f"""
         attributes = i.attributes::jsonb, updated_at = i.updated_at
     FROM {_INPUT} WHERE contact.id = i.id
 """)
+_ERASED = text(f"SELECT contact_id FROM erasure WHERE contact_id = {any_of('ids')} AND erased_at >= :moment")
 _PAUSE = text("UPDATE contact SET paused_until = :until WHERE id = :id")
 _ATTRIBUTES_CHANGED = text(f"""
-    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
+    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at, bulk)
     SELECT e.id, 'attributes',
         jsonb_build_object('change_id', CAST(:change AS text), 'names', jsonb_agg(c.name ORDER BY c.name)),
-        :now, :now
+        :now, :now, :bulk
     FROM {many("c", contact_id="text", name="text")}
     JOIN enrollment e ON e.contact_id = c.contact_id AND e.ended_at IS NULL
     JOIN track_version v ON v.track = e.track AND v.version = e.version AND c.name = ANY(v.attributes)
     GROUP BY e.id ORDER BY e.id
 """)
+# Somebody unknown here may still wait in an import's rows: their erasure has to be remembered too.
 _ERASE = text("""
     WITH gone AS (DELETE FROM contact WHERE id = :id RETURNING id, email, phone),
     stone AS (
-        INSERT INTO erasure (contact_id, erased_at) SELECT id, :now FROM gone ON CONFLICT (contact_id) DO NOTHING
+        INSERT INTO erasure (contact_id, erased_at)
+        SELECT :id, :now
+        WHERE EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM import_job WHERE ended_at IS NULL)
+        ON CONFLICT (contact_id) DO UPDATE SET erased_at = greatest(erasure.erased_at, excluded.erased_at)
     ),
     card AS (DELETE FROM crm_contact WHERE contact_id = :id),
     notes AS (DELETE FROM crm_note WHERE contact_id = :id),

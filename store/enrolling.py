@@ -51,8 +51,13 @@ async def enroll(tx: AsyncConnection, wish: Enrol, *, now: datetime | None = Non
     return (await enroll_many(tx, [wish], now=now))[0]
 
 
-async def enroll_many(tx: AsyncConnection, wishes: Sequence[Enrol], *, now: datetime | None = None) -> list[Enrolled]:
-    """Enrol many, one result each, in order; the second of two equal wishes finds the first one `existing`."""
+async def enroll_many(
+    tx: AsyncConnection, wishes: Sequence[Enrol], *, bulk: bool = False, now: datetime | None = None
+) -> list[Enrolled]:
+    """Enrol many, one result each, in order; the second of two equal wishes finds the first one `existing`.
+
+    `bulk` puts their starts into the outbox's slow lane, where whatever is live goes before them.
+    """
     now = now or utc_now()
     facts = await _facts(tx, wishes)
     results: dict[int, Enrolled] = {}
@@ -67,7 +72,7 @@ async def enroll_many(tx: AsyncConnection, wishes: Sequence[Enrol], *, now: date
         if not open_rows:
             return [results[index] for index in range(len(wishes))]
         await _make_room(tx, list(open_rows.values()), now)
-        created = await _insert(tx, list(open_rows.values()), now)
+        created = await _insert(tx, list(open_rows.values()), bulk, now)
         for index, place in list(open_rows.items()):
             if place.id in created:
                 results[index] = Enrolled("created", created[place.id])
@@ -129,7 +134,7 @@ async def _make_room(tx: AsyncConnection, places: list[_Place], now: datetime) -
         )
 
 
-async def _insert(tx: AsyncConnection, places: list[_Place], now: datetime) -> dict[str, Enrollment]:
+async def _insert(tx: AsyncConnection, places: list[_Place], bulk: bool, now: datetime) -> dict[str, Enrollment]:
     rows = await tx.execute(
         _INSERT,
         {
@@ -141,6 +146,7 @@ async def _insert(tx: AsyncConnection, places: list[_Place], now: datetime) -> d
             "workflow_id": [workflow_id(p.wish.track, p.wish.contact_id, p.key or None) for p in places],
             "properties": as_json_list(p.wish.properties for p in places),
             "pace": [p.wish.pace for p in places],
+            "bulk": bulk,
             "now": now,
         },
     )
@@ -242,8 +248,8 @@ _INSERT = text(f"""
         RETURNING *
     ),
     start AS (
-        INSERT INTO outbox (enrollment_id, kind, created_at, next_attempt_at)
-        SELECT id, 'start', :now, :now FROM e ORDER BY id
+        INSERT INTO outbox (enrollment_id, kind, created_at, next_attempt_at, bulk)
+        SELECT id, 'start', :now, :now, :bulk FROM e ORDER BY id
     )
     SELECT {_COLUMNS} FROM e
 """)

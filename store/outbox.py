@@ -3,6 +3,8 @@
 One relay delivers (`store.listening.Listener.lead`). It reads `pending`, delivers each enrollment's rows in
 order and different enrollments side by side, and then says what became of them. A row that could not be
 delivered holds back the later rows of its enrollment until its next attempt.
+
+There are two lanes: what an import caused is `bulk`, and goes after everything that is live.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Delivery:
     version: int
     clock: Clock
     ended: bool
+    bulk: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,29 @@ class Backlog:
 
 
 async def pending(
-    tx: AsyncConnection, limit: int = 100, *, busy: Sequence[str] = (), now: datetime | None = None
+    tx: AsyncConnection,
+    limit: int = 100,
+    *,
+    bulk: int | None = None,
+    busy: Sequence[str] = (),
+    now: datetime | None = None,
 ) -> list[Delivery]:
-    """Rows to deliver now, in order. `busy` are enrollments whose earlier rows are being delivered already."""
-    rows = await tx.execute(_PENDING, {"limit": limit, "busy": list(busy), "now": now or utc_now()})
+    """Rows to deliver now: the live ones in order, then in order as many of the slow lane as there is room for.
+
+    At most `bulk` are of the slow lane (left out: as many as `limit` lets through), but for those that a live row of
+    the same enrollment would overtake: they go with it. `busy` are enrollments whose earlier rows are being delivered
+    already.
+    """
+    given = {"busy": list(busy), "now": now or utc_now()}
+    rows = (await tx.execute(_PENDING, {"limit": limit, **given})).all()
+    live = [row for row in rows if not row.bulk]
+    slow = {row.id: row for row in rows if row.bulk}
+    runs = {row.enrollment_id for row in live}
+    if live and len(rows) == limit:  # else all that wait have been read
+        slow |= {row.id: row for row in await tx.execute(_OVERTAKEN, {"runs": list(runs), **given})}
+    room = len(slow) if bulk is None else bulk
+    free = [row for row in slow.values() if row.enrollment_id not in runs][:room]
+    rows = [*live, *(row for row in slow.values() if row.enrollment_id in runs), *free]
     return [
         Delivery(
             id=row.id,
@@ -70,6 +92,7 @@ async def pending(
             version=row.version,
             clock=Clock(origin=row.origin, pace=row.pace),
             ended=row.ended,
+            bulk=row.bulk,
         )
         for row in rows
     ]
@@ -100,14 +123,19 @@ async def backlog(tx: AsyncConnection) -> Backlog:
     return Backlog(row.waiting, row.oldest)
 
 
+async def bulk_waiting(tx: AsyncConnection, at_most: int) -> int:
+    """How many rows of the slow lane wait; counts no further than `at_most`."""
+    return int((await tx.execute(_BULK_WAITING, {"limit": at_most})).scalar_one())
+
+
 async def prune(tx: AsyncConnection, before: datetime) -> int:
     """Delete rows delivered or dropped before then; how many."""
     return (await tx.execute(_PRUNE, {"before": before})).rowcount
 
 
-_PENDING = text(f"""
+_WAITING = f"""
     SELECT o.id, o.enrollment_id, o.kind, o.payload, o.attempts, o.created_at, e.workflow_id, e.contact_id,
-        e.track, e.version, e.origin, e.pace, e.ended_at IS NOT NULL AS ended
+        e.track, e.version, e.origin, e.pace, e.ended_at IS NOT NULL AS ended, o.bulk
     FROM outbox o JOIN enrollment e ON e.id = o.enrollment_id
     WHERE o.delivered_at IS NULL AND o.next_attempt_at <= :now
         AND NOT o.enrollment_id = {any_of("busy", "uuid")}
@@ -116,8 +144,9 @@ _PENDING = text(f"""
             WHERE p.enrollment_id = o.enrollment_id AND p.id < o.id
                 AND p.delivered_at IS NULL AND p.attempts > 0 AND p.next_attempt_at > :now
         )
-    ORDER BY o.id LIMIT :limit
-""")
+"""
+_PENDING = text(f"{_WAITING} ORDER BY o.bulk, o.id LIMIT :limit")
+_OVERTAKEN = text(f"{_WAITING} AND o.bulk AND o.enrollment_id = {any_of('runs', 'uuid')} ORDER BY o.id")
 _DELIVERED = text(f"""
     WITH done AS (
         UPDATE outbox SET delivered_at = :now, attempts = attempts + 1, payload = '{{}}'
@@ -144,4 +173,7 @@ _DROP = text(f"""
     SELECT count(*) FROM gone
 """)
 _BACKLOG = text("SELECT count(*) AS waiting, min(created_at) AS oldest FROM outbox WHERE delivered_at IS NULL")
+_BULK_WAITING = text("""
+    SELECT count(*) FROM (SELECT FROM outbox WHERE delivered_at IS NULL AND bulk LIMIT :limit) waiting
+""")
 _PRUNE = text("DELETE FROM outbox WHERE delivered_at < :before")

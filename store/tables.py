@@ -172,7 +172,8 @@ outbox = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     moment("delivered_at", nullable=True),
     words("dropped_reason", nullable=True),
-    Index("outbox_waiting", "id", postgresql_where=text("delivered_at IS NULL")),
+    Column("bulk", Boolean, nullable=False, server_default=text("false")),
+    Index("outbox_waiting", "bulk", "id", postgresql_where=text("delivered_at IS NULL")),
     Index("outbox_waiting_run", "enrollment_id", "id", postgresql_where=text("delivered_at IS NULL")),
     Index("outbox_held", "enrollment_id", "id", postgresql_where=text("delivered_at IS NULL AND attempts > 0")),
 )

@@ -72,9 +72,7 @@ async def publish(
 async def get(tx: AsyncConnection, name: str, version: int | None = None) -> TemplateVersion | None:
     """One version, the newest without a number; only the newest number is asked for a version read before."""
     if version is None:
-        version = (
-            await tx.execute(select(tables.template.c.latest).where(tables.template.c.name == name))
-        ).scalar_one_or_none()
+        version = (await tx.execute(_LATEST, {"name": name})).scalar_one_or_none()
         if version is None:
             return None
     cache = _cache.setdefault(tx.sync_engine, OrderedDict())
@@ -140,6 +138,7 @@ _LOCK = text("""
     ON CONFLICT (name) DO UPDATE SET latest = template.latest
     RETURNING latest
 """)
+_LATEST = text("SELECT latest FROM template WHERE name = :name")  # a statement of every send
 _HOLD = text("SELECT 1 FROM template WHERE name = ANY(:names) ORDER BY name FOR SHARE")
 _TABLE = tables.template_version
 _ROWS = select(

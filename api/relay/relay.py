@@ -35,6 +35,8 @@ BREATH = 0.01
 """Seconds between two looks while rows are being delivered: a look costs 2 ms of CPU, whatever it finds."""
 PROGRAMS = 256
 """Track versions whose encoded programs are kept."""
+BULK_IN_FLIGHT = 32
+"""How many of them may be what an import caused: the other places are always free for what is live."""
 POLL = 1.0
 """Seconds between looks without word of new rows: a notification can be lost with its connection."""
 LONGEST_PAUSE = timedelta(seconds=30)
@@ -73,6 +75,7 @@ class Relay:
         self._client = client
         self._beside = beside
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._bulk: set[str] = set()
         self._outcomes: list[_Outcome] = []
         self._programs: dict[tuple[str, int], _Program] = {}
         self._wake = asyncio.Event()
@@ -142,11 +145,12 @@ class Relay:
             await self._settle(tx)
             if len(self._busy) >= IN_FLIGHT:
                 return 0
-            room = IN_FLIGHT - len(self._busy)
-            rows = await outbox.pending(tx, ROWS_PER_PLACE * room, busy=list(self._busy))
+            room, bulk = IN_FLIGHT - len(self._busy), BULK_IN_FLIGHT - len(self._bulk)
+            rows = await outbox.pending(tx, ROWS_PER_PLACE * room, bulk=bulk, busy=list(self._busy))
             by_run = {run: list(group) for run, group in groupby(sorted(rows, key=_run_order), key=_run_of)}
-            chosen = dict(list(by_run.items())[:room])
+            chosen = dict(sorted(by_run.items(), key=_is_bulk)[:room])
             programs = {run: await self._program(tx, group) for run, group in chosen.items()}
+        self._bulk |= {group[0] for group in chosen.items() if _is_bulk(group)}
         for run, group in chosen.items():
             self._busy[run] = asyncio.create_task(self._deliver_run(group, programs[run]))
         return len(chosen)
@@ -167,6 +171,7 @@ class Relay:
                 await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest)
         for run in over:
             del self._busy[run]
+            self._bulk.discard(run)
 
     async def _program(self, tx: AsyncConnection, group: list[outbox.Delivery]) -> _Program | None:
         if group[0].kind != "start":
@@ -217,6 +222,10 @@ class Relay:
 
 def _run_of(row: outbox.Delivery) -> str:
     return row.enrollment_id
+
+
+def _is_bulk(group: tuple[str, list[outbox.Delivery]]) -> bool:
+    return all(row.bulk for row in group[1])
 
 
 def _run_order(row: outbox.Delivery) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from store import tables, tables_policy  # noqa: F401
+from store import tables, tables_imports, tables_policy  # noqa: F401
 from store.columns import metadata
 
 context.configure(

@@ -16,7 +16,7 @@ def test_every_activity_of_the_contract_is_served(activities: Activities) -> Non
         for name, constant in vars(contract).items()
         if name.isupper() and name.partition("_")[0] not in ("QUEUE", "ERROR", "TASK")
     }
-    served = [*activities.local, *(m for methods in activities.by_queue.values() for m in methods)]
+    served = [*activities.local, *activities.imports, *(m for methods in activities.by_queue.values() for m in methods)]
     assert {method.__name__ for method in served} == names
 
 

@@ -9,16 +9,20 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
-from temporalio.client import WorkflowHistory
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from tests.conftest import register_search_attributes
+from tests.replay.imports import IMPORTS, ImportScenario
 from tests.replay.scenarios import SCENARIOS, Scenario
 from tests.workflows.scripted import started
+from tests.workflows.scripted_imports import begun
 
 HISTORIES = Path(__file__).parent / "histories"
+IMPORT_HISTORIES = HISTORIES / "imports"
 
 
 async def play(scenario: Scenario) -> list[WorkflowHistory]:
@@ -32,25 +36,51 @@ async def play(scenario: Scenario) -> list[WorkflowHistory]:
             run = await started(stack, env.client, scenario.script(), scenario.code, **scenario.given)
             await scenario.meanwhile(run)
             await run.result()
-            histories = []
-            run_id = run.first_execution_run_id
-            while run_id:
-                history = await env.client.get_workflow_handle(run.id, run_id=run_id).fetch_history()
-                histories.append(history)
-                last = history.events[-1].workflow_execution_continued_as_new_event_attributes
-                run_id = last.new_execution_run_id or None
+            return await _histories(env.client, run)
+
+
+async def play_import(scenario: ImportScenario) -> list[WorkflowHistory]:
+    """The same for an import."""
+    server = Path(sys.executable).parent / "temporal-test-server"
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(server), data_converter=pydantic_data_converter
+    ) as env:
+        await register_search_attributes(env.client)
+        async with AsyncExitStack() as stack:
+            rows = scenario.rows()
+            run = await begun(stack, env.client, rows, **scenario.given)
+            await scenario.meanwhile(rows, run)
+            await run.result()
+            return await _histories(env.client, run)
+
+
+async def _histories(client: Client, run: WorkflowHandle[Any, Any]) -> list[WorkflowHistory]:
+    histories = []
+    run_id = run.first_execution_run_id
+    while run_id:
+        history = await client.get_workflow_handle(run.id, run_id=run_id).fetch_history()
+        histories.append(history)
+        last = history.events[-1].workflow_execution_continued_as_new_event_attributes
+        run_id = last.new_execution_run_id or None
     return histories
 
 
 async def main() -> None:
     """Record what is missing."""
     for name, scenario in SCENARIOS.items():
-        if list(HISTORIES.glob(f"{name}.*.json")):
-            continue
-        for number, history in enumerate(await play(scenario), start=1):
-            (HISTORIES / f"{name}.{number}.json").write_text(history.to_json() + "\n")
-            print(f"recorded {name}.{number}: {len(history.events)} events")
+        if not list(HISTORIES.glob(f"{name}.*.json")):
+            _keep(HISTORIES, name, await play(scenario))
+    for name, one in IMPORTS.items():
+        if not list(IMPORT_HISTORIES.glob(f"{name}.*.json")):
+            _keep(IMPORT_HISTORIES, name, await play_import(one))
     await asyncio.sleep(0.3)
+
+
+def _keep(folder: Path, name: str, histories: list[WorkflowHistory]) -> None:
+    folder.mkdir(exist_ok=True)
+    for number, history in enumerate(histories, start=1):
+        (folder / f"{name}.{number}.json").write_text(history.to_json() + "\n")
+        print(f"recorded {name}.{number}: {len(history.events)} events")
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from tests.replay.record import HISTORIES
+from tests.replay.imports import IMPORTS
+from tests.replay.record import HISTORIES, IMPORT_HISTORIES
 from tests.replay.scenarios import SCENARIOS
 from tracks.run import WORKFLOW_TYPE, RunInput, RunResult
+from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
+RECORDED_IMPORTS = sorted(IMPORT_HISTORIES.glob("*.json"))
 
 
 def load(path: Path) -> WorkflowHistory:
@@ -32,7 +35,14 @@ async def test_a_recorded_history_replays(path: Path) -> None:
     await replayer.replay_workflow(load(path))
 
 
+@pytest.mark.parametrize("path", RECORDED_IMPORTS, ids=lambda path: path.stem)
+async def test_a_recorded_import_replays(path: Path) -> None:
+    replayer = Replayer(workflows=[ImportContacts], workflow_runner=runner(), data_converter=pydantic_data_converter)
+    await replayer.replay_workflow(WorkflowHistory.from_json(f"import/{path.stem}", path.read_text()))
+
+
 def test_every_scenario_is_recorded() -> None:
+    assert {path.name.split(".")[0] for path in RECORDED_IMPORTS} == set(IMPORTS)
     assert {path.name.split(".")[0] for path in RECORDED} == set(SCENARIOS)
 
 

@@ -6,7 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine
 
-from store import tables, tables_policy  # noqa: F401
+from store import tables, tables_imports, tables_policy  # noqa: F401
 from store.columns import metadata
 from store.database import driver_url
 from store.migrate import is_current, upgrade

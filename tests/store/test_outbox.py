@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from store import dropped, enrollments, outbox
 from store.dropped import Drop
+from store.enrolling import Enrol, enroll_many
 from store.ids import new_id
 from store.outbox import Delivery
 from tests.store.scene import NOW, TRIAL, Scene
@@ -121,3 +122,39 @@ async def test_each_run_hears_everything_in_order_whatever_fails(scene: Scene, f
     for who in people:
         assert heard[who] == sorted(heard[who])
         assert len(set(heard[who])) == 5
+
+
+async def imported(scene: Scene, *contact_ids: str) -> list[str]:
+    """Enrol contacts the way an import does; answers their enrollments."""
+    for contact_id in contact_ids:
+        await scene.contact(contact_id)
+    async with scene.db.transaction() as tx:
+        found = await enroll_many(tx, [Enrol("trial", contact_id) for contact_id in contact_ids], bulk=True, now=NOW)
+    return sorted(it.enrollment.id for it in found if it.enrollment)
+
+
+async def test_live_rows_go_before_what_an_import_caused_earlier(scene: Scene) -> None:
+    await scene.publish(TRIAL)
+    slow = await imported(scene, "bob", "cid", "dan")
+    live = await scene.live(TRIAL)
+    assert [row.enrollment_id for row in await pending(scene)] == [live.id, *slow]
+    assert [row.enrollment_id for row in await pending(scene, limit=2)] == [live.id, slow[0]]
+    async with scene.db.transaction() as tx:
+        some = await outbox.pending(tx, bulk=1, now=NOW)
+        assert [(row.enrollment_id, row.bulk) for row in some] == [(live.id, False), (slow[0], True)]
+        assert await outbox.bulk_waiting(tx, 100) == 3
+        assert await outbox.bulk_waiting(tx, 2) == 2
+
+
+async def test_a_live_event_takes_its_runs_waiting_start_along(scene: Scene) -> None:
+    """Else it would be told to a run that is not there yet, and be lost."""
+    await scene.publish(TRIAL)
+    await imported(scene, "bob")
+    [cid] = await imported(scene, "cid")
+    await scene.happen("account.closed", "cid")
+    async with scene.db.transaction() as tx:
+        for limit in (1, 100):  # also where more waits than is read at once
+            rows = sorted(await outbox.pending(tx, limit, bulk=0, now=NOW), key=lambda row: row.id)
+            assert [(row.kind, row.enrollment_id) for row in rows] == [("start", cid), ("event", cid)]
+        await outbox.failed(tx, rows[0].id, NOW + timedelta(seconds=9))
+        assert await outbox.pending(tx, bulk=0, now=NOW) == []

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from activities import contract
 from infra.launch.temporal import SEARCH_ATTRIBUTES as REGISTERED
-from tracks import run
+from tracks import importing, run
 from workflows import policies, search_attributes
 
 
@@ -35,15 +35,26 @@ def test_activities_and_their_queues_keep_their_names() -> None:
         "RESOLVE_WAIT": "resolve_wait",
         "DECIDE_BRANCH": "decide_branch",
         "CLOSE_RUN": "close_run",
+        "APPLY_CHUNK": "apply_chunk",
+        "STEER_IMPORT": "steer_import",
         "TASK_QUEUE": "perennial",
         "QUEUE_RUNS": "perennial",
         "QUEUE_EMAIL": "perennial-email",
         "QUEUE_SMS": "perennial-sms",
         "QUEUE_CRM": "perennial-crm",
         "QUEUE_WEBHOOK": "perennial-webhook",
+        "QUEUE_IMPORTS": "perennial-imports",
         "ERROR_THROTTLED": "ProviderThrottled",
         "ERROR_UNAVAILABLE": "ProviderUnavailable",
     }
+
+
+def test_imports_keep_their_names() -> None:
+    assert (importing.WORKFLOW_TYPE, importing.TASK_QUEUE) == ("ImportContacts", "perennial-imports")
+    assert (importing.SIGNAL_CHANGED, importing.QUERY_PROGRESS) == ("changed", "progress")
+    updates = (importing.UPDATE_PAUSE, importing.UPDATE_RESUME, importing.UPDATE_CANCEL, importing.UPDATE_SET_RATE)
+    assert updates == ("pause", "resume", "cancel", "set_rate")
+    assert importing.workflow_id("i-1") == "import/i-1"
 
 
 def test_search_attributes_are_the_ones_that_the_project_registers() -> None:

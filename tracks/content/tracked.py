@@ -15,7 +15,7 @@ Keeps = Callable[[str], bool]
 _ATTRIBUTE = re.compile(
     r"""(?P<name>[^\s"'>/=][^\s/>=]*)(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s>]+)))?"""
 )
-# Start tags of links, not those in comments, scripts or styles. The page comes from a serializer of HTML 5 (css-inline):
+# Start tags of links, not those in comments, scripts or styles. A serializer of HTML 5 (css-inline) wrote the page:
 # its quotes are closed. A parser of all of it took 1 ms of CPU a message, this takes 0.03 ms.
 _ANCHOR = re.compile(
     r"""<!--.*?(?:-->|\Z)|<(?P<raw>script|style|title|textarea)\b.*?(?:</(?P=raw)\s*>|\Z)"""

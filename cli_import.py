@@ -1,0 +1,158 @@
+"""Commands about imports: send a file, and look after what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli_common import api_caller, fail
+
+if TYPE_CHECKING:
+    import httpx
+
+Url = Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")]
+Key = Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")]
+Id = Annotated[str, typer.Argument(help="The import's id.")]
+Rate = Annotated[float | None, typer.Option(min=0.01, max=10_000, help="Rows a second, at most.")]
+Problems = Annotated[Path | None, typer.Option(help="Where to write the rows that enrolled nobody, and why (CSV).")]
+FORMATS = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".ndjson": "application/x-ndjson"}
+
+import_commands = typer.Typer(help="Look after imports.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Wire them into the command line."""
+    app.command("import")(import_file)
+    app.add_typer(import_commands, name="imports")
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV (.csv) or JSON Lines (.jsonl).")],
+    track: Annotated[str, typer.Option(help="The track to enrol in.")],
+    rate: Rate = None,
+    id_column: Annotated[str, typer.Option(help="The column of CSV that holds your ids.")] = "contact_id",
+    delimiter: Annotated[str, typer.Option(help="Of CSV: comma, semicolon or tab.")] = "comma",
+    pace: Annotated[float, typer.Option(min=1, help="Of each enrolment, where a pace is allowed.")] = 1.0,
+    problems: Problems = None,
+    wait: Annotated[bool, typer.Option(help="Stay until everybody is enrolled.")] = True,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Import a file of contacts into a track; status 1 if a row was bad or the import failed.
+
+    Ctrl-C while it enrols leaves it running: `perennial imports watch` shows it again.
+    """
+    kind = FORMATS.get(file.suffix.lower())
+    if kind is None:
+        fail(f"{file} is neither .csv nor .jsonl.")
+    wanted: dict[str, Any] = {"track": track, "pace": pace}
+    if kind == "text/csv":
+        wanted |= {"id_column": id_column, "delimiter": delimiter}
+    if rate is not None:
+        wanted["per_second"] = rate
+
+    def work(client: httpx.Client) -> None:
+        from infra.importing import upload
+
+        found = upload(client, file, kind, wanted)
+        typer.echo(f"Import {found['id']}: {found['rows']} rows received.")
+        if wait:
+            _watch(client, str(found["id"]), problems)
+
+    _with_api(url, key, work)
+
+
+@import_commands.command("list")
+def list_imports(url: Url = None, key: Key = None) -> None:
+    """List imports, newest first."""
+
+    def work(client: httpx.Client) -> None:
+        from infra.importing import ask, line
+
+        for found in ask(client, "GET", "/v1/imports")["imports"]:
+            typer.echo(line(found))
+
+    _with_api(url, key, work)
+
+
+@import_commands.command("watch")
+def watch_import(import_id: Id, problems: Problems = None, url: Url = None, key: Key = None) -> None:
+    """Show an import until it has ended; status 1 if a row was bad or it failed."""
+    _with_api(url, key, lambda client: _watch(client, import_id, problems))
+
+
+@import_commands.command("pause")
+def pause_import(import_id: Id, url: Url = None, key: Key = None) -> None:
+    """Enrol nobody more until it is resumed."""
+    _steer(import_id, "pause", url, key)
+
+
+@import_commands.command("resume")
+def resume_import(import_id: Id, url: Url = None, key: Key = None) -> None:
+    """Go on where it was."""
+    _steer(import_id, "resume", url, key)
+
+
+@import_commands.command("cancel")
+def cancel_import(import_id: Id, url: Url = None, key: Key = None) -> None:
+    """End it for good; whom it has enrolled stays enrolled."""
+    _steer(import_id, "cancel", url, key)
+
+
+@import_commands.command("rate")
+def set_rate(
+    import_id: Id,
+    per_second: Annotated[float, typer.Argument(min=0.01, max=10_000, help="Rows a second, at most.")],
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Change how fast it goes."""
+    _steer(import_id, "rate", url, key, {"per_second": per_second})
+
+
+def _steer(import_id: str, word: str, url: str | None, key: str | None, body: Any = None) -> None:
+    def work(client: httpx.Client) -> None:
+        from infra.importing import ask, line
+
+        typer.echo(line(ask(client, "POST", f"/v1/imports/{import_id}/{word}", body)))
+
+    _with_api(url, key, work)
+
+
+def _watch(client: httpx.Client, import_id: str, problems: Path | None) -> None:
+    from infra.importing import line, save_problems, watch
+
+    try:
+        found = watch(client, import_id)
+    except KeyboardInterrupt:
+        typer.echo(f"The import goes on. Look again: perennial imports watch {import_id}", err=True)
+        typer.echo(f"Pause, resume or cancel it: perennial imports pause {import_id}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(line(found))
+    counts = found["outcomes"]
+    if problems is not None:
+        save_problems(client, import_id, problems)
+        typer.echo(f"What is wrong with rows: {problems}")
+    elif found["done"] > counts.get("enrolled", 0) + counts.get("existing", 0):
+        typer.echo(f"What is wrong with rows: perennial imports watch {import_id} --problems problems.csv")
+    if found["state"] != "completed" or counts.get("bad"):
+        raise typer.Exit(1)
+
+
+def _with_api(url: str | None, key: str | None, work: Callable[[httpx.Client], None]) -> None:
+    import httpx
+
+    from infra.importing import RefusedError
+
+    try:
+        with api_caller(url, key) as client:
+            work(client)
+    except httpx.HTTPError as problem:
+        fail(f"The API does not answer: {problem}.")
+    except (RefusedError, OSError) as problem:
+        fail(str(problem))
+    except KeyboardInterrupt:
+        fail("Stopped while the file was being sent: nothing of it is imported.")

@@ -1,0 +1,135 @@
+"""Send a file to the API's imports and show how far it is: what `perennial import` does."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+_PIECE = 1 << 18
+_TRIES = 3
+_LOOK = 0.5
+_PATIENCE = 60.0
+"""Seconds that an API which is away is waited for while an import is watched."""
+
+
+class RefusedError(Exception):
+    """The API refused; the text says everything that it named."""
+
+
+def ask(client: httpx.Client, method: str, path: str, body: Any = None) -> Any:
+    """Call the API; answers its JSON. Raises `RefusedError`."""
+    return _answer(client.request(method, path, json=body))
+
+
+def upload(client: httpx.Client, file: Path, kind: str, wanted: dict[str, Any]) -> Any:
+    """Send a file; answers the import, which runs. A broken connection is tried again under the same key.
+
+    Raises `RefusedError`, or httpx's error where the API stays away.
+    """
+    console = Console(stderr=True)
+    headers = {"Content-Type": kind, "Idempotency-Key": str(uuid.uuid4())}
+    for attempt in range(1, _TRIES + 1):
+        try:
+            with _bar(console) as bar:
+                sent = _pieces(file, bar)
+                timeout = httpx.Timeout(30, read=600)
+                return _answer(
+                    client.post("/v1/imports", params=wanted, headers=headers, content=sent, timeout=timeout)
+                )
+        except httpx.TransportError:
+            if attempt == _TRIES:
+                raise
+            time.sleep(attempt)
+    raise AssertionError
+
+
+def _pieces(file: Path, bar: Progress) -> Iterator[bytes]:
+    task = bar.add_task("Sending", total=file.stat().st_size or None, rest="")
+    with file.open("rb") as read:
+        while piece := read.read(_PIECE):
+            yield piece
+            bar.advance(task, len(piece))
+
+
+def watch(client: httpx.Client, import_id: str) -> Any:
+    """Show an import's progress until it has ended; answers it then. An API that is away for a while is waited for."""
+    console = Console(stderr=True)
+    silent_since: float | None = None
+    with _bar(console) as bar:
+        task = bar.add_task("Enrolling", total=None, rest="")
+        while True:
+            try:
+                found = ask(client, "GET", f"/v1/imports/{import_id}")
+                silent_since = None
+            except httpx.TransportError:
+                silent_since = silent_since or time.monotonic()
+                if time.monotonic() - silent_since > _PATIENCE:
+                    raise
+                bar.update(task, rest="the API is away")
+                time.sleep(_LOOK)
+                continue
+            bar.update(task, total=found["rows"], completed=found["done"], rest=_rest(found))
+            if found["ended_at"]:
+                return found
+            time.sleep(_LOOK)
+
+
+def save_problems(client: httpx.Client, import_id: str, file: Path) -> None:
+    """Write the rows that enrolled nobody, and why."""
+    with client.stream("GET", f"/v1/imports/{import_id}/problems") as answer:
+        answer.raise_for_status()
+        with file.open("wb") as written:
+            for piece in answer.iter_bytes():
+                written.write(piece)
+
+
+def line(found: Any) -> str:
+    """One import in one line."""
+    counts = ", ".join(f"{count} {what}" for what, count in sorted(found["outcomes"].items()))
+    rest = _rest(found) if found["state"] == "running" else found["reason"]
+    words = f"{found['id']}  {found['track']}  {found['state']}  {found['done']} of {found['rows']} rows"
+    return "  ".join(part for part in (words, counts, rest) if part)
+
+
+def _rest(found: Any) -> str:
+    if found["state"] != "running":
+        return str(found["state"])
+    if found["held"]:
+        return f"gives way: {found['held']} has much to do"
+    left = found["seconds_left"]
+    return f"{found['rows_per_second']:g} rows/s" + ("" if left is None else f", {_time(left)} left")
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _bar(console: Console) -> Progress:
+    words = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %")
+    return Progress(*words, TextColumn("{task.fields[rest]}"), console=console, disable=not console.is_terminal)
+
+
+def _answer(answer: httpx.Response) -> Any:
+    if not answer.is_error:
+        return answer.json()
+    try:
+        said = answer.json()
+    except ValueError:
+        raise RefusedError(f"The API answered {answer.status_code}.") from None
+    lines = [str(said.get("detail", answer.status_code))]
+    lines += [_problem(error) for error in said.get("errors", ())]
+    raise RefusedError("\n".join(lines))
+
+
+def _problem(error: dict[str, Any]) -> str:
+    place = error.get("parameter") or error.get("pointer") or (f"line {error['line']}" if error.get("line") else "")
+    return f"  {place}: {error['detail']}" if place else f"  {error['detail']}"

@@ -1,0 +1,85 @@
+"""A body becomes rows however it arrives, and what cannot be read costs its own row only."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.upload import MAX_ROW, Format, Splitter
+from store.import_rows import Raw
+
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\x00\ufeff"), max_size=12)
+ROW = st.lists(CELL, min_size=2, max_size=4).filter(lambda row: any(cell.strip() for cell in row))
+
+
+def split(body: bytes, size: int, kind: Format = "csv") -> tuple[list[Raw], list[tuple[int, str]]]:
+    """The rows and the problems (line, reason) of a body that arrives in pieces of `size` bytes."""
+    splitter = Splitter(kind)
+    for start in range(0, len(body), size):
+        splitter.feed(body[start : start + size])
+    splitter.end()
+    return list(splitter.rows), [(problem.line, problem.reason) for problem in splitter.problems]
+
+
+@given(st.lists(ROW, min_size=1, max_size=8), st.integers(1, 40), st.sampled_from(["\n", "\r\n"]), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_whatever_csv_writes_comes_back_in_whatever_pieces(
+    rows: list[list[str]], size: int, end: str, bom: bool
+) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(rows)
+    body = (b"\xef\xbb\xbf" if bom else b"") + text.getvalue().encode()
+    found, problems = split(body, size)
+    assert [row for _, row in found] == rows
+    assert problems == []
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize(
+    ("body", "lines", "problems"),
+    [
+        pytest.param(b"a,b\n\n , \n1,2", [1, 4], [], id="empty lines are no rows, and the last line needs no end"),
+        pytest.param(b'a,b\r\n1,"x\r\ny"\r\n2,z\r\n', [1, 2, 4], [], id="a value may hold line ends"),
+        pytest.param(
+            b'a,b\n1,"Ada\n2,Bob\n3,C\n',
+            [1, 3, 4],
+            [(2, "opens a quote that is not closed")],
+            id="an open quote costs its row",
+        ),
+        pytest.param(
+            b'a,b\n1,"Ada\n2,Bob\n3,"C"\n4,d\n',
+            [1, 3, 4, 5],
+            [(2, "',' expected after '\"'")],
+            id="also where a later row would close it",
+        ),
+        pytest.param(b'a,b\n1,5" pipe\n', [1, 2], [], id="a quote amid a value is a character"),
+        pytest.param(b"a\n1\xff\n2\n", [1, 3], [(2, "is not UTF-8")], id="another encoding"),
+        pytest.param(
+            b"a\n" + b"x" * (MAX_ROW + 5) + b"\n2\n", [1, 3], [(2, f"is longer than {MAX_ROW:,} bytes")], id="too long"
+        ),
+    ],
+)
+def test_what_is_wrong_costs_its_own_row_only(
+    body: bytes, lines: list[int], problems: list[tuple[int, str]], size: int
+) -> None:
+    if size == 1 and len(body) > MAX_ROW:
+        size = 1000
+    rows, found = split(body, size)
+    assert [row[0] for row in rows] == lines
+    assert found == problems
+
+
+def test_a_value_that_goes_on_for_too_long_is_given_up_and_the_next_line_begins_anew() -> None:
+    body = b'a,b\n1,"' + b"lorem ipsum\n" * 8000
+    rows, problems = split(body, 4096)
+    assert problems[0] == (2, "opens a quote that is not closed")
+    assert rows[:2] == [(1, ["a", "b"]), (3, ["lorem ipsum"])]
+    assert len(rows) == 8000
+
+
+def test_json_lines_are_rows_as_they_stand() -> None:
+    assert split(b'{"a": 1}\n\n  {"a": 2}  ', 5, "jsonl") == ([(1, '{"a": 1}'), (3, '{"a": 2}')], [])

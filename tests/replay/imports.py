@@ -1,0 +1,54 @@
+"""The imports whose recorded histories guard the determinism of `ImportContacts`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+
+from tests.workflows.scripted_imports import Rows
+from tracks import importing
+from tracks.importing import ImportResult
+
+Handle = WorkflowHandle[Any, ImportResult]
+
+
+async def _nobody(_rows: Rows, _run: Handle) -> None:
+    """Nobody says anything."""
+
+
+@dataclass
+class ImportScenario:
+    """An import, and what is said to it meanwhile."""
+
+    rows: Callable[[], Rows]
+    meanwhile: Callable[[Rows, Handle], Awaitable[None]] = _nobody
+    given: dict[str, Any] = field(default_factory=dict)
+
+
+async def _steer(rows: Rows, run: Handle) -> None:
+    await run.execute_update(importing.UPDATE_PAUSE)
+    while rows.state != "paused":
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    await run.execute_update(importing.UPDATE_SET_RATE, 5)
+    await run.execute_update(importing.UPDATE_RESUME)
+    await run.signal(importing.SIGNAL_CHANGED)
+
+
+async def _cancel(rows: Rows, run: Handle) -> None:
+    while not rows.done:
+        await asyncio.sleep(0.05)
+    await run.cancel()
+
+
+IMPORTS: dict[str, ImportScenario] = {
+    "held-then-continued-as-new": ImportScenario(
+        lambda: Rows(chunks=5, per_second=10, held=1), given={"continue_after": 40}
+    ),
+    "steered": ImportScenario(lambda: Rows(chunks=4, per_second=0.001), meanwhile=_steer),
+    "import-cancelled": ImportScenario(lambda: Rows(chunks=4, per_second=0.0001), meanwhile=_cancel),
+}

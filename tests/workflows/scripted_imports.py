@@ -1,0 +1,82 @@
+"""An import whose rows follow a script: what the workflow does is observed, what its activities answer is told."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from activities import contract
+from activities.contract import ChunkCall, ImportProgress, SteerCall
+from tracks import importing
+from tracks.importing import ImportInput, ImportResult, ImportState
+from workflows.importing import ImportContacts
+from workflows.sandbox import runner
+
+
+@dataclass
+class Rows:
+    """Stands for the database: so many chunks of ten rows, and what was done to the import."""
+
+    chunks: int
+    per_second: float = 1.0
+    state: ImportState = "running"
+    held: int = 0
+    """Attempts that have to give way first."""
+    done: int = 0
+    calls: int = 0
+    said: list[str] = field(default_factory=list)
+
+    def _progress(self, **more: Any) -> ImportProgress:
+        return ImportProgress(
+            state=self.state,
+            rows=self.chunks * 10,
+            per_second=self.per_second,
+            outcomes={"enrolled": self.done * 10},
+            **more,
+        )
+
+    @activity.defn(name=contract.APPLY_CHUNK)
+    async def apply_chunk(self, call: ChunkCall) -> ImportProgress:
+        self.calls += 1
+        if self.state != "running":
+            return self._progress()
+        if self.held:
+            self.held -= 1
+            return self._progress(held="outbox")
+        self.done += 1
+        self.state = "completed" if self.done >= self.chunks else "running"
+        return self._progress(applied=10)
+
+    @activity.defn(name=contract.STEER_IMPORT)
+    async def steer_import(self, call: SteerCall) -> ImportProgress:
+        self.said.append(call.word)
+        states: dict[str, ImportState] = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
+        self.state = states.get(call.word, self.state)
+        self.per_second = call.per_second or self.per_second
+        return self._progress()
+
+
+async def begun(
+    stack: AsyncExitStack, client: Client, rows: Rows, **given: Any
+) -> WorkflowHandle[ImportContacts, ImportResult]:
+    """A worker for imports, and one import."""
+    worker = Worker(
+        client,
+        task_queue=importing.TASK_QUEUE,
+        build_id="test",
+        workflows=[ImportContacts],
+        workflow_runner=runner(),
+        activities=[rows.apply_chunk, rows.steer_import],
+    )
+    await stack.enter_async_context(worker)
+    return await client.start_workflow(
+        ImportContacts.run,
+        ImportInput(import_id="i-1", track="trial", **given),
+        id="import/i-1",
+        task_queue=importing.TASK_QUEUE,
+    )

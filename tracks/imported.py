@@ -1,0 +1,135 @@
+"""A row of an import: what it may hold, in CSV and in JSON Lines, and everything that is wrong with one.
+
+A row is a contact, as `PUT /v1/contacts/{contact_id}` takes it, with the id, the key and the properties that its
+enrolment takes. The columns of a CSV file say where each value goes; an empty value leaves what is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+
+from tracks.people import Email, Identifier, Locale, Object, Phone, Zone, check_object, unstorable
+
+CONTACT_ID = "contact_id"
+FIELDS = (CONTACT_ID, "email", "phone", "timezone", "locale", "key")
+MAPS = ("attributes", "properties")
+
+Column = tuple[str, ...]
+"""Where a column's values go: `("email",)`, or `("attributes", "plan")`."""
+
+
+class Row(BaseModel):
+    """One row. As in a change of a contact, what is left out stays, and null removes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    contact_id: Identifier
+    email: Email | None = None
+    phone: Phone | None = None
+    timezone: Zone | None = None
+    locale: Locale | None = None
+    attributes: Object = {}
+    key: Identifier | None = None
+    properties: Object = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One thing that is wrong with a row: the column or JSON pointer, and why."""
+
+    field: str
+    reason: str
+
+
+class BadRowError(ValueError):
+    """A row that cannot be taken, with all that is wrong with it, and whose it is, if that can be told."""
+
+    def __init__(self, wrong: Sequence[Wrong], contact_id: str | None = None) -> None:
+        super().__init__(f"{len(wrong)} things are wrong")
+        self.wrong, self.contact_id = tuple(wrong), contact_id
+
+
+def read_header(names: Sequence[str], id_column: str = CONTACT_ID) -> tuple[list[Column], list[str]]:
+    """The columns of a CSV file's first row, and everything that is wrong with them."""
+    columns: list[Column] = []
+    problems: list[str] = []
+    seen: dict[Column, str] = {}
+    for place, given in enumerate(names, 1):
+        name = given.strip()
+        column = _column(name, id_column)
+        columns.append(column)
+        if not name or not column[-1]:
+            problems.append(f"Column {place} has no name.")
+        elif column in seen:
+            problems.append(f"Columns `{seen[column]}` and `{name}` are the same.")
+        seen.setdefault(column, name)
+    if (CONTACT_ID,) not in seen:
+        problems.append(f"There is no column `{id_column}`; say which holds your ids with `id_column`.")
+    for kind in MAPS:
+        try:
+            check_object({column[1]: None for column in columns if column[0] == kind and column[-1]})
+        except ValueError as error:
+            problems.append(f"The names of {kind} {error}." if "at most" in str(error) else f"Of {kind}, {error}.")
+    return columns, problems
+
+
+def _column(name: str, id_column: str) -> Column:
+    if name == id_column:
+        return (CONTACT_ID,)
+    if name in FIELDS and name != CONTACT_ID:
+        return (name,)
+    kind, dot, rest = name.partition(".")
+    return (kind, rest) if dot and kind in MAPS else ("attributes", name)
+
+
+def read_values(values: Sequence[str], columns: Sequence[Column]) -> Row:
+    """A row of CSV. Raises `BadRowError` with all that is wrong with it."""
+    if len(values) != len(columns):
+        raise BadRowError([Wrong("", f"has {len(values)} values where the header has {len(columns)}")])
+    row: dict[str, Any] = {}
+    for column, value in zip(columns, values, strict=True):
+        if not value:
+            continue
+        if len(column) == 1:
+            row[column[0]] = value.strip()
+        else:
+            row.setdefault(column[0], {})[column[1]] = value
+    return _checked(row, lambda place: ".".join(map(str, place)))
+
+
+def read_line(text: str) -> Row:
+    """A row of JSON Lines. Raises `BadRowError` with all that is wrong with it."""
+    try:
+        row = from_json(text)
+    except ValueError:
+        try:
+            row = json.loads(text)  # lenient about lone surrogates, so that they can be named by their place
+        except (ValueError, RecursionError):
+            raise BadRowError([Wrong("", "is not JSON")]) from None
+    if not isinstance(row, dict):
+        raise BadRowError([Wrong("", "is not a JSON object")])
+    return _checked(row, lambda place: "".join(f"/{part}" for part in place))
+
+
+def _checked(row: Mapping[str, Any], name: Any) -> Row:
+    wrong = [Wrong(name(place), reason) for place, reason in unstorable(row)]
+    if not wrong:
+        try:
+            return Row.model_validate(row)
+        except ValidationError as error:
+            wrong = [Wrong(name(one["loc"]), str(one["msg"]).removeprefix("Value error, ")) for one in error.errors()]
+    raise BadRowError(wrong, _whose(row))
+
+
+def _whose(row: Mapping[str, Any]) -> str | None:
+    """The row's contact, if its id is one: anything else may be an address."""
+    try:
+        return Row.model_validate({CONTACT_ID: row.get(CONTACT_ID)}).contact_id
+    except ValidationError:
+        return None

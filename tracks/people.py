@@ -1,0 +1,167 @@
+"""What a contact's fields and ids may be: the rules that every way in shares, one person or a file of a million."""
+
+from __future__ import annotations
+
+import math
+import re
+import zoneinfo
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Annotated, Any
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, WithJsonSchema
+
+from tracks.identifiers import looks_personal
+
+_IDENTIFIER = r"[A-Za-z0-9_.:|=+@~-]+"
+_LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
+MAX_NAMES = 500
+MAX_DEPTH = 32
+_INT64 = 1 << 63
+
+
+def check_identifier(value: str) -> str:
+    """An identifier that may stand in a workflow id: short, plain, and nothing personal.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    if not 1 <= len(value) <= 128:
+        raise ValueError("must have 1 to 128 characters")
+    if reason := looks_personal(value):
+        raise ValueError(reason)
+    if not re.fullmatch(_IDENTIFIER, value):
+        raise ValueError("may contain letters, digits and _ . : | = + @ ~ - only")
+    return value
+
+
+def check_email(value: str) -> str:
+    """An address in its normalised form; names under `.test` pass, for tests and demos.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    try:
+        return validate_email(value, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
+
+
+def check_phone(value: str) -> str:
+    """A phone number as E.164.
+
+    Raises:
+        ValueError: where it has no country code or cannot be a number.
+    """
+    try:
+        number = phonenumbers.parse(value, None)
+    except phonenumbers.NumberParseException:
+        raise ValueError("must be a phone number with + and its country code, such as +41446681800") from None
+    if not phonenumbers.is_possible_number(number):
+        raise ValueError("is too short or too long for a phone number of that country")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def check_zone(value: str) -> str:
+    """The name of an IANA time zone.
+
+    Raises:
+        ValueError: where there is no such zone.
+    """
+    if value not in _zones():
+        raise ValueError("is not an IANA time zone such as Europe/Zurich")
+    return value
+
+
+def check_locale(value: str) -> str:
+    """A language tag, with hyphens.
+
+    Raises:
+        ValueError: where it does not look like one.
+    """
+    if len(value) > 35 or not _LOCALE.fullmatch(value):
+        raise ValueError("must be a language tag such as en or de-CH")
+    return value.replace("_", "-")
+
+
+def check_object(value: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object with a sane number of names.
+
+    Raises:
+        ValueError: past the bounds.
+    """
+    if len(value) > MAX_NAMES:
+        raise ValueError(f"may have at most {MAX_NAMES} names")
+    for name in value:
+        if not 1 <= len(name) <= 200:
+            raise ValueError("names must have 1 to 200 characters")
+    return value
+
+
+def plain(description: str, example: str, **schema: Any) -> WithJsonSchema:
+    """The schema of a text that is checked by hand."""
+    return WithJsonSchema({"type": "string", "description": description, "examples": [example], **schema})
+
+
+Identifier = Annotated[
+    str,
+    AfterValidator(check_identifier),
+    plain(
+        "An id of your own that says nothing about the person: no email address, no phone number.",
+        "user_1042",
+        minLength=1,
+        maxLength=128,
+        pattern=f"^{_IDENTIFIER}$",
+    ),
+]
+Email = Annotated[
+    str, AfterValidator(check_email), plain("Email address.", "ada@example.com", format="email", maxLength=254)
+]
+Phone = Annotated[
+    str, AfterValidator(check_phone), plain("Phone number with its country code; kept as E.164.", "+41446681800")
+]
+Zone = Annotated[str, AfterValidator(check_zone), plain("IANA time zone.", "Europe/Zurich")]
+Locale = Annotated[str, AfterValidator(check_locale), plain("Language tag (BCP 47).", "de-CH", maxLength=35)]
+Object = Annotated[dict[str, Any], AfterValidator(check_object)]
+
+
+def unstorable(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Everything in JSON data that PostgreSQL's jsonb or a condition cannot hold: its place, and what is wrong.
+
+    That is NUL and lone surrogates in texts, numbers that are not finite or do not fit 64 bits, and
+    nesting deeper than `MAX_DEPTH`.
+    """
+    match value:
+        case str():
+            if not _writable(value):
+                yield at, "A text may not contain a NUL character or half a surrogate pair."
+        case bool() | None:
+            pass
+        case int():
+            if not -_INT64 <= value < _INT64:
+                yield at, "A whole number must fit 64 bits."
+        case float():
+            if not math.isfinite(value):
+                yield at, "A number must be finite."
+        case _ if len(at) >= MAX_DEPTH:
+            yield at, f"Nested deeper than {MAX_DEPTH} levels."
+        case dict():
+            for key, inner in value.items():
+                if _writable(key):
+                    yield from unstorable(inner, (*at, key))
+                else:
+                    yield at, "A name may not contain a NUL character or half a surrogate pair."
+        case list():
+            for index, inner in enumerate(value):
+                yield from unstorable(inner, (*at, index))
+
+
+def _writable(text: str) -> bool:
+    return "\x00" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))

@@ -1,0 +1,199 @@
+"""`ImportContacts`: paces one import. The database knows where it stands; this asks for the next rows at the right
+moment, and passes on what operators say in Temporal UI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities import contract
+    from activities.contract import ChunkCall, ImportProgress, SteerCall
+    from tracks.importing import (
+        ENDED,
+        QUERY_PROGRESS,
+        SIGNAL_CHANGED,
+        UPDATE_CANCEL,
+        UPDATE_PAUSE,
+        UPDATE_RESUME,
+        UPDATE_SET_RATE,
+        WORKFLOW_TYPE,
+        ImportInput,
+        ImportResult,
+    )
+
+from workflows.policies import WAIT_SLICE
+
+ATTEMPT_LIMIT = timedelta(seconds=30)
+"""One chunk: at most ten seconds of giving way and a transaction. A worker killed amid one is noticed after this."""
+AGAIN = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
+)
+HELD_PAUSE = timedelta(seconds=1)
+"""After an attempt that gave way: the activity itself waits first, so that this is seldom."""
+SHORTEST_TIMER = timedelta(milliseconds=50)
+_STATE = SearchAttributeKey.for_keyword("State")
+
+
+@workflow.defn(name=WORKFLOW_TYPE)
+class ImportContacts:
+    """Brings one import to its end: chunk by chunk, no faster than its rate."""
+
+    @workflow.init
+    def __init__(self, given: ImportInput) -> None:
+        self._given = given
+        self._orders: deque[SteerCall] = deque()
+        self._changed = False
+        self._next: datetime | None = None
+        self._progress = ImportProgress(state="running")
+
+    @workflow.run
+    async def run(self, given: ImportInput) -> ImportResult:
+        """Ask for chunks until the import has ended; answers how."""
+        try:
+            progress = await self._go_on(given)
+        except asyncio.CancelledError:
+            # An operator's cancel means the import.
+            order = SteerCall(import_id=given.import_id, word="cancel")
+            progress = await asyncio.shield(self._learn(contract.STEER_IMPORT, order, "an operator's cancel"))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return ImportResult(state=progress.state, rows=progress.rows, outcomes=progress.outcomes)
+
+    async def _go_on(self, given: ImportInput) -> ImportProgress:
+        while True:
+            self._changed = False
+            if self._orders:
+                await self._learn(contract.STEER_IMPORT, self._orders.popleft(), "an operator's word")
+                continue
+            if self._outgrown():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                workflow.continue_as_new(given)
+            asked = workflow.now()
+            progress = await self._learn(contract.APPLY_CHUNK, ChunkCall(import_id=given.import_id), "the next rows")
+            if progress.state in ENDED:
+                return progress
+            await self._rest(self._pause(asked, progress))
+
+    async def _learn(self, name: str, call: ChunkCall | SteerCall, summary: str) -> ImportProgress:
+        before = self._progress
+        self._progress = await workflow.execute_activity(
+            name,
+            call,
+            task_queue=contract.QUEUE_IMPORTS,
+            result_type=ImportProgress,
+            start_to_close_timeout=ATTEMPT_LIMIT,
+            retry_policy=AGAIN,
+            summary=summary,
+        )
+        if before.state != self._progress.state:
+            workflow.upsert_search_attributes([_STATE.value_set(self._progress.state)])
+        workflow.set_current_details(_describe(self._given, self._progress))
+        return self._progress
+
+    def _pause(self, asked: datetime, progress: ImportProgress) -> timedelta | None:
+        """How long to rest before the next rows; None until somebody says something."""
+        if progress.state == "paused":
+            return None
+        if progress.held:
+            self._next = None
+            return HELD_PAUSE
+        # Measured from when these rows were due, so that the time that applying takes is no loss.
+        due = max(self._next or asked, asked)
+        self._next = due + timedelta(seconds=progress.applied / progress.per_second)
+        return self._next - workflow.now()
+
+    async def _rest(self, pause: timedelta | None) -> None:
+        def disturbed() -> bool:
+            return self._changed or bool(self._orders)
+
+        if pause is not None and pause < SHORTEST_TIMER:
+            return
+        try:
+            summary = "paused" if pause is None else "the import's rate"
+            await workflow.wait_condition(disturbed, timeout=pause or WAIT_SLICE, timeout_summary=summary)
+        except TimeoutError:
+            pass
+
+    def _outgrown(self) -> bool:
+        info = workflow.info()
+        return (
+            info.get_current_history_length() >= self._given.continue_after
+            or info.is_continue_as_new_suggested()
+            or info.is_target_worker_deployment_version_changed()
+        )
+
+    @workflow.signal(name=SIGNAL_CHANGED, description="The import was changed through the API: look at it now")
+    def on_changed(self) -> None:
+        """Look at the import again without waiting."""
+        self._changed = True
+        self._next = None
+
+    @workflow.query(name=QUERY_PROGRESS, description="How far the import is")
+    def progress(self) -> ImportProgress:
+        """As of the last rows."""
+        return self._progress
+
+    def _order(self, call: SteerCall) -> str:
+        self._orders.append(call)
+        return call.word
+
+    @workflow.update(name=UPDATE_PAUSE, description="Enrol nobody more until it is resumed")
+    def pause(self) -> str:
+        """Pause the import."""
+        return self._order(SteerCall(import_id=self._given.import_id, word="pause"))
+
+    @workflow.update(name=UPDATE_RESUME, description="Go on where it was")
+    def resume(self) -> str:
+        """Resume the import."""
+        return self._order(SteerCall(import_id=self._given.import_id, word="resume"))
+
+    @workflow.update(name=UPDATE_CANCEL, description="End it for good; whom it has enrolled stays enrolled")
+    def cancel(self) -> str:
+        """Cancel the import."""
+        return self._order(SteerCall(import_id=self._given.import_id, word="cancel"))
+
+    @workflow.update(name=UPDATE_SET_RATE, description="Rows a second, from the next rows on")
+    def set_rate(self, per_second: float) -> str:
+        """Change the import's rate."""
+        return self._order(SteerCall(import_id=self._given.import_id, word="rate", per_second=per_second))
+
+    @pause.validator
+    def _may_pause(self) -> None:
+        self._refuse_unless("running")
+
+    @resume.validator
+    def _may_resume(self) -> None:
+        self._refuse_unless("paused")
+
+    @cancel.validator
+    def _may_cancel(self) -> None:
+        self._refuse_unless("running", "paused")
+
+    @set_rate.validator
+    def _may_set_rate(self, per_second: float) -> None:
+        self._refuse_unless("running", "paused")
+        if not 0 < per_second <= 10_000:
+            raise ApplicationError("rows a second must be more than 0 and at most 10000")
+
+    def _refuse_unless(self, *states: str) -> None:
+        if self._progress.state not in states:
+            raise ApplicationError(f"the import is {self._progress.state}")
+
+
+def _describe(given: ImportInput, progress: ImportProgress) -> str:
+    """The import's current details in Temporal UI: plain words, counts only."""
+    done = sum(progress.outcomes.values())
+    lines = [f"**Import into {given.track}**: {progress.state}, {done} of {progress.rows} rows"]
+    if progress.outcomes:
+        lines.append(", ".join(f"{count} {what}" for what, count in sorted(progress.outcomes.items())) + ".")
+    if progress.state == "running":
+        lines.append(f"At most {progress.per_second:g} rows a second.")
+    if progress.held:
+        lines.append(f"Gives way: {progress.held} has much to do.")
+    return "\n\n".join(lines)
