@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import cli_doctor
 import cli_operate
 import cli_people
 from cli_common import database_url, fail, in_database
@@ -412,6 +413,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
 
 
 cli_people.add_to(app)
+cli_doctor.add_to(app)
 
 
 def main() -> None:

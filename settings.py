@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     """Activities per second by task queue, enforced by the server over all workers: 60-80 % of the provider's quota."""
     drain: Duration = timedelta(seconds=30)
     """How long a stopping worker lets activities under way finish; longer than one attempt's provider timeout."""
+    doctor_every: Duration = timedelta(minutes=5)
+    """How often the relay that leads looks for what is stuck."""
     deployment_name: str = "perennial"
     build_id: str = ""
     """Turns on Worker Versioning: runs are pinned to this build, and upgraded when they continue as new."""

@@ -15,6 +15,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 from activities import contract
 from activities.registry import Activities, build_activities
 from activities.watch import Watch
+from api.doctor.rounds import Rounds
 from api.relay.relay import Relay
 from api.temporal import connect
 from api.tracking.telling import Patience, Teller
@@ -60,9 +61,11 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
 
 
 def build_relay(client: Client, database: Database, settings: Settings) -> Relay:
-    """A relay that also tells the touches that are held."""
+    """A relay that also tells the touches that are held, and makes the doctor's rounds."""
     patience = Patience(settings.click_hold, settings.click_soon, settings.pace_at_entry)
-    return Relay(database, client, [Teller(database, patience).run])
+    return Relay(
+        database, client, [Teller(database, patience).run, Rounds(database, client, settings.doctor_every).run]
+    )
 
 
 def _versioning(settings: Settings) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Activities:
     by_queue: Mapping[str, Sequence[Method]]
     """For one worker per provider queue."""
     providers: Providers
+    reconcile: Reconciler
+    """For whoever asks what became of a message outside of its run."""
 
     async def close(self) -> None:
         """Let calls under way finish, then let go of connections and threads."""
@@ -60,7 +62,8 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     providers = providers or build_providers(settings)
     links = Links(settings.link_base, settings.signing_secret)
     sms = SmsKind(providers.sms, links)
-    reconcile = Reconciler(db, providers.sms, sms).reconcile_message
+    reconciler = Reconciler(db, providers.sms, sms)
+    reconcile = reconciler.reconcile_message
     return Activities(
         local=[
             WaitActivities(db).resolve_wait,
@@ -76,6 +79,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
             contract.QUEUE_WEBHOOK: [WebhookActivities(db, providers.webhooks).call_webhook],
         },
         providers=providers,
+        reconcile=reconciler,
     )
 
 

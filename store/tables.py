@@ -172,6 +172,7 @@ outbox = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     moment("delivered_at", nullable=True),
     words("dropped_reason", nullable=True),
+    words("reason", default=""),
     Index("outbox_waiting", "id", postgresql_where=text("delivered_at IS NULL")),
     Index("outbox_waiting_run", "enrollment_id", "id", postgresql_where=text("delivered_at IS NULL")),
     Index("outbox_held", "enrollment_id", "id", postgresql_where=text("delivered_at IS NULL AND attempts > 0")),
