@@ -203,7 +203,8 @@ def api(
     logs.set_up(json=settings.environment == "production")
 
     async def serve() -> bool:
-        database = Database(settings.database_url.get_secret_value(), settings.database_pool)
+        patience = settings.longest_request_wait.total_seconds()
+        database = Database(settings.database_url.get_secret_value(), settings.database_pool, patience=patience)
         try:
             client = await connect(lazy=True)  # the API accepts work while Temporal is down
             served = create_app(settings, database, client)

@@ -44,6 +44,13 @@ class Settings(BaseSettings):
     )
     database_pool: int = 10
 
+    requests_at_once: int = Field(default=128, ge=1)
+    """Requests that an API process works at; a body takes another place for each 32 KiB."""
+    requests_waiting: int = Field(default=256, ge=0)
+    """Requests that may wait for a place; callbacks of providers and what contacts open, four times as many."""
+    longest_request_wait: Duration = timedelta(seconds=5)
+    """How long; callbacks of providers and what contacts open wait twice as long."""
+
     secret: SecretStr = SecretStr("")
     """Signs links; at least 32 characters in production."""
     public_url: str = "http://127.0.0.1:8000"

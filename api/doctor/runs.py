@@ -150,7 +150,8 @@ class Runs:
         """What a completed run says of itself."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=RunResult)
         try:
-            return await handle.result(follow_runs=False)
+            result: RunResult = await handle.result(follow_runs=False)
+            return result
         except Exception:  # whatever it was, it is no result of ours
             return None
 

@@ -48,7 +48,8 @@ async def look(database: Database, patience: Patience, report: Report, look_at: 
     )
     for message in messages:
         report.add(await _message(database, message, gone, look_at))
-    report.counts["message-stuck"] += unsettled - len(messages)
+    if unsettled > len(messages):
+        report.counts["message-stuck"] += unsettled - len(messages)
     for kind, count, found in (("message-overdue", overdue, deferred), ("touch-late", untold, touches)):
         named = [
             Finding(kind, it.id, f"due {_moment(it.due_at)}{_because(it.reason)}", enrollment_id=it.enrollment_id)
