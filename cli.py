@@ -140,6 +140,7 @@ async def _live(stack: Stack, addresses: Addresses, key: str, console: Console, 
                 seed=wish.seed,
                 pace=wish.pace,
                 contacts=wish.contacts,
+                stuck=lambda: cli_doctor.stuck(addresses),
             )
             status = await demo.run()
         show_addresses(console, addresses.api, addresses.sandbox, addresses.ui, addresses.namespace, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 
     from api.doctor.findings import Report
     from api.doctor.repair import Lost, Repaired, Settle
+    from infra.launch.stack import Addresses
     from store.database import Database
 
+STUCK = (
+    "outbox-late lost-start run-ended run-lost run-unended run-deaf holds-nothing run-failing no-worker timer-late "
+    "activity-late message-stuck message-overdue touch-late"
+).split()
+"""What breaks a law in a demo; a breaker that bounces opened does not."""
 SHOWN = 20
 """Findings of one kind that are printed without --all."""
 
@@ -102,6 +109,37 @@ async def _settler(database: Database, stack: AsyncExitStack) -> Settle:
         return f"{found.outcome}{f' ({found.reason})' if found.reason else ''}"
 
     return settle
+
+
+async def stuck(addresses: Addresses) -> list[str]:
+    """Whoever is stuck in the local stack, in sentences; its crowd lives fast, so little patience is right."""
+    from temporalio.client import Client
+    from temporalio.contrib.pydantic import pydantic_data_converter
+
+    from api.doctor.check import Check
+    from api.doctor.findings import KINDS
+    from api.doctor.patience import Patience
+    from api.temporal import connect
+    from store.database import Database
+
+    late = timedelta(seconds=15)
+    patience = Patience(
+        outbox=late, start=late, late=late, worker=4 * late, activity=4 * late, deferred=late, touch=late
+    )
+    database = Database(addresses.database, 2)
+    try:
+        if addresses.ui is None:  # the user's own
+            client = await connect(otherwise=addresses.temporal)
+        else:
+            client = await Client.connect(addresses.temporal, data_converter=pydantic_data_converter)
+        report = await Check(database, client, patience).whole()
+    finally:
+        await database.close()
+    return [
+        f"{it.workflow_id or it.id}: {KINDS[it.kind].title.lower()} ({it.detail})."
+        for it in report.findings
+        if it.kind in STUCK
+    ]
 
 
 def _repaired(one: Repaired) -> dict[str, Any]:

@@ -175,14 +175,14 @@ class Check:
         return found
 
     async def _look_at(self, suspects: Iterable[Live], why: Literal["gone", "ending", "live"]) -> None:
-        gate = asyncio.Semaphore(SIDE_BY_SIDE)
+        waiting = iter(suspects)
 
-        async def judge(one: Live) -> None:
-            async with gate:
+        async def judge() -> None:
+            for one in waiting:
                 self._say(f"{len(self._looked):,} runs looked into")
                 await self._judge(one, why)
 
-        await asyncio.gather(*(judge(one) for one in suspects))
+        await asyncio.gather(*(judge() for _ in range(SIDE_BY_SIDE)))
 
     async def _judge(self, one: Live, why: Literal["gone", "ending", "live"]) -> None:
         look = await self._look(one.workflow_id)
@@ -196,7 +196,7 @@ class Check:
         elif look.ended:
             kind, detail = "run-ended", look.ended
         elif not kind and why == "ending" and self._should_have_ended(again):
-            kind, detail = "deaf", f"should have ended {again.ending_since:%Y-%m-%d %H:%M:%S}"
+            kind, detail = "run-deaf", f"should have ended {again.ending_since:%Y-%m-%d %H:%M:%S}"
         if kind and not any(it.enrollment_id == one.id for it in self._report.of(kind)):
             self._report.add(Finding(kind, one.id, detail, one.workflow_id, one.id))
 

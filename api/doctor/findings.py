@@ -62,7 +62,7 @@ KINDS: Mapping[str, Kind] = {
         "They are another installation's in the same namespace, or the database was restored to an earlier time.",
         "Yours to decide: give each installation a namespace of its own, or terminate them in Temporal.",
     ),
-    "deaf": Kind(
+    "run-deaf": Kind(
         "Runs that should have ended",
         "Their goal or exit was reached, and what told them so is lost. They send nothing any more.",
         "A repair tells them again.",
@@ -73,7 +73,7 @@ KINDS: Mapping[str, Kind] = {
         "They hold neither a timer nor an activity nor a workflow task: law 7 is broken.",
         "A bug: keep the history and report it. `exit` ends such a run, `temporal workflow reset` may bring it back.",
     ),
-    "failing": Kind(
+    "run-failing": Kind(
         "Runs whose code fails again and again",
         "The workers' code does not replay their histories, or has a fault.",
         "Go back to the build before; the runs go on by themselves then.",

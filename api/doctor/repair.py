@@ -25,7 +25,7 @@ Settle = Callable[[str], Awaitable[str]]
 
 Answers what it is now. Raises where the provider cannot be asked at the moment.
 """
-ORDER = ("run-ended", "run-lost", "lost-start", "deaf", "run-unended", "outbox-late", "message-stuck")
+ORDER = ("run-ended", "run-lost", "lost-start", "run-deaf", "run-unended", "outbox-late", "message-stuck")
 """Runs first: a message is settled here only once its run is over."""
 
 
@@ -55,7 +55,7 @@ class Repair:
             "run-ended": self._close,
             "run-lost": self._decide,
             "lost-start": self._start,
-            "deaf": self._tell,
+            "run-deaf": self._tell,
             "run-unended": self._end,
             "outbox-late": self._hurry,
             "message-stuck": self._finish,

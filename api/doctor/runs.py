@@ -164,7 +164,7 @@ class Runs:
             task = found.pending_workflow_task
             since = _utc(task.original_scheduled_time) if task.HasField("original_scheduled_time") else now
             if task.attempt >= self._patience.failures:
-                return "failing", f"attempt {task.attempt}"
+                return "run-failing", f"attempt {task.attempt}"
             if now - since > self._patience.worker:
                 return "no-worker", f"since {since:%Y-%m-%d %H:%M:%S}"
             return "", ""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from typer.testing import CliRunner, Result
 
 from activities.contract import QUEUE_RUNS, ReconcileCall
 from activities.registry import build_activities
@@ -23,8 +26,10 @@ from api.doctor.repair import Lost, Repair, Repaired
 from api.doctor.rounds import CHORE, Rounds
 from api.relay.relay import Relay
 from bench.stand import Servers, Stand, stand_on
+from cli import app
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
+from settings import get_settings
 from store import chores, doctor
 from store.sql import utc_now
 from tests.laws.conftest import MAIL
@@ -226,7 +231,7 @@ async def test_runs_and_enrollments_that_came_apart_are_named_and_put_right(stan
             ("run-ended", ids["terminated"]),
             ("run-lost", ids["deleted"]),
             ("run-unended", ids["unended"]),
-            ("deaf", ids["deaf"]),
+            ("run-deaf", ids["deaf"]),
             ("run-ended", ids["restored"]),
             ("lost-start", unstarted),
         )
@@ -352,7 +357,7 @@ async def test_runs_that_cannot_get_on_are_named_with_the_reason(stand: Stand) -
         refused = await enrolled(stand, "refused")
         # today's code does not replay that history
         await workflow_of(stand, "broken").signal("end", EndSignal(reason="x"))
-        expected = [("holds-nothing", stuck), ("failing", failing), ("activity-late", refused)]
+        expected = [("holds-nothing", stuck), ("run-failing", failing), ("activity-late", refused)]
         report = await named(stand, *expected)
         assert "send_email" in report.of("activity-late")[0].detail
         assert not any(one.done for one in await repaired(stand, report))
@@ -381,3 +386,42 @@ async def test_a_terminated_run_is_noticed_by_the_rounds_and_shown_as_figures(st
     assert 'perennial_doctor_findings{kind="run-lost"} 0.0' in figures
     (age,) = [float(line.split()[1]) for line in figures if line.startswith("perennial_doctor_seconds ")]
     assert 0 <= age < 60
+
+
+async def test_the_command_names_repairs_and_ends_with_a_status(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", stand.servers.database_url)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", stand.servers.temporal_address)
+    monkeypatch.setenv("PERENNIAL_DATA", str(tmp_path))
+
+    async def perennial(*words: str) -> Result:
+        get_settings.cache_clear()
+        try:
+            return await asyncio.to_thread(CliRunner().invoke, app, ["doctor", *words])
+        finally:
+            get_settings.cache_clear()
+
+    async with Relay(stand.database, stand.temporal):
+        well = await perennial()
+        assert well.exit_code == 0
+        assert "✓ Nothing is stuck: 0 live enrollments, 0 live runs, 0 looked into.\n" in well.stdout
+        unstarted = await enrolled(stand, "left-behind")
+        await until(lambda: is_started(stand, unstarted))
+        forget = "UPDATE enrollment SET started_at = NULL, created_at = now() - interval '1 h' WHERE id = :id"
+        await sql(stand, forget, id=unstarted)
+        sick = await perennial()
+        assert sick.exit_code == 1
+        assert "Enrollments that nothing will start: 1" in sick.stdout
+        assert f"nurture/sleepy/left-behind {unstarted}" in sick.stdout
+        mended = await perennial("--repair", "--json")
+        said = mended.stdout  # the relay of this process logs there too
+        told = json.loads(said[said.index("\n{\n") if said[0] != "{" else 0 : said.rindex("\n}\n") + 2])
+        assert (mended.exit_code, [group["kind"] for group in told["groups"]]) == (0, ["lost-start"])
+        assert [one["done"] for one in told["repairs"]] == [True]
+        await until(lambda: is_started(stand, unstarted))
+    assert (await perennial("--repair", "--lost", "perhaps")).exit_code == 1
+
+
+async def is_started(stand: Stand, enrollment_id: str) -> bool:
+    return (await stand.call("GET", f"/v1/enrollments/{enrollment_id}"))["started_at"] is not None
