@@ -229,25 +229,31 @@ def worker(
     relay: Annotated[bool, typer.Option(help="Carry a relay too: one at a time leads, in any process.")] = True,
 ) -> None:
     """Run the workers and the relay that delivers what the API accepted."""
+    import uvloop
+
     from infra import logs
     from settings import get_settings
     from worker import run
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
-    asyncio.run(run(settings, relay=relay))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(settings, relay=relay))
 
 
 @app.command("relay")
 def relay_alone() -> None:
     """Run a relay in a process of its own, beside workers with --no-relay."""
+    import uvloop
+
     from infra import logs
     from settings import get_settings
     from worker import run_relay
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
-    asyncio.run(run_relay(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_relay(settings))
 
 
 def _upgrade(url: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from temporalio.client import Client
 
+import store.enrolling
+import store.events
 from api import (
     breakers,
     confirmation,
@@ -38,6 +41,7 @@ from api.metrics import MeasureRequests, Metrics
 from api.pagination import Cursors
 from api.tracking import routes as tracking
 from api.webhooks import ses, twilio
+from api.webhooks.feedback import take as take_reports
 from api.webhooks.sns_signature import SnsVerifier
 from settings import Settings
 from store.database import Database
@@ -98,7 +102,9 @@ def create_app(
         temporal=temporal,
         metrics=metrics,
         keys=Keys(db),
-        intake=Intake(db, settings.pace_at_entry),
+        events=Intake(db, partial(store.events.accept_many, pace=settings.pace_at_entry)),
+        enrolling=Intake(db, store.enrolling.enroll_many),
+        feedback=Intake(db, partial(take_reports, pace=settings.pace_at_entry)),
         cursors=Cursors(settings.signing_secret),
         sns=SnsVerifier(outgoing, settings.sns_certificate_url, settings.sns_topic_arns),
     )

@@ -12,9 +12,12 @@ from api.auth import Keys
 from api.intake import Intake
 from api.metrics import Metrics
 from api.pagination import Cursors
+from api.webhooks.feedback import Report, Reported
 from api.webhooks.sns_signature import SnsVerifier
 from settings import Settings
 from store.database import Database
+from store.enrolling import Enrol, Enrolled
+from store.events import Accepted, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,9 @@ class Context:
     temporal: Client | None
     metrics: Metrics
     keys: Keys
-    intake: Intake
+    events: Intake[Event, Accepted]
+    enrolling: Intake[Enrol, Enrolled]
+    feedback: Intake[Report, Reported]
     cursors: Cursors
     sns: SnsVerifier
 

@@ -103,8 +103,7 @@ async def post_enrollment(body: EnrollmentRequest, response: Response, ctx: Ctx)
     """
     if errors := _pace_problems(ctx, body):
         raise invalid(errors)
-    async with ctx.db.transaction() as tx:
-        result = await enrolling.enroll(tx, _wish(body))
+    result = await ctx.enrolling.accept(_wish(body))
     shown = _result(0, body, result)
     if shown.enrollment is None:
         assert shown.detail is not None

@@ -59,7 +59,7 @@ async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
         properties=body.properties,
         occurred_at=body.occurred_at or datetime.now(UTC),
     )
-    accepted = await ctx.intake.accept(event)
+    accepted = await ctx.events.accept(event)
     ctx.metrics.event("api", accepted)
     return EventAccepted(
         event_id=body.event_id,

@@ -1,4 +1,4 @@
-"""Accepting events of many requests in few transactions.
+"""Storing what many requests bring in few transactions: events, enrolments, what providers report.
 
 A transaction costs more than the event in it. Requests that arrive while others are being stored wait for each
 other and share the next transaction; one that arrives alone waits for nobody. Each is answered after its commit.
@@ -9,34 +9,40 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import events
 from store.database import Database
-from store.events import Accepted, Event
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 LANES = 2
 """Transactions at the same time: one that waits for a lock must not hold up everybody."""
 MOST = 64
-"""Events in one transaction."""
+"""Items in one transaction."""
 
 
-class Intake:
-    """Stores events; `pace` is that of runs they begin by an entry rule."""
+class Intake(Generic[Item, Answer]):
+    """Stores items by `store`, which answers each in order."""
 
-    def __init__(self, db: Database, pace: float) -> None:
-        self._db, self._pace = db, pace
-        self._waiting: deque[tuple[Event, asyncio.Future[Accepted]]] = deque()
+    def __init__(
+        self, db: Database, store: Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Answer]]]
+    ) -> None:
+        self._db, self._store = db, store
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
 
-    async def accept(self, event: Event) -> Accepted:
-        """Return once the event and all that follows from it are committed.
+    async def accept(self, item: Item) -> Answer:
+        """Return once the item and all that follows from it are committed.
 
-        Raises what the store raises for this event; a neighbour's fault is not raised here.
+        Raises what the store raises for this item; a neighbour's fault is not raised here.
         """
-        answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._waiting.append((event, answer))
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
         if len(self._lanes) < LANES:
             lane = asyncio.create_task(self._lane())
             self._lanes.add(lane)
@@ -46,12 +52,12 @@ class Intake:
     async def _lane(self) -> None:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-            await self._store(batch)
+            await self._take(batch)
 
-    async def _store(self, batch: list[tuple[Event, asyncio.Future[Accepted]]]) -> None:
+    async def _take(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             async with self._db.transaction() as tx:
-                results = await events.accept_many(tx, [event for event, _ in batch], pace=self._pace)
+                results = await self._store(tx, [item for item, _ in batch])
         except Exception as error:
             if len(batch) == 1 or _nobody_answers(error):
                 for _, answer in batch:
@@ -59,11 +65,11 @@ class Intake:
                         answer.set_exception(error)
                 return
             for one in batch:  # each on its own, so that only the faulty one fails
-                await self._store([one])
+                await self._take([one])
             return
-        for (_, answer), accepted in zip(batch, results, strict=True):
+        for (_, answer), result in zip(batch, results, strict=True):
             if not answer.done():
-                answer.set_result(accepted)
+                answer.set_result(result)
 
 
 def _nobody_answers(error: Exception) -> bool:

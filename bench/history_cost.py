@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Worker
 
-from bench.bare import QUEUE, QUEUE_EMAIL, BareInput, BareTrack, send_bare_mail
+from bench.bare import QUEUE, QUEUE_EMAIL, BareInput, BareMails, BareTrack
+from bench.bare_worker import ses_client
 from bench.stand import Stand, fresh_servers, stand_on
 from infra import logs
 
@@ -81,14 +83,21 @@ async def five_step(stand: Stand) -> Cost:
 
 async def bare(stand: Stand) -> Cost:
     """The same shape by hand, on the same server."""
-    async with (
-        Worker(stand.temporal, task_queue=QUEUE, workflows=[BareTrack], build_id="bare"),
-        Worker(stand.temporal, task_queue=QUEUE_EMAIL, activities=[send_bare_mail], build_id="bare"),
-    ):
-        given = BareInput("user-1", delay=0.5, patience=0.5)
-        run = await stand.temporal.start_workflow(BareTrack.run, given, id="bare/user-1", task_queue=QUEUE)
-        await run.result()
-        return Cost.of(await run.fetch_history())
+    mails = BareMails(ses_client(stand.servers.sandbox_url))
+    with ThreadPoolExecutor(4) as threads:
+        runs = Worker(stand.temporal, task_queue=QUEUE, workflows=[BareTrack], build_id="bare")
+        sends = Worker(
+            stand.temporal,
+            task_queue=QUEUE_EMAIL,
+            activities=[mails.send_bare_mail],
+            activity_executor=threads,
+            build_id="bare",
+        )
+        async with runs, sends:
+            given = BareInput("user-1", delay=0.5, patience=0.5)
+            run = await stand.temporal.start_workflow(BareTrack.run, given, id="bare/user-1", task_queue=QUEUE)
+            await run.result()
+            return Cost.of(await run.fetch_history())
 
 
 async def measure() -> dict[str, Cost]:

@@ -12,6 +12,7 @@ from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from store.direct import DirectEngine
 from store.errors import UnstorableError
 from store.listening import Listener
 
@@ -40,7 +41,7 @@ class Database:
     def __init__(self, url: str, pool_size: int = 10, *, patience: float = 30.0) -> None:
         """`patience` is how many seconds a transaction may wait for a connection of the pool."""
         self.url = driver_url(url)
-        self.engine = create_async_engine(
+        pooled = create_async_engine(
             self.url,
             pool_size=pool_size,
             max_overflow=0,
@@ -53,6 +54,7 @@ class Database:
         self._aside = create_async_engine(
             self.url, pool_size=1, max_overflow=0, pool_timeout=CONNECT_TIMEOUT, connect_args=_CONNECT
         )
+        self.engine = DirectEngine(pooled.sync_engine)
         event.listen(self.engine.sync_engine, "connect", _prepare)
 
     @asynccontextmanager

@@ -24,7 +24,7 @@ from store.ids import is_id, new_id
 from store.judging import FACTS, SAME_ADDRESS, Asked, Judgement, judge
 from store.messages import COLUMNS, Message, MessageStatus, Progress
 from store.rows import Channel, Contact, Enrollment, Run, columns, read_row
-from store.sql import utc_now
+from store.sql import many, utc_now
 from tracks.identifiers import effect_key
 from tracks.run import PathEntry
 from tracks.sending import MessageRules
@@ -162,34 +162,42 @@ async def release(
     return await _settle(tx, message_id, token, "released", None, reason, now)
 
 
-async def record_callback(
-    tx: AsyncConnection,
-    message_id: str,
-    progress: Progress,
-    *,
-    provider_id: str | None = None,
-    reason: str = "",
-    at: datetime | None = None,
-) -> Message | None:
-    """Store what the provider reports of a message: proof that it was sent, before or after its settle.
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What the provider reports of a message."""
+
+    message_id: str
+    progress: Progress
+    provider_id: str | None = None
+    reason: str = ""
+
+
+async def record_callbacks(tx: AsyncConnection, reported: Sequence[Callback], *, at: datetime | None = None) -> None:
+    """Store what the provider reports of messages: proof that they were sent, before or after their settle.
 
     Safe in any order and any number of times: the progress furthest along stays, and of two reasons for it the one
-    that comes first in the alphabet (`bounce-permanent…` before `bounce-transient…`). None where there is no such
-    message.
+    that comes first in the alphabet (`bounce-permanent…` before `bounce-transient…`). Messages that there are not
+    are left out. Rows are locked by id.
     """
-    if not is_id(message_id):
-        return None
-    values = {
-        "id": message_id,
-        "progress": progress,
-        "rank": _RANK.index(progress),
-        "ranks": list(_RANK),
-        "provider_id": provider_id,
-        "reason": reason,
-        "now": at or utc_now(),
-    }
-    row = (await tx.execute(_CALLBACK, values)).mappings().first()
-    return read_row(Message, row) if row else None
+    rounds: list[dict[str, Callback]] = []  # one statement changes a row once
+    for one in reported:
+        if is_id(one.message_id):
+            place = next((known for known in rounds if one.message_id not in known), None)
+            if place is None:
+                rounds.append(place := {})
+            place[one.message_id] = one
+    for callbacks in rounds:
+        batch = list(callbacks.values())
+        values = {
+            "id": [one.message_id for one in batch],
+            "progress": [one.progress for one in batch],
+            "rank": [_RANK.index(one.progress) for one in batch],
+            "provider_id": [one.provider_id for one in batch],
+            "reason": [one.reason for one in batch],
+            "ranks": list(_RANK),
+            "now": at or utc_now(),
+        }
+        await tx.execute(_CALLBACKS, values)
 
 
 async def resolve(
@@ -306,19 +314,20 @@ _SETTLE = text(f"""
             THEN coalesce(m.settled_at, :now) ELSE m.settled_at END
     WHERE id = :id RETURNING {COLUMNS}
 """)
-_CALLBACK = text(f"""
+_REPORTED = many("i", id="uuid", progress="text", rank="integer", provider_id="text", reason="text")
+_CALLBACKS = text(f"""
     UPDATE message m SET status = 'sent', reason = '',
         settled_at = coalesce(m.settled_at, :now),
-        provider_id = coalesce(m.provider_id, :provider_id),
-        delivery = CASE WHEN n.newer THEN :progress ELSE m.delivery END,
-        delivery_reason = CASE WHEN n.newer THEN :reason ELSE m.delivery_reason END,
+        provider_id = coalesce(m.provider_id, n.provider_id),
+        delivery = CASE WHEN n.newer THEN n.progress ELSE m.delivery END,
+        delivery_reason = CASE WHEN n.newer THEN n.reason ELSE m.delivery_reason END,
         delivery_at = CASE WHEN n.newer THEN :now ELSE m.delivery_at END
     FROM (
-        SELECT id, coalesce(array_position(CAST(:ranks AS text[]), delivery) - 1 < :rank
-            OR (delivery = :progress AND :reason < delivery_reason COLLATE "C"), true) AS newer
-        FROM message WHERE id = :id FOR NO KEY UPDATE
+        SELECT i.*, coalesce(array_position(CAST(:ranks AS text[]), l.delivery) - 1 < i.rank
+            OR (l.delivery = i.progress AND i.reason < l.delivery_reason COLLATE "C"), true) AS newer
+        FROM {_REPORTED} JOIN message l ON l.id = i.id ORDER BY l.id FOR NO KEY UPDATE OF l
     ) n
-    WHERE m.id = n.id RETURNING {COLUMNS}
+    WHERE m.id = n.id
 """)
 _RESOLVE = text(f"""
     UPDATE message m SET

@@ -55,6 +55,13 @@ async def get(tx: AsyncConnection, message_id: str) -> Message | None:
     return read_row(Message, row) if row else None
 
 
+async def get_many(tx: AsyncConnection, message_ids: Collection[str]) -> dict[str, Message]:
+    """Those of these messages that there are, by id."""
+    ids = [one for one in message_ids if is_id(one)]
+    rows = await tx.execute(_GET_MANY, {"ids": ids}) if ids else None
+    return {row["id"]: read_row(Message, row) for row in rows.mappings()} if rows else {}
+
+
 async def by_provider_id(tx: AsyncConnection, channel: Channel, provider_id: str) -> Message | None:
     """The message that the provider knows by this id."""
     row = (await tx.execute(_BY_PROVIDER, {"channel": channel, "provider_id": provider_id})).mappings().first()
@@ -94,6 +101,7 @@ async def known_provider_ids(tx: AsyncConnection, channel: Channel, ids: Collect
 
 COLUMNS = columns(Message, "m")
 _GET = text(f"SELECT {COLUMNS} FROM message m WHERE id = :id")
+_GET_MANY = text(f"SELECT {COLUMNS} FROM message m WHERE id = {any_of('ids', 'uuid')}")
 _BY_PROVIDER = text(f"""
     SELECT {COLUMNS} FROM message m WHERE channel = :channel AND provider_id = :provider_id ORDER BY id LIMIT 1
 """)

@@ -7,7 +7,7 @@ default, never renamed or removed.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
@@ -17,13 +17,24 @@ class Wire(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    _left_out: ClassVar[tuple[tuple[str, Any], ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Note the fields that have a default, and which: asking pydantic for each at every dump costs 20 µs."""
+        super().__pydantic_init_subclass__(**kwargs)
+        cls._left_out = tuple(
+            (name, field.get_default(call_default_factory=True))
+            for name, field in cls.model_fields.items()
+            # `op` tells a union's members apart, so it is always written
+            if name != "op" and not field.is_required()
+        )
+
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         out: dict[str, Any] = handler(self)
-        for name, field in type(self).model_fields.items():
-            if name == "op" or name not in out or field.is_required():
-                continue  # `op` tells a union's members apart, so it is always written
-            if getattr(self, name) == field.get_default(call_default_factory=True):
+        for name, default in self._left_out:
+            if name in out and getattr(self, name) == default:
                 del out[name]
         return out
 

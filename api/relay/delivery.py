@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.common import (
     Priority,
+    RawValue,
     SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
@@ -18,6 +20,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from tracks.program import Program
 from tracks.run import MEMO_ENROLLMENT, TASK_QUEUE, WORKFLOW_TYPE, RunInput
 
 RPC_TIMEOUT = timedelta(seconds=10)
@@ -59,12 +62,17 @@ def _attributes(given: RunInput) -> TypedSearchAttributes:
     )
 
 
-async def start(client: Client, workflow_id: str, given: RunInput) -> Delivery:
-    """Start a run. A repeat of a start that Temporal has already is harmless."""
+def encoded(program: Program) -> str:
+    """A program's JSON as `start` takes it: the same for every run of a track version, so it is made once."""
+    return program.model_dump_json()
+
+
+async def start(client: Client, workflow_id: str, given: RunInput, program: str) -> Delivery:
+    """Start a run on an `encoded` program, in place of `given`'s. A repeat that Temporal has already is harmless."""
     try:
         await client.start_workflow(
             WORKFLOW_TYPE,
-            given,
+            _payload(given, program),
             id=workflow_id,
             task_queue=TASK_QUEUE,
             # The database decides re-entry before the row is written, so a closed run never stands in the way.
@@ -81,6 +89,13 @@ async def start(client: Client, workflow_id: str, given: RunInput) -> Delivery:
     except RPCError as error:
         return Later(error.status.name)
     return Delivered()
+
+
+def _payload(given: RunInput, program: str) -> RawValue:
+    """The run's input as the data converter would write it; encoding the program anew took a third of a start."""
+    own = given.model_dump_json(exclude={"program"})
+    data = f'{own[:-1]},"program":{program}}}'
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data.encode()))
 
 
 async def _whose(client: Client, workflow_id: str, enrollment_id: str) -> Delivery:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 
-from api.relay.delivery import Delivered, Delivery, Dropped, Later, start, tell
+from api.relay.delivery import Delivered, Delivery, Dropped, Later, encoded, start, tell
 from store import outbox, tracks
 from store.database import Database
 from store.dropped import LATE, NOT_ENROLLED
@@ -27,10 +27,14 @@ from tracks.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, Ru
 
 SIGNALS = {"event": SIGNAL_EVENT, "attributes": SIGNAL_ATTRIBUTES, "end": SIGNAL_END}
 
-BATCH = 200
-"""Rows read at once."""
+ROWS_PER_PLACE = 2
+"""Rows read for each enrolment that may be told: most have one."""
 IN_FLIGHT = 64
 """Enrolments being told at once; beyond it Temporal only queues."""
+BREATH = 0.01
+"""Seconds between two looks while rows are being delivered: a look costs 2 ms of CPU, whatever it finds."""
+PROGRAMS = 256
+"""Track versions whose encoded programs are kept."""
 POLL = 1.0
 """Seconds between looks without word of new rows: a notification can be lost with its connection."""
 LONGEST_PAUSE = timedelta(seconds=30)
@@ -39,6 +43,12 @@ KEPT = timedelta(days=7)
 PRUNE_EVERY = timedelta(hours=1)
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Program:
+    code: Program
+    encoded: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,7 @@ class Relay:
         self._beside = beside
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._outcomes: list[_Outcome] = []
+        self._programs: dict[tuple[str, int], _Program] = {}
         self._wake = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
 
@@ -107,7 +118,9 @@ class Relay:
                     async with self._database.transaction() as tx:
                         await outbox.prune(tx, datetime.now(UTC) - KEPT)
                 self._wake.clear()
-                if not await self._deliver_pending():
+                if await self._deliver_pending():
+                    await asyncio.sleep(BREATH)
+                else:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), POLL)
             await ears
@@ -129,9 +142,10 @@ class Relay:
             await self._settle(tx)
             if len(self._busy) >= IN_FLIGHT:
                 return 0
-            rows = await outbox.pending(tx, BATCH, busy=list(self._busy))
+            room = IN_FLIGHT - len(self._busy)
+            rows = await outbox.pending(tx, ROWS_PER_PLACE * room, busy=list(self._busy))
             by_run = {run: list(group) for run, group in groupby(sorted(rows, key=_run_order), key=_run_of)}
-            chosen = dict(list(by_run.items())[: IN_FLIGHT - len(self._busy)])
+            chosen = dict(list(by_run.items())[:room])
             programs = {run: await self._program(tx, group) for run, group in chosen.items()}
         for run, group in chosen.items():
             self._busy[run] = asyncio.create_task(self._deliver_run(group, programs[run]))
@@ -139,7 +153,10 @@ class Relay:
 
     async def _settle(self, tx: AsyncConnection) -> None:
         """Write what became of deliveries, and free their enrolments for their next rows."""
-        # Should the commit fail, these rows are delivered again, which the run's dedupe makes harmless.
+        # A task that ends while this writes keeps its place: its outcome is not among these, and its row must not
+        # be read again before it is written. Should the commit fail, these rows are delivered again, which the
+        # run's dedupe makes harmless.
+        over = [run for run, task in self._busy.items() if task.done()]
         settled, self._outcomes = self._outcomes, []
         await outbox.delivered(tx, [o.row.id for o in settled if isinstance(o.answer, Delivered)])
         for outcome in settled:
@@ -148,15 +165,21 @@ class Relay:
             elif isinstance(outcome.answer, Later):
                 rest = pause_before(outcome.row.attempts)
                 await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest, outcome.answer.reason)
-        for run in [run for run, task in self._busy.items() if task.done()]:
+        for run in over:
             del self._busy[run]
 
-    async def _program(self, tx: AsyncConnection, group: list[outbox.Delivery]) -> Program | None:
+    async def _program(self, tx: AsyncConnection, group: list[outbox.Delivery]) -> _Program | None:
         if group[0].kind != "start":
             return None
-        return (await tracks.pinned(tx, group[0].track, group[0].version)).compiled.program
+        version = group[0].track, group[0].version
+        if version not in self._programs:
+            if len(self._programs) >= PROGRAMS:
+                self._programs.clear()
+            program = (await tracks.pinned(tx, *version)).compiled.program
+            self._programs[version] = _Program(program, encoded(program))
+        return self._programs[version]
 
-    async def _deliver_run(self, group: list[outbox.Delivery], program: Program | None) -> None:
+    async def _deliver_run(self, group: list[outbox.Delivery], program: _Program | None) -> None:
         """One enrolment's rows, in order, up to the first that must wait."""
         for row in group:
             try:
@@ -170,9 +193,10 @@ class Relay:
                 break
             if isinstance(answer, Dropped):
                 log.warning("delivery dropped", outbox_id=row.id, kind=row.kind, reason=answer.reason)
-        self._wake.set()
+        # what is delivered in the same breath is written down together
+        asyncio.get_running_loop().call_later(BREATH, self._wake.set)
 
-    async def _deliver(self, row: outbox.Delivery, program: Program | None) -> Delivery:
+    async def _deliver(self, row: outbox.Delivery, program: _Program | None) -> Delivery:
         if row.kind == "start":
             if row.ended or program is None:
                 return Dropped(NOT_ENROLLED)
@@ -181,11 +205,11 @@ class Relay:
                 contact_id=row.contact_id,
                 track=row.track,
                 version=row.version,
-                program=program,
+                program=program.code,
                 clock=row.clock,
                 state=RunState(seq=row.payload.get("seq", 0)),  # one that begins anew goes on with its path
             )
-            return await start(self._client, row.workflow_id, given)
+            return await start(self._client, row.workflow_id, given, program.encoded)
         if row.ended:
             return Dropped(LATE)
         payload = dict(row.payload) | {"enrollment_id": row.enrollment_id}

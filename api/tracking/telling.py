@@ -57,7 +57,7 @@ async def note(
     )
     accepted = None if held else await _tell(tx, touch, found, patience)
     if message.status in ("sending", "unknown"):  # whoever fetches it, it was sent
-        await ledger.record_callback(tx, message.id, "delivered")
+        await ledger.record_callbacks(tx, [ledger.Callback(message.id, "delivered")])
     return accepted
 
 

@@ -1,4 +1,4 @@
-"""Storing what a provider says about a message: ledger, suppression and event in one transaction."""
+"""Storing what providers say about messages: ledger, suppressions and events, many in one transaction."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import bounces, events, ledger, suppressions
+from store import bounces, events, ledger, messages, suppressions
 from store.messages import Message, Progress
+from store.rows import Channel
 
 
 @dataclass(frozen=True, slots=True)
-class Feedback:
-    """One thing that a provider says about one message.
+class Report:
+    """One thing that a provider says about one message, which `message_id` names or else the provider's own id.
 
-    `suppress` are addresses that must not be written to again: those that the provider names, whatever address the
-    contact has by now. `soft` are addresses whose bounces in a row count.
+    What happens to a message once has a name for it (`once`), so that it is told once whoever repeats it; what may
+    happen again is told once for each `notification`. `event` is None where it means nothing to tracks, `progress`
+    where it says nothing of the delivery. `suppress` are addresses that must not be written to again: those that the
+    provider names, whatever address the contact has by now. `soft` are addresses whose bounces in a row count.
     """
 
-    message: Message
-    event_id: str
-    event: str | None
+    provider: str
+    channel: Channel
+    message_id: str | None
     at: datetime
+    event: str | None = None
+    once: str = ""
+    notification: str = ""
     progress: Progress | None = None
     reason: str = ""
     provider_id: str | None = None
@@ -34,33 +40,65 @@ class Feedback:
     soft: Sequence[str] = ()
 
 
-async def store(tx: AsyncConnection, feedback: Feedback, *, pace: float) -> events.Accepted | None:
-    """Store it; None where it means nothing to tracks. `pace` is that of runs it begins by an entry rule.
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Whether there is such a message, and what became of the event, where there was one."""
 
-    The order is everybody's: contact and enrollment (by the event), then the message, then addresses.
+    known: bool
+    accepted: events.Accepted | None = None
+
+
+async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -> list[Reported]:
+    """Store them, one answer each, in order. `pace` is that of runs they begin by an entry rule.
+
+    The order is everybody's: contacts and enrollments (by the events), then messages, then addresses.
     """
-    message, accepted = feedback.message, None
-    if feedback.event is not None:
-        accepted = await events.accept(
-            tx,
-            events.Event(
-                event_id=feedback.event_id,
-                contact_id=message.contact_id,
-                name=feedback.event,
-                properties=about(message) | feedback.properties,
-                occurred_at=min(feedback.at, datetime.now(UTC)),
-            ),
-            pace=pace,
-        )
-    if feedback.progress is not None:
-        await ledger.record_callback(
-            tx, message.id, feedback.progress, provider_id=feedback.provider_id, reason=feedback.reason
-        )
-    for address in sorted(feedback.suppress):
-        await suppressions.add(tx, message.channel, address, feedback.suppress_reason)
-    for address in sorted(feedback.soft):
-        await bounces.suppress_if_many(tx, message, address)
-    return accepted
+    by_id = await messages.get_many(tx, {report.message_id for report in reports if report.message_id})
+    found = [await _find(tx, report, by_id) for report in reports]
+    told = [
+        (index, _event(report, message))
+        for index, (report, message) in enumerate(zip(reports, found, strict=True))
+        if message is not None and report.event is not None
+    ]
+    answers = await events.accept_many(tx, [event for _, event in told], pace=pace) if told else []
+    accepted = {index: answer for (index, _), answer in zip(told, answers, strict=True)}
+    pairs = [(report, message) for report, message in zip(reports, found, strict=True) if message is not None]
+    await ledger.record_callbacks(
+        tx,
+        [
+            ledger.Callback(message.id, report.progress, report.provider_id, report.reason)
+            for report, message in pairs
+            if report.progress is not None
+        ],
+    )
+    for report, message in pairs:
+        for address in sorted(report.suppress):
+            await suppressions.add(tx, message.channel, address, report.suppress_reason)
+        for address in sorted(report.soft):
+            await bounces.suppress_if_many(tx, message, address)
+    return [Reported(message is not None, accepted.get(index)) for index, message in enumerate(found)]
+
+
+async def _find(tx: AsyncConnection, report: Report, by_id: dict[str, Message]) -> Message | None:
+    if report.message_id is not None:
+        found = by_id.get(report.message_id)
+    elif report.provider_id:
+        found = await messages.by_provider_id(tx, report.channel, report.provider_id)
+    else:
+        found = None
+    return found if found is not None and found.channel == report.channel else None
+
+
+def _event(report: Report, message: Message) -> events.Event:
+    assert report.event is not None
+    told_by = f"{message.id}:{report.once}" if report.once else report.notification
+    return events.Event(
+        event_id=f"{report.provider}:{told_by}",
+        contact_id=message.contact_id,
+        name=report.event,
+        properties=about(message) | report.properties,
+        occurred_at=min(report.at, datetime.now(UTC)),
+    )
 
 
 def about(message: Message) -> dict[str, Any]:

@@ -8,16 +8,14 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import OpenRoute
 from api.bodies import load_json
 from api.context import Context, Ctx
 from api.problems import ProblemError, documented
-from api.webhooks import feedback, ses_events
+from api.webhooks import ses_events
+from api.webhooks.feedback import Report
 from api.webhooks.sns_signature import CertificateUnavailableError, ForgedError
-from store import messages
-from store.messages import Message
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/webhooks", tags=["callbacks"], route_class=OpenRoute)
@@ -72,41 +70,28 @@ async def _notified(ctx: Context, message: dict[str, Any]) -> None:
     if event is None:
         ctx.metrics.rejected.labels("ses", "not-ours").inc()
         return
-    async with ctx.db.transaction() as tx:
-        found = await _find(tx, event)
-        accepted = None
-        if found is not None:
-            # What happens once is told by the message, whoever repeats it; a click by its own notification.
-            told_by = f"{found.id}:{event.once}" if event.once else message["MessageId"]
-            accepted = await feedback.store(
-                tx,
-                feedback.Feedback(
-                    message=found,
-                    event_id=f"ses:{told_by}",
-                    event=event.event,
-                    at=event.at,
-                    progress=event.progress,
-                    reason=event.reason,
-                    provider_id=event.provider_id or None,
-                    properties=event.properties,
-                    suppress=event.suppress,
-                    suppress_reason=event.suppress_reason,
-                    soft=event.soft,
-                ),
-                pace=ctx.settings.pace_at_entry,
-            )
-    if found is None:
+    reported = await ctx.feedback.accept(
+        Report(
+            provider="ses",
+            channel="email",
+            message_id=event.message_id,
+            event=event.event,
+            once=event.once,
+            notification=message["MessageId"],
+            at=event.at,
+            progress=event.progress,
+            reason=event.reason,
+            provider_id=event.provider_id or None,
+            properties=event.properties,
+            suppress=event.suppress,
+            suppress_reason=event.suppress_reason,
+            soft=event.soft,
+        )
+    )
+    if not reported.known:
         _unknown(ctx, event, ses_events.sent_at(said))
-    elif accepted is not None:
-        ctx.metrics.event("ses", accepted)
-
-
-async def _find(tx: AsyncConnection, event: ses_events.SesEvent) -> Message | None:
-    """The message by its tag; where there are no tags, by SES's id."""
-    if event.message_id is None:
-        return await messages.by_provider_id(tx, "email", event.provider_id)
-    found = await messages.get(tx, event.message_id)
-    return found if found is not None and found.channel == "email" else None
+    elif reported.accepted is not None:
+        ctx.metrics.event("ses", reported.accepted)
 
 
 def _unknown(ctx: Context, event: ses_events.SesEvent, sent_at: datetime | None) -> None:

@@ -59,31 +59,26 @@ async def post_status(
     progress, event = stage
     failed = twilio_events.failure(form) if progress == "failed" else None
     sender = {"sender": form["From"]} if form.get("From") else {}
-    async with ctx.db.transaction() as tx:
-        found = await messages.get(tx, message_id)
-        known = found is not None and found.channel == "sms"
-        accepted = None
-        if found is not None and known:
-            accepted = await feedback.store(
-                tx,
-                feedback.Feedback(
-                    message=found,
-                    event_id=f"twilio:{found.id}:{event}",
-                    event=event,
-                    at=datetime.now(UTC),
-                    progress=progress,
-                    reason=failed.reason if failed else "",
-                    provider_id=form.get("MessageSid") or form.get("SmsSid"),
-                    properties={"error": failed.code, "class": failed.error.kind} if failed else sender,
-                    suppress=(form["To"],) if failed and failed.error.suppress and form.get("To") else (),
-                    suppress_reason=failed.error.suppress if failed else "",
-                ),
-                pace=ctx.settings.pace_at_entry,
-            )
-    if not known:
+    reported = await ctx.feedback.accept(
+        feedback.Report(
+            provider="twilio",
+            channel="sms",
+            message_id=message_id,
+            event=event,
+            once=event or "",
+            at=datetime.now(UTC),
+            progress=progress,
+            reason=failed.reason if failed else "",
+            provider_id=form.get("MessageSid") or form.get("SmsSid"),
+            properties={"error": failed.code, "class": failed.error.kind} if failed else sender,
+            suppress=(form["To"],) if failed and failed.error.suppress and form.get("To") else (),
+            suppress_reason=failed.error.suppress if failed else "",
+        )
+    )
+    if not reported.known:
         ctx.metrics.rejected.labels("twilio", "unknown-message").inc()
-    elif accepted is not None:
-        ctx.metrics.event("twilio", accepted)
+    elif reported.accepted is not None:
+        ctx.metrics.event("twilio", reported.accepted)
     return Response(status_code=204)
 
 

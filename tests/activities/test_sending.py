@@ -197,7 +197,7 @@ class TestUnknown:
         await asyncio.sleep(0.3)
         message = await world.message()
         async with world.db.transaction() as tx:
-            await ledger.record_callback(tx, message.id, "accepted", provider_id="p-1")
+            await ledger.record_callbacks(tx, [ledger.Callback(message.id, "accepted", "p-1")])
         assert (await sending).outcome == "sent"
 
 

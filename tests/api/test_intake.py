@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from api.intake import LANES, MOST, Intake
 from store.database import Database
 from store.errors import UnstorableError
-from store.events import Event
+from store.events import Event, accept_many
 from tests.api.messages import rows
 
 
@@ -22,7 +22,7 @@ def happened(number: int, **more: object) -> Event:
 async def test_a_hundred_at_once_take_a_few_transactions_and_all_are_stored(db: Database) -> None:
     commits: list[object] = []
     sa_event.listen(db.engine.sync_engine, "commit", commits.append)
-    intake = Intake(db, pace=1.0)
+    intake = Intake(db, accept_many)
     accepted = await asyncio.gather(*(intake.accept(happened(number)) for number in range(100)))
     assert not any(one.duplicate for one in accepted)
     assert await rows(db, "SELECT count(*) FROM event") == [(100,)]
@@ -30,7 +30,7 @@ async def test_a_hundred_at_once_take_a_few_transactions_and_all_are_stored(db: 
 
 
 async def test_an_answer_comes_after_the_commit(db: Database) -> None:
-    intake = Intake(db, pace=1.0)
+    intake = Intake(db, accept_many)
 
     async def ask(number: int) -> None:
         await intake.accept(happened(number))
@@ -40,7 +40,7 @@ async def test_an_answer_comes_after_the_commit(db: Database) -> None:
 
 
 async def test_a_faulty_event_does_not_touch_its_neighbours(db: Database) -> None:
-    intake = Intake(db, pace=1.0)
+    intake = Intake(db, accept_many)
     wishes = [intake.accept(happened(n, text="\x00" if n == 3 else "fine")) for n in range(10)]
     answers = await asyncio.gather(*wishes, return_exceptions=True)
     assert isinstance(answers[3], UnstorableError)
@@ -49,7 +49,7 @@ async def test_a_faulty_event_does_not_touch_its_neighbours(db: Database) -> Non
 
 
 async def test_a_caller_who_goes_away_does_not_cost_the_others_their_answer(db: Database) -> None:
-    intake = Intake(db, pace=1.0)
+    intake = Intake(db, accept_many)
     tasks = [asyncio.create_task(intake.accept(happened(number))) for number in range(10)]
     await asyncio.sleep(0)
     tasks[0].cancel()
@@ -59,7 +59,7 @@ async def test_a_caller_who_goes_away_does_not_cost_the_others_their_answer(db: 
 
 
 async def test_a_database_that_is_away_is_told_to_all_at_once_and_asked_again_later(db: Database) -> None:
-    gone = Intake(Database("postgresql://nobody@127.0.0.1:9/nothing"), pace=1.0)
+    gone = Intake(Database("postgresql://nobody@127.0.0.1:9/nothing"), accept_many)
     answers = await asyncio.gather(*(gone.accept(happened(number)) for number in range(5)), return_exceptions=True)
     assert all(isinstance(answer, OperationalError) for answer in answers)
     with pytest.raises(OperationalError):
@@ -67,6 +67,6 @@ async def test_a_database_that_is_away_is_told_to_all_at_once_and_asked_again_la
 
 
 async def test_the_same_event_in_one_transaction_counts_once(db: Database) -> None:
-    intake = Intake(db, pace=1.0)
+    intake = Intake(db, accept_many)
     answers = await asyncio.gather(*(intake.accept(happened(1)) for _ in range(10)))
     assert sum(not answer.duplicate for answer in answers) == 1

@@ -26,7 +26,9 @@ def load(path: Path) -> WorkflowHistory:
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 async def test_a_recorded_history_replays(path: Path) -> None:
-    replayer = Replayer(workflows=[NurtureTrack], workflow_runner=runner(), data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=[NurtureTrack], workflow_runner=runner(strict=True), data_converter=pydantic_data_converter
+    )
     await replayer.replay_workflow(load(path))
 
 

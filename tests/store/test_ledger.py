@@ -31,7 +31,9 @@ async def release(scene: Scene, claim: Claim, token: str = "t1") -> Message:
 
 async def callback(scene: Scene, claim: Claim, progress: str, **more: str) -> Message | None:
     async with scene.db.transaction() as tx:
-        return await ledger.record_callback(tx, claim.message_id, progress, **more)  # type: ignore[arg-type]
+        reported = ledger.Callback(claim.message_id, progress, **more)  # type: ignore[arg-type]
+        await ledger.record_callbacks(tx, [reported])
+        return await messages.get(tx, claim.message_id)
 
 
 async def resolve(scene: Scene, claim: Claim, decision: str) -> Message:

@@ -138,7 +138,7 @@ async def started(
             task_queue=contract.QUEUE_RUNS,
             build_id="test",
             workflows=[NurtureTrack],
-            workflow_runner=runner(),
+            workflow_runner=runner(strict=True),
             max_cached_workflows=max_cached_workflows,
             activities=[script.set_attributes, script.resolve_wait, script.decide_branch, script.close_run],
         )

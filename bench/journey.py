@@ -1,0 +1,187 @@
+"""`journey`: N contacts through enrol → email → wait for a click (half of them click) → email, all laws on.
+
+The other side is a hand-written workflow of the same shape whose activities send through the same client, started
+and signalled straight by the load. What makes the load, and the provider's stand-in, count on neither side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.bare import QUEUE, BareInput, BareTrack
+from bench.bare_house import BareHouse, bare_house
+from bench.bare_worker import RATE
+from bench.house import House
+from bench.mail_feed import MailFeed
+from bench.sides import Taken, measured
+from bench.stand import Stand
+
+PATIENCE = 30.0
+"""Seconds that a run waits for the click; those who click do so as soon as their mail is there."""
+AT_ONCE = 16
+"""Calls of the load at the same time."""
+AT_MOST = 900.0
+"""Seconds after which a side that is not through counts as broken."""
+
+POLICY = """
+topics:
+  tips: {name: Tips, description: How to get more out of it.}
+caps:
+  - {most: 10, per: 1d}
+"""
+MAIL = """---
+kind: email
+subject: Hello
+---
+<mjml><mj-body><mj-section><mj-column>
+<mj-text>Hello {{ contact.attributes.first_name | default: "there" }}.
+<a href="https://acme.test/start">Start</a> <a href="{{ unsubscribe_url }}">No more of these</a></mj-text>
+</mj-column></mj-section></mj-body></mjml>
+"""
+TRACK = f"""
+track: journey
+defaults: {{sending: {{topic: tips}}, email: {{from: 'Ada <ada@acme.test>'}}}}
+steps:
+  - {{id: hello, email: {{template: hello, subject: Hello (hello)}}}}
+  - {{id: click, wait_for: {{event: site.clicked, since: hello, within: {PATIENCE:.0f}s}}}}
+  - id: which
+    branch:
+      - when: 'enrollment.steps.click == "happened"'
+        steps: [{{id: thanks, email: {{template: hello, subject: Hello (thanks)}}}}]
+    else: [{{id: reminder, email: {{template: hello, subject: Hello (reminder)}}}}]
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """How the load enrols a contact and lets one click, on either side."""
+
+    enrol: Callable[[str], Coroutine[Any, Any, object]]
+    click: Callable[[str], Coroutine[Any, Any, object]]
+
+
+async def ours(folder: Path, contacts: int) -> Taken:
+    """The journey through the API, in processes of its own."""
+    house = House(folder, queue_rates={"perennial-email": RATE})
+    async with house.open() as stand:
+        people = [f"user-{number}" for number in range(contacts)]
+        await prepare(stand, people)
+        feed = MailFeed(stand.sandbox)
+        async with feed.follow():
+            await warm(stand, feed)
+            async with measured(house.spent) as taken:
+                await live(Load(lambda who: _enrol(stand, who), lambda who: click(stand, who)), feed, people, taken)
+                await _all_closed(stand)
+        return taken
+
+
+async def bare(folder: Path, contacts: int) -> Taken:
+    """The same by hand."""
+    people = [f"user-{number}" for number in range(contacts)]
+    async with bare_house(folder) as house:
+        feed = MailFeed(house.sandbox)
+        async with feed.follow():
+            load = Load(lambda who: _start(house, who), lambda who: _signal(house, who))
+            await load.enrol("warm-up")
+            await feed.until(1, 60)
+            await load.click("warm-up")
+            await feed.until(2, 60)
+            async with measured(house.spent) as taken:
+                await live(load, feed, people, taken)
+        return taken
+
+
+async def live(load: Load, feed: MailFeed, people: Sequence[str], taken: Taken) -> None:
+    """Enrol everybody, let half of them click, wait for all second mails; fills in how fast it went."""
+    clicking = set(people[::2])
+    already = len(feed.seen)
+    while not feed.news.empty():
+        feed.news.get_nowait()
+    began = time.time()
+
+    async def react() -> None:
+        for _ in range(2 * len(people)):
+            mail = await feed.news.get()
+            if "(hello)" in mail.subject and mail.contact in clicking:
+                clicks.add(asyncio.create_task(load.click(mail.contact)))
+
+    clicks: set[asyncio.Task[object]] = set()
+    reacting = asyncio.create_task(react())
+    await for_each(people, load.enrol)
+    taken.figures["enrolled_seconds"] = time.time() - began
+    await feed.until(already + 2 * len(people), AT_MOST)
+    await reacting
+    await asyncio.gather(*clicks)
+    mails = feed.seen[already:]
+    last = max(mail.at for mail in mails)
+    taken.figures["contacts_per_second"] = len(people) / (last - began - PATIENCE)
+    taken.figures["clicked_share"] = sum("(thanks)" in mail.subject for mail in mails) / len(people)
+
+
+async def for_each(people: Sequence[str], act: Callable[[str], Coroutine[Any, Any, object]]) -> None:
+    """Do it for everybody, so many at a time."""
+    waiting = iter(people)
+
+    async def lane() -> None:
+        for who in waiting:
+            await act(who)
+
+    await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
+
+
+async def prepare(stand: Stand, people: Sequence[str]) -> None:
+    """Publish the policy, the template and the track, and make the contacts."""
+    answer = await stand.api.put("/v1/policy", content=POLICY, headers={"Content-Type": "application/yaml"})
+    answer.raise_for_status()
+    await stand.publish("hello", MAIL, "templates")
+    await stand.publish("journey", TRACK)
+    await for_each(["warm-up", *people], lambda who: contact(stand, who))
+
+
+async def contact(stand: Stand, who: str) -> None:
+    """Make a contact."""
+    body = {"email": f"{who}@people.test", "timezone": "Europe/Berlin", "attributes": {"first_name": "Ann"}}
+    await stand.call("PUT", f"/v1/contacts/{who}", body)
+
+
+async def warm(stand: Stand, feed: MailFeed) -> None:
+    """One contact through all of it, so that every process has loaded what it needs."""
+    await _enrol(stand, "warm-up")
+    await feed.until(1, 60)
+    await click(stand, "warm-up")
+    await feed.until(2, 60)
+
+
+async def _enrol(stand: Stand, who: str) -> None:
+    await stand.call("POST", "/v1/enrollments", {"track": "journey", "contact_id": who})
+
+
+async def click(stand: Stand, who: str) -> None:
+    """Tell that the contact clicked."""
+    body = {"event_id": f"click-{who}", "contact_id": who, "name": "site.clicked"}
+    await stand.call("POST", "/v1/events", body)
+
+
+async def _all_closed(stand: Stand) -> None:
+    """Wait until the database has every run's end: closing them is part of the work."""
+    async with asyncio.timeout(120):
+        while await _living(stand):  # noqa: ASYNC110  # nothing here hears of it
+            await asyncio.sleep(0.2)
+
+
+async def _living(stand: Stand) -> bool:
+    return bool((await stand.call("GET", "/v1/enrollments?status=active&limit=1"))["enrollments"])
+
+
+async def _start(house: BareHouse, who: str) -> None:
+    given = BareInput(who, delay=0, patience=PATIENCE)
+    await house.temporal.start_workflow(BareTrack.run, given, id=f"bare/{who}", task_queue=QUEUE)
+
+
+async def _signal(house: BareHouse, who: str) -> None:
+    await house.temporal.get_workflow_handle(f"bare/{who}").signal(BareTrack.clicked)

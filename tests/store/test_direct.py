@@ -1,0 +1,81 @@
+"""Textual SQL goes straight to the driver, and nobody who reads its rows or its errors can tell."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.database import Database
+from store.direct import DirectConnection, Rows
+
+SAMPLE = text("""
+    SELECT CAST(:n AS int) AS n, '50 %' || CAST(:words AS text) AS words, now() AS at,
+        '{"a": [1]}'::jsonb AS data, CAST(:list AS text[]) AS list, gen_random_uuid() IS NOT NULL AS id
+""")
+VALUES = {"n": 3, "words": " :not a parameter", "list": ["x", None]}
+
+
+async def test_rows_read_as_sqlalchemys_do(db: Database) -> None:
+    async with db.transaction() as tx:
+        assert isinstance(tx, DirectConnection)
+        direct: Any = await tx.execute(SAMPLE, VALUES)
+        usual: Any = await AsyncConnection.execute(tx, SAMPLE, VALUES)
+        assert isinstance(direct, Rows)
+        assert not isinstance(usual, Rows)
+        ours, theirs = direct.mappings().one(), usual.mappings().one()
+        assert dict(ours) == dict(theirs)
+        assert (await tx.execute(SAMPLE, VALUES)).one().words == "50 % :not a parameter"
+        assert [row.n for row in await tx.execute(text("SELECT n FROM generate_series(1, 3) n"))] == [1, 2, 3]
+        assert len((await tx.execute(text("SELECT FROM generate_series(1, 2)"))).all()) == 2
+
+
+async def test_what_answers_no_rows_says_how_many_it_touched(db: Database) -> None:
+    async with db.transaction() as tx:
+        await tx.execute(text("CREATE TEMP TABLE number (n int PRIMARY KEY) ON COMMIT DROP"))
+        assert (await tx.execute(text("INSERT INTO number SELECT generate_series(1, 5)"))).rowcount == 5
+        assert (await tx.execute(text("DELETE FROM number WHERE n > :n"), {"n": 3})).rowcount == 2
+
+
+async def test_errors_are_sqlalchemys(db: Database) -> None:
+    async with db.transaction() as tx:
+        await tx.execute(text("CREATE TABLE once (n int PRIMARY KEY)"))
+    with pytest.raises(IntegrityError) as refused:
+        async with db.transaction() as tx:
+            await tx.execute(text("INSERT INTO once VALUES (1), (1)"))
+    assert getattr(refused.value.orig, "sqlstate", None) == "23505"
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM once"))).scalar_one() == 0
+
+
+async def test_a_lost_connection_is_told_and_the_next_transaction_has_another(postgres_url: str) -> None:
+    db = Database(postgres_url, 1)
+    for _ in range(2):
+        with pytest.raises(DBAPIError) as lost:
+            async with db.transaction() as tx:
+                await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        assert isinstance(lost.value, OperationalError)
+        async with db.transaction() as tx:
+            assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
+    await db.close()
+
+
+async def test_a_statement_that_is_given_up_does_not_cost_its_connection(postgres_url: str) -> None:
+    db = Database(postgres_url, 1)
+
+    async def wait() -> None:
+        async with db.transaction() as tx:
+            await tx.execute(text("SELECT pg_sleep(60)"))
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0.2)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
+    await db.close()
