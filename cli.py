@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import cli_doctor
 import cli_import
 import cli_operate
 import cli_people
@@ -139,6 +140,7 @@ async def _live(stack: Stack, addresses: Addresses, key: str, console: Console, 
                 seed=wish.seed,
                 pace=wish.pace,
                 contacts=wish.contacts,
+                stuck=lambda: cli_doctor.stuck(addresses),
             )
             status = await demo.run()
         show_addresses(console, addresses.api, addresses.sandbox, addresses.ui, addresses.namespace, key)
@@ -202,7 +204,8 @@ def api(
     logs.set_up(json=settings.environment == "production")
 
     async def serve() -> bool:
-        database = Database(settings.database_url.get_secret_value(), settings.database_pool)
+        patience = settings.longest_request_wait.total_seconds()
+        database = Database(settings.database_url.get_secret_value(), settings.database_pool, patience=patience)
         try:
             client = await connect(lazy=True)  # the API accepts work while Temporal is down
             served = create_app(settings, database, client)
@@ -401,6 +404,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
 
 
 cli_people.add_to(app)
+cli_doctor.add_to(app)
 cli_import.add_to(app)
 
 

@@ -44,6 +44,13 @@ class Settings(BaseSettings):
     )
     database_pool: int = 10
 
+    requests_at_once: int = Field(default=128, ge=1)
+    """Requests that an API process works at; a body takes another place for each 32 KiB."""
+    requests_waiting: int = Field(default=256, ge=0)
+    """Requests that may wait for a place; callbacks of providers and what contacts open, four times as many."""
+    longest_request_wait: Duration = timedelta(seconds=5)
+    """How long; callbacks of providers and what contacts open wait twice as long."""
+
     secret: SecretStr = SecretStr("")
     """Signs links; at least 32 characters in production."""
     public_url: str = "http://127.0.0.1:8000"
@@ -96,6 +103,8 @@ class Settings(BaseSettings):
     """Activities per second by task queue, enforced by the server over all workers: 60-80 % of the provider's quota."""
     drain: Duration = timedelta(seconds=30)
     """How long a stopping worker lets activities under way finish; longer than one attempt's provider timeout."""
+    doctor_every: Duration = timedelta(minutes=5)
+    """How often the relay that leads looks for what is stuck."""
     deployment_name: str = "perennial"
     build_id: str = ""
     """Turns on Worker Versioning: runs are pinned to this build, and upgraded when they continue as new."""

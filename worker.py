@@ -15,6 +15,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 from activities import contract
 from activities.registry import Activities, build_activities
 from activities.watch import Watch
+from api.doctor.rounds import Rounds
 from api.relay.importing import ImportTeller
 from api.relay.relay import Relay
 from api.temporal import connect
@@ -77,9 +78,14 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
 
 
 def build_relay(client: Client, database: Database, settings: Settings) -> Relay:
-    """A relay that also tells the touches that are held, and imports' workflows what the API was told."""
+    """A relay that also tells held touches and imports' workflows, and makes the doctor's rounds."""
     patience = Patience(settings.click_hold, settings.click_soon, settings.pace_at_entry)
-    return Relay(database, client, [Teller(database, patience).run, ImportTeller(database, client).run])
+    beside = (
+        Teller(database, patience),
+        ImportTeller(database, client),
+        Rounds(database, client, settings.doctor_every),
+    )
+    return Relay(database, client, [one.run for one in beside])
 
 
 def _versioning(settings: Settings) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Activities:
     imports: Sequence[Method]
     """For the worker of imports, with their workflow."""
     providers: Providers
+    reconcile: Reconciler
+    """For whoever asks what became of a message outside of its run."""
 
     async def close(self) -> None:
         """Let calls under way finish, then let go of connections and threads."""
@@ -65,7 +67,8 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     links = Links(settings.link_base, settings.signing_secret)
     sms = SmsKind(providers.sms, links)
     importing = ImportActivities(db, busy_here)
-    reconcile = Reconciler(db, providers.sms, sms).reconcile_message
+    reconciler = Reconciler(db, providers.sms, sms)
+    reconcile = reconciler.reconcile_message
     return Activities(
         local=[
             WaitActivities(db).resolve_wait,
@@ -82,6 +85,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
         },
         imports=[importing.apply_chunk, importing.steer_import],
         providers=providers,
+        reconcile=reconciler,
     )
 
 

@@ -36,6 +36,7 @@ from api import (
 )
 from api.auth import Keys
 from api.context import Context
+from api.gate import Gate, RefuseOverload
 from api.intake import Intake
 from api.metrics import MeasureRequests, Metrics
 from api.pagination import Cursors
@@ -135,6 +136,8 @@ def create_app(
     problems.install(app)
     docs_page.install(app)
     document.install(app)
+    gate = Gate(settings.requests_at_once, settings.requests_waiting, settings.longest_request_wait.total_seconds())
+    app.add_middleware(RefuseOverload, gate=gate, metrics=metrics)
     if cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(MeasureRequests, metrics=metrics)

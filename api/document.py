@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.problems import MEDIA_TYPE
+from api.gate import FREE
+from api.problems import MEDIA_TYPE, TITLES
 
 _SCHEMES = {
     "key": {
@@ -22,6 +23,10 @@ _SCHEMES = {
     },
 }
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+_ANYWHERE = {"429": "overloaded", "503": "unavailable"}
+"""What every call that uses the database may be answered; both come with `Retry-After`."""
 
 
 def install(app: FastAPI) -> None:
@@ -45,6 +50,9 @@ def _correct(document: dict[str, Any]) -> None:
                 call["security"] = [{"writeKey": []}, {"key": []}]
             elif path.startswith("/v1/"):
                 call["security"] = [{"key": []}]
+            if not path.startswith(FREE):
+                for status, word in _ANYWHERE.items():
+                    call["responses"].setdefault(status, {"description": TITLES[word], "content": _PROBLEM})
             for status, answer in call["responses"].items():
                 described = answer.get("content", {})
                 if status[0] in "45" and (MEDIA_TYPE in described or "HTTPValidationError" in str(described)):

@@ -2,6 +2,7 @@
 
 A transaction costs more than the event in it. Requests that arrive while others are being stored wait for each
 other and share the next transaction; one that arrives alone waits for nobody. Each is answered after its commit.
+How many may wait here is bounded by `api.gate`: each is a request that has a place.
 """
 
 from __future__ import annotations

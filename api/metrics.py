@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.doctor.findings import KINDS
 from store.breakers import Breaker
 from store.dropped import Drop
 from store.events import Accepted
@@ -48,6 +49,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.refused = Counter(
+            "perennial_overload_refused",
+            "Requests answered 429, by whether they go first.",
+            ["class"],
+            registry=self.registry,
+        )
+
     def event(self, source: str, accepted: Accepted) -> None:
         """Count what became of one event."""
         if accepted.duplicate:
@@ -62,8 +70,15 @@ class Metrics:
 class StoredFigures(Collector):
     """Figures that live in the database, read for one scrape."""
 
-    def __init__(self, backlog: Backlog, dropped: Sequence[Drop], breakers: Sequence[Breaker]) -> None:
+    def __init__(
+        self,
+        backlog: Backlog,
+        dropped: Sequence[Drop],
+        breakers: Sequence[Breaker],
+        checkup: tuple[datetime, Mapping[str, int]] | None,
+    ) -> None:
         self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
+        self._checkup = checkup
 
     def collect(self) -> Iterable[Metric]:
         """The figures as metric families."""
@@ -86,6 +101,14 @@ class StoredFigures(Collector):
             held.add_metric([breaker.scope], breaker.held)
         yield holding
         yield held
+        at, counts = self._checkup or (datetime.fromtimestamp(0, UTC), {})
+        yield GaugeMetricFamily(
+            "perennial_doctor_seconds", "Time since the doctor looked last.", (datetime.now(UTC) - at).total_seconds()
+        )
+        found = GaugeMetricFamily("perennial_doctor_findings", "What it found, by kind.", labels=["kind"])
+        for kind in KINDS:
+            found.add_metric([kind], counts.get(kind, 0))
+        yield found
 
 
 class MeasureRequests:

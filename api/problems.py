@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ TITLES: Mapping[str, str] = {
     "method-not-allowed": "The method is not allowed here",
     "import-conflict": "The import is in no state for that",
     "reentry-refused": "The track's re-entry rule refuses this contact",
+    "overloaded": "More requests than can be served now",
     "unavailable": "The service cannot answer now",
     "internal": "Something went wrong on this side",
 }
@@ -66,6 +68,7 @@ _BY_STATUS = {
     413: "body-too-large",
     415: "unsupported-media-type",
     422: "invalid-request",
+    429: "overloaded",
     503: "unavailable",
 }
 
@@ -147,6 +150,12 @@ def response(
     return JSONResponse(body | dict(extensions or {}), status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
+def overloaded(seconds: int) -> JSONResponse:
+    """A 429 for a request that was not begun; to be sent again after so many seconds."""
+    detail = f"More requests than can be served now; nothing was done. Send it again in {seconds} s."
+    return response(429, "overloaded", detail, headers={"Retry-After": str(seconds)})
+
+
 def _allowed(request: Request) -> str | None:
     """Every method that the documented paths take at the request's path."""
     for path, calls in request.app.openapi()["paths"].items():
@@ -177,6 +186,10 @@ def install(app: FastAPI) -> None:
         log.error("database unavailable", method=request.method, error=type(error).__name__)
         return response(503, "unavailable", "The database does not answer; try again.", headers={"Retry-After": "1"})
 
+    async def on_full(request: Request, error: Exception) -> JSONResponse:
+        log.error("no connection was free in time", method=request.method)
+        return overloaded(random.randint(1, 5))
+
     async def on_unstorable(_: Request, error: Exception) -> JSONResponse:
         return response(422, "invalid-request", f"{str(error).capitalize()}.")
 
@@ -188,8 +201,9 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(HTTPException, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)
-    for unavailable in (OperationalError, InterfaceError, PoolTimeout):
+    for unavailable in (OperationalError, InterfaceError):
         app.add_exception_handler(unavailable, on_database)
+    app.add_exception_handler(PoolTimeout, on_full)
     app.add_exception_handler(UnstorableError, on_unstorable)
     app.add_exception_handler(BusyError, on_busy)
     app.add_exception_handler(Exception, on_bug)

@@ -16,6 +16,10 @@ from store.direct import DirectEngine
 from store.errors import UnstorableError
 from store.listening import Listener
 
+CONNECT_TIMEOUT = 5
+"""Seconds for a server that takes the connection and then says nothing."""
+_CONNECT = {"connect_timeout": CONNECT_TIMEOUT}
+
 
 def driver_url(url: str) -> URL:
     """The database's URL, whichever of the usual schemes it names, for the psycopg driver.
@@ -34,14 +38,21 @@ def driver_url(url: str) -> URL:
 class Database:
     """A pool of connections to one PostgreSQL database; make it inside a running event loop."""
 
-    def __init__(self, url: str, pool_size: int = 10) -> None:
+    def __init__(self, url: str, pool_size: int = 10, *, patience: float = 30.0) -> None:
+        """`patience` is how many seconds a transaction may wait for a connection of the pool."""
         self.url = driver_url(url)
         pooled = create_async_engine(
             self.url,
             pool_size=pool_size,
             max_overflow=0,
             pool_use_lifo=True,
+            pool_timeout=patience,
+            connect_args=_CONNECT,
             json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
+        )
+        # A busy pool does not mean that the database is away: whoever asks for that has a connection of its own.
+        self._aside = create_async_engine(
+            self.url, pool_size=1, max_overflow=0, pool_timeout=CONNECT_TIMEOUT, connect_args=_CONNECT
         )
         self.engine = DirectEngine(pooled.sync_engine)
         event.listen(self.engine.sync_engine, "connect", _prepare)
@@ -60,7 +71,7 @@ class Database:
 
     async def ping(self) -> None:
         """Return if the database answers; raises the driver's error if it does not."""
-        async with self.engine.connect() as connection:
+        async with self._aside.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     def listener(self) -> Listener:
@@ -70,6 +81,7 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+        await self._aside.dispose()
 
 
 def _prepare(connection: Any, _record: object) -> None:

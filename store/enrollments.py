@@ -181,7 +181,8 @@ _CLOSE = text(f"""
     WITH path AS ({PATH_INSERT})
     UPDATE enrollment SET status = :status, end_reason = :reason, ended_at = :now, counts = CAST(:counts AS jsonb),
         step = NULL, started_at = coalesce(started_at, :now),
-        goal_reached_at = CASE WHEN :status = 'converted' THEN coalesce(goal_reached_at, :now) ELSE goal_reached_at END
+        goal_reached_at = CASE WHEN :status = 'converted' THEN coalesce(goal_reached_at, :now) ELSE goal_reached_at END,
+        exit_reached_at = CASE WHEN :status = 'exited' THEN coalesce(exit_reached_at, :now) ELSE exit_reached_at END
     WHERE id = :id AND ended_at IS NULL
 """)
 _REQUEST_END = text("""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 
 OUTBOX_CHANNEL = "perennial_outbox"
-_LEAD_LOCK = 0x7065_7265_6E6E
+LEAD_LOCK = 0x7065_7265_6E6E
+"""The advisory lock that the relay which delivers holds."""
 
 
 class Listener:
@@ -27,7 +28,7 @@ class Listener:
 
         Call it once: PostgreSQL counts repeated locks of one session.
         """
-        cursor = await self._open.execute("SELECT pg_try_advisory_lock(%s)", (_LEAD_LOCK,))
+        cursor = await self._open.execute("SELECT pg_try_advisory_lock(%s)", (LEAD_LOCK,))
         row = await cursor.fetchone()
         return bool(row and row[0])
 

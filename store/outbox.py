@@ -104,9 +104,9 @@ async def delivered(tx: AsyncConnection, ids: Sequence[int], *, now: datetime | 
         await tx.execute(_DELIVERED, {"ids": list(ids), "now": now or utc_now()})
 
 
-async def failed(tx: AsyncConnection, row_id: int, next_attempt_at: datetime) -> None:
-    """A delivery failed and is tried again from then on, before any later row of its enrollment."""
-    await tx.execute(_FAILED, {"id": row_id, "at": next_attempt_at})
+async def failed(tx: AsyncConnection, row_id: int, next_attempt_at: datetime, reason: str = "") -> None:
+    """A delivery failed for a reason and is tried again from then on, before any later row of its enrollment."""
+    await tx.execute(_FAILED, {"id": row_id, "at": next_attempt_at, "reason": reason})
 
 
 async def drop(tx: AsyncConnection, ids: Sequence[int], reason: str, *, now: datetime | None = None) -> int:
@@ -157,7 +157,8 @@ _DELIVERED = text(f"""
     WHERE id IN (SELECT enrollment_id FROM done WHERE kind = 'start')
 """)
 _FAILED = text("""
-    UPDATE outbox SET attempts = attempts + 1, next_attempt_at = :at WHERE id = :id AND delivered_at IS NULL
+    UPDATE outbox SET attempts = attempts + 1, next_attempt_at = :at, reason = :reason
+    WHERE id = :id AND delivered_at IS NULL
 """)
 _DROP = text(f"""
     WITH gone AS (

@@ -82,6 +82,14 @@ chore = Table(
     moment("next_at"),
 )
 
+checkup = Table(
+    "checkup",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    moment("at"),
+    data("counts"),
+)
+
 message_links = Table(
     "message_links",
     metadata,

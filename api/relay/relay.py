@@ -23,7 +23,7 @@ from store.database import Database
 from store.dropped import LATE, NOT_ENROLLED
 from store.listening import Listener
 from tracks.program import Program
-from tracks.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput
+from tracks.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, RunState
 
 SIGNALS = {"event": SIGNAL_EVENT, "attributes": SIGNAL_ATTRIBUTES, "end": SIGNAL_END}
 
@@ -168,7 +168,7 @@ class Relay:
                 await outbox.drop(tx, [outcome.row.id], outcome.answer.reason)
             elif isinstance(outcome.answer, Later):
                 rest = pause_before(outcome.row.attempts)
-                await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest)
+                await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest, outcome.answer.reason)
         for run in over:
             del self._busy[run]
             self._bulk.discard(run)
@@ -212,6 +212,7 @@ class Relay:
                 version=row.version,
                 program=program.code,
                 clock=row.clock,
+                state=RunState(seq=row.payload.get("seq", 0)),  # one that begins anew goes on with its path
             )
             return await start(self._client, row.workflow_id, given, program.encoded)
         if row.ended:

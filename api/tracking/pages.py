@@ -11,6 +11,10 @@ _TEXTS = {
         "This link does not work",
         "It may have been cut off, or the message it came in is gone. Open the whole link from the message.",
     ),
+    "full": (
+        "One moment, please",
+        "More people are here than we can answer at once. Please try it again in a minute.",
+    ),
     "busy": (
         "One moment, please",
         "We cannot look up where this link leads just now. Please try it again in a minute.",
@@ -18,7 +22,7 @@ _TEXTS = {
 }
 
 
-def page(state: Literal["unknown", "busy"]) -> str:
+def page(state: Literal["unknown", "busy", "full"]) -> str:
     """The whole page as HTML."""
     title, text = _TEXTS[state]
     return f"""<!doctype html>

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra.demo.memory import Memory
@@ -15,8 +14,8 @@ from infra.demo.people import Person
 from infra.demo.whims import Act
 from infra.demo.wire import Wire
 
-LATE = timedelta(seconds=15)
-"""How far behind its own clock a run may be before it counts as stuck."""
+Stuck = Callable[[], Awaitable[list[str]]]
+"""Names, in sentences, whoever has nothing that will wake them: `perennial doctor`'s check."""
 HANDED_OVER = ("sent", "assumed_sent")
 
 
@@ -46,7 +45,9 @@ async def settle(wire: Wire, patience: float = 10) -> None:
         await asyncio.sleep(0.2)
 
 
-async def audit(wire: Wire, memory: Memory, people: Mapping[str, Person], acts: Mapping[str, Act]) -> Findings:
+async def audit(
+    wire: Wire, memory: Memory, people: Mapping[str, Person], acts: Mapping[str, Act], stuck: Stuck
+) -> Findings:
     """Compare what the people did with what the API, its database and the sandbox have recorded."""
     await settle(wire)
     summaries = [summary async for summary in wire.enrollments() if summary["contact_id"] in people]
@@ -59,7 +60,7 @@ async def audit(wire: Wire, memory: Memory, people: Mapping[str, Person], acts: 
     enrollments = await asyncio.gather(*(read(summary) for summary in summaries))
     sandbox = [message for message in await wire.messages(0, 0) if message["direction"] == "out"]
     broken = [
-        *stuck(enrollments, datetime.now(UTC)),
+        *await stuck(),
         *doubled(enrollments, sandbox, people.values()),
         *missed_goals(enrollments, memory, acts.values()),
         *await lost(wire, memory, acts.values()),
@@ -76,26 +77,6 @@ def table(enrollments: Iterable[Mapping[str, Any]]) -> dict[str, Line]:
         line.statuses[enrollment["status"]] += 1
         line.messages.update(m["channel"] for m in enrollment["messages"] if m["status"] in HANDED_OVER)
     return dict(sorted(lines.items()))
-
-
-def stuck(enrollments: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
-    """Live runs that never began, do not answer, or whose wait is over without anything happening."""
-    found = []
-    for enrollment in enrollments:
-        if enrollment["ended_at"] is not None:
-            continue
-        who = f"{enrollment['contact_id']} is stuck in {enrollment['track']}"
-        until = enrollment["until_real"] and datetime.fromisoformat(enrollment["until_real"])
-        if enrollment["started_at"] is None:
-            if now - datetime.fromisoformat(enrollment["created_at"]) > LATE:
-                found.append(f"{who}: its run never began.")
-        elif enrollment["as_of"] != "run":
-            found.append(f"{who} at step {enrollment['step']}: its run does not answer.")
-        elif until is None:
-            found.append(f"{who} at step {enrollment['step']}: it is {enrollment['state']} and waits for no time.")
-        elif now - until > LATE:
-            found.append(f"{who} at step {enrollment['step']}: its wait was over at {until:%H:%M:%S}.")
-    return found
 
 
 def doubled(

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from infra.demo.audit import Findings, audit
+from infra.demo.audit import Findings, Stuck, audit
 from infra.demo.crowd import Crowd
 from infra.demo.memory import Memory
 from infra.demo.people import draw_people
@@ -42,10 +42,12 @@ class Demo:
         seed: int,
         pace: float,
         contacts: int,
+        stuck: Stuck,
     ) -> None:
         self.api, self.key, self.sandbox = api, key, sandbox
         self.library = library
         self.console = console
+        self.stuck = stuck
         self.memory = Memory(memory, seed, pace, contacts)
         self.stories: deque[str] = deque(maxlen=STORIES)
 
@@ -64,7 +66,7 @@ class Demo:
                 days = "day" if pace == "1" else "days"
                 self.console.print(f"{len(people)} sample contacts live {pace} {days} a second.\n")
             await self._watch(crowd)
-            findings = await audit(wire, self.memory, crowd.people, crowd.acts)
+            findings = await audit(wire, self.memory, crowd.people, crowd.acts, self.stuck)
         finally:
             await wire.close()
         findings.broken[:0] = crowd.problems

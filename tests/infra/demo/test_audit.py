@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from infra.demo.audit import doubled, missed_goals, stuck, table
+from infra.demo.audit import doubled, missed_goals, table
 from infra.demo.memory import Memory
 from infra.demo.people import draw_people
 from infra.demo.whims import Act
@@ -35,33 +35,6 @@ def enrollment(**changes: Any) -> dict[str, Any]:
 
 def email(tag: str, to: str = PEOPLE[0].email) -> dict[str, Any]:
     return {"to": to, "channel": "email", "tags": {"perennial-message": tag}}
-
-
-def test_a_waiting_run_is_not_stuck() -> None:
-    assert stuck([enrollment()], NOW) == []
-
-
-def test_whoever_has_ended_is_not_stuck() -> None:
-    assert stuck([enrollment(ended_at=NOW.isoformat(), as_of="database", until_real=None)], NOW) == []
-
-
-def test_stuck_is_told_with_the_reason() -> None:
-    late = (NOW - timedelta(minutes=1)).isoformat()
-    told = stuck(
-        [
-            enrollment(started_at=None),
-            enrollment(as_of="database"),
-            enrollment(until_real=None, state="sending"),
-            enrollment(until_real=late),
-        ],
-        NOW,
-    )
-    assert [sentence.partition(": ")[2] for sentence in told] == [
-        "its run never began.",
-        "its run does not answer.",
-        "it is sending and waits for no time.",
-        "its wait was over at 11:59:00.",
-    ]
 
 
 def test_one_message_that_went_out_once_is_fine() -> None:

@@ -1,0 +1,216 @@
+"""The check of law 7 and of everything that waits: the database compared with Temporal.
+
+Both move while they are compared, so nothing is a finding at first sight: a suspect run is looked at in detail,
+and its enrollment read once more after that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID
+
+from temporalio.client import Client
+
+from api.doctor import waiting
+from api.doctor.findings import Finding, Report
+from api.doctor.patience import Patience
+from api.doctor.runs import LIVE, RUNS, Listed, Look, Runs
+from store import doctor
+from store.database import Database
+from store.doctor import Live
+
+SIDE_BY_SIDE = 8
+"""Runs looked at in detail at once."""
+MOST_SUSPECTS = 100
+"""Suspects of each sort that a brief look follows up."""
+Say = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Say nothing."""
+
+
+class Check:
+    """One look at a house."""
+
+    def __init__(self, database: Database, client: Client, patience: Patience | None = None, say: Say = silent) -> None:
+        """`say` is told of the progress, in short texts."""
+        self._database = database
+        self._patience = patience or Patience()
+        self._runs = Runs(client, self._patience)
+        self._say = say
+        self._began = datetime.now(UTC)
+        self._report = Report()
+        self._looked: dict[str, Look] = {}
+
+    async def whole(self, *, every_run: bool = False) -> Report:
+        """Compare all live enrollments with all live runs. `every_run` looks at each of these in detail."""
+        suspects: dict[str, str] = {}
+        seen: set[bytes] = set()  # 16 bytes an enrollment, about 100 in all
+        async for page in self._runs.listed(LIVE):
+            self._report.runs += len(page)
+            self._say(f"{self._report.runs:,} live runs listed")
+            seen.update(UUID(run.enrollment_id).bytes for run in page if _is_uuid(run.enrollment_id))
+            suspects |= {run.workflow_id: run.enrollment_id for run in page if every_run or self._suspicious(run)}
+            await self._unended(page)
+        suspects |= {run.workflow_id: run.enrollment_id for run in await self._runs.failing(MOST_SUSPECTS)}
+        missing, ending = await self._compare(seen)
+        await self._look_at(missing, "gone")
+        await self._look_at(ending, "ending")
+        await self._look_at(await self._enrollments(suspects), "live")
+        await waiting.look(self._database, self._patience, self._report, self._look)
+        return self._report
+
+    async def brief(self) -> Report:
+        """What costs little: a few statements, a few lists, and at most some hundred runs in detail.
+
+        It sees every terminated or failed run of the last days and every run that should have gone on, but of runs
+        that vanished without a trace only that there are fewer than there should be.
+        """
+        late = (self._began - self._patience.late).isoformat()
+        ended = f"{RUNS} AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut')"
+        suspects: dict[str, str] = {}
+        for query in (f"{LIVE} AND NextActionAt < '{late}'", f"{LIVE} AND NextActionAt IS NULL", ended):
+            async for page in self._runs.listed(query, MOST_SUSPECTS):
+                suspects |= {run.workflow_id: run.enrollment_id for run in page if self._settled(run)}
+        suspects |= {run.workflow_id: run.enrollment_id for run in await self._runs.failing(MOST_SUSPECTS)}
+        await self._look_at(await self._enrollments(suspects), "live")
+        await self._lost_starts()
+        async with self._database.transaction() as tx:
+            self._report.enrollments = await doctor.count_started(tx)
+        self._report.runs = await self._runs.count(LIVE)
+        short = self._report.enrollments - self._report.runs
+        if short > max(20, self._report.enrollments // 50):
+            self._report.add(Finding("counts-differ", "", f"{short:,} of {self._report.enrollments:,}"), short)
+        await waiting.look(self._database, self._patience, self._report, self._look)
+        return self._report
+
+    def _settled(self, run: Listed) -> bool:
+        """Whether it began long enough ago to be judged."""
+        return self._began - run.started_at > self._patience.late
+
+    def _suspicious(self, run: Listed) -> bool:
+        """Whether its wait is over, or it should have begun to wait, and it has not been seen to."""
+        if run.next_action_at is not None:
+            return self._began - run.next_action_at > self._patience.late
+        return self._settled(run)
+
+    async def _unended(self, page: list[Listed]) -> None:
+        """Find the live runs of enrollments that ended, or that nobody knows here."""
+        ids = [run.enrollment_id for run in page if _is_uuid(run.enrollment_id)]
+        async with self._database.transaction() as tx:
+            known = await doctor.standing(tx, ids)
+        for run in page:
+            found = known.get(run.enrollment_id)
+            if found is not None and (found.ended_at is None or self._began - found.ended_at < self._patience.late):
+                continue
+            if found is None and not self._settled(run):
+                continue
+            look = await self._look(run.workflow_id)
+            if look.ended != "" or look.enrollment_id != run.enrollment_id:
+                continue
+            kind = "run-unknown" if found is None else "run-unended"
+            ended = f"ended {found.ended_at:%Y-%m-%d %H:%M:%S}" if found and found.ended_at else ""
+            detail = ", ".join(filter(None, (ended, look.trouble, look.detail)))
+            self._report.add(Finding(kind, run.enrollment_id, detail, run.workflow_id, run.enrollment_id))
+
+    async def _compare(self, seen: set[bytes]) -> tuple[list[Live], list[Live]]:
+        """Page through the live enrollments: those without a live run, and those that should have ended."""
+        missing: list[Live] = []
+        ending: list[Live] = []
+        after = doctor.NO_ID
+        while True:
+            async with self._database.transaction() as tx:
+                page = await doctor.live(tx, after=after, created_before=self._began - self._patience.start)
+            if not page:
+                return missing, ending
+            after = page[-1].id
+            self._report.enrollments += len(page)
+            self._say(f"{self._report.enrollments:,} live enrollments compared")
+            for one in page:
+                if one.started_at is None:
+                    await self._unstarted(one)
+                elif UUID(one.id).bytes in seen:
+                    ending += [one] if self._should_have_ended(one) else []
+                elif self._began - one.started_at > self._patience.start and not one.start_waits:
+                    missing.append(one)
+
+    async def _lost_starts(self) -> None:
+        after = doctor.NO_ID
+        while True:
+            async with self._database.transaction() as tx:
+                before = self._began - self._patience.start
+                page = await doctor.live(tx, after=after, created_before=before, only_unstarted=True)
+            if not page:
+                return
+            after = page[-1].id
+            for one in page:
+                await self._unstarted(one)
+
+    async def _unstarted(self, one: Live) -> None:
+        """Neither started nor with a start in the outbox; read once more, for it may just have been started."""
+        if one.start_waits:
+            return
+        async with self._database.transaction() as tx:
+            again = await doctor.find(tx, one.id)
+        if again is not None and again.started_at is None and not again.start_waits:
+            detail = f"accepted {one.created_at:%Y-%m-%d %H:%M:%S}"
+            self._report.add(Finding("lost-start", one.id, detail, one.workflow_id, one.id))
+
+    def _should_have_ended(self, one: Live) -> bool:
+        since = one.ending_since
+        return one.told and since is not None and self._began - since > self._patience.late
+
+    async def _enrollments(self, suspects: dict[str, str]) -> list[Live]:
+        """The live enrollments of suspect runs; the runs of others are judged as those that live on."""
+        found = []
+        for enrollment_id in set(filter(_is_uuid, suspects.values())):
+            async with self._database.transaction() as tx:
+                one = await doctor.find(tx, enrollment_id)
+            if one is not None and one.started_at is not None:
+                found.append(one)
+        return found
+
+    async def _look_at(self, suspects: Iterable[Live], why: Literal["gone", "ending", "live"]) -> None:
+        waiting = iter(suspects)
+
+        async def judge() -> None:
+            for one in waiting:
+                self._say(f"{len(self._looked):,} runs looked into")
+                await self._judge(one, why)
+
+        await asyncio.gather(*(judge() for _ in range(SIDE_BY_SIDE)))
+
+    async def _judge(self, one: Live, why: Literal["gone", "ending", "live"]) -> None:
+        look = await self._look(one.workflow_id)
+        async with self._database.transaction() as tx:
+            again = await doctor.find(tx, one.id)
+        if again is None:  # it has ended meanwhile
+            return
+        kind, detail = look.trouble, look.detail
+        if look.ended is None or look.enrollment_id != one.id:
+            kind, detail = "run-lost", f"started {one.started_at:%Y-%m-%d %H:%M:%S}"
+        elif look.ended:
+            kind, detail = "run-ended", look.ended
+        elif not kind and why == "ending" and self._should_have_ended(again):
+            kind, detail = "run-deaf", f"should have ended {again.ending_since:%Y-%m-%d %H:%M:%S}"
+        if kind and not any(it.enrollment_id == one.id for it in self._report.of(kind)):
+            self._report.add(Finding(kind, one.id, detail, one.workflow_id, one.id))
+
+    async def _look(self, workflow_id: str) -> Look:
+        """In detail, once for each run."""
+        if workflow_id not in self._looked:
+            self._looked[workflow_id] = await self._runs.look(workflow_id)
+            self._report.looked_into += 1
+        return self._looked[workflow_id]
+
+
+def _is_uuid(words: str) -> bool:
+    try:
+        UUID(words)
+    except ValueError:
+        return False
+    return True

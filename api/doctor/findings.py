@@ -1,0 +1,195 @@
+"""What can be wrong, what each means and what to do about it; and the report that collects it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+KEPT = 10_000
+"""Findings of one kind that a report names; beyond, it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One sickness: what it means, what to do, and whether `--repair` does it."""
+
+    title: str
+    meaning: str
+    advice: str
+    repairs: bool = False
+
+
+KINDS: Mapping[str, Kind] = {
+    "no-leader": Kind(
+        "No relay leads",
+        "Nothing that the API accepts reaches Temporal, and no held click is told.",
+        "Start a worker or a relay; look for `relay leads` in its log.",
+    ),
+    "outbox-late": Kind(
+        "Deliveries wait too long",
+        "Starts, events and ends were accepted, and Temporal has not had them yet.",
+        "The reason says why. They are kept and go out by themselves once it is mended; a repair has them tried now.",
+        repairs=True,
+    ),
+    "lost-start": Kind(
+        "Enrollments that nothing will start",
+        "They were accepted, Temporal never had them, and no start waits in the outbox.",
+        "A repair puts the start into the outbox again, or ends those whose goal or exit was reached meanwhile.",
+        repairs=True,
+    ),
+    "run-ended": Kind(
+        "Runs that are over while their enrollments live",
+        "The run was terminated or failed, or the database was restored to an earlier time: nobody closed the books.",
+        "A repair closes them: as the run itself ended, else as `exited` with the reason.",
+        repairs=True,
+    ),
+    "run-lost": Kind(
+        "Runs that Temporal does not know",
+        "Their histories were deleted, Temporal's store was lost, or this is another namespace than the workers'.",
+        "Nobody can tell how far they came, so this is yours to decide: `--repair --lost restart` begins them anew "
+        "(nothing is sent twice, but waits begin again and earlier events are not heard), `--lost close` ends them.",
+    ),
+    "run-unended": Kind(
+        "Runs that live on after their enrollments ended",
+        "They can send nothing any more, and cost Temporal.",
+        "A repair asks them to end.",
+        repairs=True,
+    ),
+    "run-unknown": Kind(
+        "Runs of enrollments that this database does not have",
+        "They are another installation's in the same namespace, or the database was restored to an earlier time.",
+        "Yours to decide: give each installation a namespace of its own, or terminate them in Temporal.",
+    ),
+    "run-deaf": Kind(
+        "Runs that should have ended",
+        "Their goal or exit was reached, and what told them so is lost. They send nothing any more.",
+        "A repair tells them again.",
+        repairs=True,
+    ),
+    "holds-nothing": Kind(
+        "Runs that nothing will ever wake",
+        "They hold neither a timer nor an activity nor a workflow task: law 7 is broken.",
+        "A bug: keep the history and report it. `exit` ends such a run, `temporal workflow reset` may bring it back.",
+    ),
+    "run-failing": Kind(
+        "Runs whose code fails again and again",
+        "The workers' code does not replay their histories, or has a fault.",
+        "Go back to the build before; the runs go on by themselves then.",
+    ),
+    "no-worker": Kind(
+        "Runs that no worker takes up",
+        "Their next step has been waiting for a worker for minutes.",
+        "Start workers, or more of them; with Worker Versioning, keep those of the old build until nothing is pinned.",
+    ),
+    "timer-late": Kind(
+        "Timers that did not fire",
+        "Temporal should have woken these runs long ago.",
+        "Look after Temporal's history service.",
+    ),
+    "activity-late": Kind(
+        "Steps that are tried again and again",
+        "Their activity has been failing, or nobody takes it up. Nothing is lost: after three days the step fails.",
+        "The reason names what the provider said; mend that, and they go on by themselves.",
+    ),
+    "message-stuck": Kind(
+        "Messages whose sending nobody finished",
+        "They were claimed for a provider, and nobody wrote down what it said.",
+        "A repair asks the provider where it can, and counts as sent what cannot be known. Where the run lives, it "
+        "does that itself.",
+        repairs=True,
+    ),
+    "message-undecided": Kind(
+        "Messages that wait for a decision",
+        "Nobody could find out whether they went out, and the step says `review`.",
+        "Decide each with the update `resolve_message` of its workflow.",
+    ),
+    "message-overdue": Kind(
+        "Deferred messages whose turn is long past",
+        "Their runs should have asked for them again.",
+        "Look at the run in Temporal: it is at work, or among the findings above.",
+    ),
+    "touch-late": Kind(
+        "Held clicks and opens that nobody told",
+        "A relay that leads tells them when they are due.",
+        "Look for `a touch cannot be told` in the relay's log.",
+    ),
+    "breaker-open": Kind(
+        "Open breakers",
+        "They hold the messages of a track or a channel until somebody resumes them.",
+        "Find the cause, then `perennial breakers resume`.",
+    ),
+    "counts-differ": Kind(
+        "Temporal has fewer runs than there are live enrollments",
+        "Runs are gone without a trace.",
+        "`perennial doctor` compares them one by one and names them.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: ids and reasons only."""
+
+    kind: str
+    id: str
+    """Of the enrollment, the message, the outbox row or the touch; a breaker's scope."""
+    detail: str = ""
+    workflow_id: str = ""
+    enrollment_id: str = ""
+
+
+@dataclass
+class Report:
+    """All that was found, and what was looked at."""
+
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    enrollments: int = 0
+    """Live ones compared."""
+    runs: int = 0
+    """Live ones listed."""
+    looked_into: int = 0
+    """Runs that were asked for in detail."""
+
+    @property
+    def healthy(self) -> bool:
+        return not self.counts
+
+    def add(self, finding: Finding, count: int = 1) -> None:
+        """One more; `count` where it stands for many that are not named."""
+        if self.counts[finding.kind] < KEPT:
+            self.findings.append(finding)
+        self.counts[finding.kind] += count
+
+    def add_all(self, kind: str, count: int, named: list[Finding]) -> None:
+        """Several of one kind, of which `count` exist and only the first are named."""
+        if count:
+            self.findings += named
+            self.counts[kind] += max(count, len(named))
+
+    def of(self, kind: str) -> list[Finding]:
+        """The named findings of a kind."""
+        return [finding for finding in self.findings if finding.kind == kind]
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines."""
+        groups = [
+            {
+                "kind": kind,
+                "count": self.counts[kind],
+                "title": told.title,
+                "meaning": told.meaning,
+                "advice": told.advice,
+                "repairs": told.repairs,
+                "findings": [
+                    {name: getattr(it, name) for name in ("id", "workflow_id", "enrollment_id", "detail")}
+                    for it in self.of(kind)
+                ],
+            }
+            for kind, told in KINDS.items()
+            if self.counts[kind]
+        ]
+        looked = {"enrollments": self.enrollments, "runs": self.runs, "looked_into": self.looked_into}
+        return {"healthy": self.healthy, **looked, "groups": groups}

@@ -1,0 +1,149 @@
+"""What can be put right safely. Each repair looks once more first, may be repeated, and can send nothing twice.
+
+A run that begins anew meets the ledger and the effects of its enrollment: what was sent or done stays so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.doctor.findings import KINDS, Finding, Report
+from api.doctor.patience import Patience
+from api.doctor.runs import Runs
+from store import doctor, enrollments, ledger, messages
+from store.database import Database
+from tracks.run import SIGNAL_END, EndSignal, RunStatus
+
+Lost = Literal["leave", "restart", "close"]
+Settle = Callable[[str], Awaitable[str]]
+"""Settle an `unknown` message of a run that is over, by its id: the provider is asked, then it counts as sent.
+
+Answers what it is now. Raises where the provider cannot be asked at the moment.
+"""
+ORDER = ("run-ended", "run-lost", "lost-start", "run-deaf", "run-unended", "outbox-late", "message-stuck")
+"""Runs first: a message is settled here only once its run is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What became of a finding."""
+
+    finding: Finding
+    done: bool
+    words: str
+
+
+class Repair:
+    """Repairs what a report names."""
+
+    def __init__(self, database: Database, client: Client, settle: Settle, lost: Lost = "leave") -> None:
+        self._database = database
+        self._client = client
+        self._runs = Runs(client, Patience())
+        self._settle = settle
+        self._lost = lost
+        self._known: set[str] = set()
+
+    async def all(self, report: Report) -> list[Repaired]:
+        """Repair what can be, in a safe order; every finding is answered for."""
+        repairs = {
+            "run-ended": self._close,
+            "run-lost": self._decide,
+            "lost-start": self._start,
+            "run-deaf": self._tell,
+            "run-unended": self._end,
+            "outbox-late": self._hurry,
+            "message-stuck": self._finish,
+        }
+        answers = []
+        for kind in (*ORDER, *(kind for kind in KINDS if kind not in ORDER)):
+            for finding in report.of(kind):
+                repair = repairs.get(kind)
+                if repair is None:
+                    answers.append(Repaired(finding, False, "left to you"))
+                    continue
+                try:
+                    answers.append(await repair(finding))
+                except Exception as error:  # one that cannot be repaired must not stop its neighbours (law 12)
+                    answers.append(Repaired(finding, False, f"could not be repaired now: {type(error).__name__}"))
+        return answers
+
+    async def _close(self, finding: Finding) -> Repaired:
+        look = await self._runs.look(finding.workflow_id)
+        if not look.ended or look.enrollment_id != finding.enrollment_id:
+            return Repaired(finding, False, "it has changed meanwhile: look again")
+        status: RunStatus = "exited"
+        reason, counts = f"run {look.ended}", {}
+        if look.ended == "completed":
+            status = "completed"
+            result = await self._runs.result(finding.workflow_id, look.run_id)
+            if result is not None:
+                status, reason = result.status, result.reason
+                counts = result.model_dump(include={"sent", "messages", "dropped"})
+        async with self._database.transaction() as tx:
+            await enrollments.close(tx, finding.enrollment_id, status, reason, counts=counts)
+        return Repaired(finding, True, f"closed as {status}: {reason}")
+
+    async def _decide(self, finding: Finding) -> Repaired:
+        if self._lost == "leave":
+            return Repaired(finding, False, "left to you: --lost restart or --lost close")
+        look = await self._runs.look(finding.workflow_id)
+        if look.ended is not None and look.enrollment_id == finding.enrollment_id:
+            return Repaired(finding, False, "it has changed meanwhile: look again")
+        if self._lost == "close":
+            async with self._database.transaction() as tx:
+                await enrollments.close(tx, finding.enrollment_id, "exited", "run lost")
+            return Repaired(finding, True, "closed as exited: run lost")
+        return await self._start(finding)
+
+    async def _start(self, finding: Finding) -> Repaired:
+        async with self._database.transaction() as tx:
+            await enrollments.lock_run(tx, finding.enrollment_id)
+            one = await doctor.find(tx, finding.enrollment_id)
+            if one is None:
+                return Repaired(finding, True, "it has ended meanwhile")
+            if one.ending_since is None:
+                await doctor.start_again(tx, one.id)
+                return Repaired(finding, True, "its start is in the outbox again")
+            status: RunStatus = "exited" if one.goal_reached_at is None else "converted"
+            await enrollments.close(tx, one.id, status, "goal" if status == "converted" else "exit")
+        return Repaired(finding, True, f"closed as {status}: it had nothing left to do")
+
+    async def _tell(self, finding: Finding) -> Repaired:
+        async with self._database.transaction() as tx:
+            await enrollments.lock_run(tx, finding.enrollment_id)
+            one = await doctor.find(tx, finding.enrollment_id)
+            if one is None or not one.told or one.ending_since is None:
+                return Repaired(finding, True, "it has heard of it meanwhile")
+            await doctor.end_again(tx, one)
+        return Repaired(finding, True, "it is told again")
+
+    async def _end(self, finding: Finding) -> Repaired:
+        signal = EndSignal(reason="enrollment-ended", enrollment_id=finding.enrollment_id)
+        try:
+            await self._client.get_workflow_handle(finding.workflow_id).signal(SIGNAL_END, signal)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return Repaired(finding, True, "it has ended meanwhile")
+        return Repaired(finding, True, "asked to end")
+
+    async def _hurry(self, finding: Finding) -> Repaired:
+        async with self._database.transaction() as tx:
+            await doctor.hurry(tx, [int(finding.id)])
+        return Repaired(finding, True, "due now")
+
+    async def _finish(self, finding: Finding) -> Repaired:
+        async with self._database.transaction() as tx:
+            if await doctor.find(tx, finding.enrollment_id) is not None:
+                return Repaired(finding, False, "left to its run, which asks the provider, then does as its step says")
+            message = await messages.get(tx, finding.id)
+            if message is not None and message.status == "sending":
+                # Whoever held the claim is long dead; should it not be, its `sent` still counts.
+                await ledger.settle(tx, message.id, token=message.token, outcome="unknown", reason="abandoned")
+        return Repaired(finding, True, await self._settle(finding.id))

@@ -1,0 +1,178 @@
+"""`perennial doctor`: does every live enrollment wait for something, and does nothing wait too long?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli_common import database_url, fail
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from api.doctor.findings import Report
+    from api.doctor.repair import Lost, Repaired, Settle
+    from infra.launch.stack import Addresses
+    from store.database import Database
+
+STUCK = (
+    "outbox-late lost-start run-ended run-lost run-unended run-deaf holds-nothing run-failing no-worker timer-late "
+    "activity-late message-stuck message-overdue touch-late"
+).split()
+"""What breaks a law in a demo; a breaker that bounces opened does not."""
+SHOWN = 20
+"""Findings of one kind that are printed without --all."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Wire it into the command line."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right safely.")] = False,
+    lost: Annotated[
+        str, typer.Option(help="With --repair, runs that Temporal does not know: leave, restart or close.")
+    ] = "leave",
+    every_run: Annotated[
+        bool, typer.Option("--every-run", help="Look at each live run in detail, not only at suspects.")
+    ] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Print every finding.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Compare the database with Temporal and name whatever is stuck; status 1 if anything is (left)."""
+    from temporalio.service import RPCError
+
+    if lost not in ("leave", "restart", "close"):
+        fail("--lost is leave, restart or close.")
+    try:
+        healthy = asyncio.run(_run(repair, lost, every_run, all_, as_json))  # type: ignore[arg-type]
+    except (RPCError, RuntimeError) as problem:
+        fail(f"Temporal does not answer or refuses: {str(problem).splitlines()[0]}")
+    if not healthy:
+        raise typer.Exit(1)
+
+
+async def _run(repair: bool, lost: Lost, every_run: bool, everything: bool, as_json: bool) -> bool:
+    from rich.console import Console
+
+    from api.doctor.check import Check
+    from api.doctor.repair import Repair
+    from api.temporal import connect
+    from infra.launch.state import State, read_json
+    from settings import get_settings
+    from store.database import Database
+
+    running = read_json(State(get_settings().data).running).get("addresses")
+    async with AsyncExitStack() as stack:
+        database = Database(database_url(), 4)
+        stack.push_async_callback(
+            asyncio.sleep, 0.3
+        )  # the client's threads can crash an interpreter that exits at once
+        stack.push_async_callback(database.close)
+        client = await connect(otherwise=running.get("temporal") if isinstance(running, dict) else None)
+        shown = Console(stderr=True, highlight=False)
+        with shown.status("Looking…") as status:
+            report = await Check(database, client, say=status.update).whole(every_run=every_run)
+            done: list[Repaired] = []
+            if repair and not report.healthy:
+                status.update("Repairing…")
+                done = await Repair(database, client, await _settler(database, stack), lost).all(report)
+        if as_json:
+            typer.echo(json.dumps(report.to_json() | {"repairs": [_repaired(one) for one in done]}, indent=2))
+        else:
+            _tell(Console(highlight=False, soft_wrap=True), report, done, everything)
+        return report.healthy or (bool(done) and all(one.done for one in done))
+
+
+async def _settler(database: Database, stack: AsyncExitStack) -> Settle:
+    """How a message of a run that is over is settled: as its provider knows it, else as sent."""
+    from activities.contract import ReconcileCall
+    from activities.registry import build_activities
+    from settings import get_settings
+
+    activities = build_activities(get_settings(), database)
+    stack.push_async_callback(activities.close)
+
+    async def settle(message_id: str) -> str:
+        found = await activities.reconcile.reconcile_message(ReconcileCall(message_id=message_id))
+        if found.outcome == "unknown":
+            # Whatever the step says, no run is there any more that could send it again or wait for a decision;
+            # as sent it counts for the contact's caps.
+            call = ReconcileCall(message_id=message_id, settle="assume_sent")
+            found = await activities.reconcile.reconcile_message(call)
+        return f"{found.outcome}{f' ({found.reason})' if found.reason else ''}"
+
+    return settle
+
+
+async def stuck(addresses: Addresses) -> list[str]:
+    """Whoever is stuck in the local stack, in sentences; its crowd lives fast, so little patience is right."""
+    from temporalio.client import Client
+    from temporalio.contrib.pydantic import pydantic_data_converter
+
+    from api.doctor.check import Check
+    from api.doctor.findings import KINDS
+    from api.doctor.patience import Patience
+    from api.temporal import connect
+    from store.database import Database
+
+    late = timedelta(seconds=15)
+    patience = Patience(
+        outbox=late, start=late, late=late, worker=4 * late, activity=4 * late, deferred=late, touch=late
+    )
+    database = Database(addresses.database, 2)
+    try:
+        if addresses.ui is None:  # the user's own
+            client = await connect(otherwise=addresses.temporal)
+        else:
+            client = await Client.connect(addresses.temporal, data_converter=pydantic_data_converter)
+        report = await Check(database, client, patience).whole()
+    finally:
+        await database.close()
+    return [
+        f"{it.workflow_id or it.id}: {KINDS[it.kind].title.lower()} ({it.detail})."
+        for it in report.findings
+        if it.kind in STUCK
+    ]
+
+
+def _repaired(one: Repaired) -> dict[str, Any]:
+    return {"kind": one.finding.kind, "id": one.finding.id, "done": one.done, "words": one.words}
+
+
+def _tell(console: Console, report: Report, done: list[Repaired], everything: bool) -> None:
+    from rich.markup import escape
+
+    from api.doctor.findings import KINDS
+
+    words = {id(one.finding): one for one in done}
+    looked = f"{report.enrollments:,} live enrollments, {report.runs:,} live runs, {report.looked_into:,} looked into"
+    for kind, told in KINDS.items():
+        if not report.counts[kind]:
+            continue
+        console.print(f"\n[bold red]✗ {told.title}: {report.counts[kind]:,}[/]")
+        console.print(f"  {told.meaning}\n  [dim]{escape(told.advice)}[/]")
+        named = report.of(kind)
+        for finding in named if everything else named[:SHOWN]:
+            about = " ".join(filter(None, (finding.workflow_id, finding.id)))
+            answer = words.get(id(finding))
+            mended = "" if answer is None else f" → {'' if answer.done else 'not repaired: '}{answer.words}"
+            console.print(f"  · {escape(about)}  {escape(finding.detail)}[bold]{escape(mended)}[/]")
+        left = report.counts[kind] - len(named if everything else named[:SHOWN])
+        if left > 0:
+            console.print(f"  · and {left:,} more" + ("" if everything else "; --all or --json names them"))
+    if report.healthy:
+        console.print(f"[green]✓[/] Nothing is stuck: {looked}.")
+        return
+    console.print(f"\n{looked}.")
+    if done:
+        count = sum(one.done for one in done)
+        console.print(f"{count:,} repaired, {len(done) - count:,} left to you. Look again in a minute.")
+    else:
+        console.print("`perennial doctor --repair` puts right what can be put right safely.")
