@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import cli_bench
 import cli_doctor
 import cli_import
 import cli_operate
@@ -403,6 +404,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
     in_database(work)
 
 
+cli_bench.add_to(app)
 cli_people.add_to(app)
 cli_doctor.add_to(app)
 cli_import.add_to(app)

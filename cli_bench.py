@@ -1,1 +1,57 @@
-"""`perennial bench`: the benchmarks."""
+"""`perennial bench`: each benchmark beside its own limit; status 1 where a budget is missed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.pairs import Pair, Row
+
+bench_commands = typer.Typer(help="Measure, each beside its own limit; status 1 over a budget.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to standard error.")]
+Pairs = Annotated[int, typer.Option(min=1, help="Rounds of both sides, each on fresh servers; medians are shown.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Wire them into the command line."""
+    app.add_typer(bench_commands, name="bench")
+
+
+def _run(
+    title: str, measure: Callable[[Console], Coroutine[Any, Any, tuple[list[Row], list[Pair]]]], *, as_json: bool
+) -> None:
+    from rich.console import Console
+
+    from bench.machine import machine
+    from bench.pairs import as_json as to_json
+    from bench.pairs import show, status
+    from infra import logs
+
+    logs.set_up(json=False)
+    before = machine()
+    rows, made = asyncio.run(measure(Console(stderr=as_json, highlight=False)))
+    if as_json:
+        typer.echo(json.dumps(to_json(rows, made, before)))
+    else:
+        show(Console(highlight=False), title, rows)
+    raise typer.Exit(status(rows))
+
+
+@bench_commands.command()
+def journey(
+    pairs: Pairs = 5,
+    contacts: Annotated[int, typer.Option(min=2, help="Contacts of each side in each round.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Enrol, email, wait for a click (half of them click), email; beside a hand-written workflow."""
+    from bench.journey import bench
+
+    _run("journey", lambda console: bench(console, count=pairs, contacts=contacts), as_json=as_json)

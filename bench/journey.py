@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+from rich.console import Console
 
 from bench.bare import QUEUE, BareInput, BareTrack
 from bench.bare_house import BareHouse, bare_house
 from bench.bare_worker import RATE
 from bench.house import House
 from bench.mail_feed import MailFeed
+from bench.pairs import MEGABYTE, Pair, Row, alone, compare, pairs
 from bench.sides import Taken, measured
 from bench.stand import Stand
 
@@ -185,3 +189,34 @@ async def _start(house: BareHouse, who: str) -> None:
 
 async def _signal(house: BareHouse, who: str) -> None:
     await house.temporal.get_workflow_handle(f"bare/{who}").signal(BareTrack.clicked)
+
+
+async def bench(console: Console, *, count: int, contacts: int) -> tuple[list[Row], list[Pair]]:
+    """The report on so many pairs."""
+    made = await pairs(lambda f: ours(f, contacts), lambda f: bare(f, contacts), count, console)
+    per_thousand = 1000 / contacts
+    rows = [
+        compare(made, "CPU-s per 1,000 contacts", lambda t: t.cpu_counted * per_thousand, at_most=1.5),
+        alone("CPU-s per 1,000 contacts, ours", [p.ours.cpu_counted * per_thousand for p in made], at_most=80),
+        *_by_part(made, per_thousand),
+        compare(made, "contacts per second", lambda t: t.figures["contacts_per_second"], at_least=0.8),
+        alone("memory of API and worker, MB", [_memory(p.ours) / MEGABYTE for p in made], at_most=400),
+        compare(made, "share that clicked in time", lambda t: t.figures["clicked_share"]),
+    ]
+    return rows, made
+
+
+def _by_part(made: Sequence[Pair], per_thousand: float) -> Iterator[Row]:
+    for part, theirs in (("worker-1", "worker"), ("temporal", "temporal"), ("api", None), ("postgres", None)):
+        values = [pair.ours.cpu[part] * per_thousand for pair in made]
+        name = f"  of which {part.removesuffix('-1')}"
+        if theirs is None:
+            yield alone(name, values)
+        else:
+            others = [pair.bare.cpu[theirs] * per_thousand for pair in made]
+            ratio = median(one / other for one, other in zip(values, others, strict=True))
+            yield Row(name, median(values), median(others), ratio)
+
+
+def _memory(taken: Taken) -> float:
+    return taken.memory["api"] + taken.memory["worker-1"]
