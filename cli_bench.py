@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from bench.pairs import Pair, Row
 
+    Measure = Callable[[Console], Coroutine[Any, Any, tuple[list[Row], list[Pair]]]]
+
 bench_commands = typer.Typer(help="Measure, each beside its own limit; status 1 over a budget.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to standard error.")]
