@@ -57,3 +57,11 @@ def journey(
     from bench.journey import bench
 
     _run("journey", lambda console: bench(console, count=pairs, contacts=contacts), as_json=as_json)
+
+
+@bench_commands.command()
+def history(as_json: Json = False) -> None:
+    """Events, bytes, activities and billable actions: five steps beside a bare workflow, and the library."""
+    from bench.history import bench
+
+    _run("history", bench, as_json=as_json)
