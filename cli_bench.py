@@ -65,3 +65,32 @@ def history(as_json: Json = False) -> None:
     from bench.history import bench
 
     _run("history", bench, as_json=as_json)
+
+
+@bench_commands.command()
+def wake(
+    pairs: Pairs = 5,
+    contacts: Annotated[int, typer.Option(min=2, help="Contacts of each side whose timers fire together.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Many timers in the same second, and what another track notices of it; beside hand-written workflows."""
+    from bench.wake import bench
+
+    _run("wake", lambda console: bench(console, count=pairs, contacts=contacts), as_json=as_json)
+
+
+@bench_commands.command()
+def grow(
+    sizes: Annotated[str, typer.Option(help="Enrolled sleepers, separated by commas.")] = "1000,10000",
+    as_json: Json = False,
+) -> None:
+    """One house with more and more enrolled sleepers: throughput and latency must not bend."""
+    from bench.grow import bench
+
+    try:
+        chosen = [int(size) for size in sizes.split(",")]
+    except ValueError:
+        raise typer.BadParameter("numbers separated by commas, such as 1000,10000", param_hint="--sizes") from None
+    if any(size < 2 for size in chosen) or len(set(chosen)) < len(chosen):
+        raise typer.BadParameter("different numbers, each at least 2", param_hint="--sizes")
+    _run("grow", lambda console: bench(console, sizes=chosen), as_json=as_json)
