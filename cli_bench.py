@@ -94,3 +94,16 @@ def grow(
     if any(size < 2 for size in chosen) or len(set(chosen)) < len(chosen):
         raise typer.BadParameter("different numbers, each at least 2", param_hint="--sizes")
     _run("grow", lambda console: bench(console, sizes=chosen), as_json=as_json)
+
+
+@bench_commands.command()
+def simulate(as_json: Json = False) -> None:
+    """A 90-day track of the library, lived through in a test under the time-skipping server."""
+    from bench.rehearsal import MissingServer
+    from bench.simulate import bench
+
+    try:
+        _run("simulate", bench, as_json=as_json)
+    except MissingServer as missing:
+        typer.echo(str(missing), err=True)
+        raise typer.Exit(2) from None

@@ -54,9 +54,9 @@ class Size:
     woken_p99: float
     idle_cores: dict[str, float]
     memory: dict[str, int]
-    postgres: int
-    temporal: int
-    """Bytes of disk: PostgreSQL's tables and indexes (not its write-ahead log), Temporal's file with its log."""
+    postgres: float
+    temporal: float
+    """Bytes of disk for each sleeper new at this size: PostgreSQL's tables and indexes, Temporal's file, no logs."""
 
 
 async def grown(sizes: Sequence[int], console: Console) -> list[Size]:
@@ -83,11 +83,12 @@ class _Grower:
     async def to(self, size: int) -> Size:
         """Enrol until so many sleep, then look."""
         self._console.print(f"{size:,} sleepers …")
+        more, before = size - len(self._sleeping), self._disk()
         enrolled_per_second = await self._fill(size)
+        postgres, temporal = ((now - then) / more for now, then in zip(self._disk(), before, strict=True))
         contacts_per_second = await self._slice(size)
         p50, p99 = await self._wake()
         idle = await self._idle()
-        folder = self._house.folder
         return Size(
             sleepers=size,
             enrolled_per_second=enrolled_per_second,
@@ -96,9 +97,13 @@ class _Grower:
             woken_p99=p99,
             idle_cores=idle,
             memory=dict(self._house.spent.read(memory=True).memory),
-            postgres=bytes_below(folder / "postgres" / "data" / "base"),
-            temporal=sum(path.stat().st_size for path in folder.glob("temporal.db*")),
+            postgres=postgres,
+            temporal=temporal,
         )
+
+    def _disk(self) -> tuple[int, int]:
+        folder = self._house.folder
+        return bytes_below(folder / "postgres" / "data" / "base"), (folder / "temporal.db").stat().st_size
 
     async def _fill(self, size: int) -> float:
         more = size - len(self._sleeping)
@@ -151,11 +156,10 @@ def bytes_below(folder: Path) -> int:
 
 def rows(sizes: Sequence[Size]) -> list[Row]:
     """The report: each size, then how the largest stands to the smallest."""
-    return [*(row for place, _ in enumerate(sizes) for row in _lines(sizes, place)), *_bends(sizes)]
+    return [*(row for size in sizes for row in _lines(size)), *_bends(sizes)]
 
 
-def _lines(sizes: Sequence[Size], place: int) -> Iterator[Row]:
-    size = sizes[place]
+def _lines(size: Size) -> Iterator[Row]:
     name = f"{size.sleepers:,} sleepers:"
     yield Row(f"{name} enrolled per second", size.enrolled_per_second)
     yield Row(f"{name} contacts per second", size.contacts_per_second)
@@ -164,11 +168,8 @@ def _lines(sizes: Sequence[Size], place: int) -> Iterator[Row]:
     yield Row(f"{name} cores used while idle", sum(size.idle_cores.values()))
     for part, held in size.memory.items():
         yield Row(f"{name} memory of {part}, MB", held / MEGABYTE)
-    if place:
-        before = sizes[place - 1]
-        more = size.sleepers - before.sleepers
-        yield Row(f"{name} PostgreSQL, bytes per further sleeper", (size.postgres - before.postgres) / more)
-        yield Row(f"{name} Temporal's file, bytes per further sleeper", (size.temporal - before.temporal) / more)
+    yield Row(f"{name} PostgreSQL, bytes each", size.postgres)
+    yield Row(f"{name} Temporal's file, bytes each", size.temporal)
 
 
 def _bends(sizes: Sequence[Size]) -> Iterator[Row]:
