@@ -230,14 +230,14 @@ async def stage() -> AsyncIterator[Stage]:
         name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}") for name, kind in SEARCH_ATTRIBUTES.items()
     }
     outside = _Outside()
-    sends = [outside.send_email, outside.send_sms, outside.reconcile_message]
+    sends: list[Any] = [outside.send_email, outside.send_sms, outside.reconcile_message]
     queues: Mapping[str, Sequence[Any]] = {
         contract.QUEUE_EMAIL: sends,
         contract.QUEUE_SMS: sends,
         contract.QUEUE_CRM: [outside.update_crm],
         contract.QUEUE_WEBHOOK: [outside.call_webhook],
     }
-    local = [outside.set_attributes, outside.enroll_contact, outside.resolve_wait, outside.decide_branch]
+    local: list[Any] = [outside.set_attributes, outside.enroll_contact, outside.resolve_wait, outside.decide_branch]
     async with AsyncExitStack() as stack:
         env = await stack.enter_async_context(
             await WorkflowEnvironment.start_time_skipping(
