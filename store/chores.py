@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.sql import any_of
+
+
+async def any_due(tx: AsyncConnection, names: Sequence[str], now: datetime) -> bool:
+    """Whether one of these may be due, for one statement and no lock; most looks end here."""
+    return bool((await tx.execute(_RESTING, {"names": list(names), "now": now})).scalar_one() < len(names))
 
 
 async def due(tx: AsyncConnection, name: str, now: datetime) -> bool:
@@ -23,6 +31,7 @@ async def again(tx: AsyncConnection, name: str, at: datetime) -> None:
     await tx.execute(_AGAIN, {"name": name, "at": at})
 
 
+_RESTING = text(f"SELECT count(*) FROM chore WHERE name = {any_of('names')} AND next_at > :now")
 _READ = text("SELECT next_at FROM chore WHERE name = :name")
 _NEW = text("INSERT INTO chore (name, next_at) VALUES (:name, '-infinity') ON CONFLICT DO NOTHING")
 _TAKE = text("SELECT FROM chore WHERE name = :name AND next_at <= :now FOR UPDATE SKIP LOCKED")

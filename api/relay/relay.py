@@ -31,7 +31,7 @@ ROWS_PER_PLACE = 2
 """Rows read for each enrolment that may be told: most have one."""
 IN_FLIGHT = 64
 """Enrolments being told at once; beyond it Temporal only queues."""
-BREATH = 0.01
+BREATH = 0.02
 """Seconds between two looks while rows are being delivered: a look costs 2 ms of CPU, whatever it finds."""
 PROGRAMS = 256
 """Track versions whose encoded programs are kept."""
