@@ -9,6 +9,7 @@ from typing import Any
 from bench.house import SERVERS, House
 from bench.stand import PYTHON
 from infra.launch.errors import LaunchError
+from infra.launch.process import Child
 
 COME_BACK = 90.0
 """Seconds within which a part that was killed must be up again."""
@@ -23,8 +24,6 @@ class FaultyHouse(House):
         self.clock.write_text("0")
         super().__init__(folder, workers=workers, relay_apart=True, **({"provider_timeout": 2, "drain": 10} | more))
         self._due: dict[str, float] = {}
-        self._began: set[int] = set()
-        """Processes that have said once that they are ready: later their logs may be long."""
 
     def set_clock(self, seconds: float) -> None:
         """Put the clock of Perennial's processes that far off the servers'."""
@@ -79,10 +78,17 @@ class FaultyHouse(House):
         child = self._children.get(part)
         if child is None or not child.running:
             return False
-        if child.pid not in self._began and part not in ("postgres", "temporal") and not self._ready(part, child)():
-            return False
-        self._began.add(child.pid)
-        return True
+        if part in ("postgres", "temporal"):
+            return True  # starting them has waited for them
+        if part in ("api", "sandbox"):
+            return self._ready(part, child)()
+        return b" started " in self._beginning(child)
+
+    def _beginning(self, child: Child) -> bytes:
+        """The beginning of what this start of a worker or relay has logged; it may have logged very much since."""
+        with child.log.open("rb") as log:
+            log.seek(child._log_start)
+            return log.read(200_000)
 
     def _command(self, part: str) -> list[str]:
         command = super()._command(part)

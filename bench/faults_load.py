@@ -90,7 +90,7 @@ class Taken:
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Event id to the event as it was told."""
     answers: Counter[str] = field(default_factory=Counter)
-    """How the API answered: statuses, and `none` where it did not."""
+    """How the API answered: statuses, `none` where nobody was there, `too late` past `PATIENCE`."""
     wrong: list[str] = field(default_factory=list)
     """Answers that no call should get."""
 
@@ -232,6 +232,8 @@ class Load:
         while True:
             try:
                 answer = await self._api.request(method, path, json=body, **more)
+            except httpx.TimeoutException:
+                self.taken.answers["too late"] += 1
             except httpx.HTTPError:
                 self.taken.answers["none"] += 1
             else:
