@@ -67,11 +67,8 @@ async def test_a_database_that_is_away_is_told_to_all_at_once_and_asked_again_la
         await gone.accept(happened(9))
 
 
-async def test_a_pool_without_a_free_connection_is_told_to_all_at_once(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small = Database(postgres_url, 1)
-    monkeypatch.setattr(small.engine.pool, "_timeout", 0.5)
+async def test_a_pool_without_a_free_connection_is_told_to_all_at_once(postgres_url: str) -> None:
+    small = Database(postgres_url, 1, patience=0.5)
     intake = Intake(small, accept_many)
     async with small.transaction(), asyncio.timeout(10):  # one after another they would wait for 30 s
         answers = await asyncio.gather(

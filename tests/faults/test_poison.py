@@ -67,13 +67,10 @@ async def test_a_track_version_that_nobody_can_read_holds_back_its_own_contacts_
         await left(database, 0)
 
 
-async def test_the_relay_outlives_a_pool_without_a_free_connection(
-    database: Database, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_relay_outlives_a_pool_without_a_free_connection(database: Database, dev_server: DevServer) -> None:
     await publish(database, WAITING.format(name="crowded"))
     await meet(database, "crowded-1")
-    small = Database(database.url.render_as_string(hide_password=False), 1)
-    monkeypatch.setattr(small.engine.pool, "_timeout", 0.1)
+    small = Database(database.url.render_as_string(hide_password=False), 1, patience=0.1)
     async with Relay(small, await dev_server.connect()):
         async with small.transaction():
             await enter(database, "crowded", "crowded-1")

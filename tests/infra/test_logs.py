@@ -39,7 +39,7 @@ async def test_a_failure_is_logged_without_the_variables_of_its_frames(
         async with database.transaction() as tx:
             await tx.execute(text("SELECT :address FROM nowhere"), {"address": address})
     except Exception:
-        logging.getLogger("temporalio.activity").warning("Completing activity as failed", exc_info=True)
+        logging.getLogger(__name__).warning("something failed", exc_info=True)
     await database.close()
     written = capsys.readouterr().err
     assert "ProgrammingError" in written and "test_logs.py" in written
