@@ -9,10 +9,10 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from api.intake import LANES, MOST, Intake
 from store.database import Database
 from store.errors import UnstorableError
 from store.events import Event, accept_many
+from store.intake import LANES, MOST, Intake
 from tests.api.messages import rows
 
 
