@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,3 +58,20 @@ def journey(
     from bench.journey import bench
 
     _run("journey", lambda console: bench(console, count=pairs, contacts=contacts), as_json=as_json)
+
+
+@bench_commands.command()
+def faults(
+    kills: Annotated[int, typer.Option(min=1, help="How many parts to kill.")] = 1000,
+    seed: Annotated[int, typer.Option(help="What strokes and people are drawn from.")] = 1,
+    rate: Annotated[float, typer.Option(min=0.1, help="Lives begun per second.")] = 3.0,
+    pause: Annotated[float, typer.Option(min=0.1, help="Seconds between two strokes, on average.")] = 1.5,
+    folder: Annotated[Path | None, typer.Option(help="Keep logs and data there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Kill parts of the house at random moments under load, and compare what everybody recorded."""
+    from bench.faults import run
+
+    options = ["--kills", kills, "--seed", seed, "--rate", rate, "--pause", pause]
+    options += ["--folder", folder] if folder else []
+    raise typer.Exit(run([*map(str, options), *(["--json"] if as_json else [])]))

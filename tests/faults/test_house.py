@@ -54,11 +54,11 @@ async def test_kills_at_random_moments_lose_and_double_nothing(home: Home) -> No
     lines: list[str] = []
     result = Result(seed=4)
     found = await one_round(
-        home.house, home.stand, Received(), result, name="short", kills=6, rate=2, pause=1, say=lines.append
+        home.house, home.stand, Received(), result, name="short", kills=3, rate=2, pause=1, say=lines.append
     )
     await home.stand.database.close()  # what it holds was cut off with the server
     assert found.broken == [], "\n".join(lines)
-    assert result.killed == 6 and found.counts["contacts"] > 5 and found.counts["messages"] > 5
+    assert result.killed == 3 and found.counts["contacts"] > 5 and found.counts["messages"] > 5
 
 
 async def test_what_is_asked_to_stop_finishes_what_it_has_begun_and_takes_nothing_new(home: Home) -> None:
