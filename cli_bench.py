@@ -75,3 +75,26 @@ def faults(
     options = ["--kills", kills, "--seed", seed, "--rate", rate, "--pause", pause]
     options += ["--folder", folder] if folder else []
     raise typer.Exit(run([*map(str, options), *(["--json"] if as_json else [])]))
+
+
+def latency(
+    pairs: Pairs = 5,
+    events: Annotated[int, typer.Option(min=1, help="Events at each rate (2, 5, 10 and 15 a second).")] = 60,
+    as_json: Json = False,
+) -> None:
+    """From an accepted event to the message at the provider; beside a signal and an activity by hand."""
+    from bench.latency import bench
+
+    _run("latency", lambda console: bench(console, count=pairs, events=events), as_json=as_json)
+
+
+@bench_commands.command()
+def ingest(
+    pairs: Pairs = 5,
+    events: Annotated[int, typer.Option(min=100, help="Events of each kind in each round.")] = 4000,
+    as_json: Json = False,
+) -> None:
+    """Events a second through the API; beside a hand-written service that inserts each into PostgreSQL."""
+    from bench.ingest import bench
+
+    _run("ingest", lambda console: bench(console, count=pairs, events=events), as_json=as_json)
