@@ -196,6 +196,7 @@ def api(
     import uvloop
 
     from api.app import create_app
+    from api.server import Server
     from api.temporal import connect
     from infra import logs
     from settings import get_settings
@@ -210,10 +211,11 @@ def api(
         try:
             client = await connect(lazy=True)  # the API accepts work while Temporal is down
             served = create_app(settings, database, client)
+            drain = round(settings.drain.total_seconds())
             options = uvicorn.Config(
-                served, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=2
+                served, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=drain
             )
-            server = uvicorn.Server(options)
+            server = Server(options)
             await server.serve()
             return server.started
         finally:

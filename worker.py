@@ -107,7 +107,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         client, database = await _begin(settings, stack)
         activities = build_activities(settings, database)
         stack.push_async_callback(activities.close)
-        for worker in build_workers(client, activities, settings):
+        workers = build_workers(client, activities, settings)
+        for worker in workers:
             await stack.enter_async_context(worker)
         await stack.enter_async_context(Watch(database, activities.providers.email, client, settings))
         if relay:
@@ -117,6 +118,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         )
         await stop.wait()
         log.info("worker draining", at_most=str(settings.drain))
+        # All at once: one after another, the last would go on taking work while the first drain, each for so long.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
     await _settle()
 
 

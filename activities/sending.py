@@ -24,7 +24,8 @@ from activities.outcomes import DAILY_QUOTA, Fault, ProviderError, Verdict
 from activities.refusals import fail
 from store import breakers, ledger
 from store.database import Database
-from store.ledger import Claim
+from store.intake import Intake
+from store.ledger import Claim, Sent
 from store.messages import Message
 from store.rows import Channel, Contact, Enrollment
 from tracks.content.render import TemplateError
@@ -33,7 +34,9 @@ from tracks.sending import MessageRules
 Outgoing = TypeVar("Outgoing")
 Written = TypeVar("Written")
 
-_SETTLE_AGAIN_AFTER = (0.2, 1.0, 3.0)  # seconds; past them the row stays `sending`, which the next attempt finds
+_SETTLE_AGAIN_AFTER = (0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 4.0)
+"""Seconds: a database that restarts is back by then, and an attempt may last as long (`workflows.policies`). Past them
+the row stays `sending`, which the next attempt finds."""
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +85,7 @@ class Sender(Generic[Written, Outgoing]):
     def __init__(self, db: Database, kind: MessageKind[Written, Outgoing]) -> None:
         self._db = db
         self._kind = kind
+        self._sent = Intake(db, ledger.settle_sent)
 
     async def send(self, call: StepCall) -> SendResult:
         """Send the message of a step, or say why not.
@@ -116,11 +120,8 @@ class Sender(Generic[Written, Outgoing]):
         except ProviderError as error:
             address = claim.run.contact.address(self._kind.channel)
             return await self._not_delivered(claim.message_id, token, error.fault, address)
-        return result_of(
-            await self._surely(
-                lambda tx: ledger.settle(tx, claim.message_id, token=token, outcome="sent", provider_id=provider_id)
-            )
-        )
+        sent = Sent(claim.message_id, provider_id)
+        return result_of(await _surely(lambda: self._sent.accept(sent)))
 
     async def _claim(self, tx: AsyncConnection, call: StepCall, token: str, rules: ledger.Rules) -> Claim:
         return await ledger.claim(
@@ -138,15 +139,15 @@ class Sender(Generic[Written, Outgoing]):
         log.warning("not delivered", message_id=message_id, fault=str(fault), verdict=fault.verdict.value)
         reason = str(fault)
         if fault.verdict in (Verdict.RETRY, Verdict.WAIT):
-            row = await self._surely(lambda tx: self._give_back(tx, message_id, token, fault))
+            row = await self._write(lambda tx: self._give_back(tx, message_id, token, fault))
             if row.status == "released":
                 raise again_later(fault)
         elif fault.verdict is Verdict.GIVE_UP:
-            row = await self._surely(
+            row = await self._write(
                 lambda tx: fail(tx, message_id, token=token, fault=fault, channel=self._kind.channel, address=address)
             )
         else:
-            row = await self._surely(
+            row = await self._write(
                 lambda tx: ledger.settle(tx, message_id, token=token, outcome="unknown", reason=reason)
             )
         return result_of(row)
@@ -161,17 +162,24 @@ class Sender(Generic[Written, Outgoing]):
                 log.error("breaker opened", scope=scope, cause="provider", fault=str(fault))
         return row
 
-    async def _surely(self, write: Callable[[AsyncConnection], Awaitable[Message]]) -> Message:
-        """Write what is known of a message; a moment without the database must not make it unknown."""
-        for pause in (*_SETTLE_AGAIN_AFTER, None):
-            try:
-                async with self._db.transaction() as tx:
-                    return await write(tx)
-            except (SQLAlchemyError, OSError):
-                if pause is None:
-                    raise
-            await asyncio.sleep(pause)
-        raise AssertionError("the loop above returns or raises")
+    async def _write(self, write: Callable[[AsyncConnection], Awaitable[Message]]) -> Message:
+        async def attempt() -> Message:
+            async with self._db.transaction() as tx:
+                return await write(tx)
+
+        return await _surely(attempt)
+
+
+async def _surely(write: Callable[[], Awaitable[Message]]) -> Message:
+    """Write what is known of a message; a moment without the database must not make it unknown."""
+    for pause in (*_SETTLE_AGAIN_AFTER, None):
+        try:
+            return await write()
+        except (SQLAlchemyError, OSError):
+            if pause is None:
+                raise
+        await asyncio.sleep(pause)
+    raise AssertionError("the loop above returns or raises")
 
 
 def _answer(claim: Claim) -> SendResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
@@ -51,12 +52,21 @@ class Watch:
 
     async def _run(self) -> None:
         while True:
-            for look in (self.look_at_breakers, self.look_at_quota):
+            for look in await self._due():
                 try:
                     await look()
                 except Exception as error:  # a database that is away; the next look is a second away
                     log.warning("watch failed", look=look.__name__, error=type(error).__name__)
             await asyncio.sleep(TICK)
+
+    async def _due(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        looks = (self.look_at_breakers, self.look_at_quota)
+        try:
+            async with self._database.transaction() as tx:
+                return looks if await chores.any_due(tx, (BREAKERS, QUOTA), utc_now()) else ()
+        except Exception as error:
+            log.warning("watch failed", look="due", error=type(error).__name__)
+            return ()
 
     async def look_at_breakers(self) -> None:
         """Open what does harm, and tend what is open."""

@@ -37,7 +37,6 @@ from api import (
 from api.auth import Keys
 from api.context import Context
 from api.gate import Gate, RefuseOverload
-from api.intake import Intake
 from api.metrics import MeasureRequests, Metrics
 from api.pagination import Cursors
 from api.tracking import routes as tracking
@@ -46,6 +45,7 @@ from api.webhooks.feedback import take as take_reports
 from api.webhooks.sns_signature import SnsVerifier
 from settings import Settings
 from store.database import Database
+from store.intake import Intake
 
 _DESCRIPTION = """
 Enrol contacts into nurture tracks and tell what they do.

@@ -9,7 +9,6 @@ from fastapi import Depends, Request
 from temporalio.client import Client
 
 from api.auth import Keys
-from api.intake import Intake
 from api.metrics import Metrics
 from api.pagination import Cursors
 from api.webhooks.feedback import Report, Reported
@@ -18,6 +17,7 @@ from settings import Settings
 from store.database import Database
 from store.enrolling import Enrol, Enrolled
 from store.events import Accepted, Event
+from store.intake import Intake
 
 
 @dataclass(frozen=True, slots=True)

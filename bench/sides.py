@@ -34,12 +34,15 @@ class Taken:
 
 
 @asynccontextmanager
-async def measured(spent: Spent) -> AsyncIterator[Taken]:
-    """Fill a `Taken` with what is spent within the block."""
+async def measured(spent: Spent, *, memory: bool = True) -> AsyncIterator[Taken]:
+    """Fill a `Taken` with what is spent within the block.
+
+    Looking at the memory holds the loop up for tens of milliseconds: without `memory` where the block times answers.
+    """
     taken, peak = Taken(), Peak()
 
     async def look() -> None:
-        while True:
+        while memory:
             peak.look(spent.read(memory=True))
             await asyncio.sleep(LOOK_EVERY)
 

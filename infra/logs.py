@@ -6,6 +6,7 @@ import logging
 import sys
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 def set_up(*, json: bool) -> None:
@@ -17,10 +18,14 @@ def set_up(*, json: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
     ]
-    last: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    # structlog shows the variables of every frame unless it is told not to: contacts, addresses, whole messages.
+    last: structlog.typing.Processor = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
-    failure: list[structlog.typing.Processor] = [structlog.processors.dict_tracebacks] if json else []
+    failure: list[structlog.typing.Processor] = []
+    if json:
+        last = structlog.processors.JSONRenderer()
+        failure = [structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

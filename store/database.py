@@ -48,6 +48,7 @@ class Database:
             pool_use_lifo=True,
             pool_timeout=patience,
             connect_args=_CONNECT,
+            hide_parameters=True,  # its errors, which reach logs, would quote addresses
             json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         )
         # A busy pool does not mean that the database is away: whoever asks for that has a connection of its own.

@@ -49,7 +49,9 @@ class DirectConnection(AsyncConnection):
         except psycopg.Error as error:
             if driver.closed:
                 await super().execute(text("SELECT 1"))  # raises, and has the pool forget the connection
-            raise DBAPIError.instance(str(statement), values, error, psycopg.Error, dialect=_DIALECT) from error
+            raise DBAPIError.instance(
+                str(statement), values, error, psycopg.Error, hide_parameters=True, dialect=_DIALECT
+            ) from error
         names = tuple((result.fname(number) or b"").decode() for number in range(result.nfields))
         return Rows(_described(names), iter(rows), cursor.rowcount)
 

@@ -155,6 +155,31 @@ async def settle(
     return await _settle(tx, message_id, token, outcome, provider_id, reason, now)
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The provider took a message, and knows it by this id."""
+
+    message_id: str
+    provider_id: str
+
+
+async def settle_sent(tx: AsyncConnection, sent: Sequence[Sent], *, now: datetime | None = None) -> list[Message]:
+    """`settle` many as `sent`, in one statement that locks them by id; answers the rows as they now are, in order.
+
+    Raises LookupError where one of them does not exist.
+    """
+    values = {
+        "id": [one.message_id for one in sent if is_id(one.message_id)],
+        "provider_id": [one.provider_id for one in sent if is_id(one.message_id)],
+        "now": now or utc_now(),
+    }
+    rows = {row["id"]: read_row(Message, row) for row in (await tx.execute(_SENT, values)).mappings()}
+    for one in sent:
+        if one.message_id not in rows:
+            raise LookupError(f"there is no message {one.message_id}")
+    return [rows[one.message_id] for one in sent]
+
+
 async def release(
     tx: AsyncConnection, message_id: str, *, token: str, reason: str = "", now: datetime | None = None
 ) -> Message:
@@ -313,6 +338,15 @@ _SETTLE = text(f"""
         settled_at = CASE WHEN :outcome = 'sent' OR (m.token = :token AND m.status IN ('sending', 'unknown'))
             THEN coalesce(m.settled_at, :now) ELSE m.settled_at END
     WHERE id = :id RETURNING {COLUMNS}
+""")
+_SENT = text(f"""
+    UPDATE message m SET status = 'sent', reason = '', provider_id = coalesce(m.provider_id, n.provider_id),
+        settled_at = coalesce(m.settled_at, :now)
+    FROM (
+        SELECT i.* FROM {many("i", id="uuid", provider_id="text")}
+        JOIN message l ON l.id = i.id ORDER BY l.id FOR NO KEY UPDATE OF l
+    ) n
+    WHERE m.id = n.id RETURNING {COLUMNS}
 """)
 _REPORTED = many("i", id="uuid", progress="text", rank="integer", provider_id="text", reason="text")
 _CALLBACKS = text(f"""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import text
@@ -21,6 +21,9 @@ from store.sql import any_of, utc_now
 from tracks.wire import Clock
 
 Kind = Literal["start", "event", "attributes", "end"]
+
+LONGEST_REST = timedelta(seconds=30)
+"""How long a row rests between two attempts at most. A time further ahead was told by a clock that has gone back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,10 @@ async def pending(
 
     At most `bulk` are of the slow lane (left out: as many as `limit` lets through), but for those that a live row of
     the same enrollment would overtake: they go with it. `busy` are enrollments whose earlier rows are being delivered
-    already.
+    already. A row that nobody has tried is due whatever its time: the API's clock need not agree with the relay's.
     """
-    given = {"busy": list(busy), "now": now or utc_now()}
+    now = now or utc_now()
+    given = {"busy": list(busy), "now": now, "ahead": now + LONGEST_REST}
     rows = (await tx.execute(_PENDING, {"limit": limit, **given})).all()
     live = [row for row in rows if not row.bulk]
     slow = {row.id: row for row in rows if row.bulk}
@@ -137,12 +141,14 @@ _WAITING = f"""
     SELECT o.id, o.enrollment_id, o.kind, o.payload, o.attempts, o.created_at, e.workflow_id, e.contact_id,
         e.track, e.version, e.origin, e.pace, e.ended_at IS NOT NULL AS ended, o.bulk
     FROM outbox o JOIN enrollment e ON e.id = o.enrollment_id
-    WHERE o.delivered_at IS NULL AND o.next_attempt_at <= :now
+    WHERE o.delivered_at IS NULL
+        AND (o.attempts = 0 OR o.next_attempt_at <= :now OR o.next_attempt_at > :ahead)
         AND NOT o.enrollment_id = {any_of("busy", "uuid")}
         AND NOT EXISTS (
             SELECT 1 FROM outbox p
             WHERE p.enrollment_id = o.enrollment_id AND p.id < o.id
-                AND p.delivered_at IS NULL AND p.attempts > 0 AND p.next_attempt_at > :now
+                AND p.delivered_at IS NULL AND p.attempts > 0
+                AND p.next_attempt_at > :now AND p.next_attempt_at <= :ahead
         )
 """
 _PENDING = text(f"{_WAITING} ORDER BY o.bulk, o.id LIMIT :limit")

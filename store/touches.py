@@ -20,6 +20,8 @@ from store.rows import columns, read_row
 from tracks.touches import By
 
 Kind = Literal["open", "click"]
+_CLOCKS_APART = timedelta(minutes=1)
+"""How far the clocks of the processes may be apart before a touch counts as one of the future."""
 MOST_AROUND = 1000
 """Touches that are looked at to judge one: more than that in so short a time are no person's anyway."""
 
@@ -97,8 +99,11 @@ async def around(tx: AsyncConnection, touch: Touch, within: timedelta) -> list[T
 
 
 async def due(tx: AsyncConnection, now: datetime, limit: int = 100) -> list[int]:
-    """The ids of held touches whose time has come, oldest first."""
-    return [row.id for row in await tx.execute(_DUE, {"now": now, "limit": limit})]
+    """The ids of held touches whose time has come, oldest first, and of those that a clock wrote down which has gone
+    back since.
+    """
+    asked = {"now": now, "ahead": now + _CLOCKS_APART, "limit": limit}
+    return [row.id for row in await tx.execute(_DUE, asked)]
 
 
 async def take(tx: AsyncConnection, touch_id: int) -> Touch | None:
@@ -157,7 +162,9 @@ _ADD = text("""
 _AROUND = text(f"""
     SELECT {_COLUMNS} FROM touch t WHERE message_id = :id AND at BETWEEN :since AND :until ORDER BY at, t.id LIMIT :most
 """)
-_DUE = text("SELECT id FROM touch WHERE due_at <= :now ORDER BY due_at, id LIMIT :limit")
+_DUE = text("""
+    SELECT id FROM touch WHERE due_at <= :now OR (due_at IS NOT NULL AND at > :ahead) ORDER BY due_at, id LIMIT :limit
+""")
 _TAKE = text(f"SELECT {_COLUMNS} FROM touch t WHERE id = :id AND due_at IS NOT NULL FOR UPDATE SKIP LOCKED")
 _POSTPONE = text("UPDATE touch SET due_at = :until WHERE id = :id AND due_at IS NOT NULL")
 _DECIDE = text("""

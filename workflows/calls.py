@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from temporalio import workflow
+from temporalio import exceptions, workflow
 from temporalio.exceptions import ApplicationError, CancelledError
 
 with workflow.unsafe.imports_passed_through():
@@ -71,6 +71,8 @@ def fruitless(ctx: Context, error: BaseException) -> tuple[str, str]:
     cause = error.__cause__
     if isinstance(error, asyncio.CancelledError) or isinstance(cause, CancelledError):
         return "skipped", RUN_ENDED
+    if ctx.ending:  # the attempt under way came to its own end, and the ending forbade another
+        return ("unknown" if isinstance(cause, exceptions.TimeoutError) else "skipped"), RUN_ENDED
     if isinstance(cause, ApplicationError) and cause.type:
         return "failed", cause.type
     return "failed", type(cause).__name__

@@ -1,6 +1,8 @@
-"""`NurtureTrack`: one run per enrolment. Handlers check, dedupe and note; the main method does the rest."""
+"""`NurtureTrack`: one run per enrolment. Handlers check, dedupe and note; the main method does the rest.
 
-from __future__ import annotations
+This module is loaded in the sandbox for every run. Annotations are evaluated as they stand (no `__future__`), because
+Temporal reads them each time and evaluating texts took half of the load.
+"""
 
 import asyncio
 from collections.abc import Sequence

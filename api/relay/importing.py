@@ -25,7 +25,7 @@ from store.database import Database
 from store.imports import Import
 from tracks.importing import SIGNAL_CHANGED, TASK_QUEUE, WORKFLOW_TYPE, ImportInput, workflow_id
 
-LOOK = 0.5
+LOOK = 1.0
 """Seconds between looks for news."""
 TIDY_EVERY = timedelta(minutes=1)
 

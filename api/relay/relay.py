@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from psycopg import OperationalError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 
@@ -31,7 +31,7 @@ ROWS_PER_PLACE = 2
 """Rows read for each enrolment that may be told: most have one."""
 IN_FLIGHT = 64
 """Enrolments being told at once; beyond it Temporal only queues."""
-BREATH = 0.01
+BREATH = 0.02
 """Seconds between two looks while rows are being delivered: a look costs 2 ms of CPU, whatever it finds."""
 PROGRAMS = 256
 """Track versions whose encoded programs are kept."""
@@ -39,7 +39,6 @@ BULK_IN_FLIGHT = 32
 """How many of them may be what an import caused: the other places are always free for what is live."""
 POLL = 1.0
 """Seconds between looks without word of new rows: a notification can be lost with its connection."""
-LONGEST_PAUSE = timedelta(seconds=30)
 KEPT = timedelta(days=7)
 """How long delivered rows stay, for whoever asks what became of one."""
 PRUNE_EVERY = timedelta(hours=1)
@@ -61,7 +60,7 @@ class _Outcome:
 
 def pause_before(attempts: int) -> timedelta:
     """How long a row rests after its nth failed attempt: 0.1 s doubling to 30 s."""
-    return min(timedelta(seconds=0.1 * 2 ** min(attempts, 10)), LONGEST_PAUSE)
+    return min(timedelta(seconds=0.1 * 2 ** min(attempts, 10)), outbox.LONGEST_REST)
 
 
 class Relay:
@@ -94,20 +93,22 @@ class Relay:
             with suppress(asyncio.CancelledError):
                 await self._main
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
-        with suppress(OperationalError, DBAPIError):
+        with suppress(OperationalError, SQLAlchemyError):
             async with self._database.transaction() as tx:
                 await self._settle(tx)
 
     async def _run(self) -> None:
-        """Seek the lead, deliver while it lasts, begin again; a database that is away is waited for."""
+        """Seek the lead, deliver while it lasts, begin again, whatever happens: without a relay all stands still."""
         while True:
             try:
                 async with self._database.listener() as listener:
                     if await listener.lead():
                         log.info("relay leads")
                         await self._lead(listener)
-            except (OperationalError, DBAPIError, OSError) as error:
+            except (OperationalError, SQLAlchemyError, OSError) as error:
                 log.warning("relay lost the database", error=type(error).__name__)
+            except Exception:
+                log.exception("relay begins anew")
             await asyncio.sleep(POLL)
 
     async def _lead(self, listener: Listener) -> None:
@@ -174,13 +175,18 @@ class Relay:
             self._bulk.discard(run)
 
     async def _program(self, tx: AsyncConnection, group: list[outbox.Delivery]) -> _Program | None:
+        """What a start carries; None where there is none, or the track version cannot be read."""
         if group[0].kind != "start":
             return None
         version = group[0].track, group[0].version
         if version not in self._programs:
             if len(self._programs) >= PROGRAMS:
                 self._programs.clear()
-            program = (await tracks.pinned(tx, *version)).compiled.program
+            try:
+                program = (await tracks.pinned(tx, *version)).compiled.program
+            except (LookupError, TypeError, ValueError):  # what no code reads must not stop the others (law 12)
+                log.exception("track version not read", track=version[0], version=version[1])
+                return None
             self._programs[version] = _Program(program, encoded(program))
         return self._programs[version]
 
@@ -203,8 +209,10 @@ class Relay:
 
     async def _deliver(self, row: outbox.Delivery, program: _Program | None) -> Delivery:
         if row.kind == "start":
-            if row.ended or program is None:
+            if row.ended:
                 return Dropped(NOT_ENROLLED)
+            if program is None:
+                return Later("the track version cannot be read")
             given = RunInput(
                 enrollment_id=row.enrollment_id,
                 contact_id=row.contact_id,

@@ -23,7 +23,7 @@ from store.events import Accepted
 from store.touches import Kind, Touch, Touched
 from tracks.links import DECOY, without_query
 
-LOOK = 0.5
+LOOK = 1.0
 """Seconds between looks for held touches whose time has come."""
 SHORTEST_HOLD = timedelta(seconds=0.2)
 """A hold that a fast run's clock makes shorter than this is none: looking for it would take longer."""

@@ -329,3 +329,11 @@ async def test_a_chore_is_done_by_one_at_a_time_and_then_not_before_its_time(db:
     await worker(NOW + SECOND)
     await worker(NOW + timedelta(minutes=1))
     assert done == [NOW, NOW + timedelta(minutes=1)]
+
+
+async def test_a_chore_does_not_wait_for_a_clock_that_went_back(scene: Scene) -> None:
+    async with scene.db.transaction() as tx:
+        assert await chores.due(tx, "sweep", NOW)
+        await chores.again(tx, "sweep", NOW + timedelta(minutes=1))
+        assert not await chores.due(tx, "sweep", NOW - timedelta(minutes=30))
+        assert await chores.due(tx, "sweep", NOW - timedelta(hours=2))

@@ -49,6 +49,20 @@ async def test_row_that_failed_holds_back_later_rows_of_its_run_only(scene: Scen
     assert [(row.kind, row.attempts) for row in later] == [("start", 1), ("event", 0)]
 
 
+async def test_no_row_waits_for_a_clock_that_went_back(scene: Scene) -> None:
+    """The API's clock, or the relay's own, was two hours ahead when it wrote these times down."""
+    await scene.live(TRIAL)
+    await scene.live(TRIAL, "bob")
+    assert len(await pending(scene, -7200)) == 2
+    first, second = await pending(scene)
+    async with scene.db.transaction() as tx:
+        await outbox.failed(tx, first.id, NOW + timedelta(seconds=30))
+    assert [row.id for row in await pending(scene)] == [second.id]
+    assert [row.id for row in await pending(scene, -7200)] == [first.id, second.id]
+    await scene.happen("account.closed")
+    assert [row.kind for row in await pending(scene, -7200) if row.contact_id == "ann"] == ["start", "event"]
+
+
 async def test_delivered_payload_is_kept_no_longer(scene: Scene) -> None:
     """An event's properties live on in the event alone, where erasing finds them."""
     await scene.live(TRIAL)

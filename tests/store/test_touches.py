@@ -83,6 +83,7 @@ async def test_a_held_touch_is_taken_once_when_it_is_due(scene: Scene) -> None:
         held = await touches.add(tx, message, "click", 1, "human", "", NOW, due_at=NOW + MINUTE)
         assert await touches.due(tx, NOW) == []
         assert await touches.due(tx, NOW + MINUTE) == [held.id]
+        assert await touches.due(tx, NOW - 60 * MINUTE) == [held.id]  # the clock that wrote it down has gone back
     async with scene.db.transaction() as one, scene.db.transaction() as other:
         assert await touches.take(one, held.id) == held
         assert await touches.take(other, held.id) is None

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.contract import ReconcileCall, ResolvedWait, ResolveWaitCall, SendResult, StepCall
+from tests.conftest import DevServer
 from tests.workflows.scripted import SENT, Script, lasted, start, started
 from tracks.program import Arm, Branch, Case, Effect, Exit, Jump, Repeat, Split, Wait, WaitDate, WaitFor
 from tracks.run import AttributesChanged, EndSignal, EventSignal, Journey, ResolveMessage
@@ -137,6 +140,35 @@ async def test_a_goal_cancels_the_retries_of_an_unreachable_provider(client: Cli
     result = await run.result()
     assert result.status == "converted"
     assert script.path == [("hello", "skipped", "the run ended")]
+
+
+async def test_an_attempt_that_fails_after_the_goal_says_that_the_run_ended(
+    dev_server: DevServer, stack: AsyncExitStack
+) -> None:
+    """On the dev server: the time-skipping one never ends such an activity."""
+    client = await dev_server.connect()
+    script = Script(sends={"hello": [ApplicationError("down", type="ProviderUnavailable")]})
+    tried, told = asyncio.Event(), asyncio.Event()
+
+    async def hang(call: StepCall) -> None:
+        tried.set()
+        await told.wait()
+
+    script.before_send = hang
+    run = await started(stack, client, script, [email("hello")])
+    await tried.wait()
+    await run.signal("event", happened("goal"))
+    while not await cancel_requested(run):
+        await asyncio.sleep(0.05)
+    told.set()
+    assert (await run.result()).status == "converted"
+    assert script.path == [("hello", "skipped", "the run ended")]
+
+
+async def cancel_requested(run: WorkflowHandle[Any, Any]) -> bool:
+    """Whether the run has asked for the end of its activity."""
+    asked = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
+    return any(event.event_type == asked for event in (await run.fetch_history()).events)
 
 
 async def test_repeated_and_odd_signals_are_counted_and_change_nothing(client: Client, stack: AsyncExitStack) -> None:

@@ -7,11 +7,12 @@ import asyncio
 import pytest
 from sqlalchemy import event as sa_event
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from api.intake import LANES, MOST, Intake
 from store.database import Database
 from store.errors import UnstorableError
 from store.events import Event, accept_many
+from store.intake import LANES, MOST, Intake
 from tests.api.messages import rows
 
 
@@ -64,6 +65,18 @@ async def test_a_database_that_is_away_is_told_to_all_at_once_and_asked_again_la
     assert all(isinstance(answer, OperationalError) for answer in answers)
     with pytest.raises(OperationalError):
         await gone.accept(happened(9))
+
+
+async def test_a_pool_without_a_free_connection_is_told_to_all_at_once(postgres_url: str) -> None:
+    small = Database(postgres_url, 1, patience=0.5)
+    intake = Intake(small, accept_many)
+    async with small.transaction(), asyncio.timeout(10):  # one after another they would wait for 30 s
+        answers = await asyncio.gather(
+            *(intake.accept(happened(number)) for number in range(60)), return_exceptions=True
+        )
+    assert all(isinstance(answer, PoolTimeout) for answer in answers)
+    assert not (await intake.accept(happened(9))).duplicate
+    await small.close()
 
 
 async def test_the_same_event_in_one_transaction_counts_once(db: Database) -> None:

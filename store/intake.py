@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.database import Database
@@ -24,6 +25,8 @@ LANES = 2
 """Transactions at the same time: one that waits for a lock must not hold up everybody."""
 MOST = 64
 """Items in one transaction."""
+_OUT_OF_ORDER = ("08", "25006", "53", "57", "58")
+"""Classes of PostgreSQL's codes: connection, read-only server, resources (a full disk), shutdown, system."""
 
 
 class Intake(Generic[Item, Answer]):
@@ -73,5 +76,11 @@ class Intake(Generic[Item, Answer]):
 
 
 def _nobody_answers(error: Exception) -> bool:
-    """Whether the database is away, rather than at odds with what it was given."""
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) is None
+    """Whether the database is away, full or busy, rather than at odds with what it was given.
+
+    To try each item on its own then would have the last wait as often as there are items.
+    """
+    if isinstance(error, PoolTimeout | OSError):
+        return True
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+    return isinstance(error, DBAPIError) and (not state or state.startswith(_OUT_OF_ORDER))

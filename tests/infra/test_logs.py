@@ -1,0 +1,48 @@
+"""Logs hold classes and codes, nothing personal: not even in what a failure leaves behind."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from sqlalchemy import text
+
+from infra import logs
+from store.database import Database
+
+ADDRESS = "ann@people.test"
+
+
+@pytest.fixture
+def untouched() -> Iterator[None]:
+    """Logging as it was, afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("as_json", [True, False])
+async def test_a_failure_is_logged_without_the_variables_of_its_frames(
+    as_json: bool, capsys: pytest.CaptureFixture[str], empty_postgres_url: str
+) -> None:
+    logs.set_up(json=as_json)
+    database = Database(empty_postgres_url, 1)
+    address = ADDRESS
+    try:
+        async with database.transaction() as tx:
+            await tx.execute(text("SELECT :address FROM nowhere"), {"address": address})
+    except Exception:
+        logging.getLogger(__name__).warning("something failed", exc_info=True)
+    await database.close()
+    written = capsys.readouterr().err
+    assert "ProgrammingError" in written and "test_logs.py" in written
+    assert ADDRESS not in written
+    if as_json:
+        assert json.loads(written)["exception"]
