@@ -77,6 +77,7 @@ def faults(
     raise typer.Exit(run([*map(str, options), *(["--json"] if as_json else [])]))
 
 
+@bench_commands.command()
 def latency(
     pairs: Pairs = 5,
     events: Annotated[int, typer.Option(min=1, help="Events at each rate (2, 5, 10 and 15 a second).")] = 60,
@@ -98,3 +99,53 @@ def ingest(
     from bench.ingest import bench
 
     _run("ingest", lambda console: bench(console, count=pairs, events=events), as_json=as_json)
+
+
+@bench_commands.command()
+def history(as_json: Json = False) -> None:
+    """Events, bytes, activities and billable actions: five steps beside a bare workflow, and the library."""
+    from bench.history import bench
+
+    _run("history", bench, as_json=as_json)
+
+
+@bench_commands.command()
+def wake(
+    pairs: Pairs = 5,
+    contacts: Annotated[int, typer.Option(min=2, help="Contacts of each side whose timers fire together.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Many timers in the same second, and what another track notices of it; beside hand-written workflows."""
+    from bench.wake import bench
+
+    _run("wake", lambda console: bench(console, count=pairs, contacts=contacts), as_json=as_json)
+
+
+@bench_commands.command()
+def grow(
+    sizes: Annotated[str, typer.Option(help="Enrolled sleepers, separated by commas.")] = "1000,10000",
+    as_json: Json = False,
+) -> None:
+    """One house with more and more enrolled sleepers: throughput and latency must not bend."""
+    from bench.grow import bench
+
+    try:
+        chosen = [int(size) for size in sizes.split(",")]
+    except ValueError:
+        raise typer.BadParameter("numbers separated by commas, such as 1000,10000", param_hint="--sizes") from None
+    if any(size < 2 for size in chosen) or len(set(chosen)) < len(chosen):
+        raise typer.BadParameter("different numbers, each at least 2", param_hint="--sizes")
+    _run("grow", lambda console: bench(console, sizes=chosen), as_json=as_json)
+
+
+@bench_commands.command()
+def simulate(as_json: Json = False) -> None:
+    """A 90-day track of the library, lived through in a test under the time-skipping server."""
+    from bench.rehearsal import MissingServer
+    from bench.simulate import bench
+
+    try:
+        _run("simulate", bench, as_json=as_json)
+    except MissingServer as missing:
+        typer.echo(str(missing), err=True)
+        raise typer.Exit(2) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -39,20 +40,7 @@ class WaitActivities:
             if run is None or run.contact is None or run.enrollment.ended_at is not None:
                 return ResolvedWait(outcome="ended")
             track, step = await find_in(tx, run.enrollment, call.step, Base)
-        zone = _zone(run.contact, track)
-        if isinstance(step, WaitUntilStep):
-            until = step.wait_until
-            return ResolvedWait(outcome="at", at=next_local(call.now, zone, until.time, until.weekdays))
-        if not isinstance(step, WaitDateStep):
-            raise TypeError(f"step {call.step} does not wait for a time")
-        date = step.wait_date
-        value = (run.contact.attributes or {}).get(date.attribute)
-        moment = date_moment(value, date.offset, zone, date.time)
-        if moment is None:
-            return ResolvedWait(outcome="missing")
-        if moment < call.now:
-            return ResolvedWait(outcome="past")
-        return ResolvedWait(outcome="at", at=moment)
+        return moment_of(step, run.contact, track, call.now)
 
 
 class BranchActivities:
@@ -70,20 +58,39 @@ class BranchActivities:
             if run is None or run.contact is None:
                 return -1
             _, step = await find_in(tx, run.enrollment, call.step, BranchStep)
-        context: dict[str, Any] = {
-            "contact": run.contact.view(),
-            "enrollment": run.enrollment.view(call.steps),
-            "now": call.now,
-        }
-        if call.event is not None:
-            context["event"] = call.event.model_dump() | {"properties": call.event.properties}
-        for index, case in enumerate(step.branch):
-            try:
-                if evaluate(case.when, context):
-                    return index
-            except ConditionError:
-                log.warning("condition not evaluated", enrollment_id=call.enrollment_id, step=call.step, case=index)
-        return -1
+        return case_of(step, run.contact.view(), run.enrollment.view(call.steps), call)
+
+
+def moment_of(step: Base, contact: Contact, track: Track, now: datetime) -> ResolvedWait:
+    """When a `wait_until` or `wait_date` step ends for a contact, on the run's clock. Raises TypeError for another."""
+    zone = _zone(contact, track)
+    if isinstance(step, WaitUntilStep):
+        until = step.wait_until
+        return ResolvedWait(outcome="at", at=next_local(now, zone, until.time, until.weekdays))
+    if not isinstance(step, WaitDateStep):
+        raise TypeError(f"step {step.id} does not wait for a time")
+    date = step.wait_date
+    value = (contact.attributes or {}).get(date.attribute)
+    moment = date_moment(value, date.offset, zone, date.time)
+    if moment is None:
+        return ResolvedWait(outcome="missing")
+    if moment < now:
+        return ResolvedWait(outcome="past")
+    return ResolvedWait(outcome="at", at=moment)
+
+
+def case_of(step: BranchStep, contact: dict[str, Any], enrollment: dict[str, Any], call: BranchCall) -> int:
+    """The index of the first case that holds for these, as conditions see them, or -1."""
+    context: dict[str, Any] = {"contact": contact, "enrollment": enrollment, "now": call.now}
+    if call.event is not None:
+        context["event"] = call.event.model_dump() | {"properties": call.event.properties}
+    for index, case in enumerate(step.branch):
+        try:
+            if evaluate(case.when, context):
+                return index
+        except ConditionError:
+            log.warning("condition not evaluated", enrollment_id=call.enrollment_id, step=call.step, case=index)
+    return -1
 
 
 def _zone(contact: Contact, track: Track) -> str:

@@ -25,6 +25,14 @@ class BareInput:
 
 
 @dataclass
+class SleeperInput:
+    """Whom to write to, and when (epoch)."""
+
+    contact_id: str
+    moment: float
+
+
+@dataclass
 class BareMail:
     """Which mail to whom."""
 
@@ -86,9 +94,24 @@ class BareTrack:
         return "clicked"
 
     async def _mail(self, given: BareInput, template: str) -> None:
-        await workflow.execute_activity(
-            "send_bare_mail",
-            BareMail(given.contact_id, template),
-            task_queue=QUEUE_EMAIL,
-            start_to_close_timeout=timedelta(seconds=45),
-        )
+        await _mail(given.contact_id, template)
+
+
+@workflow.defn
+class BareSleeper:
+    """Sleep until a moment, email."""
+
+    @workflow.run
+    async def run(self, given: SleeperInput) -> None:
+        """Write to one contact at the moment."""
+        await workflow.sleep(max(0.0, given.moment - workflow.time()))
+        await _mail(given.contact_id, "moment")
+
+
+async def _mail(contact_id: str, template: str) -> None:
+    await workflow.execute_activity(
+        "send_bare_mail",
+        BareMail(contact_id, template),
+        task_queue=QUEUE_EMAIL,
+        start_to_close_timeout=timedelta(seconds=45),
+    )

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
-from bench.bare import QUEUE, QUEUE_EMAIL, BareMails, BareTrack
+from bench.bare import QUEUE, QUEUE_EMAIL, BareMails, BareSleeper, BareTrack
 
 THREADS = 20
 RATE = 1000.0
@@ -43,7 +43,7 @@ async def main(temporal: str, sandbox: str) -> None:
         runs = Worker(
             client,
             task_queue=QUEUE,
-            workflows=[BareTrack],
+            workflows=[BareTrack, BareSleeper],
             build_id="bare",
             max_concurrent_workflow_tasks=8,
             max_cached_workflows=1000,

