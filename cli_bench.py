@@ -61,6 +61,47 @@ def journey(
 
 
 @bench_commands.command()
+def faults(
+    kills: Annotated[int, typer.Option(min=1, help="How many parts to kill.")] = 1000,
+    seed: Annotated[int, typer.Option(help="What strokes and people are drawn from.")] = 1,
+    rate: Annotated[float, typer.Option(min=0.1, help="Lives begun per second.")] = 3.0,
+    pause: Annotated[float, typer.Option(min=0.1, help="Seconds between two strokes, on average.")] = 1.5,
+    folder: Annotated[Path | None, typer.Option(help="Keep logs and data there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Kill parts of the house at random moments under load, and compare what everybody recorded."""
+    from bench.faults import run
+
+    options = ["--kills", kills, "--seed", seed, "--rate", rate, "--pause", pause]
+    options += ["--folder", folder] if folder else []
+    raise typer.Exit(run([*map(str, options), *(["--json"] if as_json else [])]))
+
+
+@bench_commands.command()
+def latency(
+    pairs: Pairs = 5,
+    events: Annotated[int, typer.Option(min=1, help="Events at each rate (2, 5, 10 and 15 a second).")] = 60,
+    as_json: Json = False,
+) -> None:
+    """From an accepted event to the message at the provider; beside a signal and an activity by hand."""
+    from bench.latency import bench
+
+    _run("latency", lambda console: bench(console, count=pairs, events=events), as_json=as_json)
+
+
+@bench_commands.command()
+def ingest(
+    pairs: Pairs = 5,
+    events: Annotated[int, typer.Option(min=100, help="Events of each kind in each round.")] = 4000,
+    as_json: Json = False,
+) -> None:
+    """Events a second through the API; beside a hand-written service that inserts each into PostgreSQL."""
+    from bench.ingest import bench
+
+    _run("ingest", lambda console: bench(console, count=pairs, events=events), as_json=as_json)
+
+
+@bench_commands.command()
 def history(as_json: Json = False) -> None:
     """Events, bytes, activities and billable actions: five steps beside a bare workflow, and the library."""
     from bench.history import bench
@@ -108,44 +149,3 @@ def simulate(as_json: Json = False) -> None:
     except MissingServer as missing:
         typer.echo(str(missing), err=True)
         raise typer.Exit(2) from None
-
-
-@bench_commands.command()
-def faults(
-    kills: Annotated[int, typer.Option(min=1, help="How many parts to kill.")] = 1000,
-    seed: Annotated[int, typer.Option(help="What strokes and people are drawn from.")] = 1,
-    rate: Annotated[float, typer.Option(min=0.1, help="Lives begun per second.")] = 3.0,
-    pause: Annotated[float, typer.Option(min=0.1, help="Seconds between two strokes, on average.")] = 1.5,
-    folder: Annotated[Path | None, typer.Option(help="Keep logs and data there.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Kill parts of the house at random moments under load, and compare what everybody recorded."""
-    from bench.faults import run
-
-    options = ["--kills", kills, "--seed", seed, "--rate", rate, "--pause", pause]
-    options += ["--folder", folder] if folder else []
-    raise typer.Exit(run([*map(str, options), *(["--json"] if as_json else [])]))
-
-
-@bench_commands.command()
-def latency(
-    pairs: Pairs = 5,
-    events: Annotated[int, typer.Option(min=1, help="Events at each rate (2, 5, 10 and 15 a second).")] = 60,
-    as_json: Json = False,
-) -> None:
-    """From an accepted event to the message at the provider; beside a signal and an activity by hand."""
-    from bench.latency import bench
-
-    _run("latency", lambda console: bench(console, count=pairs, events=events), as_json=as_json)
-
-
-@bench_commands.command()
-def ingest(
-    pairs: Pairs = 5,
-    events: Annotated[int, typer.Option(min=100, help="Events of each kind in each round.")] = 4000,
-    as_json: Json = False,
-) -> None:
-    """Events a second through the API; beside a hand-written service that inserts each into PostgreSQL."""
-    from bench.ingest import bench
-
-    _run("ingest", lambda console: bench(console, count=pairs, events=events), as_json=as_json)
