@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 
+import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from bench.history import BUDGET, Cost, Costs, bare, billable, five_step, rows
+from bench.history_cost import report
 from bench.pairs import status
 from bench.stand import Servers, stand_on
 from tests.conftest import DevServer
@@ -48,3 +51,14 @@ def test_attempts_count_each_and_local_activities_once_per_workflow_task() -> No
     retried.activity_task_started_event_attributes.attempt = 3
     free = HistoryEvent(event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED)
     assert billable([local(4), local(4), local(9), retried, free]) == 2 + 3
+
+
+def test_the_machines_report_is_one_json_object_and_its_status_tells_the_budget(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cheap, dear = Cost(30, 5000, 2, 8), Cost(33, 5000, 2, 8)
+    assert report({"five_step": cheap, "bare": cheap}, as_json=True) == 0
+    figures = {"events": 30, "bytes": 5000, "activities": 2}
+    assert json.loads(capsys.readouterr().out) == {"five_step": figures, "bare": figures}
+    assert report({"five_step": dear, "bare": cheap}, as_json=False) == 1
+    assert "over the budget: events" in capsys.readouterr().err

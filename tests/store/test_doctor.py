@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from store import doctor, enrollments, outbox
 from store.database import Database
@@ -54,7 +54,7 @@ async def test_a_goal_is_told_again_as_a_goal_and_an_exit_as_an_end(scene: Scene
 
 async def test_a_delivery_says_why_it_waits_and_can_be_hurried(scene: Scene, db: Database) -> None:
     await scene.live()
-    later = datetime.now(UTC) + timedelta(hours=1)
+    later = datetime.now(UTC) + outbox.LONGEST_REST / 2
     async with db.transaction() as tx:
         (row,) = await outbox.pending(tx)
         await outbox.failed(tx, row.id, later, "UNAVAILABLE")
