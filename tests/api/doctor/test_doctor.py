@@ -262,11 +262,15 @@ async def test_whatever_waits_too_long_is_named_and_settled_without_sending_agai
     async with working(stand):
         healthy = await enrolled(stand, "steady")
         await stand.until(healthy, "waiting")
+        await stand.misbehave("callback", "drop_before", times=None)  # else one may settle it before anybody asks
         await stand.misbehave("ses", "drop_after", times=1, match="hangs-up@")
         await stand.misbehave("twilio", "drop_after", times=1, match=phone)
-        email, texted = await enrolled(stand, "hangs-up"), await enrolled(stand, "texted", "texting", phone=phone)
-        for one in (email, texted):
-            await stand.until(one, "reconciling")
+        try:
+            email, texted = await enrolled(stand, "hangs-up"), await enrolled(stand, "texted", "texting", phone=phone)
+            for one in (email, texted):
+                await stand.until(one, "reconciling")
+        finally:
+            await stand.sandbox.delete("/_control/faults")
         for name, track in (("hangs-up", "sleepy"), ("texted", "texting")):
             await workflow_of(stand, name, track).terminate()
         late = await enrolled(stand, "late")
