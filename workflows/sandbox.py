@@ -2,7 +2,7 @@
 
 What is not passed through is loaded anew for every run that a worker holds. `cel`, a native extension, fails from
 the second run on unless it is passed through. `activities.contract` is the only module of its package that workflows
-import. Workers also pass the workflows' own helpers through, which makes a run's first task 2.4 ms of CPU cheaper and
+import. Workers also pass the workflows' own helpers through, which makes a run's first task 2.4 ms of CPU cheaper
 (measured); they hold no state, and the tests run them all inside the sandbox (`strict`).
 """
 
