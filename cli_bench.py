@@ -28,9 +28,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(bench_commands, name="bench")
 
 
-def _run(
-    title: str, measure: Callable[[Console], Coroutine[Any, Any, tuple[list[Row], list[Pair]]]], *, as_json: bool
-) -> None:
+def _run(title: str, measure: Measure, *, as_json: bool) -> None:
     from rich.console import Console
 
     from bench.machine import machine
@@ -72,9 +70,7 @@ def faults(
     """Kill parts of the house at random moments under load, and compare what everybody recorded."""
     from bench.faults import run
 
-    options = ["--kills", kills, "--seed", seed, "--rate", rate, "--pause", pause]
-    options += ["--folder", folder] if folder else []
-    raise typer.Exit(run([*map(str, options), *(["--json"] if as_json else [])]))
+    raise typer.Exit(run(kills=kills, seed=seed, rate=rate, pause=pause, folder=folder, as_json=as_json))
 
 
 @bench_commands.command()
@@ -141,8 +137,8 @@ def grow(
 @bench_commands.command()
 def simulate(as_json: Json = False) -> None:
     """A 90-day track of the library, lived through in a test under the time-skipping server."""
-    from bench.rehearsal import MissingServer
     from bench.simulate import bench
+    from bench.time_skipping import MissingServer
 
     try:
         _run("simulate", bench, as_json=as_json)

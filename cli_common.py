@@ -20,14 +20,21 @@ def fail(words: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def database_url() -> str:
-    """That of DATABASE_URL; where it is not set, the running local stack's."""
+def local_stack() -> dict[str, Any]:
+    """Where the parts of the running local stack answer; empty where none runs."""
     from infra.launch.state import State, read_json
     from settings import get_settings
 
-    settings = get_settings()
-    running = read_json(State(settings.data).running).get("addresses")
-    if "database_url" not in settings.model_fields_set and isinstance(running, dict) and running.get("database"):
+    running = read_json(State(get_settings().data).running).get("addresses")
+    return running if isinstance(running, dict) else {}
+
+
+def database_url() -> str:
+    """That of DATABASE_URL; where it is not set, the running local stack's."""
+    from settings import get_settings
+
+    settings, running = get_settings(), local_stack()
+    if "database_url" not in settings.model_fields_set and running.get("database"):
         return str(running["database"])
     return settings.database_url.get_secret_value()
 
@@ -54,10 +61,7 @@ def api_caller(url: str | None, key: str | None) -> httpx.Client:
     from settings import get_settings
 
     settings = get_settings()
-    state = State(settings.data)
-    running = read_json(state.running).get("addresses")
-    local = running if isinstance(running, dict) else {}
-    address = url or str(local.get("api") or settings.public_url)
+    address = url or str(local_stack().get("api") or settings.public_url)
     secret = key or settings.api_key.get_secret_value()
-    secret = secret or str(read_json(state.folder / "secrets.json").get("api_key", ""))
+    secret = secret or str(read_json(State(settings.data).folder / "secrets.json").get("api_key", ""))
     return httpx.Client(base_url=address, headers={"authorization": f"Bearer {secret}"}, timeout=30)

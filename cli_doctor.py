@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli_common import database_url, fail
+from cli_common import database_url, fail, local_stack
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,18 +64,14 @@ async def _run(repair: bool, lost: Lost, every_run: bool, everything: bool, as_j
     from api.doctor.check import Check
     from api.doctor.repair import Repair
     from api.temporal import connect
-    from infra.launch.state import State, read_json
-    from settings import get_settings
     from store.database import Database
 
-    running = read_json(State(get_settings().data).running).get("addresses")
     async with AsyncExitStack() as stack:
         database = Database(database_url(), 4)
-        stack.push_async_callback(
-            asyncio.sleep, 0.3
-        )  # the client's threads can crash an interpreter that exits at once
+        # the client's threads can crash an interpreter that exits at once
+        stack.push_async_callback(asyncio.sleep, 0.3)
         stack.push_async_callback(database.close)
-        client = await connect(otherwise=running.get("temporal") if isinstance(running, dict) else None)
+        client = await connect(otherwise=local_stack().get("temporal"))
         shown = Console(stderr=True, highlight=False)
         with shown.status("Looking…") as status:
             report = await Check(database, client, say=status.update).whole(every_run=every_run)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli_common import api_caller, fail
+from tracks.importing import MAX_RATE
 
 if TYPE_CHECKING:
     import httpx
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 Url = Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")]
 Key = Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")]
 Id = Annotated[str, typer.Argument(help="The import's id.")]
-Rate = Annotated[float | None, typer.Option(min=0.01, max=10_000, help="Rows a second, at most.")]
+Rate = Annotated[float | None, typer.Option(min=0.01, max=MAX_RATE, help="Rows a second, at most.")]
 Problems = Annotated[Path | None, typer.Option(help="Where to write the rows that enrolled nobody, and why (CSV).")]
 FORMATS = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".ndjson": "application/x-ndjson"}
 
@@ -105,7 +106,7 @@ def cancel_import(import_id: Id, url: Url = None, key: Key = None) -> None:
 @import_commands.command("rate")
 def set_rate(
     import_id: Id,
-    per_second: Annotated[float, typer.Argument(min=0.01, max=10_000, help="Rows a second, at most.")],
+    per_second: Annotated[float, typer.Argument(min=0.01, max=MAX_RATE, help="Rows a second, at most.")],
     url: Url = None,
     key: Key = None,
 ) -> None:

@@ -24,7 +24,8 @@ from api.problems import ProblemError, documented, invalid, not_found
 from api.receiving import Receiver
 from api.upload import Format, unzipped
 from store import import_rows, imports, tracks
-from store.imports import Import, State
+from store.imports import Import
+from tracks.importing import MAX_RATE, ImportState, workflow_id
 
 router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=KeyedRoute, responses=documented(401, 422))
 
@@ -35,7 +36,6 @@ TYPES: dict[str, Format] = {
     "application/x-jsonlines": "jsonl",
 }
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
-MAX_RATE = 10_000
 
 ImportId = Annotated[str, Path(max_length=64, description="The import's id.")]
 Rate = Annotated[float, Field(gt=0, le=MAX_RATE, allow_inf_nan=False, description="Rows a second, at most.")]
@@ -46,7 +46,7 @@ class ImportView(BaseModel):
 
     id: str
     track: str
-    state: State
+    state: ImportState
     reason: str = Field(description="Why it failed, or was cancelled by itself.")
     rows: int = Field(description="Rows received, the bad ones too; the header and empty lines are none.")
     done: int = Field(description="Rows that something became of.")
@@ -95,7 +95,7 @@ def _shown(found: Import) -> ImportView:
         created_at=found.created_at,
         started_at=found.started_at,
         ended_at=found.ended_at,
-        workflow_id=f"import/{found.id}",
+        workflow_id=workflow_id(found.id),
     )
 
 
@@ -189,7 +189,7 @@ async def _receive(receiver: Receiver, pieces: AsyncIterator[bytes]) -> Import:
 async def list_imports(
     ctx: Ctx,
     track: Annotated[str | None, Query(pattern=SLUG, description="Of this track only.")] = None,
-    state: Annotated[State | None, Query(description="In this state only.")] = None,
+    state: Annotated[ImportState | None, Query(description="In this state only.")] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> ImportPage:

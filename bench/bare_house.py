@@ -11,10 +11,12 @@ import httpx
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from bench.bare import QUEUE, BareInput, BareTrack
 from bench.spent import Spent
-from bench.stand import PROJECT, PYTHON, SENDER_DOMAIN, answers
+from bench.stand import PROJECT, PYTHON, SENDER_DOMAIN, sandbox_command
 from infra.launch.ports import HOST, any_free
 from infra.launch.process import Child
+from infra.launch.stack import answers
 from infra.launch.temporal import Temporal, without_temporal_environment
 
 
@@ -25,6 +27,15 @@ class BareHouse:
     temporal: Client
     sandbox: httpx.AsyncClient
     spent: Spent
+
+    async def start(self, who: str, patience: float) -> None:
+        """Start a contact's hand-written track, which waits so many seconds for the click."""
+        given = BareInput(who, delay=0, patience=patience)
+        await self.temporal.start_workflow(BareTrack.run, given, id=f"bare/{who}", task_queue=QUEUE)
+
+    async def click(self, who: str) -> None:
+        """Tell it that the contact clicked."""
+        await self.temporal.get_workflow_handle(f"bare/{who}").signal(BareTrack.clicked)
 
 
 @asynccontextmanager
@@ -39,8 +50,7 @@ async def bare_house(folder: Path) -> AsyncIterator[BareHouse]:
         address = server.start()
         assert server.child is not None
         spent.watch("temporal", server.child.pid)
-        command = ["infra.sandbox", "--port", str(port), "--data", str(folder / "sandbox")]
-        command += ["--verify-domain", SENDER_DOMAIN, "--no-tracking"]
+        command = [*sandbox_command(folder, port), "--verify-domain", SENDER_DOMAIN, "--no-tracking"]
         for name, module in (("sandbox", command), ("worker", ["bench.bare_worker", address, url])):
             child = Child(name, [PYTHON, "-m", *module], folder / f"{name}.log", env=environment, cwd=PROJECT)
             children.append(child)

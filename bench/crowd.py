@@ -76,13 +76,6 @@ def latencies(accepted: Mapping[str, float], mails: Sequence[Mail]) -> list[floa
     return [max(0.0, came[who] - at) for who, at in accepted.items()]
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of them (0 to 1) does not exceed."""
-    ordered = sorted(values)
-    place = -(-len(ordered) * share // 1)  # rounded up
-    return ordered[max(0, int(place) - 1)]
-
-
 def chunks(people: Sequence[str]) -> Iterator[Sequence[str]]:
     """So many at a time as a batch takes well."""
     for start in range(0, len(people), BATCH):

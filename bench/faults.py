@@ -6,7 +6,6 @@ the same servers. The end status is 1 if anything was lost, doubled or stuck.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
@@ -14,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -152,26 +151,17 @@ async def kill_many(folder: Path, *, kills: int, seed: int, rate: float, pause: 
     return result
 
 
-def run(argv: Sequence[str] | None = None) -> int:
+def run(*, kills: int, seed: int, rate: float, pause: float, folder: Path | None, as_json: bool) -> int:
     """The command. Answers the end status."""
-    parser = argparse.ArgumentParser(prog="perennial bench faults", description=__doc__)
-    parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=3.0, help="lives begun per second")
-    parser.add_argument("--pause", type=float, default=1.5, help="seconds between two strokes on average")
-    parser.add_argument("--folder", type=Path, help="keep logs and data there")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(argv)
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="perennial-faults-"))
-    say(f"seed {given.seed}; logs in {folder}")
-    wanted = {"kills": given.kills, "seed": given.seed, "rate": given.rate, "pause": given.pause}
-    result = asyncio.run(kill_many(folder, say=say, **wanted))
+    folder = folder or Path(tempfile.mkdtemp(prefix="perennial-faults-"))
+    say(f"seed {seed}; logs in {folder}")
+    result = asyncio.run(kill_many(folder, kills=kills, seed=seed, rate=rate, pause=pause, say=say))
     figures = result.figures()
-    if given.json:
+    if as_json:
         print(json.dumps(figures, indent=2))
     else:
         print("\n".join(_table(figures)))
@@ -193,7 +183,3 @@ def _table(figures: dict[str, Any]) -> list[str]:
         shown = ", ".join(f"{key} {value}" for key, value in figures[name].items())
         lines.append(f"{name.replace('_', ' ')}: {shown}")
     return lines
-
-
-if __name__ == "__main__":
-    sys.exit(run())

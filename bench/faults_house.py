@@ -9,7 +9,6 @@ from typing import Any
 from bench.house import SERVERS, House
 from bench.stand import PYTHON
 from infra.launch.errors import LaunchError
-from infra.launch.process import Child
 
 COME_BACK = 90.0
 """Seconds within which a part that was killed must be up again."""
@@ -82,13 +81,7 @@ class FaultyHouse(House):
             return True  # starting them has waited for them
         if part in ("api", "sandbox"):
             return self._ready(part, child)()
-        return b" started " in self._beginning(child)
-
-    def _beginning(self, child: Child) -> bytes:
-        """The beginning of what this start of a worker or relay has logged; it may have logged very much since."""
-        with child.log.open("rb") as log:
-            log.seek(child._log_start)
-            return log.read(200_000)
+        return " started " in child.beginning()
 
     def _command(self, part: str) -> list[str]:
         command = super()._command(part)

@@ -17,11 +17,12 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.bare_worker import RATE
-from bench.crowd import asleep, enrol, latencies, make, percentile, poke
+from bench.crowd import asleep, enrol, latencies, make, poke
 from bench.house import House
 from bench.journey import Load, click, live, prepare
 from bench.mail_feed import MailFeed
 from bench.pairs import MEGABYTE, Pair, Row
+from bench.percentiles import percentile
 from bench.sides import measured
 from bench.stand import Stand
 

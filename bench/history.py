@@ -24,6 +24,7 @@ from temporalio.worker import Worker
 
 from bench.bare import QUEUE, QUEUE_EMAIL, BareInput, BareMails, BareTrack
 from bench.bare_worker import ses_client
+from bench.material import MAIL
 from bench.pairs import Pair, Row
 from bench.stand import ENDED, PROJECT, Stand, fresh_servers, stand_on
 from infra.publishing import read_folder
@@ -35,15 +36,6 @@ DAY_A_SECOND = 86_400
 PROPERTIES: Mapping[str, dict[str, Any]] = {"abandoned-cart": {"cart_id": "cart-1"}}
 """What a track's runs are told at their start."""
 
-MAIL = """---
-kind: email
-subject: Hello
----
-<mjml><mj-body><mj-section><mj-column>
-<mj-text>Hello {{ contact.attributes.first_name | default: "there" }}.
-<a href="https://acme.test/start">Start</a> <a href="{{ unsubscribe_url }}">No more of these</a></mj-text>
-</mj-column></mj-section></mj-body></mjml>
-"""
 TRACK = """
 track: five-step
 defaults: {email: {from: 'Ada <ada@acme.test>'}}

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bench.spent import Spent
-from bench.stand import PROJECT, PYTHON, SENDER_DOMAIN, TWILIO_TOKEN, Servers, Stand, answers, local_settings
+from bench.stand import (
+    PROJECT,
+    PYTHON,
+    SENDER_DOMAIN,
+    Servers,
+    Stand,
+    environment_of,
+    local_settings,
+    sandbox_command,
+)
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
 from infra.launch.process import Child
+from infra.launch.stack import answers
 from infra.launch.temporal import NAMESPACE, Temporal, without_temporal_environment
 from store import keys
 from store.database import Database
@@ -40,12 +47,11 @@ class House:
     def __init__(self, folder: Path, *, workers: int = 1, relay_apart: bool = False, **more: Any) -> None:
         """`more` are settings, by their names in `Settings`. Without `relay_apart` each worker carries a relay."""
         self.folder = folder
-        self._postgres = Postgres(folder / "postgres", any_free(), "house", log=folder / "postgres.log")
-        self._temporal = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
+        postgres = Postgres(folder / "postgres", any_free(), "house", log=folder / "postgres.log")
+        temporal = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
+        self._launchers: Mapping[str, Postgres | Temporal] = {"postgres": postgres, "temporal": temporal}
         self._sandbox_port, self._api_port = any_free(), any_free()
-        self.servers = Servers(
-            self._postgres.url(), self._temporal.address, f"http://{HOST}:{self._sandbox_port}", self._api_port
-        )
+        self.servers = Servers(postgres.url(), temporal.address, f"http://{HOST}:{self._sandbox_port}", self._api_port)
         self._more = more
         self.workers = [f"worker-{number}" for number in range(1, workers + 1)]
         self._relay_apart = relay_apart
@@ -78,19 +84,15 @@ class House:
         """
         if self.running(part):
             return
-        match part:
-            case "postgres":
-                self._postgres.start(LONGEST_START)
-                assert self._postgres.child is not None
-                self._children[part] = self._postgres.child
-            case "temporal":
-                self._temporal.start(LONGEST_START)
-                assert self._temporal.child is not None
-                self._children[part] = self._temporal.child
-            case _:
-                child = self.launch(part)
-                child.wait_ready(self._ready(part, child), LONGEST_START)
-        self.spent.watch(part, self._children[part].pid)
+        if part in self._launchers:
+            launcher = self._launchers[part]
+            launcher.start(LONGEST_START)
+            assert launcher.child is not None
+            self._children[part] = launcher.child
+            self.spent.watch(part, launcher.child.pid)
+        else:
+            child = self.launch(part)
+            child.wait_ready(self._ready(part, child), LONGEST_START)
 
     def launch(self, part: str) -> Child:
         """Start one of the Python parts without waiting for it."""
@@ -127,7 +129,6 @@ class House:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Stand]:
         """Start every part, migrate, make a key; answers the words to speak to it with."""
-        os.environ |= {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
         try:
             for part in SERVERS:
                 self.start(part)
@@ -160,8 +161,7 @@ class House:
             "api": ["cli", "api", "--port", str(self._api_port)],
             "relay": ["cli", "relay"],
             "sandbox": [
-                *("infra.sandbox", "--port", str(self._sandbox_port), "--data", str(self.folder / "sandbox")),
-                *("--callback-base", f"http://{HOST}:{self._api_port}", "--twilio-auth-token", TWILIO_TOKEN),
+                *sandbox_command(self.folder, self._sandbox_port, self._api_port),
                 *("--verify-domain", SENDER_DOMAIN, "--no-tracking"),
             ],
         }
@@ -169,11 +169,9 @@ class House:
         return [PYTHON, "-m", *words.get(part, worker)]
 
     def _environment(self) -> dict[str, str]:
-        given = local_settings(self.servers, **self._more).model_dump(exclude_unset=True)
-        own = {f"PERENNIAL_{name.upper()}": _as_text(value) for name, value in given.items() if value is not None}
-        own["DATABASE_URL"] = own.pop("PERENNIAL_DATABASE_URL")
-        kept = without_temporal_environment()
-        return kept | own | {"TEMPORAL_ADDRESS": self.servers.temporal_address, "TEMPORAL_NAMESPACE": NAMESPACE}
+        own = environment_of(local_settings(self.servers, **self._more))
+        temporal = {"TEMPORAL_ADDRESS": self.servers.temporal_address, "TEMPORAL_NAMESPACE": NAMESPACE}
+        return without_temporal_environment() | own | temporal
 
     def _ready(self, part: str, child: Child) -> Callable[[], bool]:
         if part == "api":
@@ -183,20 +181,5 @@ class House:
         return lambda: child.said("relay started" if part == "relay" else "worker started")
 
     def _forget(self, part: str) -> None:
-        if part == "postgres":
-            self._postgres.child = None
-        elif part == "temporal":
-            self._temporal.child = None
-
-
-def _as_text(value: object) -> str:
-    """A setting as the environment has it."""
-    match value:
-        case SecretStr():
-            return value.get_secret_value()
-        case timedelta():
-            return str(value.total_seconds())
-        case dict() | tuple() | list():
-            return json.dumps(value)
-        case _:
-            return str(value)
+        if part in self._launchers:
+            self._launchers[part].child = None

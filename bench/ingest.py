@@ -19,10 +19,11 @@ from bench.pairs import Pair, Row, alone, compare, pairs
 from bench.quiet import quiet
 from bench.sides import Taken, measured
 from bench.spent import Spent
-from bench.stand import PROJECT, PYTHON, Stand, answers
+from bench.stand import PROJECT, PYTHON, Stand
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
 from infra.launch.process import Child
+from infra.launch.stack import answers
 from infra.launch.temporal import without_temporal_environment
 
 WARM_UP = 300

@@ -16,11 +16,11 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.bare import QUEUE, BareInput, BareTrack
-from bench.bare_house import BareHouse, bare_house
+from bench.bare_house import bare_house
 from bench.bare_worker import RATE
 from bench.house import House
 from bench.mail_feed import MailFeed
+from bench.material import click_track, publish
 from bench.pairs import MEGABYTE, Pair, Row, alone, compare, pairs
 from bench.sides import Taken, measured
 from bench.stand import Stand
@@ -31,34 +31,6 @@ AT_ONCE = 16
 """Calls of the load at the same time."""
 AT_MOST = 900.0
 """Seconds after which a side that is not through counts as broken."""
-
-POLICY = """
-topics:
-  tips: {name: Tips, description: How to get more out of it.}
-caps:
-  - {most: 10, per: 1d}
-"""
-MAIL = """---
-kind: email
-subject: Hello
----
-<mjml><mj-body><mj-section><mj-column>
-<mj-text>Hello {{ contact.attributes.first_name | default: "there" }}.
-<a href="https://acme.test/start">Start</a> <a href="{{ unsubscribe_url }}">No more of these</a></mj-text>
-</mj-column></mj-section></mj-body></mjml>
-"""
-TRACK = f"""
-track: journey
-defaults: {{sending: {{topic: tips}}, email: {{from: 'Ada <ada@acme.test>'}}}}
-steps:
-  - {{id: hello, email: {{template: hello, subject: Hello (hello)}}}}
-  - {{id: click, wait_for: {{event: site.clicked, since: hello, within: {PATIENCE:.0f}s}}}}
-  - id: which
-    branch:
-      - when: 'enrollment.steps.click == "happened"'
-        steps: [{{id: thanks, email: {{template: hello, subject: Hello (thanks)}}}}]
-    else: [{{id: reminder, email: {{template: hello, subject: Hello (reminder)}}}}]
-"""
 
 
 @dataclass(frozen=True)
@@ -90,7 +62,7 @@ async def bare(folder: Path, contacts: int) -> Taken:
     async with bare_house(folder) as house:
         feed = MailFeed(house.sandbox)
         async with feed.follow():
-            load = Load(lambda who: _start(house, who), lambda who: _signal(house, who))
+            load = Load(lambda who: house.start(who, PATIENCE), house.click)
             await load.enrol("warm-up")
             await feed.until(1, 60)
             await load.click("warm-up")
@@ -140,10 +112,7 @@ async def for_each(people: Sequence[str], act: Callable[[str], Coroutine[Any, An
 
 async def prepare(stand: Stand, people: Sequence[str]) -> None:
     """Publish the policy, the template and the track, and make the contacts."""
-    answer = await stand.api.put("/v1/policy", content=POLICY, headers={"Content-Type": "application/yaml"})
-    answer.raise_for_status()
-    await stand.publish("hello", MAIL, "templates")
-    await stand.publish("journey", TRACK)
+    await publish(stand, journey=click_track("journey", PATIENCE))
     await for_each(["warm-up", *people], lambda who: contact(stand, who))
 
 
@@ -180,15 +149,6 @@ async def _all_closed(stand: Stand) -> None:
 
 async def _living(stand: Stand) -> bool:
     return bool((await stand.call("GET", "/v1/enrollments?status=active&limit=1"))["enrollments"])
-
-
-async def _start(house: BareHouse, who: str) -> None:
-    given = BareInput(who, delay=0, patience=PATIENCE)
-    await house.temporal.start_workflow(BareTrack.run, given, id=f"bare/{who}", task_queue=QUEUE)
-
-
-async def _signal(house: BareHouse, who: str) -> None:
-    await house.temporal.get_workflow_handle(f"bare/{who}").signal(BareTrack.clicked)
 
 
 async def bench(console: Console, *, count: int, contacts: int) -> tuple[list[Row], list[Pair]]:

@@ -19,12 +19,12 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.bare import QUEUE, BareInput, BareTrack
 from bench.bare_house import bare_house
 from bench.bare_worker import RATE
 from bench.house import House
-from bench.journey import MAIL, POLICY, click, contact, for_each
+from bench.journey import click, contact, for_each
 from bench.mail_feed import Mail, MailFeed
+from bench.material import click_track, publish
 from bench.pairs import Pair, Row, compare, pairs
 from bench.percentiles import percentile
 from bench.quiet import quiet
@@ -41,19 +41,6 @@ PATIENCE = 3600.0
 """Seconds that a run waits for its click: nobody is reminded."""
 AT_MOST = 60.0
 """Seconds after the last event of a rate within which all messages must have come."""
-
-TRACK = f"""
-track: latency
-defaults: {{sending: {{topic: tips}}, email: {{from: 'Ada <ada@acme.test>'}}}}
-steps:
-  - {{id: hello, email: {{template: hello, subject: Hello (hello)}}}}
-  - {{id: click, wait_for: {{event: site.clicked, since: hello, within: {PATIENCE:.0f}s}}}}
-  - id: which
-    branch:
-      - when: 'enrollment.steps.click == "happened"'
-        steps: [{{id: thanks, email: {{template: hello, subject: Hello (thanks)}}}}]
-    else: [{{id: reminder, email: {{template: hello, subject: Hello (reminder)}}}}]
-"""
 
 Act = Callable[[str], Coroutine[Any, Any, object]]
 
@@ -111,7 +98,7 @@ async def ours(folder: Path, events: int) -> Taken:
     house = House(folder, queue_rates={"perennial-email": RATE})
     people = crowd(events)
     async with house.open() as stand:
-        await _publish(stand)
+        await publish(stand, latency=click_track("latency", PATIENCE))
         await for_each([*_warming(), *(who for group in people.values() for who in group)], lambda w: contact(stand, w))
         feed = MailFeed(stand.sandbox)
         async with feed.follow():
@@ -121,18 +108,9 @@ async def ours(folder: Path, events: int) -> Taken:
 async def bare(folder: Path, events: int) -> Taken:
     """The same by hand."""
     async with bare_house(folder) as house:
-        client = house.temporal
         feed = MailFeed(house.sandbox)
-
-        async def start(who: str) -> None:
-            given = BareInput(who, delay=0, patience=PATIENCE)
-            await client.start_workflow(BareTrack.run, given, id=f"bare/{who}", task_queue=QUEUE)
-
-        async def signal(who: str) -> None:
-            await client.get_workflow_handle(f"bare/{who}").signal(BareTrack.clicked)
-
         async with feed.follow():
-            return await take(start, signal, feed, crowd(events), house.spent)
+            return await take(lambda w: house.start(w, PATIENCE), house.click, feed, crowd(events), house.spent)
 
 
 def crowd(events: int) -> dict[int, list[str]]:
@@ -188,13 +166,6 @@ async def _paced(tell: Act, feed: MailFeed, group: Sequence[str], rate: float) -
 
 def _warming() -> list[str]:
     return [f"warm-{number}" for number in range(WARM_UP)]
-
-
-async def _publish(stand: Stand) -> None:
-    answer = await stand.api.put("/v1/policy", content=POLICY, headers={"Content-Type": "application/yaml"})
-    answer.raise_for_status()
-    await stand.publish("hello", MAIL, "templates")
-    await stand.publish("latency", TRACK)
 
 
 async def _enrol(stand: Stand, who: str) -> None:

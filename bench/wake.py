@@ -15,16 +15,17 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.bare import QUEUE, BareInput, BareSleeper, BareTrack, SleeperInput
+from bench.bare import QUEUE, BareSleeper, SleeperInput
 from bench.bare_house import BareHouse, bare_house
 from bench.bare_worker import RATE
-from bench.crowd import asleep, enrol, latencies, make, percentile, poke
+from bench.crowd import asleep, enrol, latencies, make, poke
 from bench.house import House
-from bench.journey import AT_MOST, MAIL, POLICY, click, for_each
+from bench.journey import AT_MOST, click, for_each
 from bench.mail_feed import Mail, MailFeed
+from bench.material import publish
 from bench.pairs import Pair, Row, alone, compare, pairs
+from bench.percentiles import percentile
 from bench.sides import Taken, measured
-from bench.stand import Stand
 
 OTHERS = 20
 """Contacts of the other track who click before the moment, and as many who click after it."""
@@ -32,6 +33,8 @@ GAP = 0.2
 """Seconds between two of their clicks."""
 STARTS = 15
 """Runs a second that a side is given to enrol everybody before the moment."""
+FOREVER = 30 * 86_400.0
+"""Seconds that the other track waits for its click."""
 MOMENT_TRACK = """
 track: moment
 defaults: {sending: {topic: tips}, email: {from: 'Ada <ada@acme.test>'}}
@@ -52,7 +55,7 @@ async def ours(folder: Path, contacts: int) -> Taken:
     """Everybody through the API, in processes of its own."""
     house = House(folder, queue_rates={"perennial-email": RATE})
     async with house.open() as stand:
-        await _publish(stand)
+        await publish(stand, moment=MOMENT_TRACK, other=OTHER_TRACK)
         sleepers, others = _people(contacts)
         moment = _moment(contacts)
         await make(stand, sleepers, {"moment": datetime.fromtimestamp(moment, UTC).isoformat()})
@@ -76,7 +79,7 @@ async def bare(folder: Path, contacts: int) -> Taken:
         moment = _moment(contacts)
         feed = MailFeed(house.sandbox)
         async with feed.follow():
-            await for_each(others, lambda who: _start_other(house, who))
+            await for_each(others, lambda who: house.start(who, FOREVER))
             await feed.until(len(others), 60)  # their track begins with a mail
             await for_each(sleepers, lambda who: _start_sleeper(house, who, moment))
             everybody = len(sleepers) + len(others)
@@ -84,7 +87,7 @@ async def bare(folder: Path, contacts: int) -> Taken:
             await asleep(house.temporal, query, everybody, moment - time.time() - _lead())
             await asyncio.sleep(max(0.0, moment - time.time() - _lead()))  # idling is not what is measured
             async with measured(house.spent) as taken:
-                await burst(feed, others, lambda who: _signal(house, who), moment, contacts, taken)
+                await burst(feed, others, house.click, moment, contacts, taken)
         return taken
 
 
@@ -141,26 +144,9 @@ def _lead() -> float:
     return OTHERS * GAP + 4
 
 
-async def _publish(stand: Stand) -> None:
-    answer = await stand.api.put("/v1/policy", content=POLICY, headers={"Content-Type": "application/yaml"})
-    answer.raise_for_status()
-    await stand.publish("hello", MAIL, "templates")
-    await stand.publish("moment", MOMENT_TRACK)
-    await stand.publish("other", OTHER_TRACK)
-
-
-async def _start_other(house: BareHouse, who: str) -> None:
-    given = BareInput(who, delay=0, patience=30 * 86_400)
-    await house.temporal.start_workflow(BareTrack.run, given, id=f"bare/{who}", task_queue=QUEUE)
-
-
 async def _start_sleeper(house: BareHouse, who: str, moment: float) -> None:
     given = SleeperInput(who, moment)
     await house.temporal.start_workflow(BareSleeper.run, given, id=f"bare/{who}", task_queue=QUEUE)
-
-
-async def _signal(house: BareHouse, who: str) -> None:
-    await house.temporal.get_workflow_handle(f"bare/{who}").signal(BareTrack.clicked)
 
 
 async def bench(console: Console, *, count: int, contacts: int) -> tuple[list[Row], list[Pair]]:

@@ -21,6 +21,7 @@ from store.errors import BusyError
 from store.rows import Contact, columns, read_row
 from store.rules import rules_from_json
 from store.sql import any_of, as_json_list, many, utc_now
+from tracks.interests import event_view
 from tracks.touches import heard
 
 
@@ -185,7 +186,7 @@ async def _enter(
                 rules.entry_where,
                 {
                     "contact": people[item.event.contact_id].view() if item.event.contact_id in people else None,
-                    "event": matching.event_view(item.event, item.at),
+                    "event": event_view(item.event, item.at),
                     "now": now,
                 },
                 track,

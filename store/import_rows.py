@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.imports import Import
+from store.rows import read_row
 from store.sql import as_json, many, utc_now
 
 Raw = tuple[int, str | list[str]]
@@ -90,12 +91,13 @@ async def applied(
     done = await tx.execute(
         _APPLIED, {"id": job.id, "number": job.next_chunk, "outcomes": as_json(merged), "speed": speed, "now": now}
     )
-    return Import(**done.mappings().one())
+    return read_row(Import, done.mappings().one())
 
 
 async def complete(tx: AsyncConnection, job: Import, *, now: datetime | None = None) -> Import:
     """Nothing waits any more: the import is done."""
-    return Import(**(await tx.execute(_COMPLETE, {"id": job.id, "now": now or utc_now()})).mappings().one())
+    row = await tx.execute(_COMPLETE, {"id": job.id, "now": now or utc_now()})
+    return read_row(Import, row.mappings().one())
 
 
 async def hold(tx: AsyncConnection, import_id: str, why: str, *, now: datetime | None = None) -> None:

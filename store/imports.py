@@ -18,9 +18,7 @@ from store.ids import is_id, new_id
 from store.rows import columns, read_row
 from store.sql import as_json, utc_now
 from store.tables_imports import import_job
-
-State = Literal["receiving", "running", "paused", "cancelled", "completed", "failed"]
-ENDED: tuple[State, ...] = ("cancelled", "completed", "failed")
+from tracks.importing import ENDED, ImportState
 
 BROKEN_OFF = "the upload broke off"
 TOO_OLD = "not finished within 30 days"
@@ -43,7 +41,7 @@ class Import:
     id: str
     track: str
     options: Mapping[str, Any]
-    state: State
+    state: ImportState
     reason: str
     idempotency_key: str | None
     per_second: float
@@ -119,7 +117,7 @@ async def list_page(
     tx: AsyncConnection,
     *,
     track: str | None = None,
-    state: State | None = None,
+    state: ImportState | None = None,
     before: str | None = None,
     limit: int = 50,
 ) -> list[Import]:
@@ -165,7 +163,7 @@ async def steer(
     found = await lock(tx, import_id)
     if found is None or found.state in ENDED or found.state == "receiving":
         return found
-    state: State = {"pause": "paused", "resume": "running", "cancel": "cancelled"}.get(word, found.state)  # type: ignore[assignment]
+    state: ImportState = {"pause": "paused", "resume": "running", "cancel": "cancelled"}.get(word, found.state)  # type: ignore[assignment]
     rate = found.per_second if per_second is None else per_second
     if (state, rate) == (found.state, found.per_second):
         return found

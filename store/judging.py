@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import breakers, policies
 from store.breakers import Deferred
-from store.matching import event_view, holds
+from store.matching import holds
 from store.permission import CONSENTS, refusal
 from store.policies import NEWEST
 from store.rows import Channel, Run
 from tracks.caps import Counted, applying, full
 from tracks.durations import format_duration
 from tracks.hours import NeverOpenError, sendable_at
+from tracks.interests import event_view
 from tracks.policy import MAX_CAP, Policy
 from tracks.sending import Lately, MessageRules
 

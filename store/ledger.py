@@ -152,7 +152,9 @@ async def settle(
     `sent` always counts. `failed` and `unknown` count only from the attempt that holds the claim (`token`).
     `reason` is a class or a provider's code, never its text. Raises LookupError where there is no such message.
     """
-    return await _settle(tx, message_id, token, outcome, provider_id, reason, now)
+    if outcome == "sent":
+        return (await settle_sent(tx, [Sent(message_id, provider_id)], now=now))[0]
+    return await _settle(tx, message_id, token, outcome, reason, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class Sent:
     """The provider took a message, and knows it by this id."""
 
     message_id: str
-    provider_id: str
+    provider_id: str | None
 
 
 async def settle_sent(tx: AsyncConnection, sent: Sequence[Sent], *, now: datetime | None = None) -> list[Message]:
@@ -184,7 +186,7 @@ async def release(
     tx: AsyncConnection, message_id: str, *, token: str, reason: str = "", now: datetime | None = None
 ) -> Message:
     """The provider certainly did not take it (429, connection refused): the effect may be claimed again."""
-    return await _settle(tx, message_id, token, "released", None, reason, now)
+    return await _settle(tx, message_id, token, "released", reason, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,6 @@ async def _settle(
     message_id: str,
     token: str,
     outcome: MessageStatus,
-    provider_id: str | None,
     reason: str,
     now: datetime | None,
 ) -> Message:
@@ -271,7 +272,6 @@ async def _settle(
         "id": message_id,
         "token": token,
         "outcome": outcome,
-        "provider_id": provider_id,
         "reason": reason,
         "now": now or utc_now(),
     }
@@ -328,15 +328,12 @@ _ABANDON = text(f"""
     UPDATE message m SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE status END
     WHERE id = :id RETURNING {COLUMNS}
 """)
+_MINE = "m.token = :token AND m.status IN ('sending', 'unknown')"
 _SETTLE = text(f"""
     UPDATE message m SET
-        status = CASE WHEN :outcome = 'sent' THEN 'sent'
-            WHEN m.token = :token AND m.status IN ('sending', 'unknown') THEN :outcome ELSE m.status END,
-        reason = CASE WHEN :outcome = 'sent' THEN ''
-            WHEN m.token = :token AND m.status IN ('sending', 'unknown') THEN :reason ELSE m.reason END,
-        provider_id = coalesce(m.provider_id, :provider_id),
-        settled_at = CASE WHEN :outcome = 'sent' OR (m.token = :token AND m.status IN ('sending', 'unknown'))
-            THEN coalesce(m.settled_at, :now) ELSE m.settled_at END
+        status = CASE WHEN {_MINE} THEN :outcome ELSE m.status END,
+        reason = CASE WHEN {_MINE} THEN :reason ELSE m.reason END,
+        settled_at = CASE WHEN {_MINE} THEN coalesce(m.settled_at, :now) ELSE m.settled_at END
     WHERE id = :id RETURNING {COLUMNS}
 """)
 _SENT = text(f"""

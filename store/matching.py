@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,27 +16,8 @@ from store.dropped import Drop
 from store.rows import Contact, Enrollment, Run, columns, read_row
 from store.sql import any_of, as_json, many
 from tracks.conditions import ConditionError, evaluate
-from tracks.program import Compiled, Interest
-from tracks.run import EventSignal
-from tracks.touches import heard
-
-
-class Happened(Protocol):
-    """The part of an event that matching reads."""
-
-    @property
-    def event_id(self) -> str: ...
-    @property
-    def contact_id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def properties(self) -> Mapping[str, Any]: ...
-
-
-def event_view(event: Happened, at: datetime) -> dict[str, Any]:
-    """`event` in conditions; `at` is on the same clock as the condition's `now`."""
-    return {"event_id": event.event_id, "name": event.name, "at": at, "properties": event.properties}
+from tracks.interests import Happened, about_own, event_view, interested, signal_of
+from tracks.program import Compiled
 
 
 async def holds(tx: AsyncConnection, condition: str | None, context: Mapping[str, Any], track: str) -> bool:
@@ -69,7 +50,8 @@ async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, dateti
             compiled = (await tracks.pinned(tx, run.enrollment.track, run.enrollment.version)).compiled
             matches = await _matches(tx, run, compiled, event, at, now)
             if matches:
-                told.append(_Told(run.enrollment.id, matches, _signal(event, at, matches, compiled)))
+                signal = signal_of(event, at, matches, compiled)
+                told.append(_Told(run.enrollment.id, matches, as_json(signal.model_dump(mode="json"))))
         counts.append(len(told) - before)
     if told:
         await tx.execute(
@@ -95,9 +77,8 @@ class _Told:
 async def _matches(
     tx: AsyncConnection, run: Run, compiled: Compiled, event: Happened, at: datetime, now: datetime
 ) -> tuple[str, ...]:
-    named = [interest for interest in compiled.interests if interest.event == event.name]
-    interests = [interest for interest in named if heard(event.name, event.properties, interest.by)]
-    await dropped.add(tx, [Drop(dropped.NOT_A_PERSON, "event", run.enrollment.track, len(named) - len(interests))])
+    interests, deaf = interested(compiled, event)
+    await dropped.add(tx, [Drop(dropped.NOT_A_PERSON, "event", run.enrollment.track, deaf)])
     if not interests:
         return ()
     clock = run.enrollment.clock
@@ -107,21 +88,8 @@ async def _matches(
         "enrollment": run.enrollment.view(),
         "now": clock.at(now),
     }
-    own = [interest for interest in interests if _about_own(interest, run, event)]
+    own = [interest for interest in interests if about_own(interest, event, run.enrollment.id)]
     return tuple([i.match for i in own if await holds(tx, i.where, context, run.enrollment.track)])
-
-
-def _about_own(interest: Interest, run: Run, event: Happened) -> bool:
-    """Whether an interest in the message of one step is met: the run's own, and not that of another run or step."""
-    about = (event.properties.get("enrollment_id"), event.properties.get("step"))
-    return not interest.of or about == (run.enrollment.id, interest.of)
-
-
-def _signal(event: Happened, at: datetime, matches: tuple[str, ...], compiled: Compiled) -> str:
-    # only what conditions inside the run read: histories stay small, and hold nothing else of the person
-    carried = {name: event.properties[name] for name in compiled.event_properties if name in event.properties}
-    signal = EventSignal(event_id=event.event_id, name=event.name, at=at, matches=matches, properties=carried)
-    return as_json(signal.model_dump(mode="json"))
 
 
 _LIVE = text(f"""

@@ -85,14 +85,6 @@ async def answered(tx: AsyncConnection, contact_ids: Collection[str], *, sender:
     return read_row(Message, row) if row else None
 
 
-async def unsettled(
-    tx: AsyncConnection, *, status: Literal["sending", "unknown"] = "unknown", before: datetime, limit: int = 100
-) -> list[Message]:
-    """Messages claimed before then that are still `unknown` (or still `sending`), oldest first."""
-    rows = await tx.execute(_UNSETTLED, {"status": status, "before": before, "limit": limit})
-    return [read_row(Message, row) for row in rows.mappings()]
-
-
 async def known_provider_ids(tx: AsyncConnection, channel: Channel, ids: Collection[str]) -> set[str]:
     """Those of the provider's ids that the ledger has: the others belong to no settled message."""
     rows = await tx.execute(_KNOWN, {"channel": channel, "ids": list(ids)})
@@ -114,11 +106,6 @@ _ANSWERED = text(f"""
             AND e.properties ->> 'sender' <> :sender
     )
     ORDER BY m.id DESC LIMIT 1
-""")
-_UNSETTLED = text(f"""
-    SELECT {COLUMNS} FROM message m
-    WHERE status = :status AND status IN ('sending', 'unknown') AND claimed_at < :before
-    ORDER BY claimed_at LIMIT :limit
 """)
 _KNOWN = text(f"""
     SELECT DISTINCT provider_id FROM message

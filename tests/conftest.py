@@ -15,14 +15,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from bench.time_skipping import time_skipping
 from infra.launch.ports import any_free
-from infra.launch.temporal import NAMESPACE, SEARCH_ATTRIBUTES, Temporal
+from infra.launch.temporal import NAMESPACE, Temporal
 from tests.support.databases import TestServer
 from tests.support.sandbox import Sandbox, start_sandbox
 
@@ -67,23 +66,8 @@ def empty_postgres_url(postgres_server: TestServer) -> Iterator[str]:
 @pytest_asyncio.fixture
 async def temporal_env() -> AsyncIterator[WorkflowEnvironment]:
     """A time-skipping Temporal of this test's own: one stuck activity would stop the clock for all others."""
-    server = Path(sys.executable).parent / "temporal-test-server"
-    env = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(server), data_converter=pydantic_data_converter
-    )
-    async with env:
-        await register_search_attributes(env.client)
+    async with time_skipping() as env:
         yield env
-
-
-async def register_search_attributes(client: Client) -> None:
-    """Register the project's search attributes on a time-skipping server."""
-    kinds = {
-        name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}") for name, kind in SEARCH_ATTRIBUTES.items()
-    }
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
-    )
 
 
 @dataclass

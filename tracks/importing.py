@@ -16,6 +16,8 @@ UPDATE_CANCEL = "cancel"
 UPDATE_SET_RATE = "set_rate"
 
 ImportState = Literal["receiving", "running", "paused", "cancelled", "completed", "failed"]
+MAX_RATE = 10_000
+"""Rows a second that anybody may ask for."""
 ENDED: tuple[ImportState, ...] = ("cancelled", "completed", "failed")
 
 

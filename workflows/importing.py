@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.contract import ChunkCall, ImportProgress, SteerCall
     from tracks.importing import (
         ENDED,
+        MAX_RATE,
         QUERY_PROGRESS,
         SIGNAL_CHANGED,
         UPDATE_CANCEL,
@@ -178,8 +179,8 @@ class ImportContacts:
     @set_rate.validator
     def _may_set_rate(self, per_second: float) -> None:
         self._refuse_unless("running", "paused")
-        if not 0 < per_second <= 10_000:
-            raise ApplicationError("rows a second must be more than 0 and at most 10000")
+        if not 0 < per_second <= MAX_RATE:
+            raise ApplicationError(f"rows a second must be more than 0 and at most {MAX_RATE}")
 
     def _refuse_unless(self, *states: str) -> None:
         if self._progress.state not in states:

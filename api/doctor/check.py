@@ -21,6 +21,7 @@ from api.doctor.runs import LIVE, RUNS, Listed, Look, Runs
 from store import doctor
 from store.database import Database
 from store.doctor import Live
+from store.ids import is_id
 
 SIDE_BY_SIDE = 8
 """Runs looked at in detail at once."""
@@ -53,7 +54,7 @@ class Check:
         async for page in self._runs.listed(LIVE):
             self._report.runs += len(page)
             self._say(f"{self._report.runs:,} live runs listed")
-            seen.update(UUID(run.enrollment_id).bytes for run in page if _is_uuid(run.enrollment_id))
+            seen.update(UUID(run.enrollment_id).bytes for run in page if is_id(run.enrollment_id))
             suspects |= {run.workflow_id: run.enrollment_id for run in page if every_run or self._suspicious(run)}
             await self._unended(page)
         suspects |= {run.workflow_id: run.enrollment_id for run in await self._runs.failing(MOST_SUSPECTS)}
@@ -100,7 +101,7 @@ class Check:
 
     async def _unended(self, page: list[Listed]) -> None:
         """Find the live runs of enrollments that ended, or that nobody knows here."""
-        ids = [run.enrollment_id for run in page if _is_uuid(run.enrollment_id)]
+        ids = [run.enrollment_id for run in page if is_id(run.enrollment_id)]
         async with self._database.transaction() as tx:
             known = await doctor.standing(tx, ids)
         for run in page:
@@ -167,7 +168,7 @@ class Check:
     async def _enrollments(self, suspects: dict[str, str]) -> list[Live]:
         """The live enrollments of suspect runs; the runs of others are judged as those that live on."""
         found = []
-        for enrollment_id in set(filter(_is_uuid, suspects.values())):
+        for enrollment_id in set(filter(is_id, suspects.values())):
             async with self._database.transaction() as tx:
                 one = await doctor.find(tx, enrollment_id)
             if one is not None and one.started_at is not None:
@@ -206,11 +207,3 @@ class Check:
             self._looked[workflow_id] = await self._runs.look(workflow_id)
             self._report.looked_into += 1
         return self._looked[workflow_id]
-
-
-def _is_uuid(words: str) -> bool:
-    try:
-        UUID(words)
-    except ValueError:
-        return False
-    return True

@@ -25,8 +25,6 @@ Settle = Callable[[str], Awaitable[str]]
 
 Answers what it is now. Raises where the provider cannot be asked at the moment.
 """
-ORDER = ("run-ended", "run-lost", "lost-start", "run-deaf", "run-unended", "outbox-late", "message-stuck")
-"""Runs first: a message is settled here only once its run is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Repair:
 
     async def all(self, report: Report) -> list[Repaired]:
         """Repair what can be, in a safe order; every finding is answered for."""
-        repairs = {
+        repairs = {  # runs first: a message is settled here only once its run is over
             "run-ended": self._close,
             "run-lost": self._decide,
             "lost-start": self._start,
@@ -61,7 +59,7 @@ class Repair:
             "message-stuck": self._finish,
         }
         answers = []
-        for kind in (*ORDER, *(kind for kind in KINDS if kind not in ORDER)):
+        for kind in (*repairs, *(kind for kind in KINDS if kind not in repairs)):
             for finding in report.of(kind):
                 repair = repairs.get(kind)
                 if repair is None:

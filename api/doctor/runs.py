@@ -6,6 +6,7 @@ The SDK's own lists raise where any run is paused, so the service is asked direc
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -52,7 +53,6 @@ class Listed:
 
     workflow_id: str
     enrollment_id: str
-    state: str
     next_action_at: datetime | None
     started_at: datetime
 
@@ -232,7 +232,6 @@ class Runs:
         return Listed(
             info.execution.workflow_id,
             await self._memo(info),
-            _keyword(info, "State"),
             datetime.fromisoformat(_json(moment)) if moment is not None and moment.data else None,
             _utc(info.start_time),
         )
@@ -259,9 +258,7 @@ def _keyword(info: WorkflowExecutionInfo, name: str) -> str:
 
 
 def _json(payload: Any) -> Any:
-    from json import loads
-
-    return loads(payload.data)
+    return json.loads(payload.data)
 
 
 def _utc(moment: Timestamp) -> datetime:

@@ -75,6 +75,15 @@ class Child:
         """Whether this start of the program has logged these words lately."""
         return words in self._logged()
 
+    def beginning(self, size: int = 200_000) -> str:
+        """What this start of the program logged first, so many bytes of it: it may have logged very much since."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(self._log_start)
+                return log.read(size).decode(errors="replace")
+        except OSError:
+            return ""
+
     def _logged(self) -> str:
         try:
             with self.log.open("rb") as log:

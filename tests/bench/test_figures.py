@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.crowd import latencies, percentile
+from bench.crowd import latencies
 from bench.grow import Size, rows
 from bench.mail_feed import Mail
 from bench.pairs import status
+from bench.percentiles import percentile
 from bench.wake import figures
 
 SIZE = Size(1000, 40.0, 30.0, 0.1, 0.2, {"api": 0.01}, {"api": 100_000_000}, 4000.0, 9000.0)

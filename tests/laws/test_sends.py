@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.stand import PROJECT, Servers, Stand, local_settings, stand_on
+from bench.stand import PROJECT, Servers, Stand, environment_of, local_settings, stand_on
 from infra.launch.process import Child
 from tests.laws.conftest import MAIL
 
@@ -73,20 +73,7 @@ async def test_a_refused_contact_does_not_hold_up_its_neighbours(stand: Stand) -
 
 def start_worker(servers: Servers, folder: Path) -> Child:
     """A worker process of its own, to be killed."""
-    settings = local_settings(servers)
-    environment = os.environ | {
-        "DATABASE_URL": servers.database_url,
-        "TEMPORAL_ADDRESS": servers.temporal_address,
-        "PERENNIAL_PUBLIC_URL": settings.public_url,
-        "PERENNIAL_SECRET": settings.secret.get_secret_value(),
-        "PERENNIAL_SES_ENDPOINT_URL": servers.sandbox_url,
-        "PERENNIAL_TWILIO_BASE_URL": servers.sandbox_url,
-        "PERENNIAL_TWILIO_ACCOUNT_SID": settings.twilio_account_sid,
-        "PERENNIAL_TWILIO_AUTH_TOKEN": servers.twilio_token,
-        "PERENNIAL_WEBHOOK_SECRET": settings.webhook_secret.get_secret_value(),
-        "AWS_ACCESS_KEY_ID": "sandbox",
-        "AWS_SECRET_ACCESS_KEY": "sandbox",
-    }
+    environment = os.environ | environment_of(local_settings(servers)) | {"TEMPORAL_ADDRESS": servers.temporal_address}
     command = [sys.executable, "-m", "cli", "worker"]
     worker = Child("worker", command, folder / "worker.log", env=environment, cwd=PROJECT)
     worker.wait_ready(lambda: worker.said("worker started"), 60)

@@ -6,16 +6,13 @@ It never overwrites: a recorded history that no longer replays needs a patch in 
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
-from tests.conftest import register_search_attributes
+from bench.time_skipping import time_skipping
 from tests.replay.imports import IMPORTS, ImportScenario
 from tests.replay.scenarios import SCENARIOS, Scenario
 from tests.workflows.scripted import started
@@ -27,31 +24,21 @@ IMPORT_HISTORIES = HISTORIES / "imports"
 
 async def play(scenario: Scenario) -> list[WorkflowHistory]:
     """Play a scenario on a server of its own; answers the history of each of its runs, in order."""
-    server = Path(sys.executable).parent / "temporal-test-server"
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(server), data_converter=pydantic_data_converter
-    ) as env:
-        await register_search_attributes(env.client)
-        async with AsyncExitStack() as stack:
-            run = await started(stack, env.client, scenario.script(), scenario.code, **scenario.given)
-            await scenario.meanwhile(run)
-            await run.result()
-            return await _histories(env.client, run)
+    async with time_skipping() as env, AsyncExitStack() as stack:
+        run = await started(stack, env.client, scenario.script(), scenario.code, **scenario.given)
+        await scenario.meanwhile(run)
+        await run.result()
+        return await _histories(env.client, run)
 
 
 async def play_import(scenario: ImportScenario) -> list[WorkflowHistory]:
     """The same for an import."""
-    server = Path(sys.executable).parent / "temporal-test-server"
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(server), data_converter=pydantic_data_converter
-    ) as env:
-        await register_search_attributes(env.client)
-        async with AsyncExitStack() as stack:
-            rows = scenario.rows()
-            run = await begun(stack, env.client, rows, **scenario.given)
-            await scenario.meanwhile(rows, run)
-            await run.result()
-            return await _histories(env.client, run)
+    async with time_skipping() as env, AsyncExitStack() as stack:
+        rows = scenario.rows()
+        run = await begun(stack, env.client, rows, **scenario.given)
+        await scenario.meanwhile(rows, run)
+        await run.result()
+        return await _histories(env.client, run)
 
 
 async def _histories(client: Client, run: WorkflowHandle[Any, Any]) -> list[WorkflowHistory]:

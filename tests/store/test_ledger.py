@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import contacts, enrollments, ledger, messages, suppressions
+from store import contacts, doctor, enrollments, ledger, messages, suppressions
 from store.events import Event, accept
 from store.ids import new_id
 from store.ledger import Claim
@@ -178,7 +178,8 @@ async def test_killed_attempt_leaves_an_unknown_that_policy_settles(scene: Scene
     claim = await scene.claim(run.id)
     assert (await scene.claim(run.id, token="t2")).decision == "unknown"
     async with scene.db.transaction() as tx:
-        [unsettled] = await messages.unsettled(tx, before=claim.run.enrollment.created_at + timedelta(days=9999))
+        later = claim.run.enrollment.created_at + timedelta(days=9999)
+        _, [unsettled] = await doctor.unsettled(tx, sending=later, unknown=later, gone=(), limit=10)
     assert unsettled.id == claim.message_id
     assert (await resolve(scene, claim, "resend")).status == "released"
     assert (await scene.claim(run.id, token="t3")).decision == "granted"
