@@ -20,7 +20,7 @@ class ClosingActivities:
     @without_details
     async def close_run(self, call: CloseCall) -> None:
         """Store what is left of the path and how the run ended; closing a closed one changes nothing."""
-        async with self._db.transaction() as tx:
+        async with self._db.statement() as tx:
             await enrollments.close(
                 tx,
                 call.enrollment_id,

@@ -85,7 +85,7 @@ class Sender(Generic[Written, Outgoing]):
     def __init__(self, db: Database, kind: MessageKind[Written, Outgoing]) -> None:
         self._db = db
         self._kind = kind
-        self._sent = Intake(db, ledger.settle_sent)
+        self._sent = Intake(db, ledger.settle_sent, begin=db.statement)
 
     async def send(self, call: StepCall) -> SendResult:
         """Send the message of a step, or say why not.

@@ -47,6 +47,8 @@ from settings import Settings
 from store.database import Database
 from store.intake import Intake
 
+TOGETHER = 0.1
+"""Seconds that a provider's callback waits for others to share its transaction; nobody is in a hurry for its answer."""
 _DESCRIPTION = """
 Enrol contacts into nurture tracks and tell what they do.
 
@@ -106,18 +108,21 @@ def create_app(
         keys=Keys(db),
         events=Intake(db, partial(store.events.accept_many, pace=settings.pace_at_entry)),
         enrolling=Intake(db, store.enrolling.enroll_many),
-        feedback=Intake(db, partial(take_reports, pace=settings.pace_at_entry)),
+        feedback=Intake(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),
         sns=SnsVerifier(outgoing, settings.sns_certificate_url, settings.sns_topic_arns),
     )
-    for part in (
+    for part in (  # the busy ones first: routes are tried in order
+        events.router,
+        enrolling.batch_router,
+        enrolling.router,
+        ses.router,
+        twilio.router,
+        tracking.router,
         contacts.router,
         consents.router,
         suppressions.router,
-        events.router,
         segment.router,
-        enrolling.batch_router,
-        enrolling.router,
         enrollments.router,
         imports.router,
         tracks.router,
@@ -125,11 +130,8 @@ def create_app(
         previews.router,
         policy.router,
         breakers.router,
-        ses.router,
-        twilio.router,
         preferences.router,
         confirmation.router,
-        tracking.router,
         health.router,
     ):
         app.include_router(part)

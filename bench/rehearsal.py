@@ -245,7 +245,7 @@ async def stage() -> AsyncIterator[Stage]:
                 env.client,
                 task_queue=contract.QUEUE_RUNS,
                 workflows=[NurtureTrack],
-                workflow_runner=runner(),
+                workflow_runner=runner(strict=True),
                 activities=[*local, outside.close_run],
                 build_id="rehearsal",
             )

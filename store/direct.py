@@ -38,7 +38,7 @@ class DirectConnection(AsyncConnection):
         """See `AsyncConnection.execute`."""
         if type(statement) is not TextClause or options or not isinstance(parameters, Mapping | None):
             return await super().execute(statement, parameters, **options)
-        driver: psycopg.AsyncConnection[Any] = (await self.get_raw_connection()).driver_connection  # type: ignore[assignment]
+        driver = await self._driver()
         values = dict(parameters or {})
         try:
             cursor = await driver.execute(_driver_sql(statement), values)
@@ -54,6 +54,15 @@ class DirectConnection(AsyncConnection):
             ) from error
         names = tuple((result.fname(number) or b"").decode() for number in range(result.nfields))
         return Rows(_described(names), iter(rows), cursor.rowcount)
+
+    async def _driver(self) -> psycopg.AsyncConnection[Any]:
+        synchronous = self.sync_connection
+        if synchronous is None or synchronous.closed or synchronous.invalidated:
+            raw: Any = await self.get_raw_connection()  # raises what there is to raise
+        else:
+            raw = synchronous.connection  # at hand: to get it by a greenlet costs a tenth of the statement
+        driver: psycopg.AsyncConnection[Any] = raw.driver_connection
+        return driver
 
 
 class DirectEngine(AsyncEngine):

@@ -1,7 +1,8 @@
 """Storing what many requests bring in few transactions: events, enrolments, what providers report.
 
 A transaction costs more than the event in it. Requests that arrive while others are being stored wait for each
-other and share the next transaction; one that arrives alone waits for nobody. Each is answered after its commit.
+other and share the next transaction; one that arrives alone waits for nobody, or where nobody is in a hurry (`gather`)
+a moment for company. Each is answered after its commit.
 How many may wait here is bounded by `api.gate`: each is a request that has a place.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
 
 from sqlalchemy.exc import DBAPIError
@@ -33,9 +35,19 @@ class Intake(Generic[Item, Answer]):
     """Stores items by `store`, which answers each in order."""
 
     def __init__(
-        self, db: Database, store: Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Answer]]]
+        self,
+        db: Database,
+        store: Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        gather: float = 0.0,
+        begin: Callable[[], AbstractAsyncContextManager[AsyncConnection]] | None = None,
     ) -> None:
-        self._db, self._store = db, store
+        """`gather` is how many seconds the first of a transaction waits for others.
+
+        `begin` opens what they are stored in: `Database.statement` for what one statement stores.
+        """
+        self._begin, self._store, self._gather = begin or db.transaction, store, gather
+        self._gathering = False
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
 
@@ -46,7 +58,7 @@ class Intake(Generic[Item, Answer]):
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if len(self._lanes) < LANES:
+        if len(self._lanes) < LANES and not self._gathering:
             lane = asyncio.create_task(self._lane())
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
@@ -54,12 +66,18 @@ class Intake(Generic[Item, Answer]):
 
     async def _lane(self) -> None:
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-            await self._take(batch)
+            if self._gather and len(self._waiting) < MOST:
+                if self._gathering:
+                    return  # the other lane takes these too
+                self._gathering = True
+                await asyncio.sleep(self._gather)
+                self._gathering = False
+            if batch := [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]:
+                await self._take(batch)
 
     async def _take(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
-            async with self._db.transaction() as tx:
+            async with self._begin() as tx:
                 results = await self._store(tx, [item for item, _ in batch])
         except Exception as error:
             if len(batch) == 1 or _nobody_answers(error):

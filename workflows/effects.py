@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -16,11 +17,13 @@ from workflows.calls import call, fruitless, local, step_call, stop_if_ended
 from workflows.context import Context
 from workflows.sending import send
 
-OUTSIDE = {
-    "crm": (contract.UPDATE_CRM, contract.QUEUE_CRM),
-    "webhook": (contract.CALL_WEBHOOK, contract.QUEUE_WEBHOOK),
-}
-IN_DATABASE = {"set": contract.SET_ATTRIBUTES, "enroll": contract.ENROLL_CONTACT}
+OUTSIDE = MappingProxyType(
+    {
+        "crm": (contract.UPDATE_CRM, contract.QUEUE_CRM),
+        "webhook": (contract.CALL_WEBHOOK, contract.QUEUE_WEBHOOK),
+    }
+)
+IN_DATABASE = MappingProxyType({"set": contract.SET_ATTRIBUTES, "enroll": contract.ENROLL_CONTACT})
 
 
 async def perform(ctx: Context, effect: Effect) -> int | None:

@@ -1,7 +1,7 @@
 """`NurtureTrack`: one run per enrolment. Handlers check, dedupe and note; the main method does the rest.
 
-This module is loaded in the sandbox for every run. Annotations are evaluated as they stand (no `__future__`), because
-Temporal reads them each time and evaluating texts took half of the load.
+In a strict sandbox this module is loaded for every run. Annotations are evaluated as they stand (no `__future__`):
+Temporal reads them each time, and evaluating texts took half of the load.
 """
 
 import asyncio

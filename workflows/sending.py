@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal
 
 from temporalio import workflow
@@ -23,10 +24,9 @@ from workflows import policies
 from workflows.calls import RUN_ENDED, call, fruitless, step_call, stop_if_ended
 from workflows.context import Context
 
-BY_CHANNEL = {
-    "email": (contract.SEND_EMAIL, contract.QUEUE_EMAIL),
-    "sms": (contract.SEND_SMS, contract.QUEUE_SMS),
-}
+BY_CHANNEL = MappingProxyType(
+    {"email": (contract.SEND_EMAIL, contract.QUEUE_EMAIL), "sms": (contract.SEND_SMS, contract.QUEUE_SMS)}
+)
 
 
 async def send(ctx: Context, effect: Effect) -> str:

@@ -52,13 +52,14 @@ class Later:
 Delivery = Delivered | Dropped | Later
 
 
+_TRACK = SearchAttributeKey.for_keyword("Track")
+_VERSION = SearchAttributeKey.for_int("TrackVersion")
+_RUNNING = SearchAttributePair(SearchAttributeKey.for_keyword("State"), "running")
+
+
 def _attributes(given: RunInput) -> TypedSearchAttributes:
     return TypedSearchAttributes(
-        [
-            SearchAttributePair(SearchAttributeKey.for_keyword("Track"), given.track),
-            SearchAttributePair(SearchAttributeKey.for_int("TrackVersion"), given.version),
-            SearchAttributePair(SearchAttributeKey.for_keyword("State"), "running"),
-        ]
+        [SearchAttributePair(_TRACK, given.track), SearchAttributePair(_VERSION, given.version), _RUNNING]
     )
 
 

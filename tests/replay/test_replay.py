@@ -37,7 +37,9 @@ async def test_a_recorded_history_replays(path: Path) -> None:
 
 @pytest.mark.parametrize("path", RECORDED_IMPORTS, ids=lambda path: path.stem)
 async def test_a_recorded_import_replays(path: Path) -> None:
-    replayer = Replayer(workflows=[ImportContacts], workflow_runner=runner(), data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=[ImportContacts], workflow_runner=runner(strict=True), data_converter=pydantic_data_converter
+    )
     await replayer.replay_workflow(WorkflowHistory.from_json(f"import/{path.stem}", path.read_text()))
 
 

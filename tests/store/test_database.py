@@ -23,6 +23,28 @@ async def test_transaction_that_fails_leaves_nothing(db: Database, scene: Scene)
         assert await contacts.get(tx, "ann") is None
 
 
+async def test_a_statement_by_itself_is_committed_and_the_next_transaction_on_its_connection_is_one_again(
+    postgres_url: str,
+) -> None:
+    db = Database(postgres_url, pool_size=1)
+    async with db.statement() as only:
+        await contacts.upsert(only, "ann", {})
+
+    async def fail() -> None:
+        async with db.transaction() as tx:
+            await contacts.upsert(tx, "bob", {})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    with pytest.raises(UnstorableError):
+        async with db.statement() as only:
+            await contacts.upsert(only, "eve", contacts.Changes(locale="a\x00b"))
+    async with db.transaction() as tx:
+        assert [await contacts.get(tx, who) is not None for who in ("ann", "bob", "eve")] == [True, False, False]
+    await db.close()
+
+
 @pytest.mark.parametrize("value", ["a\x00b", "\ud800"])
 async def test_text_that_postgres_cannot_hold_is_told_apart_from_a_fault(db: Database, value: str) -> None:
     for changes in (contacts.Changes(locale=value), contacts.Changes(attributes={"name": value})):

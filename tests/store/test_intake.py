@@ -83,3 +83,22 @@ async def test_the_same_event_in_one_transaction_counts_once(db: Database) -> No
     intake = Intake(db, accept_many)
     answers = await asyncio.gather(*(intake.accept(happened(1)) for _ in range(10)))
     assert sum(not answer.duplicate for answer in answers) == 1
+
+
+async def test_who_is_in_no_hurry_shares_a_transaction_with_those_that_come_a_moment_later(db: Database) -> None:
+    begun: list[object] = []
+    sa_event.listen(db.engine.sync_engine, "begin", begun.append)
+    intake = Intake(db, accept_many, gather=0.2)
+
+    async def ask(number: int) -> None:
+        await asyncio.sleep(number * 0.01)
+        await intake.accept(happened(number))
+
+    await asyncio.gather(*(ask(number) for number in range(10)))
+    assert len(begun) == 1
+    assert await rows(db, "SELECT count(*) FROM event") == [(10,)]
+
+
+async def test_a_full_transaction_waits_for_nobody(db: Database) -> None:
+    intake = Intake(db, accept_many, gather=30.0)
+    await asyncio.wait_for(asyncio.gather(*(intake.accept(happened(number)) for number in range(MOST))), 10)

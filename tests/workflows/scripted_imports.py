@@ -70,7 +70,7 @@ async def begun(
         task_queue=importing.TASK_QUEUE,
         build_id="test",
         workflows=[ImportContacts],
-        workflow_runner=runner(),
+        workflow_runner=runner(strict=True),
         activities=[rows.apply_chunk, rows.steer_import],
     )
     await stack.enter_async_context(worker)

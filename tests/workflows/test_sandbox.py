@@ -1,0 +1,19 @@
+"""Workers load the workflows once for all runs: nothing in them may remember a run."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import workflows
+
+MODULES = sorted(found.name for found in pkgutil.iter_modules(workflows.__path__))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_workflow_module_keeps_nothing_that_a_run_could_change(name: str) -> None:
+    module = importlib.import_module(f"workflows.{name}")
+    kept = {key: value for key, value in vars(module).items() if not key.startswith("__")}
+    assert not [key for key, value in kept.items() if isinstance(value, list | dict | set | bytearray)]
