@@ -113,6 +113,8 @@ class RunState(Wire):
     outcomes: dict[str, str] = {}
     """Last outcome by step: `enrollment.steps.<id>` in conditions."""
     matched: dict[str, Matched] = {}
+    came: dict[str, datetime] = {}
+    """When each of those reached the run, in real time."""
     """Last matching event by wait_for step, whether or not the wait had begun."""
     event: Matched | None = None
     """What the latest wait matched: `event` in conditions."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tracks.run import EventSignal, Matched, PathEntry, RunState, RunStatus
 
 SEEN_LIMIT = 500
 """Signal ids kept for dedupe across runs; the server dedupes retries of one signal within a run."""
+CLOCKS_APART = timedelta(seconds=5)
+"""An event that comes within this of its own time happened when it came. A click that is held takes twice as long."""
 NOTES_LIMIT = 12
 """Lines of the story that current details show."""
 
@@ -24,6 +26,7 @@ class Memory:
         self.began = dict(state.began)
         self.outcomes = dict(state.outcomes)
         self.matched = dict(state.matched)
+        self.came = dict(state.came)
         self.event = state.event
         self.deadline = state.deadline
         self.unreported = list(state.unreported)
@@ -47,6 +50,7 @@ class Memory:
             began=self.began,
             outcomes=self.outcomes,
             matched=self.matched,
+            came=self.came,
             event=self.event,
             seen=tuple(self._seen),
             deadline=self.deadline,
@@ -77,7 +81,7 @@ class Memory:
             self._seen.popitem(last=False)
         return True
 
-    def take_event(self, signal: EventSignal) -> None:
+    def take_event(self, signal: EventSignal, now: datetime) -> None:
         """Remember what an event matched. A goal wins over an exit rule; the first ending stays."""
         if not self.first_time(signal.event_id):
             return
@@ -90,7 +94,7 @@ class Memory:
                 self.end("exited", step)
             latest = self.matched.get(step)
             if kind == "step" and (latest is None or latest.at <= event.at):
-                self.matched[step] = event
+                self.matched[step], self.came[step] = event, now
 
     def end(self, status: RunStatus, reason: str) -> None:
         """Ask the run to end; the first reason stays."""
@@ -128,3 +132,14 @@ class Memory:
         """The latest event that matched this wait, if it happened at or after `since`."""
         event = self.matched.get(step)
         return event if event is not None and (since is None or event.at >= since) else None
+
+    def match_despite_clocks(self, step: str, since: datetime | None) -> Matched | None:
+        """That event, if it reached the run after `since` and at once, though by its own time it was earlier.
+
+        Whoever told it has a clock of its own. What takes longer than `CLOCKS_APART` to come is taken at its word:
+        it may have been held back, or be news of an earlier step.
+        """
+        event, came = self.matched.get(step), self.came.get(step)
+        if event is None or came is None or since is None:
+            return None
+        return event if event.at < since <= came <= event.at + CLOCKS_APART else None

@@ -98,7 +98,7 @@ class NurtureTrack:
     def on_event(self, value: RawValue) -> None:
         """Note what the contact did."""
         if signal := self._read(value, EventSignal):
-            self._ctx.memory.take_event(signal)
+            self._ctx.memory.take_event(signal, workflow.now())
 
     @workflow.signal(name=SIGNAL_ATTRIBUTES, description="Contact attributes that a wait reads have changed")
     def on_attributes_changed(self, value: RawValue) -> None:

@@ -34,6 +34,9 @@ ASK_AGAIN_AFTER = timedelta(seconds=5)
 PATCH_PAUSE_BETWEEN_TURNS = "pause-between-turns"
 """Runs from before this patch asked again at once where a deferral named no time to come."""
 
+PATCH_CLOCKS_APART = "clocks-apart"
+"""Runs from before this patch ignored an event that came after their wait began with a time from just before it."""
+
 WAIT_SLICE = timedelta(days=30)
 """The longest single timer: a sleeper looks for a new deployment at least this often."""
 

@@ -57,6 +57,12 @@ async def _click(run: Handle) -> None:
     await run.signal("event", _event("step:click", link="pricing"))
 
 
+async def _click_by_a_slow_clock(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    early = datetime.now(UTC) - timedelta(seconds=2)
+    await run.signal("event", _event("step:click").model_copy(update={"at": early}))
+
+
 async def _reach_goal(run: Handle) -> None:
     await asyncio.sleep(0.3)
     await run.signal("event", _event("goal"))
@@ -97,7 +103,18 @@ CLICK = [
     Effect(step="reminder", kind="email"),
 ]
 
+SLOW_CLOCK = Scenario(
+    [
+        WaitFor(step="click", event="clicked", seconds=3 * DAY, timeout=2),
+        Exit(step="done", reason="clicked"),
+        Effect(step="reminder", kind="email"),
+    ],
+    meanwhile=_click_by_a_slow_clock,
+)
+
 SCENARIOS: dict[str, Scenario] = {
+    "slow-clock-ignored": SLOW_CLOCK,  # recorded before the patch `clocks-apart`
+    "slow-clock": SLOW_CLOCK,
     "five-steps-clicked": Scenario(CLICK, meanwhile=_click),
     "five-steps-silent": Scenario(CLICK),
     "goal-amid-wait": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_reach_goal),

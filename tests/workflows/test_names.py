@@ -69,4 +69,5 @@ def test_the_policies_hold_what_their_names_say() -> None:
     assert policies.ATTEMPT_LIMIT < policies.EFFECT_DEADLINE
     assert timedelta(days=30) == policies.WAIT_SLICE
     assert policies.PATCH_PAUSE_BETWEEN_TURNS == "pause-between-turns"
+    assert policies.PATCH_CLOCKS_APART == "clocks-apart"
     assert list(policies.RECONCILE_AFTER) == sorted(policies.RECONCILE_AFTER)

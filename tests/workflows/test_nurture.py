@@ -107,6 +107,18 @@ async def test_look_back_decides_whether_an_event_before_the_wait_counts(
     assert [call.step for call in script.calls] == ["hello", expected]
 
 
+@pytest.mark.parametrize(("behind", "expected"), [(3, "thanks"), (60, "reminder")])
+async def test_an_event_told_by_a_clock_a_little_behind_ends_the_wait_that_it_came_amid(
+    client: Client, stack: AsyncExitStack, behind: int, expected: str
+) -> None:
+    script = Script()
+    run = await started(stack, client, script, WAIT_FOR_CLICK)
+    await asyncio.sleep(0.3)
+    await run.signal("event", happened("step:click", at=datetime.now(UTC) - timedelta(seconds=behind)))
+    await run.result()
+    assert [call.step for call in script.calls] == [expected]
+
+
 async def test_a_goal_ends_a_thirty_day_wait_within_a_second(client: Client, stack: AsyncExitStack) -> None:
     script = Script()
     run = await started(stack, client, script, [Wait(step="long", seconds=30 * DAY), email("never")])
