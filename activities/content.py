@@ -16,8 +16,10 @@ from store.rows import Channel, Contact, Enrollment
 from tracks.content.blocks import reads_steps
 from tracks.content.model import Template
 from tracks.content.render import Choices, MessageContext, TemplateError, render_values
+from tracks.effects import Email, Sms
 from tracks.links import click_url, confirm_url, open_url, unsubscribe_url
 from tracks.model import Track, find_step
+from tracks.sending import MessageRules
 from tracks.steps import Base
 
 StepType = TypeVar("StepType", bound=Base)
@@ -91,6 +93,11 @@ async def find_template(tx: AsyncConnection, name: str, version: int | None, cha
             _parsed.clear()
         template = _parsed[stored.digest] = Template.model_validate(stored.data)
     return template
+
+
+def with_template(rules: MessageRules, message: Email | Sms) -> MessageRules:
+    """The rules with the template whose newest version the message is made from, so that the claim asks for it."""
+    return replace(rules, template=message.template or "") if message.version is None else rules
 
 
 def message_context(

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.choosing import find_message
-from activities.content import Links, find_template, log_choices, message_context, with_steps
+from activities.content import Links, find_template, log_choices, message_context, with_steps, with_template
 from activities.contract import SEND_EMAIL, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import EmailProvider, OutgoingEmail
@@ -51,20 +51,26 @@ class EmailKind:
         track, email = await find_message(tx, enrollment, step, Email)
         defaults = track.defaults.email
         sender, reply_to = email.from_ or defaults.from_, email.reply_to or defaults.reply_to
-        return WrittenEmail(email, sender, reply_to, rules_of(track, email), defaults.track)
+        return WrittenEmail(email, sender, reply_to, with_template(rules_of(track, email), email), defaults.track)
 
     def rules(self, written: WrittenEmail) -> MessageRules:
         """See `MessageKind`."""
         return written.rules
 
     async def compose(
-        self, tx: AsyncConnection, written: WrittenEmail, enrollment: Enrollment, contact: Contact, message_id: str
+        self,
+        tx: AsyncConnection,
+        written: WrittenEmail,
+        enrollment: Enrollment,
+        contact: Contact,
+        message_id: str,
+        newest: int | None = None,
     ) -> OutgoingEmail:
         """See `MessageKind`."""
         email = written.email
         if not written.sender:
             raise TemplateError("NoSender")
-        template = await find_template(tx, email.template, email.version, "email")
+        template = await find_template(tx, email.template, email.version or newest, "email")
         context = message_context(enrollment, contact, email.variables, self._links.in_texts(message_id))
         rendered = render_email(template, await with_steps(tx, template, context), subject=email.subject)
         log_choices(message_id, rendered.choices)

@@ -55,9 +55,15 @@ class MessageKind(Protocol[Written, Outgoing]):
         ...
 
     async def compose(
-        self, tx: AsyncConnection, written: Written, enrollment: Enrollment, contact: Contact, message_id: str
+        self,
+        tx: AsyncConnection,
+        written: Written,
+        enrollment: Enrollment,
+        contact: Contact,
+        message_id: str,
+        newest: int | None = None,
     ) -> Outgoing:
-        """The message itself; raises TemplateError."""
+        """The message itself; `newest` is its template's newest version where that is known. Raises TemplateError."""
         ...
 
     async def deliver(self, outgoing: Outgoing) -> str:
@@ -109,7 +115,7 @@ class Sender(Generic[Written, Outgoing]):
             assert written is not None
             try:
                 outgoing = await self._kind.compose(
-                    tx, written, claim.run.enrollment, claim.run.contact, claim.message_id
+                    tx, written, claim.run.enrollment, claim.run.contact, claim.message_id, claim.newest
                 )
             except TemplateError as error:
                 reason = f"template: {error.code}"

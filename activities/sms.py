@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.choosing import find_message
-from activities.content import Links, find_template, log_choices, message_context, with_steps
+from activities.content import Links, find_template, log_choices, message_context, with_steps, with_template
 from activities.contract import SEND_SMS, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import OutgoingSms, SmsProvider
@@ -45,14 +45,20 @@ class SmsKind:
         track, sms = await find_message(tx, enrollment, step, Sms)
         defaults = track.defaults.sms
         sender = sms.from_ or defaults.from_
-        return WrittenSms(sms, sender, rules_of(track, sms), sms.tracks(defaults.track))
+        return WrittenSms(sms, sender, with_template(rules_of(track, sms), sms), sms.tracks(defaults.track))
 
     def rules(self, written: WrittenSms) -> MessageRules:
         """See `MessageKind`."""
         return written.rules
 
     async def compose(
-        self, tx: AsyncConnection, written: WrittenSms, enrollment: Enrollment, contact: Contact, message_id: str
+        self,
+        tx: AsyncConnection,
+        written: WrittenSms,
+        enrollment: Enrollment,
+        contact: Contact,
+        message_id: str,
+        newest: int | None = None,
     ) -> OutgoingSms:
         """See `MessageKind`."""
         sms = written.sms
@@ -60,7 +66,7 @@ class SmsKind:
         if sms.text is not None:
             body = render_sms(sms.text, context)
         elif sms.template is not None:
-            template = await find_template(tx, sms.template, sms.version, "sms")
+            template = await find_template(tx, sms.template, sms.version or newest, "sms")
             rendered = write_sms(template, await with_steps(tx, template, context))
             log_choices(message_id, rendered.choices)
             body = rendered.text

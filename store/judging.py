@@ -68,6 +68,23 @@ class Asked:
 
 GO = Judgement("go")
 
+_COUNTED = """
+    SELECT coalesce(jsonb_agg(jsonb_build_array(c.channel, c.topic, c.at, c.priority)), '[]') FROM (
+        WITH mine AS (
+            SELECT id FROM message WHERE contact_id = e.contact_id
+            UNION SELECT id FROM message WHERE address_hash = :hash
+        )
+        SELECT m.channel, m.topic, m.claimed_at AS at, CAST(NULL AS integer) AS priority
+        FROM message m JOIN mine USING (id)
+        WHERE NOT m.transactional AND m.pace = e.pace AND m.status IN ('sending', 'sent', 'unknown')
+            AND m.claimed_at > :now - CAST(:longest_cap AS interval) / e.pace
+        UNION ALL
+        SELECT m.channel, m.topic, greatest(m.due_at, :now), m.priority FROM message m JOIN mine USING (id)
+        JOIN enrollment live ON live.id = m.enrollment_id AND live.ended_at IS NULL
+        WHERE NOT m.transactional AND m.pace = e.pace AND m.status = 'deferred'
+            AND m.due_at > :now - CAST(:yields_for AS interval) AND starts_with(m.reason, 'capped')
+    ) c
+"""
 FACTS = f"""
     s.reason AS suppressed, {CONSENTS.format(contact="e.contact_id", channel=":channel")} AS consents,
     {NEWEST} AS policy,
@@ -77,9 +94,15 @@ FACTS = f"""
         SELECT 1 FROM message d WHERE d.address_hash = :hash AND d.track = e.track AND d.step = :step
             AND d.contact_id <> e.contact_id AND d.status IN ('sending', 'sent', 'unknown')
             AND d.pace = e.pace AND d.claimed_at > :now - CAST(:same_address AS interval) / e.pace
-    ) AS twin
+    ) AS twin,
+    CASE WHEN CAST(:counting AS boolean) THEN ({_COUNTED}) END AS counted
 """
-"""Select list of what `judge` reads of the database in the claim's own statement, besides `suppression s`."""
+"""Select list of what `judge` reads of the database in the claim's own statement, besides `suppression s`.
+
+What caps count is read along where the newest policy that this process knows has any (`policies.caps_known`).
+"""
+SPANS = {"same_address": SAME_ADDRESS, "longest_cap": MAX_CAP, "yields_for": YIELDS_FOR}
+"""What the statement is told of spans of time."""
 
 
 async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgement:
@@ -105,10 +128,12 @@ async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgeme
     why = why or await _excluded(tx, asked)
     if why:
         return Judgement("skip", why)
-    return await _when(tx, asked, policy, facts["breakers"] or [])
+    return await _when(tx, asked, policy, facts["breakers"] or [], facts["counted"])
 
 
-async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers: list[str]) -> Judgement:
+async def _when(
+    tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers: list[str], counted: list[Any] | None
+) -> Judgement:
     """Its turn, checked cheapest first; a breaker's slot and a place under a cap are taken last."""
     rules = asked.rules
     contact = asked.run.contact
@@ -126,7 +151,7 @@ async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers
         return GO
     caps = applying(policy.caps, asked.channel, rules.topic)
     if caps:
-        used = full(caps, await _counted(tx, asked), asked.now, asked.pace)
+        used = full(caps, await _counted(tx, asked, counted), asked.now, asked.pace)
         if used is not None:
             return _held(asked, f"capped: {used.cap}", used.until)
     if open_breakers:
@@ -190,36 +215,20 @@ async def _did_lately(tx: AsyncConnection, asked: Asked, lately: Lately) -> str:
     return ""
 
 
-async def _counted(tx: AsyncConnection, asked: Asked) -> list[Counted]:
-    rows = await tx.execute(
-        _COUNTED,
-        {
-            "contact": asked.run.enrollment.contact_id,
-            "hash": asked.address_hash,
-            "pace": asked.pace,
-            "since": asked.now - MAX_CAP / asked.pace,
-            "now": asked.now,
-            "overdue": asked.now - YIELDS_FOR,
-            "priority": asked.rules.priority,
-        },
-    )
-    return [Counted(row.channel, row.topic, row.at) for row in rows]
+async def _counted(tx: AsyncConnection, asked: Asked, known: list[Any] | None) -> list[Counted]:
+    """The messages that count against caps; one that waits does so only before those of a lower priority."""
+    if known is None:
+        values = {"id": asked.run.enrollment.id, "hash": asked.address_hash, "now": asked.now, **SPANS}
+        known = (await tx.execute(_COUNT, values)).scalar_one()
+    return [
+        Counted(channel, topic, datetime.fromisoformat(at))
+        for channel, topic, at, priority in known
+        if priority is None or priority > asked.rules.priority
+    ]
 
 
 _LATELY = text("""
     SELECT event_id, contact_id, name, properties, occurred_at FROM event
     WHERE contact_id = :contact AND name = :name AND occurred_at > :since ORDER BY received_at DESC LIMIT :limit
 """)
-_COUNTED = text("""
-    WITH mine AS (
-        SELECT id FROM message WHERE contact_id = :contact UNION SELECT id FROM message WHERE address_hash = :hash
-    )
-    SELECT m.channel, m.topic, m.claimed_at AS at FROM message m JOIN mine USING (id)
-    WHERE NOT m.transactional AND m.pace = :pace AND m.claimed_at > :since
-        AND m.status IN ('sending', 'sent', 'unknown')
-    UNION ALL
-    SELECT m.channel, m.topic, greatest(m.due_at, :now) FROM message m JOIN mine USING (id)
-    JOIN enrollment e ON e.id = m.enrollment_id AND e.ended_at IS NULL
-    WHERE NOT m.transactional AND m.pace = :pace AND m.status = 'deferred' AND m.priority > :priority
-        AND m.due_at > :overdue AND starts_with(m.reason, 'capped')
-""")
+_COUNT = text(f"SELECT ({_COUNTED}) FROM enrollment e WHERE e.id = :id")

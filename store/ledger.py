@@ -17,11 +17,12 @@ from typing import Any, Literal
 from sqlalchemy import CursorResult, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store import policies
 from store.addresses import address_hash
 from store.breakers import Deferred
 from store.enrollments import PATH_INSERT, path_arrays
 from store.ids import is_id, new_id
-from store.judging import FACTS, SAME_ADDRESS, Asked, Judgement, judge
+from store.judging import FACTS, SPANS, Asked, Judgement, judge
 from store.messages import COLUMNS, Message, MessageStatus, Progress
 from store.rows import Channel, Contact, Enrollment, Run, columns, read_row
 from store.sql import many, utc_now
@@ -49,6 +50,8 @@ class Claim:
     status: MessageStatus | None = None
     reason: str = ""
     until: datetime | None = None
+    newest: int | None = None
+    """Of a granted one: the newest version of `MessageRules.template`."""
 
 
 async def claim(
@@ -80,8 +83,9 @@ async def claim(
         "key": effect_key(enrollment_id, step, occurrence),
         "step": step,
         "hash": hashed,
-        "same_address": SAME_ADDRESS,
+        "counting": policies.caps_known(tx),
         "now": now,
+        **SPANS,
     }
     row = await _read(tx, asked)
     run = Run(read_row(Enrollment, row, "e_"), contact)
@@ -105,14 +109,14 @@ async def claim(
         held_since = message.held_since if message else None
         asked_for = Asked(run, step, channel, hashed, found, now, held_since, _deferred(message))
         judged = await judge(tx, asked_for, row)
-    await tx.execute(_WRITE, written | _judged(judged, run, found, now))
+    newest = (await tx.execute(_WRITE, written | _judged(judged, run, found, now))).scalar_one()
     if over:
         return Claim("ended", run, written["message"], reason=over)
     if judged.outcome == "skip":
         return Claim("settled", run, written["message"], "skipped", judged.reason)
     if judged.outcome == "defer":
         return Claim("deferred", run, written["message"], "deferred", judged.reason, judged.until)
-    return Claim("granted", run, written["message"])
+    return Claim("granted", run, written["message"], newest=newest)
 
 
 def _deferred(message: Message | None) -> Deferred | None:
@@ -134,6 +138,7 @@ def _judged(judged: Judgement, run: Run, rules: MessageRules, now: datetime) -> 
         "settled": now if judged.outcome == "skip" else None,
         "held": judged.held_since,
         "due": judged.until,
+        "template": rules.template,
     }
 
 
@@ -323,6 +328,7 @@ _WRITE = text(f"""
         transactional = excluded.transactional, priority = excluded.priority, address_hash = excluded.address_hash,
         held_since = CASE WHEN excluded.status = 'deferred' THEN excluded.held_since ELSE m.held_since END,
         due_at = excluded.due_at
+    RETURNING (SELECT latest FROM template WHERE name = :template)
 """)
 _ABANDON = text(f"""
     UPDATE message m SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE status END

@@ -61,6 +61,12 @@ async def current(tx: AsyncConnection) -> PolicyVersion:
     return await of_version(tx, number)
 
 
+def caps_known(tx: AsyncConnection) -> bool:
+    """Whether the newest policy that this process has read has caps: a hint of what a claim will have to count."""
+    cache = _cache.get(tx.sync_engine)
+    return bool(cache and cache[max(cache)].policy.caps)
+
+
 async def of_version(tx: AsyncConnection, number: int | None) -> PolicyVersion:
     """That version, which each process reads once; no number means that none was published."""
     if number is None:

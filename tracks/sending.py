@@ -88,6 +88,8 @@ class MessageRules:
     """On the run's clock."""
     timezone: str = "UTC"
     """The zone of contacts who have none."""
+    template: str = ""
+    """The template whose newest version it is made from; empty where it names a version or has its own text."""
 
 
 def rules_of(track: Track, message: Message) -> MessageRules:

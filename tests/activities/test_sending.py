@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
 from store import enrollments, ledger, suppressions
+from store.direct import DirectConnection
 from tests.activities.world import HELLO, NAME, World
 from tracks import links
 from tracks.run import PathEntry
@@ -66,6 +68,21 @@ class TestSent:
         assert mail["subject"] == f"Hallo {NAME}"
         assert "Weiter so" in mail["text"]
         assert '<html lang="de"' in mail["html"]
+
+    async def test_a_send_speaks_to_the_database_four_times(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await world.send("hello")  # what never changes is read once
+        statements: list[str] = []
+        execute = DirectConnection.execute
+
+        async def noted(self: DirectConnection, statement: Any, *rest: Any, **more: Any) -> Any:
+            statements.append(str(statement))
+            return await execute(self, statement, *rest, **more)
+
+        monkeypatch.setattr(DirectConnection, "execute", noted)
+        assert (await world.send("hello", 2)).outcome == "sent"
+        assert len(statements) == 4, statements  # the contact's lock, the facts, the claim, how it ended
 
     async def test_the_ledger_knows_the_providers_id(self, world: World) -> None:
         await world.send("hello")
