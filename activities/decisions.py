@@ -83,7 +83,7 @@ def case_of(step: BranchStep, contact: dict[str, Any], enrollment: dict[str, Any
     """The index of the first case that holds for these, as conditions see them, or -1."""
     context: dict[str, Any] = {"contact": contact, "enrollment": enrollment, "now": call.now}
     if call.event is not None:
-        context["event"] = call.event.model_dump() | {"properties": call.event.properties}
+        context["event"] = call.event.view()
     for index, case in enumerate(step.branch):
         try:
             if evaluate(case.when, context):

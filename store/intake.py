@@ -1,9 +1,9 @@
-"""Storing what many requests bring in few transactions: events, enrolments, what providers report.
+"""Storing what many bring in few transactions: events, enrolments, what providers report, which messages were sent.
 
-A transaction costs more than the event in it. Requests that arrive while others are being stored wait for each
+A transaction costs more than the event in it. Items that arrive while others are being stored wait for each
 other and share the next transaction; one that arrives alone waits for nobody, or where nobody is in a hurry (`gather`)
 a moment for company. Each is answered after its commit.
-How many may wait here is bounded by `api.gate`: each is a request that has a place.
+How many may wait here is bounded: each is a request that has a place in `api.gate`, or a send that has one in a worker.
 """
 
 from __future__ import annotations

@@ -57,6 +57,10 @@ class Matched(Wire):
     at: datetime
     properties: dict[str, Any] = {}
 
+    def view(self) -> dict[str, Any]:
+        """`event` in conditions: with its properties also where it has none, which JSON leaves out."""
+        return self.model_dump() | {"properties": self.properties}
+
 
 class EventSignal(Wire):
     """An accepted event that this run can react to; `matches` are the interests it satisfied."""
@@ -113,9 +117,9 @@ class RunState(Wire):
     outcomes: dict[str, str] = {}
     """Last outcome by step: `enrollment.steps.<id>` in conditions."""
     matched: dict[str, Matched] = {}
+    """Last matching event by wait_for step, whether or not the wait had begun."""
     came: dict[str, datetime] = {}
     """When each of those reached the run, in real time."""
-    """Last matching event by wait_for step, whether or not the wait had begun."""
     event: Matched | None = None
     """What the latest wait matched: `event` in conditions."""
     seen: tuple[str, ...] = ()

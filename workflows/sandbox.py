@@ -17,8 +17,7 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import Info
 
-PASSED_THROUGH = ("cel", "pydantic", "tracks", "activities.contract", "workflows.memory")
-WORKFLOWS = ("workflows",)
+PASSED_THROUGH = ("cel", "pydantic", "tracks", "activities.contract")
 
 
 class _Instance(WorkflowInstance):
@@ -62,5 +61,5 @@ class _Runner(SandboxedWorkflowRunner):
 
 def runner(*, strict: bool = False) -> SandboxedWorkflowRunner:
     """The runner of every worker; the `strict` one loads all that workflows are made of inside the sandbox."""
-    modules = PASSED_THROUGH if strict else PASSED_THROUGH + WORKFLOWS
+    modules = PASSED_THROUGH if strict else (*PASSED_THROUGH, "workflows")
     return _Runner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*modules))

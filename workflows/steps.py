@@ -171,7 +171,7 @@ def _decide(ctx: Context, branch: Branch) -> int:
     """The first true case, from what the run itself knows; a condition that fails is false, and said so."""
     given, memory = ctx.given, ctx.memory
     known = {
-        "event": memory.event.model_dump() | {"properties": memory.event.properties} if memory.event else {},
+        "event": memory.event.view() if memory.event else {},
         "enrollment": {
             "id": given.enrollment_id,
             "track": given.track,
