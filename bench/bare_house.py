@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bench.bare import QUEUE, BareInput, BareTrack
 from bench.spent import Spent
-from bench.stand import PROJECT, PYTHON, SENDER_DOMAIN, sandbox_command
+from bench.stand import PROJECT, PYTHON, set_up_sandbox_command
 from infra.launch.ports import HOST, any_free
 from infra.launch.process import Child
 from infra.launch.stack import answers
@@ -50,7 +50,7 @@ async def bare_house(folder: Path) -> AsyncIterator[BareHouse]:
         address = server.start()
         assert server.child is not None
         spent.watch("temporal", server.child.pid)
-        command = [*sandbox_command(folder, port), "--verify-domain", SENDER_DOMAIN, "--no-tracking"]
+        command = set_up_sandbox_command(folder, port)
         for name, module in (("sandbox", command), ("worker", ["bench.bare_worker", address, url])):
             child = Child(name, [PYTHON, "-m", *module], folder / f"{name}.log", env=environment, cwd=PROJECT)
             children.append(child)

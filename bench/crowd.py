@@ -1,4 +1,4 @@
-"""Many contacts at once: made in the database, enrolled by the batch, awaited until they sleep; and latencies."""
+"""Contacts of the benchmarks: made, enrolled and clicking one by one or many at once, awaited; and latencies."""
 
 from __future__ import annotations
 
@@ -15,6 +15,36 @@ from bench.stand import Stand
 from store import contacts
 
 BATCH = 500
+AT_ONCE = 16
+"""Calls of the load at the same time."""
+
+
+async def for_each(people: Sequence[str], act: Callable[[str], Coroutine[Any, Any, object]]) -> None:
+    """Do it for everybody, so many at a time."""
+    waiting = iter(people)
+
+    async def lane() -> None:
+        for who in waiting:
+            await act(who)
+
+    await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
+
+
+async def contact(stand: Stand, who: str) -> None:
+    """Make a contact."""
+    body = {"email": f"{who}@people.test", "timezone": "Europe/Berlin", "attributes": {"first_name": "Ann"}}
+    await stand.call("PUT", f"/v1/contacts/{who}", body)
+
+
+async def enrol_one(stand: Stand, track: str, who: str) -> None:
+    """Enrol a contact by a call of its own."""
+    await stand.call("POST", "/v1/enrollments", {"track": track, "contact_id": who})
+
+
+async def click(stand: Stand, who: str) -> None:
+    """Tell that the contact clicked."""
+    body = {"event_id": f"click-{who}", "contact_id": who, "name": "site.clicked"}
+    await stand.call("POST", "/v1/events", body)
 
 
 async def make(stand: Stand, people: Sequence[str], attributes: Mapping[str, Any] | None = None) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx
 
-from bench.stand import SENDER_DOMAIN, Stand
+from bench.stand import Stand
+from infra.launch.stack import SENDER_DOMAIN
 
 MAIL = """---
 kind: email
@@ -87,7 +88,7 @@ class Taken:
     """Contact to the track that they were enrolled in."""
     phones: dict[str, str] = field(default_factory=dict)
     """Phone number to contact."""
-    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: dict[str, dict[str, str]] = field(default_factory=dict)
     """Event id to the event as it was told."""
     answers: Counter[str] = field(default_factory=Counter)
     """How the API answered: statuses, `none` where nobody was there, `too late` past `PATIENCE`."""
@@ -154,13 +155,13 @@ class Load:
             self._died.append(error)
 
     async def _replies(self) -> None:
-        contact = await self._person("faults-reply")
+        contact = await self._person()
         await self._enrolled(contact, "faults-reply")
         await self._thinks()
         await self._tells(contact, "said", again=self._rng.random() < 0.3)
 
     async def _replies_through_segment(self) -> None:
-        contacts = [await self._person("faults-reply") for _ in range(3)]
+        contacts = [await self._person() for _ in range(3)]
         wishes = [{"track": "faults-reply", "contact_id": contact} for contact in contacts]
         answer = await self._ask("POST", "/v1/enrollments/batch", {"enrollments": wishes})
         for item in answer.json()["results"]:
@@ -174,23 +175,23 @@ class Load:
         answer = await self._ask("POST", "/v1/batch", {"batch": batch}, auth=httpx.BasicAuth(self._key, ""))
         self._expect(answer.json()["accepted"] == len(contacts), answer.text)
         for contact in contacts:
-            self._accepted(contact, "said")
+            self._accepted(_event(contact, "said"))
         await self._tells(self._rng.choice(contacts), "said")  # once more: a duplicate
 
     async def _stays_silent(self) -> None:
-        contact = await self._person("faults-silent")
+        contact = await self._person()
         await self._enrolled(contact, "faults-silent")
         await self._tells(contact, "irrelevant")
 
     async def _buys(self) -> None:
-        contact = await self._person("faults-goal")
+        contact = await self._person()
         await self._enrolled(contact, "faults-goal")
         while self._rng.random() < 0.8:  # some buy before the email could be sent, others long after
             await self._thinks()
         await self._tells(contact, "bought", again=self._rng.random() < 0.3)
 
     async def _signs(self) -> None:
-        contact = await self._person("faults-entry")
+        contact = await self._person()
         await self._tells(contact, "signed", again=self._rng.random() < 0.5)
         self.taken.people[contact] = "faults-entry"
 
@@ -198,7 +199,7 @@ class Load:
         if not self._enough.is_set():
             await asyncio.sleep(self._rng.uniform(0, 2))
 
-    async def _person(self, track: str) -> str:
+    async def _person(self) -> str:
         self._count += 1
         contact = f"{self._name}-{self._count}"
         phone = (
@@ -215,13 +216,12 @@ class Load:
         self.taken.people[contact] = track
 
     async def _tells(self, contact: str, name: str, again: bool = False) -> None:
-        event = {"event_id": f"{contact}-{name}", "contact_id": contact, "name": name}
+        event = _event(contact, name)
         for _ in range(2 if again else 1):
             await self._ask("POST", "/v1/events", event)
-            self._accepted(contact, name)
+            self._accepted(event)
 
-    def _accepted(self, contact: str, name: str) -> None:
-        event = {"event_id": f"{contact}-{name}", "contact_id": contact, "name": name}
+    def _accepted(self, event: dict[str, str]) -> None:
         self.taken.events[event["event_id"]] = event
 
     async def _ask(
@@ -248,3 +248,7 @@ class Load:
     def _expect(self, fine: bool, otherwise: str) -> None:
         if not fine:
             self.taken.wrong.append(otherwise)
+
+
+def _event(contact: str, name: str) -> dict[str, str]:
+    return {"event_id": f"{contact}-{name}", "contact_id": contact, "name": name}

@@ -204,8 +204,8 @@ def _judge_messages(
                 found.messages_lost.append(f"{name} is {status} ({reason}) and was never received.")
     if texts:
         found.messages_doubled.append(f"{contact} received texts that no row of the ledger has.")
-    for step in ("tell",) if enrollment["track"] == "faults-silent" and enrollment["ended_at"] else ():
-        calls = received.webhooks[f"{enrollment['id']}/{step}/1"]
+    if enrollment["track"] == "faults-silent" and enrollment["ended_at"]:
+        calls = received.webhooks[f"{enrollment['id']}/tell/1"]
         found.counts["webhooks repeated"] += max(0, calls - 1)
         if not calls:
             found.messages_lost.append(f"The webhook of {contact} was never received.")

@@ -17,9 +17,9 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.bare_worker import RATE
-from bench.crowd import asleep, enrol, latencies, make, poke
+from bench.crowd import asleep, click, enrol, latencies, make, poke
 from bench.house import House
-from bench.journey import Load, click, live, prepare
+from bench.journey import Load, live, prepare
 from bench.mail_feed import MailFeed
 from bench.pairs import MEGABYTE, Pair, Row
 from bench.percentiles import percentile

@@ -17,12 +17,11 @@ from bench.spent import Spent
 from bench.stand import (
     PROJECT,
     PYTHON,
-    SENDER_DOMAIN,
     Servers,
     Stand,
     environment_of,
     local_settings,
-    sandbox_command,
+    set_up_sandbox_command,
 )
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
@@ -160,10 +159,7 @@ class House:
         words: Mapping[str, list[str]] = {
             "api": ["cli", "api", "--port", str(self._api_port)],
             "relay": ["cli", "relay"],
-            "sandbox": [
-                *sandbox_command(self.folder, self._sandbox_port, self._api_port),
-                *("--verify-domain", SENDER_DOMAIN, "--no-tracking"),
-            ],
+            "sandbox": set_up_sandbox_command(self.folder, self._sandbox_port, self._api_port),
         }
         worker = ["cli", "worker", *(["--no-relay"] if self._relay_apart else [])]
         return [PYTHON, "-m", *words.get(part, worker)]

@@ -12,9 +12,9 @@ from typing import Any
 
 from rich.console import Console
 
+from bench.crowd import enrol_one, for_each
 from bench.house import House
 from bench.http_load import Loaded, Plan, request, started
-from bench.journey import for_each
 from bench.pairs import Pair, Row, alone, compare, pairs
 from bench.quiet import quiet
 from bench.sides import Taken, measured
@@ -167,7 +167,7 @@ async def _people(stand: Stand) -> None:
 
 async def _enrol(stand: Stand, who: str) -> None:
     await stand.call("PUT", f"/v1/contacts/{who}", {"attributes": {"first_name": "Ann"}})
-    await stand.call("POST", "/v1/enrollments", {"track": "ingest", "contact_id": who})
+    await enrol_one(stand, "ingest", who)
 
 
 async def bench(console: Console, *, count: int, events: int) -> tuple[list[Row], list[Pair]]:

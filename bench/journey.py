@@ -18,6 +18,7 @@ from rich.console import Console
 
 from bench.bare_house import bare_house
 from bench.bare_worker import RATE
+from bench.crowd import click, contact, enrol_one, for_each
 from bench.house import House
 from bench.mail_feed import MailFeed
 from bench.material import click_track, publish
@@ -27,8 +28,6 @@ from bench.stand import Stand
 
 PATIENCE = 30.0
 """Seconds that a run waits for the click; those who click do so as soon as their mail is there."""
-AT_ONCE = 16
-"""Calls of the load at the same time."""
 AT_MOST = 900.0
 """Seconds after which a side that is not through counts as broken."""
 
@@ -51,7 +50,8 @@ async def ours(folder: Path, contacts: int) -> Taken:
         async with feed.follow():
             await warm(stand, feed)
             async with measured(house.spent) as taken:
-                await live(Load(lambda who: _enrol(stand, who), lambda who: click(stand, who)), feed, people, taken)
+                load = Load(lambda who: enrol_one(stand, "journey", who), lambda who: click(stand, who))
+                await live(load, feed, people, taken)
                 await _all_closed(stand)
         return taken
 
@@ -99,45 +99,18 @@ async def live(load: Load, feed: MailFeed, people: Sequence[str], taken: Taken) 
     taken.figures["clicked_share"] = sum("(thanks)" in mail.subject for mail in mails) / len(people)
 
 
-async def for_each(people: Sequence[str], act: Callable[[str], Coroutine[Any, Any, object]]) -> None:
-    """Do it for everybody, so many at a time."""
-    waiting = iter(people)
-
-    async def lane() -> None:
-        for who in waiting:
-            await act(who)
-
-    await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
-
-
 async def prepare(stand: Stand, people: Sequence[str]) -> None:
     """Publish the policy, the template and the track, and make the contacts."""
     await publish(stand, journey=click_track("journey", PATIENCE))
     await for_each(["warm-up", *people], lambda who: contact(stand, who))
 
 
-async def contact(stand: Stand, who: str) -> None:
-    """Make a contact."""
-    body = {"email": f"{who}@people.test", "timezone": "Europe/Berlin", "attributes": {"first_name": "Ann"}}
-    await stand.call("PUT", f"/v1/contacts/{who}", body)
-
-
 async def warm(stand: Stand, feed: MailFeed) -> None:
     """One contact through all of it, so that every process has loaded what it needs."""
-    await _enrol(stand, "warm-up")
+    await enrol_one(stand, "journey", "warm-up")
     await feed.until(1, 60)
     await click(stand, "warm-up")
     await feed.until(2, 60)
-
-
-async def _enrol(stand: Stand, who: str) -> None:
-    await stand.call("POST", "/v1/enrollments", {"track": "journey", "contact_id": who})
-
-
-async def click(stand: Stand, who: str) -> None:
-    """Tell that the contact clicked."""
-    body = {"event_id": f"click-{who}", "contact_id": who, "name": "site.clicked"}
-    await stand.call("POST", "/v1/events", body)
 
 
 async def _all_closed(stand: Stand) -> None:

@@ -21,8 +21,8 @@ from rich.console import Console
 
 from bench.bare_house import bare_house
 from bench.bare_worker import RATE
+from bench.crowd import click, contact, enrol_one, for_each
 from bench.house import House
-from bench.journey import click, contact, for_each
 from bench.mail_feed import Mail, MailFeed
 from bench.material import click_track, publish
 from bench.pairs import Pair, Row, compare, pairs
@@ -30,7 +30,6 @@ from bench.percentiles import percentile
 from bench.quiet import quiet
 from bench.sides import Taken, measured
 from bench.spent import Spent
-from bench.stand import Stand
 
 RATES = (2, 5, 10, 15)
 """Events a second."""
@@ -102,7 +101,9 @@ async def ours(folder: Path, events: int) -> Taken:
         await for_each([*_warming(), *(who for group in people.values() for who in group)], lambda w: contact(stand, w))
         feed = MailFeed(stand.sandbox)
         async with feed.follow():
-            return await take(lambda w: _enrol(stand, w), lambda w: click(stand, w), feed, people, house.spent)
+            return await take(
+                lambda w: enrol_one(stand, "latency", w), lambda w: click(stand, w), feed, people, house.spent
+            )
 
 
 async def bare(folder: Path, events: int) -> Taken:
@@ -166,10 +167,6 @@ async def _paced(tell: Act, feed: MailFeed, group: Sequence[str], rate: float) -
 
 def _warming() -> list[str]:
     return [f"warm-{number}" for number in range(WARM_UP)]
-
-
-async def _enrol(stand: Stand, who: str) -> None:
-    await stand.call("POST", "/v1/enrollments", {"track": "latency", "contact_id": who})
 
 
 async def bench(console: Console, *, count: int, events: int) -> tuple[list[Row], list[Pair]]:

@@ -24,7 +24,7 @@ from api.app import create_app
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
 from infra.launch.process import Child
-from infra.launch.stack import answers
+from infra.launch.stack import SENDER_DOMAIN, answers
 from infra.launch.temporal import Temporal
 from settings import Settings
 from store import keys
@@ -35,7 +35,6 @@ from worker import build_relay, build_workers
 PYTHON = sys.executable
 PROJECT = Path(__file__).parents[1]
 TWILIO_TOKEN = "stand-auth-token"
-SENDER_DOMAIN = "acme.test"
 SANDBOX_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "sandbox",
     "AWS_SECRET_ACCESS_KEY": "sandbox",
@@ -100,6 +99,11 @@ def sandbox_command(folder: Path, port: int, callback_port: int | None = None) -
     if callback_port is not None:
         command += ["--callback-base", f"http://{HOST}:{callback_port}", "--twilio-auth-token", TWILIO_TOKEN]
     return command
+
+
+def set_up_sandbox_command(folder: Path, port: int, callback_port: int | None = None) -> list[str]:
+    """The same with the senders' domain verified, and without SES's own tracking: as an account in use."""
+    return [*sandbox_command(folder, port, callback_port), "--verify-domain", SENDER_DOMAIN, "--no-tracking"]
 
 
 class Stand:

@@ -18,9 +18,9 @@ from rich.console import Console
 from bench.bare import QUEUE, BareSleeper, SleeperInput
 from bench.bare_house import BareHouse, bare_house
 from bench.bare_worker import RATE
-from bench.crowd import asleep, enrol, latencies, make, poke
+from bench.crowd import asleep, click, enrol, for_each, latencies, make, poke
 from bench.house import House
-from bench.journey import AT_MOST, click, for_each
+from bench.journey import AT_MOST
 from bench.mail_feed import Mail, MailFeed
 from bench.material import publish
 from bench.pairs import Pair, Row, alone, compare, pairs

@@ -6,10 +6,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from infra.launch.ports import HOST, any_free
 from infra.launch.process import Child
+from infra.launch.stack import answers
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,14 +40,8 @@ def start_sandbox(folder: Path, *, port: int | None = None, callback_port: int |
     command += ["--callback-base", f"http://{HOST}:{callback_port}", "--twilio-auth-token", token]
     child = Child("provider sandbox", command, folder / "sandbox.log", cwd=ROOT)
 
-    def answers() -> bool:
-        try:
-            return httpx.get(f"http://{HOST}:{port}/healthz", timeout=2).status_code < 500
-        except httpx.HTTPError:
-            return False
-
     try:
-        child.wait_ready(answers, 30)
+        child.wait_ready(lambda: answers(f"http://{HOST}:{port}/healthz"), 30)
     except BaseException:
         child.stop()
         raise
