@@ -85,7 +85,7 @@ async def list_breakers(ctx: Ctx) -> BreakerList:
         return BreakerList(breakers=[_shown(found) for found in await breakers.all_known(tx)])
 
 
-@router.post("/{scope}/trip", summary="Hold a track or a channel", responses=documented(404))
+@router.post("/{scope}/trip", summary="Hold a track or a channel", responses=documented(400, 404, 413, 415))
 async def trip_breaker(scope: Scope, asked: TripRequest, ctx: Ctx) -> BreakerState:
     """From the answer on, nothing but transactional messages goes out under it until somebody resumes it."""
     if why := looks_personal(asked.reason):
@@ -98,7 +98,7 @@ async def trip_breaker(scope: Scope, asked: TripRequest, ctx: Ctx) -> BreakerSta
         return _shown(await _known(tx, scope))
 
 
-@router.post("/{scope}/resume", summary="Let what is held go", responses=documented(404))
+@router.post("/{scope}/resume", summary="Let what is held go", responses=documented(400, 404, 413, 415))
 async def resume_breaker(scope: Scope, ctx: Ctx, asked: ResumeRequest | None = None) -> BreakerState:
     """At a bounded rate, those that wait first; it closes by itself. One that is not open stays as it is."""
     async with ctx.db.transaction() as tx:

@@ -25,7 +25,9 @@ from tracks.model import find_step
 from tracks.steps import MessageStep
 from tracks.values import STEP_ID
 
-router = APIRouter(prefix="/v1", tags=["templates"], route_class=KeyedRoute, responses=documented(401, 404, 422))
+router = APIRouter(
+    prefix="/v1", tags=["templates"], route_class=KeyedRoute, responses=documented(400, 401, 404, 413, 415, 422)
+)
 
 Name = Annotated[str, Path(pattern=SLUG)]
 StepName = Annotated[str, Path(pattern=STEP_ID)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.api.server import serve
 # A schema cannot say that a track has to exist; and a batch is accepted although some of its items are refused.
 NOT_CHECKED = "positive_data_acceptance,negative_data_rejection"
 SECONDS = 15
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.timeout(180)
@@ -28,8 +30,9 @@ async def test_no_request_that_the_document_allows_breaks_the_server(
         command += ["--header", f"Authorization: Bearer {key}", "--exclude-checks", NOT_CHECKED]
         command += ["--max-time", str(SECONDS), "--max-examples", "15", "--continue-on-failure"]
         command += ["--generation-database", "none", "--warnings", "off"]
+        environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks", "PYTHONPATH": str(PROJECT)}
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            *command, cwd=tmp_path, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
