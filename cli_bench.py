@@ -135,6 +135,18 @@ def grow(
 
 
 @bench_commands.command()
+def bulk(
+    rows: Annotated[int, typer.Option(min=10_000, help="Rows of the file.")] = 1_000_000,
+    seconds: Annotated[float, typer.Option(min=20, help="How long it is worked off before it is cancelled.")] = 60,
+    as_json: Json = False,
+) -> None:
+    """A file of very many rows: received, worked off beside live contacts, cancelled."""
+    from bench.bulk import bench
+
+    _run("bulk", lambda console: bench(console, rows=rows, seconds=seconds), as_json=as_json)
+
+
+@bench_commands.command()
 def simulate(as_json: Json = False) -> None:
     """A 90-day track of the library, lived through in a test under the time-skipping server."""
     from bench.simulate import bench

@@ -1,8 +1,9 @@
 """`grow`: one house with more and more enrolled sleepers; throughput and latency must not bend.
 
 A sleeper's run has sent nothing and waits 30 days for an event. At each size: a slice of the journey, some sleepers
-woken at random, memory, disk, and what the house spends while nothing happens. The worker keeps few runs in memory,
-so that nearly every woken run is replayed from its history at every size, as it would be at a million.
+woken at random, memory, disk, what the house spends while nothing happens, and how long the doctor takes. The worker
+keeps few runs in memory, so that nearly every woken run is replayed from its history at every size, as it would be at
+a million.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from api.doctor.check import Check
 from bench.bare_worker import RATE
 from bench.crowd import asleep, click, enrol, latencies, make, poke
 from bench.house import House
 from bench.journey import Load, live, prepare
 from bench.mail_feed import MailFeed
+from bench.material import waiting_track
 from bench.pairs import MEGABYTE, Pair, Row
 from bench.percentiles import percentile
 from bench.sides import measured
@@ -35,13 +39,6 @@ WAKE_GAP = 0.3
 IDLE_SECONDS = 10.0
 BEND = 1.5
 """How much worse the largest size may be than the smallest."""
-SLEEPERS = """
-track: sleepers
-defaults: {sending: {topic: tips}, email: {from: 'Ada <ada@acme.test>'}}
-steps:
-  - {id: word, wait_for: {event: site.clicked, within: 30d, else: [{id: silent, exit: {reason: silent}}]}}
-  - {id: thanks, email: {template: hello, subject: Hello (woken)}}
-"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,12 @@ class Size:
     postgres: float
     temporal: float
     """Bytes of disk for each sleeper new at this size: PostgreSQL's tables and indexes, Temporal's file, no logs."""
+    compared: float
+    """Seconds that the doctor takes to compare every live enrolment with every live run."""
+    looked: float
+    """Seconds of the brief look that a relay takes every few minutes."""
+    findings: int
+    """What the doctor found wrong."""
 
 
 async def grown(sizes: Sequence[int], console: Console) -> list[Size]:
@@ -69,7 +72,7 @@ async def grown(sizes: Sequence[int], console: Console) -> list[Size]:
             feed = MailFeed(stand.sandbox)
             async with feed.follow():
                 await prepare(stand, [])
-                await stand.publish("sleepers", SLEEPERS)
+                await stand.publish("sleepers", waiting_track("sleepers"))
                 grower = _Grower(house, stand, feed, console)
                 return [await grower.to(size) for size in sorted(sizes)]
 
@@ -90,6 +93,7 @@ class _Grower:
         contacts_per_second = await self._slice(size)
         p50, p99 = await self._wake()
         idle = await self._idle()
+        compared, looked, findings = await self._examined()
         return Size(
             sleepers=size,
             enrolled_per_second=enrolled_per_second,
@@ -100,6 +104,9 @@ class _Grower:
             memory=dict(self._house.spent.read(memory=True).memory),
             postgres=postgres,
             temporal=temporal,
+            compared=compared,
+            looked=looked,
+            findings=findings,
         )
 
     def _disk(self) -> tuple[int, int]:
@@ -143,6 +150,14 @@ class _Grower:
         spent = self._house.spent.read().since(before)
         return {part: cpu / IDLE_SECONDS for part, cpu in spent.items()}
 
+    async def _examined(self) -> tuple[float, float, int]:
+        began = time.monotonic()
+        whole = await Check(self._stand.database, self._stand.temporal).whole()
+        compared = time.monotonic() - began
+        brief = await Check(self._stand.database, self._stand.temporal).brief()
+        looked = time.monotonic() - began - compared
+        return compared, looked, sum(whole.counts.values()) + sum(brief.counts.values())
+
 
 def bytes_below(folder: Path) -> int:
     """The size of all files below a folder; one that goes away meanwhile counts as none."""
@@ -171,6 +186,9 @@ def _lines(size: Size) -> Iterator[Row]:
         yield Row(f"{name} memory of {part}, MB", held / MEGABYTE)
     yield Row(f"{name} PostgreSQL, bytes each", size.postgres)
     yield Row(f"{name} Temporal's file, bytes each", size.temporal)
+    yield Row(f"{name} doctor, all compared, s", size.compared)
+    yield Row(f"{name} doctor, brief look, s", size.looked)
+    yield Row(f"{name} doctor's findings", size.findings, None, None, "0", size.findings == 0)
 
 
 def _bends(sizes: Sequence[Size]) -> Iterator[Row]:

@@ -37,6 +37,17 @@ steps:
 """
 
 
+def waiting_track(name: str) -> str:
+    """Wait 30 days for a click, then email; nobody gets anything before."""
+    return f"""
+track: {name}
+defaults: {{sending: {{topic: tips}}, email: {{from: 'Ada <ada@acme.test>'}}}}
+steps:
+  - {{id: click, wait_for: {{event: site.clicked, within: 30d, else: [{{id: silent, exit: {{reason: silent}}}}]}}}}
+  - {{id: thanks, email: {{template: hello, subject: Hello ({name})}}}}
+"""
+
+
 async def publish(stand: Stand, **tracks: str) -> None:
     """Publish the policy, the template and these tracks, by name."""
     answer = await stand.api.put("/v1/policy", content=POLICY, headers={"Content-Type": "application/yaml"})

@@ -22,7 +22,7 @@ from bench.crowd import asleep, click, enrol, for_each, latencies, make, poke
 from bench.house import House
 from bench.journey import AT_MOST
 from bench.mail_feed import Mail, MailFeed
-from bench.material import publish
+from bench.material import publish, waiting_track
 from bench.pairs import Pair, Row, alone, compare, pairs
 from bench.percentiles import percentile
 from bench.sides import Taken, measured
@@ -42,20 +42,13 @@ steps:
   - {id: moment, wait_date: {attribute: moment, missing: exit, past: exit}}
   - {id: hello, email: {template: hello, subject: Hello (moment)}}
 """
-OTHER_TRACK = """
-track: other
-defaults: {sending: {topic: tips}, email: {from: 'Ada <ada@acme.test>'}}
-steps:
-  - {id: click, wait_for: {event: site.clicked, within: 30d, else: [{id: silent, exit: {reason: silent}}]}}
-  - {id: thanks, email: {template: hello, subject: Hello (other)}}
-"""
 
 
 async def ours(folder: Path, contacts: int) -> Taken:
     """Everybody through the API, in processes of its own."""
     house = House(folder, queue_rates={"perennial-email": RATE})
     async with house.open() as stand:
-        await publish(stand, moment=MOMENT_TRACK, other=OTHER_TRACK)
+        await publish(stand, moment=MOMENT_TRACK, other=waiting_track("other"))
         sleepers, others = _people(contacts)
         moment = _moment(contacts)
         await make(stand, sleepers, {"moment": datetime.fromtimestamp(moment, UTC).isoformat()})

@@ -63,9 +63,12 @@ async def pending(
     *,
     bulk: int | None = None,
     busy: Sequence[str] = (),
+    delivered: Sequence[int] = (),
     now: datetime | None = None,
 ) -> list[Delivery]:
     """Rows to deliver now: the live ones in order, then in order as many of the slow lane as there is room for.
+
+    The rows of `delivered` are written down as such by the same statement.
 
     At most `bulk` are of the slow lane (left out: as many as `limit` lets through), but for those that a live row of
     the same enrollment would overtake: they go with it. `busy` are enrollments whose earlier rows are being delivered
@@ -73,7 +76,10 @@ async def pending(
     """
     now = now or utc_now()
     given = {"busy": list(busy), "now": now, "ahead": now + LONGEST_REST}
-    rows = (await tx.execute(_PENDING, {"limit": limit, **given})).all()
+    if delivered:
+        rows = (await tx.execute(_DELIVERED_AND_PENDING, {"limit": limit, "ids": list(delivered), **given})).all()
+    else:
+        rows = (await tx.execute(_PENDING, {"limit": limit, **given})).all()
     live = [row for row in rows if not row.bulk]
     slow = {row.id: row for row in rows if row.bulk}
     runs = {row.enrollment_id for row in live}
@@ -151,17 +157,23 @@ _WAITING = f"""
                 AND p.next_attempt_at > :now AND p.next_attempt_at <= :ahead
         )
 """
-_PENDING = text(f"{_WAITING} ORDER BY o.bulk, o.id LIMIT :limit")
+_IN_ORDER = "ORDER BY o.bulk, o.id LIMIT :limit"
+_PENDING = text(f"{_WAITING} {_IN_ORDER}")
 _OVERTAKEN = text(f"{_WAITING} AND o.bulk AND o.enrollment_id = {any_of('runs', 'uuid')} ORDER BY o.id")
-_DELIVERED = text(f"""
+_DONE = f"""
     WITH done AS (
         UPDATE outbox SET delivered_at = :now, attempts = attempts + 1, payload = '{{}}'
         WHERE id = {any_of("ids", "bigint")} AND delivered_at IS NULL
         RETURNING enrollment_id, kind
+    ),
+    started AS (
+        UPDATE enrollment SET started_at = coalesce(started_at, :now)
+        WHERE id IN (SELECT enrollment_id FROM done WHERE kind = 'start')
     )
-    UPDATE enrollment SET started_at = coalesce(started_at, :now)
-    WHERE id IN (SELECT enrollment_id FROM done WHERE kind = 'start')
-""")
+"""
+_DELIVERED = text(f"{_DONE} SELECT")
+# Its rows are those of before the update: what it delivers is left out by its ids.
+_DELIVERED_AND_PENDING = text(f"{_DONE} {_WAITING} AND NOT o.id = {any_of('ids', 'bigint')} {_IN_ORDER}")
 _FAILED = text("""
     UPDATE outbox SET attempts = attempts + 1, next_attempt_at = :at, reason = :reason
     WHERE id = :id AND delivered_at IS NULL

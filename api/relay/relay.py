@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 from psycopg import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 
 from api.relay.delivery import Delivered, Delivery, Dropped, Later, encoded, start, tell
@@ -98,8 +97,9 @@ class Relay:
                 await self._main
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
         with suppress(OperationalError, SQLAlchemyError):
-            async with self._database.transaction() as tx:
-                await self._settle(tx)
+            delivered = await self._undelivered_noted()
+            async with self._database.statement() as connection:
+                await outbox.delivered(connection, delivered)
 
     async def _run(self) -> None:
         """Seek the lead, deliver while it lasts, begin again, whatever happens: without a relay all stands still."""
@@ -146,15 +146,24 @@ class Relay:
     async def _deliver_pending(self) -> int:
         """Write down what was delivered, read what waits, set it going; answers how many enrolments that were."""
         self._looks += 1
-        async with self._database.transaction() as tx:
-            await self._settle(tx)
-            if len(self._busy) >= IN_FLIGHT:
-                return 0
-            room, bulk = IN_FLIGHT - len(self._busy), BULK_IN_FLIGHT - len(self._bulk)
-            rows = await outbox.pending(tx, limit := ROWS_PER_PLACE * room, bulk=bulk, busy=list(self._busy))
-            by_run = {run: list(group) for run, group in groupby(sorted(rows, key=_run_order), key=_run_of)}
-            chosen = dict(sorted(by_run.items(), key=_is_bulk)[:room])
-            programs = {run: await self._program(tx, group) for run, group in chosen.items()}
+        # A task that ends while this writes keeps its place: its outcome is not among these, and its row must not
+        # be read again before it is written. Should the write fail, these rows are delivered again, which the run's
+        # dedupe makes harmless.
+        over = {run for run, task in self._busy.items() if task.done()}
+        delivered = await self._undelivered_noted()
+        busy, bulk = self._busy.keys() - over, self._bulk - over
+        room = IN_FLIGHT - len(busy)
+        limit = ROWS_PER_PLACE * room
+        async with self._database.statement() as connection:
+            rows = await outbox.pending(
+                connection, limit, bulk=BULK_IN_FLIGHT - len(bulk), busy=list(busy), delivered=delivered
+            )
+        self._bulk = bulk
+        for run in over:
+            del self._busy[run]
+        by_run = {run: list(group) for run, group in groupby(sorted(rows, key=_run_order), key=_run_of)}
+        chosen = dict(sorted(by_run.items(), key=_is_bulk)[:room])
+        programs = {run: await self._program(group) for run, group in chosen.items()}
         self._bulk |= {group[0] for group in chosen.items() if _is_bulk(group)}
         for run, group in chosen.items():
             self._busy[run] = asyncio.create_task(self._deliver_run(group, programs[run]))
@@ -162,25 +171,20 @@ class Relay:
             self._wake.set()  # others wait: look again after a breath
         return len(chosen)
 
-    async def _settle(self, tx: AsyncConnection) -> None:
-        """Write what became of deliveries, and free their enrolments for their next rows."""
-        # A task that ends while this writes keeps its place: its outcome is not among these, and its row must not
-        # be read again before it is written. Should the commit fail, these rows are delivered again, which the
-        # run's dedupe makes harmless.
-        over = [run for run, task in self._busy.items() if task.done()]
-        settled, self._outcomes = self._outcomes, []
-        await outbox.delivered(tx, [o.row.id for o in settled if isinstance(o.answer, Delivered)])
-        for outcome in settled:
-            if isinstance(outcome.answer, Dropped):
-                await outbox.drop(tx, [outcome.row.id], outcome.answer.reason)
-            elif isinstance(outcome.answer, Later):
-                rest = pause_before(outcome.row.attempts)
-                await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest, outcome.answer.reason)
-        for run in over:
-            del self._busy[run]
-            self._bulk.discard(run)
+    async def _undelivered_noted(self) -> list[int]:
+        """Take what became of deliveries, write down which are dropped or wait; answers the rows that Temporal has."""
+        outcomes, self._outcomes = self._outcomes, []
+        if any(not isinstance(outcome.answer, Delivered) for outcome in outcomes):
+            async with self._database.transaction() as tx:
+                for outcome in outcomes:
+                    if isinstance(outcome.answer, Dropped):
+                        await outbox.drop(tx, [outcome.row.id], outcome.answer.reason)
+                    elif isinstance(outcome.answer, Later):
+                        rest = pause_before(outcome.row.attempts)
+                        await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest, outcome.answer.reason)
+        return [outcome.row.id for outcome in outcomes if isinstance(outcome.answer, Delivered)]
 
-    async def _program(self, tx: AsyncConnection, group: list[outbox.Delivery]) -> _Program | None:
+    async def _program(self, group: list[outbox.Delivery]) -> _Program | None:
         """What a start carries; None where there is none, or the track version cannot be read."""
         if group[0].kind != "start":
             return None
@@ -189,7 +193,8 @@ class Relay:
             if len(self._programs) >= PROGRAMS:
                 self._programs.clear()
             try:
-                program = (await tracks.pinned(tx, *version)).compiled.program
+                async with self._database.transaction() as tx:
+                    program = (await tracks.pinned(tx, *version)).compiled.program
             except (LookupError, TypeError, ValueError):  # what no code reads must not stop the others (law 12)
                 log.exception("track version not read", track=version[0], version=version[1])
                 return None

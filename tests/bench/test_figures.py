@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from bench.bulk import Bulk, report
 from bench.crowd import latencies
 from bench.grow import Size, rows
 from bench.mail_feed import Mail
 from bench.pairs import status
 from bench.percentiles import percentile
+from bench.sides import Taken
 from bench.wake import figures
 
-SIZE = Size(1000, 40.0, 30.0, 0.1, 0.2, {"api": 0.01}, {"api": 100_000_000}, 4000.0, 9000.0)
+SIZE = Size(1000, 40.0, 30.0, 0.1, 0.2, {"api": 0.01}, {"api": 100_000_000}, 4000.0, 9000.0, 1.0, 0.5, 0)
 
 
 def test_a_percentile_is_a_value_that_was_seen() -> None:
@@ -49,9 +51,23 @@ def test_the_burst_is_timed_from_its_moment_and_apart_from_the_other_track() -> 
 )
 def test_a_house_that_bends_misses_its_budget(large: Size, kept: list[bool]) -> None:
     report = rows([SIZE, large])
-    assert [row.kept for row in report if row.kept is not None] == kept
+    assert [row.kept for row in report if "worse than" in row.what] == kept
     assert status(report) == (0 if all(kept) else 1)
 
 
 def test_one_size_alone_bends_nothing() -> None:
     assert status(rows([SIZE])) == 0
+
+
+def test_a_house_in_which_the_doctor_finds_something_misses_its_budget() -> None:
+    assert status(rows([replace(SIZE, findings=1)])) == 1
+
+
+def test_the_cost_of_a_row_of_an_import_is_that_of_all_but_the_outside_world() -> None:
+    received = Taken(10.0, {"api": 3.0, "postgres": 1.0, "sandbox": 9.0}, {"api": 150_000_000})
+    worked = Taken(20.0, {"api": 1.0, "worker-1": 7.0})
+    bulk = Bulk(2000, received, worked, {"enrolled": 399, "bad": 1}, [0.1], [0.3], 1.5, Taken(1.0, {"api": 1.0}), 200)
+    told = {row.what: row.ours for row in report(bulk)}
+    assert (told["rows received per second"], told["  memory of api, MB"]) == (200.0, 150.0)
+    assert told["rows worked off per second, each a start"] == 20.0
+    assert [row.ours for row in report(bulk) if row.what == "  CPU-s for 1,000"] == [2.0, 20.0, 5.0]

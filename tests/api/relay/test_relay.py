@@ -181,16 +181,18 @@ async def test_what_was_delivered_but_not_written_down_is_delivered_again_and_ap
         await started(stack, client, Script(), [])
         async with Relay(database, client):
             await settled(database)
-            written = outbox.delivered
+            look = outbox.pending
             lost: list[int] = []
 
-            async def lose_once(tx: AsyncConnection, ids: Sequence[int]) -> None:
-                if ids and not lost:
-                    lost.extend(ids)
+            async def lose_once(
+                connection: AsyncConnection, limit: int, *, delivered: Sequence[int] = (), **more: Any
+            ) -> list[outbox.Delivery]:
+                if delivered and not lost:
+                    lost.extend(delivered)
                     raise OperationalError("the connection broke before the commit")
-                await written(tx, ids)
+                return await look(connection, limit, delivered=delivered, **more)
 
-            monkeypatch.setattr(outbox, "delivered", lose_once)
+            monkeypatch.setattr(outbox, "pending", lose_once)
             await behave(database, "c-1", "said", "e-1")
             await settled(database)
         run = client.get_workflow_handle("nurture/twice/c-1")
