@@ -23,6 +23,8 @@ PAGE = 2000
 FEW = 30
 """Live runs that are asked one by one what they do."""
 
+MUST_BE_EMPTY = ("events_lost", "messages_doubled", "messages_lost", "contacts_stuck", "wrong")
+
 
 @dataclass
 class Findings:
@@ -40,17 +42,11 @@ class Findings:
     @property
     def broken(self) -> list[str]:
         """Every sentence about what should not be."""
-        return [
-            *self.events_lost,
-            *self.messages_doubled,
-            *self.messages_lost,
-            *self.contacts_stuck,
-            *self.wrong,
-        ]
+        return [sentence for name in MUST_BE_EMPTY for sentence in getattr(self, name)]
 
     def add(self, other: Findings) -> None:
         """Take in another round's."""
-        for name in ("events_lost", "messages_doubled", "messages_lost", "contacts_stuck", "wrong"):
+        for name in MUST_BE_EMPTY:
             getattr(self, name).extend(getattr(other, name))
         self.counts.update(other.counts)
 
