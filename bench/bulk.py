@@ -40,6 +40,7 @@ track: bulk
 steps:
   - {id: rest, wait: 30d}
 """
+_SHOWN = ("api", "worker-1", "postgres")
 _PIECE = 1000  # rows handed to the connection at once
 
 
@@ -174,7 +175,4 @@ def _cost(taken: Taken, rows: int) -> float:
 
 
 def _memory(what: str, taken: Taken) -> list[Row]:
-    return [Row(f"{what} {part}, MB", held / MEGABYTE) for part, held in taken.memory.items() if part in _OURS]
-
-
-_OURS = ("api", "worker-1", "postgres")
+    return [Row(f"{what} {part}, MB", held / MEGABYTE) for part, held in taken.memory.items() if part in _SHOWN]
