@@ -128,8 +128,9 @@ class Relay:
                 self._wake.clear()
                 if await self._deliver_pending():
                     await asyncio.sleep(BREATH)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL)
+                with suppress(TimeoutError):  # not `wait_for`, which before Python 3.12 may swallow a cancellation
+                    async with asyncio.timeout(POLL):
+                        await self._wake.wait()
             await ears
         finally:
             for task in (ears, *others):

@@ -302,3 +302,15 @@ def test_pauses_grow_and_are_bounded() -> None:
     assert pauses == sorted(pauses)
     assert pauses[0] == 0.1
     assert pauses[-1] == 30
+
+
+async def test_it_closes_also_when_there_is_news_at_that_moment(database: Database, dev_server: DevServer) -> None:
+    client = await dev_server.connect()
+    async with Relay(database, client) as relay:
+        await asyncio.sleep(0.3)  # it waits for news by now
+        assert relay._main is not None
+        began = asyncio.get_running_loop().time()
+        stop = asyncio.get_running_loop().call_later(5, relay._main.cancel)
+        relay._wake.set()
+    stop.cancel()
+    assert asyncio.get_running_loop().time() - began < 5
