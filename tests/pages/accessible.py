@@ -115,6 +115,10 @@ async def tab_through(page: Page, most: int = 200) -> list[str]:
     for _ in range(most):
         await page.keyboard.press("Tab")
         focused = await page.evaluate(_FOCUSED)
+        for _ in range(5):  # a frame of another origin is another process, which takes the focus a moment later
+            if focused is None:
+                await page.wait_for_timeout(50)
+                focused = await page.evaluate(_FOCUSED)
         if focused is None:
             break
         assert focused["ringed"], f"{focused['name']} does not show that it has the focus"
