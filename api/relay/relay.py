@@ -31,7 +31,7 @@ ROWS_PER_PLACE = 2
 IN_FLIGHT = 64
 """Enrolments being told at once; beyond it Temporal only queues."""
 BREATH = 0.02
-"""Seconds between two looks while rows are being delivered: a look costs 2 ms of CPU, whatever it finds."""
+"""Seconds between two looks while rows are being delivered: a look costs CPU, whatever it finds."""
 TOGETHER = 0.1
 """Seconds until a delivery that came alone is written down, unless a look comes first. Within the next 30 ms the run
 answers to what it was told: a look amid that made its message 1.5 ms later (measured)."""
