@@ -12,7 +12,7 @@ from activities.outcomes import ProviderError, Verdict
 from activities.ports import OutgoingSms, SmsProvider
 from activities.sending import result_of
 from activities.sms import SmsKind
-from store import enrollments, ledger, messages
+from store import enrollments, messages, settling
 from store.database import Database
 from store.messages import Message
 from tracks.content.render import TemplateError
@@ -48,7 +48,7 @@ class Reconciler:
             message = await self._look_for(message, must_know=call.settle in ("", "resend"))
         if message.status == "unknown" and call.settle:
             async with self._db.transaction() as tx:
-                message = await ledger.resolve(tx, message.id, call.settle)
+                message = await settling.resolve(tx, message.id, call.settle)
         return result_of(message)
 
     async def _look_for(self, message: Message, *, must_know: bool) -> Message:
@@ -70,7 +70,7 @@ class Reconciler:
             free = [provider_id for provider_id in same if provider_id not in taken]
             if not free:
                 return await messages.get(tx, message.id) or message
-            return await ledger.settle(tx, message.id, token=message.token, outcome="sent", provider_id=free[-1])
+            return await settling.settle(tx, message.id, token=message.token, outcome="sent", provider_id=free[-1])
 
     async def _as_sent(self, message: Message) -> OutgoingSms | None:
         """The message written once more, or None where that cannot be: the person is gone, or the text has changed."""

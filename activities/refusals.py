@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.outcomes import Fault
-from store import ledger, suppressions
+from store import settling, suppressions
 from store.messages import Message
 from store.rows import Channel
 
@@ -14,7 +14,7 @@ async def fail(
     tx: AsyncConnection, message_id: str, *, token: str, fault: Fault, channel: Channel, address: str | None
 ) -> Message:
     """Settle the message as failed; suppress `address`, to which it was going, where the fault is the address."""
-    row = await ledger.settle(tx, message_id, token=token, outcome="failed", reason=str(fault))
+    row = await settling.settle(tx, message_id, token=token, outcome="failed", reason=str(fault))
     if fault.suppress and address:
         await suppressions.add(tx, channel, address, fault.suppress)
     return row

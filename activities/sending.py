@@ -22,12 +22,13 @@ from activities.contract import SendResult, StepCall
 from activities.errors import again_later
 from activities.outcomes import DAILY_QUOTA, Fault, ProviderError, Verdict
 from activities.refusals import fail
-from store import breakers, ledger
+from store import breakers, ledger, settling
 from store.database import Database
 from store.intake import Intake
-from store.ledger import Claim, Sent
+from store.ledger import Claim
 from store.messages import Message
 from store.rows import Channel, Contact, Enrollment
+from store.settling import Sent
 from tracks.content.render import TemplateError
 from tracks.sending import MessageRules
 
@@ -91,7 +92,7 @@ class Sender(Generic[Written, Outgoing]):
     def __init__(self, db: Database, kind: MessageKind[Written, Outgoing]) -> None:
         self._db = db
         self._kind = kind
-        self._sent = Intake(db, ledger.settle_sent, begin=db.statement)
+        self._sent = Intake(db, settling.settle_sent, begin=db.statement)
 
     async def send(self, call: StepCall) -> SendResult:
         """Send the message of a step, or say why not.
@@ -119,7 +120,7 @@ class Sender(Generic[Written, Outgoing]):
                 )
             except TemplateError as error:
                 reason = f"template: {error.code}"
-                failed = await ledger.settle(tx, claim.message_id, token=token, outcome="failed", reason=reason)
+                failed = await settling.settle(tx, claim.message_id, token=token, outcome="failed", reason=reason)
                 return result_of(failed)
         try:
             provider_id = await self._kind.deliver(outgoing)
@@ -154,13 +155,13 @@ class Sender(Generic[Written, Outgoing]):
             )
         else:
             row = await self._write(
-                lambda tx: ledger.settle(tx, message_id, token=token, outcome="unknown", reason=reason)
+                lambda tx: settling.settle(tx, message_id, token=token, outcome="unknown", reason=reason)
             )
         return result_of(row)
 
     async def _give_back(self, tx: AsyncConnection, message_id: str, token: str, fault: Fault) -> Message:
         """Release the claim; where the account's day is used up, hold the others before each finds out by itself."""
-        row = await ledger.release(tx, message_id, token=token, reason=str(fault))
+        row = await settling.release(tx, message_id, token=token, reason=str(fault))
         if fault.code == DAILY_QUOTA:
             scope, now = breakers.account(self._kind.channel), datetime.now(UTC)
             until = now + (fault.retry_after or timedelta(minutes=10))

@@ -118,7 +118,12 @@ async def close(
     counts: Mapping[str, Any] | None = None,
     now: datetime | None = None,
 ) -> bool:
-    """The run is over; whether this call ended it (False: it had ended, and how stays as it was)."""
+    """The run is over; whether this call ended it (False: it had ended, and how stays as it was).
+
+    Its messages that waited to be claimed again become `skipped` with why it is over (`goal`, `exit`, `ended`), or
+    `failed` where the path says that their step had given up. Two statements: outside of a transaction, a call that
+    was cut off between them has to be repeated.
+    """
     result = await tx.execute(
         _CLOSE,
         {
@@ -130,6 +135,7 @@ async def close(
             **path_arrays(path),
         },
     )
+    await tx.execute(_LEAVE, {"id": enrollment_id})
     return result.rowcount > 0
 
 
@@ -184,6 +190,25 @@ _CLOSE = text(f"""
         goal_reached_at = CASE WHEN :status = 'converted' THEN coalesce(goal_reached_at, :now) ELSE goal_reached_at END,
         exit_reached_at = CASE WHEN :status = 'exited' THEN coalesce(exit_reached_at, :now) ELSE exit_reached_at END
     WHERE id = :id AND ended_at IS NULL
+""")
+WHY_OVER = """
+    CASE WHEN e.goal_reached_at IS NOT NULL THEN 'goal' WHEN e.exit_reached_at IS NOT NULL THEN 'exit' ELSE 'ended' END
+"""
+"""Why an enrollment `e` that has ended is over, as `Enrollment.over` said just before."""
+_GAVE_UP = """
+    m.status = 'released' AND EXISTS (
+        SELECT FROM path_entry p WHERE p.enrollment_id = m.enrollment_id AND p.step = m.step AND p.outcome = 'failed'
+    )
+"""
+# A statement of its own: its snapshot is taken once the run has ended, so that it sees what a claim or a release
+# wrote that the closing had to wait for.
+_LEAVE = text(f"""
+    UPDATE message m SET
+        status = CASE WHEN {_GAVE_UP} THEN 'failed' ELSE 'skipped' END,
+        reason = CASE WHEN {_GAVE_UP} THEN m.reason ELSE {WHY_OVER} END,
+        settled_at = e.ended_at, due_at = NULL
+    FROM enrollment e
+    WHERE e.id = :id AND e.ended_at IS NOT NULL AND m.enrollment_id = e.id AND m.status IN ('released', 'deferred')
 """)
 _REQUEST_END = text("""
     WITH live AS (

@@ -1,10 +1,9 @@
-"""The ledger of messages: claim, send, settle. A message is never sent twice.
+"""The ledger of messages: claim, send, settle (`store.settling`). A message is never sent twice.
 
 A row is `sending` while somebody holds its claim, and then `sent`, `failed`, `skipped` (refused before the
 provider was asked), `unknown` (nobody can tell), `released` (certainly not sent: it may be claimed again) or
-`deferred` (it has to wait for its turn, and is judged anew then).
-Evidence that the provider has the message, its own answer or a callback in whatever order, always wins.
-No address is stored.
+`deferred` (it has to wait for its turn, and is judged anew then). The last two last as long as their run: where
+it is closed they become `skipped` (`store.enrollments.close`). No address is stored.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import CursorResult, RowMapping, text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import policies
@@ -23,9 +22,9 @@ from store.breakers import Deferred
 from store.enrollments import PATH_INSERT, path_arrays
 from store.ids import is_id, new_id
 from store.judging import FACTS, SPANS, Asked, Judgement, judge
-from store.messages import COLUMNS, Message, MessageStatus, Progress
+from store.messages import COLUMNS, Message, MessageStatus
 from store.rows import Channel, Contact, Enrollment, Run, columns, read_row
-from store.sql import many, utc_now
+from store.sql import utc_now
 from tracks.identifiers import effect_key
 from tracks.run import PathEntry
 from tracks.sending import MessageRules
@@ -142,117 +141,6 @@ def _judged(judged: Judgement, run: Run, rules: MessageRules, now: datetime) -> 
     }
 
 
-async def settle(
-    tx: AsyncConnection,
-    message_id: str,
-    *,
-    token: str,
-    outcome: Literal["sent", "failed", "unknown"],
-    provider_id: str | None = None,
-    reason: str = "",
-    now: datetime | None = None,
-) -> Message:
-    """Say how a claimed message ended; answers with the row as it now is, which evidence may have made `sent`.
-
-    `sent` always counts. `failed` and `unknown` count only from the attempt that holds the claim (`token`).
-    `reason` is a class or a provider's code, never its text. Raises LookupError where there is no such message.
-    """
-    if outcome == "sent":
-        return (await settle_sent(tx, [Sent(message_id, provider_id)], now=now))[0]
-    return await _settle(tx, message_id, token, outcome, reason, now)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The provider took a message, and knows it by this id."""
-
-    message_id: str
-    provider_id: str | None
-
-
-async def settle_sent(tx: AsyncConnection, sent: Sequence[Sent], *, now: datetime | None = None) -> list[Message]:
-    """`settle` many as `sent`, in one statement that locks them by id; answers the rows as they now are, in order.
-
-    Raises LookupError where one of them does not exist.
-    """
-    values = {
-        "id": [one.message_id for one in sent if is_id(one.message_id)],
-        "provider_id": [one.provider_id for one in sent if is_id(one.message_id)],
-        "now": now or utc_now(),
-    }
-    rows = {row["id"]: read_row(Message, row) for row in (await tx.execute(_SENT, values)).mappings()}
-    for one in sent:
-        if one.message_id not in rows:
-            raise LookupError(f"there is no message {one.message_id}")
-    return [rows[one.message_id] for one in sent]
-
-
-async def release(
-    tx: AsyncConnection, message_id: str, *, token: str, reason: str = "", now: datetime | None = None
-) -> Message:
-    """The provider certainly did not take it (429, connection refused): the effect may be claimed again."""
-    return await _settle(tx, message_id, token, "released", reason, now)
-
-
-@dataclass(frozen=True, slots=True)
-class Callback:
-    """What the provider reports of a message."""
-
-    message_id: str
-    progress: Progress
-    provider_id: str | None = None
-    reason: str = ""
-
-
-async def record_callbacks(tx: AsyncConnection, reported: Sequence[Callback], *, at: datetime | None = None) -> None:
-    """Store what the provider reports of messages: proof that they were sent, before or after their settle.
-
-    Safe in any order and any number of times: the progress furthest along stays, and of two reasons for it the one
-    that comes first in the alphabet (`bounce-permanent…` before `bounce-transient…`). Messages that there are not
-    are left out. Rows are locked by id.
-    """
-    rounds: list[dict[str, Callback]] = []  # one statement changes a row once
-    for one in reported:
-        if is_id(one.message_id):
-            place = next((known for known in rounds if one.message_id not in known), None)
-            if place is None:
-                rounds.append(place := {})
-            place[one.message_id] = one
-    for callbacks in rounds:
-        batch = list(callbacks.values())
-        values = {
-            "id": [one.message_id for one in batch],
-            "progress": [one.progress for one in batch],
-            "rank": [_RANK.index(one.progress) for one in batch],
-            "provider_id": [one.provider_id for one in batch],
-            "reason": [one.reason for one in batch],
-            "ranks": list(_RANK),
-            "now": at or utc_now(),
-        }
-        await tx.execute(_CALLBACKS, values)
-
-
-async def resolve(
-    tx: AsyncConnection,
-    message_id: str,
-    decision: Literal["assume_sent", "resend", "skip"],
-    *,
-    now: datetime | None = None,
-) -> Message:
-    """Settle an `unknown` message by policy or by an operator; any other is answered as it stands.
-
-    `assume_sent` makes it `sent` (reason `assumed`), `resend` makes it `released`, `skip` makes it `skipped`.
-    Raises LookupError where there is no such message.
-    """
-    status, reason = {
-        "assume_sent": ("sent", "assumed"),
-        "resend": ("released", "resend"),
-        "skip": ("skipped", "operator"),
-    }[decision]
-    values = {"id": message_id, "status": status, "reason": reason, "now": now or utc_now()}
-    return _found(await tx.execute(_RESOLVE, values) if is_id(message_id) else None, message_id)
-
-
 async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> RowMapping:
     row = (await tx.execute(_READ, asked)).mappings().first() if is_id(asked["id"]) else None
     if row is None:
@@ -262,36 +150,10 @@ async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> RowMapping:
 
 async def _abandoned(tx: AsyncConnection, message: Message) -> Message:
     """An earlier attempt's claim: unknown from now on, unless that attempt has settled it at this moment."""
-    return _found(await tx.execute(_ABANDON, {"id": message.id}), message.id)
-
-
-async def _settle(
-    tx: AsyncConnection,
-    message_id: str,
-    token: str,
-    outcome: MessageStatus,
-    reason: str,
-    now: datetime | None,
-) -> Message:
-    values = {
-        "id": message_id,
-        "token": token,
-        "outcome": outcome,
-        "reason": reason,
-        "now": now or utc_now(),
-    }
-    return _found(await tx.execute(_SETTLE, values) if is_id(message_id) else None, message_id)
-
-
-def _found(result: CursorResult[Any] | None, message_id: str) -> Message:
-    row = result.mappings().first() if result is not None else None
-    if row is None:
-        raise LookupError(f"there is no message {message_id}")
-    return read_row(Message, row)
+    return read_row(Message, (await tx.execute(_ABANDON, {"id": message.id})).mappings().one())
 
 
 _STATUS = {"go": "sending", "skip": "skipped", "defer": "deferred"}
-_RANK: tuple[Progress, ...] = ("accepted", "delayed", "delivered", "failed", "bounced", "complained")
 
 # Two contacts may share an address. Its lock comes with the contact's, in one statement, so that the next one sees
 # what a claim of the other contact has just written; spellings that lower() does not fold may race, no more.
@@ -332,44 +194,5 @@ _WRITE = text(f"""
 """)
 _ABANDON = text(f"""
     UPDATE message m SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE status END
-    WHERE id = :id RETURNING {COLUMNS}
-""")
-_MINE = "m.token = :token AND m.status IN ('sending', 'unknown')"
-_SETTLE = text(f"""
-    UPDATE message m SET
-        status = CASE WHEN {_MINE} THEN :outcome ELSE m.status END,
-        reason = CASE WHEN {_MINE} THEN :reason ELSE m.reason END,
-        settled_at = CASE WHEN {_MINE} THEN coalesce(m.settled_at, :now) ELSE m.settled_at END
-    WHERE id = :id RETURNING {COLUMNS}
-""")
-_SENT = text(f"""
-    UPDATE message m SET status = 'sent', reason = '', provider_id = coalesce(m.provider_id, n.provider_id),
-        settled_at = coalesce(m.settled_at, :now)
-    FROM (
-        SELECT i.* FROM {many("i", id="uuid", provider_id="text")}
-        JOIN message l ON l.id = i.id ORDER BY l.id FOR NO KEY UPDATE OF l
-    ) n
-    WHERE m.id = n.id RETURNING {COLUMNS}
-""")
-_REPORTED = many("i", id="uuid", progress="text", rank="integer", provider_id="text", reason="text")
-_CALLBACKS = text(f"""
-    UPDATE message m SET status = 'sent', reason = '',
-        settled_at = coalesce(m.settled_at, :now),
-        provider_id = coalesce(m.provider_id, n.provider_id),
-        delivery = CASE WHEN n.newer THEN n.progress ELSE m.delivery END,
-        delivery_reason = CASE WHEN n.newer THEN n.reason ELSE m.delivery_reason END,
-        delivery_at = CASE WHEN n.newer THEN :now ELSE m.delivery_at END
-    FROM (
-        SELECT i.*, coalesce(array_position(CAST(:ranks AS text[]), l.delivery) - 1 < i.rank
-            OR (l.delivery = i.progress AND i.reason < l.delivery_reason COLLATE "C"), true) AS newer
-        FROM {_REPORTED} JOIN message l ON l.id = i.id ORDER BY l.id FOR NO KEY UPDATE OF l
-    ) n
-    WHERE m.id = n.id
-""")
-_RESOLVE = text(f"""
-    UPDATE message m SET
-        status = CASE WHEN m.status = 'unknown' THEN :status ELSE m.status END,
-        reason = CASE WHEN m.status = 'unknown' THEN :reason ELSE m.reason END,
-        settled_at = CASE WHEN m.status = 'unknown' THEN :now ELSE m.settled_at END
     WHERE id = :id RETURNING {COLUMNS}
 """)

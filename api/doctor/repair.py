@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.doctor.findings import KINDS, Finding, Report
 from api.doctor.patience import Patience
 from api.doctor.runs import Runs
-from store import doctor, enrollments, ledger, messages
+from store import doctor, enrollments, messages, settling
 from store.database import Database
 from tracks.run import SIGNAL_END, EndSignal, RunStatus
 
@@ -143,5 +143,5 @@ class Repair:
             message = await messages.get(tx, finding.id)
             if message is not None and message.status == "sending":
                 # Whoever held the claim is long dead; should it not be, its `sent` still counts.
-                await ledger.settle(tx, message.id, token=message.token, outcome="unknown", reason="abandoned")
+                await settling.settle(tx, message.id, token=message.token, outcome="unknown", reason="abandoned")
         return Repaired(finding, True, await self._settle(finding.id))

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.tracking.judging import BURST, REPEAT, judge
 from api.tracking.machines import Verdict
 from api.webhooks.feedback import about
-from store import events, ledger, touches
+from store import events, settling, touches
 from store.database import Database
 from store.events import Accepted
 from store.touches import Kind, Touch, Touched
@@ -57,7 +57,7 @@ async def note(
     )
     accepted = None if held else await _tell(tx, touch, found, patience)
     if message.status in ("sending", "unknown"):  # whoever fetches it, it was sent
-        await ledger.record_callbacks(tx, [ledger.Callback(message.id, "delivered")])
+        await settling.record_callbacks(tx, [settling.Callback(message.id, "delivered")])
     return accepted
 
 

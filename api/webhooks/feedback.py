@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import bounces, events, ledger, messages, suppressions
+from store import bounces, events, messages, settling, suppressions
 from store.messages import Message, Progress
 from store.rows import Channel
 
@@ -63,10 +63,10 @@ async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -
     answers = await events.accept_many(tx, [event for _, event in told], pace=pace) if told else []
     accepted = {index: answer for (index, _), answer in zip(told, answers, strict=True)}
     pairs = [(report, message) for report, message in zip(reports, found, strict=True) if message is not None]
-    await ledger.record_callbacks(
+    await settling.record_callbacks(
         tx,
         [
-            ledger.Callback(message.id, report.progress, report.provider_id, report.reason)
+            settling.Callback(message.id, report.progress, report.provider_id, report.reason)
             for report, message in pairs
             if report.progress is not None
         ],

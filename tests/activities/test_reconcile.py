@@ -6,7 +6,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE, SendResult
-from store import ledger
+from store import settling
 from tests.activities.world import World
 
 
@@ -19,7 +19,7 @@ class TestEmail:
         (mail,) = world.outside.accepted(world.email)
         async with world.db.transaction() as tx:  # what SES's signed event has the API write
             tag = mail["tags"]["perennial-message"]
-            await ledger.record_callbacks(tx, [ledger.Callback(tag, "accepted", mail["id"])])
+            await settling.record_callbacks(tx, [settling.Callback(tag, "accepted", mail["id"])])
         assert (await world.reconcile(unknown)).outcome == "sent"
         assert (await world.send("hello", attempt=2)).outcome == "sent"
         assert len(world.outside.accepted(world.email)) == 1
@@ -47,7 +47,7 @@ class TestEmail:
     async def test_evidence_beats_the_policy(self, world: World) -> None:
         unknown = await self._unknown(world)
         async with world.db.transaction() as tx:
-            await ledger.record_callbacks(tx, [ledger.Callback(unknown.message_id, "delivered", "p-1")])
+            await settling.record_callbacks(tx, [settling.Callback(unknown.message_id, "delivered", "p-1")])
         assert (await world.reconcile(unknown, "resend")).outcome == "sent"
 
     async def test_a_message_that_is_gone_has_failed(self, world: World) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
-from store import enrollments, ledger, suppressions
+from store import enrollments, settling, suppressions
 from store.direct import DirectConnection
 from tests.activities.world import HELLO, NAME, World
 from tracks import links
@@ -214,7 +214,7 @@ class TestUnknown:
         await asyncio.sleep(0.3)
         message = await world.message()
         async with world.db.transaction() as tx:
-            await ledger.record_callbacks(tx, [ledger.Callback(message.id, "accepted", "p-1")])
+            await settling.record_callbacks(tx, [settling.Callback(message.id, "accepted", "p-1")])
         assert (await sending).outcome == "sent"
 
 

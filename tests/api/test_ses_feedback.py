@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from store import bounces, ledger, suppressions
+from store import bounces, settling, suppressions
 from store.database import Database
 from store.ids import new_id
 from tests.api.client import Api
@@ -193,7 +193,7 @@ async def test_any_order_and_any_repeats_end_the_same(
             await _own_id(db, sent, record)
         if settled:
             async with db.transaction() as tx:
-                await ledger.settle(tx, sent, token="one", outcome="sent", provider_id=f"ses-{sent}")
+                await settling.settle(tx, sent, token="one", outcome="sent", provider_id=f"ses-{sent}")
         notifications = {index: signer.notification(records[index]) for index in chosen}
         for index in order:
             if settled or "tags" in records[index]["mail"]:

@@ -51,6 +51,21 @@ async def test_a_goal_amid_a_thirty_day_wait_ends_the_run_within_a_second(stand:
     assert took < timedelta(seconds=1)
 
 
+async def test_a_goal_before_the_next_attempt_of_a_refused_message_leaves_it_skipped(stand: Stand) -> None:
+    """Nobody attempts it again, so that its row would tell of the refusal for ever."""
+    await stand.misbehave("ses", "429", times=None, retry_after=30, match="goal-2@")
+    run = await enrolled(stand, "goal-2")
+    async with asyncio.timeout(20):
+        while [one["status"] for one in (await stand.call("GET", f"/v1/enrollments/{run['id']}"))["messages"]] != [
+            "released"
+        ]:
+            await asyncio.sleep(0.1)
+    await post(stand, "goal-2", "bought", "g-2", cart_id="cart-1")
+    [message] = (await stand.until(run["id"], "converted", seconds=10))["messages"]
+    assert (message["status"], message["reason"]) == ("skipped", "goal")
+    assert await stand.accepted("goal-2@people.test") == []
+
+
 async def test_an_event_posted_twice_counts_once_though_it_came_before_its_wait(stand: Stand) -> None:
     run = await enrolled(stand, "twice-1", pace=86400 * 5)
     first = await post(stand, "twice-1", "said", "t-1")

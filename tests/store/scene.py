@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from sqlalchemy import text
 
-from store import contacts, effects, enrolling, enrollments, events, ledger, tracks
+from store import contacts, effects, enrolling, enrollments, events, ledger, messages, settling, tracks
 from store.database import Database
 from store.enrolling import Enrol, Enrolled
 from store.events import Accepted, Event
+from store.messages import Message
 from store.rows import Channel, Enrollment
+from store.sql import utc_now
 from tracks.compiler import compile_track
 from tracks.document import parse_track
+from tracks.run import RunStatus
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -83,9 +86,15 @@ class Scene:
         await self.contact(contact_id)
         return await self.enrolled(parse_track(document, "").track, contact_id, **more)
 
-    async def close(self, enrollment_id: str, *, now: datetime = NOW) -> bool:
+    async def close(self, enrollment_id: str, status: RunStatus = "completed", **more: Any) -> bool:
+        async with self.db.statement() as tx:
+            return await enrollments.close(tx, enrollment_id, status, status, **{"now": NOW, **more})
+
+    async def hold_back(self, enrollment_id: str, contact_id: str = "ann", **more: Any) -> ledger.Claim:
+        """A claim that is put off."""
         async with self.db.transaction() as tx:
-            return await enrollments.close(tx, enrollment_id, "completed", "completed", now=now)
+            await contacts.pause(tx, contact_id, utc_now() + timedelta(days=1))
+        return await self.claim(enrollment_id, **more)
 
     async def accept(self, *items: Event, now: datetime = NOW) -> list[Accepted]:
         async with self.db.transaction() as tx:
@@ -101,6 +110,29 @@ class Scene:
             return await ledger.claim(
                 tx, enrollment_id=enrollment_id, step=step, occurrence=1, channel=channel, token=token, **more
             )
+
+    async def settle(self, claim: ledger.Claim, outcome: Any, token: str = "t1", **more: Any) -> Message:
+        async with self.db.transaction() as tx:
+            return await settling.settle(tx, claim.message_id, token=token, outcome=outcome, **more)
+
+    async def release(self, claim: ledger.Claim, token: str = "t1", **more: Any) -> Message:
+        async with self.db.transaction() as tx:
+            return await settling.release(tx, claim.message_id, token=token, **more)
+
+    async def callback(self, claim: ledger.Claim, progress: Any, **more: Any) -> Message:
+        async with self.db.transaction() as tx:
+            await settling.record_callbacks(tx, [settling.Callback(claim.message_id, progress, **more)])
+        return await self.message(claim)
+
+    async def resolve(self, claim: ledger.Claim, decision: Literal["assume_sent", "resend", "skip"]) -> Message:
+        async with self.db.transaction() as tx:
+            return await settling.resolve(tx, claim.message_id, decision)
+
+    async def message(self, claim: ledger.Claim) -> Message:
+        async with self.db.transaction() as tx:
+            found = await messages.get(tx, claim.message_id)
+        assert found is not None
+        return found
 
     async def begin(self, enrollment_id: str, step: str = "mark") -> effects.Begun:
         async with self.db.transaction() as tx:

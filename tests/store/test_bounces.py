@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store import bounces, ledger, messages, suppressions
+from store import bounces, ledger, messages, settling, suppressions
 from store.addresses import address_hash
 from store.bounces import MANY, SPAN, TABLE
 from store.messages import Progress
@@ -34,7 +34,7 @@ class Mailbox:
             claim = await ledger.claim(
                 tx, enrollment_id=str(run), step="hello", occurrence=self._count, channel="email", token="t", now=at
             )
-            await ledger.record_callbacks(tx, [ledger.Callback(claim.message_id, progress, reason=reason)])
+            await settling.record_callbacks(tx, [settling.Callback(claim.message_id, progress, reason=reason)])
         hashed = address_hash("email", to) if to else None
         await self.scene.rows(
             "UPDATE message SET address_hash = :hash WHERE id = :id RETURNING id", hash=hashed, id=claim.message_id

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from store import breakers, ledger, policies, suppressions
+from store import breakers, policies, settling, suppressions
 from store.addresses import address_hash
 from store.events import Event
 from store.ids import new_id
@@ -71,7 +71,7 @@ async def claim(scene: Scene, run: Enrollment, at: datetime = NOW, **more: Any) 
     if claim.decision == "granted":
         async with scene.db.transaction() as tx:
             message = await tx.execute(text("SELECT token FROM message WHERE id = :id"), {"id": claim.message_id})
-            await ledger.settle(tx, claim.message_id, token=message.scalar_one(), outcome="sent", now=at)
+            await settling.settle(tx, claim.message_id, token=message.scalar_one(), outcome="sent", now=at)
     return claim
 
 

@@ -1,44 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Sequence
-from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from store import contacts, doctor, enrollments, ledger, messages, suppressions
+from store import contacts, enrollments, ledger, messages, suppressions
 from store.events import Event, accept
 from store.ids import new_id
-from store.ledger import Claim
-from store.messages import Message
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
 from tracks.run import PathEntry
 from tracks.sending import MessageRules
-
-
-async def settle(scene: Scene, claim: Claim, outcome: str, token: str = "t1", **more: str) -> Message:
-    async with scene.db.transaction() as tx:
-        return await ledger.settle(tx, claim.message_id, token=token, outcome=outcome, **more)  # type: ignore[arg-type]
-
-
-async def release(scene: Scene, claim: Claim, token: str = "t1") -> Message:
-    async with scene.db.transaction() as tx:
-        return await ledger.release(tx, claim.message_id, token=token)
-
-
-async def callback(scene: Scene, claim: Claim, progress: str, **more: str) -> Message | None:
-    async with scene.db.transaction() as tx:
-        reported = ledger.Callback(claim.message_id, progress, **more)  # type: ignore[arg-type]
-        await ledger.record_callbacks(tx, [reported])
-        return await messages.get(tx, claim.message_id)
-
-
-async def resolve(scene: Scene, claim: Claim, decision: str) -> Message:
-    async with scene.db.transaction() as tx:
-        return await ledger.resolve(tx, claim.message_id, decision)  # type: ignore[arg-type]
 
 
 async def test_granted_claim_hands_over_the_address_and_is_settled_once(scene: Scene) -> None:
@@ -47,7 +18,7 @@ async def test_granted_claim_hands_over_the_address_and_is_settled_once(scene: S
     assert claim.decision == "granted"
     assert claim.run.contact is not None
     assert claim.run.contact.email == "ann@acme.test"
-    await settle(scene, claim, "sent", provider_id="ses-1")
+    await scene.settle(claim, "sent", provider_id="ses-1")
     again = await scene.claim(run.id, token="t2")
     assert (again.decision, again.status, again.message_id) == ("settled", "sent", claim.message_id)
     [message] = await scene.rows("SELECT row_to_json(m)::text AS all FROM message m")
@@ -150,45 +121,14 @@ async def test_contact_without_an_address_is_skipped(scene: Scene) -> None:
 async def test_released_message_may_be_claimed_again_and_checks_everything_again(scene: Scene) -> None:
     run = await scene.live()
     claim = await scene.claim(run.id)
-    assert (await release(scene, claim)).status == "released"
+    assert (await scene.release(claim)).status == "released"
     second = await scene.claim(run.id, token="t2")
     assert (second.decision, second.message_id) == ("granted", claim.message_id)
-    assert (await release(scene, second, "t2")).status == "released"
-    await scene.close(run.id)
-    third = await scene.claim(run.id, token="t3")
-    assert (third.decision, third.reason) == ("ended", "ended")
-
-
-async def test_only_the_holder_of_the_claim_can_say_that_it_failed(scene: Scene) -> None:
-    run = await scene.live()
-    claim = await scene.claim(run.id)
-    await release(scene, claim)
-    await scene.claim(run.id, token="t2")
-    for stale in (
-        await settle(scene, claim, "failed"),
-        await settle(scene, claim, "unknown"),
-        await release(scene, claim),
-    ):
-        assert (stale.status, stale.token) == ("sending", "t2")
-    assert (await settle(scene, claim, "sent", provider_id="late")).status == "sent"
-
-
-async def test_killed_attempt_leaves_an_unknown_that_policy_settles(scene: Scene) -> None:
-    run = await scene.live()
-    claim = await scene.claim(run.id)
-    assert (await scene.claim(run.id, token="t2")).decision == "unknown"
+    assert (await scene.release(second, "t2")).status == "released"
     async with scene.db.transaction() as tx:
-        later = claim.run.enrollment.created_at + timedelta(days=9999)
-        _, [unsettled] = await doctor.unsettled(tx, sending=later, unknown=later, gone=(), limit=10)
-    assert unsettled.id == claim.message_id
-    assert (await resolve(scene, claim, "resend")).status == "released"
-    assert (await scene.claim(run.id, token="t3")).decision == "granted"
-    assert (await scene.claim(run.id, token="t4")).decision == "unknown"
-    assumed = await resolve(scene, claim, "assume_sent")
-    assert (assumed.status, assumed.reason) == ("sent", "assumed")
-    assert (await resolve(scene, claim, "skip")).status == "sent"
-    again = await scene.claim(run.id, token="t5")
-    assert (again.decision, again.status, again.reason) == ("settled", "sent", "assumed")
+        await enrollments.request_end(tx, run.id, "asked")
+    third = await scene.claim(run.id, token="t3")
+    assert (third.decision, third.reason) == ("ended", "exit")
 
 
 async def test_claim_stores_the_path_whatever_it_decides_and_each_entry_once(scene: Scene) -> None:
@@ -209,86 +149,10 @@ async def test_claim_of_an_unknown_enrollment_is_an_error(scene: Scene) -> None:
             await scene.claim(enrollment_id)
 
 
-CALLBACKS = ("accepted", "delayed", "delivered", "bounced", "complained")
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-@given(
-    outcome=st.sampled_from(["sent", "failed", "unknown", "released", None]),
-    reported=st.lists(st.sampled_from(CALLBACKS), min_size=1, max_size=3, unique=True),
-    data=st.data(),
-)
-async def test_settle_and_callbacks_end_the_same_in_any_order(
-    scene: Scene, outcome: str | None, reported: Sequence[str], data: st.DataObject
-) -> None:
-    """One effect, lived through in two orders of the same news."""
-    news = [*reported, *([f"settle {outcome}"] if outcome else [])]
-    orders = list(itertools.permutations(news))
-    ends = []
-    for order in (orders[0], data.draw(st.sampled_from(orders))):
-        contact_id = new_id()
-        run = await scene.live(contact_id=contact_id)
-        claim = await scene.claim(run.id)
-        for item in order:
-            if item == "settle released":
-                await release(scene, claim)
-            elif item.startswith("settle"):
-                provider = {"provider_id": "p"} if outcome == "sent" else {"reason": "why"}
-                await settle(scene, claim, item.split()[1], **provider)
-            else:
-                await callback(scene, claim, item, provider_id="p", reason=item)
-        async with scene.db.transaction() as tx:
-            message = await messages.get(tx, claim.message_id)
-        assert message is not None
-        ends.append((message.status, message.reason, message.provider_id, message.delivery, message.delivery_reason))
-    worst = max(reported, key=CALLBACKS.index)
-    assert ends == [("sent", "", "p", worst, worst)] * 2
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-@given(
-    moves=st.lists(
-        st.sampled_from(
-            ["claim", "claim", "settle sent", "settle failed", "settle unknown", "release", "resend", "delivered"]
-        ),
-        max_size=14,
-    )
-)
-async def test_provider_is_asked_again_only_after_somebody_said_it_was_not_sent(scene: Scene, moves: list[str]) -> None:
-    """Every grant is a message that may go out: the first, and one after each release or chosen resend."""
-    run = await scene.live(contact_id=new_id())
-    may_go = True
-    claim: Claim | None = None
-    holder = ""
-    for number, move in enumerate(moves):
-        if move == "claim":
-            asked = await scene.claim(run.id, token=str(number))
-            assert (asked.decision == "granted") == may_go
-            if asked.decision == "granted":
-                claim, holder, may_go = asked, str(number), False
-            continue
-        if claim is None:
-            continue
-        match move.split():
-            case ["release"]:
-                message = await release(scene, claim, holder)
-            case ["resend"]:
-                message = await resolve(scene, claim, "resend")
-            case ["delivered"]:
-                message = await callback(scene, claim, "delivered") or pytest.fail("no such message")
-            case [_, outcome]:
-                message = await settle(scene, claim, outcome, holder)
-        may_go = message.status == "released"
-
-
 async def test_messages_are_found_by_run_and_provider(scene: Scene) -> None:
     run = await scene.live()
     claim = await scene.claim(run.id)
-    await settle(scene, claim, "sent", provider_id="ses-1")
+    await scene.settle(claim, "sent", provider_id="ses-1")
     async with scene.db.transaction() as tx:
         found = [
             await messages.get(tx, claim.message_id),
