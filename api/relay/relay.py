@@ -44,6 +44,8 @@ POLL = 1.0
 KEPT = timedelta(days=7)
 """How long delivered rows stay, for whoever asks what became of one."""
 PRUNE_EVERY = timedelta(hours=1)
+CLOSING = 5.0
+"""Seconds that a look may go on for once the relay is to close; a database that hangs is not waited for longer."""
 
 log = structlog.get_logger()
 
@@ -81,6 +83,7 @@ class Relay:
         self._looks = 0
         self._programs: dict[tuple[str, int], _Program] = {}
         self._wake = asyncio.Event()
+        self._closing = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Relay:
@@ -91,7 +94,11 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop reading, and write down what was delivered, so that it is not delivered again."""
+        self._closing.set()
+        self._wake.set()
         if self._main is not None:
+            # A look that is under way ends by itself: cancelled while it takes a connection, it would lose that one.
+            await asyncio.wait([self._main], timeout=CLOSING)
             self._main.cancel()
             with suppress(asyncio.CancelledError):
                 await self._main
@@ -103,7 +110,7 @@ class Relay:
 
     async def _run(self) -> None:
         """Seek the lead, deliver while it lasts, begin again, whatever happens: without a relay all stands still."""
-        while True:
+        while not self._closing.is_set():
             try:
                 async with self._database.listener() as listener:
                     if await listener.lead():
@@ -113,25 +120,24 @@ class Relay:
                 log.warning("relay lost the database", error=type(error).__name__)
             except Exception:
                 log.exception("relay begins anew")
-            await asyncio.sleep(POLL)
+            await _until(self._closing, POLL)
 
     async def _lead(self, listener: Listener) -> None:
         ears = asyncio.create_task(self._listen(listener), name="relay-ears")
         others = [asyncio.create_task(loop()) for loop in self._beside]
         prune_at = datetime.now(UTC)
         try:
-            while not ears.done():
+            while not (ears.done() or self._closing.is_set()):
+                self._wake.clear()
                 if datetime.now(UTC) >= prune_at:
                     prune_at += PRUNE_EVERY
                     async with self._database.transaction() as tx:
                         await outbox.prune(tx, datetime.now(UTC) - KEPT)
-                self._wake.clear()
                 if await self._deliver_pending():
                     await asyncio.sleep(BREATH)
-                with suppress(TimeoutError):  # not `wait_for`, which before Python 3.12 may swallow a cancellation
-                    async with asyncio.timeout(POLL):
-                        await self._wake.wait()
-            await ears
+                await _until(self._wake, POLL)
+            if ears.done():
+                await ears  # raises what ended it
         finally:
             for task in (ears, *others):
                 task.cancel()
@@ -241,6 +247,12 @@ class Relay:
             return Dropped(LATE)
         payload = dict(row.payload) | {"enrollment_id": row.enrollment_id}
         return await tell(self._client, row.workflow_id, SIGNALS[row.kind], payload)
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):  # not `wait_for`, which before Python 3.12 may swallow a cancellation
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _run_of(row: outbox.Delivery) -> str:
