@@ -88,10 +88,10 @@ def main() -> None:
     file, *command = sys.argv[1:]
     put_wrong(Clock(Path(file)))
     hurry()
-    import cli
+    from cli.main import main as command_line
 
     sys.argv = ["perennial", *command]
-    cli.main()
+    command_line()
 
 
 if __name__ == "__main__":

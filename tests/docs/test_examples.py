@@ -15,7 +15,7 @@ import typer.main
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-import cli
+from cli.main import app
 from settings import Settings
 from store.messages import MessageStatus, Progress
 from tests.docs.documents import PAGES, ROOT, Block, anchors, blocks, commands, links, prose
@@ -131,7 +131,7 @@ def test_no_page_names_a_setting_that_does_not_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_exist(page: Path) -> None:
-    root = typer.main.get_command(cli.app)
+    root = typer.main.get_command(app)
     named = re.findall(r"`(?:\.venv/bin/)?perennial ([a-z][^`]*)`", prose(page))
     named += [
         " ".join(words[1:]) for block in blocks(page, "sh") for words in commands(block) if words[0] == "perennial"

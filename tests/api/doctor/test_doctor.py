@@ -26,7 +26,7 @@ from api.doctor.repair import Lost, Repair, Repaired
 from api.doctor.rounds import CHORE, Rounds
 from api.relay.relay import Relay
 from bench.stand import Servers, Stand, stand_on
-from cli import app
+from cli.main import app
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
 from settings import get_settings

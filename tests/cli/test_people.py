@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import app
+from cli.main import app
 from settings import get_settings
 from store import contacts, preferences
 from store.consents import Change

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from activities import quota, rates
 from activities.ports import SendingQuota
-from cli import app
+from cli.main import app
 from settings import get_settings
 from tests.conftest import DevServer
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli_common import fail, in_database
+from cli.common import fail, in_database
 
 if TYPE_CHECKING:
     from temporalio.client import Client

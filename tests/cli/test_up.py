@@ -17,14 +17,14 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import app
+from cli.main import app
 from infra.launch.ports import any_free
 from infra.launch.process import Child
 from infra.launch.state import started_at
 from infra.launch.temporal import find_temporal
 from settings import get_settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMES_UP_WITHIN = 60.0
 TRACKS = ("abandoned-cart", "trial-to-paid", "win-back")
 pytestmark = pytest.mark.timeout(240)

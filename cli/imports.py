@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli_common import api_caller, fail
+from cli.common import api_caller, fail
 from tracks.importing import MAX_RATE
 
 if TYPE_CHECKING:

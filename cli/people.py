@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from cli_common import fail, in_database
+from cli.common import fail, in_database
 
 if TYPE_CHECKING:
     from store.database import Database

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from activities.contract import ChunkCall
 from activities.importing import ImportActivities
 from api.app import create_app
-from cli import app
+from cli.main import app
 from settings import Settings, get_settings
 from store import imports, keys
 from store.database import Database

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli_common import database_url, fail, local_stack
+from cli.common import database_url, fail, local_stack
 
 if TYPE_CHECKING:
     from rich.console import Console

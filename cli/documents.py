@@ -1,0 +1,96 @@
+"""Tracks and templates: their schema, publishing them, and seeing what a contact would get."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.common import api_caller, fail
+
+
+def add_to(app: typer.Typer) -> None:
+    """Wire them into the command line."""
+    app.command()(schema)
+    app.command()(publish)
+    app.command()(preview)
+
+
+def schema() -> None:
+    """Print the JSON Schema of tracks, for editors."""
+    from tracks.schema import track_schema
+
+    json.dump(track_schema(), sys.stdout, indent=2)
+    typer.echo()
+
+
+def publish(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Tracks (.yaml) and templates.")],
+    url: Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")] = None,
+    key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
+) -> None:
+    """Publish a folder's tracks and templates; status 1 if anything is refused."""
+    import httpx
+
+    from infra.publishing import publish as send
+    from infra.publishing import read_folder
+
+    try:
+        documents = read_folder(folder)
+    except (OSError, ValueError) as problem:
+        fail(f"{folder} cannot be published: {problem}.")
+    if not documents:
+        fail(f"{folder} holds no track (.yaml) and no template (.mjml, .liquid, .txt).")
+    refused = 0
+    try:
+        with api_caller(url, key) as client:
+            for published in send(client, documents):
+                document = published.document
+                if published.problems:
+                    refused += 1
+                    typer.echo("\n".join(published.problems), err=True)
+                else:
+                    news = "new" if published.created else "unchanged"
+                    typer.echo(f"{document.kind} {document.name} version {published.version} ({news})")
+    except httpx.HTTPError as problem:
+        fail(f"The API does not answer: {problem}.")
+    if refused:
+        fail(f"{refused} of {len(documents)} refused.")
+
+
+def preview(
+    template: Annotated[str, typer.Argument(help="A template's file (.mjml, .liquid, .txt), or the name of one.")],
+    contact: Annotated[str | None, typer.Option(help="The id of a contact to write for.")] = None,
+    attr: Annotated[list[str] | None, typer.Option(help="An attribute of somebody invented: name=value.")] = None,
+    var: Annotated[list[str] | None, typer.Option(help="A variable as a step would give it: name=value.")] = None,
+    prop: Annotated[list[str] | None, typer.Option(help="A property of the enrolment: name=value.")] = None,
+    locale: Annotated[str | None, typer.Option(help="A language, in place of the contact's.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Where to write the HTML.")] = None,
+    url: Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")] = None,
+    key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
+) -> None:
+    """Show the message that a contact would get, and which of its parts were chosen; nothing is sent."""
+    import httpx
+    from rich.console import Console
+
+    from infra.previewing import PreviewRefusedError, ask, parse_pairs, show
+
+    try:
+        body: dict[str, Any] = {
+            "variables": parse_pairs(var or []),
+            "enrollment": {"properties": parse_pairs(prop or [])},
+            **({"contact_id": contact} if contact else {"contact": {"attributes": parse_pairs(attr or [])}}),
+            **({"locale": locale} if locale else {}),
+        }
+        with api_caller(url, key) as client:
+            shown = ask(client, template, body)
+        if html is not None:
+            html.write_text(shown["html"] or "", encoding="utf-8")
+    except httpx.HTTPError as problem:
+        fail(f"The API does not answer: {problem}.")
+    except (PreviewRefusedError, OSError, ValueError) as problem:
+        fail(str(problem))
+    show(Console(highlight=False, soft_wrap=True), shown)

@@ -1,0 +1,37 @@
+"""`perennial migrate`: the database's schema."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.common import database_url, fail
+
+
+def add_to(app: typer.Typer) -> None:
+    """Wire it into the command line."""
+    app.command()(migrate)
+
+
+def upgrade(url: str) -> None:
+    """Bring a database to the newest schema; raises LaunchError, which says why not."""
+    from sqlalchemy.exc import DBAPIError
+
+    from infra.launch.errors import LaunchError
+    from store import migrate
+
+    try:
+        migrate.upgrade(url)
+    except (DBAPIError, ValueError) as problem:
+        reason = str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
+        raise LaunchError(f"The database of DATABASE_URL cannot be used: {reason}") from None
+
+
+def migrate() -> None:
+    """Bring the database of DATABASE_URL to the newest schema."""
+    from infra.launch.errors import LaunchError
+
+    try:
+        upgrade(database_url())
+    except LaunchError as problem:
+        fail(str(problem))
+    typer.echo("The database is up to date.")
