@@ -142,7 +142,7 @@ async def post_enrollments(body: BatchRequest, ctx: Ctx) -> BatchResult:
             wishes.pop(index, None)
             results[index] = BatchItem(index=index, status=422, detail="See `errors`.", errors=errors)
     async with ctx.db.transaction() as tx:
-        enrolled = await enrolling.enroll_many(tx, [_wish(wish) for wish in wishes.values()])
+        enrolled = await enrolling.enroll_many(tx, [_wish(wish) for wish in wishes.values()], bulk=True)
     for (index, wish), result in zip(wishes.items(), enrolled, strict=True):
         results[index] = _result(index, wish, result)
     return BatchResult(results=[results[index] for index in range(len(body.enrollments))])

@@ -4,7 +4,8 @@ One relay delivers (`store.listening.Listener.lead`). It reads `pending`, delive
 order and different enrollments side by side, and then says what became of them. A row that could not be
 delivered holds back the later rows of its enrollment until its next attempt.
 
-There are two lanes: what an import caused is `bulk`, and goes after everything that is live.
+There are lanes, so that a flood of one kind keeps nobody else waiting: what live runs are told goes first, then starts,
+then what an import or a batch caused (`bulk`), in the same two parts.
 """
 
 from __future__ import annotations
@@ -50,6 +51,15 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """What to deliver: enrollments in the order of their lanes, each with its rows in order."""
+
+    runs: Sequence[Sequence[Delivery]]
+    more: bool
+    """Whether there may be others, which there was no room for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """How much waits, and since when."""
 
@@ -61,18 +71,21 @@ async def pending(
     tx: AsyncConnection,
     limit: int = 100,
     *,
+    starts: int | None = None,
     bulk: int | None = None,
     busy: Sequence[str] = (),
     delivered: Sequence[int] = (),
     now: datetime | None = None,
-) -> list[Delivery]:
-    """Rows to deliver now: the live ones in order, then in order as many of the slow lane as there is room for.
+) -> Pending:
+    """Rows to deliver now, lane after lane.
 
     The rows of `delivered` are written down as such by the same statement.
 
-    At most `bulk` are of the slow lane (left out: as many as `limit` lets through), but for those that a live row of
-    the same enrollment would overtake: they go with it. `busy` are enrollments whose earlier rows are being delivered
-    already. A row that nobody has tried is due whatever its time: the API's clock need not agree with the relay's.
+    At most `limit` rows are read. Of the enrollments that nobody tells anything live, at most `starts` have a start
+    among their rows, and at most `bulk` are of the slow lanes (left out: as many as were read). What would be
+    overtaken by a later row of its enrollment goes with it, whatever its lane. `busy` are enrollments whose earlier
+    rows are being delivered already. A row that nobody has tried is due whatever its time: the API's clock need not
+    agree with the relay's.
     """
     now = now or utc_now()
     given = {"busy": list(busy), "now": now, "ahead": now + LONGEST_REST}
@@ -80,32 +93,59 @@ async def pending(
         rows = (await tx.execute(_DELIVERED_AND_PENDING, {"limit": limit, "ids": list(delivered), **given})).all()
     else:
         rows = (await tx.execute(_PENDING, {"limit": limit, **given})).all()
-    live = [row for row in rows if not row.bulk]
-    slow = {row.id: row for row in rows if row.bulk}
-    runs = {row.enrollment_id for row in live}
-    if live and len(rows) == limit:  # else all that wait have been read
-        slow |= {row.id: row for row in await tx.execute(_OVERTAKEN, {"runs": list(runs), **given})}
-    room = len(slow) if bulk is None else bulk
-    free = [row for row in slow.values() if row.enrollment_id not in runs][:room]
-    rows = [*live, *(row for row in slow.values() if row.enrollment_id in runs), *free]
-    return [
-        Delivery(
-            id=row.id,
-            enrollment_id=row.enrollment_id,
-            kind=row.kind,
-            payload=row.payload,
-            attempts=row.attempts,
-            created_at=row.created_at,
-            workflow_id=row.workflow_id,
-            contact_id=row.contact_id,
-            track=row.track,
-            version=row.version,
-            clock=Clock(origin=row.origin, pace=row.pace),
-            ended=row.ended,
-            bulk=row.bulk,
-        )
-        for row in rows
-    ]
+    cut = len(rows) == limit  # else all that wait have been read
+    told = {row.enrollment_id for row in rows if row.kind != "start"}
+    if told and cut:
+        found = {row.id: row for row in rows}
+        found |= {row.id: row for row in await tx.execute(_OF_RUNS, {"runs": list(told), **given})}
+        rows = list(found.values())
+    runs: dict[str, list[Delivery]] = {}
+    for row in rows:
+        runs.setdefault(row.enrollment_id, []).append(_delivery(row))
+    for run in runs.values():
+        run.sort(key=lambda row: row.id)
+    chosen = _chosen(sorted(runs.values(), key=_lane), starts, bulk)
+    return Pending(chosen, cut or len(chosen) < len(runs))
+
+
+def _lane(run: Sequence[Delivery]) -> int:
+    """Where a run's rows stand: told live, started live, or nothing of it is live."""
+    if any(row.kind != "start" and not row.bulk for row in run):
+        return _TOLD
+    return _SLOW if all(row.bulk for row in run) else _STARTED
+
+
+def _chosen(runs: Sequence[Sequence[Delivery]], starts: int | None, bulk: int | None) -> Sequence[Sequence[Delivery]]:
+    """Those of the runs, which come in the order of their lanes, that there is room for."""
+    starts = len(runs) if starts is None else starts
+    bulk = len(runs) if bulk is None else bulk
+    chosen = []
+    for run in runs:
+        lane, starting = _lane(run), run[0].kind == "start"
+        if lane != _TOLD and ((starting and starts <= 0) or (lane == _SLOW and bulk <= 0)):
+            continue
+        chosen.append(run)
+        starts -= starting
+        bulk -= lane == _SLOW
+    return chosen
+
+
+def _delivery(row: Any) -> Delivery:
+    return Delivery(
+        id=row.id,
+        enrollment_id=row.enrollment_id,
+        kind=row.kind,
+        payload=row.payload,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        workflow_id=row.workflow_id,
+        contact_id=row.contact_id,
+        track=row.track,
+        version=row.version,
+        clock=Clock(origin=row.origin, pace=row.pace),
+        ended=row.ended,
+        bulk=row.bulk,
+    )
 
 
 async def delivered(tx: AsyncConnection, ids: Sequence[int], *, now: datetime | None = None) -> None:
@@ -143,6 +183,7 @@ async def prune(tx: AsyncConnection, before: datetime) -> int:
     return (await tx.execute(_PRUNE, {"before": before})).rowcount
 
 
+_TOLD, _STARTED, _SLOW = range(3)
 _WAITING = f"""
     SELECT o.id, o.enrollment_id, o.kind, o.payload, o.attempts, o.created_at, e.workflow_id, e.contact_id,
         e.track, e.version, e.origin, e.pace, e.ended_at IS NOT NULL AS ended, o.bulk
@@ -157,9 +198,9 @@ _WAITING = f"""
                 AND p.next_attempt_at > :now AND p.next_attempt_at <= :ahead
         )
 """
-_IN_ORDER = "ORDER BY o.bulk, o.id LIMIT :limit"
+_IN_ORDER = "ORDER BY o.bulk, (o.kind = 'start'), o.id LIMIT :limit"
 _PENDING = text(f"{_WAITING} {_IN_ORDER}")
-_OVERTAKEN = text(f"{_WAITING} AND o.bulk AND o.enrollment_id = {any_of('runs', 'uuid')} ORDER BY o.id")
+_OF_RUNS = text(f"{_WAITING} AND o.enrollment_id = {any_of('runs', 'uuid')}")
 _DONE = f"""
     WITH done AS (
         UPDATE outbox SET delivered_at = :now, attempts = attempts + 1, payload = '{{}}'

@@ -174,7 +174,7 @@ outbox = Table(
     words("dropped_reason", nullable=True),
     Column("bulk", Boolean, nullable=False, server_default=text("false")),
     words("reason", default=""),
-    Index("outbox_waiting", "bulk", "id", postgresql_where=text("delivered_at IS NULL")),
+    Index("outbox_waiting", "bulk", text("(kind = 'start')"), "id", postgresql_where=text("delivered_at IS NULL")),
     Index("outbox_waiting_run", "enrollment_id", "id", postgresql_where=text("delivered_at IS NULL")),
     Index("outbox_held", "enrollment_id", "id", postgresql_where=text("delivered_at IS NULL AND attempts > 0")),
 )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 
 from api.relay.delivery import Delivered, Delivery, Dropped, Later, encoded, start, tell
+from api.relay.places import Places
 from store import outbox, tracks
 from store.database import Database
 from store.dropped import LATE, NOT_ENROLLED
@@ -38,7 +38,7 @@ answers to what it was told: a look amid that made its message 1.5 ms later (mea
 PROGRAMS = 256
 """Track versions whose encoded programs are kept."""
 BULK_IN_FLIGHT = 32
-"""How many of them may be what an import caused: the other places are always free for what is live."""
+"""How many of them may be what an import or a batch caused: the other places are always free for what is live."""
 POLL = 1.0
 """Seconds between looks without word of new rows: a notification can be lost with its connection."""
 KEPT = timedelta(days=7)
@@ -79,6 +79,7 @@ class Relay:
         self._beside = beside
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._bulk: set[str] = set()
+        self._places = Places(IN_FLIGHT)
         self._outcomes: list[_Outcome] = []
         self._looks = 0
         self._programs: dict[tuple[str, int], _Program] = {}
@@ -160,21 +161,25 @@ class Relay:
         delivered = await self._undelivered_noted()
         busy, bulk = self._busy.keys() - over, self._bulk - over
         room = IN_FLIGHT - len(busy)
-        limit = ROWS_PER_PLACE * room
         async with self._database.statement() as connection:
-            rows = await outbox.pending(
-                connection, limit, bulk=BULK_IN_FLIGHT - len(bulk), busy=list(busy), delivered=delivered
+            waiting = await outbox.pending(
+                connection,
+                ROWS_PER_PLACE * room,
+                starts=self._places.free,
+                bulk=BULK_IN_FLIGHT - len(bulk),
+                busy=list(busy),
+                delivered=delivered,
             )
         self._bulk = bulk
         for run in over:
             del self._busy[run]
-        by_run = {run: list(group) for run, group in groupby(sorted(rows, key=_run_order), key=_run_of)}
-        chosen = dict(sorted(by_run.items(), key=_is_bulk)[:room])
-        programs = {run: await self._program(group) for run, group in chosen.items()}
-        self._bulk |= {group[0] for group in chosen.items() if _is_bulk(group)}
-        for run, group in chosen.items():
-            self._busy[run] = asyncio.create_task(self._deliver_run(group, programs[run]))
-        if chosen and (len(rows) >= limit or len(by_run) > room or len(self._bulk) >= BULK_IN_FLIGHT):
+        chosen = waiting.runs[:room]
+        for rows in chosen:
+            program = await self._program(rows)
+            if all(row.bulk for row in rows):
+                self._bulk.add(rows[0].enrollment_id)
+            self._busy[rows[0].enrollment_id] = asyncio.create_task(self._deliver_run(rows, program))
+        if chosen and (waiting.more or len(waiting.runs) > room):
             self._wake.set()  # others wait: look again after a breath
         return len(chosen)
 
@@ -191,7 +196,7 @@ class Relay:
                         await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest, outcome.answer.reason)
         return [outcome.row.id for outcome in outcomes if isinstance(outcome.answer, Delivered)]
 
-    async def _program(self, group: list[outbox.Delivery]) -> _Program | None:
+    async def _program(self, group: Sequence[outbox.Delivery]) -> _Program | None:
         """What a start carries; None where there is none, or the track version cannot be read."""
         if group[0].kind != "start":
             return None
@@ -208,7 +213,7 @@ class Relay:
             self._programs[version] = _Program(program, encoded(program))
         return self._programs[version]
 
-    async def _deliver_run(self, group: list[outbox.Delivery], program: _Program | None) -> None:
+    async def _deliver_run(self, group: Sequence[outbox.Delivery], program: _Program | None) -> None:
         """One enrolment's rows, in order, up to the first that must wait."""
         looks = self._looks
         for row in group:
@@ -242,7 +247,7 @@ class Relay:
                 clock=row.clock,
                 state=RunState(seq=row.payload.get("seq", 0)),  # one that begins anew goes on with its path
             )
-            return await start(self._client, row.workflow_id, given, program.encoded)
+            return await self._places.within(start(self._client, row.workflow_id, given, program.encoded))
         if row.ended:
             return Dropped(LATE)
         payload = dict(row.payload) | {"enrollment_id": row.enrollment_id}
@@ -253,15 +258,3 @@ async def _until(event: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):  # not `wait_for`, which before Python 3.12 may swallow a cancellation
         async with asyncio.timeout(seconds):
             await event.wait()
-
-
-def _run_of(row: outbox.Delivery) -> str:
-    return row.enrollment_id
-
-
-def _is_bulk(group: tuple[str, list[outbox.Delivery]]) -> bool:
-    return all(row.bulk for row in group[1])
-
-
-def _run_order(row: outbox.Delivery) -> tuple[str, int]:
-    return row.enrollment_id, row.id

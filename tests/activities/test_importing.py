@@ -18,6 +18,7 @@ from store import contacts, import_rows, imports, outbox
 from store.database import Database
 from store.direct import DirectConnection
 from store.import_rows import Problem, Raw
+from tests.store.scene import rows_of
 from tests.support.enrolling import enter, meet, publish
 
 TRACK = "track: {name}\nreentry: {reentry}\nsteps:\n  - id: rest\n    wait: 30d\n"
@@ -222,7 +223,7 @@ async def test_it_gives_way_while_its_deliveries_wait_or_a_queue_is_behind(
     held = await activities.apply_chunk(call)
     assert (held.applied, held.held) == (0, "outbox")
     async with db.transaction() as tx:
-        await outbox.delivered(tx, [row.id for row in await outbox.pending(tx)])
+        await outbox.delivered(tx, [row.id for row in rows_of(await outbox.pending(tx))])
     busy = "perennial-email"
     assert (await activities.apply_chunk(call)).held == "perennial-email"
     assert await rows(db, "SELECT held FROM import_job") == [("perennial-email",)]

@@ -13,6 +13,7 @@ from store.database import Database
 from store.enrolling import Enrol, Enrolled
 from store.events import Accepted, Event
 from store.messages import Message
+from store.outbox import Delivery, Pending
 from store.rows import Channel, Enrollment
 from store.sql import utc_now
 from tracks.compiler import compile_track
@@ -146,3 +147,8 @@ class Scene:
         """Kind and payload of the undelivered outbox rows, in order."""
         found = await self.rows("SELECT kind, payload FROM outbox WHERE delivered_at IS NULL ORDER BY id")
         return [(row.kind, row.payload) for row in found if not kinds or row.kind in kinds]
+
+
+def rows_of(found: Pending) -> list[Delivery]:
+    """What waits in the outbox, run after run."""
+    return [row for run in found.runs for row in run]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from store import doctor, enrollments, outbox
 from store.database import Database
 from store.listening import Listener
-from tests.store.scene import NOW, TRIAL, Scene
+from tests.store.scene import NOW, TRIAL, Scene, rows_of
 from tracks.run import EventSignal, PathEntry
 
 
@@ -15,7 +15,7 @@ async def test_a_run_that_begins_anew_goes_on_with_its_path_and_is_started_once(
     enrollment = await scene.live()
     async with db.transaction() as tx:
         assert not await doctor.start_again(tx, enrollment.id), "its start waits already"
-        rows = await outbox.pending(tx, now=NOW)
+        rows = rows_of(await outbox.pending(tx, now=NOW))
         await outbox.delivered(tx, [row.id for row in rows], now=NOW)
         entry = PathEntry(seq=6, step="hello", kind="email", outcome="sent", at=NOW)
         await enrollments.report_path(tx, enrollment.id, [entry])
@@ -41,7 +41,7 @@ async def test_a_goal_is_told_again_as_a_goal_and_an_exit_as_an_end(scene: Scene
     enrollment = await scene.live(TRIAL)
     await scene.happen("subscription.started", amount=3)
     async with db.transaction() as tx:
-        rows = await outbox.pending(tx, now=NOW)
+        rows = rows_of(await outbox.pending(tx, now=NOW))
         await outbox.delivered(tx, [row.id for row in rows], now=NOW)
         found = await doctor.find(tx, enrollment.id)
         assert found is not None and found.told and found.ending_since == NOW
@@ -56,13 +56,13 @@ async def test_a_delivery_says_why_it_waits_and_can_be_hurried(scene: Scene, db:
     await scene.live()
     later = datetime.now(UTC) + outbox.LONGEST_REST / 2
     async with db.transaction() as tx:
-        (row,) = await outbox.pending(tx)
+        (row,) = rows_of(await outbox.pending(tx))
         await outbox.failed(tx, row.id, later, "UNAVAILABLE")
         count, (waiting,) = await doctor.undelivered(tx, datetime.now(UTC), 10)
         assert (count, waiting.attempts, waiting.reason) == (1, 1, "UNAVAILABLE")
-        assert await outbox.pending(tx) == []
+        assert rows_of(await outbox.pending(tx)) == []
         assert await doctor.hurry(tx, [row.id]) == 1
-        assert len(await outbox.pending(tx)) == 1
+        assert len(rows_of(await outbox.pending(tx))) == 1
 
 
 async def test_a_leader_is_seen(db: Database) -> None:

@@ -6,17 +6,18 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import dropped, enrollments, outbox
+from store import contacts, dropped, enrollments, outbox
 from store.dropped import Drop
 from store.enrolling import Enrol, enroll_many
 from store.ids import new_id
 from store.outbox import Delivery
-from tests.store.scene import NOW, TRIAL, Scene
+from tests.store.scene import NOW, TRIAL, Scene, rows_of
 
 
 async def pending(scene: Scene, seconds: float = 0, busy: Iterable[str] = (), limit: int = 100) -> list[Delivery]:
     async with scene.db.transaction() as tx:
-        return await outbox.pending(tx, limit, busy=list(busy), now=NOW + timedelta(seconds=seconds))
+        found = await outbox.pending(tx, limit, busy=list(busy), now=NOW + timedelta(seconds=seconds))
+    return rows_of(found)
 
 
 async def test_delivery_carries_all_that_a_start_needs(scene: Scene) -> None:
@@ -68,7 +69,7 @@ async def test_delivered_payload_is_kept_no_longer(scene: Scene) -> None:
     await scene.live(TRIAL)
     await scene.happen("email.clicked", step="hello", link="pricing")
     async with scene.db.transaction() as tx:
-        await outbox.delivered(tx, [row.id for row in await outbox.pending(tx, now=NOW)])
+        await outbox.delivered(tx, [row.id for row in rows_of(await outbox.pending(tx, now=NOW))])
     assert {str(row.payload) for row in await scene.rows("SELECT payload FROM outbox")} == {"{}"}
 
 
@@ -152,7 +153,7 @@ async def test_what_is_delivered_is_written_down_by_the_look_that_reads_what_is_
     start, event = await pending(scene)
     later = NOW + timedelta(seconds=3)
     async with scene.db.statement() as connection:
-        assert await outbox.pending(connection, delivered=[start.id], now=later) == [event]
+        assert rows_of(await outbox.pending(connection, delivered=[start.id], now=later)) == [event]
     assert await pending(scene) == [event]
     [enrollment] = await scene.rows("SELECT started_at FROM enrollment")
     [row] = await scene.rows("SELECT delivered_at, attempts, payload FROM outbox WHERE id = :id", id=start.id)
@@ -175,10 +176,37 @@ async def test_live_rows_go_before_what_an_import_caused_earlier(scene: Scene) -
     assert [row.enrollment_id for row in await pending(scene)] == [live.id, *slow]
     assert [row.enrollment_id for row in await pending(scene, limit=2)] == [live.id, slow[0]]
     async with scene.db.transaction() as tx:
-        some = await outbox.pending(tx, bulk=1, now=NOW)
+        some = rows_of(await outbox.pending(tx, bulk=1, now=NOW))
         assert [(row.enrollment_id, row.bulk) for row in some] == [(live.id, False), (slow[0], True)]
         assert await outbox.bulk_waiting(tx, 100) == 3
         assert await outbox.bulk_waiting(tx, 2) == 2
+
+
+async def test_what_live_runs_are_told_goes_before_starts_that_waited_longer(scene: Scene) -> None:
+    """A flood of enrolments must not keep an event of somebody else waiting."""
+    told = await scene.live(TRIAL)
+    async with scene.db.transaction() as tx:
+        await outbox.delivered(tx, [row.id for row in rows_of(await outbox.pending(tx, now=NOW))])
+    flood = [(await scene.live(TRIAL, f"c-{number}")).id for number in range(5)]
+    await scene.happen("account.closed")
+    assert [row.enrollment_id for row in await pending(scene)] == [told.id, *flood]
+    assert [row.enrollment_id for row in await pending(scene, limit=1)] == [told.id]
+    async with scene.db.transaction() as tx:
+        for starts, chosen in ((0, [told.id]), (2, [told.id, *flood[:2]])):
+            found = await outbox.pending(tx, starts=starts, now=NOW)
+            assert [row.enrollment_id for row in rows_of(found)] == chosen
+            assert found.more
+        assert not (await outbox.pending(tx, starts=5, now=NOW)).more
+        assert (await outbox.pending(tx, 6, starts=6, now=NOW)).more
+
+
+async def test_a_changed_attribute_in_the_slow_lane_waits_for_its_runs_start(scene: Scene) -> None:
+    await scene.live(TRIAL)
+    async with scene.db.transaction() as tx:
+        await contacts.upsert_many(tx, [("ann", {"attributes": {"renewal_date": "2026-05-01"}})], bulk=True, now=NOW)
+        assert rows_of(await outbox.pending(tx, starts=0, now=NOW)) == []
+        both = rows_of(await outbox.pending(tx, starts=1, now=NOW))
+    assert [(row.kind, row.bulk) for row in both] == [("start", False), ("attributes", True)]
 
 
 async def test_a_live_event_takes_its_runs_waiting_start_along(scene: Scene) -> None:
@@ -189,7 +217,7 @@ async def test_a_live_event_takes_its_runs_waiting_start_along(scene: Scene) -> 
     await scene.happen("account.closed", "cid")
     async with scene.db.transaction() as tx:
         for limit in (1, 100):  # also where more waits than is read at once
-            rows = sorted(await outbox.pending(tx, limit, bulk=0, now=NOW), key=lambda row: row.id)
+            rows = rows_of(await outbox.pending(tx, limit, starts=0, bulk=0, now=NOW))
             assert [(row.kind, row.enrollment_id) for row in rows] == [("start", cid), ("event", cid)]
         await outbox.failed(tx, rows[0].id, NOW + timedelta(seconds=9))
-        assert await outbox.pending(tx, bulk=0, now=NOW) == []
+        assert rows_of(await outbox.pending(tx, bulk=0, now=NOW)) == []

@@ -186,7 +186,7 @@ async def test_what_was_delivered_but_not_written_down_is_delivered_again_and_ap
 
             async def lose_once(
                 connection: AsyncConnection, limit: int, *, delivered: Sequence[int] = (), **more: Any
-            ) -> list[outbox.Delivery]:
+            ) -> outbox.Pending:
                 if delivered and not lost:
                     lost.extend(delivered)
                     raise OperationalError("the connection broke before the commit")
