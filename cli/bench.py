@@ -135,6 +135,17 @@ def grow(
 
 
 @bench_commands.command()
+def flood(
+    contacts: Annotated[int, typer.Option(min=100, help="Contacts enrolled at once, each way.")] = 3000,
+    as_json: Json = False,
+) -> None:
+    """Very many enrolled at once through the API, and what another track notices of it."""
+    from bench.flood import bench
+
+    _run("flood", lambda console: bench(console, contacts=contacts), as_json=as_json)
+
+
+@bench_commands.command()
 def bulk(
     rows: Annotated[int, typer.Option(min=10_000, help="Rows of the file.")] = 1_000_000,
     seconds: Annotated[float, typer.Option(min=20, help="How long it is worked off before it is cancelled.")] = 60,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from psycopg import OperationalError
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
@@ -29,6 +30,7 @@ from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
 from store import contacts, dropped, enrollments, outbox
 from store.database import Database
+from store.enrolling import Enrol, enroll_many
 from tests.conftest import DevServer
 from tests.support.enrolling import behave, enter, meet, publish
 from tests.workflows.scripted import Script, started
@@ -295,6 +297,34 @@ async def test_an_erased_contact_whose_run_never_started_is_ended_at_once(
             await settled(database)
         result = await client.get_workflow_handle("nurture/erased/c-1").result()
     assert result["reason"] == "erased"
+
+
+@pytest.mark.parametrize("bulk", [False, True], ids=["each by itself", "a batch"])
+async def test_an_event_does_not_wait_behind_a_flood_of_starts(
+    database: Database, temporal: Temporal, bulk: bool
+) -> None:
+    """What live runs are told is delivered amid the flood, and takes a start along that it would overtake."""
+    client = await Client.connect(temporal.start(), data_converter=pydantic_data_converter)
+    track = await publish(database, PATIENT.replace("patient", "flood"))
+    people = [f"c-{number}" for number in range(300)]
+    for who in people:
+        await meet(database, who)
+    await enter(database, track, people[0])
+    async with Relay(database, client):
+        await settled(database)
+        async with database.transaction() as tx:
+            await enroll_many(tx, [Enrol(track, who) for who in people[1:]], bulk=bulk)
+        await asyncio.sleep(0.1)
+        for who in (people[0], people[-1]):
+            await behave(database, who, "said", f"e-{who}")
+        await settled(database)
+    async with database.transaction() as tx:
+        rows = (await tx.execute(text("SELECT kind, delivered_at FROM outbox"))).all()
+    starts = [row.delivered_at for row in rows if row.kind == "start"]
+    told = [row.delivered_at for row in rows if row.kind == "event"]
+    assert len(told) == 2
+    assert sum(at > max(told) for at in starts) > 200
+    assert len(await signals(client, f"nurture/flood/{people[-1]}")) == 1
 
 
 def test_pauses_grow_and_are_bounded() -> None:
