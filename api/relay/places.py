@@ -16,8 +16,9 @@ from api.relay.delivery import Delivered, Delivery
 LEAST = 1
 QUEUED = 2.0
 """How many of ours may wait in the server."""
-RELEARN = 1000
-"""Starts after which it begins with one at a time again, to learn how long that takes now: servers change."""
+RELEARN = 10.0
+"""Seconds after which it begins with one at a time again, to learn how long that takes now: a server that others keep
+busy is no reason to hold back."""
 
 
 class Places:
@@ -33,7 +34,7 @@ class Places:
         self._open = float(LEAST)
         self._under_way = 0
         self._least = math.inf
-        self._learned = 0
+        self._relearn_at = -math.inf
 
     @property
     def free(self) -> int:
@@ -49,17 +50,20 @@ class Places:
         finally:
             self._under_way -= 1
         if isinstance(answer, Delivered):
-            self.learn(time.monotonic() - began, at_once)
+            self.learn(began, time.monotonic(), at_once)
         return answer
 
-    def learn(self, seconds: float, at_once: int) -> None:
-        """One of `at_once` was answered after that long."""
-        self._learned += 1
-        if self._learned % RELEARN == 0:
-            self._open, self._least = LEAST, math.inf
-            return
-        self._least = min(self._least, seconds)
-        queued = at_once * (1 - self._least / seconds) if seconds > 0 else 0.0
+    def learn(self, began: float, now: float, at_once: int) -> None:
+        """One of `at_once` set out at `began` and was answered now (seconds of one clock)."""
+        if now >= self._relearn_at:
+            self._relearn_at = now + RELEARN
+            self._open, self._least = float(LEAST), math.inf
+        took = now - began
+        if at_once <= LEAST:
+            self._least = min(self._least, took)
+        if took <= 0 or math.isinf(self._least):
+            return  # those that set out before it began anew say nothing of how long one takes
+        queued = at_once * (1 - min(self._least, took) / took)
         if queued > QUEUED or at_once > self._open / 2:  # what was not used says nothing of what could be
             step = 1.0 if queued < QUEUED / 4 else (QUEUED - queued) / self._open
             self._open = min(max(self._open + step, LEAST), self._most)
