@@ -26,6 +26,9 @@ Kind = Literal["start", "event", "attributes", "end"]
 LONGEST_REST = timedelta(seconds=30)
 """How long a row rests between two attempts at most. A time further ahead was told by a clock that has gone back."""
 
+KEPT_FOR_STARTS = 4
+"""Enrollments that begin however many others are told something: everybody's changed attributes may take minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -71,21 +74,22 @@ async def pending(
     tx: AsyncConnection,
     limit: int = 100,
     *,
+    room: int | None = None,
     starts: int | None = None,
     bulk: int | None = None,
     busy: Sequence[str] = (),
     delivered: Sequence[int] = (),
     now: datetime | None = None,
 ) -> Pending:
-    """Rows to deliver now, lane after lane.
+    """Rows to deliver now, lane after lane: of at most `room` enrollments.
 
     The rows of `delivered` are written down as such by the same statement.
 
-    At most `limit` rows are read. Of the enrollments that nobody tells anything live, at most `starts` have a start
-    among their rows, and at most `bulk` are of the slow lanes (left out: as many as were read). What would be
-    overtaken by a later row of its enrollment goes with it, whatever its lane. `busy` are enrollments whose earlier
-    rows are being delivered already. A row that nobody has tried is due whatever its time: the API's clock need not
-    agree with the relay's.
+    At most `limit` rows are read, and a few starts if all of these are told. Of the enrollments that nobody tells
+    anything live, at most `starts` have a start among their rows, and at most `bulk` are of the slow lanes (left out:
+    as many as were read). What would be overtaken by a later row of its enrollment goes with it, whatever its lane.
+    `busy` are enrollments whose earlier rows are being delivered already. A row that nobody has tried is due whatever
+    its time: the API's clock need not agree with the relay's.
     """
     now = now or utc_now()
     given = {"busy": list(busy), "now": now, "ahead": now + LONGEST_REST}
@@ -98,13 +102,15 @@ async def pending(
     if told and cut:
         found = {row.id: row for row in rows}
         found |= {row.id: row for row in await tx.execute(_OF_RUNS, {"runs": list(told), **given})}
+        if all(row.kind != "start" for row in rows):
+            found |= {row.id: row for row in await tx.execute(_STARTS, {"limit": KEPT_FOR_STARTS, **given})}
         rows = list(found.values())
     runs: dict[str, list[Delivery]] = {}
     for row in rows:
         runs.setdefault(row.enrollment_id, []).append(_delivery(row))
     for run in runs.values():
         run.sort(key=lambda row: row.id)
-    chosen = _chosen(sorted(runs.values(), key=_lane), starts, bulk)
+    chosen = _chosen(sorted(runs.values(), key=_lane), room, starts, bulk)
     return Pending(chosen, cut or len(chosen) < len(runs))
 
 
@@ -115,19 +121,21 @@ def _lane(run: Sequence[Delivery]) -> int:
     return _SLOW if all(row.bulk for row in run) else _STARTED
 
 
-def _chosen(runs: Sequence[Sequence[Delivery]], starts: int | None, bulk: int | None) -> Sequence[Sequence[Delivery]]:
+def _chosen(
+    runs: Sequence[Sequence[Delivery]], room: int | None, starts: int | None, bulk: int | None
+) -> Sequence[Sequence[Delivery]]:
     """Those of the runs, which come in the order of their lanes, that there is room for."""
-    starts = len(runs) if starts is None else starts
-    bulk = len(runs) if bulk is None else bulk
-    chosen = []
-    for run in runs:
-        lane, starting = _lane(run), run[0].kind == "start"
-        if lane != _TOLD and ((starting and starts <= 0) or (lane == _SLOW and bulk <= 0)):
-            continue
-        chosen.append(run)
-        starts -= starting
-        bulk -= lane == _SLOW
-    return chosen
+    room, starts, bulk = (len(runs) if most is None else most for most in (room, starts, bulk))
+    told = [run for run in runs if _lane(run) == _TOLD]
+    others = []
+    for run in runs[len(told) :]:
+        starting, slow = run[0].kind == "start", _lane(run) == _SLOW
+        if (starts > 0 or not starting) and (bulk > 0 or not slow):
+            others.append(run)
+            starts -= starting
+            bulk -= slow
+    told = told[: max(room - min(len(others), KEPT_FOR_STARTS), 0)]
+    return [*told, *others[: room - len(told)]]
 
 
 def _delivery(row: Any) -> Delivery:
@@ -200,6 +208,7 @@ _WAITING = f"""
 """
 _IN_ORDER = "ORDER BY o.bulk, (o.kind = 'start'), o.id LIMIT :limit"
 _PENDING = text(f"{_WAITING} {_IN_ORDER}")
+_STARTS = text(f"{_WAITING} AND o.kind = 'start' AND NOT o.bulk ORDER BY o.id LIMIT :limit")
 _OF_RUNS = text(f"{_WAITING} AND o.enrollment_id = {any_of('runs', 'uuid')}")
 _DONE = f"""
     WITH done AS (

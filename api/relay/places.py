@@ -7,6 +7,7 @@ after twelve seconds.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Awaitable
@@ -16,6 +17,8 @@ from api.relay.delivery import Delivered, Delivery
 LEAST = 1
 QUEUED = 2.0
 """How many of ours may wait in the server."""
+PATIENCE = 1.0
+"""Seconds after which one that is not answered gives its place to the next: a call that hangs must not hold up all."""
 RELEARN = 10.0
 """Seconds after which it begins with one at a time again, to learn how long that takes now: a server that others keep
 busy is no reason to hold back."""
@@ -32,23 +35,26 @@ class Places:
         """At most `most` at once."""
         self._most = most
         self._open = float(LEAST)
-        self._under_way = 0
+        self._under_way: set[object] = set()
         self._least = math.inf
         self._relearn_at = -math.inf
 
     @property
     def free(self) -> int:
         """How many more may set out."""
-        return max(0, int(self._open) - self._under_way)
+        return max(0, int(self._open) - len(self._under_way))
 
     async def within(self, start: Awaitable[Delivery]) -> Delivery:
         """Let one set out, and learn from its answer."""
-        self._under_way += 1
-        at_once, began = self._under_way, time.monotonic()
+        place = object()
+        self._under_way.add(place)
+        at_once, began = len(self._under_way), time.monotonic()
+        patience = asyncio.get_running_loop().call_later(PATIENCE, self._under_way.discard, place)
         try:
             answer = await start
         finally:
-            self._under_way -= 1
+            patience.cancel()
+            self._under_way.discard(place)
         if isinstance(answer, Delivered):
             self.learn(began, time.monotonic(), at_once)
         return answer

@@ -165,6 +165,7 @@ class Relay:
             waiting = await outbox.pending(
                 connection,
                 ROWS_PER_PLACE * room,
+                room=room,
                 starts=self._places.free,
                 bulk=BULK_IN_FLIGHT - len(bulk),
                 busy=list(busy),
@@ -173,15 +174,14 @@ class Relay:
         self._bulk = bulk
         for run in over:
             del self._busy[run]
-        chosen = waiting.runs[:room]
-        for rows in chosen:
+        for rows in waiting.runs:
             program = await self._program(rows)
             if all(row.bulk for row in rows):
                 self._bulk.add(rows[0].enrollment_id)
             self._busy[rows[0].enrollment_id] = asyncio.create_task(self._deliver_run(rows, program))
-        if chosen and (waiting.more or len(waiting.runs) > room):
-            self._wake.set()  # others wait: look again after a breath
-        return len(chosen)
+        if waiting.runs and waiting.more:
+            self._wake.set()  # look again after a breath
+        return len(waiting.runs)
 
     async def _undelivered_noted(self) -> list[int]:
         """Take what became of deliveries, write down which are dropped or wait; answers the rows that Temporal has."""

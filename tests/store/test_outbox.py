@@ -10,7 +10,7 @@ from store import contacts, dropped, enrollments, outbox
 from store.dropped import Drop
 from store.enrolling import Enrol, enroll_many
 from store.ids import new_id
-from store.outbox import Delivery
+from store.outbox import KEPT_FOR_STARTS, Delivery
 from tests.store.scene import NOW, TRIAL, Scene, rows_of
 
 
@@ -190,7 +190,7 @@ async def test_what_live_runs_are_told_goes_before_starts_that_waited_longer(sce
     flood = [(await scene.live(TRIAL, f"c-{number}")).id for number in range(5)]
     await scene.happen("account.closed")
     assert [row.enrollment_id for row in await pending(scene)] == [told.id, *flood]
-    assert [row.enrollment_id for row in await pending(scene, limit=1)] == [told.id]
+    assert [row.enrollment_id for row in await pending(scene, limit=1)] == [told.id, *flood[:KEPT_FOR_STARTS]]
     async with scene.db.transaction() as tx:
         for starts, chosen in ((0, [told.id]), (2, [told.id, *flood[:2]])):
             found = await outbox.pending(tx, starts=starts, now=NOW)
@@ -198,6 +198,22 @@ async def test_what_live_runs_are_told_goes_before_starts_that_waited_longer(sce
             assert found.more
         assert not (await outbox.pending(tx, starts=5, now=NOW)).more
         assert (await outbox.pending(tx, 6, starts=6, now=NOW)).more
+
+
+async def test_a_flood_of_news_lets_a_few_begin(scene: Scene) -> None:
+    told = [(await scene.live(TRIAL, f"c-{number}")).id for number in range(8)]
+    async with scene.db.transaction() as tx:
+        await outbox.delivered(tx, [row.id for row in rows_of(await outbox.pending(tx, now=NOW))])
+    for number in range(8):
+        await scene.happen("account.closed", f"c-{number}", f"e-{number}")
+    new = [(await scene.live(TRIAL, f"new-{number}")).id for number in range(6)]
+    async with scene.db.transaction() as tx:
+        for limit in (6, 100):  # also where more waits than is read at once
+            found = await outbox.pending(tx, limit, room=6, starts=6, now=NOW)
+            assert [run[0].enrollment_id for run in found.runs] == [*told[:2], *new[:KEPT_FOR_STARTS]]
+            assert found.more
+        found = await outbox.pending(tx, 100, room=10, starts=1, now=NOW)
+        assert [run[0].enrollment_id for run in found.runs] == [*told, new[0]]
 
 
 async def test_a_changed_attribute_in_the_slow_lane_waits_for_its_runs_start(scene: Scene) -> None:
