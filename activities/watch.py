@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 
@@ -19,6 +18,7 @@ from settings import Settings
 from store import breakers, chores, harm, policies
 from store.database import Database
 from store.sql import utc_now
+from store.tasks import ended
 
 TICK = 1.0
 """Seconds between looks at what is due."""
@@ -46,9 +46,7 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._main is not None:
-            self._main.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._main
+            await ended(self._main)
 
     async def _run(self) -> None:
         while True:

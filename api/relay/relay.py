@@ -21,6 +21,7 @@ from store import outbox, tracks
 from store.database import Database
 from store.dropped import LATE, NOT_ENROLLED
 from store.listening import Listener
+from store.tasks import ended
 from tracks.program import Program
 from tracks.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, RunState
 
@@ -100,9 +101,7 @@ class Relay:
         if self._main is not None:
             # A look that is under way ends by itself: cancelled while it takes a connection, it would lose that one.
             await asyncio.wait([self._main], timeout=CLOSING)
-            self._main.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._main
+            await ended(self._main)
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
         with suppress(OperationalError, SQLAlchemyError):
             delivered = await self._undelivered_noted()
@@ -140,11 +139,7 @@ class Relay:
             if ears.done():
                 await ears  # raises what ended it
         finally:
-            for task in (ears, *others):
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-            with suppress(asyncio.CancelledError, OperationalError):
-                await ears
+            await ended(ears, *others)
 
     async def _listen(self, listener: Listener) -> None:
         while True:

@@ -334,6 +334,38 @@ def test_pauses_grow_and_are_bounded() -> None:
     assert pauses[-1] == 30
 
 
+async def test_it_leads_again_though_a_loop_beside_it_outlives_its_cancellation(
+    database: Database, dev_server: DevServer
+) -> None:
+    """A cancellation that meets a breaking connection comes out as the driver's error (seen amid 1,000 kills)."""
+    client = await dev_server.connect()
+    track = await publish(database, PATIENT.replace("patient", "again"))
+    begun = 0
+
+    async def beside() -> None:
+        nonlocal begun
+        begun += 1
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                if begun > 1:
+                    raise
+                begun += 1
+
+    async with Relay(database, client, [beside]):
+        async with asyncio.timeout(10):
+            while begun < 1:
+                await asyncio.sleep(0.05)
+        async with database.transaction() as tx:
+            lead = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'perennial-relay'"
+            await tx.execute(text(f"{lead} AND datname = current_database()"))
+        await meet(database, "c-1")
+        await enter(database, track, "c-1")
+        await settled(database)
+    await client.get_workflow_handle("nurture/again/c-1").terminate()
+
+
 async def test_it_closes_also_when_there_is_news_at_that_moment(database: Database, dev_server: DevServer) -> None:
     client = await dev_server.connect()
     async with Relay(database, client) as relay:
