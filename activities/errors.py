@@ -68,8 +68,7 @@ def _scattered(wait: timedelta | None) -> timedelta:
     """The wait that a throttling provider asks for, or one that doubles with each attempt, and up to half as much
     again, at least a second: those refused together do not come back together."""
     if wait is None:
-        attempt = activity.info().attempt if activity.in_activity() else 1
-        wait = min(timedelta(seconds=2 ** min(attempt - 1, 10)), LONGEST_PAUSE)
+        wait = _doubling(LONGEST_PAUSE)
     return wait + max(wait / 2, timedelta(seconds=1)) * random.random()
 
 
@@ -77,8 +76,13 @@ def _until_the_database_is_back() -> timedelta | None:
     """Doubling like the retry policies', but not for as long; a local activity keeps its own."""
     if not activity.in_activity() or activity.info().is_local:
         return None
-    wait = min(timedelta(seconds=2 ** min(activity.info().attempt - 1, 10)), LONGEST_WITHOUT_DATABASE)
-    return wait * (1 + random.random() / 2)
+    return _doubling(LONGEST_WITHOUT_DATABASE) * (1 + random.random() / 2)
+
+
+def _doubling(at_most: timedelta) -> timedelta:
+    """A second after the first attempt, twice as long after each further one."""
+    attempt = activity.info().attempt if activity.in_activity() else 1
+    return min(timedelta(seconds=2 ** min(attempt - 1, 10)), at_most)
 
 
 def _at_least_a_second(wait: timedelta | None) -> timedelta | None:

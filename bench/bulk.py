@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.bare_worker import RATE
-from bench.crowd import asleep, click, enrol, latencies, make, poke
+from bench.crowd import asleep, clicked, enrol, make
 from bench.house import House
 from bench.mail_feed import MailFeed
 from bench.material import publish, waiting_track
@@ -75,14 +75,14 @@ async def imported(rows: int, seconds: float, console: Console) -> Bulk:
                 await enrol(stand, "other", live)
                 await asleep(stand.temporal, "State = 'waiting'", LIVE, 60)
                 await quiet(house.spent)
-                before = await _clicks(stand, feed, live[::2])
+                before = await clicked(stand, feed, live[::2], GAP, 60)
                 console.print(f"{rows:,} rows …")
                 async with measured(house.spent) as received:
                     job = await _send(stand, rows, range(rows))
                 console.print(f"  received in {received.seconds:.0f} s; at work for {seconds:.0f} s …")
                 async with measured(house.spent) as worked:
                     until = asyncio.get_running_loop().time() + seconds
-                    meanwhile = await _clicks(stand, feed, live[1::2])
+                    meanwhile = await clicked(stand, feed, live[1::2], GAP, 60)
                     await asyncio.sleep(until - asyncio.get_running_loop().time())
                 began = time.monotonic()
                 await stand.call("POST", f"/v1/imports/{job}/cancel")
@@ -98,13 +98,6 @@ async def imported(rows: int, seconds: float, console: Console) -> Bulk:
                 if found["outcomes"] != {"existing": again_rows}:
                     raise RuntimeError(f"{again_rows} rows of contacts on the track came to {found['outcomes']}")
         return Bulk(rows, received, worked, outcomes, before, meanwhile, cancelled, again, again_rows)
-
-
-async def _clicks(stand: Stand, feed: MailFeed, people: Sequence[str]) -> list[float]:
-    already = len(feed.seen)
-    accepted = await poke(people, lambda who: click(stand, who), GAP)
-    await feed.until(already + len(people), 60)
-    return latencies(accepted, feed.seen[already:])
 
 
 async def _send(stand: Stand, count: int, numbers: Iterable[int]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from temporalio.client import Client
 
-from bench.mail_feed import Mail
+from bench.mail_feed import Mail, MailFeed
 from bench.stand import Stand
 from store import contacts
 
@@ -104,6 +104,14 @@ def latencies(accepted: Mapping[str, float], mails: Sequence[Mail]) -> list[floa
     if missing := accepted.keys() - came.keys():
         raise LookupError(f"{len(missing)} got no mail")
     return [max(0.0, came[who] - at) for who, at in accepted.items()]
+
+
+async def clicked(stand: Stand, feed: MailFeed, people: Sequence[str], gap: float, patience: float) -> list[float]:
+    """Let one after the other click, and wait for the mails that answer; seconds from acceptance to each."""
+    already = len(feed.seen)
+    accepted = await poke(people, lambda who: click(stand, who), gap)
+    await feed.until(already + len(people), patience)
+    return latencies(accepted, feed.seen[already:])
 
 
 def chunks(people: Sequence[str]) -> Iterator[Sequence[str]]:

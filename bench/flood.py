@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.bare_worker import RATE
-from bench.crowd import asleep, click, enrol, enrol_one, for_each, latencies, make, poke
+from bench.crowd import asleep, clicked, enrol, enrol_one, for_each, make
 from bench.house import House
 from bench.mail_feed import MailFeed
 from bench.material import publish, waiting_track
@@ -72,20 +72,13 @@ async def poured(pour: Pour, contacts: int) -> Flood:
                 await enrol(stand, "other", live)
                 await asleep(stand.temporal, "State = 'waiting'", LIVE, 60)
                 await quiet(house.spent)
-                before = await _clicks(stand, feed, live[::2])
+                before = await clicked(stand, feed, live[::2], GAP, AT_MOST)
                 async with measured(house.spent, memory=False) as taken:
                     pouring = asyncio.create_task(pour(stand, flood))
-                    meanwhile = await _clicks(stand, feed, live[1::2])
+                    meanwhile = await clicked(stand, feed, live[1::2], GAP, AT_MOST)
                     await pouring
                     await asleep(stand.temporal, "Track = 'flood' AND State = 'waiting'", contacts, AT_MOST)
         return Flood(contacts, taken, before, meanwhile)
-
-
-async def _clicks(stand: Stand, feed: MailFeed, people: Sequence[str]) -> list[float]:
-    already = len(feed.seen)
-    accepted = await poke(people, lambda who: click(stand, who), GAP)
-    await feed.until(already + len(people), AT_MOST)
-    return latencies(accepted, feed.seen[already:])
 
 
 async def bench(console: Console, *, contacts: int) -> tuple[list[Row], list[Pair]]:

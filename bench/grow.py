@@ -20,7 +20,7 @@ from rich.console import Console
 
 from api.doctor.check import Check
 from bench.bare_worker import RATE
-from bench.crowd import asleep, click, enrol, latencies, make, poke
+from bench.crowd import asleep, click, clicked, enrol, make
 from bench.house import House
 from bench.journey import Load, live, prepare
 from bench.mail_feed import MailFeed
@@ -135,12 +135,9 @@ class _Grower:
 
     async def _wake(self) -> tuple[float, float]:
         chosen = self._random.sample(self._sleeping, min(WOKEN, len(self._sleeping) // 2))
-        already = len(self._feed.seen)
-        accepted = await poke(chosen, lambda who: click(self._stand, who), WAKE_GAP)
-        await self._feed.until(already + len(chosen), 120)
+        came = await clicked(self._stand, self._feed, chosen, WAKE_GAP, 120)
         woken = set(chosen)
         self._sleeping = [who for who in self._sleeping if who not in woken]
-        came = latencies(accepted, self._feed.seen[already:])
         return percentile(came, 0.5), percentile(came, 0.99)
 
     async def _idle(self) -> dict[str, float]:

@@ -105,25 +105,30 @@ async def pending(
         if all(row.kind != "start" for row in rows):
             found |= {row.id: row for row in await tx.execute(_STARTS, {"limit": KEPT_FOR_STARTS, **given})}
         rows = list(found.values())
-    runs: dict[str, list[Delivery]] = {}
+    runs: dict[str, list[Any]] = {}
     for row in rows:
-        runs.setdefault(row.enrollment_id, []).append(_delivery(row))
+        runs.setdefault(row.enrollment_id, []).append(row)
     for run in runs.values():
         run.sort(key=lambda row: row.id)
     chosen = _chosen(sorted(runs.values(), key=_lane), room, starts, bulk)
-    return Pending(chosen, cut or len(chosen) < len(runs))
+    return Pending([[_delivery(row) for row in run] for run in chosen], cut or len(chosen) < len(runs))
 
 
-def _lane(run: Sequence[Delivery]) -> int:
+def is_slow(run: Sequence[Any]) -> bool:
+    """Whether nothing of a run's rows is live."""
+    return all(row.bulk for row in run)
+
+
+def _lane(run: Sequence[Any]) -> int:
     """Where a run's rows stand: told live, started live, or nothing of it is live."""
     if any(row.kind != "start" and not row.bulk for row in run):
         return _TOLD
-    return _SLOW if all(row.bulk for row in run) else _STARTED
+    return _SLOW if is_slow(run) else _STARTED
 
 
 def _chosen(
-    runs: Sequence[Sequence[Delivery]], room: int | None, starts: int | None, bulk: int | None
-) -> Sequence[Sequence[Delivery]]:
+    runs: Sequence[Sequence[Any]], room: int | None, starts: int | None, bulk: int | None
+) -> Sequence[Sequence[Any]]:
     """Those of the runs, which come in the order of their lanes, that there is room for."""
     room, starts, bulk = (len(runs) if most is None else most for most in (room, starts, bulk))
     told = [run for run in runs if _lane(run) == _TOLD]

@@ -171,7 +171,7 @@ class Relay:
             del self._busy[run]
         for rows in waiting.runs:
             program = await self._program(rows)
-            if all(row.bulk for row in rows):
+            if outbox.is_slow(rows):
                 self._bulk.add(rows[0].enrollment_id)
             self._busy[rows[0].enrollment_id] = asyncio.create_task(self._deliver_run(rows, program))
         if waiting.runs and waiting.more:
