@@ -20,7 +20,7 @@ from api.relay.importing import ImportTeller
 from api.relay.relay import Relay
 from api.temporal import connect
 from api.tracking.telling import Patience, Teller
-from settings import Settings, get_settings
+from settings import Settings
 from store.database import Database
 from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack
@@ -156,8 +156,10 @@ async def _settle() -> None:
 
 
 def main() -> None:
-    """`python worker.py`."""
-    asyncio.run(run(get_settings()))
+    """`python worker.py`: the same as `perennial worker`."""
+    from cli.serve import worker as serve
+
+    serve()
 
 
 if __name__ == "__main__":
