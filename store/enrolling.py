@@ -204,16 +204,25 @@ _FACTS = text(f"""
     SELECT w.ord, t.name AS track, t.latest, t.rules, h.id IS NOT NULL AS known
     FROM wish w LEFT JOIN track t ON t.name = w.track AND t.latest > 0 LEFT JOIN held h ON h.id = w.contact_id
 """)
+# Who has the place that is wished for. OFFSET keeps the planner from looking for the empty slot first: before it has
+# statistics it takes that for rare, and went through all that have one.
+_HOLDER = """
+    LATERAL (
+        SELECT * FROM enrollment e
+        WHERE e.track = w.track AND e.contact_id = w.contact_id AND e.key = {key} AND e.slot = '' OFFSET 0
+    ) e
+"""
 # What still waits to be told to the old run must not reach the new one, which has the same workflow id.
 _MAKE_ROOM = text(f"""
     WITH wish AS (
         SELECT DISTINCT track, contact_id, seconds FROM {many("w", track="text", contact_id="text", seconds="float8")}
     ),
+    over AS (
+        SELECT e.id FROM wish w CROSS JOIN {_HOLDER.format(key="''")}
+        WHERE e.ended_at <= CAST(:now AS timestamptz) - make_interval(secs => w.seconds / e.pace)
+    ),
     leaving AS (
-        SELECT e.id FROM enrollment e JOIN wish w ON e.track = w.track AND e.contact_id = w.contact_id
-        WHERE e.key = '' AND e.slot = '' AND e.ended_at IS NOT NULL
-            AND e.ended_at <= CAST(:now AS timestamptz) - make_interval(secs => w.seconds / e.pace)
-        ORDER BY e.id FOR NO KEY UPDATE OF e
+        SELECT id FROM enrollment WHERE id = ANY(ARRAY(SELECT id FROM over)) ORDER BY id FOR NO KEY UPDATE
     ),
     silenced AS (
         UPDATE outbox SET delivered_at = :now, dropped_reason = 'late', payload = '{{}}'
@@ -224,7 +233,7 @@ _MAKE_ROOM = text(f"""
         INSERT INTO dropped (reason, kind, count)
         SELECT 'late', 'outbox', count(*) FROM silenced HAVING count(*) > 0
     )
-    UPDATE enrollment SET slot = enrollment.id::text FROM leaving WHERE enrollment.id = leaving.id AND slot = ''
+    UPDATE enrollment SET slot = enrollment.id::text FROM leaving WHERE enrollment.id = leaving.id
 """)
 _WISHES = many(
     "w",
@@ -254,8 +263,7 @@ _INSERT = text(f"""
     SELECT {_COLUMNS} FROM e
 """)
 _HOLDERS = text(f"""
-    SELECT {_COLUMNS} FROM enrollment e
-    JOIN (SELECT DISTINCT track, contact_id, key FROM {many("i", track="text", contact_id="text", key="text")}) w
-        ON e.track = w.track AND e.contact_id = w.contact_id AND e.key = w.key
-    WHERE e.slot = ''
+    SELECT {_COLUMNS}
+    FROM (SELECT DISTINCT track, contact_id, key FROM {many("i", track="text", contact_id="text", key="text")}) w
+    CROSS JOIN {_HOLDER.format(key="w.key")}
 """)

@@ -129,7 +129,6 @@ enrollment = Table(
     data("counts"),
     ForeignKeyConstraint(["track", "version"], ["track_version.track", "track_version.version"]),
     Index("enrollment_slot", "track", "contact_id", "key", "slot", unique=True),
-    Index("enrollment_live", "contact_id", postgresql_where=text("ended_at IS NULL")),
     Index("enrollment_by_track", "track", "id"),
     Index("enrollment_by_contact", "contact_id", "id"),
     Index("enrollment_by_status", "status", "id"),

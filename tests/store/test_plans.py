@@ -1,0 +1,81 @@
+"""What one contact has the database read does not grow with the number of others, from the first day on.
+
+A new table has no statistics, and the plans that a connection keeps are made while it is nearly empty. The tests'
+server never analyzes a table: what holds here holds before the first statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from store import outbox
+from store.database import Database
+from tests.store.scene import TRIAL, Scene, rows_of
+
+SETTLED = 30
+"""Contacts after whom every statement has the plan that the connection keeps."""
+OTHERS = 120
+
+
+@pytest_asyncio.fixture
+async def scene(postgres_url: str) -> AsyncIterator[Scene]:
+    """One connection, whose plans and counters are all there are."""
+    database = Database(postgres_url, pool_size=1)
+    yield Scene(database)
+    await database.close()
+
+
+async def test_the_rows_read_for_a_contact_are_as_many_after_many_others(scene: Scene) -> None:
+    await scene.publish(TRIAL)
+    for number in range(SETTLED):
+        await live(scene, number)
+    few = await read_for(scene, SETTLED)
+    for number in range(SETTLED + 1, OTHERS):
+        await live(scene, number)
+    many = await read_for(scene, OTHERS)
+    assert sum(many.values()) > 30, "the counters count"
+    grown = {table: (few[table], rows) for table, rows in many.items() if rows > few[table] + 2}
+    assert not grown
+
+
+async def read_for(scene: Scene, number: int) -> dict[str, int]:
+    """The rows of each table that were read for one contact."""
+    before = await counted(scene)
+    await live(scene, number)
+    after = await counted(scene)
+    return {table: after[table] - before[table] for table in after}
+
+
+async def counted(scene: Scene) -> dict[str, int]:
+    await scene.rows("SELECT pg_stat_force_next_flush()")
+    rows = await scene.rows("SELECT relname, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables")
+    return {name: int(read) for name, read in rows}
+
+
+async def live(scene: Scene, number: int) -> None:
+    """One contact's run: started, clicked in, written to twice, delivered, and for every other one ended."""
+    who = f"user-{number}"
+    await scene.contact(who)
+    run = await scene.enrolled("trial", who)
+    assert (await scene.enroll("trial", who)).outcome == "existing"
+    await deliver(scene)
+    assert (await scene.happen("email.clicked", who, f"event-{number}", step="hello")).matched == 1
+    await deliver(scene)
+    for step in ("hello", "thanks"):
+        claim = await scene.claim(run.id, step=step)
+        assert claim.decision == "granted"
+        await scene.settle(claim, "sent", provider_id=f"{step}-{number}")
+        await scene.callback(claim, "delivered")
+    await scene.begin(run.id)
+    if number % 2:
+        assert await scene.close(run.id)
+
+
+async def deliver(scene: Scene) -> None:
+    """Write down as delivered what waits, as the relay does, and look again."""
+    async with scene.db.statement() as connection:
+        waiting = rows_of(await outbox.pending(connection, 8))
+        assert len(waiting) == 1
+        assert not rows_of(await outbox.pending(connection, 8, delivered=[row.id for row in waiting]))
