@@ -60,6 +60,8 @@ class Pending:
     runs: Sequence[Sequence[Delivery]]
     more: bool
     """Whether there may be others, which there was no room for."""
+    crowded: bool = False
+    """Whether nothing was read but what live runs are told: all the others may be more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ async def pending(
         rows = (await tx.execute(_PENDING, {"limit": limit, **given})).all()
     cut = len(rows) == limit  # else all that wait have been read
     told = {row.enrollment_id for row in rows if row.kind != "start"}
+    crowded = cut and all(row.kind != "start" and not row.bulk for row in rows)
     if told and cut:
         found = {row.id: row for row in rows}
         found |= {row.id: row for row in await tx.execute(_OF_RUNS, {"runs": list(told), **given})}
@@ -111,7 +114,7 @@ async def pending(
     for run in runs.values():
         run.sort(key=lambda row: row.id)
     chosen = _chosen(sorted(runs.values(), key=_lane), room, starts, bulk)
-    return Pending([[_delivery(row) for row in run] for run in chosen], cut or len(chosen) < len(runs))
+    return Pending([[_delivery(row) for row in run] for run in chosen], cut or len(chosen) < len(runs), crowded)
 
 
 def is_slow(run: Sequence[Any]) -> bool:

@@ -176,6 +176,7 @@ async def test_live_rows_go_before_what_an_import_caused_earlier(scene: Scene) -
     assert [row.enrollment_id for row in await pending(scene)] == [live.id, *slow]
     assert [row.enrollment_id for row in await pending(scene, limit=2)] == [live.id, slow[0]]
     async with scene.db.transaction() as tx:
+        assert not (await outbox.pending(tx, 2, now=NOW)).crowded
         some = rows_of(await outbox.pending(tx, bulk=1, now=NOW))
         assert [(row.enrollment_id, row.bulk) for row in some] == [(live.id, False), (slow[0], True)]
         assert await outbox.bulk_waiting(tx, 100) == 3
@@ -212,6 +213,7 @@ async def test_a_flood_of_news_lets_a_few_begin(scene: Scene) -> None:
             found = await outbox.pending(tx, limit, room=6, starts=6, now=NOW)
             assert [run[0].enrollment_id for run in found.runs] == [*told[:2], *new[:KEPT_FOR_STARTS]]
             assert found.more
+            assert found.crowded == (limit == 6)
         found = await outbox.pending(tx, 100, room=10, starts=1, now=NOW)
         assert [run[0].enrollment_id for run in found.runs] == [*told, new[0]]
 
