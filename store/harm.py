@@ -106,7 +106,7 @@ _BAD = text(f"""
     WITH bad AS (
         SELECT channel, track, claimed_at, delivery = 'complained' AS complaint FROM message
         WHERE claimed_at > :now - CAST(:window AS interval) AND pace = 1 AND channel IN ('email', 'sms')
-            AND delivery IN ('bounced', 'complained', 'failed') AND CASE delivery
+            AND bad AND CASE delivery
                 WHEN 'complained' THEN true
                 WHEN 'bounced' THEN delivery_reason LIKE 'bounce-permanent%'
                     AND delivery_reason NOT LIKE '%{WITHHELD}'

@@ -40,6 +40,23 @@ async def test_the_rows_read_for_a_contact_are_as_many_after_many_others(scene: 
     assert not grown
 
 
+async def test_what_the_provider_reports_changes_a_message_in_place(scene: Scene) -> None:
+    """Else each report is entered into all nine indexes of the ledger, and leaves nine entries to be vacuumed."""
+    run = await scene.live()
+    claim = await scene.claim(run.id)
+    await scene.settle(claim, "sent", provider_id="ses-1")
+    before = await in_place(scene)
+    for progress in ("accepted", "delayed", "delivered"):
+        await scene.callback(claim, progress)
+    assert await in_place(scene) - before == 3
+
+
+async def in_place(scene: Scene) -> int:
+    await scene.rows("SELECT pg_stat_force_next_flush()")
+    [row] = await scene.rows("SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'message'")
+    return int(row.n_tup_hot_upd)
+
+
 async def read_for(scene: Scene, number: int) -> dict[str, int]:
     """The rows of each table that were read for one contact."""
     before = await counted(scene)
