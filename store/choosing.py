@@ -60,12 +60,11 @@ _RANKED = text(f"""
     FROM {many("o", prefix="o_", channel="text", topic="text", hash="text")}
     LEFT JOIN message taken ON taken.effect_key = :key AND taken.status <> 'deferred'
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN m.delivery IN ('failed', 'bounced', 'complained') OR m.status = 'failed' THEN -1 ELSE 1 END
-            AS reached
+        SELECT CASE WHEN m.bad OR m.status = 'failed' THEN -1 ELSE 1 END AS reached
         FROM message m
         WHERE m.contact_id = :contact AND m.channel = o.channel
             AND (m.address_hash IS NULL OR m.address_hash = o.hash)
-            AND (m.delivery IN ('delivered', 'failed', 'bounced', 'complained')
+            AND (m.bad OR m.delivery = 'delivered'
                 OR m.status = 'failed' AND m.reason NOT LIKE 'template:%'
                 OR EXISTS (SELECT FROM touch t WHERE t.message_id = m.id AND t.by = 'human'))
         ORDER BY m.id DESC LIMIT 1

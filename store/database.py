@@ -16,7 +16,7 @@ from store.direct import DirectEngine
 from store.errors import UnstorableError
 from store.listening import Listener
 
-_READING_ALL = ("enable_seqscan", "enable_bitmapscan", "enable_mergejoin")
+_BY_INDEX = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_mergejoin = off"
 """Ways that every statement of ours has a better one than, an index that leads to its rows. The plans that a connection
 keeps are made while the tables are small, where reading all of one looks cheap, and made anew only once PostgreSQL has
 analyzed them: until then each send went through all messages (`tests/store/test_plans.py`)."""
@@ -109,6 +109,5 @@ def _storable() -> Iterator[None]:
 def _prepare(connection: Any, _record: object) -> None:
     # ids are text everywhere else: histories, URLs, logs
     connection.adapters.register_loader("uuid", TextLoader)
-    for way in _READING_ALL:
-        connection.execute(f"SET {way} = off")
+    connection.execute(_BY_INDEX)
     connection.commit()  # a rollback would take them back

@@ -60,7 +60,7 @@ class Pending:
     runs: Sequence[Sequence[Delivery]]
     more: bool
     """Whether there may be others, which there was no room for."""
-    crowded: bool = False
+    crowded: bool
     """Whether nothing was read but what live runs are told: all the others may be more of it."""
 
 
@@ -105,7 +105,7 @@ async def pending(
     if told and cut:
         found = {row.id: row for row in rows}
         found |= {row.id: row for row in await tx.execute(_OF_RUNS, {"runs": list(told), **given})}
-        if all(row.kind != "start" for row in rows):
+        if crowded:  # else they come to the starts by themselves
             found |= {row.id: row for row in await tx.execute(_STARTS, {"limit": KEPT_FOR_STARTS, **given})}
         rows = list(found.values())
     runs: dict[str, list[Any]] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from temporalio.service import RPCError
 from activities.registry import build_activities
 from bench.stand import PROJECT, Servers, environment_of, local_settings
 from infra.launch.ports import any_free
+from infra.launch.process import Child
 from infra.launch.temporal import Temporal
 from settings import Settings
 from store.database import Database
@@ -55,20 +55,15 @@ async def test_it_runs_until_it_is_told_to_stop_and_leaves_nothing_behind(settin
     assert asyncio.all_tasks() < before
 
 
-async def test_its_file_is_a_command_as_well(settings: Settings, tmp_path: Path) -> None:
-    log = tmp_path / "worker.log"
+def test_its_file_is_a_command_as_well(settings: Settings, tmp_path: Path) -> None:
     environment = os.environ | environment_of(settings)
-    with log.open("wb") as out:
-        worker = await asyncio.create_subprocess_exec(
-            sys.executable, "worker.py", cwd=PROJECT, env=environment, stdout=out, stderr=out
-        )
-    async with asyncio.timeout(60):
-        while "worker started" not in log.read_text():  # another process writes it
-            assert worker.returncode is None, log.read_text()
-            await asyncio.sleep(0.1)
-        worker.send_signal(signal.SIGTERM)
-        assert await worker.wait() == 0
-    assert "worker draining" in log.read_text()
+    worker = Child("worker", [sys.executable, "worker.py"], tmp_path / "worker.log", env=environment, cwd=PROJECT)
+    try:
+        worker.wait_ready(lambda: worker.said("worker started"), 60)
+    finally:
+        worker.stop(30)
+    assert worker.popen.returncode == 0
+    assert worker.said("worker draining")
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
-"""What the provider reports of a message changes its row in place, in none of its nine indexes.
+"""What the provider reports of a message changes its row in place, in none of its indexes.
 
 A row is changed in place only where no index, nor the condition of a partial one, names a column that changes. Each
-`accepted` and `delivered` was entered into all of them anew, and left its former entries to be vacuumed.
+`accepted` and `delivered` was entered anew into the eight that every message is in, and left its former entries to be
+vacuumed.
 
 Revision ID: 0008
 Revises: 0007
