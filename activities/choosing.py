@@ -10,7 +10,7 @@ from activities.content import find_in
 from activities.contract import StepCall
 from store import contacts
 from store.choosing import Candidate, choose
-from store.rows import Channel, Enrollment
+from store.rows import Channel, Enrollment, Pinned
 from tracks.effects import Email, Sms
 from tracks.identifiers import effect_key
 from tracks.model import Track
@@ -29,13 +29,13 @@ class ElsewhereError(Exception):
 
 
 async def find_message(
-    tx: AsyncConnection, enrollment: Enrollment, step: str, kind: type[MessageType]
+    tx: AsyncConnection, pinned: Pinned, step: str, kind: type[MessageType]
 ) -> tuple[Track, MessageType]:
     """The message of that kind which a step may send, and its track.
 
     Raises LookupError where there is no such step, TypeError where it sends none of that kind.
     """
-    track, found = await find_in(tx, enrollment, step, MessageStep)
+    track, found = await find_in(tx, pinned, step, MessageStep)
     for message in found.messages:
         if isinstance(message, kind):
             return track, message

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import enrollments, templates, tracks
-from store.rows import Channel, Contact, Enrollment
+from store.rows import Channel, Contact, Enrollment, Pinned
 from tracks.content.blocks import reads_steps
 from tracks.content.model import Template
 from tracks.content.render import Choices, MessageContext, TemplateError, render_values
@@ -63,14 +63,25 @@ class Links:
         return url.startswith(self.public_url.rstrip("/") + "/")
 
 
-async def find_in(
-    tx: AsyncConnection, enrollment: Enrollment, step: str, kind: type[StepType]
-) -> tuple[Track, StepType]:
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The message that is to be written, and to whom."""
+
+    message_id: str
+    enrollment: Enrollment
+    contact: Contact
+    newest: int | None = None
+    """Its template's newest version, where that is known."""
+    first: bool = False
+    """It has never been written before: none of its links is known."""
+
+
+async def find_in(tx: AsyncConnection, pinned: Pinned, step: str, kind: type[StepType]) -> tuple[Track, StepType]:
     """The track version that an enrollment is pinned to, and the step in it.
 
     Raises LookupError where there is no such step, TypeError where it is of another kind.
     """
-    version = await tracks.pinned(tx, enrollment.track, enrollment.version)
+    version = await tracks.pinned(tx, pinned.track, pinned.version)
     found = find_step(version.track, step)
     if not isinstance(found, kind):
         raise TypeError(f"step {step} is no {kind.__name__}")

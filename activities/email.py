@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.choosing import find_message
-from activities.content import Links, find_template, log_choices, message_context, with_steps, with_template
+from activities.content import Draft, Links, find_template, log_choices, message_context, with_steps, with_template
 from activities.contract import SEND_EMAIL, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import EmailProvider, OutgoingEmail
 from activities.sending import Sender
 from activities.tracked import track_email
 from store.database import Database
-from store.rows import Channel, Contact, Enrollment
+from store.rows import Channel, Pinned
 from tracks.content.render import TemplateError, render_email
 from tracks.effects import Email, EmailTracking
 from tracks.sending import MessageRules, rules_of
@@ -46,9 +46,9 @@ class EmailKind:
         self._provider = provider
         self._links = links
 
-    async def read(self, tx: AsyncConnection, enrollment: Enrollment, step: str) -> WrittenEmail:
+    async def read(self, tx: AsyncConnection, pinned: Pinned, step: str) -> WrittenEmail:
         """See `MessageKind`."""
-        track, email = await find_message(tx, enrollment, step, Email)
+        track, email = await find_message(tx, pinned, step, Email)
         defaults = track.defaults.email
         sender, reply_to = email.from_ or defaults.from_, email.reply_to or defaults.reply_to
         return WrittenEmail(email, sender, reply_to, with_template(rules_of(track, email), email), defaults.track)
@@ -57,30 +57,23 @@ class EmailKind:
         """See `MessageKind`."""
         return written.rules
 
-    async def compose(
-        self,
-        tx: AsyncConnection,
-        written: WrittenEmail,
-        enrollment: Enrollment,
-        contact: Contact,
-        message_id: str,
-        newest: int | None = None,
-    ) -> OutgoingEmail:
+    async def compose(self, tx: AsyncConnection, written: WrittenEmail, draft: Draft) -> OutgoingEmail:
         """See `MessageKind`."""
         email = written.email
         if not written.sender:
             raise TemplateError("NoSender")
-        template = await find_template(tx, email.template, email.version or newest, "email")
-        context = message_context(enrollment, contact, email.variables, self._links.in_texts(message_id))
+        template = await find_template(tx, email.template, email.version or draft.newest, "email")
+        links = self._links.in_texts(draft.message_id)
+        context = message_context(draft.enrollment, draft.contact, email.variables, links)
         rendered = render_email(template, await with_steps(tx, template, context), subject=email.subject)
-        log_choices(message_id, rendered.choices)
+        log_choices(draft.message_id, rendered.choices)
         rendered = await track_email(
-            tx, rendered, message_id, self._links, clicks=written.tracks("clicks"), opens=written.tracks("opens")
+            tx, rendered, draft, self._links, clicks=written.tracks("clicks"), opens=written.tracks("opens")
         )
         return OutgoingEmail(
-            message_id=message_id,
+            message_id=draft.message_id,
             sender=written.sender,
-            to=contact.email or "",
+            to=draft.contact.email or "",
             subject=rendered.subject,
             html=rendered.html,
             text=rendered.text,

@@ -100,7 +100,7 @@ class ImportActivities:
             if one_by_one:
                 for row in good:
                     try:
-                        async with tx.begin_nested():
+                        async with tx.savepoint():
                             found, told = await enter(tx, job, [row])
                     except (DataError, UnicodeEncodeError, IntegrityError):
                         found, told = Counter(bad=1), [Problem(row.line, "bad", "cannot be stored")]

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities.content import Draft
 from activities.contract import RECONCILE_MESSAGE, ReconcileCall, SendResult
 from activities.errors import again_later, without_details
 from activities.outcomes import ProviderError, Verdict
@@ -80,6 +81,6 @@ class Reconciler:
                 return None
             try:
                 written = await self._kind.read(tx, run.enrollment, message.step)
-                return await self._kind.compose(tx, written, run.enrollment, run.contact, message.id)
+                return await self._kind.compose(tx, written, Draft(message.id, run.enrollment, run.contact))
             except (TemplateError, LookupError):
                 return None

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.choosing import ElsewhereError, settle_channel
+from activities.content import Draft
 from activities.contract import SendResult, StepCall
 from activities.errors import again_later
 from activities.outcomes import DAILY_QUOTA, Fault, ProviderError, Verdict
@@ -27,7 +28,7 @@ from store.database import Database
 from store.intake import Intake
 from store.ledger import Claim
 from store.messages import Message
-from store.rows import Channel, Contact, Enrollment
+from store.rows import Channel, Enrollment, Pinned
 from store.settling import Sent
 from tracks.content.render import TemplateError
 from tracks.sending import MessageRules
@@ -47,7 +48,7 @@ class MessageKind(Protocol[Written, Outgoing]):
 
     channel: Channel
 
-    async def read(self, tx: AsyncConnection, enrollment: Enrollment, step: str) -> Written:
+    async def read(self, tx: AsyncConnection, pinned: Pinned, step: str) -> Written:
         """The message as the enrollment's track version says; raises LookupError where it has no such step."""
         ...
 
@@ -55,16 +56,8 @@ class MessageKind(Protocol[Written, Outgoing]):
         """What is checked when it is claimed."""
         ...
 
-    async def compose(
-        self,
-        tx: AsyncConnection,
-        written: Written,
-        enrollment: Enrollment,
-        contact: Contact,
-        message_id: str,
-        newest: int | None = None,
-    ) -> Outgoing:
-        """The message itself; `newest` is its template's newest version where that is known. Raises TemplateError."""
+    async def compose(self, tx: AsyncConnection, written: Written, draft: Draft) -> Outgoing:
+        """The message itself. Raises TemplateError."""
         ...
 
     async def deliver(self, outgoing: Outgoing) -> str:
@@ -79,6 +72,12 @@ class _Reader(Generic[Written]):
         self._kind = kind
         self._call = call
         self.written: Written | None = None
+
+    async def template(self, tx: AsyncConnection, pinned: Pinned) -> str:
+        try:
+            return self._kind.rules(await self._kind.read(tx, pinned, self._call.step)).template
+        except (LookupError, TypeError):
+            return ""  # said where it matters: by then the run may be over
 
     async def rules(self, tx: AsyncConnection, enrollment: Enrollment) -> MessageRules:
         await settle_channel(tx, enrollment, self._call, self._kind.channel)
@@ -104,7 +103,7 @@ class Sender(Generic[Written, Outgoing]):
         async with self._db.transaction() as tx:
             reader = _Reader(self._kind, call)
             try:
-                claim = await self._claim(tx, call, token, reader.rules)
+                claim = await self._claim(tx, call, token, reader)
             except ElsewhereError as better:
                 return SendResult(outcome="elsewhere", channel=better.channel)
             except LookupError:
@@ -115,9 +114,8 @@ class Sender(Generic[Written, Outgoing]):
             assert claim.run.contact is not None
             assert written is not None
             try:
-                outgoing = await self._kind.compose(
-                    tx, written, claim.run.enrollment, claim.run.contact, claim.message_id, claim.newest
-                )
+                draft = Draft(claim.message_id, claim.run.enrollment, claim.run.contact, claim.newest, claim.first)
+                outgoing = await self._kind.compose(tx, written, draft)
             except TemplateError as error:
                 reason = f"template: {error.code}"
                 failed = await settling.settle(tx, claim.message_id, token=token, outcome="failed", reason=reason)

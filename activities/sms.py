@@ -8,14 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.choosing import find_message
-from activities.content import Links, find_template, log_choices, message_context, with_steps, with_template
+from activities.content import Draft, Links, find_template, log_choices, message_context, with_steps, with_template
 from activities.contract import SEND_SMS, SendResult, StepCall
 from activities.errors import without_details
 from activities.ports import OutgoingSms, SmsProvider
 from activities.sending import Sender
 from activities.tracked import track_sms
 from store.database import Database
-from store.rows import Channel, Contact, Enrollment
+from store.rows import Channel, Pinned
 from tracks.content.render import TemplateError, render_sms, write_sms
 from tracks.effects import Sms
 from tracks.sending import MessageRules, rules_of
@@ -40,9 +40,9 @@ class SmsKind:
         self._provider = provider
         self._links = links
 
-    async def read(self, tx: AsyncConnection, enrollment: Enrollment, step: str) -> WrittenSms:
+    async def read(self, tx: AsyncConnection, pinned: Pinned, step: str) -> WrittenSms:
         """See `MessageKind`."""
-        track, sms = await find_message(tx, enrollment, step, Sms)
+        track, sms = await find_message(tx, pinned, step, Sms)
         defaults = track.defaults.sms
         sender = sms.from_ or defaults.from_
         return WrittenSms(sms, sender, with_template(rules_of(track, sms), sms), sms.tracks(defaults.track))
@@ -51,30 +51,23 @@ class SmsKind:
         """See `MessageKind`."""
         return written.rules
 
-    async def compose(
-        self,
-        tx: AsyncConnection,
-        written: WrittenSms,
-        enrollment: Enrollment,
-        contact: Contact,
-        message_id: str,
-        newest: int | None = None,
-    ) -> OutgoingSms:
+    async def compose(self, tx: AsyncConnection, written: WrittenSms, draft: Draft) -> OutgoingSms:
         """See `MessageKind`."""
         sms = written.sms
-        context = message_context(enrollment, contact, sms.variables, self._links.in_texts(message_id))
+        links = self._links.in_texts(draft.message_id)
+        context = message_context(draft.enrollment, draft.contact, sms.variables, links)
         if sms.text is not None:
             body = render_sms(sms.text, context)
         elif sms.template is not None:
-            template = await find_template(tx, sms.template, sms.version or newest, "sms")
+            template = await find_template(tx, sms.template, sms.version or draft.newest, "sms")
             rendered = write_sms(template, await with_steps(tx, template, context))
-            log_choices(message_id, rendered.choices)
+            log_choices(draft.message_id, rendered.choices)
             body = rendered.text
         else:
             raise TemplateError("NotFound")
         if written.tracked:
-            body = await track_sms(tx, body, message_id, self._links)
-        return OutgoingSms(message_id=message_id, sender=written.sender, to=contact.phone or "", body=body)
+            body = await track_sms(tx, body, draft, self._links)
+        return OutgoingSms(message_id=draft.message_id, sender=written.sender, to=draft.contact.phone or "", body=body)
 
     async def deliver(self, outgoing: OutgoingSms) -> str:
         """See `MessageKind`."""

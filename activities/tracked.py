@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.content import Links
+from activities.content import Draft, Links
 from store import touches
 from tracks.content.render import MAX_SMS, RenderedEmail, TemplateError
 from tracks.content.tracked import Page, find_addresses, track_part, track_text
@@ -14,37 +14,37 @@ from tracks.links import DECOY, MAX_NUMBER
 
 
 async def track_email(
-    tx: AsyncConnection, rendered: RenderedEmail, message_id: str, links: Links, *, clicks: bool, opens: bool
+    tx: AsyncConnection, rendered: RenderedEmail, draft: Draft, links: Links, *, clicks: bool, opens: bool
 ) -> RenderedEmail:
     """The email with its links and opening noted, as far as asked for; one of text alone has no picture to load."""
     if not rendered.html:
-        text = await _track(tx, rendered.text, message_id, links) if clicks else rendered.text
+        text = await _track(tx, rendered.text, draft, links) if clicks else rendered.text
         return replace(rendered, text=text)
     page = Page(rendered.html, links.ours)
-    addresses = await _addresses(tx, message_id, page.links if clicks else [], links)
+    addresses = await _addresses(tx, draft, page.links if clicks else [], links)
     html = page.track(
         addresses,
-        decoy=links.click(message_id, DECOY) if addresses else "",
-        pixel=links.open(message_id) if opens else "",
+        decoy=links.click(draft.message_id, DECOY) if addresses else "",
+        pixel=links.open(draft.message_id) if opens else "",
     )
     return replace(rendered, html=html, text=track_part(rendered.text, addresses))
 
 
-async def track_sms(tx: AsyncConnection, body: str, message_id: str, links: Links) -> str:
+async def track_sms(tx: AsyncConnection, body: str, draft: Draft, links: Links) -> str:
     """The text with its links noted. Raises TemplateError where that makes it longer than a provider takes."""
-    tracked = await _track(tx, body, message_id, links)
+    tracked = await _track(tx, body, draft, links)
     if len(tracked) > MAX_SMS:
         raise TemplateError("SmsTooLong")
     return tracked
 
 
-async def _track(tx: AsyncConnection, text: str, message_id: str, links: Links) -> str:
+async def _track(tx: AsyncConnection, text: str, draft: Draft, links: Links) -> str:
     found = find_addresses(text, links.ours)
-    return track_text(text, await _addresses(tx, message_id, found, links))
+    return track_text(text, await _addresses(tx, draft, found, links))
 
 
-async def _addresses(tx: AsyncConnection, message_id: str, targets: list[str], links: Links) -> dict[str, str]:
+async def _addresses(tx: AsyncConnection, draft: Draft, targets: list[str], links: Links) -> dict[str, str]:
     if not targets:
         return {}
-    numbers = await touches.keep_links(tx, message_id, targets)
-    return {url: links.click(message_id, numbers[url]) for url in targets if numbers[url] <= MAX_NUMBER}
+    numbers = await touches.keep_links(tx, draft.message_id, targets, first=draft.first)
+    return {url: links.click(draft.message_id, numbers[url]) for url in targets if numbers[url] <= MAX_NUMBER}

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from psycopg.pq import TransactionStatus
 from psycopg.types.string import TextLoader
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.exc import DataError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import PoolResetState
 
-from store.direct import DirectEngine
+from store.direct import DirectConnection, DirectEngine
 from store.errors import UnstorableError
 from store.listening import Listener
 
@@ -23,6 +25,7 @@ analyzed them: until then each send went through all messages (`tests/store/test
 CONNECT_TIMEOUT = 5
 """Seconds for a server that takes the connection and then says nothing."""
 _CONNECT = {"connect_timeout": CONNECT_TIMEOUT}
+_POOLED = {**_CONNECT, "prepare_threshold": None}  # `store.wire` prepares
 
 
 def driver_url(url: str) -> URL:
@@ -51,7 +54,9 @@ class Database:
             max_overflow=0,
             pool_use_lifo=True,
             pool_timeout=patience,
-            connect_args=_CONNECT,
+            pool_reset_on_return=None,  # `_reset` does it where there is something to take back
+            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are sent by `store.wire`
+            connect_args=_POOLED,
             hide_parameters=True,  # its errors, which reach logs, would quote addresses
             json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         )
@@ -61,27 +66,32 @@ class Database:
         )
         self.engine = DirectEngine(pooled.sync_engine)
         event.listen(self.engine.sync_engine, "connect", _prepare)
-        self._committing = DirectEngine(pooled.sync_engine.execution_options(isolation_level="AUTOCOMMIT"))
+        event.listen(self.engine.sync_engine, "reset", _reset)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self) -> AsyncIterator[DirectConnection]:
         """A transaction at READ COMMITTED that commits at the end of the block and rolls back on any error.
 
         Raises `UnstorableError` where PostgreSQL could not hold a value.
         """
         with _storable():
-            async with self.engine.begin() as tx:
+            tx = self.engine.connect()
+            tx.transactional = True
+            async with tx:
                 yield tx
+                await tx.commit()
 
     @asynccontextmanager
-    async def statement(self) -> AsyncIterator[AsyncConnection]:
-        """For one statement, which commits by itself: two thirds of the CPU of a transaction around it (measured).
+    async def statement(self) -> AsyncIterator[DirectConnection]:
+        """For one statement, which commits by itself: less than a transaction around it.
 
         Raises `UnstorableError` where PostgreSQL could not hold a value.
         """
         with _storable():
-            async with self._committing.connect() as connection:
+            connection = self.engine.connect()
+            async with connection:
                 yield connection
+                await connection.commit()
 
     async def ping(self) -> None:
         """Return if the database answers; raises the driver's error if it does not."""
@@ -110,4 +120,9 @@ def _prepare(connection: Any, _record: object) -> None:
     # ids are text everywhere else: histories, URLs, logs
     connection.adapters.register_loader("uuid", TextLoader)
     connection.execute(_BY_INDEX)
-    connection.commit()  # a rollback would take them back
+
+
+def _reset(connection: Any, _record: object, state: PoolResetState) -> None:
+    """Take back what a transaction that did not come to its end has done."""
+    if not state.terminate_only and connection.driver_connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        connection.rollback()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.direct import later
 from store.errors import BusyError
 from store.ids import new_id
 from store.rows import Enrollment, columns, read_row
@@ -123,7 +124,8 @@ async def _make_room(tx: AsyncConnection, places: list[_Place], now: datetime) -
     """Move ended enrollments out of the slot where the track's rule lets the contact enter again."""
     again = sorted((p for p in places if p.rules.reentry.kind in ("always", "after")), key=lambda p: p.spot)
     if again:
-        await tx.execute(
+        later(
+            tx,
             _MAKE_ROOM,
             {
                 "track": [p.wish.track for p in again],

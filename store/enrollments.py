@@ -10,9 +10,11 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.direct import later, together
 from store.ids import is_id
 from store.rows import Contact, Enrollment, EnrollmentStatus, Run, columns, read_row
 from store.sql import as_json, many, utc_now
+from store.wire import Asked
 from tracks.run import PathEntry, RunStatus
 
 
@@ -41,8 +43,9 @@ async def lock_run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
     """
     if not is_id(enrollment_id):
         return None
-    person = (await tx.execute(LOCK_CONTACT, {"id": enrollment_id})).mappings().first()
-    row = (await tx.execute(_LOCK, {"id": enrollment_id})).mappings().first()
+    who = {"id": enrollment_id}
+    contact, enrollment = await together(tx, Asked(LOCK_CONTACT, who), Asked(_LOCK, who))
+    person, row = contact.mappings().first(), enrollment.mappings().first()
     if row is None:
         return None
     return Run(read_row(Enrollment, row), read_row(Contact, person) if person else None)
@@ -99,7 +102,7 @@ async def report_path(
 ) -> None:
     """Store progress, each entry once, and the step that the run is at (unless None)."""
     if entries or step is not None:
-        await tx.execute(_REPORT, {"id": enrollment_id, "step": step, **path_arrays(entries)})
+        later(tx, _REPORT, {"id": enrollment_id, "step": step, **path_arrays(entries)})
 
 
 async def outcomes(tx: AsyncConnection, enrollment_id: str) -> dict[str, str]:
@@ -121,22 +124,18 @@ async def close(
     """The run is over; whether this call ended it (False: it had ended, and how stays as it was).
 
     Its messages that waited to be claimed again become `skipped` with why it is over (`goal`, `exit`, `ended`), or
-    `failed` where the path says that their step had given up. Two statements: outside of a transaction, a call that
-    was cut off between them has to be repeated.
+    `failed` where the path says that their step had given up.
     """
-    result = await tx.execute(
-        _CLOSE,
-        {
-            "id": enrollment_id,
-            "status": status,
-            "reason": reason,
-            "counts": as_json(dict(counts or {})),
-            "now": now or utc_now(),
-            **path_arrays(path),
-        },
-    )
-    await tx.execute(_LEAVE, {"id": enrollment_id})
-    return result.rowcount > 0
+    values = {
+        "id": enrollment_id,
+        "status": status,
+        "reason": reason,
+        "counts": as_json(dict(counts or {})),
+        "now": now or utc_now(),
+        **path_arrays(path),
+    }
+    closed, _ = await together(tx, Asked(_CLOSE, values), Asked(_LEAVE, {"id": enrollment_id}))
+    return closed.rowcount > 0
 
 
 async def request_end(tx: AsyncConnection, enrollment_id: str, reason: str, *, now: datetime | None = None) -> bool:

@@ -8,10 +8,10 @@ it is closed they become `skipped` (`store.enrollments.close`). No address is st
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,18 +19,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import policies
 from store.addresses import address_hash
 from store.breakers import Deferred
+from store.direct import later
 from store.enrollments import PATH_INSERT, path_arrays
 from store.ids import is_id, new_id
 from store.judging import FACTS, SPANS, Asked, Judgement, judge
 from store.messages import COLUMNS, Message, MessageStatus
-from store.rows import Channel, Contact, Enrollment, Run, columns, read_row
+from store.rows import Channel, Contact, Enrollment, Pin, Pinned, Run, columns, read_row
 from store.sql import utc_now
 from tracks.identifiers import effect_key
 from tracks.run import PathEntry
 from tracks.sending import MessageRules
 
-Rules = Callable[[AsyncConnection, Enrollment], Awaitable[MessageRules]]
-"""Reads a message's rules from the track version that the enrollment is pinned to."""
+
+class Rules(Protocol):
+    """Reads a message's rules from the track version that its enrollment is pinned to."""
+
+    async def template(self, tx: AsyncConnection, pinned: Pinned) -> str:
+        """The template whose newest version the message is made from; empty where there is none, or nobody knows."""
+        ...
+
+    async def rules(self, tx: AsyncConnection, enrollment: Enrollment) -> MessageRules:
+        """All of them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,8 @@ class Claim:
     until: datetime | None = None
     newest: int | None = None
     """Of a granted one: the newest version of `MessageRules.template`."""
+    first: bool = False
+    """Nobody has claimed this message before."""
 
 
 async def claim(
@@ -75,6 +87,8 @@ async def claim(
     ask = {"id": enrollment_id, "channel": channel}
     person = (await tx.execute(_LOCK, ask)).mappings().first() if is_id(enrollment_id) else None
     contact = read_row(Contact, person) if person else None
+    pinned = Pin(person["track"], person["version"]) if person else None
+    template = await _template(tx, rules, pinned)
     address = contact.address(channel) if contact else None
     hashed = address_hash(channel, address) if address else ""
     asked: dict[str, Any] = {
@@ -82,6 +96,7 @@ async def claim(
         "key": effect_key(enrollment_id, step, occurrence),
         "step": step,
         "hash": hashed,
+        "template": template,
         "counting": policies.caps_known(tx),
         "now": now,
         **SPANS,
@@ -93,29 +108,36 @@ async def claim(
         message = await _abandoned(tx, message)
     written = {**asked, **path_arrays(path), "message": message.id if message else new_id(), "token": token}
     if message is not None and message.status not in ("released", "deferred"):
-        await tx.execute(_PROGRESS, written)
+        later(tx, _PROGRESS, written)
         if message.status == "unknown":
             return Claim("unknown", run, message.id, "unknown")
         return Claim("settled", run, message.id, message.status, message.reason)
     over = "erased" if contact is None else run.enrollment.over
     if over and message is None:
-        await tx.execute(_PROGRESS, written)
+        later(tx, _PROGRESS, written)
         return Claim("ended", run, reason=over)
-    found = rules if isinstance(rules, MessageRules) else await rules(tx, run.enrollment)
+    found = rules if isinstance(rules, MessageRules) else await rules.rules(tx, run.enrollment)
     if over:
         judged = Judgement("skip", over)
     else:
         held_since = message.held_since if message else None
         asked_for = Asked(run, step, channel, hashed, found, now, held_since, _deferred(message))
         judged = await judge(tx, asked_for, row)
-    newest = (await tx.execute(_WRITE, written | _judged(judged, run, found, now))).scalar_one()
+    later(tx, _WRITE, written | _judged(judged, run, found, now))
     if over:
         return Claim("ended", run, written["message"], reason=over)
     if judged.outcome == "skip":
         return Claim("settled", run, written["message"], "skipped", judged.reason)
     if judged.outcome == "defer":
         return Claim("deferred", run, written["message"], "deferred", judged.reason, judged.until)
-    return Claim("granted", run, written["message"], newest=newest)
+    newest = row["newest"] if found.template == template else None
+    return Claim("granted", run, written["message"], newest=newest, first=message is None)
+
+
+async def _template(tx: AsyncConnection, rules: MessageRules | Rules, pinned: Pinned | None) -> str:
+    if isinstance(rules, MessageRules):
+        return rules.template
+    return "" if pinned is None else await rules.template(tx, pinned)
 
 
 def _deferred(message: Message | None) -> Deferred | None:
@@ -137,7 +159,6 @@ def _judged(judged: Judgement, run: Run, rules: MessageRules, now: datetime) -> 
         "settled": now if judged.outcome == "skip" else None,
         "held": judged.held_since,
         "due": judged.until,
-        "template": rules.template,
     }
 
 
@@ -158,16 +179,17 @@ _STATUS = {"go": "sending", "skip": "skipped", "defer": "deferred"}
 # Two contacts may share an address. Its lock comes with the contact's, in one statement, so that the next one sees
 # what a claim of the other contact has just written; spellings that lower() does not fold may race, no more.
 _LOCK = text(f"""
-    SELECT {columns(Contact, "c")},
+    SELECT {columns(Contact, "c")}, e.track AS track, e.version AS version,
         pg_advisory_xact_lock(
             hashtextextended(CASE WHEN CAST(:channel AS text) = 'email' THEN lower(c.email) ELSE c.phone END, 0)
         )
-    FROM contact c WHERE c.id = (SELECT contact_id FROM enrollment WHERE id = :id) FOR NO KEY UPDATE
+    FROM enrollment e JOIN contact c ON c.id = e.contact_id WHERE e.id = :id FOR NO KEY UPDATE OF c
 """)
 # FOR NO KEY UPDATE waits for a transaction that is storing this run's goal, and then sees it. Claims of one
 # contact hold the contact's row, so what this reads of the effect's message cannot be another claim's past.
 _READ = text(f"""
-    SELECT {columns(Enrollment, "e", "e_")}, {columns(Message, "m", "m_")}, {FACTS}
+    SELECT {columns(Enrollment, "e", "e_")}, {columns(Message, "m", "m_")}, {FACTS},
+        (SELECT latest FROM template WHERE name = :template) AS newest
     FROM enrollment e
     LEFT JOIN message m ON m.effect_key = :key
     LEFT JOIN suppression s ON s.channel = :channel AND s.address_hash = :hash
@@ -190,7 +212,6 @@ _WRITE = text(f"""
         transactional = excluded.transactional, priority = excluded.priority, address_hash = excluded.address_hash,
         held_since = CASE WHEN excluded.status = 'deferred' THEN excluded.held_since ELSE m.held_since END,
         due_at = excluded.due_at
-    RETURNING (SELECT latest FROM template WHERE name = :template)
 """)
 _ABANDON = text(f"""
     UPDATE message m SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE status END

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import dropped, tracks
+from store.direct import later
 from store.dropped import Drop
 from store.rows import Contact, Enrollment, Run, columns, read_row
 from store.sql import any_of, as_json, many
@@ -54,7 +55,8 @@ async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, dateti
                 told.append(_Told(run.enrollment.id, matches, as_json(signal.model_dump(mode="json"))))
         counts.append(len(told) - before)
     if told:
-        await tx.execute(
+        later(
+            tx,
             _TELL,
             {
                 "id": [t.enrollment_id for t in told],

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
 from sqlalchemy import RowMapping
 
@@ -45,6 +45,23 @@ class Contact:
             "has_email": bool(self.email),
             "has_phone": bool(self.phone),
         }
+
+
+class Pinned(Protocol):
+    """What is pinned to a version of a track: an enrollment, or as much as is known of one."""
+
+    @property
+    def track(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+
+class Pin(NamedTuple):
+    """A version of a track."""
+
+    track: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

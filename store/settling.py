@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.direct import later
 from store.enrollments import WHY_OVER
 from store.ids import is_id
 from store.messages import COLUMNS, Message, Progress
@@ -113,7 +114,7 @@ async def record_callbacks(tx: AsyncConnection, reported: Sequence[Callback], *,
             "ranks": list(_RANK),
             "now": at or utc_now(),
         }
-        await tx.execute(_CALLBACKS, values)
+        later(tx, _CALLBACKS, values)
 
 
 async def resolve(

@@ -14,6 +14,7 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.direct import later
 from store.ids import is_id
 from store.messages import COLUMNS, Message
 from store.rows import columns, read_row
@@ -57,12 +58,19 @@ class Touched:
         return len(self.urls)
 
 
-async def keep_links(tx: AsyncConnection, message_id: str, urls: Sequence[str]) -> dict[str, int]:
+async def keep_links(
+    tx: AsyncConnection, message_id: str, urls: Sequence[str], *, first: bool = False
+) -> dict[str, int]:
     """Remember where a message's links lead; answers each target's number.
 
-    A target that the message had before keeps its number, so that what may be out already goes on working.
+    A target that the message had before keeps its number, so that what may be out already goes on working. With
+    `first` it had none, and nobody has to ask.
     """
-    row = (await tx.execute(_KEEP, {"id": message_id, "urls": list(urls)})).one()
+    values = {"id": message_id, "urls": list(urls)}
+    if first:
+        later(tx, _KEEP, values)
+        return {url: number for number, url in enumerate(urls, 1)}
+    row = (await tx.execute(_KEEP, values)).one()
     return {url: number for number, url in enumerate(row.urls, 1)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
 from store import enrollments, settling, suppressions
-from store.direct import DirectConnection
+from store.wire import Asked, Wire
 from tests.activities.world import HELLO, NAME, World
 from tracks import links
 from tracks.run import PathEntry
@@ -73,16 +74,16 @@ class TestSent:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await world.send("hello")  # what never changes is read once
-        statements: list[str] = []
-        execute = DirectConnection.execute
+        flights: list[list[str]] = []
+        fly = Wire.fly
 
-        async def noted(self: DirectConnection, statement: Any, *rest: Any, **more: Any) -> Any:
-            statements.append(str(statement))
-            return await execute(self, statement, *rest, **more)
+        async def noted(self: Wire, asked: Sequence[Asked] = (), **around: Any) -> Any:
+            flights.extend([[one.statement.text for one in asked]] if asked else [])
+            return await fly(self, asked, **around)
 
-        monkeypatch.setattr(DirectConnection, "execute", noted)
+        monkeypatch.setattr(Wire, "fly", noted)
         assert (await world.send("hello", 2)).outcome == "sent"
-        assert len(statements) == 4, statements  # the contact's lock, the facts, the claim, how it ended
+        assert len(flights) == 4, flights  # the contact's lock, the facts, the claim, how it ended
 
     async def test_the_ledger_knows_the_providers_id(self, world: World) -> None:
         await world.send("hello")

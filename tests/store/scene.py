@@ -141,7 +141,8 @@ class Scene:
 
     async def rows(self, sql: str, **values: Any) -> Sequence[Any]:
         async with self.db.transaction() as tx:
-            return (await tx.execute(text(sql), values)).all()
+            found: Sequence[Any] = (await tx.execute(text(sql), values)).all()
+            return found
 
     async def waiting(self, *kinds: str) -> list[tuple[str, dict[str, Any]]]:
         """Kind and payload of the undelivered outbox rows, in order."""

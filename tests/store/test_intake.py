@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
-from sqlalchemy import event as sa_event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.database import Database
 from store.errors import UnstorableError
@@ -20,14 +22,25 @@ def happened(number: int, **more: object) -> Event:
     return Event(f"e-{number}", f"user-{number % 7}", "page.viewed", {"n": number} | more)
 
 
+def noting(db: Database, begun: list[object]) -> Callable[[], AbstractAsyncContextManager[AsyncConnection]]:
+    """What begins transactions, and notes each."""
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[AsyncConnection]:
+        async with db.transaction() as tx:
+            begun.append(tx)
+            yield tx
+
+    return begin
+
+
 async def test_a_hundred_at_once_take_a_few_transactions_and_all_are_stored(db: Database) -> None:
-    commits: list[object] = []
-    sa_event.listen(db.engine.sync_engine, "commit", commits.append)
-    intake = Intake(db, accept_many)
+    begun: list[object] = []
+    intake = Intake(db, accept_many, begin=noting(db, begun))
     accepted = await asyncio.gather(*(intake.accept(happened(number)) for number in range(100)))
     assert not any(one.duplicate for one in accepted)
     assert await rows(db, "SELECT count(*) FROM event") == [(100,)]
-    assert len(commits) <= LANES + 100 // MOST + 2
+    assert len(begun) <= LANES + 100 // MOST + 2
 
 
 async def test_an_answer_comes_after_the_commit(db: Database) -> None:
@@ -87,8 +100,7 @@ async def test_the_same_event_in_one_transaction_counts_once(db: Database) -> No
 
 async def test_who_is_in_no_hurry_shares_a_transaction_with_those_that_come_a_moment_later(db: Database) -> None:
     begun: list[object] = []
-    sa_event.listen(db.engine.sync_engine, "begin", begun.append)
-    intake = Intake(db, accept_many, gather=0.2)
+    intake = Intake(db, accept_many, gather=0.2, begin=noting(db, begun))
 
     async def ask(number: int) -> None:
         await asyncio.sleep(number * 0.01)

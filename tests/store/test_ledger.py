@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from store import contacts, enrollments, ledger, messages, suppressions
 from store.events import Event, accept
@@ -55,6 +56,7 @@ async def test_claim_waits_for_the_goal_that_is_being_stored_and_then_refuses(sc
     run = await scene.live(TRIAL)
     async with scene.db.transaction() as tx:
         await accept(tx, Event("e1", "ann", "subscription.started", {"amount": 5}), now=NOW)
+        await tx.execute(text("SELECT 'what was left for later goes first'"))
         racing = asyncio.create_task(scene.claim(run.id))
         await asyncio.sleep(0.1)
         assert not racing.done()

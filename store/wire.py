@@ -1,0 +1,176 @@
+"""Textual SQL over one connection in flights: commands that need no answer of each other travel together.
+
+Whatever is sent by itself costs the wait for its answer, and BEGIN and COMMIT cost as much as a statement. In libpq's
+pipeline mode several commands are sent at once and answered in order; after the first that fails PostgreSQL leaves out
+the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import count
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import generators
+from psycopg.abc import PQGen
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+from sqlalchemy import TextClause
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+_NUMBERED: Any = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_KEPT = 500
+"""Statements that a connection keeps prepared. All of ours are constants; a test's need not be."""
+
+
+class Asked(NamedTuple):
+    """A statement and its named values."""
+
+    statement: TextClause
+    values: Mapping[str, Any]
+
+
+class Answer(NamedTuple):
+    """The names of the columns (none, where the statement answers no rows), the rows, how many it touched."""
+
+    names: tuple[str, ...]
+    rows: Sequence[Any]
+    rowcount: int
+
+
+class RefusedError(Exception):
+    """PostgreSQL refused a statement, or the COMMIT (None)."""
+
+    def __init__(self, asked: Asked | None, error: psycopg.Error) -> None:
+        super().__init__(str(error))
+        self.asked = asked
+        self.error = error
+
+
+class Wire:
+    """One connection of psycopg's. Its own cursors may be used beside, in the same transaction.
+
+    They must not prepare statements (`prepare_threshold=None`): psycopg drops all that a connection has prepared
+    when it rolls back.
+    """
+
+    def __init__(self, driver: psycopg.AsyncConnection[Any]) -> None:
+        self._driver = driver
+        self._pg = driver.pgconn
+        self._prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+        self._numbers = count()  # no name twice, though its statement may have been given up before it was prepared
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is lost."""
+        return self._driver.closed
+
+    def in_transaction(self) -> bool:
+        """Whether a transaction is under way, be it one that has failed."""
+        return self._pg.transaction_status != TransactionStatus.IDLE
+
+    async def fly(self, asked: Sequence[Asked] = (), *, begin: bool = False, commit: bool = False) -> list[Answer]:
+        """Run the statements in one flight; answers each.
+
+        `begin`: BEGIN before them unless a transaction is open. `commit`: COMMIT after them if one is. Raises
+        RefusedError for the first that fails, psycopg's own error where the connection does.
+        """
+        driver = self._driver
+        async with driver.lock:
+            begin = begin and not self.in_transaction()
+            commands = list(self._commands(asked, begin=begin, commit=commit and (begin or self.in_transaction())))
+            results = await driver.wait(_flight(self._pg, commands)) if commands else []
+        answers = []
+        for command, result in zip(commands, results, strict=True):
+            query = command.query
+            if result.status == ExecStatus.FATAL_ERROR:
+                error = error_from_result(result, encoding=driver.info.encoding)
+                raise RefusedError(query.asked if query else None, error)
+            if query is not None and command.prepares is not None:
+                self._prepared[query.key] = command.prepares
+            elif query is not None:
+                answers.append(query.answer(result))
+        return answers
+
+    async def rollback(self) -> None:
+        """Take back what is not committed."""
+        await self._driver.rollback()
+
+    def _commands(self, asked: Sequence[Asked], *, begin: bool, commit: bool) -> Iterator[_Command]:
+        pg = self._pg
+        if begin:
+            yield _Command(partial(pg.send_query_params, b"BEGIN", None))
+        for one in asked:
+            query = _Query(one, self._driver)
+            name = self._prepared.get(query.key)
+            if name is None and len(self._prepared) < _KEPT:
+                name = b"perennial_%d" % next(self._numbers)
+                yield _Command(partial(pg.send_prepare, name, query.sql, query.types), query, name)
+            if name is None:
+                send = partial(pg.send_query_params, query.sql, query.values, query.types, query.formats)
+            else:
+                send = partial(pg.send_query_prepared, name, query.values, query.formats)
+            yield _Command(send, query)
+        if commit:
+            yield _Command(partial(pg.send_query_params, b"COMMIT", None))
+
+
+class _Query:
+    """A statement as it is sent: its values as PostgreSQL reads them, and what reads its rows."""
+
+    def __init__(self, asked: Asked, driver: psycopg.AsyncConnection[Any]) -> None:
+        self.asked = asked
+        self.sql, names = _compiled(asked.statement.text)
+        self._transformer = adapt = Transformer(driver)
+        values = [asked.values[name] for name in names]
+        self.values = adapt.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        self.types, self.formats = adapt.types or (), adapt.formats
+
+    @property
+    def key(self) -> tuple[bytes, tuple[int, ...]]:
+        return self.sql, self.types
+
+    def answer(self, result: PGresult) -> Answer:
+        if result.status != ExecStatus.TUPLES_OK:
+            return Answer((), (), result.command_tuples or 0)
+        names = tuple((result.fname(number) or b"").decode() for number in range(result.nfields))
+        self._transformer.set_pgresult(result)
+        return Answer(names, self._transformer.load_rows(0, result.ntuples, tuple), result.ntuples)
+
+
+class _Command(NamedTuple):
+    """What is sent, and of which statement it is; `prepares`: the name that it only makes the statement known by."""
+
+    send: Callable[[], None]
+    query: _Query | None = None
+    prepares: bytes | None = None
+
+
+def _flight(pg: Any, commands: Sequence[_Command]) -> PQGen[list[PGresult]]:
+    """Send all commands; answers a result for each. psycopg goes on with it after a cancellation, to its end."""
+    try:
+        pg.enter_pipeline_mode()
+        for command in commands:
+            command.send()
+        pg.pipeline_sync()
+        yield from generators.send(pg)
+        results = []
+        for _ in commands:
+            results += yield from generators.fetch_many(pg)
+        yield from generators.fetch_many(pg)  # that of the synchronisation
+        pg.exit_pipeline_mode()
+    except BaseException:
+        pg.finish()  # what is on its way yet would be taken for later answers
+        raise
+    return results
+
+
+@lru_cache(maxsize=2000)
+def _compiled(sql: str) -> tuple[bytes, tuple[str, ...]]:
+    """The statement with PostgreSQL's own placeholders, and the names of the values in their order."""
+    compiled = TextClause(sql).compile(dialect=_NUMBERED)
+    return str(compiled).encode(), tuple(compiled.positiontup or ())
