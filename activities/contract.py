@@ -37,7 +37,7 @@ ERROR_UNAVAILABLE = "ProviderUnavailable"
 class StepCall(Wire):
     """One effect of one run. Its effect key is `<enrollment_id>/<step>/<occurrence>`.
 
-    The activity reads the track version and the step by the enrollment's id, so nothing else is needed.
+    The activity reads the track version and the step by the enrollment's id.
     """
 
     enrollment_id: str
@@ -48,6 +48,9 @@ class StepCall(Wire):
     """Progress that has not reached the database yet; stored by the activity's own transaction."""
     channel: str = ""
     """For a `send`: the channel that was chosen, whose activity this is; empty: choose first."""
+    track: str = ""
+    version: int = 0
+    """What the run was started with, if it says so; what counts is what the database says."""
 
 
 class SendResult(Wire):

@@ -28,7 +28,7 @@ from store.database import Database
 from store.intake import Intake
 from store.ledger import Claim
 from store.messages import Message
-from store.rows import Channel, Enrollment, Pinned
+from store.rows import Channel, Enrollment, Pin, Pinned
 from store.settling import Sent
 from tracks.content.render import TemplateError
 from tracks.sending import MessageRules
@@ -73,9 +73,13 @@ class _Reader(Generic[Written]):
         self._call = call
         self.written: Written | None = None
 
-    async def template(self, tx: AsyncConnection, pinned: Pinned) -> str:
+    async def template(self, tx: AsyncConnection) -> str:
+        """The message's template, if the call says enough to know it."""
+        pin = Pin(self._call.track, self._call.version)
+        if not pin.version:
+            return ""
         try:
-            return self._kind.rules(await self._kind.read(tx, pinned, self._call.step)).template
+            return self._kind.rules(await self._kind.read(tx, pin, self._call.step)).template
         except (LookupError, TypeError):
             return ""  # said where it matters: by then the run may be over
 
@@ -128,7 +132,7 @@ class Sender(Generic[Written, Outgoing]):
         sent = Sent(claim.message_id, provider_id)
         return result_of(await _surely(lambda: self._sent.accept(sent)))
 
-    async def _claim(self, tx: AsyncConnection, call: StepCall, token: str, rules: ledger.Rules) -> Claim:
+    async def _claim(self, tx: AsyncConnection, call: StepCall, token: str, reader: _Reader[Written]) -> Claim:
         return await ledger.claim(
             tx,
             enrollment_id=call.enrollment_id,
@@ -136,7 +140,8 @@ class Sender(Generic[Written, Outgoing]):
             occurrence=call.occurrence,
             channel=self._kind.channel,
             token=token,
-            rules=rules,
+            rules=reader.rules,
+            template=await reader.template(tx),
             path=call.path,
         )
 

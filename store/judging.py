@@ -42,7 +42,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """The message in question."""
 
     run: Run
@@ -72,7 +72,7 @@ _COUNTED = """
     SELECT coalesce(jsonb_agg(jsonb_build_array(c.channel, c.topic, c.at, c.priority)), '[]') FROM (
         WITH mine AS (
             SELECT id FROM message WHERE contact_id = e.contact_id
-            UNION SELECT id FROM message WHERE address_hash = :hash
+            UNION SELECT id FROM message WHERE address_hash = h.hash
         )
         SELECT m.channel, m.topic, m.claimed_at AS at, CAST(NULL AS integer) AS priority
         FROM message m JOIN mine USING (id)
@@ -88,7 +88,7 @@ _COUNTED = """
 # OFFSET keeps the planner from looking for the track first: before it knows better (a new table has no statistics)
 # it went through all that the track had sent in thirty days.
 _TO_THE_ADDRESS = """
-    SELECT * FROM message WHERE address_hash = :hash AND claimed_at > :now - CAST(:same_address AS interval) / e.pace
+    SELECT * FROM message WHERE address_hash = h.hash AND claimed_at > :now - CAST(:same_address AS interval) / e.pace
     OFFSET 0
 """
 FACTS = f"""
@@ -103,7 +103,8 @@ FACTS = f"""
     ) AS twin,
     CASE WHEN CAST(:counting AS boolean) THEN ({_COUNTED}) END AS counted
 """
-"""Select list of what `judge` reads of the database in the claim's own statement, besides `suppression s`.
+"""Select list of what `judge` reads of the database in the claim's own statement, besides `suppression s`, of the
+enrollment `e` and the address `h.hash`.
 
 What caps count is read along where the newest policy that this process knows has any (`policies.caps_known`).
 """
@@ -111,7 +112,7 @@ SPANS = {"same_address": SAME_ADDRESS, "longest_cap": MAX_CAP, "yields_for": YIE
 """What the statement is told of spans of time."""
 
 
-async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgement:
+async def judge(tx: AsyncConnection, asked: Question, facts: RowMapping) -> Judgement:
     """Whether the message may go, in the order: permission, whom it is not for, when, caps, breakers.
 
     `facts` are the columns of `FACTS`. The contact's row is locked, and so is their address against claims of
@@ -138,7 +139,7 @@ async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgeme
 
 
 async def _when(
-    tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers: list[str], counted: list[Any] | None
+    tx: AsyncConnection, asked: Question, policy: Policy, open_breakers: list[str], counted: list[Any] | None
 ) -> Judgement:
     """Its turn, checked cheapest first; a breaker's slot and a place under a cap are taken last."""
     rules = asked.rules
@@ -167,7 +168,7 @@ async def _when(
     return GO
 
 
-def _held(asked: Asked, reason: str, until: datetime) -> Judgement:
+def _held(asked: Question, reason: str, until: datetime) -> Judgement:
     """Wait, unless that would be longer than the message may be held."""
     since = asked.held_since or asked.now
     if until - since > asked.rules.hold / asked.pace:
@@ -175,7 +176,7 @@ def _held(asked: Asked, reason: str, until: datetime) -> Judgement:
     return Judgement("defer", reason, until, since)
 
 
-def _opens(asked: Asked, policy: Policy) -> datetime:
+def _opens(asked: Question, policy: Policy) -> datetime:
     """The first moment on the run's clock outside quiet hours and inside the window."""
     contact, rules = asked.run.contact, asked.rules
     assert contact is not None
@@ -192,7 +193,7 @@ def _opens(asked: Asked, policy: Policy) -> datetime:
     )
 
 
-async def _excluded(tx: AsyncConnection, asked: Asked) -> str:
+async def _excluded(tx: AsyncConnection, asked: Question) -> str:
     """Why the contact is one of those that the message is not for; empty if they are not."""
     unless, run = asked.rules.unless, asked.run
     if unless is None or run.contact is None:
@@ -203,7 +204,7 @@ async def _excluded(tx: AsyncConnection, asked: Asked) -> str:
     return await _did_lately(tx, asked, unless)
 
 
-async def _did_lately(tx: AsyncConnection, asked: Asked, lately: Lately) -> str:
+async def _did_lately(tx: AsyncConnection, asked: Question, lately: Lately) -> str:
     rows = await tx.execute(
         _LATELY,
         {
@@ -221,7 +222,7 @@ async def _did_lately(tx: AsyncConnection, asked: Asked, lately: Lately) -> str:
     return ""
 
 
-async def _counted(tx: AsyncConnection, asked: Asked, known: list[Any] | None) -> list[Counted]:
+async def _counted(tx: AsyncConnection, asked: Question, known: list[Any] | None) -> list[Counted]:
     """The messages that count against caps; one that waits does so only before those of a lower priority."""
     if known is None:
         values = {"id": asked.run.enrollment.id, "hash": asked.address_hash, "now": asked.now, **SPANS}
@@ -237,4 +238,6 @@ _LATELY = text("""
     SELECT event_id, contact_id, name, properties, occurred_at FROM event
     WHERE contact_id = :contact AND name = :name AND occurred_at > :since ORDER BY received_at DESC LIMIT :limit
 """)
-_COUNT = text(f"SELECT ({_COUNTED}) FROM enrollment e WHERE e.id = :id")
+_COUNT = text(f"""
+    SELECT ({_COUNTED}) FROM enrollment e CROSS JOIN (SELECT CAST(:hash AS text) AS hash) h WHERE e.id = :id
+""")

@@ -8,39 +8,31 @@ it is closed they become `skipped` (`store.enrollments.close`). No address is st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import policies
-from store.addresses import address_hash
+from store.addresses import HASH, address_hash
 from store.breakers import Deferred
-from store.direct import later
+from store.direct import later, together
 from store.enrollments import PATH_INSERT, path_arrays
 from store.ids import is_id, new_id
-from store.judging import FACTS, SPANS, Asked, Judgement, judge
+from store.judging import FACTS, SPANS, Judgement, Question, judge
 from store.messages import COLUMNS, Message, MessageStatus
-from store.rows import Channel, Contact, Enrollment, Pin, Pinned, Run, columns, read_row
+from store.rows import Channel, Contact, Enrollment, Run, columns, read_row
 from store.sql import utc_now
+from store.wire import Asked
 from tracks.identifiers import effect_key
 from tracks.run import PathEntry
 from tracks.sending import MessageRules
 
-
-class Rules(Protocol):
-    """Reads a message's rules from the track version that its enrollment is pinned to."""
-
-    async def template(self, tx: AsyncConnection, pinned: Pinned) -> str:
-        """The template whose newest version the message is made from; empty where there is none, or nobody knows."""
-        ...
-
-    async def rules(self, tx: AsyncConnection, enrollment: Enrollment) -> MessageRules:
-        """All of them."""
-        ...
+Rules = Callable[[AsyncConnection, Enrollment], Awaitable[MessageRules]]
+"""Reads a message's rules from the track version that the enrollment is pinned to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +66,7 @@ async def claim(
     channel: Channel,
     token: str,
     rules: MessageRules | Rules = MessageRules(),
+    template: str = "",
     path: Sequence[PathEntry] = (),
     now: datetime | None = None,
 ) -> Claim:
@@ -81,27 +74,22 @@ async def claim(
 
     `token` is unique to the attempt. Claims of one contact, and of one address, take turns, and a goal that another
     transaction is just storing is waited for. `path` is stored whatever is decided. See `store.judging` for what
-    is checked. Raises LookupError where there is no such enrollment.
+    is checked. `template` is the one that `rules` will name, as far as is known: its newest version is read along.
+    Raises LookupError where there is no such enrollment.
     """
     now = now or utc_now()
-    ask = {"id": enrollment_id, "channel": channel}
-    person = (await tx.execute(_LOCK, ask)).mappings().first() if is_id(enrollment_id) else None
-    contact = read_row(Contact, person) if person else None
-    pinned = Pin(person["track"], person["version"]) if person else None
-    template = await _template(tx, rules, pinned)
-    address = contact.address(channel) if contact else None
-    hashed = address_hash(channel, address) if address else ""
     asked: dict[str, Any] = {
-        **ask,
+        "id": enrollment_id,
+        "channel": channel,
         "key": effect_key(enrollment_id, step, occurrence),
         "step": step,
-        "hash": hashed,
+        "hash": None,
         "template": template,
         "counting": policies.caps_known(tx),
         "now": now,
         **SPANS,
     }
-    row = await _read(tx, asked)
+    contact, row = await _read(tx, asked)
     run = Run(read_row(Enrollment, row, "e_"), contact)
     message = read_row(Message, row, "m_") if row["m_id"] is not None else None
     if message is not None and message.status == "sending":
@@ -116,12 +104,12 @@ async def claim(
     if over and message is None:
         later(tx, _PROGRESS, written)
         return Claim("ended", run, reason=over)
-    found = rules if isinstance(rules, MessageRules) else await rules.rules(tx, run.enrollment)
+    found = rules if isinstance(rules, MessageRules) else await rules(tx, run.enrollment)
     if over:
         judged = Judgement("skip", over)
     else:
         held_since = message.held_since if message else None
-        asked_for = Asked(run, step, channel, hashed, found, now, held_since, _deferred(message))
+        asked_for = Question(run, step, channel, asked["hash"], found, now, held_since, _deferred(message))
         judged = await judge(tx, asked_for, row)
     later(tx, _WRITE, written | _judged(judged, run, found, now))
     if over:
@@ -132,12 +120,6 @@ async def claim(
         return Claim("deferred", run, written["message"], "deferred", judged.reason, judged.until)
     newest = row["newest"] if found.template == template else None
     return Claim("granted", run, written["message"], newest=newest, first=message is None)
-
-
-async def _template(tx: AsyncConnection, rules: MessageRules | Rules, pinned: Pinned | None) -> str:
-    if isinstance(rules, MessageRules):
-        return rules.template
-    return "" if pinned is None else await rules.template(tx, pinned)
 
 
 def _deferred(message: Message | None) -> Deferred | None:
@@ -162,11 +144,19 @@ def _judged(judged: Judgement, run: Run, rules: MessageRules, now: datetime) -> 
     }
 
 
-async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> RowMapping:
-    row = (await tx.execute(_READ, asked)).mappings().first() if is_id(asked["id"]) else None
-    if row is None:
+async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> tuple[Contact | None, RowMapping]:
+    """Lock the contact and read the facts; fills in the hash of their address."""
+    if not is_id(asked["id"]):
         raise LookupError("there is no such enrollment")
-    return row
+    person, facts = [rows.mappings().first() for rows in await together(tx, Asked(_LOCK, asked), Asked(_READ, asked))]
+    if facts is None:
+        raise LookupError("there is no such enrollment")
+    contact = read_row(Contact, person) if person else None
+    address = contact.address(asked["channel"]) if contact else None
+    asked["hash"] = address_hash(asked["channel"], address) if address else ""
+    if facts["hash"] != asked["hash"]:  # an address of which PostgreSQL cannot tell how it is spelt
+        facts = (await tx.execute(_READ, asked)).mappings().one()
+    return contact, facts
 
 
 async def _abandoned(tx: AsyncConnection, message: Message) -> Message:
@@ -179,20 +169,22 @@ _STATUS = {"go": "sending", "skip": "skipped", "defer": "deferred"}
 # Two contacts may share an address. Its lock comes with the contact's, in one statement, so that the next one sees
 # what a claim of the other contact has just written; spellings that lower() does not fold may race, no more.
 _LOCK = text(f"""
-    SELECT {columns(Contact, "c")}, e.track AS track, e.version AS version,
+    SELECT {columns(Contact, "c")},
         pg_advisory_xact_lock(
             hashtextextended(CASE WHEN CAST(:channel AS text) = 'email' THEN lower(c.email) ELSE c.phone END, 0)
         )
-    FROM enrollment e JOIN contact c ON c.id = e.contact_id WHERE e.id = :id FOR NO KEY UPDATE OF c
+    FROM contact c WHERE c.id = (SELECT contact_id FROM enrollment WHERE id = :id) FOR NO KEY UPDATE
 """)
 # FOR NO KEY UPDATE waits for a transaction that is storing this run's goal, and then sees it. Claims of one
 # contact hold the contact's row, so what this reads of the effect's message cannot be another claim's past.
 _READ = text(f"""
     SELECT {columns(Enrollment, "e", "e_")}, {columns(Message, "m", "m_")}, {FACTS},
-        (SELECT latest FROM template WHERE name = :template) AS newest
+        (SELECT latest FROM template WHERE name = :template) AS newest, h.hash
     FROM enrollment e
+    LEFT JOIN contact c ON c.id = e.contact_id
+    CROSS JOIN LATERAL (SELECT coalesce(CAST(:hash AS text), {HASH}) AS hash) h
     LEFT JOIN message m ON m.effect_key = :key
-    LEFT JOIN suppression s ON s.channel = :channel AND s.address_hash = :hash
+    LEFT JOIN suppression s ON s.channel = :channel AND s.address_hash = h.hash
     WHERE e.id = :id FOR NO KEY UPDATE OF e
 """)
 _PROGRESS = text(f"""

@@ -58,6 +58,8 @@ def step_call(ctx: Context, effect: Effect, channel: str = "") -> StepCall:
         clock=ctx.given.clock,
         path=tuple(ctx.memory.unreported),
         channel=channel,
+        track=ctx.given.track,
+        version=ctx.given.version,
     )
 
 

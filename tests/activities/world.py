@@ -149,7 +149,13 @@ class World:
     def call(self, step: str, occurrence: int = 1, *path: PathEntry) -> StepCall:
         enrollment = self.enrollment
         return StepCall(
-            enrollment_id=enrollment.id, step=step, occurrence=occurrence, clock=enrollment.clock, path=path
+            enrollment_id=enrollment.id,
+            step=step,
+            occurrence=occurrence,
+            clock=enrollment.clock,
+            path=path,
+            track=enrollment.track,
+            version=enrollment.version,
         )
 
     async def erase(self) -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+import random
 
-from store.addresses import address_hash, normalise
+import pytest
+from sqlalchemy import text
+
+from store.addresses import HASH, address_hash, normalise
+from store.database import Database
 from store.rows import Channel
 
 
@@ -29,3 +33,30 @@ def test_other_mailboxes_stay_other(other: str) -> None:
 
 def test_same_text_on_two_channels_has_two_hashes() -> None:
     assert address_hash("email", "+15005550006") != address_hash("sms", "+15005550006")
+
+
+ODD = ["ren\u00e9e@acme.test", "ann@b\u00fccher.test", "\u0130stanbul@acme.test", " ann@acme.test", "a\tb@acme.test"]
+
+
+async def test_postgresql_hashes_an_address_as_python_does_or_says_that_it_cannot(db: Database) -> None:
+    dice = random.Random(7)
+    plain = "".join(map(chr, range(0x21, 0x7F)))
+    emails = ["", ".", "@", "ann@acme.test.", "ANN@ACME.TEST", "a@b..", *ODD]
+    emails += ["".join(dice.choices(plain + "@.", k=dice.randint(1, 20))) for _ in range(2000)]
+    phones = ["", "+", "+0049151", "0049151", "+49 151", "+491511234567", "tel:+491", "+1\u0663", "+15005550006"]
+    lists: tuple[tuple[Channel, list[str]], ...] = (("email", emails), ("sms", phones))
+    for channel, addresses in lists:
+        ask = {"channel": channel, "addresses": addresses}
+        async with db.statement() as tx:
+            found = (await tx.execute(HASHED, ask)).scalars().all()
+        for address, known in zip(addresses, found, strict=True):
+            assert known in (address_hash(channel, address) if address else "", None), address
+            clear = address.isascii() and address.isprintable() and " " not in address
+            assert channel == "sms" or (known is not None) is clear, address
+        assert found[-1] is not None
+
+
+HASHED = text(f"""
+    SELECT {HASH} FROM unnest(CAST(:addresses AS text[])) WITH ORDINALITY AS a (address, ord)
+    CROSS JOIN LATERAL (SELECT a.address AS email, a.address AS phone) c ORDER BY a.ord
+""")

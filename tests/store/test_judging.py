@@ -127,6 +127,15 @@ class TestPermission:
         other = await scene.live(MANY, "ann", properties={"n": "1"}, key="1")
         assert (await claim(scene, other, transactional=True)).reason == "suppressed: complained"
 
+    async def test_an_address_that_postgresql_cannot_spell_is_protected_too(self, scene: Scene) -> None:
+        run = await scene.live()
+        await scene.contact("ann", email="Ren\u00e9e@B\u00fccher.test")
+        async with scene.db.transaction() as tx:
+            await suppressions.add(tx, "email", "ren\u00e9e@xn--bcher-kva.test", "complained")
+        assert (await claim(scene, run)).reason == "suppressed: complained"
+        (row,) = await scene.rows("SELECT address_hash FROM message")
+        assert row.address_hash == address_hash("email", "ren\u00e9e@b\u00fccher.test")
+
     async def test_a_deferred_message_is_refused_once_the_contact_has_left(self, scene: Scene) -> None:
         await publish(scene, "channels: {email: {quiet_hours: {from: '08:00', to: '10:00'}}}")
         run = await scene.live()
