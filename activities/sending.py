@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
@@ -71,22 +72,25 @@ class _Reader(Generic[Written]):
     def __init__(self, kind: MessageKind[Written, Any], call: StepCall) -> None:
         self._kind = kind
         self._call = call
+        self._pin: Pin | None = None
         self.written: Written | None = None
 
     async def template(self, tx: AsyncConnection) -> str:
         """The message's template, if the call says enough to know it."""
         pin = Pin(self._call.track, self._call.version)
-        if not pin.version:
-            return ""
-        try:
-            return self._kind.rules(await self._kind.read(tx, pin, self._call.step)).template
-        except (LookupError, TypeError):
-            return ""  # said where it matters: by then the run may be over
+        if pin.version:
+            with suppress(LookupError, TypeError):  # said where it matters: by then the run may be over
+                return self._kind.rules(await self._written(tx, pin)).template
+        return ""
 
     async def rules(self, tx: AsyncConnection, enrollment: Enrollment) -> MessageRules:
         await settle_channel(tx, enrollment, self._call, self._kind.channel)
-        self.written = await self._kind.read(tx, enrollment, self._call.step)
-        return self._kind.rules(self.written)
+        return self._kind.rules(await self._written(tx, Pin(enrollment.track, enrollment.version)))
+
+    async def _written(self, tx: AsyncConnection, pin: Pin) -> Written:
+        if self.written is None or pin != self._pin:
+            self._pin, self.written = pin, await self._kind.read(tx, pin, self._call.step)
+        return self.written
 
 
 class Sender(Generic[Written, Outgoing]):

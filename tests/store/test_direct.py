@@ -6,12 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import literal_column, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.database import Database
-from store.direct import DirectConnection, Rows
+from store.direct import DirectConnection, Rows, later
+from store.wire import Asked
 
 SAMPLE = text("""
     SELECT CAST(:n AS int) AS n, '50 %' || CAST(:words AS text) AS words, now() AS at,
@@ -79,3 +80,72 @@ async def test_a_statement_that_is_given_up_does_not_cost_its_connection(postgre
     async with db.transaction() as tx:
         assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
     await db.close()
+
+
+async def test_what_is_left_for_later_goes_first_and_with_the_commit(db: Database) -> None:
+    await no_entries(db)
+    async with db.transaction() as tx:
+        tx.later(ENTER, {"word": "a"})
+        assert (await tx.execute(text("SELECT count(*) FROM entry"))).scalar_one() == 1
+        tx.later(ENTER, {"word": "b"})
+        assert len((await tx.execute(select(literal_column("word")).select_from(text("entry")))).all()) == 2
+        both = await tx.together(Asked(ENTER, {"word": "c"}), Asked(ENTER, {"word": "d"}))
+        assert [rows.rowcount for rows in both] == [1, 1]
+        tx.later(ENTER, {"word": "e"})
+    async with db.statement() as connection:
+        later(connection, ENTER, {"word": "f"})
+    async with db.transaction() as tx:
+        tx.later(ENTER, {"word": "taken back"})
+        await tx.rollback()
+    assert await words(db) == list("abcdef")
+
+
+async def test_what_is_left_for_later_fails_the_transaction_at_its_end(db: Database) -> None:
+    await no_entries(db)
+
+    async def enter(*words: str, then: Exception | None = None) -> None:
+        async with db.transaction() as tx:
+            for word in words:
+                tx.later(ENTER, {"word": word})
+            if then is not None:
+                raise then
+
+    with pytest.raises(IntegrityError):
+        await enter("a", "a")
+    with pytest.raises(ZeroDivisionError):
+        await enter("a", then=ZeroDivisionError())
+    assert await words(db) == []
+
+
+@pytest.mark.parametrize("fault", ["a", "\x00"])
+async def test_a_savepoint_takes_back_its_own_block_and_no_more(db: Database, fault: str) -> None:
+    """Also where the driver refuses a value before anything is sent."""
+    await no_entries(db)
+
+    async def enter(tx: DirectConnection, *words: str) -> None:
+        async with tx.savepoint():
+            for word in words:
+                tx.later(ENTER, {"word": word})
+
+    async with db.transaction() as tx:
+        tx.later(ENTER, {"word": "a"})
+        with pytest.raises(DBAPIError):
+            await enter(tx, "b", fault)
+        await enter(tx, "c")
+        with pytest.raises(NotImplementedError):
+            tx.begin_nested()
+    assert await words(db) == ["a", "c"]
+
+
+ENTER = text("INSERT INTO entry (word) VALUES (:word)")
+
+
+async def no_entries(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.later(text("DROP TABLE IF EXISTS entry"), {})
+        tx.later(text("CREATE TABLE entry (n serial, word text UNIQUE)"), {})
+
+
+async def words(db: Database) -> list[str]:
+    async with db.statement() as connection:
+        return list((await connection.execute(text("SELECT word FROM entry ORDER BY n"))).scalars())
