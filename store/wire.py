@@ -3,6 +3,9 @@
 Whatever is sent by itself costs the wait for its answer, and BEGIN and COMMIT cost as much as a statement. In libpq's
 pipeline mode several commands are sent at once and answered in order; after the first that fails PostgreSQL leaves out
 the rest.
+
+psycopg's own pipeline mode costs more than it saves here (BEGIN, three statements and COMMIT 0.51 ms of CPU, one after
+another 0.45, like this 0.21). Its `generators` are not documented: hence the bound on its version.
 """
 
 from __future__ import annotations
