@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 from psycopg.pq import TransactionStatus
@@ -25,7 +25,7 @@ analyzed them: until then each send went through all messages (`tests/store/test
 CONNECT_TIMEOUT = 5
 """Seconds for a server that takes the connection and then says nothing."""
 _CONNECT = {"connect_timeout": CONNECT_TIMEOUT}
-_POOLED = {**_CONNECT, "prepare_threshold": None}  # `store.wire` prepares
+_POOLED = {**_CONNECT, "prepare_threshold": None}  # `store.pipeline` prepares
 
 
 def driver_url(url: str) -> URL:
@@ -55,7 +55,7 @@ class Database:
             pool_use_lifo=True,
             pool_timeout=patience,
             pool_reset_on_return=None,  # `_reset` does it where there is something to take back
-            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are sent by `store.wire`
+            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are sent by `store.pipeline`
             connect_args=_POOLED,
             hide_parameters=True,  # its errors, which reach logs, would quote addresses
             json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
@@ -68,27 +68,25 @@ class Database:
         event.listen(self.engine.sync_engine, "connect", _prepare)
         event.listen(self.engine.sync_engine, "reset", _reset)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[DirectConnection]:
+    def transaction(self) -> AbstractAsyncContextManager[DirectConnection]:
         """A transaction at READ COMMITTED that commits at the end of the block and rolls back on any error.
 
         Raises `UnstorableError` where PostgreSQL could not hold a value.
         """
-        with _storable():
-            tx = self.engine.connect()
-            tx.transactional = True
-            async with tx:
-                yield tx
-                await tx.commit()
+        return self._connected(transactional=True)
 
-    @asynccontextmanager
-    async def statement(self) -> AsyncIterator[DirectConnection]:
+    def statement(self) -> AbstractAsyncContextManager[DirectConnection]:
         """For one statement, which commits by itself: less than a transaction around it.
 
         Raises `UnstorableError` where PostgreSQL could not hold a value.
         """
+        return self._connected(transactional=False)
+
+    @asynccontextmanager
+    async def _connected(self, *, transactional: bool) -> AsyncIterator[DirectConnection]:
+        connection = self.engine.connect()
+        connection.transactional = transactional
         with _storable():
-            connection = self.engine.connect()
             async with connection:
                 yield connection
                 await connection.commit()

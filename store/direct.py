@@ -2,7 +2,7 @@
 
 SQLAlchemy spends 0.5 ms of CPU on each textual statement (compiling its cache key, switching greenlets, describing
 the result anew) where this takes 0.15 ms (measured), and a send takes four or five of them. Pooling, errors and
-everything that is not plain text stay SQLAlchemy's; a transaction is what `store.wire` begins and commits.
+everything that is not plain text stay SQLAlchemy's; a transaction is what `store.pipeline` begins and commits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from store.wire import Answer, Asked, RefusedError, Wire
+from store.pipeline import Answer, Pipeline, RefusedError, Statement
 
 _SAVEPOINT, _RELEASE, _TAKE_BACK = text("SAVEPOINT s"), text("RELEASE SAVEPOINT s"), text("ROLLBACK TO SAVEPOINT s")
 _DIALECT: Any = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -44,16 +44,16 @@ class DirectConnection(AsyncConnection):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._later: list[Asked] = []
+        self._later: list[Statement] = []
 
     async def execute(self, statement: Any, parameters: Any = None, **options: Any) -> Any:
         """See `AsyncConnection.execute`."""
         if type(statement) is not TextClause or options or not isinstance(parameters, Mapping | None):
             await self._fly()
             return await super().execute(statement, parameters, **options)
-        return Rows((await self._fly(Asked(statement, parameters or {})))[-1])
+        return Rows((await self._fly(Statement(statement, parameters or {})))[-1])
 
-    async def together(self, *asked: Asked) -> list[Rows]:
+    async def together(self, *asked: Statement) -> list[Rows]:
         """Run statements that need nothing of each other's results; outside of a transaction, all or none."""
         return [Rows(answer) for answer in (await self._fly(*asked))[-len(asked) :]]
 
@@ -62,7 +62,7 @@ class DirectConnection(AsyncConnection):
 
         What it raises is raised there.
         """
-        self._later.append(Asked(statement, parameters))
+        self._later.append(Statement(statement, parameters))
 
     async def commit(self) -> None:
         """Run what was left for later, and commit."""
@@ -78,7 +78,7 @@ class DirectConnection(AsyncConnection):
             await self.execute(_RELEASE)
         except Exception:
             self._later.clear()
-            if (await self._wire()).in_transaction():
+            if (await self._pipeline()).in_transaction():
                 await self.execute(_TAKE_BACK)
             raise
 
@@ -89,35 +89,35 @@ class DirectConnection(AsyncConnection):
     async def rollback(self) -> None:
         """Take back what the transaction has done."""
         self._later.clear()
-        await (await self._wire()).rollback()
+        await (await self._pipeline()).rollback()
 
-    async def _fly(self, *asked: Asked) -> list[Answer]:
+    async def _fly(self, *asked: Statement) -> list[Answer]:
         flight, self._later = [*self._later, *asked], []
         return await self._run(flight, begin=self.transactional)
 
-    async def _run(self, flight: Sequence[Asked], **around: bool) -> list[Answer]:
-        wire = await self._wire()
+    async def _run(self, flight: Sequence[Statement], **around: bool) -> list[Answer]:
+        pipeline = await self._pipeline()
         try:
-            return await wire.fly(flight, **around)
+            return await pipeline.fly(flight, **around)
         except RefusedError as refused:
             error, cause = refused.error, refused.asked
         except psycopg.Error as broken:
             error, cause = broken, flight[-1] if flight else None
-        if wire.closed:
+        if pipeline.closed:
             await super().execute(text("SELECT 1"))  # raises, and has the pool forget the connection
-        sql, values = (cause.statement.text, dict(cause.values)) if cause else ("COMMIT", {})
+        sql, values = (cause.sql.text, dict(cause.values)) if cause else ("COMMIT", {})
         raise DBAPIError.instance(sql, values, error, psycopg.Error, hide_parameters=True, dialect=_DIALECT) from error
 
-    async def _wire(self) -> Wire:
+    async def _pipeline(self) -> Pipeline:
         synchronous = self.sync_connection
         if synchronous is None or synchronous.closed or synchronous.invalidated:
             raw: Any = await self.get_raw_connection()  # raises what there is to raise
         else:
             raw = synchronous.connection  # at hand: to get it by a greenlet costs a tenth of the statement
-        wire: Wire | None = raw.info.get("wire")
-        if wire is None:
-            wire = raw.info["wire"] = Wire(raw.driver_connection)
-        return wire
+        pipeline: Pipeline | None = raw.info.get("pipeline")
+        if pipeline is None:
+            pipeline = raw.info["pipeline"] = Pipeline(raw.driver_connection)
+        return pipeline
 
 
 def later(tx: AsyncConnection, statement: TextClause, parameters: Mapping[str, Any]) -> None:
@@ -126,7 +126,7 @@ def later(tx: AsyncConnection, statement: TextClause, parameters: Mapping[str, A
     tx.later(statement, parameters)
 
 
-async def together(tx: AsyncConnection, *asked: Asked) -> list[Rows]:
+async def together(tx: AsyncConnection, *asked: Statement) -> list[Rows]:
     """`DirectConnection.together`, likewise."""
     assert isinstance(tx, DirectConnection)
     return await tx.together(*asked)

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.direct import later, together
 from store.ids import is_id
+from store.pipeline import Statement
 from store.rows import Contact, Enrollment, EnrollmentStatus, Run, columns, read_row
 from store.sql import as_json, many, utc_now
-from store.wire import Asked
 from tracks.run import PathEntry, RunStatus
 
 
@@ -44,7 +44,7 @@ async def lock_run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
     if not is_id(enrollment_id):
         return None
     who = {"id": enrollment_id}
-    contact, enrollment = await together(tx, Asked(LOCK_CONTACT, who), Asked(_LOCK, who))
+    contact, enrollment = await together(tx, Statement(LOCK_CONTACT, who), Statement(_LOCK, who))
     person, row = contact.mappings().first(), enrollment.mappings().first()
     if row is None:
         return None
@@ -134,7 +134,7 @@ async def close(
         "now": now or utc_now(),
         **path_arrays(path),
     }
-    closed, _ = await together(tx, Asked(_CLOSE, values), Asked(_LEAVE, {"id": enrollment_id}))
+    closed, _ = await together(tx, Statement(_CLOSE, values), Statement(_LEAVE, {"id": enrollment_id}))
     return closed.rowcount > 0
 
 

@@ -42,7 +42,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Asked:
     """The message in question."""
 
     run: Run
@@ -112,7 +112,7 @@ SPANS = {"same_address": SAME_ADDRESS, "longest_cap": MAX_CAP, "yields_for": YIE
 """What the statement is told of spans of time."""
 
 
-async def judge(tx: AsyncConnection, asked: Question, facts: RowMapping) -> Judgement:
+async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgement:
     """Whether the message may go, in the order: permission, whom it is not for, when, caps, breakers.
 
     `facts` are the columns of `FACTS`. The contact's row is locked, and so is their address against claims of
@@ -139,7 +139,7 @@ async def judge(tx: AsyncConnection, asked: Question, facts: RowMapping) -> Judg
 
 
 async def _when(
-    tx: AsyncConnection, asked: Question, policy: Policy, open_breakers: list[str], counted: list[Any] | None
+    tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers: list[str], counted: list[Any] | None
 ) -> Judgement:
     """Its turn, checked cheapest first; a breaker's slot and a place under a cap are taken last."""
     rules = asked.rules
@@ -168,7 +168,7 @@ async def _when(
     return GO
 
 
-def _held(asked: Question, reason: str, until: datetime) -> Judgement:
+def _held(asked: Asked, reason: str, until: datetime) -> Judgement:
     """Wait, unless that would be longer than the message may be held."""
     since = asked.held_since or asked.now
     if until - since > asked.rules.hold / asked.pace:
@@ -176,7 +176,7 @@ def _held(asked: Question, reason: str, until: datetime) -> Judgement:
     return Judgement("defer", reason, until, since)
 
 
-def _opens(asked: Question, policy: Policy) -> datetime:
+def _opens(asked: Asked, policy: Policy) -> datetime:
     """The first moment on the run's clock outside quiet hours and inside the window."""
     contact, rules = asked.run.contact, asked.rules
     assert contact is not None
@@ -193,7 +193,7 @@ def _opens(asked: Question, policy: Policy) -> datetime:
     )
 
 
-async def _excluded(tx: AsyncConnection, asked: Question) -> str:
+async def _excluded(tx: AsyncConnection, asked: Asked) -> str:
     """Why the contact is one of those that the message is not for; empty if they are not."""
     unless, run = asked.rules.unless, asked.run
     if unless is None or run.contact is None:
@@ -204,7 +204,7 @@ async def _excluded(tx: AsyncConnection, asked: Question) -> str:
     return await _did_lately(tx, asked, unless)
 
 
-async def _did_lately(tx: AsyncConnection, asked: Question, lately: Lately) -> str:
+async def _did_lately(tx: AsyncConnection, asked: Asked, lately: Lately) -> str:
     rows = await tx.execute(
         _LATELY,
         {
@@ -222,7 +222,7 @@ async def _did_lately(tx: AsyncConnection, asked: Question, lately: Lately) -> s
     return ""
 
 
-async def _counted(tx: AsyncConnection, asked: Question, known: list[Any] | None) -> list[Counted]:
+async def _counted(tx: AsyncConnection, asked: Asked, known: list[Any] | None) -> list[Counted]:
     """The messages that count against caps; one that waits does so only before those of a lower priority."""
     if known is None:
         values = {"id": asked.run.enrollment.id, "hash": asked.address_hash, "now": asked.now, **SPANS}

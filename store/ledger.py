@@ -22,11 +22,11 @@ from store.breakers import Deferred
 from store.direct import later, together
 from store.enrollments import PATH_INSERT, path_arrays
 from store.ids import is_id, new_id
-from store.judging import FACTS, SPANS, Judgement, Question, judge
+from store.judging import FACTS, SPANS, Asked, Judgement, judge
 from store.messages import COLUMNS, Message, MessageStatus
+from store.pipeline import Statement
 from store.rows import Channel, Contact, Enrollment, Run, columns, read_row
 from store.sql import utc_now
-from store.wire import Asked
 from tracks.identifiers import effect_key
 from tracks.run import PathEntry
 from tracks.sending import MessageRules
@@ -109,7 +109,7 @@ async def claim(
         judged = Judgement("skip", over)
     else:
         held_since = message.held_since if message else None
-        asked_for = Question(run, step, channel, asked["hash"], found, now, held_since, _deferred(message))
+        asked_for = Asked(run, step, channel, asked["hash"], found, now, held_since, _deferred(message))
         judged = await judge(tx, asked_for, row)
     later(tx, _WRITE, written | _judged(judged, run, found, now))
     if over:
@@ -148,7 +148,8 @@ async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> tuple[Contact | N
     """Lock the contact and read the facts; fills in the hash of their address."""
     if not is_id(asked["id"]):
         raise LookupError("there is no such enrollment")
-    person, facts = [rows.mappings().first() for rows in await together(tx, Asked(_LOCK, asked), Asked(_READ, asked))]
+    locked, found = await together(tx, Statement(_LOCK, asked), Statement(_READ, asked))
+    person, facts = locked.mappings().first(), found.mappings().first()
     if facts is None:
         raise LookupError("there is no such enrollment")
     contact = read_row(Contact, person) if person else None

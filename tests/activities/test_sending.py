@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
 from store import enrollments, settling, suppressions
-from store.wire import Asked, Wire
+from store.pipeline import Pipeline, Statement
 from tests.activities.world import HELLO, NAME, World
 from tracks import links
 from tracks.run import PathEntry
@@ -75,13 +75,13 @@ class TestSent:
     ) -> None:
         await world.send("hello")  # what never changes is read once
         flights: list[list[str]] = []
-        fly = Wire.fly
+        fly = Pipeline.fly
 
-        async def noted(self: Wire, asked: Sequence[Asked] = (), **around: Any) -> Any:
-            flights.extend([[one.statement.text for one in asked]] if asked else [])
+        async def noted(self: Pipeline, asked: Sequence[Statement] = (), **around: Any) -> Any:
+            flights.extend([[one.sql.text for one in asked]] if asked else [])
             return await fly(self, asked, **around)
 
-        monkeypatch.setattr(Wire, "fly", noted)
+        monkeypatch.setattr(Pipeline, "fly", noted)
         assert (await world.send("hello", 2)).outcome == "sent"
         assert len(flights) == 3, flights  # the contact's lock with the facts, the claim, how it ended
 

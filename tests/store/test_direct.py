@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.database import Database
 from store.direct import DirectConnection, Rows, later
-from store.wire import Asked
+from store.pipeline import Statement
 
 SAMPLE = text("""
     SELECT CAST(:n AS int) AS n, '50 %' || CAST(:words AS text) AS words, now() AS at,
@@ -89,7 +89,7 @@ async def test_what_is_left_for_later_goes_first_and_with_the_commit(db: Databas
         assert (await tx.execute(text("SELECT count(*) FROM entry"))).scalar_one() == 1
         tx.later(ENTER, {"word": "b"})
         assert len((await tx.execute(select(literal_column("word")).select_from(text("entry")))).all()) == 2
-        both = await tx.together(Asked(ENTER, {"word": "c"}), Asked(ENTER, {"word": "d"}))
+        both = await tx.together(Statement(ENTER, {"word": "c"}), Statement(ENTER, {"word": "d"}))
         assert [rows.rowcount for rows in both] == [1, 1]
         tx.later(ENTER, {"word": "e"})
     async with db.statement() as connection:

@@ -30,10 +30,10 @@ _KEPT = 500
 """Statements that a connection keeps prepared. All of ours are constants; a test's need not be."""
 
 
-class Asked(NamedTuple):
+class Statement(NamedTuple):
     """A statement and its named values."""
 
-    statement: TextClause
+    sql: TextClause
     values: Mapping[str, Any]
 
 
@@ -48,13 +48,13 @@ class Answer(NamedTuple):
 class RefusedError(Exception):
     """PostgreSQL refused a statement, or the COMMIT (None)."""
 
-    def __init__(self, asked: Asked | None, error: psycopg.Error) -> None:
+    def __init__(self, asked: Statement | None, error: psycopg.Error) -> None:
         super().__init__(str(error))
         self.asked = asked
         self.error = error
 
 
-class Wire:
+class Pipeline:
     """One connection of psycopg's. Its own cursors may be used beside, in the same transaction.
 
     They must not prepare statements (`prepare_threshold=None`): psycopg drops all that a connection has prepared
@@ -76,7 +76,7 @@ class Wire:
         """Whether a transaction is under way, be it one that has failed."""
         return self._pg.transaction_status != TransactionStatus.IDLE
 
-    async def fly(self, asked: Sequence[Asked] = (), *, begin: bool = False, commit: bool = False) -> list[Answer]:
+    async def fly(self, asked: Sequence[Statement] = (), *, begin: bool = False, commit: bool = False) -> list[Answer]:
         """Run the statements in one flight; answers each.
 
         `begin`: BEGIN before them unless a transaction is open. `commit`: COMMIT after them if one is. Raises
@@ -103,7 +103,7 @@ class Wire:
         """Take back what is not committed."""
         await self._driver.rollback()
 
-    def _commands(self, asked: Sequence[Asked], *, begin: bool, commit: bool) -> Iterator[_Command]:
+    def _commands(self, asked: Sequence[Statement], *, begin: bool, commit: bool) -> Iterator[_Command]:
         pg = self._pg
         if begin:
             yield _Command(partial(pg.send_query_params, b"BEGIN", None))
@@ -125,9 +125,9 @@ class Wire:
 class _Query:
     """A statement as it is sent: its values as PostgreSQL reads them, and what reads its rows."""
 
-    def __init__(self, asked: Asked, driver: psycopg.AsyncConnection[Any]) -> None:
+    def __init__(self, asked: Statement, driver: psycopg.AsyncConnection[Any]) -> None:
         self.asked = asked
-        self.sql, names = _compiled(asked.statement.text)
+        self.sql, names = _compiled(asked.sql.text)
         self._transformer = adapt = Transformer(driver)
         values = [asked.values[name] for name in names]
         self.values = adapt.dump_sequence(values, [PyFormat.AUTO] * len(values))
