@@ -14,6 +14,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from activities import contract
+from activities.lanes import AT_ONCE, LaneWatch
 from activities.registry import Activities, build_activities
 from activities.watch import Watch
 from api.doctor.rounds import Rounds
@@ -23,12 +24,14 @@ from api.temporal import connect
 from api.tracking.telling import Patience, Teller
 from settings import Settings
 from store.database import Database
+from store.presence import worker_name
 from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
 
 WORKFLOW_TASKS = 8
-"""Workflow tasks are Python on one core: more at once only queue on its lock, up to time-outs (measured)."""
+"""Workflow tasks are Python on one core: more at once only queue on its lock, up to time-outs (measured). Those that
+wait for a provider, of two channels, are not among them."""
 
 OWN_QUEUE = timedelta(seconds=1)
 """How long a run's next task waits for the worker that has the run in memory. In that worker's own queue tasks go in
@@ -50,7 +53,7 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
         workflows=[NurtureTrack],
         workflow_runner=runner(),
         activities=activities.local,
-        max_concurrent_workflow_tasks=WORKFLOW_TASKS,
+        max_concurrent_workflow_tasks=WORKFLOW_TASKS + len(activities.lanes) * AT_ONCE,
         max_cached_workflows=settings.cached_runs,
         sticky_queue_schedule_to_start_timeout=OWN_QUEUE,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -111,12 +114,13 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
     """Run workers until SIGTERM, SIGINT or `stop`; then take nothing new and let what is under way finish."""
     stop = _on_signals(stop)
     async with AsyncExitStack() as stack:
-        client, database = await _begin(settings, stack)
+        client, database = await _begin(settings, stack, worker_name())
         activities = build_activities(settings, database)
         stack.push_async_callback(activities.close)
         workers = build_workers(client, activities, settings)
         for worker in workers:
             await stack.enter_async_context(worker)
+        await stack.enter_async_context(LaneWatch(database, client, activities.lanes))
         await stack.enter_async_context(Watch(database, activities.providers.email, client, settings))
         if relay:
             await stack.enter_async_context(build_relay(client, database, settings))
@@ -134,16 +138,16 @@ async def run_relay(settings: Settings, stop: asyncio.Event | None = None) -> No
     """Run a relay alone, until SIGTERM, SIGINT or `stop`."""
     stop = _on_signals(stop)
     async with AsyncExitStack() as stack:
-        client, database = await _begin(settings, stack)
+        client, database = await _begin(settings, stack, "perennial-relay")
         await stack.enter_async_context(build_relay(client, database, settings))
         log.info("relay started")
         await stop.wait()
     await _settle()
 
 
-async def _begin(settings: Settings, stack: AsyncExitStack) -> tuple[Client, Database]:
+async def _begin(settings: Settings, stack: AsyncExitStack, name: str) -> tuple[Client, Database]:
     client = await connect()
-    database = Database(settings.database_url.get_secret_value(), settings.database_pool)
+    database = Database(settings.database_url.get_secret_value(), settings.database_pool, name=name)
     stack.push_async_callback(database.close)
     return client, database
 

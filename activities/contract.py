@@ -12,6 +12,8 @@ from tracks.wire import Clock, Wire
 
 SEND_EMAIL = "send_email"
 SEND_SMS = "send_sms"
+SEND_EMAIL_NOW = "send_email_now"
+SEND_SMS_NOW = "send_sms_now"
 UPDATE_CRM = "update_crm"
 CALL_WEBHOOK = "call_webhook"
 SET_ATTRIBUTES = "set_attributes"
@@ -56,10 +58,11 @@ class StepCall(Wire):
 class SendResult(Wire):
     """How a message ended. `ended` says that the enrollment is over and the run should stop.
 
-    `elsewhere`, for a `send` alone: nothing was done, the activity of `channel` is to be called.
+    `elsewhere`, for a `send` alone: nothing was done, the activity of `channel` is to be called. `queued`, where it was
+    to be sent at once: nothing was done, it is to stand in its provider's queue.
     """
 
-    outcome: Literal["sent", "skipped", "deferred", "unknown", "failed", "ended", "elsewhere"]
+    outcome: Literal["sent", "skipped", "deferred", "unknown", "failed", "ended", "elsewhere", "queued"]
     reason: str = ""
     until: datetime | None = None
     """For `deferred`: when to ask again, in real time."""

@@ -1,12 +1,14 @@
 """How many activities a second Temporal's server hands out of a task queue, to all workers together.
 
 Set at run time; it overrides what workers ask for (`PERENNIAL_QUEUE_RATES`), until it is cleared (measured on
-server 1.32). The server divides a queue, so a second may see almost twice the rate at the start of a burst.
+server 1.32). The server divides a queue, so a second may see almost twice the rate at the start of a burst. Workers
+look at it as well, for what they send past the queue (`activities.lanes`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 
@@ -26,6 +28,8 @@ QUEUES = {
 """Short names of the providers' queues."""
 TOLD_WITHIN, LOOK_EVERY, SAY_AGAIN_AFTER = 5.0, 0.05, 1.0
 """Seconds: the server tells its queues of a new rate a moment after it took it."""
+LOOKED_AT_EVERY, TRUSTED_FOR = 1.0, 3.0
+"""Seconds between a worker's looks at a rate, and from one until it is not trusted any more."""
 
 _ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 _BY_WORKERS = RateLimitSource.RATE_LIMIT_SOURCE_WORKER
@@ -42,6 +46,12 @@ class QueueRate:
     set_here: float | None
     reason: str
     by_workers: float | None
+
+    @property
+    def holds(self) -> float:
+        """The rate that holds; infinite where none does."""
+        rate = self.by_workers if self.set_here is None else self.set_here
+        return math.inf if rate is None else rate
 
 
 async def read(client: Client, queue: str) -> QueueRate:
@@ -66,7 +76,8 @@ async def write(client: Client, queue: str, per_second: float | None, reason: st
     """Set the rate of a queue (0 stops it, None clears what was set), and wait until the queue says so itself.
 
     Whoever reads the rate afterwards finds this one: without the wait, a look by a worker that was told the old one
-    would set the account's over an operator's. Raises RPCError where the server refuses.
+    would set the account's over an operator's. Workers go by the old one past the queue for up to `TRUSTED_FOR` more.
+    Raises RPCError where the server refuses.
     """
     deadline, say_at = time.monotonic() + TOLD_WITHIN, 0.0
     while time.monotonic() < deadline:

@@ -15,6 +15,7 @@ from activities.effects import CrmActivities, WebhookActivities
 from activities.email import EmailActivities
 from activities.importing import ImportActivities
 from activities.in_database import AttributeActivities, EnrollActivities
+from activities.lanes import AT_ONCE, Lane
 from activities.ports import Crm, EmailProvider, SmsProvider, WebhookCaller
 from activities.providers.ses import SesEmail
 from activities.providers.twilio import TwilioSms
@@ -47,6 +48,8 @@ class Activities:
     """For one worker per provider queue."""
     imports: Sequence[Method]
     """For the worker of imports, with their workflow."""
+    lanes: Mapping[str, Lane]
+    """The ways past the queues that have one."""
     providers: Providers
     reconcile: Reconciler
     """For whoever asks what became of a message outside of its run."""
@@ -69,6 +72,10 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     importing = ImportActivities(db, busy_here)
     reconciler = Reconciler(db, providers.sms, sms)
     reconcile = reconciler.reconcile_message
+    at_once = min(AT_ONCE, settings.concurrent_sends)
+    lanes = {contract.QUEUE_EMAIL: Lane(at_once), contract.QUEUE_SMS: Lane(at_once)}
+    emails = EmailActivities(db, providers.email, links, lanes[contract.QUEUE_EMAIL])
+    texts = SmsActivities(db, sms, lanes[contract.QUEUE_SMS])
     return Activities(
         local=[
             WaitActivities(db).resolve_wait,
@@ -76,14 +83,17 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
             AttributeActivities(db).set_attributes,
             EnrollActivities(db).enroll_contact,
             ClosingActivities(db).close_run,
+            emails.send_email_now,
+            texts.send_sms_now,
         ],
         by_queue={
-            contract.QUEUE_EMAIL: [EmailActivities(db, providers.email, links).send_email, reconcile],
-            contract.QUEUE_SMS: [SmsActivities(db, sms).send_sms, reconcile],
+            contract.QUEUE_EMAIL: [emails.send_email, reconcile],
+            contract.QUEUE_SMS: [texts.send_sms, reconcile],
             contract.QUEUE_CRM: [CrmActivities(db, providers.crm).update_crm],
             contract.QUEUE_WEBHOOK: [WebhookActivities(db, providers.webhooks).call_webhook],
         },
         imports=[importing.apply_chunk, importing.steer_import],
+        lanes=lanes,
         providers=providers,
         reconcile=reconciler,
     )

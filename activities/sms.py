@@ -9,8 +9,9 @@ from temporalio import activity
 
 from activities.choosing import find_message
 from activities.content import Draft, Links, find_template, log_choices, message_context, with_steps, with_template
-from activities.contract import SEND_SMS, SendResult, StepCall
+from activities.contract import SEND_SMS, SEND_SMS_NOW, SendResult, StepCall
 from activities.errors import without_details
+from activities.lanes import Lane
 from activities.ports import OutgoingSms, SmsProvider
 from activities.sending import Sender
 from activities.tracked import track_sms
@@ -77,11 +78,18 @@ class SmsKind:
 class SmsActivities:
     """Sends the text of `sms` steps."""
 
-    def __init__(self, db: Database, kind: SmsKind) -> None:
+    def __init__(self, db: Database, kind: SmsKind, lane: Lane) -> None:
         self._sender = Sender(db, kind)
+        self._lane = lane
 
     @activity.defn(name=SEND_SMS)
     @without_details
     async def send_sms(self, call: StepCall) -> SendResult:
         """Send one text message to one contact, at most once."""
-        return await self._sender.send(call)
+        return await self._lane.send(self._sender.send(call))
+
+    @activity.defn(name=SEND_SMS_NOW)
+    @without_details
+    async def send_sms_now(self, call: StepCall) -> SendResult:
+        """The same, as a local activity of the run's own worker, where the message need not stand in the queue."""
+        return await self._lane.now(lambda: self._sender.send(call))

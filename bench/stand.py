@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.lanes import LaneWatch
 from activities.registry import build_activities
 from api.app import create_app
 from infra.launch.ports import HOST, any_free
@@ -181,6 +182,7 @@ async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> Asy
             stack.push_async_callback(activities.close)
             for each in build_workers(temporal, activities, settings):
                 await stack.enter_async_context(each)
+            await stack.enter_async_context(LaneWatch(database, temporal, activities.lanes))
             await stack.enter_async_context(build_relay(temporal, database, settings))
         await stand.sandbox.post("/_control/identities", json={"identity": SENDER_DOMAIN})
         yield stand

@@ -117,6 +117,7 @@ def _write(queue: str, per_second: float | None) -> None:
 
     async def work(client: Client) -> None:
         await rates.write(client, rates.QUEUES[queue], per_second, "operator")
+        await asyncio.sleep(rates.TRUSTED_FOR)  # by then no worker sends by the old rate any more
         typer.echo(f"{queue:<8} {_rate(await rates.read(client, rates.QUEUES[queue]))}")
 
     _with_temporal(work)

@@ -45,8 +45,11 @@ def driver_url(url: str) -> URL:
 class Database:
     """A pool of connections to one PostgreSQL database; make it inside a running event loop."""
 
-    def __init__(self, url: str, pool_size: int = 10, *, patience: float = 30.0) -> None:
-        """`patience` is how many seconds a transaction may wait for a connection of the pool."""
+    def __init__(self, url: str, pool_size: int = 10, *, patience: float = 30.0, name: str = "perennial") -> None:
+        """`patience` is how many seconds a transaction may wait for a connection of the pool.
+
+        PostgreSQL shows the pool's connections by `name`.
+        """
         self.url = driver_url(url)
         pooled = create_async_engine(
             self.url,
@@ -56,7 +59,7 @@ class Database:
             pool_timeout=patience,
             pool_reset_on_return=None,  # `_reset` does it where there is something to take back
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are sent by `store.pipeline`
-            connect_args=_POOLED,
+            connect_args={**_POOLED, "application_name": name},
             hide_parameters=True,  # its errors, which reach logs, would quote addresses
             json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         )

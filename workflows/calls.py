@@ -49,6 +49,23 @@ async def local(name: str, arg: Any, result: type[Any] | None = None) -> Any:
     )
 
 
+async def once(name: str, arg: Any, result: type[Any], summary: str) -> Any:
+    """Run a local activity once; to its end, though the run be cancelled: it may be handing a message over."""
+    task = workflow.start_local_activity(
+        name,
+        arg,
+        result_type=result,
+        start_to_close_timeout=policies.ATTEMPT_LIMIT,
+        retry_policy=policies.ONCE,
+        summary=summary,
+    )
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await workflow.wait([task])
+        raise
+
+
 def step_call(ctx: Context, effect: Effect, channel: str = "") -> StepCall:
     """What an effect's activity is told."""
     return StepCall(

@@ -18,6 +18,9 @@ UNTIL_PROVIDER_ANSWERS = RetryPolicy(
 )
 """For effects: an attempt that raises has sent nothing, so it may be repeated."""
 
+ONCE = RetryPolicy(maximum_attempts=1)
+"""For what has another way where it fails."""
+
 UNTIL_DATABASE_ANSWERS = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2.0,
@@ -36,6 +39,9 @@ PATCH_PAUSE_BETWEEN_TURNS = "pause-between-turns"
 
 PATCH_CLOCKS_APART = "clocks-apart"
 """Runs from before this patch ignored an event that came after their wait began with a time from just before it."""
+
+PATCH_SEND_NOW = "send-now"
+"""Messages of runs from before this patch all stood in their provider's queue."""
 
 WAIT_SLICE = timedelta(days=30)
 """The longest single timer: a sleeper looks for a new deployment at least this often."""

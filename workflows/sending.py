@@ -7,26 +7,31 @@ through many runs, and keeps its effect key.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contract
-    from activities.contract import ReconcileCall, SendResult
+    from activities.contract import ReconcileCall, SendResult, StepCall
     from tracks.program import Effect
     from tracks.run import MessageAmid
 
 from workflows import policies
-from workflows.calls import RUN_ENDED, call, fruitless, step_call, stop_if_ended
+from workflows.calls import RUN_ENDED, call, fruitless, once, step_call, stop_if_ended
 from workflows.context import Context
 
 BY_CHANNEL = MappingProxyType(
-    {"email": (contract.SEND_EMAIL, contract.QUEUE_EMAIL), "sms": (contract.SEND_SMS, contract.QUEUE_SMS)}
+    {
+        "email": (contract.SEND_EMAIL_NOW, contract.SEND_EMAIL, contract.QUEUE_EMAIL),
+        "sms": (contract.SEND_SMS_NOW, contract.SEND_SMS, contract.QUEUE_SMS),
+    }
 )
+"""What sends at once, what sends when its turn comes, and in which queue that is."""
 
 
 async def send(ctx: Context, effect: Effect) -> str:
@@ -95,10 +100,8 @@ class _Sending:
         """Call the channel's activity; where the store knows a better one, that one's."""
         ctx, effect, chosen = self._ctx, self._effect, ""
         for _ in range(len(effect.channels) + 1):
-            channel = self.message.channel
-            name, queue = BY_CHANNEL[channel]
             given = step_call(ctx, effect, chosen)
-            result: SendResult = await call(ctx, name, queue, given, SendResult, f"{effect.step}: {channel}")
+            result = await self._by(self.message.channel, given)
             if result.outcome != "elsewhere":
                 ctx.memory.reported(given.path)
                 return result
@@ -107,6 +110,18 @@ class _Sending:
             chosen = result.channel
             self._keep(channel=chosen)
         return SendResult(outcome="failed", reason="no channel")
+
+    async def _by(self, channel: str, given: StepCall) -> SendResult:
+        """Send by a channel: at once if it may, else from the provider's queue."""
+        now, in_turn, queue = BY_CHANNEL[channel]
+        summary = f"{given.step}: {channel}"
+        if workflow.patched(policies.PATCH_SEND_NOW):
+            with suppress(FailureError):  # a local activity's own, not in an ActivityError; tried again from the queue
+                at_once: SendResult = await once(now, given, SendResult, summary)
+                if at_once.outcome != "queued":
+                    return at_once
+        result: SendResult = await call(self._ctx, in_turn, queue, given, SendResult, summary)
+        return result
 
     def _put_off(self, result: SendResult) -> datetime | None:
         """Note a deferral, once for each reason; answers when the message's turn is."""
@@ -156,7 +171,7 @@ class _Sending:
         return await self._ask("assume_sent" if decision == "sent" else decision)
 
     async def _ask(self, settle: Literal["", "assume_sent", "resend", "skip"]) -> SendResult:
-        _, queue = BY_CHANNEL[self.message.channel]
+        _, _, queue = BY_CHANNEL[self.message.channel]
         question = ReconcileCall(message_id=self.message.unknown, settle=settle)
         summary = f"{self._effect.step}: reconcile"
         result: SendResult = await call(self._ctx, contract.RECONCILE_MESSAGE, queue, question, SendResult, summary)

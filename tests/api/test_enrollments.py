@@ -15,6 +15,7 @@ from temporalio import workflow
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from api import journeys
 from api.app import create_app
 from settings import Settings
 from store import enrollments
@@ -184,4 +185,21 @@ async def test_a_live_run_tells_what_the_database_does_not_know_yet(
     shown = (await api.get(f"/v1/enrollments/{made['id']}")).json()
     assert datetime.now(UTC) - asked < timedelta(seconds=3)
     assert (shown["as_of"], shown["step"]) == ("database", "hello")
+    assert [entry["step"] for entry in shown["path"]] == ["settle"]
+
+
+async def test_what_reaches_the_database_while_the_run_is_asked_is_told(
+    ready: Api, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = (await ready.enroll("user-1")).json()["id"]
+    await started(db, made)
+
+    async def answer_after_a_message(_client: object, _workflow: str, enrollment_id: str) -> Journey:
+        entry = PathEntry(seq=0, step="settle", kind="wait", outcome="done", at=AT)
+        async with db.transaction() as tx:
+            await enrollments.report_path(tx, enrollment_id, [entry], step="hello")
+        return Journey(step="hello", state="doing email")
+
+    monkeypatch.setattr(journeys, "ask", answer_after_a_message)
+    shown = (await ready.get(f"/v1/enrollments/{made}")).json()
     assert [entry["step"] for entry in shown["path"]] == ["settle"]

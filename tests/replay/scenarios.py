@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
 
 from activities.contract import ResolvedWait, SendResult
 from tests.workflows.scripted import SENT, Script
@@ -117,6 +118,28 @@ SCENARIOS: dict[str, Scenario] = {
     "slow-clock": SLOW_CLOCK,
     "five-steps-clicked": Scenario(CLICK, meanwhile=_click),
     "five-steps-silent": Scenario(CLICK),
+    "five-steps-at-once": Scenario(CLICK, script=lambda: Script(at_once=True), meanwhile=_click),
+    "at-once-then-queued": Scenario(
+        [
+            Effect(step="refused", kind="email"),
+            Effect(step="unknown", kind="sms"),
+            Effect(step="nudge", kind="send", channels=("email", "sms")),
+            Effect(step="fine", kind="email"),
+        ],
+        script=lambda: Script(
+            at_once=True,
+            sends={
+                "refused": [ApplicationError("down", type="ProviderUnavailable"), SENT],
+                "unknown": [UNKNOWN],
+                "nudge": [
+                    SendResult(outcome="elsewhere", channel="sms"),
+                    SendResult(outcome="deferred", reason="quiet", until=datetime.now(UTC) + timedelta(hours=9)),
+                    SENT,
+                ],
+            },
+        ),
+    ),
+    "queued": Scenario(CLICK, meanwhile=_click),
     "goal-amid-wait": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_reach_goal),
     "effects-of-every-kind": Scenario(
         [

@@ -32,12 +32,15 @@ from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
 
 SENT = SendResult(outcome="sent", message_id="m-1")
+QUEUED = SendResult(outcome="queued")
 
 
 @dataclass
 class Script:
     """Answers by step (the last one repeats), and everything that was asked."""
 
+    at_once: bool = False
+    """Whether messages go past their provider's queue."""
     sends: dict[str, list[SendResult | Exception]] = field(default_factory=dict)
     reconciles: list[SendResult] = field(default_factory=list)
     moments: list[ResolvedWait] = field(default_factory=list)
@@ -61,6 +64,14 @@ class Script:
     @activity.defn(name=contract.SEND_SMS)
     async def send_sms(self, call: StepCall) -> SendResult:
         return await self._send(call)
+
+    @activity.defn(name=contract.SEND_EMAIL_NOW)
+    async def send_email_now(self, call: StepCall) -> SendResult:
+        return await self._send(call) if self.at_once else QUEUED
+
+    @activity.defn(name=contract.SEND_SMS_NOW)
+    async def send_sms_now(self, call: StepCall) -> SendResult:
+        return await self._send(call) if self.at_once else QUEUED
 
     def _note(self, call: StepCall) -> None:
         self.calls.append(call)
@@ -140,14 +151,22 @@ async def started(
             workflows=[NurtureTrack],
             workflow_runner=runner(strict=True),
             max_cached_workflows=max_cached_workflows,
-            activities=[script.set_attributes, script.resolve_wait, script.decide_branch, script.close_run],
+            activities=[
+                script.send_email_now,
+                script.send_sms_now,
+                script.set_attributes,
+                script.resolve_wait,
+                script.decide_branch,
+                script.close_run,
+            ],
         )
     )
     return await start(client, code, **given)
 
 
 async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHandle[Any, RunResult]:
-    """One run of the program, with `goal` as its first signal if given."""
+    """One run of the program, with `goal` as its first signal if given, and Temporal's usual `task_timeout`."""
+    task_timeout: timedelta | None = given.pop("task_timeout", None)
     goal: EventSignal | None = given.pop("goal", None)
     enrollment_id = str(uuid.uuid4())
     run = RunInput(
@@ -164,6 +183,7 @@ async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHa
         run,
         id=f"nurture/trial/{enrollment_id}",
         task_queue=contract.QUEUE_RUNS,
+        task_timeout=task_timeout,
         result_type=RunResult,
         start_signal=SIGNAL_EVENT if goal else None,
         start_signal_args=[goal] if goal else [],

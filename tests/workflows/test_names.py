@@ -27,6 +27,8 @@ def test_activities_and_their_queues_keep_their_names() -> None:
     assert names == {
         "SEND_EMAIL": "send_email",
         "SEND_SMS": "send_sms",
+        "SEND_EMAIL_NOW": "send_email_now",
+        "SEND_SMS_NOW": "send_sms_now",
         "UPDATE_CRM": "update_crm",
         "CALL_WEBHOOK": "call_webhook",
         "SET_ATTRIBUTES": "set_attributes",
@@ -70,4 +72,6 @@ def test_the_policies_hold_what_their_names_say() -> None:
     assert timedelta(days=30) == policies.WAIT_SLICE
     assert policies.PATCH_PAUSE_BETWEEN_TURNS == "pause-between-turns"
     assert policies.PATCH_CLOCKS_APART == "clocks-apart"
+    assert policies.PATCH_SEND_NOW == "send-now"
+    assert policies.ONCE.maximum_attempts == 1
     assert list(policies.RECONCILE_AFTER) == sorted(policies.RECONCILE_AFTER)

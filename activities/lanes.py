@@ -1,0 +1,137 @@
+"""Whether a message is handed over at once, by its run's own task, or stands in its provider's queue.
+
+A queue gives a rate over all workers, turns among tracks and patience with a provider that is away, and costs Temporal
+a third of its work for a contact (measured). So a message goes past it where nothing of that is needed: where the
+queue's rate has room for it, few others are under way, and the provider takes what it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+
+import structlog
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+
+from activities import rates
+from activities.contract import SendResult
+from store import presence
+from store.database import Database
+from store.tasks import ended
+
+AT_ONCE = 8
+"""Messages of a channel that a process has under way, by either way, when no further one goes past the queue. Each of
+those that do holds a workflow task: with a slow provider, other runs need theirs."""
+BURST = 0.2
+"""Seconds of a rate that may be used up at once after a pause; one message at least."""
+SHUT_FOR = 5.0
+"""Seconds for which everything stands in the queue after a provider did not take a message, unless it says itself."""
+
+QUEUED = SendResult(outcome="queued")
+
+log = structlog.get_logger(__name__)
+
+
+class Lane:
+    """The way past one provider's queue, in one process. Shut until the queue's rate is known."""
+
+    def __init__(self, at_once: int = AT_ONCE, clock: Callable[[], float] = time.monotonic) -> None:
+        self._at_once = at_once
+        self._clock = clock
+        self._under_way = 0
+        self._rate = 0.0
+        self._room = 0.0
+        self._filled_at = self._shut_until = self._trusted_until = -math.inf
+
+    def told(self, rate: float, asked_at: float) -> None:
+        """This process's part of the queue's rate, messages a second, by an answer asked for then (this clock)."""
+        self._fill()
+        self._rate = rate
+        self._trusted_until = asked_at + rates.TRUSTED_FOR
+
+    def is_open(self) -> bool:
+        """Whether the next message may go past the queue."""
+        self._fill()
+        now = self._clock()
+        known = self._shut_until <= now < self._trusted_until
+        return known and self._under_way < self._at_once and (math.isinf(self._rate) or self._room >= 1)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """A message is being sent, by either way: what the queue hands out uses up the rate as well."""
+        self._fill()
+        self._room = max(self._room - 1, -self._most())
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    async def send(self, send: Awaitable[SendResult]) -> SendResult:
+        """Send, and stay shut for a while where the provider did not take it."""
+        with self.under_way():
+            try:
+                return await send
+            except ApplicationError as error:
+                pause = error.next_retry_delay.total_seconds() if error.next_retry_delay else 0.0
+                self._shut_until = self._clock() + max(pause, SHUT_FOR)
+                raise
+
+    async def now(self, send: Callable[[], Awaitable[SendResult]]) -> SendResult:
+        """Send, if it may go past the queue. What the provider did not take is tried again from there."""
+        if not self.is_open():
+            return QUEUED
+        try:
+            return await self.send(send())
+        except ApplicationError:
+            return QUEUED
+
+    def _fill(self) -> None:
+        now = self._clock()
+        if math.isfinite(self._rate) and math.isfinite(self._filled_at):
+            self._room = min(self._room + (now - self._filled_at) * self._rate, self._most())
+        self._filled_at = now
+
+    def _most(self) -> float:
+        return max(1.0, self._rate * BURST) if math.isfinite(self._rate) else 1.0
+
+
+class LaneWatch:
+    """Looks at the rates of the lanes' queues while it is open."""
+
+    def __init__(self, database: Database, client: Client, lanes: Mapping[str, Lane]) -> None:
+        self._database = database
+        self._client = client
+        self._lanes = lanes
+        self._main: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> LaneWatch:
+        self._main = asyncio.create_task(self._run(), name="lanes")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._main is not None:
+            await ended(self._main)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except Exception as error:  # of the database or the server: the lanes shut, and the next look is near
+                log.debug("rates not read", error=type(error).__name__)
+            await asyncio.sleep(rates.LOOKED_AT_EVERY)
+
+    async def look(self) -> None:
+        """Tell each lane its part of its queue's rate: the workers have equal ones."""
+        asked_at = time.monotonic()
+        async with self._database.statement() as connection:
+            workers = max(1, await presence.workers(connection))
+        for queue, lane in self._lanes.items():
+            lane.told((await rates.read(self._client, queue)).holds / workers, asked_at)

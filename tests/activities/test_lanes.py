@@ -1,0 +1,216 @@
+"""Past a provider's queue: only within the queue's rate, a few at once, and while the provider takes what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+
+from activities import rates
+from activities.contract import QUEUE_EMAIL, SEND_EMAIL, SEND_EMAIL_NOW, SendResult
+from activities.lanes import BURST, QUEUED, SHUT_FOR, Lane, LaneWatch
+from store.database import Database
+from store.presence import worker_name
+from tests.activities.world import World
+from tests.conftest import DevServer
+
+SENT = SendResult(outcome="sent")
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+def lane_at(rate: float, clock: Time, at_once: int = 4) -> Lane:
+    lane = Lane(at_once, clock)
+    lane.told(rate, clock.now)
+    return lane
+
+
+async def sent() -> SendResult:
+    return SENT
+
+
+def refused(**how: timedelta) -> ApplicationError:
+    return ApplicationError("ses:Throttling", type="ProviderThrottled", next_retry_delay=how.get("after"))
+
+
+def test_it_is_shut_while_the_queues_rate_is_not_known(clock: Time) -> None:
+    lane = Lane(4, clock)
+    assert not lane.is_open()
+    lane.told(math.inf, clock.now)
+    assert lane.is_open()
+    clock.now += rates.TRUSTED_FOR - 0.01
+    assert lane.is_open()
+    clock.now += 0.01
+    assert not lane.is_open(), "nobody knows what an operator has set meanwhile"
+
+
+def test_what_is_known_is_as_old_as_the_question_not_as_the_answer(clock: Time) -> None:
+    lane = Lane(4, clock)
+    lane.told(math.inf, clock.now - rates.TRUSTED_FOR)
+    assert not lane.is_open()
+
+
+def test_a_queue_that_is_stopped_has_no_way_past(clock: Time) -> None:
+    lane = lane_at(math.inf, clock)
+    lane.told(0, clock.now)
+    clock.now += 1
+    assert not lane.is_open()
+
+
+async def test_few_are_under_way_at_once_and_those_from_the_queue_count(clock: Time) -> None:
+    lane = lane_at(math.inf, clock, at_once=2)
+    done = asyncio.Event()
+
+    async def slow() -> SendResult:
+        await done.wait()
+        return SENT
+
+    first = asyncio.create_task(lane.now(slow))
+    second = asyncio.create_task(lane.send(slow()))
+    await asyncio.sleep(0)
+    assert await lane.now(sent) == QUEUED
+    done.set()
+    assert [await first, await second] == [SENT, SENT]
+    assert await lane.now(sent) == SENT
+
+
+@pytest.mark.parametrize(("after", "shut"), [(None, SHUT_FOR), (timedelta(minutes=2), 120)])
+async def test_a_provider_that_refuses_is_left_to_the_queue_for_a_while(
+    clock: Time, after: timedelta | None, shut: float
+) -> None:
+    lane = lane_at(math.inf, clock)
+
+    async def refuse() -> SendResult:
+        raise refused(**({"after": after} if after else {}))
+
+    with pytest.raises(ApplicationError):
+        await lane.send(refuse())
+    assert await lane.now(sent) == QUEUED
+    clock.now += shut - 0.1
+    lane.told(math.inf, clock.now)
+    assert await lane.now(sent) == QUEUED
+    clock.now += 0.2
+    assert await lane.now(sent) == SENT
+
+
+@given(
+    rate=st.floats(0.1, 200),
+    steps=st.lists(st.tuples(st.floats(0, 2), st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60),
+)
+def test_both_ways_together_keep_to_the_rate(rate: float, steps: list[tuple[float, int, int]]) -> None:
+    """Whatever the queue hands out, what goes past it fits into what is left of the rate, over any time."""
+    clock = Time()
+    lane = lane_at(rate, clock)
+    began, burst = clock.now, max(1.0, rate * BURST)
+    passed: list[float] = []
+    queued = 0
+    for pause, from_queue, wishes in steps:
+        clock.now += pause
+        lane.told(rate, clock.now)
+        for _ in range(from_queue):
+            with lane.under_way():
+                queued += 1
+        for _ in range(wishes):
+            if lane.is_open():
+                with lane.under_way():
+                    passed.append(clock.now)
+    for index, first in enumerate(passed):
+        within = passed[index:]
+        assert len(within) <= burst + rate * (within[-1] - first) + 1e-6
+    if passed and queued <= rate * (passed[-1] - began):  # what the queue hands out keeps to the rate itself
+        assert len(passed) + queued <= rate * (clock.now - began) + 2 * burst + sum(step[1] for step in steps[-1:])
+
+
+async def test_after_a_pause_one_message_at_least_may_go(clock: Time) -> None:
+    lane = lane_at(0.01, clock)
+    assert await lane.now(sent) == QUEUED
+    clock.now += 100
+    lane.told(0.01, clock.now)
+    assert await lane.now(sent) == SENT
+    assert await lane.now(sent) == QUEUED
+
+
+async def opened(*lanes: Lane) -> None:
+    async with asyncio.timeout(20):
+        while not all(lane.is_open() for lane in lanes):
+            await asyncio.sleep(0.05)
+
+
+async def test_a_queue_that_is_stopped_stops_what_goes_past_it(dev_server: DevServer, db: Database) -> None:
+    client, queue, lane = await dev_server.connect(), f"lanes-{time.time()}", Lane()
+    async with LaneWatch(db, client, {queue: lane}):
+        await opened(lane)
+        await rates.write(client, queue, 0, "operator")
+        await asyncio.sleep(rates.TRUSTED_FOR)
+        assert not lane.is_open()
+        await rates.write(client, queue, None, "operator")
+        await opened(lane)
+
+
+async def test_workers_have_equal_parts_of_a_rate(dev_server: DevServer, postgres_url: str) -> None:
+    client, queue = await dev_server.connect(), f"lanes-{time.time()}"
+    await rates.write(client, queue, 80, "operator")
+    told: list[float] = []
+
+    class Listening(Lane):
+        def told(self, rate: float, asked_at: float) -> None:
+            told.append(rate)
+
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            database = Database(postgres_url, 2, name=worker_name())
+            stack.push_async_callback(database.close)
+            await LaneWatch(database, client, {queue: Listening()}).look()
+    assert told == [80, 40]
+
+
+async def test_a_server_that_is_away_shuts_the_lane(db: Database) -> None:
+    lane = Lane()
+    async with LaneWatch(db, await Client.connect("127.0.0.1:1", lazy=True), {QUEUE_EMAIL: lane}):
+        lane.told(math.inf, time.monotonic() - rates.TRUSTED_FOR + 0.5)
+        assert lane.is_open(), "for what is left of the last answer's time"
+        await asyncio.sleep(1)
+        assert not lane.is_open()
+
+
+async def test_a_message_goes_past_the_queue_as_it_would_through_it(world: World) -> None:
+    world.activities.lanes[QUEUE_EMAIL].told(math.inf, time.monotonic())
+    now = await world.local(SEND_EMAIL_NOW, world.call("hello"))
+    again = await world.run(QUEUE_EMAIL, SEND_EMAIL, world.call("hello"))
+    assert now == again and now.outcome == "sent"
+    assert len(world.outside.accepted(world.email)) == 1
+
+
+async def test_what_may_not_go_past_the_queue_is_not_touched(world: World) -> None:
+    assert await world.local(SEND_EMAIL_NOW, world.call("hello")) == QUEUED
+    assert world.outside.accepted(world.email) == []
+    assert (await world.send("hello")).outcome == "sent"
+
+
+async def test_an_email_that_the_provider_throttles_is_released_for_the_queue(world: World) -> None:
+    world.activities.lanes[QUEUE_EMAIL].told(math.inf, time.monotonic())
+    world.outside.fault("ses", "429", times=1, match=world.email)
+    assert await world.local(SEND_EMAIL_NOW, world.call("hello")) == QUEUED
+    assert (await world.message()).status == "released"
+    assert not world.activities.lanes[QUEUE_EMAIL].is_open()
+    assert (await world.send("hello", attempt=2)).outcome == "sent"
+    assert len(world.outside.accepted(world.email)) == 1
