@@ -37,7 +37,6 @@ async def main(temporal: str, sandbox: str) -> None:
     """Work until the process is ended."""
     client = await Client.connect(temporal, data_converter=pydantic_data_converter)
     ses = ses_client(sandbox)
-    pollers = PollerBehaviorAutoscaling()
     drain = timedelta(seconds=1)
     with ThreadPoolExecutor(THREADS) as threads:
         runs = Worker(
@@ -45,9 +44,9 @@ async def main(temporal: str, sandbox: str) -> None:
             task_queue=QUEUE,
             workflows=[BareTrack, BareSleeper],
             build_id="bare",
-            max_concurrent_workflow_tasks=8,
+            max_concurrent_workflow_tasks=24,
             max_cached_workflows=1000,
-            workflow_task_poller_behavior=pollers,
+            workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=8),
             graceful_shutdown_timeout=drain,
         )
         mails = Worker(
@@ -57,7 +56,7 @@ async def main(temporal: str, sandbox: str) -> None:
             activity_executor=threads,
             max_concurrent_activities=THREADS,
             max_task_queue_activities_per_second=RATE,
-            activity_task_poller_behavior=pollers,
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
             build_id="bare",
             graceful_shutdown_timeout=drain,
         )
