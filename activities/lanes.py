@@ -24,7 +24,7 @@ from store import presence
 from store.database import Database
 from store.tasks import ended
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Messages of a channel that a process has under way, by either way, when no further one goes past the queue. Each of
 those that do holds a workflow task: with a slow provider, other runs need theirs."""
 BURST = 0.2

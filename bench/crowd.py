@@ -38,13 +38,13 @@ async def contact(stand: Stand, who: str) -> None:
 
 async def enrol_one(stand: Stand, track: str, who: str) -> None:
     """Enrol a contact by a call of its own."""
-    await stand.call("POST", "/v1/enrollments", {"track": track, "contact_id": who})
+    await stand.load.post("/v1/enrollments", {"track": track, "contact_id": who})
 
 
 async def click(stand: Stand, who: str) -> None:
     """Tell that the contact clicked."""
     body = {"event_id": f"click-{who}", "contact_id": who, "name": "site.clicked"}
-    await stand.call("POST", "/v1/events", body)
+    await stand.load.post("/v1/events", body)
 
 
 async def make(stand: Stand, people: Sequence[str], attributes: Mapping[str, Any] | None = None) -> None:

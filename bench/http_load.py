@@ -11,14 +11,15 @@ import json
 import sys
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import uvloop
 
+from bench.http_wire import UnexpectedAnswerError, answer
 from bench.percentiles import percentile
 from bench.stand import PROJECT, PYTHON
 from infra.launch.ports import HOST
@@ -47,36 +48,6 @@ class Loaded:
     cpu: float
     p50: float
     p99: float
-
-
-class UnexpectedAnswerError(RuntimeError):
-    """The service answered something else than the plan says, or hung up."""
-
-
-def request(port: int, path: str, key: str, body: Mapping[str, Any]) -> str:
-    """A POST of JSON as it goes over the wire."""
-    text = json.dumps(body, separators=(",", ":"))
-    head = (
-        f"POST {path} HTTP/1.1",
-        f"Host: {HOST}:{port}",
-        f"Authorization: Bearer {key}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(text)}",
-    )
-    return "\r\n".join(head) + "\r\n\r\n" + text
-
-
-def answer(received: bytes) -> tuple[int, bytes] | None:
-    """Status and body, or None where more has to come. Raises ValueError where it does not say its length."""
-    head, separator, body = received.partition(b"\r\n\r\n")
-    if not separator:
-        return None
-    status_line, *fields = head.split(b"\r\n")
-    named = dict(field.lower().split(b":", 1) for field in fields)
-    if b"content-length" not in named:
-        raise ValueError("an answer without Content-Length")
-    length = int(named[b"content-length"])
-    return (int(status_line.split()[1]), body[:length]) if len(body) >= length else None
 
 
 class _Connection(asyncio.Protocol):

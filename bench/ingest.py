@@ -14,7 +14,8 @@ from rich.console import Console
 
 from bench.crowd import enrol_one, for_each
 from bench.house import House
-from bench.http_load import Loaded, Plan, request, started
+from bench.http_load import Loaded, Plan, started
+from bench.http_wire import request
 from bench.pairs import Pair, Row, alone, compare, pairs
 from bench.quiet import quiet
 from bench.sides import Taken, measured

@@ -22,6 +22,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.lanes import LaneWatch
 from activities.registry import build_activities
 from api.app import create_app
+from bench.http_wire import Caller
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
 from infra.launch.process import Child
@@ -120,9 +121,12 @@ class Stand:
             base_url=settings.public_url, headers={"Authorization": f"Bearer {key}"}, timeout=30
         )
         self.sandbox = httpx.AsyncClient(base_url=servers.sandbox_url, timeout=30)
+        self.load = Caller(servers.callback_port, key)
+        """For calls whose own cost counts."""
 
     async def close(self) -> None:
         """Hang up; the servers stay."""
+        await self.load.close()
         await self.api.aclose()
         await self.sandbox.aclose()
         await self.database.close()

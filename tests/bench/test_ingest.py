@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.http_load import answer, request
+from bench.http_wire import answer, request
 from bench.ingest import PER_RUN, batches, event, matching, singles, waiting
 
 

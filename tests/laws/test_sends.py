@@ -6,10 +6,15 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from activities import rates
+from activities.contract import QUEUE_EMAIL
+from activities.lanes import AT_ONCE
 from bench.stand import PROJECT, Servers, Stand, environment_of, local_settings, stand_on
 from infra.launch.process import Child
 from tests.laws.conftest import MAIL
@@ -25,6 +30,11 @@ track: texting
 defaults: {sms: {from: '+15005550006'}}
 steps:
   - {id: text, sms: {text: 'Hi {{ contact.id }}'}}
+"""
+
+QUIET = """
+track: quiet
+steps: [{id: mark, set: {attributes: {met: true}}}]
 """
 
 
@@ -69,6 +79,46 @@ async def test_a_refused_contact_does_not_hold_up_its_neighbours(stand: Stand) -
         assert (await stand.until(run, "completed", seconds=20))["messages"][0]["status"] == "sent"
     assert (await stand.until(slow, "completed"))["messages"][0]["status"] == "sent"
     assert len(await stand.accepted("slow-1@people.test")) == 1
+
+
+async def test_the_rate_of_a_queue_holds_for_what_goes_past_it(stand: Stand) -> None:
+    await stand.publish("careful", TRACK)
+    await rates.write(stand.temporal, QUEUE_EMAIL, 4, "test")
+    try:
+        await asyncio.sleep(rates.TRUSTED_FOR)
+        runs = [await enrolled(stand, f"paced-{number}") for number in range(20)]
+        ended = [await stand.until(run, "completed", seconds=40) for run in runs]
+    finally:
+        await rates.write(stand.temporal, QUEUE_EMAIL, None, "test")
+    claimed = sorted(datetime.fromisoformat(one["messages"][0]["claimed_at"]) for one in ended)
+    # the server lets through almost twice its rate in the first second of a burst, and the worker has one to spare
+    assert claimed[-1] - claimed[0] >= timedelta(seconds=(20 - 2 * 4 - 1) / 4 - 0.5)
+
+
+async def test_a_provider_that_hangs_holds_up_nobody_who_needs_nothing_of_it(servers: Servers) -> None:
+    async with stand_on(servers, provider_timeout=10) as stand:
+        await stand.publish("hello", MAIL, "templates")
+        await stand.publish("careful", TRACK)
+        await stand.publish("quiet", QUIET)
+        await stand.misbehave("ses", "latency", seconds=4, times=None, match="hang-")
+        try:
+            slow = [await enrolled(stand, f"hang-{number}") for number in range(30)]
+            async with asyncio.timeout(20):
+                while len(await statuses(stand)) < AT_ONCE:
+                    await asyncio.sleep(0.02)
+            quiet = await enrolled(stand, "quiet-1", "quiet")
+            await stand.until(quiet, "completed", seconds=4)
+            assert set(await statuses(stand)) == {"sending"}
+        finally:
+            await stand.sandbox.delete("/_control/faults")
+        for run in slow:
+            assert (await stand.until(run, "completed", seconds=40))["messages"][0]["status"] == "sent"
+
+
+async def statuses(stand: Stand) -> list[str]:
+    """Of all messages, by the database: runs that hand one over do not answer."""
+    async with stand.database.transaction() as tx:
+        return list((await tx.execute(text("SELECT status FROM message"))).scalars())
 
 
 def start_worker(servers: Servers, folder: Path) -> Child:

@@ -1,0 +1,80 @@
+"""HTTP for the loads, as it goes over the wire.
+
+Plain sockets instead of an HTTP client, whose own work for a call is as much as the API's: on the same cores it would
+be measured with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from infra.launch.ports import HOST
+
+
+class UnexpectedAnswerError(RuntimeError):
+    """The service answered something else than the plan says, or hung up."""
+
+
+def request(port: int, path: str, key: str, body: Mapping[str, Any]) -> str:
+    """A POST of JSON as it goes over the wire."""
+    text = json.dumps(body, separators=(",", ":"))
+    head = (
+        f"POST {path} HTTP/1.1",
+        f"Host: {HOST}:{port}",
+        f"Authorization: Bearer {key}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(text)}",
+    )
+    return "\r\n".join(head) + "\r\n\r\n" + text
+
+
+def answer(received: bytes) -> tuple[int, bytes] | None:
+    """Status and body, or None where more has to come. Raises ValueError where it does not say its length."""
+    head, separator, body = received.partition(b"\r\n\r\n")
+    if not separator:
+        return None
+    status_line, *fields = head.split(b"\r\n")
+    named = dict(field.lower().split(b":", 1) for field in fields)
+    if b"content-length" not in named:
+        raise ValueError("an answer without Content-Length")
+    length = int(named[b"content-length"])
+    return (int(status_line.split()[1]), body[:length]) if len(body) >= length else None
+
+
+class Caller:
+    """POSTs JSON to one port of this machine, over as many keep-alive connections as there are calls at once."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self._port = port
+        self._key = key
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """The answer's body; raises UnexpectedAnswerError where it is not a 2xx."""
+        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(HOST, self._port)
+        try:
+            writer.write(request(self._port, path, self._key, body).encode())
+            received = b""
+            while (found := answer(received)) is None:
+                more = await reader.read(65536)
+                if not more:
+                    raise UnexpectedAnswerError(f"POST {path}: hung up after {received!r}")
+                received += more
+        except BaseException:
+            writer.close()
+            raise
+        self._idle.append((reader, writer))
+        status, told = found
+        if not 200 <= status < 300:
+            raise UnexpectedAnswerError(f"POST {path}: {status} {told!r}")
+        return told
+
+    async def close(self) -> None:
+        """Hang up."""
+        while self._idle:
+            _, writer = self._idle.pop()
+            writer.close()
+            await writer.wait_closed()
