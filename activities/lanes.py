@@ -57,9 +57,9 @@ class Lane:
     def is_open(self) -> bool:
         """Whether the next message may go past the queue."""
         self._fill()
-        now = self._clock()
-        known = self._shut_until <= now < self._trusted_until
-        return known and self._under_way < self._at_once and (math.isinf(self._rate) or self._room >= 1)
+        if not self._shut_until <= self._clock() < self._trusted_until:
+            return False
+        return self._under_way < self._at_once and (math.isinf(self._rate) or self._room >= 1)
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -83,7 +83,7 @@ class Lane:
                 raise
 
     async def now(self, send: Callable[[], Awaitable[SendResult]]) -> SendResult:
-        """Send, if it may go past the queue. What the provider did not take is tried again from there."""
+        """Send, if it may go past the queue; what the provider did not take is tried again from there."""
         if not self.is_open():
             return QUEUED
         try:

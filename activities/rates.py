@@ -11,6 +11,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio.api.enums.v1 import RateLimitSource, TaskQueueType
 from temporalio.api.taskqueue.v1 import RateLimit, TaskQueue
@@ -28,6 +29,7 @@ QUEUES = {
 """Short names of the providers' queues."""
 TOLD_WITHIN, LOOK_EVERY, SAY_AGAIN_AFTER = 5.0, 0.05, 1.0
 """Seconds: the server tells its queues of a new rate a moment after it took it."""
+ANSWERED_WITHIN = timedelta(seconds=5)
 LOOKED_AT_EVERY, TRUSTED_FOR = 1.0, 3.0
 """Seconds between a worker's looks at a rate, and from one until it is not trusted any more."""
 
@@ -62,7 +64,7 @@ async def read(client: Client, queue: str) -> QueueRate:
         task_queue_type=_ACTIVITIES,
         report_config=True,
     )
-    told = await client.workflow_service.describe_task_queue(request)
+    told = await client.workflow_service.describe_task_queue(request, timeout=ANSWERED_WITHIN)
     limit, effective = told.config.queue_rate_limit, told.effective_rate_limit
     here = float(limit.rate_limit.requests_per_second) if limit.HasField("rate_limit") else None
     return QueueRate(

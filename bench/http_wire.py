@@ -54,7 +54,7 @@ class Caller:
 
     async def post(self, path: str, body: Mapping[str, Any]) -> bytes:
         """The answer's body; raises UnexpectedAnswerError where it is not a 2xx."""
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(HOST, self._port)
+        reader, writer = await self._connection()
         try:
             writer.write(request(self._port, path, self._key, body).encode())
             received = b""
@@ -71,6 +71,15 @@ class Caller:
         if not 200 <= status < 300:
             raise UnexpectedAnswerError(f"POST {path}: {status} {told!r}")
         return told
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One that is kept, if the server has not ended it meanwhile."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(HOST, self._port)
 
     async def close(self) -> None:
         """Hang up."""

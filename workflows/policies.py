@@ -8,7 +8,8 @@ from temporalio.common import RetryPolicy
 
 ATTEMPT_LIMIT = timedelta(seconds=30)
 """One attempt of an effect: the provider's read timeout (10 s) and two short transactions, with room to spare.
-A worker killed between claim and settle is noticed after this long."""
+A worker killed between claim and settle is noticed after this long, past the queue after the ten seconds of the run's
+task."""
 
 EFFECT_DEADLINE = timedelta(days=3)
 """How long a provider may be unreachable before the step is given up as failed."""
