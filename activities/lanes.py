@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 
 import structlog
@@ -44,6 +43,7 @@ class Lane:
         self._at_once = at_once
         self._clock = clock
         self._under_way = 0
+        self._past: set[asyncio.Task[SendResult]] = set()
         self._rate = 0.0
         self._room = 0.0
         self._filled_at = self._shut_until = self._trusted_until = -math.inf
@@ -61,35 +61,57 @@ class Lane:
             return False
         return self._under_way < self._at_once and (math.isinf(self._rate) or self._room >= 1)
 
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
+    def begin(self) -> None:
         """A message is being sent, by either way: what the queue hands out uses up the rate as well."""
         self._fill()
         self._room = max(self._room - 1, -self._most())
         self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
+
+    def end(self) -> None:
+        """One that has begun is not under way any more."""
+        self._under_way -= 1
 
     async def send(self, send: Awaitable[SendResult]) -> SendResult:
-        """Send, and stay shut for a while where the provider did not take it."""
-        with self.under_way():
-            try:
-                return await send
-            except ApplicationError as error:
-                pause = error.next_retry_delay.total_seconds() if error.next_retry_delay else 0.0
-                self._shut_until = self._clock() + max(pause, SHUT_FOR)
-                raise
+        """Send from the queue."""
+        self.begin()
+        return await self._to_its_end(send)
 
     async def now(self, send: Callable[[], Awaitable[SendResult]]) -> SendResult:
-        """Send, if it may go past the queue; what the provider did not take is tried again from there."""
+        """Send, if it may go past the queue; what the provider did not take is tried again from there.
+
+        It goes on though the caller is cancelled, as a local activity is whose run's task was lost with the server:
+        a message that is claimed and not handed over would count as sent.
+        """
         if not self.is_open():
             return QUEUED
+        self.begin()
+        task = asyncio.create_task(self._to_its_end(send()))
+        self._past.add(task)
+        task.add_done_callback(self._passed)
         try:
-            return await self.send(send())
+            return await asyncio.shield(task)
         except ApplicationError:
             return QUEUED
+
+    async def close(self) -> None:
+        """Let what goes on by itself come to its end."""
+        await asyncio.gather(*self._past, return_exceptions=True)
+
+    async def _to_its_end(self, send: Awaitable[SendResult]) -> SendResult:
+        """Send, and stay shut for a while where the provider did not take it."""
+        try:
+            return await send
+        except ApplicationError as error:
+            pause = error.next_retry_delay.total_seconds() if error.next_retry_delay else 0.0
+            self._shut_until = self._clock() + max(pause, SHUT_FOR)
+            raise
+        finally:
+            self.end()
+
+    def _passed(self, task: asyncio.Task[SendResult]) -> None:
+        self._past.discard(task)
+        if not task.cancelled():
+            task.exception()  # else one that nobody waits for any more would be reported as never retrieved
 
     def _fill(self) -> None:
         now = self._clock()

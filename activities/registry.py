@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,7 @@ class Activities:
 
     async def close(self) -> None:
         """Let calls under way finish, then let go of connections and threads."""
+        await asyncio.gather(*(lane.close() for lane in self.lanes.values()))
         for provider in (self.providers.email, self.providers.sms, self.providers.webhooks, self.providers.crm):
             if provider is not None:
                 await provider.close()

@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from activities import rates
 from activities.contract import QUEUE_EMAIL, SEND_EMAIL, SEND_EMAIL_NOW, SendResult
 from activities.lanes import BURST, QUEUED, SHUT_FOR, Lane, LaneWatch
+from store import messages
 from store.database import Database
 from store.presence import worker_name
 from tests.activities.world import World
@@ -127,12 +128,14 @@ def test_both_ways_together_keep_to_the_rate(rate: float, steps: list[tuple[floa
         clock.now += pause
         lane.told(rate, clock.now)
         for _ in range(from_queue):
-            with lane.under_way():
-                queued += 1
+            lane.begin()
+            lane.end()
+            queued += 1
         for _ in range(wishes):
             if lane.is_open():
-                with lane.under_way():
-                    passed.append(clock.now)
+                lane.begin()
+                lane.end()
+                passed.append(clock.now)
     for index, first in enumerate(passed):
         within = passed[index:]
         assert len(within) <= burst + rate * (within[-1] - first) + 1e-6
@@ -198,6 +201,26 @@ async def test_a_message_goes_past_the_queue_as_it_would_through_it(world: World
     again = await world.run(QUEUE_EMAIL, SEND_EMAIL, world.call("hello"))
     assert now == again and now.outcome == "sent"
     assert len(world.outside.accepted(world.email)) == 1
+
+
+async def test_a_message_that_is_claimed_is_handed_over_though_its_runs_task_is_lost(world: World) -> None:
+    world.activities.lanes[QUEUE_EMAIL].told(math.inf, time.monotonic())
+    world.outside.fault("ses", "latency", seconds=0.4, times=1, match=world.email)
+    lost = asyncio.create_task(world.local(SEND_EMAIL_NOW, world.call("hello")))
+    async with asyncio.timeout(10):
+        while not await claimed(world):
+            await asyncio.sleep(0.01)
+    lost.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await lost
+    await world.activities.close()
+    assert (await world.message()).status == "sent"
+    assert len(world.outside.accepted(world.email)) == 1
+
+
+async def claimed(world: World) -> bool:
+    async with world.db.transaction() as tx:
+        return bool(await messages.for_enrollment(tx, world.enrollment.id))
 
 
 async def test_what_may_not_go_past_the_queue_is_not_touched(world: World) -> None:
