@@ -6,6 +6,7 @@ It never overwrites: a recorded history that no longer replays needs a patch in 
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,17 @@ async def main() -> None:
 def _keep(folder: Path, name: str, histories: list[WorkflowHistory]) -> None:
     folder.mkdir(exist_ok=True)
     for number, history in enumerate(histories, start=1):
-        (folder / f"{name}.{number}.json").write_text(history.to_json() + "\n")
+        (folder / f"{name}.{number}.json").write_text(_without_traces(history.to_json()) + "\n")
         print(f"recorded {name}.{number}: {len(history.events)} events")
+
+
+def _without_traces(recorded: str) -> str:
+    """Nothing replays by them, and they name the machine's folders."""
+    return json.dumps(json.loads(recorded, object_hook=_without_trace), indent=2)
+
+
+def _without_trace(found: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if key != "stackTrace"}
 
 
 if __name__ == "__main__":

@@ -48,6 +48,10 @@ def test_every_scenario_is_recorded() -> None:
     assert {path.name.split(".")[0] for path in RECORDED} == set(SCENARIOS)
 
 
+def test_no_recording_names_a_folder_of_the_machine_it_was_made_on() -> None:
+    assert not any("stackTrace" in path.read_text() for path in [*RECORDED, *RECORDED_IMPORTS])
+
+
 def test_the_recordings_pass_through_every_instruction() -> None:
     text = "".join(path.read_text() for path in RECORDED)
     inputs = [event for path in RECORDED for event in json.loads(path.read_text())["events"][:1]]
