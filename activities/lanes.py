@@ -11,7 +11,6 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
 
 import structlog
 from temporalio.client import Client
@@ -21,7 +20,7 @@ from activities import rates
 from activities.contract import SendResult
 from store import presence
 from store.database import Database
-from store.tasks import ended
+from store.tasks import Beside
 
 AT_ONCE = 16
 """Messages of a channel that a process has under way, by either way, when no further one goes past the queue. Each of
@@ -123,24 +122,13 @@ class Lane:
         return max(1.0, self._rate * BURST) if math.isfinite(self._rate) else 1.0
 
 
-class LaneWatch:
+class LaneWatch(Beside):
     """Looks at the rates of the lanes' queues while it is open."""
 
     def __init__(self, database: Database, client: Client, lanes: Mapping[str, Lane]) -> None:
         self._database = database
         self._client = client
         self._lanes = lanes
-        self._main: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> LaneWatch:
-        self._main = asyncio.create_task(self._run(), name="lanes")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._main is not None:
-            await ended(self._main)
 
     async def _run(self) -> None:
         while True:

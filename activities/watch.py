@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from types import TracebackType
 
 import structlog
 from temporalio.client import Client
@@ -18,7 +17,7 @@ from settings import Settings
 from store import breakers, chores, harm, policies
 from store.database import Database
 from store.sql import utc_now
-from store.tasks import ended
+from store.tasks import Beside
 
 TICK = 1.0
 """Seconds between looks at what is due."""
@@ -27,7 +26,7 @@ BREAKERS, QUOTA = "breakers", "ses-quota"
 log = structlog.get_logger(__name__)
 
 
-class Watch:
+class Watch(Beside):
     """Watches while it is open."""
 
     def __init__(self, database: Database, email: EmailProvider, client: Client, settings: Settings) -> None:
@@ -35,18 +34,7 @@ class Watch:
         self._email = email
         self._client = client
         self._rate_is_ours = contract.QUEUE_EMAIL not in settings.queue_rates
-        self._main: asyncio.Task[None] | None = None
         self._quota_works = True
-
-    async def __aenter__(self) -> Watch:
-        self._main = asyncio.create_task(self._run(), name="watch")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._main is not None:
-            await ended(self._main)
 
     async def _run(self) -> None:
         while True:

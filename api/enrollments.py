@@ -168,9 +168,10 @@ async def get_enrollment(enrollment_id: EnrollmentId, ctx: Ctx) -> EnrollmentDet
     """
     async with ctx.db.transaction() as tx:
         found = await enrollments.get(tx, enrollment_id)
-    live = found is not None and found.ended_at is None and found.started_at is not None
-    # The run first: what it no longer holds has reached the database by then, while it sends a message as well.
-    journey = await journeys.ask(ctx.temporal, found.workflow_id, found.id) if found and live else None
+    journey = None
+    if found is not None and found.ended_at is None and found.started_at is not None:
+        # Before the path is read: what the run no longer holds has reached the database by then.
+        journey = await journeys.ask(ctx.temporal, found.workflow_id, found.id)
     async with ctx.db.transaction() as tx:
         found = await enrollments.get(tx, enrollment_id)
         if found is None:

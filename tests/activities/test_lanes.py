@@ -49,10 +49,6 @@ async def sent() -> SendResult:
     return SENT
 
 
-def refused(**how: timedelta) -> ApplicationError:
-    return ApplicationError("ses:Throttling", type="ProviderThrottled", next_retry_delay=how.get("after"))
-
-
 def test_it_is_shut_while_the_queues_rate_is_not_known(clock: Time) -> None:
     lane = Lane(4, clock)
     assert not lane.is_open()
@@ -101,7 +97,7 @@ async def test_a_provider_that_refuses_is_left_to_the_queue_for_a_while(
     lane = lane_at(math.inf, clock)
 
     async def refuse() -> SendResult:
-        raise refused(**({"after": after} if after else {}))
+        raise ApplicationError("ses:Throttling", type="ProviderThrottled", next_retry_delay=after)
 
     with pytest.raises(ApplicationError):
         await lane.send(refuse())

@@ -25,6 +25,7 @@ from activities.contract import (
     SendResult,
     StepCall,
 )
+from activities.lanes import QUEUED
 from tracks.program import Program
 from tracks.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, RunInput, RunResult
 from tracks.wire import Clock
@@ -32,7 +33,6 @@ from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
 
 SENT = SendResult(outcome="sent", message_id="m-1")
-QUEUED = SendResult(outcome="queued")
 
 
 @dataclass

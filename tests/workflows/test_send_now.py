@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -11,7 +10,6 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
 
 from activities.contract import SendResult, StepCall
 from tests.conftest import DevServer
@@ -22,17 +20,6 @@ from tracks.run import RunResult
 HELLO = Effect(step="hello", kind="email")
 ELSEWHERE = SendResult(outcome="elsewhere", channel="sms")
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")
-
-
-@pytest.fixture
-def client(temporal_env: WorkflowEnvironment) -> Client:
-    return temporal_env.client
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as opened:
-        yield opened
 
 
 async def events(run: WorkflowHandle[object, RunResult], kind: EventType.ValueType) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,17 +26,6 @@ FAILED = SendResult(outcome="failed", reason="ses:MessageRejected")
 GIVEN_UP = ApplicationError("down", type="ProviderUnavailable", non_retryable=True)
 ELSEWHERE = SendResult(outcome="elsewhere", channel="sms")
 Run = WorkflowHandle[object, RunResult]
-
-
-@pytest.fixture
-def client(temporal_env: WorkflowEnvironment) -> Client:
-    return temporal_env.client
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as opened:
-        yield opened
 
 
 def goal() -> EventSignal:
