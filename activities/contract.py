@@ -22,6 +22,8 @@ RECONCILE_MESSAGE = "reconcile_message"
 RESOLVE_WAIT = "resolve_wait"
 DECIDE_BRANCH = "decide_branch"
 CLOSE_RUN = "close_run"
+REPORT_PATH = "report_path"
+COUNT_UNDELIVERED = "count_undelivered"
 APPLY_CHUNK = "apply_chunk"
 STEER_IMPORT = "steer_import"
 
@@ -126,6 +128,19 @@ class CloseCall(Wire):
     """On the run's clock."""
     path: tuple[PathEntry, ...] = ()
     counts: dict[str, Any] = {}
+
+
+class ReportCall(Wire):
+    """Store a part of the run's path."""
+
+    enrollment_id: str
+    path: tuple[PathEntry, ...]
+
+
+class UndeliveredCall(Wire):
+    """How many deliveries to this run wait to be made?"""
+
+    enrollment_id: str
 
 
 class ChunkCall(Wire):

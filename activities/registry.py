@@ -18,6 +18,7 @@ from activities.importing import ImportActivities
 from activities.in_database import AttributeActivities, EnrollActivities
 from activities.lanes import AT_ONCE, Lane
 from activities.ports import Crm, EmailProvider, SmsProvider, WebhookCaller
+from activities.progress import ProgressActivities
 from activities.providers.ses import SesEmail
 from activities.providers.twilio import TwilioSms
 from activities.providers.webhooks import SignedWebhooks
@@ -78,6 +79,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     lanes = {contract.QUEUE_EMAIL: Lane(at_once), contract.QUEUE_SMS: Lane(at_once)}
     emails = EmailActivities(db, providers.email, links, lanes[contract.QUEUE_EMAIL])
     texts = SmsActivities(db, sms, lanes[contract.QUEUE_SMS])
+    progress = ProgressActivities(db)
     return Activities(
         local=[
             WaitActivities(db).resolve_wait,
@@ -85,6 +87,8 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
             AttributeActivities(db).set_attributes,
             EnrollActivities(db).enroll_contact,
             ClosingActivities(db).close_run,
+            progress.report_path,
+            progress.count_undelivered,
             emails.send_email_now,
             texts.send_sms_now,
         ],

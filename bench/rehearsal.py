@@ -26,10 +26,12 @@ from activities.contract import (
     CloseCall,
     EffectResult,
     ReconcileCall,
+    ReportCall,
     ResolvedWait,
     ResolveWaitCall,
     SendResult,
     StepCall,
+    UndeliveredCall,
 )
 from activities.decisions import case_of, moment_of
 from bench.time_skipping import time_skipping
@@ -93,7 +95,7 @@ class _Outside:
     def __init__(self) -> None:
         self.parts: dict[str, _Part] = {}
 
-    def _note(self, call: StepCall | CloseCall) -> None:
+    def _note(self, call: StepCall | CloseCall | ReportCall) -> None:
         self.parts[call.enrollment_id].path.update((entry.seq, entry) for entry in call.path)
 
     @activity.defn(name=contract.SEND_EMAIL_NOW)
@@ -149,6 +151,14 @@ class _Outside:
     @activity.defn(name=contract.CLOSE_RUN)
     async def close_run(self, call: CloseCall) -> None:
         self._note(call)
+
+    @activity.defn(name=contract.REPORT_PATH)
+    async def report_path(self, call: ReportCall) -> None:
+        self._note(call)
+
+    @activity.defn(name=contract.COUNT_UNDELIVERED)
+    async def count_undelivered(self, _call: UndeliveredCall) -> int:
+        return 0
 
 
 class Stage:
@@ -242,6 +252,8 @@ async def stage() -> AsyncIterator[Stage]:
         outside.enroll_contact,
         outside.resolve_wait,
         outside.decide_branch,
+        outside.report_path,
+        outside.count_undelivered,
     ]
     async with AsyncExitStack() as stack:
         env = await stack.enter_async_context(time_skipping())

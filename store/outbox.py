@@ -189,6 +189,11 @@ async def backlog(tx: AsyncConnection) -> Backlog:
     return Backlog(row.waiting, row.oldest)
 
 
+async def undelivered(tx: AsyncConnection, enrollment_id: str) -> int:
+    """How many deliveries to this enrollment's run wait to be made."""
+    return int((await tx.execute(_UNDELIVERED, {"id": enrollment_id})).scalar_one())
+
+
 async def bulk_waiting(tx: AsyncConnection, at_most: int) -> int:
     """How many rows of the slow lane wait; counts no further than `at_most`."""
     return int((await tx.execute(_BULK_WAITING, {"limit": at_most})).scalar_one())
@@ -250,6 +255,7 @@ _DROP = text(f"""
     SELECT count(*) FROM gone
 """)
 _BACKLOG = text("SELECT count(*) AS waiting, min(created_at) AS oldest FROM outbox WHERE delivered_at IS NULL")
+_UNDELIVERED = text("SELECT count(*) FROM outbox WHERE enrollment_id = :id AND delivered_at IS NULL")
 _BULK_WAITING = text("""
     SELECT count(*) FROM (SELECT FROM outbox WHERE delivered_at IS NULL AND bulk LIMIT :limit) waiting
 """)

@@ -12,6 +12,7 @@ from tracks.model import find_step as find_step
 from tracks.program import (
     Arm,
     Branch,
+    Break,
     Case,
     Compiled,
     Effect,
@@ -32,6 +33,7 @@ from tracks.program import (
 from tracks.steps import (
     Base,
     BranchStep,
+    BreakStep,
     Detour,
     ExitStep,
     MessageStep,
@@ -111,6 +113,8 @@ class _Compiler:
     def __init__(self, track: Track) -> None:
         self._track = track
         self._code: list[Instruction] = []
+        self._leaving: list[tuple[str, list[int]]] = []
+        """The repeats around the step that is compiled: the id, and where its breaks stand."""
 
     def compile(self) -> list[Instruction]:
         self._block(self._track.steps)
@@ -158,16 +162,27 @@ class _Compiler:
                     ),
                 )
             case RepeatStep():
-                at = self._hold()
-                self._block(step.repeat.steps)
-                self._code.append(Jump(goto=at))
-                self._code[at] = Repeat(step=step.id, times=step.repeat.times, end=self._here)
+                self._repeat(step)
+            case BreakStep():
+                repeat, breaks = self._leaving[-1]
+                breaks.append(self._here)
+                self._code.append(Break(step=step.id, repeat=repeat, goto=-1))
             case ExitStep():
                 self._code.append(Exit(step=step.id, reason=step.exit.reason))
             case MessageStep():
                 self._message(step)
             case _:
                 self._code.append(Effect(step=step.id, kind=cast(EffectKind, step.kind)))
+
+    def _repeat(self, step: RepeatStep) -> None:
+        at = self._hold()
+        self._leaving.append((step.id, []))
+        self._block(step.repeat.steps)
+        _, breaks = self._leaving.pop()
+        self._code.append(Jump(goto=at))
+        self._code[at] = Repeat(step=step.id, times=step.repeat.times, end=self._here)
+        for here in breaks:
+            self._code[here] = cast(Break, self._code[here]).model_copy(update={"goto": self._here})
 
     def _message(self, step: MessageStep) -> None:
         at = self._hold()

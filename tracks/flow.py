@@ -26,6 +26,8 @@ class Flow:
         for path, step, before in _walk(steps, ("steps",)):
             self.steps[path] = step
             self.siblings[path] = before
+        self._behind: list[Nodes] = []
+        """What follows each repeat around the step that is looked at, the innermost last."""
         self._start = self._block(steps, ("steps",), frozenset())
         self._reach: dict[Path, Nodes] = {}
 
@@ -66,10 +68,14 @@ class Flow:
     def _onward(self, step: dict[str, Any], here: Path, then: Nodes) -> Nodes:
         if "exit" in step:
             return frozenset()
+        if "break" in step:
+            return self._behind[-1] if self._behind else frozenset()
         if "repeat" in step:
             again = frozenset({here})
             body = step["repeat"].get("steps") if isinstance(step["repeat"], dict) else None
+            self._behind.append(then)
             start = self._block(body, (*here, "repeat", "steps"), again)
+            self._behind.pop()
             return start | then if here in self._closure(start) else start
         onward: Nodes = then if "wait_date" in step or _is_message(step) else frozenset()
         found = False

@@ -115,6 +115,15 @@ class Repeat(Wire):
     end: int
 
 
+class Break(Wire):
+    """Leave the innermost repeat around it, whose id is `repeat`; go on at `goto`."""
+
+    op: Literal["break"] = "break"
+    step: str
+    repeat: str
+    goto: int
+
+
 class Jump(Wire):
     """Go on elsewhere; belongs to the shape of the program, not to any step."""
 
@@ -131,7 +140,7 @@ class Exit(Wire):
 
 
 Instruction = Annotated[
-    Effect | Wait | WaitUntil | WaitDate | WaitFor | Branch | Split | Repeat | Jump | Exit,
+    Effect | Wait | WaitUntil | WaitDate | WaitFor | Branch | Split | Repeat | Break | Jump | Exit,
     Field(discriminator="op"),
 ]
 

@@ -77,6 +77,8 @@ def _step(path: Path, step: dict[str, Any], data: dict[str, Any], flow: Flow, id
             here = (*path, "branch", index, "when")
             yield from _steps_read(choice["when"], here, path, flow, ids)
             yield from _event_read(choice["when"], here, path, flow)
+    if "break" in step and "repeat" not in path:
+        yield ((*path, "break"), "there is no repeat around this step that it could leave")
     body = step.get("repeat")
     if isinstance(body, dict) and body.get("steps"):
         inside = [other for other in flow.steps if other[: len(path) + 1] == (*path, "repeat")]

@@ -62,6 +62,18 @@ class Matched(Wire):
         return self.model_dump() | {"properties": self.properties}
 
 
+class HeardEvent(Wire):
+    """An event that `wait_for` steps of the run may still be ended by (see `workflows.heard`)."""
+
+    event: Matched
+    came: datetime
+    """When it reached the run, in real time."""
+    steps: tuple[str, ...]
+    """The `wait_for` steps that it matched, without those that it has ended already."""
+    ended_at: datetime | None = None
+    """The moment, in real time, at which it last ended a wait; None where it has ended none."""
+
+
 class EventSignal(Wire):
     """An accepted event that this run can react to; `matches` are the interests it satisfied."""
 
@@ -120,6 +132,14 @@ class RunState(Wire):
     """Last matching event by wait_for step, whether or not the wait had begun."""
     came: dict[str, datetime] = {}
     """When each of those reached the run, in real time."""
+    heard: tuple[HeardEvent, ...] = ()
+    """The events that waits may still be ended by, in the order in which they were accepted."""
+    due: dict[str, datetime] = {}
+    """When each step last was due to begin, in real time; `began` may be later, where something was away."""
+    moment: datetime | None = None
+    """When what comes next is due, in real time: the end of the latest wait, though the run may be later."""
+    acted: bool = False
+    """Whether something was done outside since that moment."""
     event: Matched | None = None
     """What the latest wait matched: `event` in conditions."""
     seen: tuple[str, ...] = ()

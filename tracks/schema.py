@@ -13,8 +13,9 @@ def track_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a track file. It knows shapes; conditions and references need publishing."""
     schema = Track.model_json_schema(by_alias=True)
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Perennial track"}
-    exit_step = schema["$defs"][STEP_TYPES["exit"].__name__]["properties"]
-    exit_step["exit"] = {"anyOf": [{"$ref": "#/$defs/Ending"}, {"type": "null"}]}
+    for verb, what in (("exit", "Ending"), ("break", "Leaving")):  # both may stand alone
+        step = schema["$defs"][STEP_TYPES[verb].__name__]["properties"]
+        step[verb] = {"anyOf": [{"$ref": f"#/$defs/{what}"}, {"type": "null"}]}
     return schema
 
 

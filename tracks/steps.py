@@ -245,6 +245,16 @@ class ExitStep(Base):
     exit: Annotated[Ending, BeforeValidator(lambda value: {} if value is None else value)]
 
 
+class Leaving(Model):
+    """The end of the innermost repeat around the step; it says nothing more."""
+
+
+class BreakStep(Base):
+    """Leave the innermost repeat around this step."""
+
+    leave: Annotated[Leaving, BeforeValidator(lambda value: {} if value is None else value)] = Field(alias="break")
+
+
 class EnrollStep(Base):
     """Enrol into another track."""
 
@@ -280,6 +290,7 @@ STEP_TYPES: dict[str, type[Base]] = {
     "branch": BranchStep,
     "split": SplitStep,
     "repeat": RepeatStep,
+    "break": BreakStep,
     "exit": ExitStep,
     "enroll": EnrollStep,
     "crm": CrmStep,
@@ -309,6 +320,7 @@ Step = Annotated[
     | Annotated[BranchStep, Tag("#branch")]
     | Annotated[SplitStep, Tag("#split")]
     | Annotated[RepeatStep, Tag("#repeat")]
+    | Annotated[BreakStep, Tag("#break")]
     | Annotated[ExitStep, Tag("#exit")]
     | Annotated[EnrollStep, Tag("#enroll")]
     | Annotated[CrmStep, Tag("#crm")]

@@ -38,17 +38,6 @@ async def call(ctx: Context, name: str, queue: str, arg: Any, result: type[Any],
     return await task
 
 
-async def local(name: str, arg: Any, result: type[Any] | None = None) -> Any:
-    """Run a local activity beside the database until it answers."""
-    return await workflow.execute_local_activity(
-        name,
-        arg,
-        result_type=result,
-        start_to_close_timeout=policies.LOCAL_LIMIT,
-        retry_policy=policies.UNTIL_DATABASE_ANSWERS,
-    )
-
-
 async def once(name: str, arg: Any, result: type[Any], summary: str) -> Any:
     """Run a local activity once; to its end, though the run be cancelled: it may be handing a message over."""
     task = workflow.start_local_activity(

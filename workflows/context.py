@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities import contract
+    from activities.contract import UndeliveredCall
+    from tracks.program import WaitFor
     from tracks.run import Journey, RunInput
     from workflows.memory import Memory
 
-from workflows import search_attributes
+from workflows import policies, search_attributes
 from workflows.details import describe
+from workflows.local import local
 from workflows.policies import WAIT_SLICE
 
 
@@ -27,7 +32,10 @@ class Context:
 
     def __init__(self, given: RunInput) -> None:
         self.given = given
-        self.memory = Memory(given.state)
+        waits = [one for one in given.program.code if isinstance(one, WaitFor)]
+        self.memory = Memory(given.state, frozenset(wait.step for wait in waits if wait.since != "step"))
+        if not given.state.occurrences:  # enrolled a while ago, if Temporal or the workers were away
+            self.memory.moment = given.clock.origin
         self.journey = Journey(step=None, state="starting")
         self.reviewing: str | None = None
         """The step whose message awaits an operator's decision."""
@@ -60,7 +68,8 @@ class Context:
         """Wait until `deadline` (real time; None is for ever), the run's ending, or `wake`.
 
         Returns whether it was woken before the deadline. Sleeps in slices, so that a run whose wait spans a
-        deployment continues as new in the middle of it, with its deadline carried along.
+        deployment continues as new in the middle of it, with its deadline carried along; so does a run that is told
+        so much amid a wait that its history grows long. One that ends late listens first to what is on its way.
         """
 
         def woken() -> bool:
@@ -69,22 +78,67 @@ class Context:
         if woken():
             return True
         if deadline is not None and deadline <= workflow.now():
-            return False
+            return state == "waiting" and await self._listen(step, deadline, woken)
         search_attributes.show(step, state, deadline)
         self.show(step, state, waiting_for, deadline)
         while True:
             left = WAIT_SLICE if deadline is None else deadline - workflow.now()
             if left <= timedelta(0):
-                return False
+                assert deadline is not None
+                return state == "waiting" and await self._listen(step, deadline, woken)
             try:
                 await workflow.wait_condition(
-                    woken, timeout=min(left, WAIT_SLICE), timeout_summary=f"{step}: {waiting_for}"[:200]
+                    lambda: woken() or self._told_enough(deadline),
+                    timeout=min(left, WAIT_SLICE),
+                    timeout_summary=f"{step}: {waiting_for}"[:200],
                 )
-                return True
+                if woken():
+                    return True
+                self.memory.deadline = deadline
+                self.continue_as_new()
             except TimeoutError:
                 if self.outgrown():
                     self.memory.deadline = deadline
                     self.continue_as_new()
+
+    def late(self, due: datetime) -> bool:
+        """Whether something that was due at a moment, in real time, comes to its turn only now, after an outage."""
+        return workflow.now() - due > policies.LATE and workflow.patched(policies.PATCH_LATE_WAITS)
+
+    def due(self) -> datetime:
+        """When the step that begins was due, in real time: now, or before an outage that delays it.
+
+        What was done outside since the latest wait was done late, and what follows it counts from then.
+        """
+        moment, now = self.memory.moment, workflow.now()
+        return moment if moment is not None and not self.memory.acted and self.late(moment) else now
+
+    async def _listen(self, step: str, deadline: datetime, woken: Callable[[], bool]) -> bool:
+        """A wait that ends late waits for what was told to the run meanwhile and is on its way; whether that woke it.
+
+        What was accepted while Temporal or the workers were away reaches the run after its timer.
+        """
+        if not self.late(deadline):
+            return False
+        until = workflow.now() + policies.LISTEN_FOR
+        question = UndeliveredCall(enrollment_id=self.given.enrollment_id)
+        self.show(step, "waiting", "what was told to it meanwhile", until)
+        waiting = 1
+        while waiting and workflow.now() < until:
+            waiting = await local(contract.COUNT_UNDELIVERED, question, int)
+            with suppress(TimeoutError):  # also where none waits: what was just told comes with the next workflow task
+                await workflow.wait_condition(woken, timeout=policies.LISTEN_AGAIN_AFTER, timeout_summary="listening")
+                return True
+        return False
+
+    def _told_enough(self, deadline: datetime | None) -> bool:
+        """The history has grown long amid a wait that goes on."""
+        info = workflow.info()
+        return (
+            (info.get_current_history_length() >= self.given.continue_after or info.is_continue_as_new_suggested())
+            and (deadline is None or workflow.now() < deadline)
+            and workflow.patched(policies.PATCH_TOLD_ENOUGH)
+        )
 
     def carried(self) -> datetime | None:
         """The deadline of a wait that continued as new, once."""

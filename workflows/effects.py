@@ -13,8 +13,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.contract import EffectResult
     from tracks.program import Effect
 
-from workflows.calls import call, fruitless, local, step_call, stop_if_ended
+from workflows.calls import call, fruitless, step_call, stop_if_ended
 from workflows.context import Context
+from workflows.local import local
 from workflows.sending import send
 
 OUTSIDE = MappingProxyType(
@@ -32,6 +33,7 @@ async def perform(ctx: Context, effect: Effect) -> int | None:
     Answers the program counter to go on at, None for the next instruction.
     """
     ctx.show(effect.step, f"doing {effect.kind}")
+    ctx.memory.acted = True
     if effect.kind in OUTSIDE or effect.kind in IN_DATABASE:
         await _act(ctx, effect)
         return None

@@ -7,9 +7,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from datetime import datetime, timedelta
+from typing import Annotated
 
+from pydantic import Field
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -29,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         ImportResult,
     )
 
+from workflows.arguments import NOTHING, demand
 from workflows.policies import WAIT_SLICE
 
 ATTEMPT_LIMIT = timedelta(seconds=30)
@@ -39,6 +42,8 @@ AGAIN = RetryPolicy(
 HELD_PAUSE = timedelta(seconds=1)
 """After an attempt that gave way: the activity itself waits first, so that this is seldom."""
 SHORTEST_TIMER = timedelta(milliseconds=50)
+Rate = Annotated[float, Field(gt=0, le=MAX_RATE)]
+RATE_WANTED = f"rows a second, more than 0 and at most {MAX_RATE}"
 _STATE = SearchAttributeKey.for_keyword("State")
 
 
@@ -130,7 +135,7 @@ class ImportContacts:
         )
 
     @workflow.signal(name=SIGNAL_CHANGED, description="The import was changed through the API: look at it now")
-    def on_changed(self) -> None:
+    def on_changed(self, _value: RawValue = NOTHING) -> None:
         """Look at the import again without waiting."""
         self._changed = True
         self._next = None
@@ -145,42 +150,42 @@ class ImportContacts:
         return call.word
 
     @workflow.update(name=UPDATE_PAUSE, description="Enrol nobody more until it is resumed")
-    def pause(self) -> str:
+    def pause(self, _value: RawValue = NOTHING) -> str:
         """Pause the import."""
         return self._order(SteerCall(import_id=self._given.import_id, word="pause"))
 
     @workflow.update(name=UPDATE_RESUME, description="Go on where it was")
-    def resume(self) -> str:
+    def resume(self, _value: RawValue = NOTHING) -> str:
         """Resume the import."""
         return self._order(SteerCall(import_id=self._given.import_id, word="resume"))
 
     @workflow.update(name=UPDATE_CANCEL, description="End it for good; whom it has enrolled stays enrolled")
-    def cancel(self) -> str:
+    def cancel(self, _value: RawValue = NOTHING) -> str:
         """Cancel the import."""
         return self._order(SteerCall(import_id=self._given.import_id, word="cancel"))
 
-    @workflow.update(name=UPDATE_SET_RATE, description="Rows a second, from the next rows on")
-    def set_rate(self, per_second: float) -> str:
+    @workflow.update(name=UPDATE_SET_RATE, description=f"From the next rows on. Data: {RATE_WANTED}")
+    def set_rate(self, value: RawValue = NOTHING) -> str:
         """Change the import's rate."""
+        per_second: float = demand(value, float, RATE_WANTED)  # as it was accepted, in whatever deployment
         return self._order(SteerCall(import_id=self._given.import_id, word="rate", per_second=per_second))
 
     @pause.validator
-    def _may_pause(self) -> None:
+    def _may_pause(self, _value: RawValue = NOTHING) -> None:
         self._refuse_unless("running")
 
     @resume.validator
-    def _may_resume(self) -> None:
+    def _may_resume(self, _value: RawValue = NOTHING) -> None:
         self._refuse_unless("paused")
 
     @cancel.validator
-    def _may_cancel(self) -> None:
+    def _may_cancel(self, _value: RawValue = NOTHING) -> None:
         self._refuse_unless("running", "paused")
 
     @set_rate.validator
-    def _may_set_rate(self, per_second: float) -> None:
+    def _may_set_rate(self, value: RawValue = NOTHING) -> None:
         self._refuse_unless("running", "paused")
-        if not 0 < per_second <= MAX_RATE:
-            raise ApplicationError(f"rows a second must be more than 0 and at most {MAX_RATE}")
+        demand(value, Rate, RATE_WANTED)
 
     def _refuse_unless(self, *states: str) -> None:
         if self._progress.state not in states:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from tracks.run import EventSignal, Matched, PathEntry, RunState, RunStatus
+from tracks.run import EventSignal, HeardEvent, Matched, PathEntry, RunState, RunStatus
+from workflows.heard import CLOCKS_APART, Heard, Since, from_latest
 
 SEEN_LIMIT = 500
 """Signal ids kept for dedupe across runs; the server dedupes retries of one signal within a run."""
-CLOCKS_APART = timedelta(seconds=5)
-"""An event that comes within this of its own time happened when it came. A click that is held takes twice as long."""
 NOTES_LIMIT = 12
 """Lines of the story that current details show."""
 
@@ -18,7 +17,8 @@ NOTES_LIMIT = 12
 class Memory:
     """Position, look-back, dedupe and progress of one run."""
 
-    def __init__(self, state: RunState) -> None:
+    def __init__(self, state: RunState, looking_back: frozenset[str] = frozenset()) -> None:
+        """What a state holds; `looking_back` are the `wait_for` steps whose look-back begins before they do."""
         self.pc = state.pc
         self.seq = state.seq
         self.occurrences = dict(state.occurrences)
@@ -27,6 +27,12 @@ class Memory:
         self.outcomes = dict(state.outcomes)
         self.matched = dict(state.matched)
         self.came = dict(state.came)
+        # A state of before all events were kept knows of no moment.
+        latest = from_latest(state.matched, state.came, state.event) if state.moment is None else ()
+        self.heard = Heard(state.heard or latest, looking_back)
+        self.due = {**state.began, **state.due}
+        self.moment = state.moment
+        self.acted = state.acted
         self.event = state.event
         self.deadline = state.deadline
         self.unreported = list(state.unreported)
@@ -51,6 +57,10 @@ class Memory:
             outcomes=self.outcomes,
             matched=self.matched,
             came=self.came,
+            heard=self.heard.dump(),
+            due={step: due for step, due in self.due.items() if due != self.began.get(step)},
+            moment=self.moment,
+            acted=self.acted,
             event=self.event,
             seen=tuple(self._seen),
             deadline=self.deadline,
@@ -95,6 +105,9 @@ class Memory:
             latest = self.matched.get(step)
             if kind == "step" and (latest is None or latest.at <= event.at):
                 self.matched[step], self.came[step] = event, now
+        waits = [step for kind, _, step in (match.partition(":") for match in signal.matches) if kind == "step"]
+        for _ in range(self.heard.take(event, now, waits)):
+            self.drop("more events than a wait can keep")
 
     def end(self, status: RunStatus, reason: str) -> None:
         """Ask the run to end; the first reason stays."""
@@ -102,9 +115,15 @@ class Memory:
             self.ending = (status, reason)
 
     def begin(self, step: str, now: datetime) -> None:
-        """A step begins anew (not: resumes)."""
+        """A step begins anew (not: resumes). It was due at the end of the latest wait, however late that is noticed."""
         self.occurrences[step] = self.occurrences.get(step, 0) + 1
         self.began[step] = now
+        self.moment = now if self.moment is None else min(self.moment, now)
+        self.due[step] = self.moment
+
+    def reach(self, moment: datetime) -> None:
+        """A wait is over: what comes next was due at this moment, in real time."""
+        self.moment, self.acted = moment, False
 
     def record(self, step: str, kind: str, outcome: str, at: datetime, detail: str = "") -> None:
         """A step is over: add it to the path; `at` is on the run's clock."""
@@ -128,8 +147,33 @@ class Memory:
         last = entries[-1].seq if entries else -1
         self.unreported = [entry for entry in self.unreported if entry.seq > last]
 
+    def since(self, step: str, look_back: str) -> Since | None:
+        """From when on events count for a step's wait that has begun, by its look-back; None: from the enrolment."""
+        if look_back == "enrollment":
+            return None
+        # An earlier step that a branch went round never began: then only this wait's own time counts.
+        start = look_back if look_back in self.began else step
+        return Since(self.due[start], self.began[start])
+
+    def ended_by(self, step: str, ended: HeardEvent, now: datetime) -> None:
+        """This event has ended the wait of this step; what comes next was due when it happened."""
+        moment = min(max(ended.event.at, self.due[step]), now)
+        self.heard.spend(step, ended, moment)
+        self.event = ended.event
+        self.reach(moment)
+
+    def ended_by_latest(self, step: str, event: Matched, now: datetime) -> None:
+        """The same, in a run from before `PATCH_EVENTS_COUNT_ONCE`."""
+        self.event = event
+        ended = self.heard.of(step, event.event_id)
+        if ended is None:
+            self.reach(now)
+        else:
+            self.ended_by(step, ended, now)
+
     def match_since(self, step: str, since: datetime | None) -> Matched | None:
-        """The latest event that matched this wait, if it happened at or after `since`."""
+        """The latest event that matched this wait, if it happened at or after `since`. For runs from before
+        `PATCH_EVENTS_COUNT_ONCE`."""
         event = self.matched.get(step)
         return event if event is not None and (since is None or event.at >= since) else None
 

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contract
-    from activities.contract import CloseCall
+    from activities.contract import CloseCall, ReportCall
     from tracks.run import (
         QUERY_JOURNEY,
         SIGNAL_ATTRIBUTES,
@@ -33,11 +33,15 @@ with workflow.unsafe.imports_passed_through():
         RunResult,
     )
 
-from workflows.calls import local
+from workflows import policies
+from workflows.arguments import NOTHING, Reason, demand
 from workflows.context import Context
+from workflows.local import local
 from workflows.steps import execute
 
 Told = TypeVar("Told", EventSignal, AttributesChanged, EndSignal)
+REASON_WANTED = 'the reason as a text of at most 200 characters, in quotes, such as "moved to another plan"'
+DECISION_WANTED = '{"decision": "sent"}, {"decision": "resend"} or {"decision": "skip"}'
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
@@ -58,10 +62,19 @@ class NurtureTrack:
                     await workflow.wait_condition(workflow.all_handlers_finished)
                     ctx.continue_as_new()
                 memory.pc = await execute(ctx, code[memory.pc])
+                if len(memory.unreported) >= policies.PATH_LIMIT and workflow.patched(policies.PATCH_REPORT_PATH):
+                    await self._report()
         except asyncio.CancelledError:
             # An operator's cancel: the enrolment ends like any other, with its books closed.
             memory.end("exited", "cancelled by an operator")
         return await self._close()
+
+    async def _report(self) -> None:
+        """Bring the path to the database: no activity has taken it for long, and it must not grow without end."""
+        memory = self._ctx.memory
+        path = tuple(memory.unreported)
+        await local(contract.REPORT_PATH, ReportCall(enrollment_id=self._ctx.given.enrollment_id, path=path))
+        memory.reported(path)
 
     async def _close(self) -> RunResult:
         ctx, memory = self._ctx, self._ctx.memory
@@ -86,6 +99,8 @@ class NurtureTrack:
         """A signal meant for this enrolment, or None: anything else is counted, never raised (law 12)."""
         try:
             signal = workflow.payload_converter().from_payload(value.payload, model)
+            if not isinstance(signal, model):  # a null is None, whatever is asked for
+                raise TypeError
         except Exception:
             self._ctx.memory.drop("malformed signal")
             return None
@@ -95,20 +110,20 @@ class NurtureTrack:
         return signal
 
     @workflow.signal(name=SIGNAL_EVENT, description="An event of this contact that the track reacts to")
-    def on_event(self, value: RawValue) -> None:
+    def on_event(self, value: RawValue = NOTHING) -> None:
         """Note what the contact did."""
         if signal := self._read(value, EventSignal):
             self._ctx.memory.take_event(signal, workflow.now())
 
     @workflow.signal(name=SIGNAL_ATTRIBUTES, description="Contact attributes that a wait reads have changed")
-    def on_attributes_changed(self, value: RawValue) -> None:
+    def on_attributes_changed(self, value: RawValue = NOTHING) -> None:
         """Have a wait for a date looked at again."""
         signal = self._read(value, AttributesChanged)
         if signal and self._ctx.memory.first_time(signal.change_id):
             self._ctx.memory.changed.update(signal.names)
 
     @workflow.signal(name=SIGNAL_END, description="End this run: the contact was erased or taken out")
-    def on_end(self, value: RawValue) -> None:
+    def on_end(self, value: RawValue = NOTHING) -> None:
         """End the run."""
         if signal := self._read(value, EndSignal):
             self._ctx.memory.end("exited", signal.reason)
@@ -124,30 +139,41 @@ class NurtureTrack:
         memory = self._ctx.memory
         return self._ctx.journey.model_copy(update={"path": tuple(memory.unreported), "dropped": dict(memory.dropped)})
 
-    @workflow.update(name=UPDATE_RESOLVE_MESSAGE, description="Decide a message in review: sent, resend or skip")
-    def resolve_message(self, word: ResolveMessage) -> str:
+    @workflow.update(
+        name=UPDATE_RESOLVE_MESSAGE, description=f"Decide the message that is in review. Data: {DECISION_WANTED}"
+    )
+    def resolve_message(self, value: RawValue = NOTHING) -> str:
         """Settle the message that waits for review; answers its step."""
+        word: ResolveMessage = demand(value, ResolveMessage, DECISION_WANTED)
         self._ctx.decision = word.decision
         return self._ctx.reviewing or ""
 
     @resolve_message.validator
-    def _in_review(self, word: ResolveMessage) -> None:
+    def _in_review(self, value: RawValue = NOTHING) -> None:
         if self._ctx.reviewing is None:
             raise ApplicationError("no message of this run is in review")
+        demand(value, ResolveMessage, DECISION_WANTED)
 
-    @workflow.update(name=UPDATE_SKIP_WAIT, description="End the wait in progress now; the run goes on")
-    def skip_wait(self) -> str:
+    @workflow.update(
+        name=UPDATE_SKIP_WAIT, description="End the wait in progress now; the run goes on. Data: leave it empty"
+    )
+    def skip_wait(self, _value: RawValue = NOTHING) -> str:
         """Skip the wait; answers its step."""
         self._ctx.skip_wait = True
         return self._ctx.journey.step or ""
 
     @skip_wait.validator
-    def _is_waiting(self) -> None:
+    def _is_waiting(self, _value: RawValue = NOTHING) -> None:
         if self._ctx.journey.state != "waiting":
             raise ApplicationError(f"the run is not waiting: it is {self._ctx.journey.state}")
 
-    @workflow.update(name=UPDATE_EXIT, description="End this run now, with a reason")
-    def exit(self, reason: str) -> str:
+    @workflow.update(name=UPDATE_EXIT, description=f"End this run now, with a reason. Data: {REASON_WANTED}")
+    def end_now(self, value: RawValue = NOTHING) -> str:
         """End the run on an operator's word."""
+        reason: str = demand(value, str, REASON_WANTED)  # as it was accepted, in whatever deployment
         self._ctx.memory.end("exited", reason)
         return reason
+
+    @end_now.validator
+    def _has_a_reason(self, value: RawValue = NOTHING) -> None:
+        demand(value, Reason, REASON_WANTED)

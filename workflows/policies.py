@@ -44,6 +44,28 @@ PATCH_CLOCKS_APART = "clocks-apart"
 PATCH_SEND_NOW = "send-now"
 """Messages of runs from before this patch all stood in their provider's queue."""
 
+PATCH_EVENTS_COUNT_ONCE = "events-count-once"
+"""In runs from before this patch one event could end several waits, and a wait knew the latest event only."""
+
+PATCH_LATE_WAITS = "late-waits"
+"""Runs from before this patch took the moment at which a late timer was noticed for the one at which it was due."""
+
+PATCH_TOLD_ENOUGH = "told-enough"
+"""Runs from before this patch never continued as new because of what they were told amid a wait."""
+
+PATCH_REPORT_PATH = "report-path"
+"""Runs from before this patch carried their path along until an activity took it, however long it grew."""
+
+LATE = timedelta(seconds=30)
+"""A wait that ends later than this says that something was away: Temporal, or the workers."""
+
+LISTEN_AGAIN_AFTER = timedelta(seconds=2)
+LISTEN_FOR = timedelta(minutes=10)
+"""How often, and for how long at most, a wait that ended late asks whether something told to its run is on its way."""
+
+PATH_LIMIT = 200
+"""Path entries that a run carries along at most before they are brought to the database."""
+
 WAIT_SLICE = timedelta(days=30)
 """The longest single timer: a sleeper looks for a new deployment at least this often."""
 

@@ -32,7 +32,10 @@ class _Instance(WorkflowInstance):
         self._sandboxed = sandboxed
 
     def activate(self, act: Any) -> Any:
-        """See `WorkflowInstance`."""
+        """See `WorkflowInstance`. Of a signal's values only the first is handed on: a handler takes one."""
+        for job in act.jobs:
+            if job.HasField("signal_workflow") and len(job.signal_workflow.input) > 1:
+                del job.signal_workflow.input[1:]
         return self._sandboxed.activate(act)
 
     def get_serialization_context(self, command_info: object) -> None:

@@ -82,6 +82,8 @@ class _Sending:
             else:
                 if due is not None:
                     await ctx.wait(step, f"its turn ({self.message.deferred or 'later'})", due, state="deferred")
+                    ctx.memory.reach(due)
+                    ctx.memory.acted = True
                     if ctx.ending:
                         return "skipped", RUN_ENDED
                 result = await self._hand_over()

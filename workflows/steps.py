@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from tracks.conditions import ConditionError, evaluate
     from tracks.program import (
         Branch,
+        Break,
         Effect,
         Exit,
         Instruction,
@@ -23,13 +24,17 @@ with workflow.unsafe.imports_passed_through():
         WaitFor,
         WaitUntil,
     )
-    from tracks.run import Matched
+    from tracks.run import HeardEvent, Matched
     from tracks.split import pick_arm
+    from workflows.heard import Since
 
 from workflows import policies
-from workflows.calls import local
 from workflows.context import Context
 from workflows.effects import perform
+from workflows.local import local
+
+JUST_AFTER = timedelta(milliseconds=1)
+"""A wait for a time of day that follows a late one for the same time is for the next day, as it is without delay."""
 
 
 async def execute(ctx: Context, instruction: Instruction) -> int:
@@ -56,6 +61,8 @@ async def execute(ctx: Context, instruction: Instruction) -> int:
             return await _branch(ctx, instruction)
         case Split():
             return _split(ctx, instruction)
+        case Break():
+            return _break(ctx, instruction)
         case Exit():
             ctx.record(instruction.step, "exit", "done", instruction.reason)
             ctx.memory.end("exited", instruction.reason)
@@ -71,12 +78,13 @@ def begin(ctx: Context, step: str) -> None:
 
 async def _wait(ctx: Context, wait: Wait) -> None:
     length = ctx.given.clock.real_delay(timedelta(seconds=wait.seconds))
-    deadline = ctx.carried() or workflow.now() + length
+    deadline = ctx.carried() or ctx.due() + length
     woken = await ctx.wait(wait.step, "time to pass", deadline, lambda: ctx.skip_wait)
-    _waited(ctx, wait.step, "wait", woken)
+    _waited(ctx, wait.step, "wait", woken, deadline)
 
 
-def _waited(ctx: Context, step: str, kind: str, woken: bool) -> None:
+def _waited(ctx: Context, step: str, kind: str, woken: bool, deadline: datetime) -> None:
+    ctx.memory.reach(workflow.now() if woken else deadline)
     if not woken:
         ctx.record(step, kind, "done")
     elif ctx.ending:
@@ -88,12 +96,15 @@ def _waited(ctx: Context, step: str, kind: str, woken: bool) -> None:
 async def _wait_moment(ctx: Context, wait: WaitUntil | WaitDate, after: int) -> int:
     """Wait for a moment that the database knows; asked again whenever the attributes it reads change."""
     carried = ctx.carried()
+    asked = ctx.due() if carried is None else workflow.now()
+    if asked < workflow.now():
+        asked += JUST_AFTER
     while True:
         ctx.memory.changed.clear()
         if carried is not None:
             deadline, carried = carried, None
         else:
-            answer = await _resolve(ctx, wait)
+            answer = await _resolve(ctx, wait, asked)
             if answer.outcome == "ended":
                 ctx.memory.end("exited", "no longer enrolled")
                 return after
@@ -106,13 +117,15 @@ async def _wait_moment(ctx: Context, wait: WaitUntil | WaitDate, after: int) -> 
         woken = await ctx.wait(wait.step, "its moment", deadline, lambda: ctx.skip_wait or bool(ctx.memory.changed))
         if woken and ctx.memory.changed and not ctx.ending and not ctx.skip_wait:
             ctx.memory.note(f"`{wait.step}` looked at its date again: it changed")
+            asked = workflow.now()
             continue
-        _waited(ctx, wait.step, wait.op, woken)
+        _waited(ctx, wait.step, wait.op, woken, deadline)
         return after
 
 
-async def _resolve(ctx: Context, wait: WaitUntil | WaitDate) -> ResolvedWait:
-    question = ResolveWaitCall(enrollment_id=ctx.given.enrollment_id, step=wait.step, now=ctx.run_now())
+async def _resolve(ctx: Context, wait: WaitUntil | WaitDate, asked: datetime) -> ResolvedWait:
+    now = ctx.given.clock.at(asked)
+    question = ResolveWaitCall(enrollment_id=ctx.given.enrollment_id, step=wait.step, now=now)
     answer: ResolvedWait = await local(contract.RESOLVE_WAIT, question, ResolvedWait)
     return answer
 
@@ -120,34 +133,55 @@ async def _resolve(ctx: Context, wait: WaitUntil | WaitDate) -> ResolvedWait:
 async def _wait_for(ctx: Context, wait: WaitFor) -> bool:
     """Whether the event came in time."""
     length = ctx.given.clock.real_delay(timedelta(seconds=wait.seconds))
-    deadline = ctx.carried() or workflow.now() + length
-    since = _look_back(ctx, wait)
+    resumed = ctx.carried()
+    deadline = resumed or workflow.now() + length
+    if resumed is None:
+        ctx.memory.heard.begin(wait.step, Since(ctx.memory.due[wait.step], ctx.memory.began[wait.step]))
 
-    def matched() -> Matched | None:
-        event = ctx.memory.match_since(wait.step, since)
-        if event is None and (near := ctx.memory.match_despite_clocks(wait.step, since)):
-            # Asked only where it makes a difference: a patch costs a run an event of its history.
-            event = near if workflow.patched(policies.PATCH_CLOCKS_APART) else None
-        return event
+    def ends() -> HeardEvent | Matched | None:
+        return _ending_event(ctx, wait, deadline)
 
-    await ctx.wait(wait.step, f"the event {wait.event}", deadline, lambda: matched() is not None or ctx.skip_wait)
-    event = matched()
-    if event is not None:
-        ctx.memory.event = event
-        ctx.record(wait.step, "wait_for", "happened", event.event_id)
+    await ctx.wait(wait.step, f"the event {wait.event}", deadline, lambda: ends() is not None or ctx.skip_wait)
+    ended = ends()
+    if ended is not None:
+        if isinstance(ended, HeardEvent):
+            ctx.memory.ended_by(wait.step, ended, workflow.now())
+        else:
+            ctx.memory.ended_by_latest(wait.step, ended, workflow.now())
+        assert ctx.memory.event is not None
+        ctx.record(wait.step, "wait_for", "happened", ctx.memory.event.event_id)
         return True
     if ctx.ending:
         ctx.record(wait.step, "wait_for", "skipped", "the run ended")
-    else:
-        ctx.record(wait.step, "wait_for", "timed_out", "by an operator" if ctx.skip_wait else "")
+        return False
+    ctx.memory.reach(workflow.now() if ctx.skip_wait else deadline)
+    ctx.record(wait.step, "wait_for", "timed_out", "by an operator" if ctx.skip_wait else "")
     return False
 
 
-def _look_back(ctx: Context, wait: WaitFor) -> datetime | None:
+def _ending_event(ctx: Context, wait: WaitFor, deadline: datetime) -> HeardEvent | Matched | None:
+    """The event that ends a wait now, if one does; a `Matched` in runs from before `PATCH_EVENTS_COUNT_ONCE`."""
+    memory, step = ctx.memory, wait.step
+    until = deadline if ctx.late(deadline) else None
+    new = memory.heard.first(step, memory.since(step, wait.since), memory.due[step], until)
+    since = _began(ctx, wait)
+    old = memory.match_since(step, since)
+    near = memory.match_despite_clocks(step, since) if old is None else None
+    same = old is not None and new is not None and old.event_id == new.event.event_id
+    # Asked only where it makes a difference: a patch costs a run an event of its history.
+    if same or (old is None and near is None and new is None) or workflow.patched(policies.PATCH_EVENTS_COUNT_ONCE):
+        return new
+    if near is not None and workflow.patched(policies.PATCH_CLOCKS_APART):
+        return near
+    return old
+
+
+def _began(ctx: Context, wait: WaitFor) -> datetime | None:
+    """From when on events count in runs from before `PATCH_EVENTS_COUNT_ONCE`; None: from the enrolment."""
+    began = ctx.memory.began
     if wait.since == "enrollment":
         return None
-    # An earlier step that a branch went round never began: then only this wait's own time counts.
-    return ctx.memory.began.get(wait.step if wait.since == "step" else wait.since, ctx.memory.began[wait.step])
+    return began.get(wait.step if wait.since == "step" else wait.since, began[wait.step])
 
 
 async def _branch(ctx: Context, branch: Branch) -> int:
@@ -193,6 +227,13 @@ def _split(ctx: Context, split: Split) -> int:
     arm = split.arms[pick_arm(ctx.given.contact_id, ctx.given.track, split.step, split.arms)]
     ctx.record(split.step, "split", "took", arm.name)
     return arm.goto
+
+
+def _break(ctx: Context, leave: Break) -> int:
+    rounds = ctx.memory.counters.pop(leave.repeat, 0)
+    ctx.record(leave.step, "break", "done")
+    ctx.record(leave.repeat, "repeat", "done", f"{rounds} rounds")
+    return leave.goto
 
 
 def _repeat(ctx: Context, repeat: Repeat) -> int:

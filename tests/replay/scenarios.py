@@ -16,6 +16,7 @@ from tests.workflows.scripted import SENT, Script
 from tracks.program import (
     Arm,
     Branch,
+    Break,
     Case,
     Effect,
     Exit,
@@ -28,6 +29,7 @@ from tracks.program import (
     WaitUntil,
 )
 from tracks.run import AttributesChanged, EventSignal, RunResult
+from tracks.wire import Clock
 
 DAY = 86400.0
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")
@@ -87,6 +89,21 @@ async def _odd_signals(run: Handle) -> None:
 async def _skip_wait(run: Handle) -> None:
     await asyncio.sleep(0.3)
     await run.execute_update("skip_wait")
+
+
+async def _three_at_once(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    at = datetime.now(UTC)
+    for number in range(3):
+        event = EventSignal(event_id=f"e-{number}", name="viewed", at=at, matches=("step:view", "step:once"))
+        await run.signal("event", event)
+
+
+async def _tell_much(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    for number in range(40):
+        event = EventSignal(event_id=f"e-{number}", name="viewed", at=datetime.now(UTC), matches=("step:view",))
+        await run.signal("event", event)
 
 
 def _moments() -> Script:
@@ -202,6 +219,41 @@ SCENARIOS: dict[str, Scenario] = {
             }
         ),
         given={"continue_after": 30},
+    ),
+    "counted-and-left": Scenario(
+        [
+            WaitFor(step="once", event="viewed", seconds=DAY, timeout=1),
+            Repeat(step="rounds", times=1000, end=6),
+            WaitFor(step="view", event="viewed", seconds=DAY, since="enrollment", timeout=5),
+            Effect(step="task", kind="crm"),
+            Jump(goto=1),
+            Break(step="silent", repeat="rounds", goto=6),
+        ],
+        meanwhile=_three_at_once,
+    ),
+    "told-enough": Scenario(
+        [
+            Wait(step="long", seconds=20 * DAY),
+            WaitFor(step="view", event="viewed", seconds=DAY, since="enrollment", timeout=2),
+        ],
+        meanwhile=_tell_much,
+        given={"continue_after": 30},
+    ),
+    "due-in-an-outage": Scenario(
+        [
+            Wait(step="over", seconds=1800),
+            Wait(step="under-way", seconds=7200),
+            WaitFor(step="view", event="viewed", seconds=60, timeout=3),
+        ],
+        given={"clock": Clock(origin=datetime.now(UTC) - timedelta(hours=1))},
+    ),
+    "path-reported": Scenario(
+        [
+            Repeat(step="rounds", times=205, end=3),
+            Split(step="ab", arms=(Arm(name="a", weight=1, goto=2),)),
+            Jump(goto=0),
+            Wait(step="short", seconds=60),
+        ],
     ),
     "cancelled": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_cancel),
     "odd-signals": Scenario([Wait(step="short", seconds=60)], meanwhile=_odd_signals),

@@ -66,6 +66,7 @@ def test_the_recordings_pass_through_every_instruction() -> None:
         "branch",
         "split",
         "repeat",
+        "break",
         "jump",
         "exit",
     }

@@ -20,10 +20,12 @@ from activities.contract import (
     CloseCall,
     EffectResult,
     ReconcileCall,
+    ReportCall,
     ResolvedWait,
     ResolveWaitCall,
     SendResult,
     StepCall,
+    UndeliveredCall,
 )
 from activities.lanes import QUEUED
 from tracks.program import Program
@@ -50,6 +52,9 @@ class Script:
     """The name of the activity of each call."""
     asked: list[ReconcileCall | ResolveWaitCall | BranchCall] = field(default_factory=list)
     closed: list[CloseCall] = field(default_factory=list)
+    reported: list[ReportCall] = field(default_factory=list)
+    undelivered: int = 0
+    """How many deliveries are said to be on their way to the run."""
     before_send: Callable[[StepCall], Awaitable[None]] | None = None
 
     def _next(self, answers: list[Any], default: Any) -> Any:
@@ -117,10 +122,18 @@ class Script:
     async def close_run(self, call: CloseCall) -> None:
         self.closed.append(call)
 
+    @activity.defn(name=contract.REPORT_PATH)
+    async def report_path(self, call: ReportCall) -> None:
+        self.reported.append(call)
+
+    @activity.defn(name=contract.COUNT_UNDELIVERED)
+    async def count_undelivered(self, _call: UndeliveredCall) -> int:
+        return self.undelivered
+
     @property
     def path(self) -> list[tuple[str, str, str]]:
         """The whole path that reached the books, in order and without repeats: step, outcome, detail."""
-        calls: list[StepCall | CloseCall] = [*self.calls, *self.closed]
+        calls: list[StepCall | CloseCall | ReportCall] = [*self.calls, *self.closed, *self.reported]
         entries = {entry.seq: entry for call in calls for entry in call.path}
         return [(entries[seq].step, entries[seq].outcome, entries[seq].detail) for seq in sorted(entries)]
 
@@ -135,6 +148,14 @@ async def started(
     **given: Any,
 ) -> WorkflowHandle[Any, RunResult]:
     """A worker on every queue and one run of the program."""
+    await work(stack, client, script, max_cached_workflows=max_cached_workflows)
+    return await start(client, code, **given)
+
+
+async def work(
+    stack: AsyncExitStack, client: Client, script: Script, *, max_cached_workflows: int = 1000, strict: bool = True
+) -> None:
+    """Serve every queue by the script, until the stack is closed; see `workflows.sandbox.runner` for `strict`."""
     sends = [script.send_email, script.send_sms, script.reconcile_message]
     by_queue: dict[str, list[Any]] = {
         contract.QUEUE_EMAIL: sends,
@@ -149,7 +170,7 @@ async def started(
             task_queue=contract.QUEUE_RUNS,
             build_id="test",
             workflows=[NurtureTrack],
-            workflow_runner=runner(strict=True),
+            workflow_runner=runner(strict=strict),
             max_cached_workflows=max_cached_workflows,
             activities=[
                 script.send_email_now,
@@ -158,10 +179,11 @@ async def started(
                 script.resolve_wait,
                 script.decide_branch,
                 script.close_run,
+                script.report_path,
+                script.count_undelivered,
             ],
         )
     )
-    return await start(client, code, **given)
 
 
 async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHandle[Any, RunResult]:

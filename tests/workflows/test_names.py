@@ -37,6 +37,8 @@ def test_activities_and_their_queues_keep_their_names() -> None:
         "RESOLVE_WAIT": "resolve_wait",
         "DECIDE_BRANCH": "decide_branch",
         "CLOSE_RUN": "close_run",
+        "REPORT_PATH": "report_path",
+        "COUNT_UNDELIVERED": "count_undelivered",
         "APPLY_CHUNK": "apply_chunk",
         "STEER_IMPORT": "steer_import",
         "TASK_QUEUE": "perennial",
@@ -73,5 +75,9 @@ def test_the_policies_hold_what_their_names_say() -> None:
     assert policies.PATCH_PAUSE_BETWEEN_TURNS == "pause-between-turns"
     assert policies.PATCH_CLOCKS_APART == "clocks-apart"
     assert policies.PATCH_SEND_NOW == "send-now"
+    assert policies.PATCH_EVENTS_COUNT_ONCE == "events-count-once"
+    assert policies.PATCH_LATE_WAITS == "late-waits"
+    assert policies.PATCH_TOLD_ENOUGH == "told-enough"
+    assert policies.PATCH_REPORT_PATH == "report-path"
     assert policies.ONCE.maximum_attempts == 1
     assert list(policies.RECONCILE_AFTER) == sorted(policies.RECONCILE_AFTER)

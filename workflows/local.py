@@ -1,0 +1,20 @@
+"""Local activities that only the database can fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio import workflow
+
+from workflows import policies
+
+
+async def local(name: str, arg: Any, result: type[Any] | None = None) -> Any:
+    """Run a local activity beside the database until it answers."""
+    return await workflow.execute_local_activity(
+        name,
+        arg,
+        result_type=result,
+        start_to_close_timeout=policies.LOCAL_LIMIT,
+        retry_policy=policies.UNTIL_DATABASE_ANSWERS,
+    )
