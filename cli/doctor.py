@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.common import database_url, fail, local_stack
+from cli.common import database_url, fail
+from cli.temporal import connect_beside
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,15 +64,15 @@ async def _run(repair: bool, lost: Lost, every_run: bool, everything: bool, as_j
 
     from api.doctor.check import Check
     from api.doctor.repair import Repair
-    from api.temporal import connect
     from store.database import Database
 
     async with AsyncExitStack() as stack:
-        database = Database(database_url(), 4)
+        url = database_url()
+        client = await connect_beside(url)
+        database = Database(url, 4)
         # the client's threads can crash an interpreter that exits at once
         stack.push_async_callback(asyncio.sleep, 0.3)
         stack.push_async_callback(database.close)
-        client = await connect(otherwise=local_stack().get("temporal"))
         shown = Console(stderr=True, highlight=False)
         with shown.status("Looking…") as status:
             report = await Check(database, client, say=status.update).whole(every_run=every_run)
