@@ -49,9 +49,9 @@ def perennial() -> Command:
     return run
 
 
-def runs(folder: Path, *, pid: int | None = None, **addresses: Any) -> None:
+def runs(folder: Path, **addresses: Any) -> None:
     """As a running stack leaves it; this process stands for it."""
-    own = {"pid": pid or os.getpid(), "started": started_at(pid or os.getpid())}
+    own = {"pid": os.getpid(), "started": started_at(os.getpid())}
     write_private(folder / "running.json", own | {"children": [], "addresses": addresses})
 
 
