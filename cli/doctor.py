@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.doctor.findings import Report
-    from api.doctor.repair import Lost, Repaired, Settle
+    from api.doctor.repair import Lost, Repaired, Settle, Word
     from infra.launch.stack import Addresses
     from store.database import Database
 
 STUCK = (
-    "outbox-late lost-start run-ended run-lost run-unended run-deaf holds-nothing run-failing no-worker timer-late "
-    "activity-late message-stuck message-overdue touch-late"
+    "outbox-late delivery-refused run-full lost-start run-ended run-lost run-unended run-deaf holds-nothing "
+    "run-failing no-worker timer-late activity-late message-stuck message-overdue touch-late"
 ).split()
 """What breaks a law in a demo; a breaker that bounces opened does not."""
 SHOWN = 20
@@ -40,6 +40,9 @@ def doctor(
     lost: Annotated[
         str, typer.Option(help="With --repair, runs that Temporal does not know: leave, restart or close.")
     ] = "leave",
+    refused: Annotated[
+        str, typer.Option(help="With --repair, what Temporal refuses for good: leave, again or drop.")
+    ] = "leave",
     every_run: Annotated[
         bool, typer.Option("--every-run", help="Look at each live run in detail, not only at suspects.")
     ] = False,
@@ -51,15 +54,17 @@ def doctor(
 
     if lost not in ("leave", "restart", "close"):
         fail("--lost is leave, restart or close.")
+    if refused not in ("leave", "again", "drop"):
+        fail("--refused is leave, again or drop.")
     try:
-        healthy = asyncio.run(_run(repair, lost, every_run, all_, as_json))  # type: ignore[arg-type]
+        healthy = asyncio.run(_run(repair, lost, refused, every_run, all_, as_json))  # type: ignore[arg-type]
     except (RPCError, RuntimeError) as problem:
         fail(f"Temporal does not answer or refuses: {str(problem).splitlines()[0]}")
     if not healthy:
         raise typer.Exit(1)
 
 
-async def _run(repair: bool, lost: Lost, every_run: bool, everything: bool, as_json: bool) -> bool:
+async def _run(repair: bool, lost: Lost, refused: Word, every_run: bool, everything: bool, as_json: bool) -> bool:
     from rich.console import Console
 
     from api.doctor.check import Check
@@ -79,7 +84,8 @@ async def _run(repair: bool, lost: Lost, every_run: bool, everything: bool, as_j
             done: list[Repaired] = []
             if repair and not report.healthy:
                 status.update("Repairing…")
-                done = await Repair(database, client, await _settler(database, stack), lost).all(report)
+                settle = await _settler(database, stack)
+                done = await Repair(database, client, settle, lost, refused).all(report)
         if as_json:
             typer.echo(json.dumps(report.to_json() | {"repairs": [_repaired(one) for one in done]}, indent=2))
         else:

@@ -33,6 +33,20 @@ KINDS: Mapping[str, Kind] = {
         "The reason says why. They are kept and go out by themselves once it is mended; a repair has them tried now.",
         repairs=True,
     ),
+    "delivery-refused": Kind(
+        "Deliveries that Temporal refuses for good",
+        "They are too large or too long for it, and set aside: nothing waits for them. An enrollment whose start is "
+        "refused has been closed as `exited`.",
+        "Find out who accepts what is too large, then `--repair --refused drop` gives them up. Where a limit of "
+        "Temporal's has been raised, `--repair --refused again` delivers them, and opens the enrollments again.",
+    ),
+    "run-full": Kind(
+        "Runs that take no more signals",
+        "One run of Temporal takes 10,000 signals. It takes more once it has continued as new, which its worker has it "
+        "do; what it is to be told waits until then.",
+        "See that its worker runs, and a build of today: an older one never continues as new amid a wait. At the last, "
+        "`--repair --refused drop` terminates it and closes its enrollment, as `converted` if the goal was reached.",
+    ),
     "lost-start": Kind(
         "Enrollments that nothing will start",
         "They were accepted, Temporal never had them, and no start waits in the outbox.",
