@@ -155,7 +155,11 @@ def _tell(console: Console, report: Report, done: list[Repaired], everything: bo
     from api.doctor.findings import KINDS
 
     words = {id(one.finding): one for one in done}
-    looked = f"{report.enrollments:,} live enrollments, {report.runs:,} live runs, {report.looked_into:,} looked into"
+    young = f" ({report.young:,} too young to be compared)" if report.young else ""
+    live = f"{report.enrollments:,} live enrollments{young}, {report.runs:,} live runs"
+    looked = f"{live}, {report.looked_into:,} looked into"
+    if report.passed_over:
+        looked += f" ({report.passed_over:,} that were told something are not; --every-run looks into each)"
     for kind, told in KINDS.items():
         if not report.counts[kind]:
             continue

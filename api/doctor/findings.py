@@ -27,6 +27,12 @@ KINDS: Mapping[str, Kind] = {
         "Nothing that the API accepts reaches Temporal, and no held click is told.",
         "Start a worker or a relay; look for `relay leads` in its log.",
     ),
+    "other-temporal": Kind(
+        "This Temporal is another installation's",
+        "It has live runs, and none of them is of an enrollment of this database; none of the database's is there.",
+        "Set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to what the workers of this database use, then look again. "
+        "Nothing is called lost here, and `--lost` does nothing.",
+    ),
     "outbox-late": Kind(
         "Deliveries wait too long",
         "Starts, events and ends were accepted, and Temporal has not had them yet.",
@@ -161,11 +167,17 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     enrollments: int = 0
-    """Live ones compared."""
+    """Live ones compared, and those too young for it."""
     runs: int = 0
     """Live ones listed."""
     looked_into: int = 0
     """Runs that were asked for in detail."""
+    young: int = 0
+    """Those too young to be compared: Temporal's lists may not have them yet."""
+    told: int = 0
+    """Live enrollments whose runs were told something: see `store.told`."""
+    passed_over: int = 0
+    """Of these those for whom there was no room among the runs looked into."""
 
     @property
     def healthy(self) -> bool:
@@ -205,5 +217,7 @@ class Report:
             for kind, told in KINDS.items()
             if self.counts[kind]
         ]
-        looked = {"enrollments": self.enrollments, "runs": self.runs, "looked_into": self.looked_into}
+        looked = {
+            name: getattr(self, name) for name in ("enrollments", "young", "runs", "told", "passed_over", "looked_into")
+        }
         return {"healthy": self.healthy, **looked, "groups": groups}
