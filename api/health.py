@@ -13,7 +13,7 @@ from api.auth import OpenRoute
 from api.context import Context, Ctx
 from api.metrics import StoredFigures
 from api.problems import documented
-from store import breakers, doctor, dropped, outbox
+from store import breakers, doctor, dropped, outbox, refused
 
 router = APIRouter(tags=["operating"], route_class=OpenRoute)
 _PATIENCE = 2.0
@@ -71,6 +71,7 @@ async def metrics(ctx: Ctx) -> Response:
         totals = await dropped.totals(tx)
         standing = await breakers.all_known(tx)
         checkup = await doctor.noted(tx)
+        aside = await refused.counts(tx)
     stored = CollectorRegistry(auto_describe=False)
-    stored.register(StoredFigures(backlog, totals, standing, checkup))
+    stored.register(StoredFigures(backlog, totals, standing, checkup, aside))
     return Response(generate_latest(ctx.metrics.registry) + generate_latest(stored), media_type=CONTENT_TYPE_LATEST)

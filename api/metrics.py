@@ -76,9 +76,11 @@ class StoredFigures(Collector):
         dropped: Sequence[Drop],
         breakers: Sequence[Breaker],
         checkup: tuple[datetime, Mapping[str, int]] | None,
+        refused: Sequence[tuple[str, str, int]],
     ) -> None:
+        """`refused` are the deliveries that were set aside: kind, cause, how many."""
         self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
-        self._checkup = checkup
+        self._checkup, self._refused = checkup, refused
 
     def collect(self) -> Iterable[Metric]:
         """The figures as metric families."""
@@ -88,6 +90,14 @@ class StoredFigures(Collector):
             "perennial_outbox_depth", "Deliveries that Temporal has not had yet.", self._backlog.waiting
         )
         yield GaugeMetricFamily("perennial_outbox_oldest_seconds", "Age of the oldest of them.", max(age, 0.0))
+        aside = GaugeMetricFamily(
+            "perennial_outbox_refused",
+            "Deliveries that Temporal refuses for good, until somebody decides.",
+            labels=["kind", "reason"],
+        )
+        for kind, cause, count in self._refused:
+            aside.add_metric([kind, cause], count)
+        yield aside
         dropped = CounterMetricFamily(
             "perennial_dropped", "What went nowhere, by reason.", labels=["reason", "kind", "track"]
         )

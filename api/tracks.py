@@ -18,6 +18,7 @@ from api.fields import SLUG
 from api.pagination import CursorText, Limit
 from api.problems import FieldProblem, ProblemError, documented, invalid, not_found, not_published
 from store import policies, templates, tracks
+from tracks.bounds import program_problems
 from tracks.compiler import compile_track
 from tracks.content.template import Template, template_facts
 from tracks.document import parse_track, track_from_data, track_to_data
@@ -115,7 +116,10 @@ def _read(name: str, kind: str, body: bytes) -> tuple[Track, Compiled, str]:
     if track.track != name:
         detail = f"The document says `track: {track.track}`, the address says {name}."
         raise invalid([FieldProblem(detail=detail, pointer="#/track")])
-    return track, compile_track(track), source
+    compiled = compile_track(track)
+    if problems := program_problems(compiled.program, name):
+        raise _refused(name, problems)
+    return track, compiled, source
 
 
 async def _facts(tx: AsyncConnection, track: Track) -> dict[TemplateKey, TemplateFacts]:

@@ -20,22 +20,43 @@ def fail(words: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def local_stack() -> dict[str, Any]:
-    """Where the parts of the running local stack answer; empty where none runs."""
-    from infra.launch.state import State, read_json
+def local_stack() -> dict[str, str]:
+    """Where the parts of the running local stack answer; empty where none runs.
+
+    One that runs and does not say where ends the command: a usual address may be another installation's.
+    """
+    from infra.launch.state import State
     from settings import get_settings
 
-    running = read_json(State(get_settings().data).running).get("addresses")
-    return running if isinstance(running, dict) else {}
+    found = State(get_settings().data).addresses()
+    if found is not None and not found:
+        fail(f"The local stack in {get_settings().data} is still coming up: wait until it says where it is.")
+    return found or {}
+
+
+def of_stack(part: str) -> str | None:
+    """Where that part of the local stack answers, for whom the environment names no other; None without a stack.
+
+    One that does not run ends the command, and so does one of an older version, which did not write this down.
+    """
+    from infra.launch.state import State
+    from settings import get_settings
+
+    found, state = local_stack(), State(get_settings().data)
+    if found and part not in found:
+        fail(f"The local stack has not written down its {part}: it was started by an older version. Start it again.")
+    if not found and state.is_kept:
+        fail(f"The local stack in {state.folder} does not run: start it with ./run, or name another installation.")
+    return found.get(part)
 
 
 def database_url() -> str:
     """That of DATABASE_URL; where it is not set, the running local stack's."""
     from settings import get_settings
 
-    settings, running = get_settings(), local_stack()
-    if "database_url" not in settings.model_fields_set and running.get("database"):
-        return str(running["database"])
+    settings = get_settings()
+    if "database_url" not in settings.model_fields_set and (running := of_stack("database")):
+        return running
     return settings.database_url.get_secret_value()
 
 
@@ -61,7 +82,8 @@ def api_caller(url: str | None, key: str | None) -> httpx.Client:
     from settings import get_settings
 
     settings = get_settings()
-    address = url or str(local_stack().get("api") or settings.public_url)
+    named = "public_url" in settings.model_fields_set and not local_stack()
+    address = url or (settings.public_url if named else of_stack("api") or settings.public_url)
     secret = key or settings.api_key.get_secret_value()
     secret = secret or str(read_json(State(settings.data).folder / "secrets.json").get("api_key", ""))
     return httpx.Client(base_url=address, headers={"authorization": f"Bearer {secret}"}, timeout=30)

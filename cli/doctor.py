@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.common import database_url, fail, local_stack
+from cli.common import database_url, fail
+from cli.temporal import connect_beside
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from api.doctor.findings import Report
-    from api.doctor.repair import Lost, Repaired, Settle
+    from api.doctor.repair import Lost, Repaired, Settle, Word
     from infra.launch.stack import Addresses
     from store.database import Database
 
 STUCK = (
-    "outbox-late lost-start run-ended run-lost run-unended run-deaf holds-nothing run-failing no-worker timer-late "
-    "activity-late message-stuck message-overdue touch-late"
+    "outbox-late delivery-refused run-full lost-start run-ended run-lost run-unended run-deaf holds-nothing "
+    "run-failing no-worker timer-late activity-late message-stuck message-overdue touch-late"
 ).split()
 """What breaks a law in a demo; a breaker that bounces opened does not."""
 SHOWN = 20
@@ -39,6 +40,9 @@ def doctor(
     lost: Annotated[
         str, typer.Option(help="With --repair, runs that Temporal does not know: leave, restart or close.")
     ] = "leave",
+    refused: Annotated[
+        str, typer.Option(help="With --repair, what Temporal refuses for good: leave, again or drop.")
+    ] = "leave",
     every_run: Annotated[
         bool, typer.Option("--every-run", help="Look at each live run in detail, not only at suspects.")
     ] = False,
@@ -50,35 +54,38 @@ def doctor(
 
     if lost not in ("leave", "restart", "close"):
         fail("--lost is leave, restart or close.")
+    if refused not in ("leave", "again", "drop"):
+        fail("--refused is leave, again or drop.")
     try:
-        healthy = asyncio.run(_run(repair, lost, every_run, all_, as_json))  # type: ignore[arg-type]
+        healthy = asyncio.run(_run(repair, lost, refused, every_run, all_, as_json))  # type: ignore[arg-type]
     except (RPCError, RuntimeError) as problem:
         fail(f"Temporal does not answer or refuses: {str(problem).splitlines()[0]}")
     if not healthy:
         raise typer.Exit(1)
 
 
-async def _run(repair: bool, lost: Lost, every_run: bool, everything: bool, as_json: bool) -> bool:
+async def _run(repair: bool, lost: Lost, refused: Word, every_run: bool, everything: bool, as_json: bool) -> bool:
     from rich.console import Console
 
     from api.doctor.check import Check
     from api.doctor.repair import Repair
-    from api.temporal import connect
     from store.database import Database
 
     async with AsyncExitStack() as stack:
-        database = Database(database_url(), 4)
+        url = database_url()
+        client = await connect_beside(url)
+        database = Database(url, 4)
         # the client's threads can crash an interpreter that exits at once
         stack.push_async_callback(asyncio.sleep, 0.3)
         stack.push_async_callback(database.close)
-        client = await connect(otherwise=local_stack().get("temporal"))
         shown = Console(stderr=True, highlight=False)
         with shown.status("Looking…") as status:
             report = await Check(database, client, say=status.update).whole(every_run=every_run)
             done: list[Repaired] = []
             if repair and not report.healthy:
                 status.update("Repairing…")
-                done = await Repair(database, client, await _settler(database, stack), lost).all(report)
+                settle = await _settler(database, stack)
+                done = await Repair(database, client, settle, lost, refused).all(report)
         if as_json:
             typer.echo(json.dumps(report.to_json() | {"repairs": [_repaired(one) for one in done]}, indent=2))
         else:
@@ -148,7 +155,11 @@ def _tell(console: Console, report: Report, done: list[Repaired], everything: bo
     from api.doctor.findings import KINDS
 
     words = {id(one.finding): one for one in done}
-    looked = f"{report.enrollments:,} live enrollments, {report.runs:,} live runs, {report.looked_into:,} looked into"
+    young = f" ({report.young:,} too young to be compared)" if report.young else ""
+    live = f"{report.enrollments:,} live enrollments{young}, {report.runs:,} live runs"
+    looked = f"{live}, {report.looked_into:,} looked into"
+    if report.passed_over:
+        looked += f" ({report.passed_over:,} that were told something are not; --every-run looks into each)"
     for kind, told in KINDS.items():
         if not report.counts[kind]:
             continue

@@ -142,15 +142,10 @@ def _line(breaker: Breaker) -> str:
 def _with_temporal(work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
     from temporalio.service import RPCError
 
-    from api.temporal import connect
-    from infra.launch.state import State, read_json
-    from settings import get_settings
-
-    running = read_json(State(get_settings().data).running).get("addresses")
-    local = running.get("temporal") if isinstance(running, dict) else None
+    from cli.temporal import connect_alone
 
     async def run() -> None:
-        await work(await connect(otherwise=local))
+        await work(await connect_alone())
         await asyncio.sleep(0.3)  # the client's threads can crash an interpreter that exits at once
 
     try:

@@ -263,6 +263,9 @@ _ERASE = text("""
 # enrollment of transactions that held the contact until then.
 _END_RUNS = text("""
     WITH links AS (DELETE FROM message_links WHERE message_id IN (SELECT id FROM message WHERE contact_id = :id)),
+    refused AS (
+        DELETE FROM refused_delivery WHERE enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
+    ),
     events AS (UPDATE event SET properties = '{}' WHERE contact_id = :id AND properties <> '{}'),
     waiting AS (
         UPDATE outbox SET payload = '{}', delivered_at = :now, dropped_reason = 'erased'

@@ -17,10 +17,13 @@ ERASED = "erased"
 NOT_A_PERSON = "machine"
 """A click or an open by whom the track does not count (`tracks.touches`)."""
 
+TOO_LARGE = "too large"
+"""A property of an event that would not fit into a run's history (`tracks.bounds`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """`count` things of a `kind` (event, outbox, message, signal) that went nowhere for this reason."""
+    """`count` things of a `kind` (event, outbox, message, signal, property) that went nowhere for this reason."""
 
     reason: str
     kind: str

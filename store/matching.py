@@ -17,7 +17,7 @@ from store.dropped import Drop
 from store.rows import Contact, Enrollment, Run, columns, read_row
 from store.sql import any_of, as_json, many
 from tracks.conditions import ConditionError, evaluate
-from tracks.interests import Happened, about_own, event_view, interested, signal_of
+from tracks.interests import Happened, about_own, event_view, interested, left_out, signal_of
 from tracks.program import Compiled
 
 
@@ -52,6 +52,8 @@ async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, dateti
             matches = await _matches(tx, run, compiled, event, at, now)
             if matches:
                 signal = signal_of(event, at, matches, compiled)
+                lost = left_out(signal, event, compiled)
+                await dropped.add(tx, [Drop(dropped.TOO_LARGE, "property", run.enrollment.track, lost)])
                 told.append(_Told(run.enrollment.id, matches, as_json(signal.model_dump(mode="json"))))
         counts.append(len(told) - before)
     if told:

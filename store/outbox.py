@@ -26,6 +26,9 @@ Kind = Literal["start", "event", "attributes", "end"]
 LONGEST_REST = timedelta(seconds=30)
 """How long a row rests between two attempts at most. A time further ahead was told by a clock that has gone back."""
 
+RUN_FULL = "its run takes no more signals"
+"""Why a row waits whose run has been told all that one run of Temporal may be, until it continues as new."""
+
 KEPT_FOR_STARTS = 4
 """Enrollments that begin however many others are told something: everybody's changed attributes may take minutes."""
 

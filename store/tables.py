@@ -182,6 +182,19 @@ outbox = Table(
     Index("outbox_held", "enrollment_id", "id", postgresql_where=text("delivered_at IS NULL AND attempts > 0")),
 )
 
+refused_delivery = Table(
+    "refused_delivery",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("enrollment_id", Uuid(as_uuid=False), ForeignKey("enrollment.id"), nullable=False),
+    words("kind"),
+    data("payload"),
+    moment("created_at"),
+    moment("refused_at", now=True),
+    words("cause"),
+    words("reason"),
+)
+
 message = Table(
     "message",
     metadata,

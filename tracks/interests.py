@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from tracks.bounds import carried
 from tracks.program import Compiled, Interest
 from tracks.run import EventSignal
 from tracks.touches import heard
@@ -43,9 +44,14 @@ def about_own(interest: Interest, event: Happened, enrollment_id: str) -> bool:
 
 
 def signal_of(event: Happened, at: datetime, matches: tuple[str, ...], compiled: Compiled) -> EventSignal:
-    """What the run is told: of the properties only those that conditions inside it read.
+    """What the run is told: of the properties only those that conditions inside it read, and that are not too large.
 
     Histories stay small, and hold nothing else of the person.
     """
-    carried = {name: event.properties[name] for name in compiled.event_properties if name in event.properties}
-    return EventSignal(event_id=event.event_id, name=event.name, at=at, matches=matches, properties=carried)
+    told = carried(event.properties, compiled)
+    return EventSignal(event_id=event.event_id, name=event.name, at=at, matches=matches, properties=told)
+
+
+def left_out(signal: EventSignal, event: Happened, compiled: Compiled) -> int:
+    """How many properties that conditions read were too large to be told."""
+    return sum(name in event.properties for name in compiled.event_properties) - len(signal.properties)

@@ -7,7 +7,7 @@ and its enrollment read once more after that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
@@ -18,7 +18,7 @@ from api.doctor import waiting
 from api.doctor.findings import Finding, Report
 from api.doctor.patience import Patience
 from api.doctor.runs import LIVE, RUNS, Listed, Look, Runs
-from store import doctor
+from store import doctor, told
 from store.database import Database
 from store.doctor import Live
 from store.ids import is_id
@@ -27,7 +27,15 @@ SIDE_BY_SIDE = 8
 """Runs looked at in detail at once."""
 MOST_SUSPECTS = 100
 """Suspects of each sort that a brief look follows up."""
+TOLD_BRIEFLY = 500
+"""Runs told something of late that a brief look follows up: two calls a second, of the rounds of five minutes."""
+TOLD_IN_ALL = 2_000
+"""The same, of a look that compares everybody."""
 Say = Callable[[str], None]
+
+
+Why = Literal["gone", "ending", "live", "told"]
+"""Why a run is looked at in detail."""
 
 
 def silent(_: str) -> None:
@@ -46,6 +54,12 @@ class Check:
         self._began = datetime.now(UTC)
         self._report = Report()
         self._looked: dict[str, Look] = {}
+        self._ours = 0
+        """Listed runs of enrollments that this database has."""
+        self.position = 0
+        """Where in the outbox the next brief look begins: see `store.told`."""
+        self.untaken: list[str] = []
+        """Enrollments whose runs have a task now: it may be for longer than it should when somebody looks next."""
 
     async def whole(self, *, every_run: bool = False) -> Report:
         """Compare all live enrollments with all live runs. `every_run` looks at each of these in detail."""
@@ -59,17 +73,26 @@ class Check:
             await self._unended(page)
         suspects |= {run.workflow_id: run.enrollment_id for run in await self._runs.failing(MOST_SUSPECTS)}
         missing, ending = await self._compare(seen)
+        if missing and self._report.runs and not self._ours:
+            # Not one of its runs is ours, and not one of ours is there: they are not lost, this is another house.
+            detail = f"{self._report.runs:,} live runs, all of others; {len(missing):,} of ours are not there"
+            self._report.add(Finding("other-temporal", "", detail))
+            missing = []
         await self._look_at(missing, "gone")
         await self._look_at(ending, "ending")
         await self._look_at(await self._enrollments(suspects), "live")
+        if not every_run:
+            await self._taken_up(0, TOLD_IN_ALL, ())
         await waiting.look(self._database, self._patience, self._report, self._look)
         return self._report
 
-    async def brief(self) -> Report:
+    async def brief(self, after: int = 0, again: Collection[str] = ()) -> Report:
         """What costs little: a few statements, a few lists, and at most some hundred runs in detail.
 
-        It sees every terminated or failed run of the last days and every run that should have gone on, but of runs
-        that vanished without a trace only that there are fewer than there should be.
+        It sees every terminated or failed run of the last days, every run that should have gone on, and of what the
+        outbox accepted after a position who was told something that no worker takes up; but of runs that vanished
+        without a trace only that there are fewer than there should be. `again` are those that were
+        `untaken` when somebody looked last.
         """
         late = (self._began - self._patience.late).isoformat()
         ended = f"{RUNS} AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut')"
@@ -86,8 +109,19 @@ class Check:
         short = self._report.enrollments - self._report.runs
         if short > max(20, self._report.enrollments // 50):
             self._report.add(Finding("counts-differ", "", f"{short:,} of {self._report.enrollments:,}"), short)
+        await self._taken_up(after, TOLD_BRIEFLY, again)
         await waiting.look(self._database, self._patience, self._report, self._look)
         return self._report
+
+    async def _taken_up(self, after: int, most: int, again: Collection[str]) -> None:
+        """Whether a worker has taken up what runs were told: their timers may be days away."""
+        before = self._began - self._patience.worker
+        async with self._database.transaction() as tx:
+            found = await told.told(tx, after=after, before=before, limit=most)
+        self.position = found.position
+        self._report.told, self._report.passed_over = found.count, found.count - len(found.ids)
+        suspects = await self._enrollments({which: which for which in (*found.ids, *list(again)[:most])})
+        await self._look_at(suspects, "told")
 
     def _settled(self, run: Listed) -> bool:
         """Whether it began long enough ago to be judged."""
@@ -104,6 +138,7 @@ class Check:
         ids = [run.enrollment_id for run in page if is_id(run.enrollment_id)]
         async with self._database.transaction() as tx:
             known = await doctor.standing(tx, ids)
+        self._ours += len(known)
         for run in page:
             found = known.get(run.enrollment_id)
             if found is not None and (found.ended_at is None or self._began - found.ended_at < self._patience.late):
@@ -125,14 +160,16 @@ class Check:
         after = doctor.NO_ID
         while True:
             async with self._database.transaction() as tx:
-                page = await doctor.live(tx, after=after, created_before=self._began - self._patience.start)
+                page = await doctor.live(tx, after=after, created_before=self._began)
             if not page:
                 return missing, ending
             after = page[-1].id
             self._report.enrollments += len(page)
             self._say(f"{self._report.enrollments:,} live enrollments compared")
             for one in page:
-                if one.started_at is None:
+                if one.created_at >= self._began - self._patience.start:
+                    self._report.young += 1
+                elif one.started_at is None:
                     await self._unstarted(one)
                 elif UUID(one.id).bytes in seen:
                     ending += [one] if self._should_have_ended(one) else []
@@ -175,7 +212,7 @@ class Check:
                 found.append(one)
         return found
 
-    async def _look_at(self, suspects: Iterable[Live], why: Literal["gone", "ending", "live"]) -> None:
+    async def _look_at(self, suspects: Iterable[Live], why: Why) -> None:
         waiting = iter(suspects)
 
         async def judge() -> None:
@@ -185,12 +222,14 @@ class Check:
 
         await asyncio.gather(*(judge() for _ in range(SIDE_BY_SIDE)))
 
-    async def _judge(self, one: Live, why: Literal["gone", "ending", "live"]) -> None:
-        look = await self._look(one.workflow_id)
+    async def _judge(self, one: Live, why: Why) -> None:
+        look = await self._look(one.workflow_id, tasks_only=why == "told")
         async with self._database.transaction() as tx:
             again = await doctor.find(tx, one.id)
         if again is None:  # it has ended meanwhile
             return
+        if look.has_task:
+            self.untaken.append(one.id)
         kind, detail = look.trouble, look.detail
         if look.ended is None or look.enrollment_id != one.id:
             kind, detail = "run-lost", f"started {one.started_at:%Y-%m-%d %H:%M:%S}"
@@ -201,9 +240,9 @@ class Check:
         if kind and not any(it.enrollment_id == one.id for it in self._report.of(kind)):
             self._report.add(Finding(kind, one.id, detail, one.workflow_id, one.id))
 
-    async def _look(self, workflow_id: str) -> Look:
+    async def _look(self, workflow_id: str, *, tasks_only: bool = False) -> Look:
         """In detail, once for each run."""
         if workflow_id not in self._looked:
-            self._looked[workflow_id] = await self._runs.look(workflow_id)
+            self._looked[workflow_id] = await self._runs.look(workflow_id, tasks_only=tasks_only)
             self._report.looked_into += 1
         return self._looked[workflow_id]

@@ -27,11 +27,31 @@ KINDS: Mapping[str, Kind] = {
         "Nothing that the API accepts reaches Temporal, and no held click is told.",
         "Start a worker or a relay; look for `relay leads` in its log.",
     ),
+    "other-temporal": Kind(
+        "This Temporal is another installation's",
+        "It has live runs, and none of them is of an enrollment of this database; none of the database's is there.",
+        "Set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to what the workers of this database use, then look again. "
+        "Nothing is called lost here, and `--lost` does nothing.",
+    ),
     "outbox-late": Kind(
         "Deliveries wait too long",
         "Starts, events and ends were accepted, and Temporal has not had them yet.",
         "The reason says why. They are kept and go out by themselves once it is mended; a repair has them tried now.",
         repairs=True,
+    ),
+    "delivery-refused": Kind(
+        "Deliveries that Temporal refuses for good",
+        "They are too large or too long for it, and set aside: nothing waits for them. An enrollment whose start is "
+        "refused has been closed as `exited`.",
+        "Find out who accepts what is too large, then `--repair --refused drop` gives them up. Where a limit of "
+        "Temporal's has been raised, `--repair --refused again` delivers them, and opens the enrollments again.",
+    ),
+    "run-full": Kind(
+        "Runs that take no more signals",
+        "One run of Temporal takes 10,000 signals. It takes more once it has continued as new, which its worker has it "
+        "do; what it is to be told waits until then.",
+        "See that its worker runs, and a build of today: an older one never continues as new amid a wait. At the last, "
+        "`--repair --refused drop` terminates it and closes its enrollment, as `converted` if the goal was reached.",
     ),
     "lost-start": Kind(
         "Enrollments that nothing will start",
@@ -147,11 +167,17 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     enrollments: int = 0
-    """Live ones compared."""
+    """Live ones compared, and those too young for it."""
     runs: int = 0
     """Live ones listed."""
     looked_into: int = 0
     """Runs that were asked for in detail."""
+    young: int = 0
+    """Those too young to be compared: Temporal's lists may not have them yet."""
+    told: int = 0
+    """Live enrollments whose runs were told something: see `store.told`."""
+    passed_over: int = 0
+    """Of these those for whom there was no room among the runs looked into."""
 
     @property
     def healthy(self) -> bool:
@@ -191,5 +217,7 @@ class Report:
             for kind, told in KINDS.items()
             if self.counts[kind]
         ]
-        looked = {"enrollments": self.enrollments, "runs": self.runs, "looked_into": self.looked_into}
+        looked = {
+            name: getattr(self, name) for name in ("enrollments", "young", "runs", "told", "passed_over", "looked_into")
+        }
         return {"healthy": self.healthy, **looked, "groups": groups}

@@ -15,16 +15,20 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.doctor.findings import KINDS, Finding, Report
 from api.doctor.patience import Patience
 from api.doctor.runs import Runs
-from store import doctor, enrollments, messages, settling
+from store import doctor, enrollments, messages, refused, settling
 from store.database import Database
 from tracks.run import SIGNAL_END, EndSignal, RunStatus
 
 Lost = Literal["leave", "restart", "close"]
+Word = Literal["leave", "again", "drop"]
+"""What to do with deliveries that Temporal refuses for good."""
 Settle = Callable[[str], Awaitable[str]]
 """Settle an `unknown` message of a run that is over, by its id: the provider is asked, then it counts as sent.
 
 Answers what it is now. Raises where the provider cannot be asked at the moment.
 """
+
+TOOK_NO_MORE = "took no more signals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,15 @@ class Repaired:
 class Repair:
     """Repairs what a report names."""
 
-    def __init__(self, database: Database, client: Client, settle: Settle, lost: Lost = "leave") -> None:
+    def __init__(
+        self, database: Database, client: Client, settle: Settle, lost: Lost = "leave", word: Word = "leave"
+    ) -> None:
         self._database = database
         self._client = client
         self._runs = Runs(client, Patience())
         self._settle = settle
         self._lost = lost
+        self._word = word
         self._known: set[str] = set()
 
     async def all(self, report: Report) -> list[Repaired]:
@@ -55,6 +62,8 @@ class Repair:
             "lost-start": self._start,
             "run-deaf": self._tell,
             "run-unended": self._end,
+            "run-full": self._give_up,
+            "delivery-refused": self._set_aside,
             "outbox-late": self._hurry,
             "message-stuck": self._finish,
         }
@@ -135,6 +144,30 @@ class Repair:
         async with self._database.transaction() as tx:
             await doctor.hurry(tx, [int(finding.id)])
         return Repaired(finding, True, "due now")
+
+    async def _set_aside(self, finding: Finding) -> Repaired:
+        if self._word == "leave":
+            return Repaired(finding, False, "left to you: --refused again or --refused drop")
+        async with self._database.transaction() as tx:
+            if self._word == "drop":
+                await refused.drop(tx, int(finding.id))
+                return Repaired(finding, True, "given up")
+            again = await refused.try_again(tx, int(finding.id))
+        return Repaired(finding, True, "in the outbox again" if again else "given up: its enrollment is over")
+
+    async def _give_up(self, finding: Finding) -> Repaired:
+        if self._word != "drop":
+            return Repaired(finding, False, "left to its worker; at the last, --refused drop ends it")
+        look = await self._runs.look(finding.workflow_id)
+        if look.ended != "" or look.enrollment_id != finding.enrollment_id:
+            return Repaired(finding, False, "it has changed meanwhile: look again")
+        await self._client.get_workflow_handle(finding.workflow_id, run_id=look.run_id).terminate(TOOK_NO_MORE)
+        async with self._database.transaction() as tx:
+            one = await doctor.find(tx, finding.enrollment_id)
+            status: RunStatus = "converted" if one is not None and one.goal_reached_at is not None else "exited"
+            reason = "goal" if status == "converted" else TOOK_NO_MORE
+            await enrollments.close(tx, finding.enrollment_id, status, reason)
+        return Repaired(finding, True, f"terminated, and closed as {status}: {reason}")
 
     async def _finish(self, finding: Finding) -> Repaired:
         async with self._database.transaction() as tx:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -32,6 +33,8 @@ class Rounds:
     def __init__(self, database: Database, client: Client, every: timedelta, patience: Patience | None = None) -> None:
         self._database, self._client = database, client
         self._every, self._patience = every, patience or Patience()
+        self._position = 0
+        self._untaken: Sequence[str] = ()
 
     async def run(self) -> None:
         """Look whenever it is due; a database or a Temporal that is away is waited for."""
@@ -49,10 +52,14 @@ class Rounds:
             if not await chores.due(tx, CHORE, now):
                 return None
             await chores.again(tx, CHORE, now + min(self._every, AGAIN))
-        report = await Check(self._database, self._client, self._patience).brief()
+        check = Check(self._database, self._client, self._patience)
+        report = await check.brief(self._position, self._untaken)
+        self._position, self._untaken = check.position, check.untaken
         async with self._database.transaction() as tx:
             await doctor.note(tx, report.counts)
             await chores.again(tx, CHORE, now + self._every)
+        if report.passed_over:
+            log.info("doctor: looked into some of those told", told=report.told, passed_over=report.passed_over)
         for kind, count in report.counts.items():
             examples = [finding.workflow_id or finding.id for finding in report.of(kind)[:TOLD]]
             reasons = [finding.detail for finding in report.of(kind)[:TOLD]]

@@ -15,7 +15,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType, PendingActivityState, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import EventType, PendingActivityState, VersioningBehavior, WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
@@ -70,6 +70,8 @@ class Look:
     trouble: str = ""
     detail: str = ""
     state: str = ""
+    has_task: bool = False
+    """A task of its waits for a worker, or is with one."""
 
 
 class Runs:
@@ -121,8 +123,11 @@ class Runs:
                 return []
             raise
 
-    async def look(self, workflow_id: str) -> Look:
-        """The newest run of that id, and what is wrong with it."""
+    async def look(self, workflow_id: str, *, tasks_only: bool = False) -> Look:
+        """The newest run of that id, and what is wrong with it.
+
+        With `tasks_only` its history is not read: only whether somebody takes up what is pending.
+        """
         for _ in range(3):
             try:
                 found = await self._describe(workflow_id)
@@ -137,13 +142,14 @@ class Runs:
             state = _keyword(info, "State")
             trouble = self._pending(found)
             if trouble is None:
-                trouble = await self._timers(info.execution)
+                trouble = ("", "") if tasks_only else await self._timers(info.execution)
             if trouble is None:  # it may have moved between the two readings
                 again = await self._describe(workflow_id)
                 if again.workflow_execution_info.history_length != info.history_length:
                     continue
                 trouble = ("holds-nothing", f"state {state}, {info.history_length} events")
-            return Look("", enrollment_id, info.execution.run_id, *trouble, state)
+            has_task = found.HasField("pending_workflow_task")
+            return Look("", enrollment_id, info.execution.run_id, *trouble, state, has_task)
         return Look("", enrollment_id, info.execution.run_id, state=state)  # it moves: it is well
 
     async def result(self, workflow_id: str, run_id: str) -> RunResult | None:
@@ -166,7 +172,10 @@ class Runs:
             if task.attempt >= self._patience.failures:
                 return "run-failing", f"attempt {task.attempt}"
             if now - since > self._patience.worker:
-                return "no-worker", f"since {since:%Y-%m-%d %H:%M:%S}"
+                versioning = found.workflow_execution_info.versioning_info
+                pinned = versioning.behavior == VersioningBehavior.VERSIONING_BEHAVIOR_PINNED
+                build = f", build {versioning.deployment_version.build_id}" if pinned else ""
+                return "no-worker", f"since {since:%Y-%m-%d %H:%M:%S}{build}"
             return "", ""
         for activity in found.pending_activities:
             if late := self._late(activity, now):

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from api.doctor.findings import KEPT, Finding, Report
 from api.doctor.patience import Patience
 from api.doctor.runs import Look
-from store import breakers, doctor
+from store import breakers, doctor, refused
 from store.database import Database
 from store.messages import Message
+from store.outbox import RUN_FULL
+from store.refused import Refused
 
 LEAD_PATIENCE = 5.0
 """Seconds: between two leaders there is a moment without any."""
@@ -32,6 +34,7 @@ async def look(database: Database, patience: Patience, report: Report, look_at: 
         overdue, deferred = await doctor.deferred(tx, now - patience.deferred, KEPT)
         untold, touches = await doctor.held_touches(tx, now - patience.touch, KEPT)
         standing = await breakers.all_known(tx)
+        aside, deliveries = await refused.waiting(tx, KEPT)
     report.add_all(
         "outbox-late",
         late,
@@ -46,6 +49,11 @@ async def look(database: Database, patience: Patience, report: Report, look_at: 
             for row in rows
         ],
     )
+    full = {row.enrollment_id: row for row in reversed(rows) if row.reason == RUN_FULL}
+    for row in full.values():
+        detail = f"{row.kind} waits since {_moment(row.created_at)}"
+        report.add(Finding("run-full", row.enrollment_id, detail, row.workflow_id, row.enrollment_id))
+    report.add_all("delivery-refused", aside, [_refused(one) for one in deliveries])
     for message in messages:
         report.add(await _message(database, message, gone, look_at))
     if unsettled > len(messages):
@@ -85,6 +93,12 @@ async def _message(database: Database, message: Message, gone: Collection[str], 
             kind, doing = "message-undecided", "its run waits for a decision"
     since = f"{message.channel} of step {message.step}, {message.status} since {_moment(message.claimed_at)}"
     return Finding(kind, message.id, f"{since}; {doing}", enrollment_id=message.enrollment_id)
+
+
+def _refused(one: Refused) -> Finding:
+    closed = "; its enrollment is closed" if one.kind == "start" else ""
+    detail = f"{one.kind}, since {_moment(one.refused_at)}, {one.cause}{_because(one.reason)}{closed}"
+    return Finding("delivery-refused", str(one.id), detail, one.workflow_id, one.enrollment_id)
 
 
 def _moment(at: datetime) -> str:

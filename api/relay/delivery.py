@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,6 +21,8 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from store.outbox import RUN_FULL
+from tracks.bounds import bounded
 from tracks.program import Program
 from tracks.run import MEMO_ENROLLMENT, TASK_QUEUE, WORKFLOW_TYPE, RunInput
 
@@ -28,7 +31,9 @@ RPC_TIMEOUT = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Delivered:
-    """Temporal has it."""
+    """Temporal has it; but for `left_out` properties, which were too large."""
+
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,48 @@ class Later:
     """Not now: Temporal is away, busy or refuses, or the contact's previous run is still closing.
 
     A refusal waits as well (credentials, a namespace without the search attributes, a server too old): an operator
-    can mend each of them, and what was accepted may not be lost meanwhile.
+    can mend each of them, and what was accepted may not be lost meanwhile. So does what a run is told that takes no
+    more signals: it does again once it has continued as new.
     """
 
     reason: str
 
 
-Delivery = Delivered | Dropped | Later
+@dataclass(frozen=True)
+class Refused:
+    """Temporal will never take it: it is set aside, so that nothing waits for it. `cause` is one of few words."""
+
+    cause: str
+    reason: str
+
+
+Delivery = Delivered | Dropped | Later | Refused
+
+TOO_LARGE = "too large"
+TOO_LONG = "name too long"
+# What a server says of that (frontend and gRPC of 1.20 to 1.32; none has a status of its own): of the delivery itself,
+# that is. A history or a state that is too large is the run's, and the server ends that run.
+_TOO_LARGE = re.compile(r"(blob data|memo) size exceeds|received message .*larger than max", re.IGNORECASE)
+_TOO_LONG = re.compile(r"length exceeds limit|exceeds maximum allowed length", re.IGNORECASE)
+_FULL = re.compile(r"execution limit for signal events", re.IGNORECASE)
+_MAY_BE_FOR_GOOD = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED)
+
+
+def refusal(error: RPCError) -> Later | Refused:
+    """What an answer of Temporal's that is no success means: tried again, unless its words say that it never will be.
+
+    The same status stands for both: INVALID_ARGUMENT also for search attributes that an operator has yet to register,
+    RESOURCE_EXHAUSTED also for a server that is busy.
+    """
+    said = f"{error.status.name}: {error.message}"[:300]
+    if error.status in _MAY_BE_FOR_GOOD:
+        if _TOO_LARGE.search(error.message):
+            return Refused(TOO_LARGE, said)
+        if _TOO_LONG.search(error.message):
+            return Refused(TOO_LONG, said)
+        if _FULL.search(error.message):
+            return Later(RUN_FULL)
+    return Later(said)
 
 
 _TRACK = SearchAttributeKey.for_keyword("Track")
@@ -88,7 +128,7 @@ async def start(client: Client, workflow_id: str, given: RunInput, program: str)
     except WorkflowAlreadyStartedError:
         return await _whose(client, workflow_id, given.enrollment_id)
     except RPCError as error:
-        return Later(error.status.name)
+        return refusal(error)
     return Delivered()
 
 
@@ -106,14 +146,26 @@ async def _whose(client: Client, workflow_id: str, enrollment_id: str) -> Delive
         if await description.memo_value(MEMO_ENROLLMENT, default="") == enrollment_id:
             return Delivered()
     except RPCError as error:
-        return Later(error.status.name)
+        return refusal(error)
     return Later("the contact's previous run is still closing")
 
 
 async def tell(client: Client, workflow_id: str, signal: str, payload: dict[str, Any]) -> Delivery:
-    """Signal a run. One that is over has no use for it: the row is dropped as late."""
+    """Signal a run. One that is over has no use for it: the row is dropped as late.
+
+    An event with properties too large is told without these: one that was accepted before they were bounded there.
+    """
+    answer = await _signal(client, workflow_id, signal, payload)
+    given: dict[str, Any] = payload.get("properties") or {}
+    if not isinstance(answer, Refused) or (kept := bounded(given)) == given:
+        return answer
+    answer = await _signal(client, workflow_id, signal, payload | {"properties": kept})
+    return Delivered(len(given) - len(kept)) if isinstance(answer, Delivered) else answer
+
+
+async def _signal(client: Client, workflow_id: str, signal: str, payload: dict[str, Any]) -> Delivery:
     try:
         await client.get_workflow_handle(workflow_id).signal(signal, payload, rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
-        return Dropped("late") if error.status == RPCStatusCode.NOT_FOUND else Later(error.status.name)
+        return Dropped("late") if error.status == RPCStatusCode.NOT_FOUND else refusal(error)
     return Delivered()

@@ -15,11 +15,11 @@ from psycopg import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 
-from api.relay.delivery import Delivered, Delivery, Dropped, Later, encoded, start, tell
+from api.relay.delivery import Delivered, Delivery, Dropped, Later, Refused, encoded, start, tell
 from api.relay.places import Places
-from store import outbox, tracks
+from store import dropped, outbox, refused, tracks
 from store.database import Database
-from store.dropped import LATE, NOT_ENROLLED
+from store.dropped import LATE, NOT_ENROLLED, TOO_LARGE, Drop
 from store.listening import Listener
 from store.tasks import ended
 from tracks.program import Program
@@ -50,6 +50,8 @@ KEPT = timedelta(days=7)
 PRUNE_EVERY = timedelta(hours=1)
 CLOSING = 5.0
 """Seconds that a look may go on for once the relay is to close; a database that hangs is not waited for longer."""
+
+HAD = Delivered()
 
 log = structlog.get_logger()
 
@@ -137,6 +139,7 @@ class Relay:
                     prune_at += PRUNE_EVERY
                     async with self._database.transaction() as tx:
                         await outbox.prune(tx, datetime.now(UTC) - KEPT)
+                        await refused.prune(tx)
                 if await self._deliver_pending():
                     await asyncio.sleep(BREATH)
                 await _until(self._wake, POLL)
@@ -184,9 +187,13 @@ class Relay:
         return len(waiting.runs)
 
     async def _undelivered_noted(self) -> list[int]:
-        """Take what became of deliveries, write down which are dropped or wait; answers the rows that Temporal has."""
+        """Take what became of deliveries, write it down but for those that Temporal has; answers these."""
         outcomes, self._outcomes = self._outcomes, []
-        if any(not isinstance(outcome.answer, Delivered) for outcome in outcomes):
+        for outcome in outcomes:
+            if isinstance(outcome.answer, Refused):  # each by itself: it may close an enrollment
+                async with self._database.transaction() as tx:
+                    await refused.set_aside(tx, outcome.row.id, outcome.answer.cause, outcome.answer.reason)
+        if any(outcome.answer != HAD for outcome in outcomes):
             async with self._database.transaction() as tx:
                 for outcome in outcomes:
                     if isinstance(outcome.answer, Dropped):
@@ -194,6 +201,9 @@ class Relay:
                     elif isinstance(outcome.answer, Later):
                         rest = pause_before(outcome.row.attempts)
                         await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest, outcome.answer.reason)
+                    elif isinstance(outcome.answer, Delivered) and outcome.answer.left_out:
+                        lost = Drop(TOO_LARGE, "property", outcome.row.track, outcome.answer.left_out)
+                        await dropped.add(tx, [lost])
         return [outcome.row.id for outcome in outcomes if isinstance(outcome.answer, Delivered)]
 
     async def _program(self, group: Sequence[outbox.Delivery]) -> _Program | None:
@@ -226,6 +236,10 @@ class Relay:
             if isinstance(answer, Later):
                 log.warning("delivery waits", outbox_id=row.id, reason=answer.reason, attempts=row.attempts + 1)
                 break
+            if isinstance(answer, Refused):
+                log.error("delivery refused for good", outbox_id=row.id, kind=row.kind, reason=answer.reason)
+                if row.kind == "start":
+                    break  # its enrollment is closed first: nobody is there to be told the rest
             if isinstance(answer, Dropped):
                 log.warning("delivery dropped", outbox_id=row.id, kind=row.kind, reason=answer.reason)
         # A look meanwhile may have passed over this enrolment's next row, or found no place for another's.

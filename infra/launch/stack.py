@@ -22,11 +22,16 @@ USUAL = {"postgres": 5432, "temporal": 7233, "ui": 8233, "api": 8000, "sandbox":
 TEMPORAL_VARIABLES = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
 PROJECT = Path(__file__).parents[2]
 SENDER_DOMAIN = "acme.test"
+USUAL_TEMPORAL = f"{HOST}:{USUAL['temporal']}"
+"""Where Temporal's clients look if nothing is said."""
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts of a running stack answer. `ui` is None where Temporal is not ours."""
+    """Where the parts of a running stack answer. `ui` is None where Temporal is not ours.
+
+    Other commands read the same from `State.addresses`, and nothing of it from anywhere else.
+    """
 
     database: str
     temporal: str
@@ -112,8 +117,7 @@ class Stack:
             self.temporal.begin()  # comes up while PostgreSQL does
             temporal, namespace, ui = self.temporal.address, NAMESPACE, self.temporal.ui_url
         else:
-            temporal = self.environment.get("TEMPORAL_ADDRESS", "as its profile says")
-            namespace = self.environment.get("TEMPORAL_NAMESPACE", NAMESPACE)
+            temporal, namespace = named_temporal(self.environment)
         sandbox_url, api_url = f"http://{HOST}:{ports['sandbox']}", f"http://{HOST}:{ports['api']}"
         database = self.environment.get("DATABASE_URL", "")
         if not database:
@@ -155,7 +159,11 @@ class Stack:
         worker.wait_ready(lambda: worker.said("worker started"), 60)
         self.say("worker", "polls")
         addresses = Addresses(database, temporal, namespace, ui, api_url, sandbox_url)
-        self._record({"database": database, "api": api_url, "sandbox": sandbox_url} | ({"ui": ui} if ui else {}))
+        self._record(
+            {"database": database, "temporal": temporal, "namespace": namespace}
+            | {"api": api_url, "sandbox": sandbox_url}
+            | ({"ui": ui} if ui else {})
+        )
         self.check()
         return addresses
 
@@ -207,6 +215,20 @@ class Stack:
         }
         dropped = {"AWS_PROFILE", "AWS_SESSION_TOKEN"}
         return {name: value for name, value in self.environment.items() if name not in dropped} | own
+
+
+def named_temporal(environment: Mapping[str, str]) -> tuple[str, str]:
+    """Address and namespace of the Temporal that an environment, or a profile it names, leads a client to.
+
+    Raises LaunchError where the profile cannot be read.
+    """
+    from temporalio.envconfig import ClientConfig
+
+    try:
+        found = ClientConfig.load_client_connect_config(override_env_vars=dict(environment))
+    except (OSError, RuntimeError, ValueError) as problem:
+        raise LaunchError(f"Temporal's profile cannot be read: {problem}.") from None
+    return found.get("target_host") or USUAL_TEMPORAL, found.get("namespace") or NAMESPACE
 
 
 def answers(url: str) -> bool:

@@ -50,6 +50,11 @@ class State:
         """Who runs and where, for the next start and for other commands."""
         return self.folder / "running.json"
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether a stack has been started here, whose data are kept."""
+        return (self.folder / "secrets.json").exists()
+
     def open(self, *, fresh: bool = False) -> None:
         """Take the folder, end what a killed start left behind, and with `fresh` empty it.
 
@@ -96,7 +101,19 @@ class State:
     def record(self, children: Iterable[Child], addresses: dict[str, str]) -> None:
         """Write down who runs, so that the next start can end what this one had to leave."""
         listed = [{"pid": c.pid, "started": started_at(c.pid), "signal": int(c.stop_signal)} for c in children]
-        write_private(self.running, {"pid": os.getpid(), "children": listed, "addresses": addresses})
+        own = {"pid": os.getpid(), "started": started_at(os.getpid())}
+        write_private(self.running, own | {"children": listed, "addresses": addresses})
+
+    def addresses(self) -> dict[str, str] | None:
+        """Where the parts of the stack that runs here answer, for other commands; None where none runs.
+
+        What a killed one left is nothing: others may have taken its ports. Empty while it comes up.
+        """
+        held = read_json(self.running)
+        pid, found = held.get("pid"), held.get("addresses")
+        if not isinstance(pid, int) or (now := started_at(pid)) is None or held.get("started", now) != now:
+            return None
+        return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
     def secrets(self) -> dict[str, str]:
         """The stack's secrets, made at the first start, readable by the owner alone."""

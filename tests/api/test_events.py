@@ -108,3 +108,33 @@ async def test_a_body_that_is_no_json_is_malformed(api: Api) -> None:
 async def test_another_media_type_is_refused(api: Api) -> None:
     answer = await api.call("POST", "/v1/events", content=b"a=1", headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415
+
+
+async def test_a_property_too_large_for_a_history_is_left_out_and_counted(api: Api, db: Database) -> None:
+    """Up to 5 MiB come in one batch; Temporal refuses more than 2 MB for good, and a run would stand still by it."""
+    await api.publish(
+        """
+track: welcome
+goal: {event: subscription.started}
+steps:
+  - id: clicked
+    wait_for:
+      event: email.clicked
+      within: 3d
+      then:
+        - id: by-link
+          branch:
+            - {when: 'event.properties.link == "pricing" && event.properties.plan == "team"', steps: []}
+"""
+    )
+    await api.contact("user-1")
+    await api.enroll("user-1")
+    item = {"type": "track", "userId": "user-1", "event": "email.clicked"}
+    properties = [{"link": "x" * 3_000_000, "plan": "team", "other": "y" * 10_000}, {"link": "pricing", "plan": "team"}]
+    batch = [item | {"messageId": f"m-{number}", "properties": one} for number, one in enumerate(properties)]
+    answer = await api.call("POST", "/v1/batch", json={"batch": batch})
+    assert (answer.status_code, answer.json()["matched"]) == (200, 2)
+    told = [signal["properties"] for signal in await signals(db)]
+    assert told == [{"plan": "team"}, {"link": "pricing", "plan": "team"}]
+    metrics = (await api.call("GET", "/metrics")).text
+    assert 'perennial_dropped_total{kind="property",reason="too large",track="welcome"} 1.0' in metrics

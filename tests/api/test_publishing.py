@@ -213,3 +213,11 @@ async def test_a_subject_in_a_track_is_checked_with_its_template(api: Api) -> No
     ):
         written = SENDS.replace("{template: hello}", f"{{template: hello, subject: '{subject}'}}")
         assert (await api.publish(written)).status_code == status
+
+
+async def test_a_track_too_large_for_a_history_is_refused(api: Api) -> None:
+    arm = "      - {when: 'enrollment.id == \"%s\"', steps: []}\n"
+    steps = "  - id: which\n    branch:\n" + "".join(arm % ("x" * 900) for _ in range(300))
+    answer = await api.publish(track(steps=steps))
+    assert answer.status_code == 422
+    assert "divide it into several tracks" in answer.json()["errors"][0]["detail"]

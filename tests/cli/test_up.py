@@ -129,6 +129,10 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
     assert "html" in httpx.get(addresses["ui"], follow_redirects=True).text
     with up.api() as api:
         assert api.get("/readyz").json()["temporal"] == "ok"
+    # the doctor is led to this stack's database and Temporal, whatever listens at the usual ports
+    looked = up.command("doctor")
+    assert looked.exit_code == 0, looked.stdout + looked.stderr
+    assert up.command("limits", "list").exit_code == 0
 
     made = up.command("key", "create", "backend")
     key = made.stdout.strip()

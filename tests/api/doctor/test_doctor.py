@@ -423,6 +423,7 @@ async def test_the_command_names_repairs_and_ends_with_a_status(
         assert "✓ Nothing is stuck: 0 live enrollments, 0 live runs, 0 looked into.\n" in well.stdout
         unstarted = await enrolled(stand, "left-behind")
         await until(lambda: is_started(stand, unstarted))
+        assert "1 live enrollments (1 too young to be compared), " in (await perennial()).stdout
         forget = "UPDATE enrollment SET started_at = NULL, created_at = now() - interval '1 h' WHERE id = :id"
         await sql(stand, forget, id=unstarted)
         sick = await perennial()
@@ -436,6 +437,34 @@ async def test_the_command_names_repairs_and_ends_with_a_status(
         assert [one["done"] for one in told["repairs"]] == [True]
         await until(lambda: is_started(stand, unstarted))
     assert (await perennial("--repair", "--lost", "perhaps")).exit_code == 1
+
+
+async def test_another_installations_temporal_is_recognised_and_nothing_called_lost(stand: Stand) -> None:
+    async with working(stand):
+        ours = await enrolled(stand, "ours")
+        await stand.until(ours, "waiting")
+        # as another database sees that server: its own run is elsewhere, and the one there is nobody's
+        theirs = stand.temporal.get_workflow_handle("nurture/sleepy/ours")
+        await sql(
+            stand,
+            "INSERT INTO enrollment (id, track, version, contact_id, key, workflow_id, origin, created_at, started_at) "
+            "SELECT gen_random_uuid(), track, version, contact_id, 'moved', workflow_id || '/moved', origin, "
+            "now() - interval '1 h', now() - interval '1 h' FROM enrollment",
+        )
+        for table in ("outbox", "message_links", "touch", "path_entry", "effect", "message", "enrollment"):
+            where = "key <> 'moved'" if table == "enrollment" else "true"
+            await sql(stand, f"DELETE FROM {table} WHERE {where}")
+        report = await checked(stand)
+        assert "other-temporal" in report.counts and "run-lost" not in report.counts, report.findings
+        assert not any(one.done for one in await repaired(stand, report, "close"))
+        found = await rows(stand, "SELECT status FROM enrollment")
+        assert found == ["active"]
+        await theirs.terminate()
+
+
+async def rows(stand: Stand, query: str) -> list[Any]:
+    async with stand.database.transaction() as tx:
+        return list((await tx.execute(text(query))).scalars())
 
 
 async def is_started(stand: Stand, enrollment_id: str) -> bool:

@@ -1,0 +1,63 @@
+"""Which Temporal a command speaks to: the one its environment names, or the running local stack's, and no other.
+
+A usual address is no answer while a local stack runs: where its port was taken, another installation listens there.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from cli.common import fail, local_stack, of_stack
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+
+async def connect_alone() -> Client:
+    """For commands that need Temporal only: what the environment names goes before the local stack."""
+    from api.temporal import connect
+
+    if _is_named() or of_stack("temporal") is None:
+        return await connect()
+    return await _of_stack()
+
+
+async def connect_beside(database: str) -> Client:
+    """The Temporal that belongs to that database. Ends the command where the two would be of two installations."""
+    from api.temporal import connect
+
+    stack = local_stack()
+    if stack and stack.get("database") == database:
+        return await _of_stack()
+    if stack and not _is_named():
+        fail("DATABASE_URL names another database than the local stack's: set TEMPORAL_ADDRESS to its Temporal too.")
+    return await connect()
+
+
+def _is_named() -> bool:
+    """Whether the environment names a Temporal."""
+    from infra.launch.stack import TEMPORAL_VARIABLES
+
+    return any(os.environ.get(name) for name in TEMPORAL_VARIABLES)
+
+
+async def _of_stack() -> Client:
+    """The running local stack's own; of its user's, the one it was started with."""
+    from temporalio.client import Client
+    from temporalio.contrib.pydantic import pydantic_data_converter
+
+    from api.temporal import connect
+    from infra.launch.stack import named_temporal
+
+    address, namespace = of_stack("temporal") or "", of_stack("namespace") or ""
+    named = named_temporal(os.environ) if _is_named() else None
+    if named not in (None, (address, namespace)):
+        fail(
+            f"The local stack's Temporal is {address}, namespace {namespace}; the environment names {named[0]}, "
+            f"namespace {named[1]}. Unset TEMPORAL_ADDRESS and the like, or name the database too: DATABASE_URL."
+        )
+    if named is not None:
+        return await connect()  # with its credentials
+    # Nothing of the user's own profile: it may name another one.
+    return await Client.connect(address, namespace=namespace, data_converter=pydantic_data_converter)
