@@ -16,11 +16,14 @@ NOT_ENROLLED = "no longer enrolled"
 ERASED = "erased"
 NOT_A_PERSON = "machine"
 """A click or an open by whom the track does not count (`tracks.touches`)."""
+CONDITION = "condition"
+"""A condition over too much data, or that would take too much work over it: false. Followed by `: ` and why where it
+met what it could not compute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """`count` things of a `kind` (event, outbox, message, signal) that went nowhere for this reason."""
+    """`count` things of a `kind` (event, outbox, message, branch, signal) that went nowhere for this reason."""
 
     reason: str
     kind: str

@@ -44,6 +44,9 @@ PATCH_CLOCKS_APART = "clocks-apart"
 PATCH_SEND_NOW = "send-now"
 """Messages of runs from before this patch all stood in their provider's queue."""
 
+PATCH_CONDITIONS = "conditions-bounded"
+"""Branches of runs from before this patch took any time they liked, and dates without a time failed in them."""
+
 WAIT_SLICE = timedelta(days=30)
 """The longest single timer: a sleeper looks for a new deployment at least this often."""
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, ResolvedWait, ResolveWaitCall
+from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, Decided, ResolvedWait, ResolveWaitCall
+from store import dropped
+from store.dropped import Drop
 from tests.activities.world import World
 from tracks.run import Matched
 
@@ -101,6 +103,16 @@ class TestBranches:
         event = None if link is None else Matched(event_id="e", name="n", at=NOW, properties={"link": link})
         call = BranchCall(enrollment_id=world.enrollment.id, step="by-role", now=now, event=event, steps=steps)
         assert await world.local(DECIDE_BRANCH, call) == index
+
+    async def test_a_case_that_cannot_be_computed_is_told_to_the_run_and_counted(self, world: World) -> None:
+        await world.enroll(BRANCH.replace('contact.attributes.role == "engineer"', "contact.attributes.score > 50"))
+        await world.scene.contact(world.contact, attributes={"score": "51"})
+        call = BranchCall(enrollment_id=world.enrollment.id, step="by-role", now=NOW, steps={"hello": "sent"})
+        assert await world.local(DECIDE_BRANCH, call) == Decided(
+            taken=1, notes=("`by-role` case-1 could not be decided and counts as false (condition: type)",)
+        )
+        async with world.db.transaction() as tx:
+            assert await dropped.totals(tx) == [Drop("condition: type", "branch", world.enrollment.track)]
 
     async def test_an_erased_contact_takes_no_case(self, world: World) -> None:
         await world.enroll(BRANCH)

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from store import breakers, policies, settling, suppressions
+from store import breakers, dropped, policies, settling, suppressions
 from store.addresses import address_hash
+from store.dropped import Drop
 from store.events import Event
 from store.ids import new_id
 from store.ledger import Claim
@@ -157,6 +158,13 @@ class TestExclusions:
     async def test_a_condition_that_cannot_be_computed_keeps_nobody_out(self, scene: Scene) -> None:
         run = await scene.live()
         assert (await claim(scene, run, unless="contact.attributes.plan.name > 1")).decision == "granted"
+
+    async def test_a_condition_that_met_a_text_for_a_number_keeps_nobody_out_and_is_counted(self, scene: Scene) -> None:
+        run = await scene.live()
+        await scene.contact(attributes={"score": "100"})
+        assert (await claim(scene, run, unless="contact.attributes.score > 50")).decision == "granted"
+        async with scene.db.transaction() as tx:
+            assert await dropped.totals(tx) == [Drop("condition: type", "message", run.track)]
 
     @pytest.mark.parametrize(
         ("ago", "amount", "pace", "kept_out"),
