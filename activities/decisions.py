@@ -15,7 +15,7 @@ from store import enrollments, matching
 from store.database import Database
 from store.rows import Contact
 from tracks.conditions import not_computed
-from tracks.localtime import date_moment, is_zone, next_local
+from tracks.localtime import date_moment, is_zone, next_local, next_yearly
 from tracks.model import Track
 from tracks.steps import Base, BranchStep, WaitDateStep, WaitUntilStep
 
@@ -77,7 +77,10 @@ def moment_of(step: Base, contact: Contact, track: Track, now: datetime) -> Reso
         raise TypeError(f"step {step.id} does not wait for a time")
     date = step.wait_date
     value = (contact.attributes or {}).get(date.attribute)
-    moment = date_moment(value, date.offset, zone, date.time)
+    if date.every == "year" and date.feb_29 is not None:
+        moment = next_yearly(value, date.offset, zone, date.time, now, date.feb_29, date_only=date.date_only)
+    else:
+        moment = date_moment(value, date.offset, zone, date.time, date_only=date.date_only)
     if moment is None:
         return ResolvedWait(outcome="missing")
     if moment < now:

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from tracks import texts
 from tracks.conditions import check, reads
-from tracks.durations import format_duration, parse_duration
+from tracks.durations import Shift, format_duration, format_shift, parse_duration, parse_shift
 from tracks.localtime import is_zone
 
 SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -61,6 +61,16 @@ def _duration(value: Any) -> timedelta:
         return parse_duration(value)
     except ValueError as error:
         raise wrong(str(error)) from None
+
+
+def _shift(value: Any) -> Shift:
+    if isinstance(value, Shift):
+        return value
+    span = _duration(value)
+    if isinstance(value, str):
+        return parse_shift(value)
+    days = int(span / timedelta(days=1))  # towards nothing
+    return Shift(days, span - timedelta(days=days))
 
 
 def _positive(value: timedelta) -> timedelta:
@@ -138,8 +148,13 @@ _AnyDuration = Annotated[
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
-Offset = _AnyDuration
-"""A span of time that may be negative."""
+Offset = Annotated[
+    Shift,
+    BeforeValidator(_shift),
+    PlainSerializer(format_shift, return_type=str),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
+"""Days of the calendar and a span of time, either way."""
 Delay = Annotated[_AnyDuration, AfterValidator(_not_negative)]
 """Nothing or longer."""
 Duration = Annotated[_AnyDuration, AfterValidator(_positive)]

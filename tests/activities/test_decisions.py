@@ -23,6 +23,12 @@ steps:
   - id: renewal
     wait_date: {attribute: renewal_date, offset: -7d, time: '08:00', missing: skip, past: skip}
 """
+BIRTHDAYS = """
+track: birthdays
+steps:
+  - id: birthday
+    wait_date: {attribute: birthday, every: year, feb_29: feb-28, date_only: true, time: '09:00', missing: exit}
+"""
 BRANCH = """
 track: choices
 steps:
@@ -70,6 +76,25 @@ class TestWaits:
         await world.enroll(WAITS)
         await world.scene.contact(world.contact, attributes={"renewal_date": value})
         assert await resolve(world, "renewal") == ResolvedWait(outcome=outcome)
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ("1990-03-02", "2027-03-02T09:00+01:00"),  # today at nine was before now, which is ten o'clock in Berlin
+            ("--03-03", "2026-03-03T09:00+01:00"),
+            ("1992-02-29", "2027-02-28T09:00+01:00"),
+            ("1990-03-09T00:00:00.000Z", "2026-03-09T09:00+01:00"),
+        ],
+    )
+    async def test_a_birthday_comes_every_year(self, world: World, value: str, expected: str) -> None:
+        await world.enroll(BIRTHDAYS)
+        await world.scene.contact(world.contact, attributes={"birthday": value})
+        assert await resolve(world, "birthday") == ResolvedWait(outcome="at", at=datetime.fromisoformat(expected))
+
+    async def test_a_birthday_that_is_no_date_is_missing(self, world: World) -> None:
+        await world.enroll(BIRTHDAYS)
+        await world.scene.contact(world.contact, attributes={"birthday": "in spring"})
+        assert await resolve(world, "birthday") == ResolvedWait(outcome="missing")
 
     async def test_an_erased_contact_waits_for_nothing(self, world: World) -> None:
         await world.enroll(WAITS)
