@@ -27,9 +27,12 @@ _ROUND = 15
 _TEXT = 64
 """Characters of text that are copied in a unit."""
 _CLASS_STATES = 10
-"""Letters of a pattern that a class of Unicode letters counts for."""
+"""Letters of a pattern that a class of letters of every script counts for."""
 _MISSING: Any = object()
-_CLASSES = re.compile(r"\\[wWpPbB]|\(\?[a-z]*[iu]")
+_CLASSES = re.compile(r"\\[wWpPbB]")
+_FOLDED = re.compile(r"\(\?[a-zA-Z-]*i")
+_WIDE = re.compile(r"\.|\[\^")
+_ATOM = re.compile(r"(?:\\+[pP]\{[^}]*\}|\\+[pP].|\\+[xu]\{[^}]*\}|\\+.|.)$", re.DOTALL)
 _SMALL_CLASSES = re.compile(r"\\[dDsS]|\[")
 _REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 
@@ -204,7 +207,40 @@ def _cost(node: Node, size: Size, parts: list[Size], nodes: Sequence[Node]) -> i
 
 def _pattern(source: str, text: int) -> int:
     """What a regular expression costs: it is made anew each time, and may go through all its states at each letter."""
-    most = max((int(count) for bounds in _REPEAT.findall(source) for count in bounds if count), default=1)
-    classes, small = len(_CLASSES.findall(source)), len(_SMALL_CLASSES.findall(source))
-    states = most * (len(source) + _CLASS_STATES * classes)
-    return 50 + most * (12_000 * classes + 1_500 * small + 100 * len(source)) + text * (1 + states // 16)
+    again, times = _repeated(source)
+    folded = bool(_FOLDED.search(source)) and (not source.isascii() or "\\x" in source or "\\u" in source)
+    made, states = 50, 0
+    for part, rounds in ((source, 1), (again, times - 1)):
+        classes = len(_CLASSES.findall(part)) + (part.count("[") + 1 if folded and part else 0)
+        made += rounds * (12_000 * classes + 1_500 * len(_SMALL_CLASSES.findall(part)) + 100 * len(part))
+        states += rounds * (len(part) + _CLASS_STATES * (classes + len(_WIDE.findall(part))))
+    return made + text * (1 + states // 16)
+
+
+def _repeated(source: str) -> tuple[str, int]:
+    """The part that `{n}` repeats, or more than that, and how often. Publishing allows one such count."""
+    found = _REPEAT.search(source)
+    if found is None:
+        return "", 1
+    times = max(int(count) for bounds in _REPEAT.findall(source) for count in bounds if count)
+    before = source[: found.start()]
+    if len(_REPEAT.findall(source)) > 1:
+        return source, times
+    if before.endswith(")"):
+        return _group(before), times
+    if before.endswith("]"):
+        return before[before.find("[") :], times
+    atom = _ATOM.search(before)
+    return atom.group() if atom else before, times
+
+
+def _group(before: str) -> str:
+    """The group at the end, or all of it where a bracket may be none."""
+    if re.search(r"\\[()]|\[[^\]]*[()]", before):
+        return before
+    depth = 0
+    for index in range(len(before) - 1, -1, -1):
+        depth += (before[index] == ")") - (before[index] == "(")
+        if depth == 0:
+            return before[index:]
+    return before

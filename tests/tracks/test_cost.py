@@ -1,5 +1,6 @@
 """What a condition can cost is known before it runs: every function, operator and loop that the library offers."""
 
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -272,6 +273,71 @@ def test_the_library_and_this_reader_see_the_same_names_and_functions(expression
     assert used <= set(program.variables()) <= used | bound | {"@result"}
     called = {node.name for node in nodes if node.kind == "call"} - {"has"}
     assert called == {name for name in program.functions() if re.fullmatch(r"\w+", name) and name[0] != "_"}
+
+
+TEXTS = [
+    "".join(random.Random(7).choices(letters, k=MAX_TEXT // 2 - 1_000)) for letters in ("ab", "éa", "éax!世", "a", "é")
+]
+atoms = st.sampled_from(
+    ["a", "b", "é", ".", "[ab]", "[^!]", "\\\\w", "\\\\W", "\\\\d", "\\\\s", "\\\\pL", "\\\\p{Lu}", "\\\\b", "[\\\\w.]"]
+)
+repeats = st.sampled_from(["", "", "*", "+", "?"])
+
+
+@st.composite
+def regular_expressions(draw: st.DrawFn) -> str:
+    """Patterns of every kind of part, one of them repeated up to twenty times."""
+    parts = draw(st.lists(st.tuples(atoms, repeats).map("".join), min_size=1, max_size=8))
+    at = draw(st.integers(0, len(parts) - 1))
+    group = draw(st.lists(st.tuples(atoms, repeats).map("".join), min_size=1, max_size=6))
+    parts[at] += draw(st.sampled_from(["", f"({'|'.join(group)}){{20}}", f"(?:{''.join(group)}){{1,20}}", "a{20}"]))
+    return (
+        draw(st.sampled_from(["", "(?i)", "(?s)", "(?:a|b)*"])) + "".join(parts) + draw(st.sampled_from(["", "!", "$"]))
+    )
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(regular_expressions(), st.sampled_from(TEXTS), st.sampled_from([100, 5_000, 50_000]))
+def test_no_pattern_takes_longer_than_it_is_said_to(pattern: str, text: str, letters: int) -> None:
+    condition = f"event.properties.s.matches('{pattern}')"
+    if check(condition, ALL):
+        return
+    data = {"event": {"properties": {"s": text[:letters]}}}
+    units = sum(cost.price(parse(condition), cost.of(data)))
+    assert seconds(condition, data) < 0.02 + min(units, cost.MAX_COST) * PER_UNIT
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^[A-Z]+$",
+        "^\\\\w+ \\\\w+$",
+        "^\\\\p{Lu}\\\\w{1,20}$",
+        "(?i)^[a-z0-9.-]{1,20}(gmail|yahoo)\\\\.com$",
+        "\\\\d{4}-\\\\d",
+    ],
+)
+def test_patterns_as_people_write_them_are_published(pattern: str) -> None:
+    assert check(f"contact.attributes.name.matches('{pattern}')", ALL) == []
+
+
+parts_of_cel = [
+    *("a", "b.c", "event", "(", ")", "[", "]", "{", "}", ",", ":", "?", "==", "!", "-", "+", "1", "1.5", ".5", "1e-3"),
+    *("2u", "0x1F", '"s"', "'t'", 'r"\\d"', "b'x'", '"""q"""', "true", "null", " in ", "&&", "||", "<", ".size()"),
+    *(".all(x, x)", ".map(x, x, x)", "has(a.b)", "// c\n", " ", "\n", "%", "*", ".`x-y`"),
+]
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(st.lists(st.sampled_from(parts_of_cel), max_size=7).map("".join))
+def test_whatever_the_library_reads_this_reader_reads_too(expression: str) -> None:
+    try:
+        program = cel.compile(expression)
+    except ValueError:
+        return
+    if any(name.startswith(".") for name in program.variables()) or re.search(r"[\w\s]\{|(^|\W)\.\w", expression):
+        return  # names that start with a dot, and messages: neither was ever published, or ever true
+    parse(expression)
 
 
 @given(st.text(alphabet="ab.()[]{}\"'!=<>&|? ,:-+*/%\\n0123456789ers in has(all", max_size=60))
