@@ -166,6 +166,15 @@ class TestExclusions:
         async with scene.db.transaction() as tx:
             assert await dropped.totals(tx) == [Drop("condition: type", "message", run.track)]
 
+    async def test_purchases_that_could_not_be_looked_at_are_counted_once_a_message(self, scene: Scene) -> None:
+        run = await scene.live()
+        for number in range(3):
+            await scene.accept(Event(f"e{number}", "ann", "bought", {"amount": "20.00"}, NOW - timedelta(days=1)))
+        lately = Lately(event="bought", within=timedelta(days=14), where="event.properties.amount > 10")
+        assert (await claim(scene, run, unless=lately)).decision == "granted"
+        async with scene.db.transaction() as tx:
+            assert await dropped.totals(tx) == [Drop("condition: type", "message", run.track)]
+
     @pytest.mark.parametrize(
         ("ago", "amount", "pace", "kept_out"),
         [
