@@ -108,13 +108,23 @@ class ResolvedWait(Wire):
 
 
 class BranchCall(Wire):
-    """Decide a branch whose conditions read the contact: answers the index of the case, or -1."""
+    """Decide a branch whose conditions read the contact: answers the index of the case, or -1.
+
+    Where conditions could not be computed, it answers a `Decided` instead.
+    """
 
     enrollment_id: str
     step: str
     now: datetime
     event: Matched | None = None
     steps: dict[str, str] = {}
+
+
+class Decided(Wire):
+    """The case that a branch took, and what else there is to say: lines for the run's story."""
+
+    taken: int
+    notes: tuple[str, ...] = ()
 
 
 class CloseCall(Wire):

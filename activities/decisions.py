@@ -9,13 +9,13 @@ import structlog
 from temporalio import activity
 
 from activities.content import find_in
-from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, ResolvedWait, ResolveWaitCall
+from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, Decided, ResolvedWait, ResolveWaitCall
 from activities.errors import without_details
-from store import enrollments
+from store import enrollments, matching
 from store.database import Database
 from store.rows import Contact
-from tracks.conditions import ConditionError, evaluate
-from tracks.localtime import date_moment, is_zone, next_local
+from tracks.conditions import not_computed
+from tracks.localtime import date_moment, is_zone, next_local, next_yearly
 from tracks.model import Track
 from tracks.steps import Base, BranchStep, WaitDateStep, WaitUntilStep
 
@@ -51,14 +51,20 @@ class BranchActivities:
 
     @activity.defn(name=DECIDE_BRANCH)
     @without_details
-    async def decide_branch(self, call: BranchCall) -> int:
-        """The index of the first case that holds, or -1. A condition that cannot be computed does not hold."""
+    async def decide_branch(self, call: BranchCall) -> int | Decided:
+        """The index of the first case that holds, or -1. A condition that cannot be computed does not hold.
+
+        What could not be computed is counted, and told to the run.
+        """
         async with self._db.transaction() as tx:
             run = await enrollments.run(tx, call.enrollment_id)
             if run is None or run.contact is None:
                 return -1
             _, step = await find_in(tx, run.enrollment, call.step, BranchStep)
-        return case_of(step, run.contact.view(), run.enrollment.view(call.steps), call)
+            answer, reasons = decide(step, run.contact.view(), run.enrollment.view(call.steps), call)
+            for reason in reasons:
+                matching.count(tx, reason, "branch", run.enrollment.track)
+        return answer
 
 
 def moment_of(step: Base, contact: Contact, track: Track, now: datetime) -> ResolvedWait:
@@ -71,7 +77,10 @@ def moment_of(step: Base, contact: Contact, track: Track, now: datetime) -> Reso
         raise TypeError(f"step {step.id} does not wait for a time")
     date = step.wait_date
     value = (contact.attributes or {}).get(date.attribute)
-    moment = date_moment(value, date.offset, zone, date.time)
+    if date.every == "year" and date.feb_29 is not None:
+        moment = next_yearly(value, date.offset, zone, date.time, now, date.feb_29, date_only=date.date_only)
+    else:
+        moment = date_moment(value, date.offset, zone, date.time, date_only=date.date_only)
     if moment is None:
         return ResolvedWait(outcome="missing")
     if moment < now:
@@ -79,18 +88,25 @@ def moment_of(step: Base, contact: Contact, track: Track, now: datetime) -> Reso
     return ResolvedWait(outcome="at", at=moment)
 
 
-def case_of(step: BranchStep, contact: dict[str, Any], enrollment: dict[str, Any], call: BranchCall) -> int:
-    """The index of the first case that holds for these, as conditions see them, or -1."""
+def decide(
+    step: BranchStep, contact: dict[str, Any], enrollment: dict[str, Any], call: BranchCall
+) -> tuple[int | Decided, set[str]]:
+    """What `decide_branch` answers for these, as conditions see them, and the reasons to count failures under."""
     context: dict[str, Any] = {"contact": contact, "enrollment": enrollment, "now": call.now}
     if call.event is not None:
         context["event"] = call.event.view()
+    failed: dict[int, str] = {}
+    taken = -1
     for index, case in enumerate(step.branch):
-        try:
-            if evaluate(case.when, context):
-                return index
-        except ConditionError:
-            log.warning("condition not evaluated", enrollment_id=call.enrollment_id, step=call.step, case=index)
-    return -1
+        holding, why = matching.judged(case.when, context)
+        if holding:
+            taken = index
+            break
+        if why:
+            failed[index] = why
+            log.warning("condition not computed", enrollment_id=call.enrollment_id, step=call.step, case=index, why=why)
+    notes = tuple(not_computed(call.step, index, why) for index, why in failed.items())
+    return Decided(taken=taken, notes=notes) if notes else taken, set(failed.values())
 
 
 def _zone(contact: Contact, track: Track) -> str:

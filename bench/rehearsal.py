@@ -24,6 +24,7 @@ from activities import contract
 from activities.contract import (
     BranchCall,
     CloseCall,
+    Decided,
     EffectResult,
     ReconcileCall,
     ReportCall,
@@ -33,7 +34,7 @@ from activities.contract import (
     StepCall,
     UndeliveredCall,
 )
-from activities.decisions import case_of, moment_of
+from activities.decisions import decide, moment_of
 from bench.time_skipping import time_skipping
 from store.rows import Contact
 from tracks.compiler import compile_track, find_step
@@ -142,11 +143,11 @@ class _Outside:
         return moment_of(step, part.contact, part.track, call.now)
 
     @activity.defn(name=contract.DECIDE_BRANCH)
-    async def decide_branch(self, call: BranchCall) -> int:
+    async def decide_branch(self, call: BranchCall) -> int | Decided:
         part = self.parts[call.enrollment_id]
         step = find_step(part.track, call.step)
         assert isinstance(step, BranchStep)
-        return case_of(step, part.contact.view(), part.enrollment(call.enrollment_id, call.steps), call)
+        return decide(step, part.contact.view(), part.enrollment(call.enrollment_id, call.steps), call)[0]
 
     @activity.defn(name=contract.CLOSE_RUN)
     async def close_run(self, call: CloseCall) -> None:

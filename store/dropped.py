@@ -16,6 +16,9 @@ NOT_ENROLLED = "no longer enrolled"
 ERASED = "erased"
 NOT_A_PERSON = "machine"
 """A click or an open by whom the track does not count (`tracks.touches`)."""
+CONDITION = "condition"
+"""A condition over too much data, or that would take too much work over it: false. Followed by `: ` and why where it
+met what it could not compute."""
 
 TOO_LARGE = "too large"
 """A property of an event that would not fit into a run's history (`tracks.bounds`)."""
@@ -23,7 +26,7 @@ TOO_LARGE = "too large"
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """`count` things of a `kind` (event, outbox, message, signal, property) that went nowhere for this reason."""
+    """`count` things of a `kind` that went nowhere: event, outbox, message, branch, signal, property."""
 
     reason: str
     kind: str

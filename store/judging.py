@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import breakers, policies
 from store.breakers import Deferred
-from store.matching import holds
+from store.matching import count, holds, judged
 from store.permission import CONSENTS, refusal
 from store.policies import NEWEST
 from store.rows import Channel, Run
@@ -200,7 +200,7 @@ async def _excluded(tx: AsyncConnection, asked: Asked) -> str:
         return ""
     if isinstance(unless, str):
         context = {"contact": run.contact.view(), "enrollment": run.enrollment.view(), "now": asked.run_now}
-        return "excluded: condition" if await holds(tx, unless, context, run.enrollment.track) else ""
+        return "excluded: condition" if await holds(tx, unless, context, run.enrollment.track, "message") else ""
     return await _did_lately(tx, asked, unless)
 
 
@@ -215,10 +215,15 @@ async def _did_lately(tx: AsyncConnection, asked: Asked, lately: Lately) -> str:
         },
     )
     clock = asked.run.enrollment.clock
+    failed: set[str] = set()
     for row in rows:
         context: Mapping[str, Any] = {"event": event_view(row, clock.at(row.occurred_at)), "now": asked.run_now}
-        if await holds(tx, lately.where, context, asked.run.enrollment.track):
+        holding, why = judged(lately.where, context) if lately.where is not None else (True, "")
+        if holding:
             return f"excluded: {lately.event} within {format_duration(lately.within)}"
+        failed |= {why} - {""}
+    for reason in failed:
+        count(tx, reason, "message", asked.run.enrollment.track)
     return ""
 
 

@@ -16,20 +16,38 @@ from store.direct import later
 from store.dropped import Drop
 from store.rows import Contact, Enrollment, Run, columns, read_row
 from store.sql import any_of, as_json, many
-from tracks.conditions import ConditionError, evaluate
+from tracks.conditions import NO_TRACE, ConditionError, judge
 from tracks.interests import Happened, about_own, event_view, interested, left_out, signal_of
 from tracks.program import Compiled
 
 
-async def holds(tx: AsyncConnection, condition: str | None, context: Mapping[str, Any], track: str) -> bool:
-    """Whether a condition is true; one that cannot be evaluated is false, and counted."""
+async def holds(
+    tx: AsyncConnection, condition: str | None, context: Mapping[str, Any], track: str, kind: str = "event"
+) -> bool:
+    """Whether a condition is true; one that could not be computed is false, and counted with why.
+
+    Not counted is one that asks for what is not there: that is how conditions ask.
+    """
     if condition is None:
         return True
+    holding, why = judged(condition, context)
+    if why:
+        count(tx, why, kind, track)
+    return holding
+
+
+def judged(condition: str, context: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether a condition is true, and the reason to count it under where it could not be computed."""
     try:
-        return evaluate(condition, context)
+        verdict = judge(condition, context)
     except ConditionError:
-        await dropped.add(tx, [Drop("condition", "event", track)])
-        return False
+        return False, dropped.CONDITION
+    return verdict.holds, "" if verdict.why in NO_TRACE else f"{dropped.CONDITION}: {verdict.why}"
+
+
+def count(tx: AsyncConnection, reason: str, kind: str, track: str) -> None:
+    """Count it with the next statement of the transaction: a condition that always fails costs no round trip."""
+    later(tx, _FAILED, {"reason": reason, "kind": kind, "track": track})
 
 
 async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, datetime]], now: datetime) -> list[int]:
@@ -96,6 +114,7 @@ async def _matches(
     return tuple([i.match for i in own if await holds(tx, i.where, context, run.enrollment.track)])
 
 
+_FAILED = text("INSERT INTO dropped (reason, kind, track) VALUES (:reason, :kind, :track)")
 _LIVE = text(f"""
     SELECT {columns(Enrollment, "e", "e_")}, {columns(Contact, "c", "c_")}
     FROM enrollment e LEFT JOIN contact c ON c.id = e.contact_id

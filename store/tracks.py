@@ -18,6 +18,7 @@ from store.sql import utc_now
 from tracks.document import track_to_data
 from tracks.model import Track
 from tracks.program import Compiled
+from tracks.values import PUBLISHED
 
 _CACHE_SIZE = 1000
 
@@ -152,7 +153,7 @@ async def version(tx: AsyncConnection, name: str, number: int | None = None) -> 
     loaded = TrackVersion(
         name=name,
         version=number,
-        track=Track.model_validate(row.data),  # not judged again: rules may have become stricter since
+        track=Track.model_validate(row.data, context=PUBLISHED),  # not judged again: rules became stricter
         compiled=Compiled.model_validate(row.compiled),
         source=row.source,
         digest=row.digest,

@@ -220,13 +220,13 @@ class _Compiler:
         self._code[at] = WaitDate(step=step.id, missing=starts.get(DATE_MISSING, end), past=starts.get(DATE_PAST, end))
 
     def _detours(
-        self, step: str, ways: Sequence[tuple[Detour | Literal["skip", "continue", "exit"], str]]
+        self, step: str, ways: Sequence[tuple[Detour | Literal["skip", "continue", "exit"] | None, str]]
     ) -> tuple[dict[str, int], int]:
         """Emit what follows a step other than the next one, each way with the reason of its exit.
 
         Answers where the ways begin, by reason, and where all meet; one that goes straight on has no beginning.
         """
-        detours = [(way, reason) for way, reason in ways if way not in ("skip", "continue")]
+        detours = [(way, reason) for way, reason in ways if way not in (None, "skip", "continue")]
         over = self._hold() if detours else None  # where all went well, the run passes the detours by
         starts: dict[str, int] = {}
         leaving: list[int] = []

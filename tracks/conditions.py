@@ -5,69 +5,35 @@ Two rules make a condition safe to leave alone for months:
 - **What is not there is not true.** A condition that needs a missing attribute, compares unlike types or cannot
   be computed for any other reason of the data is false as a whole. `has(event.properties.plan)` asks whether
   something is there; `||` and `&&` need only the side that decides.
-- **It cannot run away.** Length, nesting and functions are bounded when the track is published; the size of the
-  data is bounded at each evaluation.
+- **It cannot run away.** What it can cost is known before it runs (`tracks.cost`): publishing refuses what is dear
+  over little data, and each evaluation is refused where it would be over the data at hand.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import cel
 
-from tracks.expressions import MACROS, Call, read
+from tracks import cost
+from tracks.condition_checks import FIELDS as FIELDS
+from tracks.condition_checks import MAX_LENGTH, MAX_NESTING, syntax_problem
+from tracks.condition_checks import check as check
+from tracks.dates import DATED, first_moment, with_dates
+from tracks.expressions import read
+from tracks.syntax import Node, SyntaxUnknownError, parse
 
-MAX_LENGTH = 1_000
-MAX_NESTING = 24
 MAX_VALUES = 5_000
 """Values (list items, mapping entries) that one evaluation may look at, all variables together."""
 MAX_TEXT = 100_000
 """Characters of text that one evaluation may look at."""
 MAX_DEPTH = 32
+NO_TRACE = ("", "missing")
+"""Why a condition may be false without anybody having to know: it says so, or what it asks for is not there."""
 
-FIELDS: dict[str, tuple[str, ...]] = {
-    "contact": ("id", "timezone", "locale", "attributes", "has_email", "has_phone"),
-    "event": ("event_id", "name", "at", "properties"),
-    "enrollment": ("id", "track", "version", "properties", "steps"),
-    "now": (),
-}
-"""The variables and what each has."""
-
-_FUNCTIONS = frozenset(
-    [
-        "has",
-        "size",
-        "startsWith",
-        "endsWith",
-        "contains",
-        "matches",
-        "timestamp",
-        "duration",
-        "int",
-        "uint",
-        "double",
-        "string",
-        "bool",
-        "getFullYear",
-        "getMonth",
-        "getDayOfMonth",
-        "getDayOfWeek",
-        "getDayOfYear",
-        "getHours",
-        "getMinutes",
-        "getSeconds",
-        "all",
-        "exists",
-        "exists_one",
-        "existsOne",
-        "filter",
-    ]
-)
 _EMPTY: dict[str, dict[str, Any]] = {
     "contact": {"attributes": {}},
     "event": {"properties": {}},
@@ -79,6 +45,10 @@ class ConditionError(Exception):
     """The condition itself is wrong, or the data too large for it. Says nothing about the contact's data."""
 
 
+class TooDearError(ConditionError):
+    """The condition would take too much work over this data."""
+
+
 class Verdict(NamedTuple):
     """Whether a condition holds, and why it could not be told if so (`missing`, `type`, `not a yes or no`)."""
 
@@ -86,29 +56,27 @@ class Verdict(NamedTuple):
     why: str = ""
 
 
+class Judged(NamedTuple):
+    """A verdict, and whether an earlier release could have come to another."""
+
+    verdict: Verdict
+    new: bool = False
+
+
+class _Program(NamedTuple):
+    run: cel.Program
+    as_written: cel.Program
+    """Without what `tracks.dates` adds."""
+    dated: bool
+    nodes: tuple[Node, ...]
+    """Empty where the expression cannot be read, as one published long ago."""
+    affordable: int
+    """The weight of data, of whatever shape, up to which nothing has to be counted."""
+
+
 def reads(expression: str) -> set[str]:
     """Dotted paths that the expression reads, such as `contact.attributes.role`."""
     return {".".join(path) for path in read(expression).paths}
-
-
-def check(expression: str, names: Collection[str]) -> list[str]:
-    """All that is wrong with a condition that may use the variables `names`, as sentences; empty if sound."""
-    if len(expression) > MAX_LENGTH:
-        return [f"the condition has {len(expression)} characters; at most {MAX_LENGTH} are allowed"]
-    reading = read(expression)
-    if reading.depth > MAX_NESTING:
-        return [f"brackets are nested {reading.depth} deep; at most {MAX_NESTING} are allowed"]
-    try:
-        program = cel.compile(expression)
-    except Exception as error:
-        return [_syntax(expression, str(error))]
-    problems = [problem for call in dict.fromkeys(reading.calls) for problem in _check_call(call)]
-    for path in sorted(reading.paths):
-        problems.extend(_check_path(path, names))
-    problems.extend(f"a loop's own name may not be '{name}'" for name in sorted(reading.bound & set(FIELDS)))
-    if not problems and any(name.startswith(".") for name in program.variables()):
-        problems.append("a condition's names do not start with a dot")
-    return problems
 
 
 def evaluate(expression: str, context: Mapping[str, Any]) -> bool:
@@ -121,13 +89,43 @@ def evaluate(expression: str, context: Mapping[str, Any]) -> bool:
 
 def judge(expression: str, context: Mapping[str, Any]) -> Verdict:
     """As `evaluate`, and says why where the data did not suffice."""
+    return judge_anew(expression, context).verdict
+
+
+def judge_anew(expression: str, context: Mapping[str, Any]) -> Judged:
+    """As `judge`, and says whether `judge_as_before` may differ. Raises TooDearError, which that never does."""
     program = _compiled(expression)
-    variables = {name: _filled(name, context.get(name)) for name in _EMPTY}
-    if context.get("now") is not None:
-        variables["now"] = context["now"]
+    variables = _variables(context)
+    weight = _measure(variables)
+    if weight > program.affordable:
+        nodes = program.nodes
+        if not nodes or sum(cost.price(nodes, cost.of(variables))) > cost.MAX_COST:
+            raise TooDearError("the condition would take too much work over this data")
+    if not program.dated:
+        return Judged(_verdict(program.run, variables))
+    days: list[None] = []
+    functions = {DATED: first_moment(lambda: days.append(None))}
+    return Judged(_verdict(program.run, cel.Context(variables, functions)), bool(days))
+
+
+def judge_as_before(expression: str, context: Mapping[str, Any]) -> Verdict:
+    """As the first releases judged: without a bound on the work, and with no dates but moments.
+
+    For runs whose history holds such a verdict.
+    """
+    variables = _variables(context)
     _measure(variables)
+    return _verdict(_compiled(expression).as_written, variables)
+
+
+def not_computed(step: str, case: int, why: str) -> str:
+    """The line of a run's story about a case of a branch that could not be computed."""
+    return f"`{step}` case-{case + 1} could not be decided and counts as false ({why})"
+
+
+def _verdict(program: cel.Program, context: Any) -> Verdict:
     try:
-        value = program.execute(variables)
+        value = program.execute(context)
     except (KeyError, IndexError):
         return Verdict(False, "missing")
     except Exception:
@@ -138,13 +136,27 @@ def judge(expression: str, context: Mapping[str, Any]) -> Verdict:
 
 
 @lru_cache(maxsize=4096)
-def _compiled(expression: str) -> cel.Program:
+def _compiled(expression: str) -> _Program:
     if len(expression) > MAX_LENGTH or read(expression).depth > MAX_NESTING:
         raise ConditionError("the condition is too long")
+    dated, needed = with_dates(expression)
     try:
-        return cel.compile(expression)
+        as_written = cel.compile(expression)
+        program = cel.compile(dated) if dated != expression else as_written
     except Exception as error:
-        raise ConditionError(_syntax(expression, str(error))) from None
+        raise ConditionError(syntax_problem(expression, str(error))) from None
+    try:
+        nodes = parse(expression)
+    except SyntaxUnknownError:
+        nodes = ()
+    return _Program(program, as_written, needed, nodes, cost.affordable(nodes))
+
+
+def _variables(context: Mapping[str, Any]) -> dict[str, Any]:
+    variables: dict[str, Any] = {name: _filled(name, context.get(name)) for name in _EMPTY}
+    if context.get("now") is not None:
+        variables["now"] = context["now"]
+    return variables
 
 
 def _filled(name: str, value: Any) -> dict[str, Any]:
@@ -153,8 +165,8 @@ def _filled(name: str, value: Any) -> dict[str, Any]:
     return {**_EMPTY[name], **{key: part for key, part in given.items() if part is not None or key not in _EMPTY[name]}}
 
 
-def _measure(variables: Mapping[str, Any]) -> None:
-    """Refuse data that would take long to look at, or is nested deep enough to end the process."""
+def _measure(variables: Mapping[str, Any]) -> int:
+    """What the data weighs, at most. Refuses what takes long to look at, or is nested deep enough to end a process."""
     values = text = 0
     level: list[Any] = list(variables.values())
     for _ in range(MAX_DEPTH):
@@ -174,73 +186,6 @@ def _measure(variables: Mapping[str, Any]) -> None:
         if values > MAX_VALUES or text > MAX_TEXT:
             raise ConditionError("the data is too large for a condition")
         if not deeper:
-            return
+            return cost.at_most(values, text)
         level = deeper
     raise ConditionError("the data is nested too deep for a condition")
-
-
-def _check_call(call: Call) -> list[str]:
-    if call.name == "map":
-        return ["`map` is not allowed in a condition; use exists, all or filter"]
-    if call.name not in _FUNCTIONS:
-        return [f"unknown function '{call.name}'" + _meant(call.name, _FUNCTIONS)]
-    if call.name in MACROS and call.inside:
-        return [f"`{call.name}` inside `{call.inside[-1]}`: one such loop may not stand in another"]
-    if call.name == "matches":
-        return _check_pattern(call)
-    return []
-
-
-def _check_pattern(call: Call) -> list[str]:
-    pattern = call.argument
-    if pattern is None:
-        return ['`matches` takes one pattern, written out: matches("^[A-Z]+$")']
-    if call.inside:
-        return ["`matches` may not stand inside a loop"]
-    repeats = [int(count) for bounds in re.findall(r"\{(\d+)(?:,(\d*))?\}", pattern) for count in bounds if count]
-    if len(pattern) > 100 or len(re.findall(r"\{\d", pattern)) > 1 or max(repeats, default=0) > 20:
-        return ["the pattern of `matches` may have 100 characters and one {n} of at most 20"]
-    try:
-        cel.evaluate(f"'x'.matches({pattern})", {})
-    except Exception:
-        return [f"{pattern} is not a regular expression (RE2: no look-around, no back-references)"]
-    return []
-
-
-def _check_path(path: tuple[str, ...], names: Collection[str]) -> list[str]:
-    root, *rest = path
-    if root not in names:
-        known = ", ".join(name for name in FIELDS if name in names)
-        if root in FIELDS:
-            return [f"'{root}' is not known here; this condition can use {known}"]
-        return [f"unknown variable '{root}'" + (_meant(root, names) or f"; this condition can use {known}")]
-    fields = FIELDS.get(root, ())
-    if rest and fields and rest[0] not in fields:
-        free = {"contact": "attributes", "event": "properties", "enrollment": "properties"}[root]
-        close = get_close_matches(rest[0], fields, 1, 0.75)
-        right = f"{root}.{close[0]}" if close else f"{root}.{free}.{rest[0]}"
-        return [f"{root} has no '{rest[0]}'; did you mean {right}?"]
-    return []
-
-
-def _meant(word: str, known: Collection[str]) -> str:
-    close = get_close_matches(word, sorted(known), 1, 0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
-def _syntax(expression: str, message: str) -> str:
-    """The first complaint of the parser, in our words."""
-    if not expression.strip():
-        return "the condition is empty"
-    if re.search(r"[\u2018\u2019\u201c\u201d]", expression):
-        return "not CEL: write straight quotes, not curly ones"
-    if re.search(r"(?<![=!<>])=(?!=)", re.sub(r"\"[^\"]*\"|'[^']*'", "", expression)):
-        return "not CEL: to compare, write == instead of ="
-    if word := re.search(r"\b(and|or|not)\b", re.sub(r"\"[^\"]*\"|'[^']*'", "", expression)):
-        right = {"and": "&&", "or": "||", "not": "!"}[word.group()]
-        return f"not CEL: write {right} instead of '{word.group()}'"
-    found = re.search(r"ERROR: <input>:\d+:(\d+): (?:Syntax error: )?([^\n]*)", message)
-    where = f" at character {found.group(1)}" if found else ""
-    what = re.sub(r" expecting .*|OtherError\(.*", "", found.group(2)) if found else "cannot be read"
-    what = what.replace("'<EOF>'", "end of the condition")
-    return f"not CEL{where}: {what}"

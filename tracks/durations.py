@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import NamedTuple
 
 LONGEST = timedelta(days=3660)
 """Longer than this is refused as a slip of the pen."""
@@ -19,10 +20,26 @@ _ISO = re.compile(
 _RIGHT = "write for example 90s, 15m, 36h, 2d, 1w, 1d12h or P2D"
 
 
+class Shift(NamedTuple):
+    """How far a moment lies from a date: days of the calendar there, and a span of time on top."""
+
+    days: int = 0
+    span: timedelta = timedelta(0)
+
+
 def parse_duration(text: str) -> timedelta:
     """Read a duration, exact to the second; a leading `-` makes it negative.
 
     Raises ValueError with a sentence that says what would be right.
+    """
+    shift = parse_shift(text)
+    return timedelta(days=shift.days) + shift.span
+
+
+def parse_shift(text: str) -> Shift:
+    """The same, with its weeks and days told from its hours: `1d` and `24h` differ where clocks change.
+
+    Raises ValueError likewise.
     """
     body = text.strip()
     sign = -1 if body.startswith("-") else 1
@@ -35,10 +52,21 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"'{text}' is not a duration; {_RIGHT}")
     if max(map(len, parts.values())) > 9:
         raise ValueError(f"'{text}' is longer than 10 years")
-    span = timedelta(seconds=sum(_UNITS[unit] * int(value) for unit, value in parts.items()))
-    if span > LONGEST:
+    days = 7 * int(parts.pop("w", 0)) + int(parts.pop("d", 0))
+    seconds = sum(_UNITS[unit] * int(value) for unit, value in parts.items())
+    if days * _UNITS["d"] + seconds > LONGEST.total_seconds():
         raise ValueError(f"'{text}' is longer than 10 years")
-    return sign * span
+    return Shift(sign * days, sign * timedelta(seconds=seconds))
+
+
+def format_shift(shift: Shift) -> str:
+    """The one canonical way to write a shift: `-1d12h`; 24 hours stay hours."""
+    rest = round(abs(shift.span).total_seconds())
+    out = f"{abs(shift.days)}d" if shift.days else ""
+    for unit in "hms":
+        count, rest = divmod(rest, _UNITS[unit])
+        out += f"{count}{unit}" if count else ""
+    return ("-" if shift < Shift() else "") + out if out else "0s"
 
 
 def format_duration(span: timedelta) -> str:

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""
     (?P<space>\s+|//[^\n]*)
   | (?P<string>[rRbB]{0,2}(?:\"\"\"(?:\\.|[^\\])*?\"\"\"|'''(?:\\.|[^\\])*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
-  | (?P<number>\d[\w.]*)
+  | (?P<number>0[xX][0-9a-fA-F]+[uU]?|\d*\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+[uU]?)
   | (?P<name>[A-Za-z_]\w*)
   | (?P<mark>&&|\|\||==|!=|<=|>=|.)
     """,
@@ -50,9 +50,7 @@ class Reading:
 def read(expression: str) -> Reading:
     """Take an expression apart. Never raises: what is not CEL is the compiler's to refuse."""
     tokens = [
-        (match.lastgroup or "mark", match.group())
-        for match in _TOKEN.finditer(expression)
-        if match.lastgroup != "space"
+        (match.lastgroup or "mark", match.group()) for match in TOKEN.finditer(expression) if match.lastgroup != "space"
     ]
     bound = _bound_names(tokens)
     paths: set[tuple[str, ...]] = set()

@@ -10,19 +10,30 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
+from importlib.resources import files
+from typing import Literal
 from zoneinfo import ZoneInfo
+
+from tracks.durations import Shift
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DAY_OF_YEAR = re.compile(r"--(\d{2})-?(\d{2})", re.ASCII)
+_LEAP_YEAR = 2000
+
+NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+"""Files that lie among the zones and are none: nowhere, the machine's own zone, and New York under a false name."""
+ZONES = frozenset((files("tzdata") / "zones").read_text().split()) - NO_ZONES
+"""The names of the IANA database. A machine's own files have more: `posix/…`, and `right/…` with leap seconds."""
 
 
 def zone_of(name: str | None, default: str = "UTC") -> ZoneInfo:
     """The zone of that IANA name; the default where it is missing or unknown (one bad contact stays one)."""
     for candidate in (name, default):
-        if candidate:
+        if candidate and candidate.rpartition("/")[2] not in NO_ZONES:
             try:
                 return ZoneInfo(candidate)
             except (KeyError, ValueError, OSError):  # unknown, malformed, or the name of a folder
@@ -32,11 +43,7 @@ def zone_of(name: str | None, default: str = "UTC") -> ZoneInfo:
 
 def is_zone(name: str) -> bool:
     """Whether `name` is a zone of the IANA database."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return bool(name)
+    return name in ZONES
 
 
 def local_instant(wall: datetime, zone: ZoneInfo) -> datetime:
@@ -83,28 +90,77 @@ def next_local(now: datetime, zone: str | None, at: time | None, weekdays: Colle
     raise ValueError(f"no such local time within a month: {at} on {sorted(days)} in {place.key}")
 
 
-def date_moment(value: object, offset: timedelta, zone: str | None, at: time | None) -> datetime | None:
+def date_moment(
+    value: object, offset: Shift, zone: str | None, at: time | None, *, date_only: bool = False
+) -> datetime | None:
     """When a date among a contact's attributes, moved by `offset`, comes true (UTC); None if it is no date.
 
     `value` is a date (`2026-03-01`: local midnight), a datetime with an offset, or one without (local time),
-    as text or as Python's own. Whole days of the offset move the local date, the rest is a span of time;
-    `at` then replaces the time of day.
+    as text or as Python's own. The days of the offset move the local date, the rest is a span of time;
+    `at` then replaces the time of day. With `date_only` nothing but the date counts, as it is written.
     """
     place = zone_of(zone)
-    wall = _wall(value, place)
+    wall = _wall(value, place, date_only)
+    return None if wall is None else _moved(wall, offset, place, at)
+
+
+def next_yearly(
+    value: object,
+    offset: Shift,
+    zone: str | None,
+    at: time | None,
+    now: datetime,
+    leap_day: Literal["feb-28", "mar-1"],
+    *,
+    date_only: bool = False,
+) -> datetime | None:
+    """When such a date comes round next (UTC): more than a second after `now`. None if it is no date.
+
+    The year of `value` does not matter, and it may be without one (`--02-29`, or `--0229` as in vCards). The second
+    keeps a run that has waited for an occurrence from meeting the same one again, its clock being rounded.
+    """
+    place = zone_of(zone)
+    wall = _wall(value, place, date_only) or _without_year(value)
     if wall is None:
         return None
-    days = offset // _DAY
     try:
-        wall += timedelta(days=days)
+        first = (now.astimezone(place) - timedelta(days=offset.days) - offset.span).year - 1
+    except OverflowError:
+        return None
+    for year in range(first, first + 4):
+        moment = _moved(_in_year(wall, year, leap_day), offset, place, at) if 1 <= year <= 9999 else None
+        if moment is not None and moment > now + _SECOND:
+            return moment
+    return None
+
+
+def _moved(wall: datetime, offset: Shift, place: ZoneInfo, at: time | None) -> datetime | None:
+    """The moment that lies so far from a local time; None off the calendar."""
+    try:
+        wall += timedelta(days=offset.days)
         if at is not None:
             wall = datetime.combine(wall.date(), at)
-        return local_instant(wall, place) + (offset - timedelta(days=days))
+        return local_instant(wall, place) + offset.span
     except (OverflowError, ValueError):
         return None  # 0001-01-01 or 9999-12-31 moved off the calendar
 
 
-def _wall(value: object, place: ZoneInfo) -> datetime | None:
+def _in_year(wall: datetime, year: int, leap_day: str) -> datetime:
+    try:
+        return wall.replace(year=year)
+    except ValueError:  # 29 February in a year without
+        return wall.replace(year=year, day=28) if leap_day == "feb-28" else wall.replace(year=year, month=3, day=1)
+
+
+def _without_year(value: object) -> datetime | None:
+    found = _DAY_OF_YEAR.fullmatch(value.strip()) if isinstance(value, str) else None
+    try:
+        return datetime.combine(date(_LEAP_YEAR, int(found[1]), int(found[2])), time()) if found else None
+    except ValueError:
+        return None
+
+
+def _wall(value: object, place: ZoneInfo, date_only: bool) -> datetime | None:
     """The naive local time that the value names in `place`."""
     if isinstance(value, str):
         text = value.strip()
@@ -114,7 +170,7 @@ def _wall(value: object, place: ZoneInfo) -> datetime | None:
             value = datetime.fromisoformat(text)
         except ValueError:
             return None
-    if isinstance(value, datetime):
+    if isinstance(value, datetime) and not date_only:
         try:
             return value.astimezone(place).replace(tzinfo=None, fold=0) if value.tzinfo else value
         except (OverflowError, ValueError):

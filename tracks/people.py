@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import zoneinfo
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Annotated, Any
 
 import phonenumbers
@@ -14,6 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, WithJsonSchema
 
 from tracks.identifiers import looks_personal
+from tracks.localtime import is_zone
 
 _IDENTIFIER = r"[A-Za-z0-9_.:|=+@~-]+"
 _LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
@@ -64,18 +63,13 @@ def check_phone(value: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
-
-
 def check_zone(value: str) -> str:
     """The name of an IANA time zone.
 
     Raises:
         ValueError: where there is no such zone.
     """
-    if value not in _zones():
+    if not is_zone(value):
         raise ValueError("is not an IANA time zone such as Europe/Zurich")
     return value
 

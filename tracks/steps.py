@@ -5,8 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError
 
+from tracks.durations import Shift
 from tracks.effects import Changes, Crm, Email, Enrolment, Send, Sms, Webhook
 from tracks.touches import CLASSED, EVERYBODY, By
 from tracks.values import (
@@ -61,21 +73,74 @@ After = Annotated[
 """The same, for what follows a message: `continue` goes on with the next step."""
 
 
+_REFUSED = "refused"
+"""What `every` said was wrong itself: then nothing follows from it."""
+
+
+def _date_schema(schema: dict[str, Any]) -> None:
+    """What a date needs beside: a yearly one the rule for 29 February, any other its `past`."""
+    yearly = {"properties": {"every": {"const": "year"}}, "required": ["every"]}
+    schema |= {"if": yearly, "then": {"required": ["feb_29"]}, "else": {"required": ["past"]}}
+
+
 class Date(Model):
     """A date among the contact's attributes, looked at again whenever the attribute changes."""
 
+    model_config = ConfigDict(json_schema_extra=_date_schema)
+
     attribute: Short
-    offset: Offset = Field(default=timedelta(0), description="before (-7d) or after (1d) the date")
+    every: Literal["year"] | None = Field(
+        None, description="the date comes every year, such as a birthday; which year it says does not matter"
+    )
+    feb_29: Literal["feb-28", "mar-1"] | None = Field(
+        None,
+        validate_default=True,
+        description="when 29 February comes in a year that has none: feb-28 or mar-1",
+    )
+    date_only: bool = Field(
+        False, description="only year, month and day of the attribute count, whatever time and offset it has"
+    )
+    offset: Offset = Field(
+        default=Shift(),
+        description="before (-7d) or after (1d) the date; days of the calendar, or hours",
+        json_schema_extra={"default": "0s"},
+    )
     time: LocalTime | None = Field(None, description="local time of day; a bare date counts from local midnight")
     missing: Otherwise = Field(
         description="what happens where the attribute is missing or not a date: skip, exit or {steps: […]}"
     )
-    past: Otherwise = Field(description="what happens where the moment has passed already: skip, exit or {steps: […]}")
+    past: Otherwise | None = Field(
+        None,
+        validate_default=True,
+        description="what happens where the moment has passed already: skip, exit or {steps: […]}",
+    )
+
+    @field_validator("feb_29", mode="before")
+    @classmethod
+    def _leap_day(cls, value: Any, info: ValidationInfo) -> Any:
+        yearly = info.data.get("every", _REFUSED)
+        if yearly == "year" and value is None:
+            raise PydanticKnownError("missing")
+        if yearly is None and value is not None:
+            raise wrong("is for dates that come every year: write every: year")
+        return value
+
+    @field_validator("past", mode="before")
+    @classmethod
+    def _never_past(cls, value: Any, info: ValidationInfo) -> Any:
+        yearly = info.data.get("every", _REFUSED)
+        if yearly is None and value is None:
+            raise PydanticKnownError("missing")
+        if yearly == "year" and value is not None:
+            raise wrong("a date that comes every year is never past: leave it out")
+        return value
 
     @model_validator(mode="after")
     def _whole_days(self) -> Date:
-        if self.time is not None and self.offset.seconds:
-            raise wrong("has a time, so its offset must be whole days")
+        if self.time is not None and self.offset.span:
+            days, rest = divmod(abs(self.offset.span), timedelta(days=1))
+            instead = f"; write {'-' if self.offset.span < timedelta(0) else ''}{days}d" if days and not rest else ""
+            raise wrong(f"has a time, so its offset must be whole days{instead}")
         return self
 
 

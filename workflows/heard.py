@@ -24,7 +24,7 @@ from tracks.run import HeardEvent, Matched
 CLOCKS_APART = timedelta(seconds=5)
 """An event that comes within this of its own time happened when it came. A click that is held takes twice as long."""
 KEPT_FOR_A_STEP = 50
-KEPT = 200
+KEPT = 100
 """Events kept for one step, and in all; the oldest of the step with the most of them go first. The state that a run
 continues as new with must stay below Temporal's 2 MB."""
 

@@ -66,6 +66,9 @@ LISTEN_FOR = timedelta(minutes=10)
 PATH_LIMIT = 200
 """Path entries that a run carries along at most before they are brought to the database."""
 
+PATCH_CONDITIONS = "conditions-bounded"
+"""Branches of runs from before this patch took any time they liked, and dates without a time failed in them."""
+
 WAIT_SLICE = timedelta(days=30)
 """The longest single timer: a sleeper looks for a new deployment at least this often."""
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import contract
-    from activities.contract import BranchCall, ResolvedWait, ResolveWaitCall
-    from tracks.conditions import ConditionError, evaluate
+    from activities.contract import BranchCall, Decided, ResolvedWait, ResolveWaitCall
+    from tracks.conditions import (
+        NO_TRACE,
+        ConditionError,
+        TooDearError,
+        Verdict,
+        judge_anew,
+        judge_as_before,
+        not_computed,
+    )
     from tracks.program import (
         Branch,
         Break,
@@ -194,7 +203,10 @@ async def _branch(ctx: Context, branch: Branch) -> int:
             event=memory.event,
             steps=memory.outcomes,
         )
-        taken: int = await local(contract.DECIDE_BRANCH, question, int)
+        answer: int | Decided = await local(contract.DECIDE_BRANCH, question, int | Decided)  # type: ignore[arg-type]
+        taken = answer.taken if isinstance(answer, Decided) else answer
+        for line in answer.notes if isinstance(answer, Decided) else ():
+            memory.note(line)
     else:
         taken = _decide(ctx, branch)
     ctx.record(branch.step, "branch", "took", "otherwise" if taken < 0 else f"case-{taken + 1}")
@@ -216,11 +228,26 @@ def _decide(ctx: Context, branch: Branch) -> int:
     }
     for index, case in enumerate(branch.cases):
         try:
-            if evaluate(case.when, known):
-                return index
+            verdict, new = judge_anew(case.when, known)
+        except TooDearError:
+            verdict, new = Verdict(False, "too much work"), True
         except ConditionError:
-            memory.note(f"`{branch.step}` case-{index + 1} could not be decided and counts as false")
+            verdict, new = Verdict(False, "too much data"), False
+        if new and not workflow.patched(policies.PATCH_CONDITIONS):
+            # Asked only where it makes a difference: a patch costs a run an event of its history.
+            verdict = _as_before(case.when, known)
+        if verdict.holds:
+            return index
+        if verdict.why not in NO_TRACE:
+            memory.note(not_computed(branch.step, index, verdict.why))
     return -1
+
+
+def _as_before(condition: str, known: dict[str, Any]) -> Verdict:
+    try:
+        return judge_as_before(condition, known)
+    except ConditionError:
+        return Verdict(False, "too much data")
 
 
 def _split(ctx: Context, split: Split) -> int:

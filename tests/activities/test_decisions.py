@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, ResolvedWait, ResolveWaitCall
+from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, Decided, ResolvedWait, ResolveWaitCall
+from store import dropped
+from store.dropped import Drop
 from tests.activities.world import World
 from tracks.run import Matched
 
@@ -20,6 +22,12 @@ steps:
     wait_until: {time: '09:30', weekdays: [mon, tue]}
   - id: renewal
     wait_date: {attribute: renewal_date, offset: -7d, time: '08:00', missing: skip, past: skip}
+"""
+BIRTHDAYS = """
+track: birthdays
+steps:
+  - id: birthday
+    wait_date: {attribute: birthday, every: year, feb_29: feb-28, date_only: true, time: '09:00', missing: exit}
 """
 BRANCH = """
 track: choices
@@ -69,6 +77,25 @@ class TestWaits:
         await world.scene.contact(world.contact, attributes={"renewal_date": value})
         assert await resolve(world, "renewal") == ResolvedWait(outcome=outcome)
 
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ("1990-03-02", "2027-03-02T09:00+01:00"),  # today at nine was before now, which is ten o'clock in Berlin
+            ("--03-03", "2026-03-03T09:00+01:00"),
+            ("1992-02-29", "2027-02-28T09:00+01:00"),
+            ("1990-03-09T00:00:00.000Z", "2026-03-09T09:00+01:00"),
+        ],
+    )
+    async def test_a_birthday_comes_every_year(self, world: World, value: str, expected: str) -> None:
+        await world.enroll(BIRTHDAYS)
+        await world.scene.contact(world.contact, attributes={"birthday": value})
+        assert await resolve(world, "birthday") == ResolvedWait(outcome="at", at=datetime.fromisoformat(expected))
+
+    async def test_a_birthday_that_is_no_date_is_missing(self, world: World) -> None:
+        await world.enroll(BIRTHDAYS)
+        await world.scene.contact(world.contact, attributes={"birthday": "in spring"})
+        assert await resolve(world, "birthday") == ResolvedWait(outcome="missing")
+
     async def test_an_erased_contact_waits_for_nothing(self, world: World) -> None:
         await world.enroll(WAITS)
         await world.erase()
@@ -101,6 +128,16 @@ class TestBranches:
         event = None if link is None else Matched(event_id="e", name="n", at=NOW, properties={"link": link})
         call = BranchCall(enrollment_id=world.enrollment.id, step="by-role", now=now, event=event, steps=steps)
         assert await world.local(DECIDE_BRANCH, call) == index
+
+    async def test_a_case_that_cannot_be_computed_is_told_to_the_run_and_counted(self, world: World) -> None:
+        await world.enroll(BRANCH.replace('contact.attributes.role == "engineer"', "contact.attributes.score > 50"))
+        await world.scene.contact(world.contact, attributes={"score": "51"})
+        call = BranchCall(enrollment_id=world.enrollment.id, step="by-role", now=NOW, steps={"hello": "sent"})
+        assert await world.local(DECIDE_BRANCH, call) == Decided(
+            taken=1, notes=("`by-role` case-1 could not be decided and counts as false (condition: type)",)
+        )
+        async with world.db.transaction() as tx:
+            assert await dropped.totals(tx) == [Drop("condition: type", "branch", world.enrollment.track)]
 
     async def test_an_erased_contact_takes_no_case(self, world: World) -> None:
         await world.enroll(BRANCH)

@@ -66,6 +66,10 @@ async def _click_by_a_slow_clock(run: Handle) -> None:
     await run.signal("event", _event("step:click").model_copy(update={"at": early}))
 
 
+async def _click_with_a_date(run: Handle) -> None:
+    await run.signal("event", _event("step:click", since="2026-01-31"))
+
+
 async def _reach_goal(run: Handle) -> None:
     await asyncio.sleep(0.3)
     await run.signal("event", _event("goal"))
@@ -130,7 +134,19 @@ SLOW_CLOCK = Scenario(
     meanwhile=_click_by_a_slow_clock,
 )
 
+DATED = Scenario(
+    [
+        WaitFor(step="click", event="clicked", seconds=3 * DAY, timeout=1),
+        Branch(step="since", cases=(Case(when="timestamp(event.properties.since) < now", goto=2),), otherwise=3),
+        Wait(step="a-customer", seconds=DAY),
+        Effect(step="thanks", kind="email"),
+    ],
+    meanwhile=_click_with_a_date,
+)
+
 SCENARIOS: dict[str, Scenario] = {
+    "date-without-time-failed": DATED,  # recorded before the patch `conditions-bounded`
+    "date-without-time": DATED,
     "slow-clock-ignored": SLOW_CLOCK,  # recorded before the patch `clocks-apart`
     "slow-clock": SLOW_CLOCK,
     "five-steps-clicked": Scenario(CLICK, meanwhile=_click),

@@ -132,6 +132,31 @@ async def test_condition_over_too_much_data_is_false_for_that_event_and_counted(
         assert await dropped.totals(tx) == [Drop("condition", "event", "trial")]
 
 
+async def test_a_condition_that_met_what_it_could_not_compute_is_counted_with_why(scene: Scene) -> None:
+    await scene.live(TRIAL)  # amount > 0
+    accepted = await scene.accept(
+        Event("1", "ann", "subscription.started", {"amount": "100.00"}),  # shops send totals as texts
+        Event("2", "ann", "subscription.started", {}),  # what is not there is how conditions ask
+        Event("3", "ann", "trial.started", {"plan": "enterprise"}),
+    )
+    assert [answer.matched for answer in accepted] == [0, 0, 0]
+    async with scene.db.transaction() as tx:
+        assert await dropped.totals(tx) == [Drop("condition: type", "event", "trial")]
+
+
+async def test_a_condition_that_would_take_too_much_work_is_false_and_counted(scene: Scene) -> None:
+    where = "event.properties.items.filter(i, i.price > 100).size() > 2"
+    await scene.live(TRIAL.replace("event.properties.amount > 0", where))
+    items = [{"price": 200} for _ in range(1_600)]
+    accepted = await scene.accept(
+        Event("1", "ann", "subscription.started", {"items": items}),
+        Event("2", "ann", "subscription.started", {"items": items[:9]}),
+    )
+    assert accepted == [Accepted(), Accepted(matched=1)]
+    async with scene.db.transaction() as tx:
+        assert await dropped.totals(tx) == [Drop("condition", "event", "trial")]
+
+
 async def test_event_of_someone_unknown_makes_a_contact_without_an_address(scene: Scene) -> None:
     answers = await asyncio.gather(*(scene.happen("page.viewed", event_id=f"e{n}") for n in range(8)))
     assert answers == [Accepted()] * 8

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from store import breakers, policies, settling, suppressions
+from store import breakers, dropped, policies, settling, suppressions
 from store.addresses import address_hash
+from store.dropped import Drop
 from store.events import Event
 from store.ids import new_id
 from store.ledger import Claim
@@ -157,6 +158,22 @@ class TestExclusions:
     async def test_a_condition_that_cannot_be_computed_keeps_nobody_out(self, scene: Scene) -> None:
         run = await scene.live()
         assert (await claim(scene, run, unless="contact.attributes.plan.name > 1")).decision == "granted"
+
+    async def test_a_condition_that_met_a_text_for_a_number_keeps_nobody_out_and_is_counted(self, scene: Scene) -> None:
+        run = await scene.live()
+        await scene.contact(attributes={"score": "100"})
+        assert (await claim(scene, run, unless="contact.attributes.score > 50")).decision == "granted"
+        async with scene.db.transaction() as tx:
+            assert await dropped.totals(tx) == [Drop("condition: type", "message", run.track)]
+
+    async def test_purchases_that_could_not_be_looked_at_are_counted_once_a_message(self, scene: Scene) -> None:
+        run = await scene.live()
+        for number in range(3):
+            await scene.accept(Event(f"e{number}", "ann", "bought", {"amount": "20.00"}, NOW - timedelta(days=1)))
+        lately = Lately(event="bought", within=timedelta(days=14), where="event.properties.amount > 10")
+        assert (await claim(scene, run, unless=lately)).decision == "granted"
+        async with scene.db.transaction() as tx:
+            assert await dropped.totals(tx) == [Drop("condition: type", "message", run.track)]
 
     @pytest.mark.parametrize(
         ("ago", "amount", "pace", "kept_out"),

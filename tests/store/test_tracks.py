@@ -3,13 +3,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from ruamel.yaml import YAML
 
 from store import tracks
 from store.rules import Reentry, Rules
 from store.tracks import Published
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
 from tracks.compiler import compile_track
-from tracks.document import parse_track
+from tracks.document import TrackProblems, parse_track
+from tracks.model import Track
+from tracks.values import PUBLISHED
 
 
 async def publish(scene: Scene, document: str) -> Published:
@@ -84,3 +87,16 @@ async def test_tracks_are_listed_by_name_with_their_rules(scene: Scene) -> None:
 )
 def test_rule_says_itself_in_the_words_of_the_track(rule: Reentry, words: str) -> None:
     assert str(rule) == words
+
+
+async def test_a_published_track_goes_on_working_though_the_rules_became_stricter(scene: Scene) -> None:
+    document = TRIAL.replace("event.properties.amount > 0", "event.properties.amount > 1/0").replace(
+        "\nentry:", "\ndefaults: {timezone: Factory}\nentry:"
+    )
+    with pytest.raises(TrackProblems):
+        parse_track(document, "track.yaml")
+    published = Track.model_validate(YAML(typ="safe").load(document), context=PUBLISHED)
+    async with scene.db.transaction() as tx:
+        await tracks.publish(tx, published, compile_track(published), document, now=NOW)
+    async with scene.db.transaction() as tx:
+        assert (await tracks.pinned(tx, "trial", 1)).track == published

@@ -116,6 +116,25 @@ steps:
             "- {id: a, wait_date: {attribute: x, offset: -12h, time: '09:00', missing: skip, past: skip}}",
             "its offset must be whole days",
         ),
+        (
+            "- {id: a, wait_date: {attribute: x, offset: -48h, time: '09:00', missing: skip, past: skip}}",
+            "its offset must be whole days; write -2d",
+        ),
+        ("- {id: a, wait_date: {attribute: x, missing: skip}}", "'past' is missing: what happens where the moment"),
+        (
+            "- {id: a, wait_date: {attribute: x, every: year, missing: skip}}",
+            "'feb_29' is missing: when 29 February comes in a year that has none: feb-28 or mar-1",
+        ),
+        ("- {id: a, wait_date: {attribute: x, every: year, feb_29: feb-29, missing: skip}}", "did you mean 'feb-28'?"),
+        (
+            "- {id: a, wait_date: {attribute: x, every: year, feb_29: mar-1, missing: skip, past: skip}}",
+            "a date that comes every year is never past: leave it out",
+        ),
+        (
+            "- {id: a, wait_date: {attribute: x, feb_29: mar-1, missing: skip, past: skip}}",
+            "is for dates that come every year: write every: year",
+        ),
+        ("- {id: a, wait_date: {attribute: x, every: month, missing: skip}}", "every: 'month' should be 'year'"),
         ("- {id: a, wait_for: {event: x}}", "'within' is missing: how long to wait for it"),
         ("- {id: a, wait_for: {event: x, within: 1d, where: 'a = 1'}}", "write == instead of ="),
         ("- {id: a, branch: []}", "branch: needs at least 1"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracks.durations import format_duration, parse_duration
+from tracks.durations import Shift, format_duration, format_shift, parse_duration, parse_shift
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,20 @@ def test_no_text_does_worse_than_a_value_error(text: str) -> None:
         parse_duration(text)
     except ValueError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "days", "hours", "written"),
+    [
+        ("-1d", -1, 0, "-1d"),
+        ("-24h", 0, -24, "-24h"),
+        ("-PT24H", 0, -24, "-24h"),
+        ("1w1d", 8, 0, "8d"),
+        ("-1d36h", -1, -36, "-1d36h"),
+        ("0s", 0, 0, "0s"),
+    ],
+)
+def test_days_of_a_shift_are_told_from_its_hours(text: str, days: int, hours: int, written: str) -> None:
+    assert parse_shift(text) == Shift(days, timedelta(hours=hours))
+    assert format_shift(parse_shift(text)) == written
+    assert parse_shift(written) == parse_shift(text)

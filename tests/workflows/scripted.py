@@ -18,6 +18,7 @@ from activities import contract
 from activities.contract import (
     BranchCall,
     CloseCall,
+    Decided,
     EffectResult,
     ReconcileCall,
     ReportCall,
@@ -46,7 +47,7 @@ class Script:
     sends: dict[str, list[SendResult | Exception]] = field(default_factory=dict)
     reconciles: list[SendResult] = field(default_factory=list)
     moments: list[ResolvedWait] = field(default_factory=list)
-    branches: dict[str, int] = field(default_factory=dict)
+    branches: dict[str, int | Decided] = field(default_factory=dict)
     calls: list[StepCall] = field(default_factory=list)
     activities: list[str] = field(default_factory=list)
     """The name of the activity of each call."""
@@ -114,7 +115,7 @@ class Script:
         return answer
 
     @activity.defn(name=contract.DECIDE_BRANCH)
-    async def decide_branch(self, call: BranchCall) -> int:
+    async def decide_branch(self, call: BranchCall) -> int | Decided:
         self.asked.append(call)
         return self.branches.get(call.step, -1)
 

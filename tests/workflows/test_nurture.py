@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.contract import ReconcileCall, ResolvedWait, ResolveWaitCall, SendResult, StepCall
+from activities.contract import Decided, ReconcileCall, ResolvedWait, ResolveWaitCall, SendResult, StepCall
 from tests.conftest import DevServer
 from tests.workflows.scripted import SENT, Script, lasted, start, started
 from tracks.program import Arm, Branch, Case, Effect, Exit, Jump, Repeat, Split, Wait, WaitDate, WaitFor
@@ -305,6 +306,32 @@ async def test_a_branch_on_the_contact_is_decided_beside_the_data(client: Client
     run = await started(stack, client, script, code)
     await run.result()
     assert [call.step for call in script.calls] == ["engineer"]
+
+
+@pytest.mark.parametrize(
+    ("when", "answer", "said"),
+    [
+        ("event.properties.link > 5", None, "`which` case-1 could not be decided and counts as false (type)"),
+        ("event.properties.none > 5", None, None),
+        ("contact.attributes.score > 5", Decided(taken=-1, notes=("`which` case-1: told",)), "`which` case-1: told"),
+    ],
+)
+async def test_a_condition_that_could_not_be_computed_is_in_the_story(
+    client: Client, stack: AsyncExitStack, when: str, answer: Decided | None, said: str | None
+) -> None:
+    script = Script() if answer is None else Script(branches={"which": answer})
+    case = Case(when="" if answer else when, goto=3)
+    code = [
+        WaitFor(step="click", event="clicked", seconds=DAY, since="enrollment", timeout=1),
+        Branch(step="which", cases=(case,), otherwise=2, stored=answer is not None),
+        email("other"),
+    ]
+    run = await started(stack, client, script, code)
+    await run.signal("event", happened("step:click", link="pricing"))
+    await run.result()
+    metadata = await run.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    assert [call.step for call in script.calls] == ["other"]
+    assert (said in metadata.current_details) if said else ("could not be decided" not in metadata.current_details)
 
 
 async def test_a_split_gives_one_contact_the_same_arm_every_time(client: Client, stack: AsyncExitStack) -> None:
