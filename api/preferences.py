@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.auth import OpenRoute
 from api.choices import choices, chosen, everything_off
 from api.context import Context, Ctx
+from api.gate import vouch
 from api.paper import answer, unknown
 from api.preference_texts.languages import texts_for
 from api.preference_texts.texts import Texts, wanted
@@ -70,10 +71,14 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     Unsubscribing is from the message's topic, or from its whole channel where it has none. It holds from the answer
     on, also for messages that wait for their turn, and the contact's tracks are told. Repeating it changes nothing.
     """
+    named = verify(ctx.settings.signing_secret, token)
+    if named is None:  # before the body is read
+        return unknown(texts_for(tags_of(request, None)))
+    vouch(request)
     form = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)[:2000]
     action = dict(form).get(DO)
     async with ctx.db.transaction() as tx:
-        found = await addressee(tx, verify(ctx.settings.signing_secret, token))
+        found = await addressee(tx, named)
         person = await contacts.hold(tx, found[1].id) if found else None
         if found is None or person is None:
             return unknown(texts_for(tags_of(request, None)))

@@ -40,7 +40,7 @@ def api(
     import uvicorn
 
     from api.app import create_app
-    from api.server import Server
+    from api.server import BoundedProtocol, Server
     from api.temporal import connect
     from infra import logs
     from settings import get_settings
@@ -57,7 +57,14 @@ def api(
             served = create_app(settings, database, client)
             drain = round(settings.drain.total_seconds())
             options = uvicorn.Config(
-                served, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=drain
+                served,
+                host=host,
+                port=port,
+                http=BoundedProtocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=drain,
             )
             server = Server(options)
             await server.serve()

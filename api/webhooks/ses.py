@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from api.auth import OpenRoute
 from api.bodies import load_json
 from api.context import Context, Ctx
+from api.gate import vouch
 from api.problems import ProblemError, documented
 from api.webhooks import ses_events
 from api.webhooks.feedback import Report
@@ -44,6 +45,7 @@ async def post_ses(request: Request, ctx: Ctx) -> Response:
         raise ProblemError(400, "malformed-body", "An SNS message is an object.")
     try:
         await ctx.sns.verify(message)
+        vouch(request)
         if message["Type"] == "SubscriptionConfirmation":
             await ctx.sns.confirm(message)
             log.info("subscription confirmed", topic=message["TopicArn"])
