@@ -105,7 +105,7 @@ def _shown(found: Import) -> ImportView:
     summary="Import a file of contacts into a track",
     responses={
         200: {"model": ImportView, "description": "Sent before under this key: that import"},
-        **documented(400, 404, 409, 413, 415),
+        **documented(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={
         "requestBody": {
