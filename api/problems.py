@@ -167,7 +167,7 @@ def overloaded(seconds: int) -> JSONResponse:
 def _allowed(request: Request) -> str | None:
     """Every method that the documented paths take at the request's path."""
     for path, calls in request.app.openapi()["paths"].items():
-        if compile_path(path)[0].match(request.url.path):
+        if compile_path(path)[0].match(request.scope["path"]):
             return ", ".join(sorted(method.upper() for method in calls))
     return None
 
