@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.metrics import Metrics
 from api.problems import overloaded
-from api.tracking.pages import page
+from api.tracking.pages import HEADERS, page
 
 FREE = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 """What neither waits nor counts."""
@@ -275,5 +275,5 @@ class RefuseOverload:
     def _refusal(self, scope: Scope) -> Response:
         seconds = self._gate.retry_after()
         if "text/html" in Headers(scope=scope).get("accept", ""):
-            return HTMLResponse(page("full"), 429, {"Retry-After": str(seconds)})
+            return HTMLResponse(page("full"), 429, HEADERS | {"Retry-After": str(seconds)})
         return overloaded(seconds)

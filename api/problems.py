@@ -149,7 +149,8 @@ def response(
     listed = [error.model_dump(exclude_none=True) for error in errors]
     if listed:
         body["errors"] = listed
-    return JSONResponse(body | dict(extensions or {}), status, dict(headers or {}), media_type=MEDIA_TYPE)
+    said = {"X-Content-Type-Options": "nosniff", **(headers or {})}  # a 500 passes no middleware
+    return JSONResponse(body | dict(extensions or {}), status, said, media_type=MEDIA_TYPE)
 
 
 def overloaded_error(seconds: int) -> ProblemError:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_BYTES = 64 << 10
@@ -32,6 +35,52 @@ class Server(uvicorn.Server):
         """Stop accepting; a second SIGINT gives up what is still being answered."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+
+
+class Beside(uvicorn.Server):
+    """A server of a few calls beside the process's own work; signals are left to the process."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._running: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them as they are."""
+        yield
+
+    async def start(self) -> None:
+        """Listen. Raises OSError where the port cannot be had."""
+        self._running = asyncio.create_task(self._served())
+        while not self.started:
+            if self._running.done():
+                await self._running
+                raise OSError(f"port {self.config.port} cannot be listened on")
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """End; open connections have a second."""
+        self.should_exit = True
+        if self._running is not None:
+            await self._running
+
+    async def _served(self) -> None:
+        try:
+            await self.serve()
+        except SystemExit:  # how uvicorn says that it could not start
+            raise OSError(f"port {self.config.port} cannot be listened on") from None
 
 
 class BoundedProtocol(HttpToolsProtocol):

@@ -15,7 +15,7 @@ from api.auth import OpenRoute
 from api.context import Context, Ctx
 from api.gate import vouch
 from api.tracking.machines import seen
-from api.tracking.pages import PIXEL, page
+from api.tracking.pages import HEADERS, PIXEL, page
 from api.tracking.telling import Patience, note
 from store import touches
 from store.errors import BusyError
@@ -98,10 +98,6 @@ def _patience(ctx: Context) -> Patience:
 
 
 def _page(state: Literal["unknown", "busy"]) -> HTMLResponse:
-    headers = _HEADERS | {
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-        "X-Content-Type-Options": "nosniff",
-    }
     if state == "busy":
-        return HTMLResponse(page(state), 503, headers | {"Retry-After": "5"})
-    return HTMLResponse(page(state), 404, headers)
+        return HTMLResponse(page(state), 503, HEADERS | {"Retry-After": "5"})
+    return HTMLResponse(page(state), 404, HEADERS)
