@@ -22,6 +22,8 @@ BATCH = 5 << 20
 """Bytes that the body of a batch may have."""
 
 
+MAX_VALUES = 250_000
+"""Values that JSON may have, counted by its commas and brackets: each is looked at, by Python."""
 GZIP = 5
 """How many times larger than it came an unzipped body is taken to be."""
 _ARRIVALS = Arrivals()
@@ -88,13 +90,17 @@ def load_json(body: bytes) -> Any:
     """JSON as it comes: `storable` says what of it the database cannot hold.
 
     Raises:
-        ProblemError: 400 where it is no JSON.
+        ProblemError: 400 where it is no JSON in UTF-8, 413 where it has more than `MAX_VALUES` values.
     """
+    if len(body) > MAX_VALUES and sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
+        raise ProblemError(413, "body-too-large", f"The body may have at most {MAX_VALUES:,} values.")
     try:
         return from_json(body)
     except ValueError as error:
         try:
-            return json.loads(body)  # lenient about lone surrogates, so that they can be named by their place
+            # Lenient about lone surrogates, so that they can be named by their place. It is told the encoding, because
+            # it would guess: UTF-16 and UTF-32 too.
+            return json.loads(body.decode("utf-8-sig", "surrogatepass"))
         except (ValueError, RecursionError):
             raise ProblemError(400, "malformed-body", f"The body is not JSON: {error}.") from None
 
