@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:8000"
     """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
 
+    operations_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port of `/metrics` and `/readyz` of the API, which are then not on its public port."""
+    worker_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port on which a worker or a relay answers its orchestrator; unset means none."""
+    docs: bool | None = None
+    """Whether `/docs` and `/openapi.json` are served; unset means only in development."""
+
     click_hold: Duration = timedelta(seconds=10)
     """How long a click that looks like a person's is held before tracks hear of it, lest it begin a scanner's burst."""
     click_soon: Duration = timedelta(seconds=5)
@@ -127,6 +134,11 @@ class Settings(BaseSettings):
         if self.environment == "production" and not self.public_url.startswith("https://"):
             raise ValueError("PERENNIAL_PUBLIC_URL must begin with https:// in production")
         return self.public_url
+
+    @property
+    def docs_served(self) -> bool:
+        """What a stranger can learn of the API from itself, production must ask for by name."""
+        return self.environment == "development" if self.docs is None else self.docs
 
     @property
     def pace_at_entry(self) -> float:

@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
@@ -22,6 +24,7 @@ from api.relay.importing import ImportTeller
 from api.relay.relay import Relay
 from api.temporal import connect
 from api.tracking.telling import Patience, Teller
+from api.worker_health import WorkerHealth
 from settings import Settings
 from store.database import Database
 from store.presence import worker_name
@@ -46,7 +49,16 @@ after 0.8 s (p50) instead of the 9.7 s of Temporal's default of 10 s, at the sam
 IMPORT_TASKS = 4
 """Imports that a process works for at once; most of them wait."""
 
+DATABASE_WAIT = 120.0
+"""Seconds that a starting process waits for its database; then it ends, for its orchestrator to decide."""
+SAID_EVERY = 10.0
+"""Seconds between two lines of the log that say so."""
+
 log = structlog.get_logger()
+
+
+class NoDatabaseError(Exception):
+    """The database did not answer in time."""
 
 
 def build_workers(client: Client, activities: Activities, settings: Settings) -> list[Worker]:
@@ -115,11 +127,20 @@ def _versioning(settings: Settings) -> dict[str, Any]:
     return {"deployment_config": config}
 
 
-async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: bool = True) -> None:
-    """Run workers until SIGTERM, SIGINT or `stop`; then take nothing new and let what is under way finish."""
+async def run(
+    settings: Settings, stop: asyncio.Event | None = None, *, relay: bool = True, host: str = "127.0.0.1"
+) -> None:
+    """Run workers until SIGTERM, SIGINT or `stop`; then take nothing new and let what is under way finish.
+
+    Raises NoDatabaseError where the database does not answer in time.
+    """
     stop = _on_signals(stop)
     async with AsyncExitStack() as stack:
-        client, database = await _begin(settings, stack, worker_name())
+        health = await stack.enter_async_context(WorkerHealth(host, settings.worker_port))
+        database = await _database(settings, stack, worker_name(), stop)
+        if database is None:
+            return
+        client = await connect()
         activities = build_activities(settings, database)
         stack.push_async_callback(activities.close)
         workers = build_workers(client, activities, settings)
@@ -132,29 +153,54 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         log.info(
             "worker started", queues=[contract.QUEUE_RUNS, contract.QUEUE_IMPORTS, *activities.by_queue], relay=relay
         )
+        health.database, health.working = database, True
         await stop.wait()
+        health.working = False
         log.info("worker draining", at_most=str(settings.drain))
         # All at once: one after another, the last would go on taking work while the first drain, each for so long.
         await asyncio.gather(*(worker.shutdown() for worker in workers))
     await _settle()
 
 
-async def run_relay(settings: Settings, stop: asyncio.Event | None = None) -> None:
-    """Run a relay alone, until SIGTERM, SIGINT or `stop`."""
+async def run_relay(settings: Settings, stop: asyncio.Event | None = None, *, host: str = "127.0.0.1") -> None:
+    """Run a relay alone, until SIGTERM, SIGINT or `stop`. Raises NoDatabaseError as `run` does."""
     stop = _on_signals(stop)
     async with AsyncExitStack() as stack:
-        client, database = await _begin(settings, stack, "perennial-relay")
+        health = await stack.enter_async_context(WorkerHealth(host, settings.worker_port))
+        database = await _database(settings, stack, "perennial-relay", stop)
+        if database is None:
+            return
+        client = await connect()
         await stack.enter_async_context(build_relay(client, database, settings))
         log.info("relay started")
+        health.database, health.working = database, True
         await stop.wait()
+        health.working = False
     await _settle()
 
 
-async def _begin(settings: Settings, stack: AsyncExitStack, name: str) -> tuple[Client, Database]:
-    client = await connect()
+async def _database(settings: Settings, stack: AsyncExitStack, name: str, stop: asyncio.Event) -> Database | None:
+    """The database, when it answers: nothing is polled for that could not be done. None where `stop` came first."""
     database = Database(settings.database_url.get_secret_value(), settings.database_pool, name=name)
     stack.push_async_callback(database.close)
-    return client, database
+    loop = asyncio.get_running_loop()
+    began, said = loop.time(), -SAID_EVERY
+    while not stop.is_set():
+        try:
+            await database.ping()
+            return database
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            waited = loop.time() - began
+            if waited > DATABASE_WAIT:
+                raise NoDatabaseError(
+                    f"The database has not answered for {waited:.0f} s: {type(error).__name__}."
+                ) from None
+            if waited - said >= SAID_EVERY:
+                log.warning("waiting for the database", seconds=round(waited), error=type(error).__name__)
+                said = waited
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1)
+    return None
 
 
 def _on_signals(stop: asyncio.Event | None) -> asyncio.Event:

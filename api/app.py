@@ -37,6 +37,7 @@ from api import (
 from api.auth import Keys
 from api.context import Context
 from api.gate import Gate, RefuseOverload
+from api.headers import ProtectAnswers
 from api.metrics import MeasureRequests, Metrics
 from api.pagination import Cursors
 from api.tracking import routes as tracking
@@ -78,8 +79,9 @@ def create_app(
     """The API over a database and, where there is one, a Temporal client (asked for live journeys only).
 
     The caller closes `db`. Browsers of other origins are kept out unless `cors_origins` names them.
-    Raises ValueError where production has no proper secret.
+    Raises ValueError where production has no proper secret, or a public address that is not https.
     """
+    secure = settings.link_base.startswith("https://")
     # Amazon may be behind the environment's proxy; a sandbox on this machine never is.
     outgoing = httpx.AsyncClient(timeout=5.0, mounts={"all://127.0.0.1": None, "all://localhost": None})
     metrics = Metrics()
@@ -96,11 +98,13 @@ def create_app(
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         lifespan=lifespan,
+        openapi_url="/openapi.json" if settings.docs_served else None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the caller names
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.context = Context(
+    context = app.state.context = Context(
         settings=settings,
         db=db,
         temporal=temporal,
@@ -112,6 +116,7 @@ def create_app(
         cursors=Cursors(settings.signing_secret),
         sns=SnsVerifier(outgoing, settings.sns_certificate_url, settings.sns_topic_arns),
     )
+    app.state.operations = health.Operations(context)
     for part in (  # the busy ones first: routes are tried in order
         events.router,
         enrolling.batch_router,
@@ -135,12 +140,16 @@ def create_app(
         health.router,
     ):
         app.include_router(part)
+    if settings.operations_port is None:
+        app.include_router(health.operating)
     problems.install(app)
-    docs_page.install(app)
+    if settings.docs_served:
+        docs_page.install(app)
     document.install(app)
     gate = Gate(settings.requests_at_once, settings.requests_waiting, settings.longest_request_wait.total_seconds())
     app.add_middleware(RefuseOverload, gate=gate, metrics=metrics)
     if cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(ProtectAnswers, secure=secure)
     app.add_middleware(MeasureRequests, metrics=metrics)
     return app

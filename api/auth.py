@@ -13,6 +13,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from api.bodies import BATCH, SINGLE, BoundedRequest, is_json, media_type
+from api.parameters import Parameters
 from api.problems import ProblemError
 from store import keys
 from store.database import Database
@@ -70,6 +71,8 @@ class OpenRoute(APIRoute):
     limit = SINGLE
     lenient = False
     """The handler judges item by item what the database can hold."""
+    known_parameters_only = False
+    """Mail programs, proxies and providers put parameters of their own on addresses that they call."""
 
     async def admit(self, request: Request) -> None:
         """Refuse the request before its body is read, by raising a problem."""
@@ -77,9 +80,12 @@ class OpenRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's hook: admit the request, bound its body, go on."""
         handle = super().get_route_handler()
+        parameters = Parameters(self.dependant) if self.known_parameters_only else None
 
         async def bounded(request: Request) -> Response:
             await self.admit(request)
+            if parameters is not None:
+                parameters.check(request)
             if self.body_field is not None and _has_body(request) and not is_json(media_type(request)):
                 raise ProblemError(415, "unsupported-media-type", "Send the body as application/json.")
             inner = BoundedRequest(request.scope, request.receive)
@@ -90,8 +96,9 @@ class OpenRoute(APIRoute):
 
 
 class KeyedRoute(OpenRoute):
-    """A route that asks for an API key, before it reads the body."""
+    """A route that asks for an API key, before it reads the body, and refuses parameters that it does not know."""
 
+    known_parameters_only = True
     allow_basic = False
 
     async def admit(self, request: Request) -> None:

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 from pydantic_core import from_json
 
+from api.arrivals import Arrivals, too_large
+from api.gate import visit_of
 from api.problems import FieldProblem, ProblemError, invalid, pointer
 from tracks.people import unstorable
 
@@ -20,8 +22,12 @@ BATCH = 5 << 20
 """Bytes that the body of a batch may have."""
 
 
-def _too_large(limit: int) -> ProblemError:
-    return ProblemError(413, "body-too-large", f"The body may have at most {limit:,} bytes (unzipped).")
+MAX_VALUES = 250_000
+"""Values that JSON may have, counted by its commas and brackets: each is looked at, by Python."""
+GZIP = 5
+"""How many times larger than it came an unzipped body is taken to be."""
+_ARRIVALS = Arrivals()
+"""Of the whole process, whose memory they bound."""
 
 
 class BoundedRequest(Request):
@@ -34,7 +40,8 @@ class BoundedRequest(Request):
         """The body, unzipped where it is gzip.
 
         Raises:
-            ProblemError: 413 past the limit, 415 for another encoding, 400 for broken gzip.
+            ProblemError: 413 past the limit, 415 for another encoding, 400 for broken gzip; 408 and 429 as `Arrivals`
+                does.
         """
         if not hasattr(self, "_body"):
             self._body = self._unzipped(await self._bounded())
@@ -52,16 +59,17 @@ class BoundedRequest(Request):
         return self._json
 
     async def _bounded(self) -> bytes:
-        chunks, size = [], 0
-        async for chunk in self.stream():
-            size += len(chunk)
-            if size > self.limit:
-                raise _too_large(self.limit)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        announced = self.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced[:20]) > self.limit:
+            raise too_large(self.limit)
+        zipped = self._encoding() == "gzip"
+        return await _ARRIVALS.whole(self.receive, self.limit, visit_of(self), GZIP if zipped else 1)
+
+    def _encoding(self) -> str:
+        return self.headers.get("content-encoding", "identity").strip().lower()
 
     def _unzipped(self, raw: bytes) -> bytes:
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
+        encoding = self._encoding()
         if encoding == "identity":
             return raw
         if encoding != "gzip":
@@ -72,7 +80,7 @@ class BoundedRequest(Request):
         except zlib.error:
             raise ProblemError(400, "malformed-body", "The body is not valid gzip.") from None
         if len(data) > self.limit:
-            raise _too_large(self.limit)
+            raise too_large(self.limit)
         if not inflater.eof:
             raise ProblemError(400, "malformed-body", "The gzip body ends too early.")
         return data
@@ -82,13 +90,17 @@ def load_json(body: bytes) -> Any:
     """JSON as it comes: `storable` says what of it the database cannot hold.
 
     Raises:
-        ProblemError: 400 where it is no JSON.
+        ProblemError: 400 where it is no JSON in UTF-8, 413 where it has more than `MAX_VALUES` values.
     """
+    if len(body) > MAX_VALUES and sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
+        raise ProblemError(413, "body-too-large", f"The body may have at most {MAX_VALUES:,} values.")
     try:
         return from_json(body)
     except ValueError as error:
         try:
-            return json.loads(body)  # lenient about lone surrogates, so that they can be named by their place
+            # Lenient about lone surrogates, so that they can be named by their place. It is told the encoding, because
+            # it would guess: UTF-16 and UTF-32 too.
+            return json.loads(body.decode("utf-8-sig", "surrogatepass"))
         except (ValueError, RecursionError):
             raise ProblemError(400, "malformed-body", f"The body is not JSON: {error}.") from None
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import OpenRoute
 from api.context import Ctx
+from api.gate import vouch
 from api.paper import answer, button, unknown, words
 from api.preference_texts.languages import texts_for
 from api.preference_texts.texts import Texts, best
@@ -56,6 +57,7 @@ async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLRes
         found = await addressee(tx, verify_confirm(ctx.settings.signing_secret, token))
         if found is None:
             return unknown(texts_for(tags_of(request, None)))
+        vouch(request)
         message, person = found
         told = await preferences.confirm(
             tx,

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, WithJsonSchema
 
 from api.auth import KeyedRoute
 from api.contacts import ContactId
 from api.context import Ctx
-from api.fields import Body, Moment
+from api.fields import Body, Moment, WrittenMoment
 from api.pagination import CursorText, Limit
 from api.problems import FieldProblem, documented, field_problems, invalid, not_found, pointer
 from store import consents, contacts, policies, preferences
@@ -106,7 +106,7 @@ def _pause_end(value: datetime) -> datetime:
 class Pause(Body):
     """Until when nothing promotional goes to the contact."""
 
-    until: Annotated[AwareDatetime, AfterValidator(_pause_end)] | None = Field(
+    until: Annotated[WrittenMoment, AfterValidator(_pause_end)] | None = Field(
         description="At most 366 days ahead; null, or a time that has passed, ends the pause."
     )
 

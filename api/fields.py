@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tracks.people import Email as Email
 from tracks.people import Identifier as Identifier
@@ -22,6 +23,7 @@ from tracks.people import check_zone as check_zone
 from tracks.people import plain
 
 SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
+_WRITTEN = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt _]\d")
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,6 +31,17 @@ class Body(BaseModel):
     """The base of request bodies: a misspelt field is a mistake, not a field to be ignored."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
+
+
+def check_written(value: object) -> object:
+    """A moment as it is written in JSON, no number: 0 would be 1970, and seconds are easily taken for milliseconds.
+
+    Raises:
+        ValueError: where it is no text that begins with a date and a time.
+    """
+    if isinstance(value, datetime) or (isinstance(value, str) and _WRITTEN.match(value)):
+        return value
+    raise ValueError("must be a date and time with an offset, such as 2026-11-21T12:00:00Z")
 
 
 def check_moment(value: datetime) -> datetime:
@@ -53,7 +66,9 @@ def check_event_name(value: str) -> str:
     return value
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(check_moment)]
+WrittenMoment = Annotated[AwareDatetime, BeforeValidator(check_written)]
+"""A moment with its offset from UTC."""
+Moment = Annotated[WrittenMoment, AfterValidator(check_moment)]
 EventName = Annotated[
     str,
     AfterValidator(check_event_name),

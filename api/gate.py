@@ -3,6 +3,10 @@
 A request that is refused costs little: its key and its body are not read. What providers and contacts call
 goes first and is refused last, because some of them never call again (Twilio does not repeat a status callback).
 What the orchestrator calls never waits.
+
+A place is for work. Who sends a body slowly has none meanwhile (`api.arrivals`), and what a body takes is counted by
+the bytes that came, not by what was announced. Whoever has shown neither a key nor a signature is a stranger: all of
+them together have a share of the places, and who waits for that share keeps nobody else waiting.
 """
 
 from __future__ import annotations
@@ -12,33 +16,33 @@ import random
 import time
 from collections import deque
 from dataclasses import dataclass
+from enum import IntEnum
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.metrics import Metrics
 from api.problems import overloaded
-from api.tracking.pages import page
+from api.tracking.pages import HEADERS, page
 
 FREE = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 """What neither waits nor counts."""
 URGENT = ("/webhooks/", "/c/", "/o/", "/u/", "/confirm/")
 """What goes first: callers that may not come again, and people."""
-STREAMED = ("/v1/imports",)
-"""Where a body of any length takes one place: it is stored as it comes, and never held whole."""
+KEYED = "/v1/"
+"""Where a key is asked for, before anything else is done."""
 RESERVED = 8
 """One place in so many is for urgent requests alone."""
+STRANGERS = 4
+"""One place in so many, at most, is taken by requests that have shown neither a key nor a signature."""
 URGENT_WAITING = 4
 """So many times as many urgent requests may wait."""
 PLACE = 32 << 10
 """Bytes of a body that take one place: parsed, a body takes several times its size."""
-UNKNOWN = 8
-"""Places of a body that does not say its length."""
 LARGEST = 40
-"""Places of the largest body that is read (5 MiB)."""
-GZIP = 5
-"""How many times larger than announced an unzipped body is taken to be."""
+"""Places of the largest body that is read (5 MiB), whatever it unzips to."""
 REFUSED_QUICKLY = 100
 """Refusals a second that are answered at once. Each costs a third of a millisecond: callers who do not heed
 `Retry-After` could have this process do nothing but refuse (measured: a ninth of the work was left), so they are
@@ -47,17 +51,25 @@ LATEST_REFUSAL = 5.0
 """Seconds."""
 LONGEST_RETRY = 30
 """Seconds of `Retry-After` at most."""
+_VISIT = "perennial.visit"
+
+
+class Line(IntEnum):
+    """The queues, in the order in which they are served."""
+
+    URGENT = 0
+    STRANGER = 1
+    OTHER = 2
 
 
 @dataclass(eq=False)
 class _Waiting:
     places: int
-    since: float
     admitted: asyncio.Future[None]
 
 
 class Gate:
-    """Places for requests, in two queues of which the urgent one goes first."""
+    """Places for requests, in three queues that are served one after the other."""
 
     def __init__(self, places: int, waiting: int, patience: float) -> None:
         """`patience` is how many seconds a request may wait; an urgent one twice as long."""
@@ -65,22 +77,33 @@ class Gate:
         self.waiting = waiting
         self.patience = patience
         self.taken = 0
-        self._queues: dict[bool, deque[_Waiting]] = {True: deque(), False: deque()}
+        self.strangers = 0
+        """Of the places taken: by strangers."""
+        self._queues: dict[Line, deque[_Waiting]] = {line: deque() for line in Line}
         self._second = 0
         self._refused = 0
         self._refused_before = 0
         self._served = 0
         self._served_before = 0
 
-    async def enter(self, places: int, urgent: bool) -> bool:
+    @property
+    def share(self) -> int:
+        """Places that strangers may have, all together."""
+        return max(1, self.places // STRANGERS)
+
+    def cost(self, size: int, line: Line) -> int:
+        """Places of a request whose body has so many bytes."""
+        return max(1, min(-(-size // PLACE), LARGEST, self.share if line is Line.STRANGER else self.places))
+
+    async def enter(self, places: int, line: Line) -> bool:
         """Whether the request may go on, at once or after waiting its turn; then `leave` with as many places."""
-        queue = self._queues[urgent]
-        if not queue and self._fits(places, urgent):
-            self.taken += places
+        queue, urgent = self._queues[line], line is not Line.OTHER
+        if not queue and self._fits(places, line):
+            self._take(places, line)
             return True
         if len(queue) >= self.waiting * (URGENT_WAITING if urgent else 1):
             return self._refuse()
-        me = _Waiting(places, time.monotonic(), asyncio.get_running_loop().create_future())
+        me = _Waiting(places, asyncio.get_running_loop().create_future())
         queue.append(me)
         try:
             async with asyncio.timeout(self.patience * (2 if urgent else 1)):
@@ -92,14 +115,19 @@ class Gate:
             return True
         except asyncio.CancelledError:
             if not self._withdrawn(me, queue):
-                self.leave(places)
+                self.leave(places, line)
             raise
 
-    def leave(self, places: int) -> None:
-        """The request is answered: its places are free."""
+    def leave(self, places: int, line: Line, *, answered: bool = True) -> None:
+        """The places are free: the request is answered, or waits for its body."""
         self._tick()
-        self._served += 1
-        self.taken -= places
+        self._served += answered
+        self._take(-places, line)
+        self._admit()
+
+    def vouched(self, places: int) -> None:
+        """A stranger with so many places is none any more; they are out of the strangers' share."""
+        self.strangers -= places
         self._admit()
 
     def retry_after(self) -> int:
@@ -123,21 +151,33 @@ class Gate:
         self._admit()
         return True
 
+    def _take(self, places: int, line: Line) -> None:
+        self.taken += places
+        if line is Line.STRANGER:
+            self.strangers += places
+
     def _admit(self) -> None:
-        for urgent in (True, False):
-            queue = self._queues[urgent]
-            while queue and self._fits(queue[0].places, urgent):
+        for line, queue in self._queues.items():
+            while queue and self._fits(queue[0].places, line):
                 first = queue.popleft()
-                self.taken += first.places
+                self._take(first.places, line)
                 first.admitted.set_result(None)
-            if queue:  # the first in line may be a large one: whoever comes after it waits behind it
+            # The first in line may be a large one: whoever comes after it waits behind it.
+            if queue and not self._full_of_strangers(line, queue[0].places):
                 return
 
-    def _fits(self, places: int, urgent: bool) -> bool:
-        if not urgent and self._queues[True]:
+    def _fits(self, places: int, line: Line) -> bool:
+        if self._full_of_strangers(line, places) or any(self._goes_first(other) for other in Line if other < line):
             return False
-        free = self.places - self.taken - (0 if urgent else self.places // RESERVED)
+        free = self.places - self.taken - (self.places // RESERVED if line is Line.OTHER else 0)
         return free >= places or self.taken == 0
+
+    def _full_of_strangers(self, line: Line, places: int) -> bool:
+        return line is Line.STRANGER and self.strangers > 0 and self.strangers + places > self.share
+
+    def _goes_first(self, line: Line) -> bool:
+        queue = self._queues[line]
+        return bool(queue) and not self._full_of_strangers(line, queue[0].places)
 
     def _refuse(self) -> bool:
         self._tick()
@@ -152,6 +192,64 @@ class Gate:
             self._second, self._refused, self._served = second, 0, 0
 
 
+class Visit:
+    """One request and the places that it has."""
+
+    def __init__(self, gate: Gate, path: str, metrics: Metrics) -> None:
+        self.gate, self._metrics = gate, metrics
+        self._known = Line.URGENT if path.startswith(URGENT) else Line.OTHER
+        self.stranger = not path.startswith(KEYED)
+        self.places = 0
+
+    @property
+    def line(self) -> Line:
+        """Where it waits."""
+        return Line.STRANGER if self.stranger else self._known
+
+    def fits(self, size: int) -> bool:
+        """Whether it has the places that a body of so many bytes takes."""
+        return self.places == self.gate.cost(size, self.line)
+
+    async def enter(self, size: int = 0) -> bool:
+        """Whether it may go on, with a body of so many bytes; it waits its turn. What it had is given back first."""
+        self.step_out()
+        places = self.gate.cost(size, self.line)
+        if not await self.gate.enter(places, self.line):
+            self._metrics.refused.labels("other" if self._known is Line.OTHER else "urgent").inc()
+            return False
+        self.places = places
+        return True
+
+    def step_out(self) -> None:
+        """Give the places back, to `enter` again."""
+        if self.places:
+            self.gate.leave(self.places, self.line, answered=False)
+            self.places = 0
+
+    def leave(self) -> None:
+        """It is answered."""
+        if self.places:
+            self.gate.leave(self.places, self.line)
+            self.places = 0
+
+    def vouch(self) -> None:
+        """A key or a signature has been shown: it is no stranger any more."""
+        if self.stranger:
+            places, self.stranger = self.places, False
+            self.gate.vouched(places)
+
+
+def visit_of(connection: HTTPConnection) -> Visit | None:
+    """The request's visit; None where no gate is in front."""
+    return connection.scope.get(_VISIT)
+
+
+def vouch(connection: HTTPConnection) -> None:
+    """Say that the request has shown a signature that is ours or a provider's: it is no stranger any more."""
+    if visit := visit_of(connection):
+        visit.vouch()
+
+
 class RefuseOverload:
     """ASGI middleware that lets requests through a gate."""
 
@@ -163,10 +261,8 @@ class RefuseOverload:
         if scope["type"] != "http" or scope["path"].startswith(FREE):
             await self._app(scope, receive, send)
             return
-        urgent = scope["path"].startswith(URGENT)
-        places = 1 if scope["path"] in STREAMED else min(_places(Headers(scope=scope)), self._gate.places)
-        if not await self._gate.enter(places, urgent):
-            self._metrics.refused.labels("urgent" if urgent else "other").inc()
+        visit = scope[_VISIT] = Visit(self._gate, scope["path"], self._metrics)
+        if not await visit.enter():
             if pause := self._gate.linger():
                 await asyncio.sleep(pause)
             await self._refusal(scope)(scope, receive, send)
@@ -174,21 +270,10 @@ class RefuseOverload:
         try:
             await self._app(scope, receive, send)
         finally:
-            self._gate.leave(places)
+            visit.leave()
 
     def _refusal(self, scope: Scope) -> Response:
         seconds = self._gate.retry_after()
         if "text/html" in Headers(scope=scope).get("accept", ""):
-            return HTMLResponse(page("full"), 429, {"Retry-After": str(seconds)})
+            return HTMLResponse(page("full"), 429, HEADERS | {"Retry-After": str(seconds)})
         return overloaded(seconds)
-
-
-def _places(headers: Headers) -> int:
-    """How many places a request takes, by the length of its body."""
-    if "transfer-encoding" in headers:
-        return UNKNOWN
-    length = headers.get("content-length", "0")
-    size = int(length) if length.isdecimal() else 0
-    if headers.get("content-encoding", "").strip().lower() == "gzip":
-        size *= GZIP
-    return max(1, min(-(-size // PLACE), LARGEST))

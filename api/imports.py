@@ -37,6 +37,9 @@ TYPES: dict[str, Format] = {
 }
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a formula may begin with in a spreadsheet, in East Asian width too."""
+
 ImportId = Annotated[str, Path(max_length=64, description="The import's id.")]
 Rate = Annotated[float, Field(gt=0, le=MAX_RATE, allow_inf_nan=False, description="Rows a second, at most.")]
 
@@ -105,7 +108,7 @@ def _shown(found: Import) -> ImportView:
     summary="Import a file of contacts into a track",
     responses={
         200: {"model": ImportView, "description": "Sent before under this key: that import"},
-        **documented(400, 404, 409, 413, 415),
+        **documented(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={
         "requestBody": {
@@ -241,9 +244,14 @@ async def _problem_file(ctx: Context, import_id: str) -> AsyncIterator[str]:
         after = (found[-1][1].line, found[-1][0])
 
 
+def _harmless(cell: Any) -> Any:
+    """A text that a spreadsheet takes for no formula: https://owasp.org/www-community/attacks/CSV_Injection."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
 def _csv(rows: list[list[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 

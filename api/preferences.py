@@ -16,11 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.auth import OpenRoute
 from api.choices import choices, chosen, everything_off
 from api.context import Context, Ctx
+from api.gate import vouch
 from api.paper import answer, unknown
 from api.preference_texts.languages import texts_for
 from api.preference_texts.texts import Texts, wanted
 from api.preferences_page import DO, View, body, day
-from api.problems import documented
+from api.problems import FieldProblem, documented, invalid, pointer
 from api.webhooks.feedback import about
 from store import consents, contacts, messages, policies, preferences, suppressions
 from store.consents import Change
@@ -32,6 +33,8 @@ from tracks.links import verify
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
 Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
+ACTIONS = ("save", "all-off", "pause", "resume")
+"""What the page's buttons post as `do`."""
 PAUSE = timedelta(days=30)
 ONE_CLICK_SOURCE, PAGE_SOURCE = "unsubscribe link", "preference page"
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or nobody is known by it any more"}}
@@ -62,7 +65,7 @@ async def head_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     "/u/{token}",
     summary="Unsubscribe, or change the preferences",
     response_class=HTMLResponse,
-    responses={**_NOT_FOUND, **documented(413)},
+    responses={**_NOT_FOUND, **documented(408, 413, 422)},
 )
 async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
     """What the page's buttons do; anything else that is posted unsubscribes, as mail programs do by one click.
@@ -70,10 +73,17 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     Unsubscribing is from the message's topic, or from its whole channel where it has none. It holds from the answer
     on, also for messages that wait for their turn, and the contact's tracks are told. Repeating it changes nothing.
     """
+    named = verify(ctx.settings.signing_secret, token)
+    if named is None:  # before the body is read
+        return unknown(texts_for(tags_of(request, None)))
+    vouch(request)
     form = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)[:2000]
     action = dict(form).get(DO)
+    if action is not None and action not in ACTIONS:
+        detail = f"is none of the page's buttons: {', '.join(ACTIONS)}"
+        raise invalid([FieldProblem(detail=detail, pointer=pointer([DO]))])
     async with ctx.db.transaction() as tx:
-        found = await addressee(tx, verify(ctx.settings.signing_secret, token))
+        found = await addressee(tx, named)
         person = await contacts.hold(tx, found[1].id) if found else None
         if found is None or person is None:
             return unknown(texts_for(tags_of(request, None)))

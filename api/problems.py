@@ -50,6 +50,7 @@ TITLES: Mapping[str, str] = {
     "body-too-large": "The body is too large",
     "unsupported-media-type": "The body's media type is not one that is read here",
     "unauthorized": "A valid API key is needed",
+    "too-slow": "The body came too slowly",
     "forbidden": "The signature is not valid",
     "not-found": "There is no such thing",
     "method-not-allowed": "The method is not allowed here",
@@ -65,6 +66,7 @@ _BY_STATUS = {
     403: "forbidden",
     404: "not-found",
     405: "method-not-allowed",
+    408: "too-slow",
     413: "body-too-large",
     415: "unsupported-media-type",
     422: "invalid-request",
@@ -147,19 +149,26 @@ def response(
     listed = [error.model_dump(exclude_none=True) for error in errors]
     if listed:
         body["errors"] = listed
-    return JSONResponse(body | dict(extensions or {}), status, dict(headers or {}), media_type=MEDIA_TYPE)
+    said = {"X-Content-Type-Options": "nosniff", **(headers or {})}  # a 500 passes no middleware
+    return JSONResponse(body | dict(extensions or {}), status, said, media_type=MEDIA_TYPE)
+
+
+def overloaded_error(seconds: int) -> ProblemError:
+    """A 429 for a request that was not begun; to be sent again after so many seconds."""
+    detail = f"More requests than can be served now; nothing was done. Send it again in {seconds} s."
+    return ProblemError(429, "overloaded", detail, headers={"Retry-After": str(seconds)})
 
 
 def overloaded(seconds: int) -> JSONResponse:
-    """A 429 for a request that was not begun; to be sent again after so many seconds."""
-    detail = f"More requests than can be served now; nothing was done. Send it again in {seconds} s."
-    return response(429, "overloaded", detail, headers={"Retry-After": str(seconds)})
+    """The same as a response."""
+    error = overloaded_error(seconds)
+    return response(error.status_code, error.kind, error.detail, headers=error.headers)
 
 
 def _allowed(request: Request) -> str | None:
     """Every method that the documented paths take at the request's path."""
     for path, calls in request.app.openapi()["paths"].items():
-        if compile_path(path)[0].match(request.url.path):
+        if compile_path(path)[0].match(request.scope["path"]):
             return ", ".join(sorted(method.upper() for method in calls))
     return None
 

@@ -46,9 +46,9 @@ class Receiver:
             if first and piece.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise ProblemError(400, "malformed-body", "The body is UTF-16; save it as UTF-8.")
             first = False
-            self._splitter.feed(piece)
+            await self._splitter.take(piece)
             await self._gather()
-        self._splitter.end()
+        await self._splitter.finish()
         await self._gather()
         if self.job is None and not self._chunks[0] and not self._splitter.problems:
             raise invalid([FieldProblem(detail="There is no row in it.")])

@@ -1,11 +1,31 @@
-"""The API's web server: told to stop, it answers what it has begun, and the process then ends as one that succeeded."""
+"""The API's web server: told to stop, it answers what it has begun, and the process then ends as one that succeeded.
+
+What comes before a request reaches the application is bounded here: the bytes of its headers and the time they take.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+HEAD_BYTES = 64 << 10
+"""Bytes that the request line and the headers may have together."""
+HEADERS = 200
+"""Headers that a request may have."""
+CHUNK_BYTES = 256 << 10
+"""Bytes that an event loop reads at once, at most."""
+HEAD_SECONDS = 10.0
+"""Seconds that they may take, and a connection may be without a first request."""
+LINGER = 30.0
+"""Seconds for which the rest of a body is still taken, and dropped, after its request was answered."""
 
 
 class Server(uvicorn.Server):
@@ -15,3 +35,143 @@ class Server(uvicorn.Server):
         """Stop accepting; a second SIGINT gives up what is still being answered."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+
+
+class Beside(uvicorn.Server):
+    """A server of a few calls beside the process's own work; signals are left to the process."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._running: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them as they are."""
+        yield
+
+    async def start(self) -> None:
+        """Listen. Raises OSError where the port cannot be had."""
+        self._running = asyncio.create_task(self._served())
+        while not self.started:
+            if self._running.done():
+                await self._running
+                raise OSError(f"port {self.config.port} cannot be listened on")
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """End; open connections have a second."""
+        self.should_exit = True
+        if self._running is not None:
+            await self._running
+
+    async def _served(self) -> None:
+        try:
+            await self.serve()
+        except SystemExit:  # how uvicorn says that it could not start
+            raise OSError(f"port {self.config.port} cannot be listened on") from None
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP by httptools, which bounds nothing by itself: one header without an end took a core and any memory."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._fed = 0
+        """Bytes of the chunks that hold the headers, since the request began."""
+        self._in_head = False
+        self._whole = True
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection: its first request has to come soon."""
+        super().connection_made(transport)
+        self._wait(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse headers that do not end, and wait no longer than so long for the rest of them."""
+        self._fed += len(data)
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        if self._fed > HEAD_BYTES + CHUNK_BYTES:  # the first chunk may hold the end of the request before
+            self._refuse(431, "The headers are too large.")
+        elif self._late is None:
+            self._wait(HEAD_SECONDS)
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._in_head, self._whole = True, False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The headers are there: begin the request, unless they are too large."""
+        self._stop_waiting()
+        self._in_head = False
+        if self.transport.is_closing():
+            return
+        if len(self.headers) > HEADERS or (self._fed > HEAD_BYTES and self._size() > HEAD_BYTES):
+            self._refuse(431, "The headers are too large.")
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Part of a body; of a request that was refused for its headers nothing is kept."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole, and the next one may begin."""
+        self._stop_waiting()
+        self._whole, self._fed = True, 0
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is answered. Where the body is still coming, that shall not take for ever."""
+        super().on_response_complete()
+        if not self._whole and not self.transport.is_closing():
+            self._wait(LINGER)
+
+    def _size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._late = self.loop.call_later(seconds, self._too_late)
+
+    def _stop_waiting(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _too_late(self) -> None:
+        self._late = None
+        if not self.transport.is_closing():
+            if self._in_head:
+                self._refuse(408, "The headers came too slowly.")
+            else:
+                self.transport.close()
+
+    def _refuse(self, status: int, why: str) -> None:
+        self.logger.info("refused before the application: %s", why)
+        told = f"{why}\n".encode("ascii")
+        head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(told)
+        self.transport.write(STATUS_LINE[status] + head + told)
+        self.transport.close()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, TypeVar
 
 import typer
 
+HOST = "127.0.0.1"
 Answer = TypeVar("Answer")
 
 
@@ -32,15 +34,26 @@ def _serve(service: Coroutine[Any, Any, Answer]) -> Answer:
         return runner.run(service)
 
 
+def _ended(service: Coroutine[Any, Any, None]) -> None:
+    from worker import NoDatabaseError
+
+    try:
+        _serve(service)
+    except NoDatabaseError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(1) from None
+
+
 def api(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
     """Serve the API."""
     import uvicorn
 
     from api.app import create_app
-    from api.server import Server
+    from api.health import operations_app
+    from api.server import Beside, BoundedProtocol, Server
     from api.temporal import connect
     from infra import logs
     from settings import get_settings
@@ -57,10 +70,22 @@ def api(
             served = create_app(settings, database, client)
             drain = round(settings.drain.total_seconds())
             options = uvicorn.Config(
-                served, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=drain
+                served,
+                host=host,
+                port=port,
+                http=BoundedProtocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=drain,
             )
             server = Server(options)
-            await server.serve()
+            async with AsyncExitStack() as stack:
+                if settings.operations_port is not None:
+                    operations = Beside(operations_app(served), host, settings.operations_port)
+                    await operations.start()
+                    stack.push_async_callback(operations.stop)
+                await server.serve()
             return server.started
         finally:
             await database.close()
@@ -72,6 +97,7 @@ def api(
 
 def worker(
     relay: Annotated[bool, typer.Option(help="Carry a relay too: one at a time leads, in any process.")] = True,
+    host: Annotated[str, typer.Option(help="Address to answer the orchestrator on (PERENNIAL_WORKER_PORT).")] = HOST,
 ) -> None:
     """Run the workers and the relay that delivers what the API accepted."""
     from infra import logs
@@ -80,10 +106,12 @@ def worker(
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
-    _serve(run(settings, relay=relay))
+    _ended(run(settings, relay=relay, host=host))
 
 
-def relay_alone() -> None:
+def relay_alone(
+    host: Annotated[str, typer.Option(help="Address to answer the orchestrator on (PERENNIAL_WORKER_PORT).")] = HOST,
+) -> None:
     """Run a relay in a process of its own, beside workers with --no-relay."""
     from infra import logs
     from settings import get_settings
@@ -91,4 +119,4 @@ def relay_alone() -> None:
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
-    _serve(run_relay(settings))
+    _ended(run_relay(settings, host=host))

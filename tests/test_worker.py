@@ -6,11 +6,14 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
 from temporalio.api.enums.v1 import RoutingConfigUpdateState
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkerDeploymentRequest,
@@ -20,6 +23,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
+import worker
 from activities.registry import build_activities
 from bench.stand import PROJECT, Servers, environment_of, local_settings
 from infra.launch.ports import any_free
@@ -32,7 +36,7 @@ from tests.support.sandbox import Sandbox
 from tests.workflows.scripted import start
 from tracks.program import Wait, WaitFor
 from tracks.run import EventSignal, Journey
-from worker import build_workers, run
+from worker import NoDatabaseError, build_workers, run, run_relay
 
 
 @pytest.fixture
@@ -64,6 +68,80 @@ def test_its_file_is_a_command_as_well(settings: Settings, tmp_path: Path) -> No
         worker.stop(30)
     assert worker.popen.returncode == 0
     assert worker.said("worker draining")
+
+
+@pytest.fixture
+async def late(settings: Settings, postgres_url: str) -> AsyncIterator[tuple[Settings, asyncio.Event]]:
+    """Settings of a database that can be reached only when the event is set, by a port that nobody listens on yet."""
+    there, port = asyncio.Event(), any_free()
+    url = make_url(postgres_url)
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def joined(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection(url.host, url.port)
+        await asyncio.gather(pump(reader, forth), pump(back, writer))
+
+    async def listen() -> None:
+        await there.wait()
+        async with await asyncio.start_server(joined, "127.0.0.1", port) as server:
+            await server.serve_forever()
+
+    listening = asyncio.create_task(listen())
+    reached = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+    worker_port = any_free()
+    yield (
+        settings.model_copy(update={"database_url": SecretStr(reached), "worker_port": worker_port}),
+        there,
+    )
+    listening.cancel()
+
+
+@pytest.mark.parametrize("relay", [True, False], ids=["a worker", "a relay alone"])
+async def test_it_takes_no_work_before_its_database_answers_and_says_so_on_its_port(
+    late: tuple[Settings, asyncio.Event], relay: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, there = late
+    stop = asyncio.Event()
+    running = asyncio.create_task(run(settings, stop) if relay else run_relay(settings, stop))
+    url = f"http://127.0.0.1:{settings.worker_port}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as probe:
+
+        async def answers(path: str, status: int) -> None:
+            async with asyncio.timeout(30):
+                while True:
+                    with suppress(httpx.HTTPError):
+                        if (await probe.get(path)).status_code == status:
+                            return
+                    await asyncio.sleep(0.1)
+
+        await answers("/healthz", 200)
+        await asyncio.sleep(2)
+        await answers("/readyz", 503)
+        assert "waiting for the database" in (said := capsys.readouterr().out)
+        assert "started" not in said
+        there.set()
+        await answers("/readyz", 200)
+        figures = (await probe.get("/metrics")).text
+        assert "perennial_worker_ready 1.0" in figures
+        assert "process_resident_memory_bytes" in figures
+    stop.set()
+    async with asyncio.timeout(20):
+        await running
+
+
+async def test_it_does_not_wait_for_ever(late: tuple[Settings, asyncio.Event], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "DATABASE_WAIT", 0.5)
+    with pytest.raises(NoDatabaseError, match="has not answered"):
+        await run(late[0], asyncio.Event())
+    stop = asyncio.Event()
+    stop.set()
+    await run(late[0], stop)
 
 
 @asynccontextmanager

@@ -13,8 +13,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.auth import OpenRoute
 from api.context import Context, Ctx
+from api.gate import vouch
 from api.tracking.machines import seen
-from api.tracking.pages import PIXEL, page
+from api.tracking.pages import HEADERS, PIXEL, page
 from api.tracking.telling import Patience, note
 from store import touches
 from store.errors import BusyError
@@ -54,6 +55,7 @@ async def get_open(token: Token, request: Request, ctx: Ctx) -> Response:
     """One transparent pixel, whatever the token: a mail program shows nothing else. A good one notes the opening."""
     message_id, status = verify_open(ctx.settings.signing_secret, token), 200
     if message_id is not None:
+        vouch(request)
         try:
             await _note(ctx, request, message_id, "open", None)
         except _AWAY:
@@ -66,6 +68,7 @@ async def _follow(token: str, request: Request, ctx: Context) -> Response:
     if named is None:
         ctx.metrics.rejected.labels("click", "forged").inc()
         return _page("unknown")
+    vouch(request)
     try:
         url = await _note(ctx, request, named[0], "click", named[1])
     except _AWAY:  # the target is in the database too
@@ -95,10 +98,6 @@ def _patience(ctx: Context) -> Patience:
 
 
 def _page(state: Literal["unknown", "busy"]) -> HTMLResponse:
-    headers = _HEADERS | {
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-        "X-Content-Type-Options": "nosniff",
-    }
     if state == "busy":
-        return HTMLResponse(page(state), 503, headers | {"Retry-After": "5"})
-    return HTMLResponse(page(state), 404, headers)
+        return HTMLResponse(page(state), 503, HEADERS | {"Retry-After": "5"})
+    return HTMLResponse(page(state), 404, HEADERS)

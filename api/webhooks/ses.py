@@ -12,7 +12,8 @@ from pydantic_core import from_json
 from api.auth import OpenRoute
 from api.bodies import load_json
 from api.context import Context, Ctx
-from api.problems import ProblemError, documented
+from api.gate import visit_of, vouch
+from api.problems import ProblemError, documented, overloaded_error
 from api.webhooks import ses_events
 from api.webhooks.feedback import Report
 from api.webhooks.sns_signature import CertificateUnavailableError, ForgedError
@@ -39,11 +40,12 @@ _REQUEST: dict[str, Any] = {
 )
 async def post_ses(request: Request, ctx: Ctx) -> Response:
     """Only what Amazon SNS signed is believed. Subscriptions to this address confirm themselves."""
-    message = load_json(await request.body())
+    body = await request.body()
+    message = load_json(body)
     if not isinstance(message, dict):
         raise ProblemError(400, "malformed-body", "An SNS message is an object.")
     try:
-        await ctx.sns.verify(message)
+        await _verify(request, ctx, message, len(body))
         if message["Type"] == "SubscriptionConfirmation":
             await ctx.sns.confirm(message)
             log.info("subscription confirmed", topic=message["TopicArn"])
@@ -58,6 +60,19 @@ async def post_ses(request: Request, ctx: Ctx) -> Response:
     elif message["Type"] == "UnsubscribeConfirmation":
         log.warning("unsubscribed: SES events come here no more", topic=message["TopicArn"])
     return Response(status_code=204)
+
+
+async def _verify(request: Request, ctx: Context, message: dict[str, Any], size: int) -> None:
+    """Judge a message; while its certificate is fetched it takes no place from anybody."""
+    visit = visit_of(request)
+    if visit is None or ctx.sns.knows(message):
+        await ctx.sns.verify(message)
+    else:
+        visit.step_out()
+        await ctx.sns.verify(message)
+        if not await visit.enter(size):
+            raise overloaded_error(visit.gate.retry_after())
+    vouch(request)
 
 
 async def _notified(ctx: Context, message: dict[str, Any]) -> None:

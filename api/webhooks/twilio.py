@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Request, Response
 from api.auth import OpenRoute
 from api.bodies import parse_form, storable
 from api.context import Context, Ctx
+from api.gate import vouch
 from api.problems import ProblemError, documented, invalid
 from api.webhooks import feedback, twilio_events
 from api.webhooks.twilio_signature import genuine
@@ -34,6 +35,7 @@ async def _signed(ctx: Context, request: Request) -> Mapping[str, str]:
     if not genuine(ctx.settings, request, form):
         ctx.metrics.rejected.labels("twilio", "forged").inc()
         raise ProblemError(403, "forbidden", "This is not from Twilio: the signature does not match.")
+    vouch(request)
     if errors := storable(dict(form)):
         raise invalid(errors)
     return form

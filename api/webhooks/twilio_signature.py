@@ -24,8 +24,8 @@ def genuine(settings: Settings, request: Request, form: Mapping[str, str]) -> bo
     signature = request.headers.get(SIGNATURE_HEADER, "")
     if not token or not signature:
         return False
-    url = settings.public_url.rstrip("/") + request.url.path
-    if request.url.query:
-        url += f"?{request.url.query}"
+    url = settings.public_url.rstrip("/") + request.scope["path"]  # `request.url` reads the Host header, a stranger's
+    if query := request.scope["query_string"].decode("latin-1"):
+        url += f"?{query}"
     algorithm = get_signature_algorithm(request.headers.get(SIGNATURE_SETTINGS_HEADER, ""))
     return bool(RequestValidator(token).validate(url, dict(form), signature, algorithm))

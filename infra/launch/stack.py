@@ -213,7 +213,7 @@ class Stack:
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONUNBUFFERED": "1",
         }
-        dropped = {"AWS_PROFILE", "AWS_SESSION_TOKEN"}
+        dropped = {"AWS_PROFILE", "AWS_SESSION_TOKEN", "PERENNIAL_OPERATIONS_PORT"}  # the API's port is asked here
         return {name: value for name, value in self.environment.items() if name not in dropped} | own
 
 

@@ -109,3 +109,19 @@ def test_no_bytes_break_the_reader(body: bytes) -> None:
             read(body)
         except ProblemError:
             pass
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-32-be"])
+def test_json_is_read_in_utf8_only(encoding: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        parse_json('{"text": "hello"}'.encode(encoding))
+    assert caught.value.status_code == 400
+    assert parse_json('{"text": "hello"}'.encode("utf-8-sig")) == {"text": "hello"}
+
+
+def test_the_values_of_a_body_are_bounded_because_each_is_looked_at() -> None:
+    for value in (b"[]", b"1", b'{"a":1}'):
+        with pytest.raises(ProblemError) as caught:
+            parse_json(b"[" + b",".join([value] * 300_000) + b"]")
+        assert caught.value.status_code == 413
+    assert len(parse_json(b"[" + b",".join([b'"' + b"x" * 100 + b'"'] * 50_000) + b"]")) == 50_000

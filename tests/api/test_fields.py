@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import fields
+from tests.api.client import Api
 
 
 @pytest.mark.parametrize("value", ["user_1042", "auth0|5f7c8ec7", "0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90", "42", "a"])
@@ -96,3 +97,18 @@ def test_a_moment_is_utc_and_never_in_the_future(moment: datetime) -> None:
         assert checked.tzinfo is UTC
         assert checked <= datetime.now(UTC)
         assert checked <= moment
+
+
+@pytest.mark.parametrize("written", [0, 1.5, "0", "1800000000", "1800000000000", True, "2027-03-01", "", []])
+async def test_a_moment_is_a_written_date_and_time_with_an_offset(api: Api, written: object) -> None:
+    await api.contact("user-1")
+    told = await api.event("user-1", "trial.started", occurred_at=written)
+    paused = await api.call("POST", "/v1/contacts/user-1/pause", json={"until": written})
+    for answer, pointer in ((told, "#/occurred_at"), (paused, "#/until")):
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+async def test_a_moment_with_an_offset_is_taken(api: Api) -> None:
+    await api.contact("user-1")
+    for written in ("2026-11-21T12:00:00Z", "2026-11-21T12:00:00.123+01:00", "2026-11-21 12:00:00Z"):
+        assert (await api.event("user-1", "trial.started", occurred_at=written)).status_code == 202

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import tracemalloc
@@ -236,3 +237,14 @@ async def test_what_is_old_is_tidied_up(ready: Api, db: Database) -> None:
 async def test_the_answer_holds_no_row(ready: Api) -> None:
     job = (await send(ready, THREE)).json()
     assert "example.com" not in json.dumps(job)
+
+
+async def test_what_is_downloaded_is_no_formula_for_a_spreadsheet(ready: Api, db: Database) -> None:
+    ids = ["=1+1|calc", "-2+3x", "@SUM", "+x", "\uff1dA1", "fine"]
+    body = "contact_id,timezone\n" + "".join(f"{one},Nowhere\n" for one in ids)
+    job = (await send(ready, body.encode())).json()
+    await apply(db, job["id"])
+    told = (await ready.get(f"/v1/imports/{job['id']}/problems")).text
+    shown = {line[2] for line in csv.reader(told.splitlines()[1:])}
+    assert {"fine", "'=1+1|calc"} <= shown
+    assert not [cell for cell in shown if cell.startswith(("=", "+", "-", "@", "\uff1d"))]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from api.gate import LONGEST_RETRY, Gate
+from api.gate import LONGEST_RETRY, Gate, Line
 from infra.launch.ports import HOST, any_free
 from infra.launch.process import Child
 from infra.launch.temporal import without_temporal_environment
@@ -150,17 +150,17 @@ async def test_the_callbacks_of_providers_come_first_and_are_refused_last() -> N
     gate = Gate(places=2, waiting=2, patience=30)
     order: list[str] = []
 
-    async def visit(name: str, urgent: bool) -> bool:
-        admitted = await gate.enter(1, urgent)
+    async def visit(name: str, line: Line) -> bool:
+        admitted = await gate.enter(1, line)
         if admitted:
             order.append(name)
             await asyncio.sleep(0.01)
-            gate.leave(1)
+            gate.leave(1, line)
         return admitted
 
-    calls = [asyncio.create_task(visit(f"call-{number}", False)) for number in range(5)]
+    calls = [asyncio.create_task(visit(f"call-{number}", Line.OTHER)) for number in range(5)]
     await asyncio.sleep(0)
-    callbacks = [asyncio.create_task(visit(f"callback-{number}", True)) for number in range(8)]
+    callbacks = [asyncio.create_task(visit(f"callback-{number}", Line.URGENT)) for number in range(8)]
     assert await asyncio.gather(*callbacks) == [True] * 8
     answers = await asyncio.gather(*calls)
     assert sum(answers) == 4
@@ -170,18 +170,18 @@ async def test_the_callbacks_of_providers_come_first_and_are_refused_last() -> N
 
 async def test_a_place_is_given_back_by_whoever_hangs_up_or_waits_in_vain() -> None:
     gate = Gate(places=1, waiting=5, patience=0.05)
-    assert await gate.enter(1, False)
-    gone, waits = asyncio.create_task(gate.enter(1, False)), asyncio.create_task(gate.enter(1, False))
+    assert await gate.enter(1, Line.OTHER)
+    gone, waits = asyncio.create_task(gate.enter(1, Line.OTHER)), asyncio.create_task(gate.enter(1, Line.OTHER))
     await asyncio.sleep(0)
     gone.cancel()
     assert not await waits
-    gate.leave(1)
+    gate.leave(1, Line.OTHER)
     assert gate.taken == 0
-    assert await gate.enter(1, False)
+    assert await gate.enter(1, Line.OTHER)
 
 
 async def test_large_bodies_take_more_places_so_that_memory_is_bounded() -> None:
     gate = Gate(places=100, waiting=5, patience=0.05)
-    assert [await gate.enter(40, False) for _ in range(3)] == [True, True, False]
-    assert await gate.enter(20, True), "the last places are for callbacks"
-    assert not await gate.enter(1, False)
+    assert [await gate.enter(40, Line.OTHER) for _ in range(3)] == [True, True, False]
+    assert await gate.enter(20, Line.URGENT), "the last places are for callbacks"
+    assert not await gate.enter(1, Line.OTHER)

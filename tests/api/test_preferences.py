@@ -257,3 +257,13 @@ async def test_the_page_loads_nothing_and_stands_in_no_frame(api: Api, db: Datab
 
 
 GRANT = {"channel": "email", "status": "granted", "source": "form"}
+
+
+@pytest.mark.parametrize("said", ["garbage", "", "confirm", "save "])
+async def test_a_button_that_the_page_does_not_have_changes_nothing(
+    api: Api, db: Database, settings: Settings, said: str
+) -> None:
+    answer = await api.client.post(link(settings, await message(api, db)), data={"do": said})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/do")
+    assert await held(db) == {}
+    assert await suppressed(db) is None

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api import upload
+from api.problems import ProblemError
 from api.upload import MAX_ROW, Format, Splitter
 from store.import_rows import Raw
 
@@ -83,3 +85,22 @@ def test_a_value_that_goes_on_for_too_long_is_given_up_and_the_next_line_begins_
 
 def test_json_lines_are_rows_as_they_stand() -> None:
     assert split(b'{"a": 1}\n\n  {"a": 2}  ', 5, "jsonl") == ([(1, '{"a": 1}'), (3, '{"a": 2}')], [])
+
+
+@given(st.lists(st.sampled_from(["\n", "\r\n", " \n", "row\n", '"a\n\nb"\n', ",\n", "x\r\n"])), st.integers(1, 9))
+def test_empty_lines_are_skipped_wherever_they_are_and_counted_as_lines(parts: list[str], size: int) -> None:
+    body, line, wanted = "".join(parts), 1, []
+    for part in parts:
+        if part.strip(" ,\r\n"):
+            wanted.append((line, [part.rstrip("\r\n").strip('"')]))
+        line += part.count("\n")
+    assert split(body.encode(), size) == (wanted, [])
+
+
+@pytest.mark.parametrize("line", [b"\n", b",\n", b" \n", b"a\n\n\n\n"])
+def test_lines_that_are_no_rows_are_bounded(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "MAX_EMPTY", 1000)
+    assert split(line * 300, 64)[1] == []
+    with pytest.raises(ProblemError) as caught:
+        split(line * 1100, 64)
+    assert caught.value.status_code == 413

@@ -1,0 +1,67 @@
+"""Which addresses of an SNS message are visited: of a certificate or of a subscription, on the topic's own SNS host.
+
+What is fetched is built anew from the parts that were judged. Another reader may see another address in the same text:
+`urlsplit` drops line ends and tabs, httpx refuses them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_PRINTABLE = re.compile(r"[!-~]{1,2000}")
+_HOST = re.compile(r"sns\.(?P<region>[a-z]{2}(-[a-z]+)+-[0-9])\.amazonaws\.com(\.cn)?")
+_CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9a-f]{1,64}\.pem")
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:(?P<region>[a-z0-9-]+):[0-9]+:[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A web address in its parts."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def url(self) -> str:
+        """The address as text."""
+        usual = self.port == (443 if self.scheme == "https" else 80)
+        where = self.host if usual else f"{self.host}:{self.port}"
+        return f"{self.scheme}://{where}{self.path}" + (f"?{self.query}" if self.query else "")
+
+
+def read(url: object) -> Address | None:
+    """The parts of an address; None where it is none, or one that is not read in one way only."""
+    if not isinstance(url, str) or not _PRINTABLE.fullmatch(url) or "\\" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or "[" in parts.netloc:
+        return None
+    port = port or (443 if parts.scheme == "https" else 80)
+    return Address(parts.scheme, parts.hostname, port, parts.path or "/", parts.query)
+
+
+def of_amazon(address: Address, topic: object) -> bool:
+    """Whether it is on the SNS host of the topic's region."""
+    host, arn = _HOST.fullmatch(address.host), _TOPIC.fullmatch(topic) if isinstance(topic, str) else None
+    if address.scheme != "https" or address.port != 443 or host is None or arn is None:
+        return False
+    return host["region"] == arn["region"]
+
+
+def names_certificate(address: Address) -> bool:
+    """Whether Amazon keeps certificates there."""
+    return not address.query and _CERTIFICATE.fullmatch(address.path) is not None

@@ -1,0 +1,287 @@
+"""Nobody without a key can hold the house: connections that send nothing, or slowly, take nothing from anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api import arrivals, bodies, server
+from api.app import create_app
+from api.arrivals import Arrivals
+from api.gate import Gate, Line, Visit
+from api.metrics import Metrics
+from api.problems import ProblemError
+from settings import Settings
+from store.database import Database
+from tests.api.client import track
+from tests.api.server import serve
+
+QUICKLY = 2.0
+"""Seconds for an answer, on a machine that does much else; a call that is kept waiting takes 5."""
+Socket = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+def app(settings: Settings, db: Database) -> FastAPI:
+    """With as few places as one body of 1 MiB takes."""
+    return create_app(settings.model_copy(update={"requests_at_once": 32}), db)
+
+
+@asynccontextmanager
+async def sockets(url: str, said: bytes, count: int) -> AsyncIterator[list[Socket]]:
+    """So many connections on which this has been said, and no more."""
+    parts = urlsplit(url)
+    opened = [await asyncio.open_connection(parts.hostname, parts.port) for _ in range(count)]
+    for _, writer in opened:
+        writer.write(said)
+        await writer.drain()
+    try:
+        yield opened
+    finally:
+        for _, writer in opened:
+            writer.close()
+
+
+def begun(path: str, announced: int, sent: bytes = b"x", more: str = "") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {announced}\r\n{more}\r\n".encode() + sent
+
+
+async def served_quickly(url: str, key: str) -> None:
+    """What people, providers and backends call."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
+        for method, path, status in (
+            ("GET", "/v1/tracks", 200),
+            ("POST", "/u/nobody", 404),
+            ("GET", "/u/nobody", 404),
+            ("POST", "/webhooks/ses", 403),
+            ("GET", "/c/nobody", 404),
+        ):
+            body = "{}" if method == "POST" else None
+            since = time.monotonic()
+            answer = await client.request(method, path, content=body, headers={"Authorization": f"Bearer {key}"})
+            assert (answer.status_code, path) == (status, path)
+            assert time.monotonic() - since < QUICKLY, path
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        pytest.param(begun("/webhooks/ses", 1 << 20), 4, id="four that announce 1 MiB"),
+        pytest.param(begun("/u/x", 5 << 20), 4, id="four that announce 5 MiB"),
+        pytest.param(begun("/webhooks/ses", 1000), 150, id="many that announce little"),
+        pytest.param(begun("/webhooks/ses", 1 << 20, b"x" * 700_000), 4, id="four that have sent the most of it"),
+        pytest.param(begun("/v1/events", 1 << 20, more="Authorization: Bearer pk_x\r\n"), 40, id="with a wrong key"),
+        pytest.param(
+            b"POST /webhooks/twilio/inbound HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+            40,
+            id="that announce nothing",
+        ),
+        pytest.param(b"GET /v1/tracks HTTP/1.1\r\nHost: a\r\nX: ", 150, id="half requests"),
+        pytest.param(b"", 150, id="that say nothing"),
+    ],
+)
+async def test_idle_connections_keep_nobody_waiting(app: FastAPI, key: str, said: bytes, count: int) -> None:
+    async with serve(app) as url, sockets(url, said, count):
+        await asyncio.sleep(0.3)
+        await served_quickly(url, key)
+
+
+async def test_a_body_that_comes_too_slowly_is_answered_408_and_the_connection_closed(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "SECONDS", 0.5)
+    async with serve(app) as url, sockets(url, begun("/webhooks/ses", 1000), 3) as opened:
+        for reader, _ in opened:
+            async with asyncio.timeout(20):
+                answer = await reader.read()
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 408 ")
+            assert json.loads(body)["type"] == "urn:perennial:problem:too-slow"
+
+
+async def test_a_body_that_comes_in_pieces_is_served(app: FastAPI, key: str) -> None:
+    async def pieces(size: int) -> AsyncIterator[bytes]:
+        yield b'{"text": "'
+        for _ in range(4):
+            await asyncio.sleep(0.1)
+            yield b"x" * (size // 4)
+        yield b'"}'
+
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    async with serve(app) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
+        answer = await client.post("/v1/events", content=pieces(900_000), headers=headers)
+        assert answer.status_code == 422
+        assert (await client.post("/v1/events", content=pieces(1 << 20), headers=headers)).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "announced"), [("/webhooks/ses", 1 << 21), ("/v1/events", 1 << 21), ("/v1/batch", 6 << 20)]
+)
+async def test_a_body_that_announces_too_much_is_refused_unread(
+    app: FastAPI, key: str, path: str, announced: int
+) -> None:
+    said = f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+    async with serve(app) as url, sockets(url, begun(path, announced, b"", said), 1) as [(reader, _)]:
+        async with asyncio.timeout(QUICKLY):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_bad_link_is_refused_before_the_body_is_read(app: FastAPI) -> None:
+    async with serve(app) as url, sockets(url, begun("/u/nobody", 1000), 1) as [(reader, _)]:
+        async with asyncio.timeout(QUICKLY):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_a_caller_who_hangs_up_amid_a_body_is_no_failure_of_the_server(
+    app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve(app) as url:
+        async with sockets(url, begun("/webhooks/ses", 1000), 3):
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            figures = (await client.get("/metrics")).text
+    assert 'route="/webhooks/ses",status="400"} 3.0' in figures
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * 400_000, id="one header without an end"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n", id="one long header"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\n" + b"X: y\r\n" * 300 + b"\r\n", id="many headers"),
+        pytest.param(b"GET /" + b"x" * 400_000, id="an address without an end"),
+    ],
+)
+async def test_headers_are_bounded(app: FastAPI, said: bytes) -> None:
+    async with serve(app) as url, sockets(url, said, 1) as [(reader, _)]:
+        async with asyncio.timeout(20):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_half_requests_and_silent_connections_are_closed_in_time(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.5)
+    async with serve(app) as url:
+        async with sockets(url, b"GET /healthz HTTP/1.1\r\nX: ", 1) as [(reader, _)], asyncio.timeout(20):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        async with sockets(url, b"", 1) as [(reader, _)], asyncio.timeout(20):
+            assert await reader.read() == b""
+        async with sockets(url, b"GET /healthz HTTP/1.1\r\n\r\n", 1) as [(reader, writer)], asyncio.timeout(20):
+            assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200 ")
+            await asyncio.sleep(1)
+            writer.write(b"GET /healthz HTTP/1.1\r\n\r\n")
+            assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_the_rest_of_a_body_that_was_answered_is_not_taken_for_ever(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LINGER", 0.5)
+    async with serve(app) as url, sockets(url, begun("/v1/events", 100_000), 1) as [(reader, writer)]:
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+        closed = asyncio.create_task(reader.read())
+        for _ in range(100):
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+            if closed.done():
+                return
+    raise AssertionError("still open")
+
+
+async def test_strangers_together_have_a_share_and_keep_nobody_else_waiting() -> None:
+    gate = Gate(places=16, waiting=5, patience=30)
+    assert [await gate.enter(1, Line.STRANGER) for _ in range(4)] == [True] * 4
+    waits = asyncio.create_task(gate.enter(1, Line.STRANGER))
+    await asyncio.sleep(0)
+    assert not waits.done()
+    assert await gate.enter(8, Line.OTHER)
+    assert await gate.enter(1, Line.URGENT)
+    gate.vouched(1)
+    assert await waits
+    assert (gate.taken, gate.strangers) == (14, 4)
+
+
+LINES = st.sampled_from(list(Line))
+
+
+@given(st.lists(st.tuples(LINES, st.integers(1, 40), st.booleans()), max_size=30), st.integers(1, 40))
+def test_places_are_counted_right_whoever_comes_and_goes(steps: list[tuple[Line, int, bool]], places: int) -> None:
+    async def play() -> None:
+        gate = Gate(places, waiting=3, patience=0.01)
+        inside: list[tuple[int, Line]] = []
+        for line, size, leaves in steps:
+            cost = gate.cost(size << 15, line)
+            if await gate.enter(cost, line):
+                inside.append((cost, line))
+            if leaves and inside:
+                gate.leave(*inside.pop(0))
+            assert gate.taken == sum(held for held, _ in inside) <= max(places, inside[0][0] if inside else 0)
+            assert gate.strangers == sum(held for held, line in inside if line is Line.STRANGER) <= gate.share
+        for held, line in inside:
+            gate.leave(held, line)
+        assert (gate.taken, gate.strangers) == (0, 0)
+
+    asyncio.run(play())
+
+
+async def test_the_memory_of_slow_bodies_is_bounded_by_giving_up_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "HELD_FOR_STRANGERS", 100_000)
+    held, gate, metrics = Arrivals(), Gate(100, 5, 30), Metrics()
+
+    async def slow() -> bytes:
+        first = True
+
+        async def receive() -> dict[str, object]:
+            nonlocal first
+            if first:
+                first = False
+                return {"type": "http.request", "body": b"x" * 40_000, "more_body": True}
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        return await held.whole(receive, 1 << 20, Visit(gate, "/u/x", metrics))
+
+    tasks = []
+    for _ in range(5):
+        tasks.append(asyncio.create_task(slow()))
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(0.2)
+    assert [task.done() for task in tasks] == [True, True, True, False, False]
+    for task in tasks[:3]:
+        with pytest.raises(ProblemError) as caught:
+            await task
+        assert caught.value.status_code == 408
+    assert held.held == {True: 80_000, False: 0}
+    for task in tasks[3:]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (held.held, gate.taken) == ({True: 0, False: 0}, 0)
+
+
+def test_nothing_of_slow_bodies_is_left_over() -> None:
+    assert bodies._ARRIVALS.held == {True: 0, False: 0}
+
+
+async def test_a_small_body_costs_one_place_and_a_large_one_more(app: FastAPI, key: str) -> None:
+    gate = Gate(128, 5, 30)
+    assert gate.cost(0, Line.OTHER) == 1
+    assert gate.cost(5 << 20, Line.OTHER) == 40
+    assert gate.cost(1 << 20, Line.STRANGER) == 32
+    assert gate.cost(5 << 20, Line.STRANGER) == 32
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/yaml"}
+    async with serve(app) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
+        long = track() + "# " + "x" * 400_000
+        assert (await client.put("/v1/tracks/welcome", content=long, headers=headers)).status_code == 201
