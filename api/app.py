@@ -123,6 +123,7 @@ def create_app(
         consents.router,
         suppressions.router,
         segment.router,
+        segment.public_router,
         enrollments.router,
         imports.router,
         tracks.router,

@@ -51,6 +51,7 @@ TITLES: Mapping[str, str] = {
     "unsupported-media-type": "The body's media type is not one that is read here",
     "unauthorized": "A valid API key is needed",
     "forbidden": "The signature is not valid",
+    "key-in-public": "A key may not be where everybody can read it",
     "not-found": "There is no such thing",
     "method-not-allowed": "The method is not allowed here",
     "import-conflict": "The import is in no state for that",
