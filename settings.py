@@ -88,6 +88,10 @@ class Settings(BaseSettings):
 
     webhook_secret: SecretStr = SecretStr("")
     """Standard Webhooks secret (`whsec_…`) that signs the `webhook` steps' calls."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts that `webhook` steps may call; empty means any on the public internet, and in development any at all."""
+    webhook_proxy: str | None = None
+    """HTTP proxy that `webhook` steps' calls go through."""
 
     provider_timeout: Duration = timedelta(seconds=10)
     """Read timeout of a provider call; past it the outcome is unknown, not failed."""
