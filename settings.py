@@ -53,6 +53,8 @@ class Settings(BaseSettings):
 
     secret: SecretStr = SecretStr("")
     """Signs links; at least 32 characters in production."""
+    address_secret: SecretStr = SecretStr("")
+    """What hashes of addresses are made with, never to be changed; empty means hashes that can be guessed."""
     public_url: str = "http://127.0.0.1:8000"
     """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
 
@@ -119,6 +121,14 @@ class Settings(BaseSettings):
         secret = self.secret.get_secret_value()
         if self.environment == "production" and len(secret) < 32:
             raise ValueError("PERENNIAL_SECRET must have at least 32 characters in production")
+        return secret
+
+    @property
+    def hash_secret(self) -> str:
+        """What hashes of addresses are made with. Raises ValueError in production where it could be guessed."""
+        secret = self.address_secret.get_secret_value()
+        if self.environment == "production" and 0 < len(secret) < 32:
+            raise ValueError("PERENNIAL_ADDRESS_SECRET must have at least 32 characters in production")
         return secret
 
     @property

@@ -23,6 +23,7 @@ from api.relay.relay import Relay
 from api.temporal import connect
 from api.tracking.telling import Patience, Teller
 from settings import Settings
+from store.addresses import use_secret
 from store.database import Database
 from store.presence import worker_name
 from workflows.importing import ImportContacts
@@ -152,6 +153,7 @@ async def run_relay(settings: Settings, stop: asyncio.Event | None = None) -> No
 
 async def _begin(settings: Settings, stack: AsyncExitStack, name: str) -> tuple[Client, Database]:
     client = await connect()
+    use_secret(settings.hash_secret)
     database = Database(settings.database_url.get_secret_value(), settings.database_pool, name=name)
     stack.push_async_callback(database.close)
     return client, database
