@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:8000"
     """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
 
+    payload_keys: tuple[SecretStr, ...] = ()
+    """Keys (32 bytes in base64) that what Temporal keeps of runs is encrypted with; the first encrypts."""
+
     click_hold: Duration = timedelta(seconds=10)
     """How long a click that looks like a person's is held before tracks hear of it, lest it begin a scanner's burst."""
     click_soon: Duration = timedelta(seconds=5)
