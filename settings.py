@@ -53,6 +53,8 @@ class Settings(BaseSettings):
 
     secret: SecretStr = SecretStr("")
     """Signs links; at least 32 characters in production."""
+    address_secret: SecretStr = SecretStr("")
+    """What hashes of addresses are made with, never to be changed; empty means hashes that can be guessed."""
     public_url: str = "http://127.0.0.1:8000"
     """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
 
@@ -62,6 +64,9 @@ class Settings(BaseSettings):
     """Port on which a worker or a relay answers its orchestrator; unset means none."""
     docs: bool | None = None
     """Whether `/docs` and `/openapi.json` are served; unset means only in development."""
+
+    payload_keys: tuple[SecretStr, ...] = ()
+    """Keys (32 bytes in base64) that what Temporal keeps of runs is encrypted with; the first encrypts."""
 
     click_hold: Duration = timedelta(seconds=10)
     """How long a click that looks like a person's is held before tracks hear of it, lest it begin a scanner's burst."""
@@ -95,6 +100,10 @@ class Settings(BaseSettings):
 
     webhook_secret: SecretStr = SecretStr("")
     """Standard Webhooks secret (`whsec_…`) that signs the `webhook` steps' calls."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts that `webhook` steps may call; empty means any on the public internet, and in development any at all."""
+    webhook_proxy: str | None = None
+    """HTTP proxy that `webhook` steps' calls go through."""
 
     provider_timeout: Duration = timedelta(seconds=10)
     """Read timeout of a provider call; past it the outcome is unknown, not failed."""
@@ -122,6 +131,14 @@ class Settings(BaseSettings):
         secret = self.secret.get_secret_value()
         if self.environment == "production" and len(secret) < 32:
             raise ValueError("PERENNIAL_SECRET must have at least 32 characters in production")
+        return secret
+
+    @property
+    def hash_secret(self) -> str:
+        """What hashes of addresses are made with. Raises ValueError in production where it could be guessed."""
+        secret = self.address_secret.get_secret_value()
+        if self.environment == "production" and 0 < len(secret) < 32:
+            raise ValueError("PERENNIAL_ADDRESS_SECRET must have at least 32 characters in production")
         return secret
 
     @property

@@ -26,6 +26,7 @@ from api.temporal import connect
 from api.tracking.telling import Patience, Teller
 from api.worker_health import WorkerHealth
 from settings import Settings
+from store.addresses import use_secret
 from store.database import Database
 from store.presence import worker_name
 from workflows.importing import ImportContacts
@@ -181,6 +182,7 @@ async def run_relay(settings: Settings, stop: asyncio.Event | None = None, *, ho
 
 async def _database(settings: Settings, stack: AsyncExitStack, name: str, stop: asyncio.Event) -> Database | None:
     """The database, when it answers: nothing is polled for that could not be done. None where `stop` came first."""
+    use_secret(settings.hash_secret)
     database = Database(settings.database_url.get_secret_value(), settings.database_pool, name=name)
     stack.push_async_callback(database.close)
     loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +20,7 @@ from store.database import Database
 from store.effects import Begun
 from store.rows import Contact
 from tracks.content.render import TemplateError, render_text, render_values
+from tracks.durations import format_duration
 from tracks.steps import CrmStep, WebhookStep
 
 
@@ -91,12 +93,15 @@ class WebhookActivities:
             if isinstance(begun, EffectResult):
                 return begun
             try:
-                webhook = await self._written(tx, call, begun, contact_of(begun))
+                webhook, patience = await self._written(tx, call, begun, contact_of(begun))
             except TemplateError as error:
                 return await finish(tx, begun, "webhook", "failed", f"template: {error.code}")
-        return await _outside(self._db, begun, "webhook", lambda: self._caller.call(webhook))
+        return await _outside(self._db, begun, "webhook", lambda: self._caller.call(webhook), patience)
 
-    async def _written(self, tx: AsyncConnection, call: StepCall, begun: Begun, contact: Contact) -> WebhookCall:
+    async def _written(
+        self, tx: AsyncConnection, call: StepCall, begun: Begun, contact: Contact
+    ) -> tuple[WebhookCall, timedelta | None]:
+        """The call, and how long it is tried."""
         enrollment = begun.run.enrollment
         _, step = await find_in(tx, enrollment, call.step, WebhookStep)
         payload = render_values(step.webhook.payload, message_context(enrollment, contact))
@@ -109,20 +114,28 @@ class WebhookActivities:
             "payload": payload,
         }
         body = {"type": "track.webhook", "timestamp": scheduled_at().isoformat(), "data": data}
-        return WebhookCall(webhook_id=begun.effect_key, url=step.webhook.url, body=body)
+        webhook = WebhookCall(webhook_id=begun.effect_key, url=step.webhook.url, body=body)
+        return webhook, step.webhook.give_up_after
 
 
 async def _outside(
-    db: Database, begun: Begun, kind: Literal["crm", "webhook"], act: Callable[[], Awaitable[None]]
+    db: Database,
+    begun: Begun,
+    kind: Literal["crm", "webhook"],
+    act: Callable[[], Awaitable[None]],
+    patience: timedelta | None = None,
 ) -> EffectResult:
-    """Act outside of any transaction, then record how it ended. What may have happened is simply done again."""
+    """Act outside of any transaction, then record how it ended. What may have happened is simply done again,
+    for as long as the step's `patience`, in real time, since it was first asked for."""
     outcome: Literal["done", "failed"] = "done"
     reason = ""
     try:
         await act()
     except ProviderError as error:
-        if error.fault.verdict is not Verdict.GIVE_UP:
-            raise again_later(error.fault) from None
         outcome, reason = "failed", str(error.fault)
+        if error.fault.verdict is not Verdict.GIVE_UP:
+            if patience is None or datetime.now(UTC) - scheduled_at() < patience:
+                raise again_later(error.fault) from None
+            reason += f" for {format_duration(patience)}"
     async with db.transaction() as tx:
         return await finish(tx, begun, kind, outcome, reason)

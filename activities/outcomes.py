@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+import httpcore
 import httpx
 import urllib3.exceptions
 
@@ -97,6 +98,9 @@ TABLE: dict[tuple[str, str], Verdict] = {
     # the `webhook` step: an answer that says no is the receiver's decision
     ("webhook", "401"): Verdict.GIVE_UP,
     ("webhook", "403"): Verdict.GIVE_UP,
+    ("webhook", "3xx"): Verdict.GIVE_UP,  # nobody is followed to an address that no track names
+    ("webhook", "address-refused"): Verdict.GIVE_UP,
+    ("webhook", "bad-address"): Verdict.GIVE_UP,
 }
 
 
@@ -184,6 +188,11 @@ _NEVER_LEFT = (
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
     httpx.UnsupportedProtocol,
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.PoolTimeout,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
 )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from activities import contract
 from activities.busy import busy_here
 from activities.closing import ClosingActivities
@@ -19,6 +21,7 @@ from activities.in_database import AttributeActivities, EnrollActivities
 from activities.lanes import AT_ONCE, Lane
 from activities.ports import Crm, EmailProvider, SmsProvider, WebhookCaller
 from activities.progress import ProgressActivities
+from activities.providers.receivers import Receivers
 from activities.providers.ses import SesEmail
 from activities.providers.twilio import TwilioSms
 from activities.providers.webhooks import SignedWebhooks
@@ -27,6 +30,7 @@ from activities.sms import SmsActivities, SmsKind
 from settings import Settings
 from store.database import Database
 
+log = structlog.get_logger(__name__)
 Method = Callable[..., Awaitable[Any]]
 
 
@@ -108,6 +112,11 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
 def build_providers(settings: Settings) -> Providers:
     """The real providers; call it inside a running event loop."""
     timeout, threads = settings.provider_timeout, settings.concurrent_sends
+    public_only = settings.environment == "production"
+    if public_only and not settings.webhook_hosts:
+        log.info("webhook steps reach the public internet only", setting="PERENNIAL_WEBHOOK_HOSTS")
+    if public_only and not settings.hash_secret:
+        log.warning("hashes of addresses can be guessed by who reads the tables", setting="PERENNIAL_ADDRESS_SECRET")
     crm: Crm | None = None
     if settings.crm == "hubspot":
         from activities.providers.hubspot import HubSpotCrm  # its SDK takes 0.4 s to import, and few need it
@@ -136,7 +145,11 @@ def build_providers(settings: Settings) -> Providers:
             threads=threads,
         ),
         webhooks=SignedWebhooks(
-            secret=settings.webhook_secret.get_secret_value(), timeout=timeout, connections=threads
+            secret=settings.webhook_secret.get_secret_value(),
+            timeout=timeout,
+            connections=threads,
+            receivers=Receivers(settings.webhook_hosts, public_only=public_only),
+            proxy=settings.webhook_proxy,
         ),
         crm=crm,
     )

@@ -128,6 +128,7 @@ def create_app(
         consents.router,
         suppressions.router,
         segment.router,
+        segment.public_router,
         enrollments.router,
         imports.router,
         tracks.router,

@@ -107,6 +107,8 @@ class KeyedRoute(OpenRoute):
         key = _presented(request, allow_basic=self.allow_basic)
         if not key or not await known.valid(key):
             detail = "Send `Authorization: Bearer <API key>`; make one with `perennial key create NAME`."
+            if self.allow_basic:
+                detail += " Or send it as the user name of HTTP Basic; a `writeKey` in the body is not read."
             challenge = 'Basic realm="perennial"' if self.allow_basic else "Bearer"
             raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": challenge})
 

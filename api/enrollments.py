@@ -79,6 +79,7 @@ class EnrollmentDetail(EnrollmentSummary):
         "may be missing."
     )
     state: str | None = Field(description="What the run does now, in a word.")
+    trouble: str | None = Field(description="Why what the run does now is tried again: how the latest attempt failed.")
     waiting_for: str | None
     until: datetime | None = Field(description="When the wait ends, on the run's clock.")
     until_real: datetime | None = Field(description="The same in real time.")
@@ -168,20 +169,24 @@ async def get_enrollment(enrollment_id: EnrollmentId, ctx: Ctx) -> EnrollmentDet
     """
     async with ctx.db.transaction() as tx:
         found = await enrollments.get(tx, enrollment_id)
-    journey = None
+    journey = trouble = None
     if found is not None and found.ended_at is None and found.started_at is not None:
         # Before the path is read: what the run no longer holds has reached the database by then.
         journey = await journeys.ask(ctx.temporal, found.workflow_id, found.id)
+        if journey is not None and journey.state.startswith("doing"):
+            trouble = await journeys.trouble(ctx.temporal, found.workflow_id)
     async with ctx.db.transaction() as tx:
         found = await enrollments.get(tx, enrollment_id)
         if found is None:
             raise not_found(f"enrollment {enrollment_id}")
         path = await enrollments.path(tx, enrollment_id, limit=_PATH_SHOWN)
         sent = await messages.for_enrollment(tx, enrollment_id)
-    return _detail(found, path, sent, journey)
+    return _detail(found, path, sent, journey, trouble)
 
 
-def _detail(found: Enrollment, path: list[PathEntry], sent: list[Message], journey: Journey | None) -> EnrollmentDetail:
+def _detail(
+    found: Enrollment, path: list[PathEntry], sent: list[Message], journey: Journey | None, trouble: str | None
+) -> EnrollmentDetail:
     entries = {entry.seq: entry for entry in path}
     summary = _summary(found)
     until = None
@@ -194,6 +199,7 @@ def _detail(found: Enrollment, path: list[PathEntry], sent: list[Message], journ
         properties=dict(found.properties),
         as_of="database" if journey is None else "run",
         state=journey.state if journey else None,
+        trouble=trouble,
         waiting_for=journey.waiting_for if journey else None,
         until=until,
         until_real=found.clock.real(until) if until else None,

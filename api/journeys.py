@@ -29,3 +29,24 @@ async def ask(client: Client | None, workflow_id: str, enrollment_id: str) -> Jo
     except Exception as error:  # not started yet, no worker, no server: the answer is the same
         log.info("journey not answered", enrollment=enrollment_id, error=type(error).__name__)
         return None
+
+
+async def trouble(client: Client | None, workflow_id: str) -> str | None:
+    """Why what the run does now is done again and again: the class of the latest failure, or None.
+
+    Asked of Temporal, for at most a second. Activities fail with classes and codes alone, so nothing personal is told.
+    """
+    if client is None:
+        return None
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            found = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=PATIENCE)
+    except Exception as error:
+        log.info("run not described", workflow=workflow_id, error=type(error).__name__)
+        return None
+    for pending in found.raw_description.pending_activities:
+        if pending.HasField("last_failure"):
+            failure = pending.last_failure
+            what = failure.message or failure.application_failure_info.type or "no answer"
+            return f"attempt {pending.attempt}: {what}"[:300]
+    return None

@@ -52,6 +52,7 @@ TITLES: Mapping[str, str] = {
     "unauthorized": "A valid API key is needed",
     "too-slow": "The body came too slowly",
     "forbidden": "The signature is not valid",
+    "key-in-public": "A key may not be where everybody can read it",
     "not-found": "There is no such thing",
     "method-not-allowed": "The method is not allowed here",
     "import-conflict": "The import is in no state for that",

@@ -1,22 +1,24 @@
-"""Segment's ingest address, so that Segment's own libraries work unchanged."""
+"""Segment's ingest address, so that Segment's own libraries for servers work unchanged."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.auth import SegmentRoute
+from api.auth import OpenRoute, SegmentRoute
 from api.bodies import load_json
 from api.context import Context, Ctx
-from api.problems import FieldProblem, documented, invalid, pointer
-from api.segment_format import MAX_ITEMS, Identify, Item, ItemProblem, Track, translate
+from api.problems import FieldProblem, ProblemError, documented, invalid, pointer
+from api.segment_format import MAX_ITEMS, Identify, Item, ItemProblem, Sent, Track, translate
 from store import contacts, events
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=SegmentRoute)
+public_router = APIRouter(prefix="/v1", route_class=OpenRoute, include_in_schema=False)
 
 
 class BatchAccepted(BaseModel):
@@ -39,7 +41,10 @@ _REQUEST: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["batch"],
-                    "properties": {"batch": {"type": "array", "maxItems": MAX_ITEMS, "items": {"type": "object"}}},
+                    "properties": {
+                        "batch": {"type": "array", "maxItems": MAX_ITEMS, "items": {"type": "object"}},
+                        "sentAt": {"description": "When it was sent, by the clock that the timestamps are of."},
+                    },
                 },
                 "example": {
                     "batch": [
@@ -73,10 +78,24 @@ async def post_batch(request: Request, ctx: Ctx) -> BatchAccepted:
         raise invalid([FieldProblem(detail="must be an array of messages", pointer=pointer(["batch"]))])
     if len(batch) > MAX_ITEMS:
         raise invalid([FieldProblem(detail=f"may have at most {MAX_ITEMS:,} messages", pointer=pointer(["batch"]))])
-    items = [translate(index, item) for index, item in enumerate(batch)]
+    sent = Sent(datetime.now(UTC), data.get("sentAt"))
+    items = [translate(index, item, sent) for index, item in enumerate(batch)]
     async with ctx.db.transaction() as tx:
         results = await _store(tx, [item.action for item in items if item.action], ctx.settings.pace_at_entry)
     return _answer(ctx, items, results)
+
+
+async def refuse_public_key() -> None:
+    """What Segment's libraries for browsers and phones call, with a key that everybody can read in them."""
+    detail = (
+        "Segment's libraries for browsers and phones carry their key where everybody can read it, and a key of this "
+        "API may do everything. Tell your own server, and have it tell /v1/batch."
+    )
+    raise ProblemError(403, "key-in-public", detail)
+
+
+for _call in ("b", "m", "t", "i", "p", "s", "g", "a"):  # batch, metrics, track, identify, page, screen, group, alias
+    public_router.add_api_route(f"/{_call}", refuse_public_key, methods=["POST"])
 
 
 async def _store(tx: AsyncConnection, actions: Sequence[Identify | Track], pace: float) -> list[events.Accepted]:

@@ -19,6 +19,8 @@ from api.bodies import storable
 from api.problems import FieldProblem, pointer
 
 MAX_ITEMS = 2_500
+_MAX_EXACT = 1 << 53
+"""Up to here JSON's numbers are whole numbers to everybody; past it JavaScript's have been rounded."""
 _ADDRESSES: dict[str, Callable[[str], str]] = {
     "email": fields.check_email,
     "phone": fields.check_phone,
@@ -65,8 +67,17 @@ class ItemProblem(BaseModel):
     errors: list[FieldProblem] = []
 
 
-def translate(index: int, item: Any) -> Item:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """When a batch came in by our clock, and when it was sent by the clock of the device (the batch's `sentAt`)."""
+
+    received: datetime
+    sent_at: Any = None
+
+
+def translate(index: int, item: Any, sent: Sent | None = None) -> Item:
     """One item of `batch`; never raises, because one bad item must not touch its neighbours."""
+    sent = sent or Sent(datetime.now(UTC))
     at: tuple[str | int, ...] = ("batch", index)
     if not isinstance(item, dict):
         return Item(None, "not-an-object", [FieldProblem(detail="must be an object", pointer=pointer(at))])
@@ -82,10 +93,21 @@ def translate(index: int, item: Any) -> Item:
     errors = []
     contact_id = ""
     try:
-        contact_id = fields.check_identifier(user if isinstance(user, str) else json.dumps(user))
+        contact_id = fields.check_identifier(_user(user))
     except ValueError as error:
         errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, "userId"))))
-    return _identify(contact_id, item, at, errors) if kind == "identify" else _track(contact_id, item, at, errors)
+    return _identify(contact_id, item, at, errors) if kind == "identify" else _track(contact_id, item, at, errors, sent)
+
+
+def _user(given: Any) -> str:
+    """A user's id as a text. JSON knows one kind of number, so 1.0 and 1 are the same user."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise ValueError("must be a text or a whole number")
+    if isinstance(given, float) and (not given.is_integer() or abs(given) > _MAX_EXACT):
+        raise ValueError("must be a text or a whole number of at most 15 digits")
+    return str(int(given))
 
 
 def _identify(contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], errors: list[FieldProblem]) -> Item:
@@ -95,10 +117,12 @@ def _identify(contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], 
     context = item.get("context")
     hints = context if isinstance(context, dict) else {}
     own: dict[str, str | None] = {}
+    written = {name.casefold(): name for name in traits} | {name: name for name in traits}
     for name, check in _ADDRESSES.items():
-        place: tuple[str | int, ...] = (*at, "traits", name)
-        if name in traits:
-            value = traits[name]
+        place: tuple[str | int, ...] = (*at, "traits", written.get(name, name))
+        if name in written:
+            value = traits[written[name]]
+            value = value.strip() if isinstance(value, str) else value
         elif name in ("timezone", "locale") and hints.get(name):
             place, value = (*at, "context", name), hints[name]
         else:
@@ -112,21 +136,25 @@ def _identify(contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], 
                 own[name] = check(value)
             except ValueError as error:
                 errors.append(FieldProblem(detail=str(error), pointer=pointer(place)))
-    attributes = {name: value for name, value in traits.items() if name not in _ADDRESSES}
+    taken = {written[name] for name in _ADDRESSES if name in written}
+    attributes = {name: value for name, value in traits.items() if name not in taken}
     return Item(Identify(contact_id, own, attributes), "invalid" if errors else "", errors)
 
 
-def _track(contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], errors: list[FieldProblem]) -> Item:
+def _track(
+    contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], errors: list[FieldProblem], sent: Sent
+) -> Item:
     properties = _object(item, "properties", at, errors)
     name = item.get("event")
     try:
         name = fields.check_event_name(name if isinstance(name, str) else "")
     except ValueError as error:
         errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, "event"))))
-    occurred_at = _moment(item.get("timestamp"), (*at, "timestamp"), errors)
+    moment, doubts = _moment(item, sent, at, errors)
     if errors:
         return Item(None, "invalid", errors)
-    return Item(Track(contact_id, _event_id(item), str(name), properties, occurred_at))
+    track = Track(contact_id, _event_id(item), str(name), properties, moment)
+    return Item(track, "sent-at" if doubts else "", doubts)
 
 
 def _event_id(item: dict[str, Any]) -> str:
@@ -134,7 +162,8 @@ def _event_id(item: dict[str, Any]) -> str:
     given = item.get("messageId")
     if isinstance(given, str) and 1 <= len(given) <= 200:
         return given
-    content = json.dumps(item, sort_keys=True, separators=(",", ":")).encode()
+    said = {name: value for name, value in item.items() if name not in ("sentAt", "receivedAt")}  # of this attempt
+    content = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
     return f"segment-{hashlib.sha256(content).hexdigest()[:40]}"
 
 
@@ -151,13 +180,53 @@ def _object(item: dict[str, Any], name: str, at: tuple[str | int, ...], errors: 
         return {}
 
 
-def _moment(value: Any, at: tuple[str | int, ...], errors: list[FieldProblem]) -> datetime:
-    now = datetime.now(UTC)
-    if value is None:
-        return now
+def _moment(
+    item: dict[str, Any], sent: Sent, at: tuple[str | int, ...], errors: list[FieldProblem]
+) -> tuple[datetime, list[FieldProblem]]:
+    """When it happened, by our clock, and what could not be used to tell.
+
+    A device's clock may be off by seconds or years, but by as much when it sends: so what it says is shifted by what
+    its `sentAt` is off. A `timestamp` beside an `originalTimestamp`, or with a `receivedAt`, was shifted before: such
+    an item comes from a collector in between.
+    https://segment.com/docs/connections/spec/common/#timestamps
+    """
+    name = "timestamp" if item.get("timestamp") is not None else "originalTimestamp"
+    if item.get(name) is None:
+        return sent.received, []
     try:
-        moment = datetime.fromisoformat(value)
-        return fields.check_moment(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (TypeError, ValueError):
-        errors.append(FieldProblem(detail="must be an ISO 8601 time since 1970", pointer=pointer(at)))
-        return now
+        moment = _time(item[name])
+    except ValueError:
+        errors.append(FieldProblem(detail="must be an ISO 8601 time since 1970", pointer=pointer((*at, name))))
+        return sent.received, []
+    doubts: list[FieldProblem] = []
+    shifted = moment
+    collected = name == "timestamp" and (item.get("originalTimestamp") is not None or "receivedAt" in item)
+    place, sent_at = (
+        ((*at, "sentAt"), item["sentAt"]) if item.get("sentAt") is not None else (("sentAt",), sent.sent_at)
+    )
+    if sent_at is not None and not collected:
+        try:
+            shifted = min(moment + (sent.received - _time(sent_at)), sent.received)
+        except ValueError:
+            detail = "must be an ISO 8601 time; the clock that it was sent by is taken as right"
+            doubts.append(FieldProblem(detail=detail, pointer=pointer(place)))
+        except OverflowError:
+            pass
+    for candidate in (shifted, moment):  # a sentAt that leads to before 1970 is of another clock than the timestamp
+        try:
+            return fields.check_moment(candidate), doubts
+        except ValueError:
+            continue
+    errors.append(FieldProblem(detail="must be an ISO 8601 time since 1970", pointer=pointer((*at, name))))
+    return sent.received, []
+
+
+def _time(value: Any) -> datetime:
+    """An ISO 8601 time, in UTC where it names no zone. Raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    moment = datetime.fromisoformat(value)
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None

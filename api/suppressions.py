@@ -14,14 +14,17 @@ from api.fields import Body, check_email, check_phone
 from api.pagination import CursorText, Limit
 from api.problems import FieldProblem, documented, invalid
 from store import suppressions
-from store.addresses import address_hash
+from store.addresses import address_hash, current_secret
 from store.rows import Channel
 from store.suppressions import Reason
 
 router = APIRouter(
     prefix="/v1/suppressions", tags=["suppressions"], route_class=KeyedRoute, responses=documented(401, 422)
 )
-_HASHED = "SHA-256 of `email:` and the address in lower case, or of `sms:` and the number as E.164, in hex."
+_HASHED = (
+    "SHA-256 of `email:` and the address in lower case, or of `sms:` and the number as E.164, in hex; where there is "
+    "an address secret, `k` and the HMAC of that."
+)
 
 
 class Address(Body):
@@ -79,7 +82,12 @@ async def get_suppressions(
         str | None, Query(max_length=320, description="Of this address alone; needs `channel`. Proxies may log it.")
     ] = None,
     hashed: Annotated[
-        str | None, Query(alias="address_hash", pattern="^[0-9a-f]{64}$", description=f"The same by hash: {_HASHED}")
+        str | None,
+        Query(
+            alias="address_hash",
+            pattern="^k?[0-9a-f]{64}$",
+            description=f"The same by hash, with the secret or without: {_HASHED}",
+        ),
     ] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
@@ -89,6 +97,8 @@ async def get_suppressions(
         if channel is None:
             raise invalid([FieldProblem(detail="An address needs its channel.", parameter="channel")])
         hashed = address_hash(channel, address)
+    elif hashed is not None and not hashed.startswith("k"):
+        hashed = current_secret().keyed(hashed)
     listing = ["suppressions", channel, reason, hashed]
     position = ctx.cursors.read(listing, cursor)
     after = (str(position[0]), str(position[1])) if position else None

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
+
+from settings import get_settings
+
+
+def data_converter(keys: Sequence[SecretStr]) -> DataConverter:
+    """How values become what Temporal keeps; with keys, encrypted. Raises ValueError for what is no key."""
+    if not keys:
+        return pydantic_data_converter
+    from api.payload_codec import AesGcmCodec
+
+    return replace(pydantic_data_converter, payload_codec=AesGcmCodec([key.get_secret_value() for key in keys]))
 
 
 async def connect(*, lazy: bool = False, otherwise: str | None = None) -> Client:
@@ -16,4 +32,4 @@ async def connect(*, lazy: bool = False, otherwise: str | None = None) -> Client
     """
     options = ClientConfig.load_client_connect_config()
     options.setdefault("target_host", otherwise or "127.0.0.1:7233")
-    return await Client.connect(**options, data_converter=pydantic_data_converter, lazy=lazy)
+    return await Client.connect(**options, data_converter=data_converter(get_settings().payload_keys), lazy=lazy)

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
+from api.line_ends import whole_lines
 from api.problems import ProblemError
 from store.import_rows import Problem, Raw
 
@@ -59,12 +60,11 @@ class Lines:
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes | None]]:
         """The lines that are complete now, with their ends; None in place of one that is too long."""
-        parts = (self._rest + data).split(b"\n")
-        self._rest = parts.pop()
-        for part in parts:
-            yield from self._line(part + b"\n")
-        if len(self._rest) > MAX_ROW:
-            self._rest, self._skipping = b"", True
+        lines, self._rest = whole_lines(self._rest + data)
+        for line in lines:
+            yield from self._line(line)
+        if len(self._rest) > MAX_ROW:  # it ends at a CR already, if that is its last character
+            self._rest, self._skipping = b"\r" if self._rest.endswith(b"\r") else b"", True
 
     def end(self) -> Iterator[tuple[int, bytes | None]]:
         """The last line, if it has no end."""

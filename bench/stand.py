@@ -17,11 +17,11 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.lanes import LaneWatch
 from activities.registry import build_activities
 from api.app import create_app
+from api.temporal import data_converter
 from bench.http_wire import Caller
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
@@ -174,7 +174,8 @@ async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> Asy
     settings = local_settings(servers, **more)
     os.environ |= SANDBOX_CREDENTIALS
     async with AsyncExitStack() as stack:
-        temporal = await Client.connect(servers.temporal_address, data_converter=pydantic_data_converter)
+        converter = data_converter(settings.payload_keys)
+        temporal = await Client.connect(servers.temporal_address, data_converter=converter)
         database = Database(servers.database_url, settings.database_pool)
         async with database.transaction() as tx:
             _, key = await keys.create(tx, "stand")

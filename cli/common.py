@@ -60,9 +60,26 @@ def database_url() -> str:
     return settings.database_url.get_secret_value()
 
 
+def address_secret() -> str:
+    """PERENNIAL_ADDRESS_SECRET; where neither it nor DATABASE_URL is set, the running local stack's.
+
+    Raises ValueError in production where it could be guessed.
+    """
+    from infra.launch.state import State, read_json
+    from settings import get_settings
+
+    settings = get_settings()
+    if {"database_url", "address_secret"}.isdisjoint(settings.model_fields_set) and local_stack().get("database"):
+        return str(read_json(State(settings.data).folder / "secrets.json").get("address_secret", ""))
+    return settings.hash_secret
+
+
 def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     """Do something in that database."""
+    from store.addresses import use_secret
     from store.database import Database
+
+    use_secret(address_secret())
 
     async def run() -> None:
         database = Database(database_url(), 1)

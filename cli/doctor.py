@@ -117,12 +117,12 @@ async def _settler(database: Database, stack: AsyncExitStack) -> Settle:
 async def stuck(addresses: Addresses) -> list[str]:
     """Whoever is stuck in the local stack, in sentences; its crowd lives fast, so little patience is right."""
     from temporalio.client import Client
-    from temporalio.contrib.pydantic import pydantic_data_converter
 
     from api.doctor.check import Check
     from api.doctor.findings import KINDS
     from api.doctor.patience import Patience
-    from api.temporal import connect
+    from api.temporal import connect, data_converter
+    from settings import get_settings
     from store.database import Database
 
     late = timedelta(seconds=15)
@@ -134,7 +134,8 @@ async def stuck(addresses: Addresses) -> list[str]:
         if addresses.ui is None:  # the user's own
             client = await connect(otherwise=addresses.temporal)
         else:
-            client = await Client.connect(addresses.temporal, data_converter=pydantic_data_converter)
+            converter = data_converter(get_settings().payload_keys)
+            client = await Client.connect(addresses.temporal, data_converter=converter)
         report = await Check(database, client, patience).whole()
     finally:
         await database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli.common import database_url, fail
+from cli.common import address_secret, database_url, fail
 
 
 def add_to(app: typer.Typer) -> None:
@@ -12,15 +12,15 @@ def add_to(app: typer.Typer) -> None:
     app.command()(migrate)
 
 
-def upgrade(url: str) -> None:
-    """Bring a database to the newest schema; raises LaunchError, which says why not."""
+def upgrade(url: str, secret: str) -> None:
+    """Bring a database to the newest schema, and its hashes to that secret; raises LaunchError, which says why not."""
     from sqlalchemy.exc import DBAPIError
 
     from infra.launch.errors import LaunchError
     from store import migrate
 
     try:
-        migrate.upgrade(url)
+        migrate.upgrade(url, secret)
     except (DBAPIError, ValueError) as problem:
         reason = str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
         raise LaunchError(f"The database of DATABASE_URL cannot be used: {reason}") from None
@@ -31,7 +31,7 @@ def migrate() -> None:
     from infra.launch.errors import LaunchError
 
     try:
-        upgrade(database_url())
+        upgrade(database_url(), address_secret())
     except LaunchError as problem:
         fail(str(problem))
     typer.echo("The database is up to date.")

@@ -57,12 +57,14 @@ def api(
     from api.temporal import connect
     from infra import logs
     from settings import get_settings
+    from store.addresses import use_secret
     from store.database import Database
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
 
     async def serve() -> bool:
+        use_secret(settings.hash_secret)
         patience = settings.longest_request_wait.total_seconds()
         database = Database(settings.database_url.get_secret_value(), settings.database_pool, patience=patience)
         try:

@@ -92,7 +92,11 @@ def _run_stack(state: State, console: Console, wish: Wish) -> int:
 
     console.print("[bold]Perennial[/] is coming up:")
     progress = Progress(console)
-    stack = Stack(state, prepare=upgrade, say=progress.say, entry_pace=wish.pace)
+
+    def prepare(database_url: str) -> None:
+        upgrade(database_url, state.secrets()["address_secret"])
+
+    stack = Stack(state, prepare=prepare, say=progress.say, entry_pace=wish.pace)
     try:
         try:
             addresses = stack.start()

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import suppressions
+from store import import_erasure, suppressions
 from store.errors import BusyError
 from store.ids import new_id
 from store.rows import Channel, Contact, columns, read_row
@@ -125,6 +125,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     gone = (await tx.execute(_ERASE, {"id": contact_id, "now": now})).first()
     ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
     await tx.execute(_FORGET, {"id": contact_id})
+    await import_erasure.redact(tx, contact_id)
     if gone is not None:
         addresses: list[tuple[Channel, str | None]] = [("email", gone.email), ("sms", gone.phone)]
         await suppressions.add_many(tx, [(channel, it) for channel, it in addresses if it], "erased", now)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import PoolResetState
 
+from store.addresses import SESSION, current_secret
 from store.direct import DirectConnection, DirectEngine
 from store.errors import UnstorableError
 from store.listening import Listener
@@ -121,6 +122,7 @@ def _prepare(connection: Any, _record: object) -> None:
     # ids are text everywhere else: histories, URLs, logs
     connection.adapters.register_loader("uuid", TextLoader)
     connection.execute(_BY_INDEX)
+    connection.execute(SESSION, current_secret().parts)
 
 
 def _reset(connection: Any, _record: object, state: PoolResetState) -> None:

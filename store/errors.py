@@ -13,3 +13,8 @@ class UnstorableError(StoreError, ValueError):
 
 class BusyError(StoreError):
     """The same rows kept changing under a request; nothing was written, and asking again is safe."""
+
+
+class AddressSecretError(StoreError):
+    """This process does not know the secret that the database's hashes of addresses are made with: it would not see
+    who may not be written to, and so does nothing."""

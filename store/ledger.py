@@ -17,7 +17,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import policies
-from store.addresses import HASH, address_hash
+from store.addresses import FINGERPRINT, HASH, address_hash, demand
 from store.breakers import Deferred
 from store.direct import later, together
 from store.enrollments import PATH_INSERT, path_arrays
@@ -152,6 +152,7 @@ async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> tuple[Contact | N
     person, facts = locked.mappings().first(), found.mappings().first()
     if facts is None:
         raise LookupError("there is no such enrollment")
+    demand(facts["secret"])
     contact = read_row(Contact, person) if person else None
     address = contact.address(asked["channel"]) if contact else None
     asked["hash"] = address_hash(asked["channel"], address) if address else ""
@@ -180,7 +181,8 @@ _LOCK = text(f"""
 # contact hold the contact's row, so what this reads of the effect's message cannot be another claim's past.
 _READ = text(f"""
     SELECT {columns(Enrollment, "e", "e_")}, {columns(Message, "m", "m_")}, {FACTS},
-        (SELECT latest FROM template WHERE name = :template) AS newest, h.hash
+        (SELECT latest FROM template WHERE name = :template) AS newest, h.hash,
+        {FINGERPRINT} AS secret
     FROM enrollment e
     LEFT JOIN contact c ON c.id = e.contact_id
     CROSS JOIN LATERAL (SELECT coalesce(CAST(:hash AS text), {HASH}) AS hash) h

@@ -10,13 +10,19 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, text
 
+from store.address_secret import seal
+from store.addresses import Secret
 from store.database import driver_url
 
 _MIGRATE_LOCK = 0x7065_7265_6D69
 
 
-def upgrade(url: str) -> None:
-    """Apply every migration that the database does not have yet; waits for another process doing the same."""
+def upgrade(url: str, address_secret: str = "") -> None:
+    """Apply every migration that the database does not have yet; waits for another process doing the same.
+
+    From then on hashes of addresses are made with the secret, if there is one. Raises ValueError where the database
+    has another.
+    """
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as lock, engine.connect() as connection:
         lock.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATE_LOCK})
@@ -25,6 +31,7 @@ def upgrade(url: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
+            seal(engine, Secret(address_secret))
         finally:
             lock.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATE_LOCK})
 

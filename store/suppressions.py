@@ -10,7 +10,7 @@ from typing import Literal, cast
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.addresses import address_hash
+from store.addresses import FINGERPRINT, address_hash, demand
 from store.rows import Channel
 from store.sql import any_of, many, utc_now
 
@@ -57,7 +57,9 @@ async def add_many(
         "at": at or utc_now(),
         "milder": list(milder),
     }
-    rows = await tx.execute(_ADD, values) if hashes else ()
+    rows = (await tx.execute(_ADD, values)).all() if hashes else []
+    for row in rows[:1]:
+        demand(row.secret)
     return sum(row.raised for row in rows)
 
 
@@ -123,7 +125,7 @@ _ADD = text(f"""
         WHERE s.reason = {any_of("milder")} OR (s.reason = excluded.reason AND s.at < excluded.at)
         RETURNING channel, address_hash, reason
     )
-    SELECT w.reason IS DISTINCT FROM k.reason AS raised FROM written w
+    SELECT w.reason IS DISTINCT FROM k.reason AS raised, {FINGERPRINT} AS secret FROM written w
     LEFT JOIN known k ON k.channel = w.channel AND k.address_hash = w.address_hash
 """)
 _REMOVE = text(f"""

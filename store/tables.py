@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Computed,
     Float,
@@ -254,6 +255,14 @@ suppression = Table(
     words("reason"),
     moment("at", now=True),
     PrimaryKeyConstraint("channel", "address_hash"),
+)
+
+address_secret = Table(
+    "address_secret",
+    metadata,
+    Column("sole", Boolean, CheckConstraint("sole"), primary_key=True, server_default=text("true")),
+    words("fingerprint"),
+    moment("since", now=True),
 )
 
 api_key = Table(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from tracks.sending import Message
-from tracks.values import Channel, Delay, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
+from tracks.values import Channel, Delay, Duration, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
 
 
 class EmailTracking(Model):
@@ -149,3 +149,7 @@ class Webhook(Model):
 
     url: Url
     payload: dict[str, JsonValue] = {}
+    give_up_after: Duration | None = Field(
+        default=None,
+        description="How long a receiver that does not answer is tried, in real time; three days if left out.",
+    )

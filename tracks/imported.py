@@ -7,6 +7,7 @@ enrolment takes. The columns of a CSV file say where each value goes; an empty v
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,10 @@ from tracks.people import Email, Identifier, Locale, Object, Phone, Zone, check_
 CONTACT_ID = "contact_id"
 FIELDS = (CONTACT_ID, "email", "phone", "timezone", "locale", "key")
 MAPS = ("attributes", "properties")
+
+_LOOKS_LIKE = {name.replace("_", ""): name for name in FIELDS}
+_INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"
+"""What spreadsheets leave around a name that nobody sees: byte order marks, spaces of no width, marks of direction."""
 
 Column = tuple[str, ...]
 """Where a column's values go: `("email",)`, or `("attributes", "plan")`."""
@@ -56,12 +61,17 @@ class BadRowError(ValueError):
 
 
 def read_header(names: Sequence[str], id_column: str = CONTACT_ID) -> tuple[list[Column], list[str]]:
-    """The columns of a CSV file's first row, and everything that is wrong with them."""
+    """The columns of a CSV file's first row, and everything that is wrong with them.
+
+    The six fields, `attributes.` and `properties.` may be written in any case.
+    """
     columns: list[Column] = []
     problems: list[str] = []
     seen: dict[Column, str] = {}
-    for place, given in enumerate(names, 1):
-        name = given.strip()
+    written = [name.strip().strip(_INVISIBLE).strip() for name in names]
+    if id_column not in written:  # as it is written, if it is; otherwise in any case
+        id_column = next((name for name in written if name.casefold() == id_column.casefold()), id_column)
+    for place, name in enumerate(written, 1):
         column = _column(name, id_column)
         columns.append(column)
         if not name or not column[-1]:
@@ -71,6 +81,7 @@ def read_header(names: Sequence[str], id_column: str = CONTACT_ID) -> tuple[list
         seen.setdefault(column, name)
     if (CONTACT_ID,) not in seen:
         problems.append(f"There is no column `{id_column}`; say which holds your ids with `id_column`.")
+    problems += _misspelt(columns, seen)
     for kind in MAPS:
         try:
             check_object({column[1]: None for column in columns if column[0] == kind and column[-1]})
@@ -82,10 +93,24 @@ def read_header(names: Sequence[str], id_column: str = CONTACT_ID) -> tuple[list
 def _column(name: str, id_column: str) -> Column:
     if name == id_column:
         return (CONTACT_ID,)
-    if name in FIELDS and name != CONTACT_ID:
-        return (name,)
+    if name.casefold() in FIELDS and name.casefold() != CONTACT_ID:
+        return (name.casefold(),)
     kind, dot, rest = name.partition(".")
-    return (kind, rest) if dot and kind in MAPS else ("attributes", name)
+    return (kind.casefold(), rest) if dot and kind.casefold() in MAPS else ("attributes", name)
+
+
+def _misspelt(columns: Sequence[Column], seen: Mapping[Column, str]) -> list[str]:
+    """Columns that are kept as attributes but look like a field that no column gives: everybody would be
+    enrolled, and nobody have an address."""
+    problems = []
+    for column in columns:
+        plain = re.sub(r"[\W_]", "", column[-1].casefold())
+        field = _LOOKS_LIKE.get(plain.removesuffix("address").removesuffix("number") or plain)
+        if column[0] == "attributes" and field and (field,) not in seen and seen[column] == column[-1]:
+            problems.append(
+                f"Column `{column[-1]}`: did you mean `{field}`? As an attribute, name it `attributes.{column[-1]}`."
+            )
+    return problems
 
 
 def read_values(values: Sequence[str], columns: Sequence[Column]) -> Row:

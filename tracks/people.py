@@ -15,7 +15,8 @@ from tracks.identifiers import looks_personal
 from tracks.localtime import is_zone
 
 _IDENTIFIER = r"[A-Za-z0-9_.:|=+@~-]+"
-_LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
+_LOCALE = re.compile(r"([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*)(?:\.[A-Za-z0-9_:-]{1,20})?(?:@([A-Za-z0-9]{1,20}))?")
+_SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva"}
 MAX_NAMES = 500
 MAX_DEPTH = 32
 _INT64 = 1 << 63
@@ -33,6 +34,8 @@ def check_identifier(value: str) -> str:
         raise ValueError(reason)
     if not re.fullmatch(_IDENTIFIER, value):
         raise ValueError("may contain letters, digits and _ . : | = + @ ~ - only")
+    if value in (".", ".."):
+        raise ValueError("may not be . or .., which are folders in an address")
     return value
 
 
@@ -75,14 +78,20 @@ def check_zone(value: str) -> str:
 
 
 def check_locale(value: str) -> str:
-    """A language tag, with hyphens.
+    """A language tag, with hyphens; also from a locale of POSIX (`pt_BR.UTF-8`, `sr_RS@latin`).
+
+    Of such a locale the encoding says nothing about the language. Its modifier is a script or says nothing either.
+    https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html#tag_08_02
 
     Raises:
         ValueError: where it does not look like one.
     """
-    if len(value) > 35 or not _LOCALE.fullmatch(value):
+    found = _LOCALE.fullmatch(value)
+    if found is None or len(found[1]) > 35:
         raise ValueError("must be a language tag such as en or de-CH")
-    return value.replace("_", "-")
+    language, *rest = found[1].replace("_", "-").split("-")
+    script = None if any(len(part) == 4 for part in rest) else _SCRIPTS.get((found[2] or "").lower())
+    return "-".join([language, *([script] if script else []), *rest])
 
 
 def check_object(value: dict[str, Any]) -> dict[str, Any]:

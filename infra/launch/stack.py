@@ -194,6 +194,7 @@ class Stack:
         own = {
             "PERENNIAL_PUBLIC_URL": api_url,
             "PERENNIAL_SECRET": secrets["link_secret"],
+            "PERENNIAL_ADDRESS_SECRET": secrets["address_secret"],
             "PERENNIAL_SES_ENDPOINT_URL": sandbox_url,
             "PERENNIAL_SNS_CERTIFICATE_URL": sandbox_url,
             "PERENNIAL_TWILIO_BASE_URL": sandbox_url,

@@ -122,6 +122,7 @@ class State:
         made = {
             "postgres_password": secrets.token_urlsafe(24),
             "link_secret": secrets.token_urlsafe(32),
+            "address_secret": secrets.token_urlsafe(32),
             "twilio_account_sid": "AC" + secrets.token_hex(16),
             "twilio_auth_token": secrets.token_hex(16),
             "webhook_secret": "whsec_" + b64encode(secrets.token_bytes(24)).decode(),

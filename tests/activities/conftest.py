@@ -44,8 +44,10 @@ async def activities(settings: Settings, db: Database) -> AsyncIterator[Activiti
 
 
 @pytest_asyncio.fixture
-async def world(db: Database, activities: Activities, outside: Outside) -> World:
+async def world(db: Database, activities: Activities, outside: Outside) -> AsyncIterator[World]:
     """A published track with an enrolled contact, whose address no other test uses."""
     world = World(db, activities, outside)
     await world.begin()
-    return world
+    yield world
+    if world.activities is not activities:  # a test has wired them anew
+        await world.activities.close()

@@ -179,6 +179,31 @@ class TestWebhook:
         await self._begin(world, url=f"{world.outside.sandbox.url}/nowhere")
         assert await self._call(world) == EffectResult(outcome="failed", reason="webhook:404")
 
+    async def test_a_receiver_that_stays_away_is_tried_for_as_long_as_the_step_says(self, world: World) -> None:
+        """The activity was asked for long ago, but not ten years ago."""
+        await self._begin(world, more=", give_up_after: 3650d")
+        world.outside.fault("webhook", "500", match=world.contact, times=1)
+        with pytest.raises(ApplicationError):
+            await self._call(world)
+
+    async def test_a_receiver_that_stays_away_for_longer_is_given_up(self, world: World) -> None:
+        await self._begin(world, more=", give_up_after: 1h")
+        world.outside.fault("webhook", "500", match=world.contact, times=1)
+        failed = EffectResult(outcome="failed", reason="webhook:500 for 1h")
+        assert await self._call(world) == failed
+        assert await self._call(world) == failed, "the late answer changes nothing"
+
+    async def test_in_production_the_inside_of_the_network_is_not_called(self, world: World) -> None:
+        path = await self._begin(world)
+        await world.rebuild(environment="production", public_url="https://acme.test")
+        assert await self._call(world) == EffectResult(outcome="failed", reason="webhook:address-refused")
+        assert world.outside.accepted(path) == []
+
+    async def test_in_production_a_named_host_is_called_wherever_it_is(self, world: World) -> None:
+        await self._begin(world)
+        await world.rebuild(environment="production", public_url="https://acme.test", webhook_hosts=("127.0.0.1",))
+        assert (await self._call(world)).outcome == "done"
+
     async def test_nothing_leaves_unsigned(self, world: World) -> None:
         path = await self._begin(world)
         await world.rebuild(webhook_secret="")
@@ -187,11 +212,13 @@ class TestWebhook:
         assert world.outside.accepted(path) == []
 
     @staticmethod
-    async def _begin(world: World, url: str = "") -> str:
+    async def _begin(world: World, url: str = "", more: str = "") -> str:
         path = f"/hooks/{world.contact}"
         url = url or world.outside.sandbox.url + path
         payload = "{order: '{{ enrollment.properties.order }}', n: 3}"
-        await world.enroll(f"track: hooked\nsteps:\n  - id: hook\n    webhook: {{url: '{url}', payload: {payload}}}")
+        await world.enroll(
+            f"track: hooked\nsteps:\n  - id: hook\n    webhook: {{url: '{url}', payload: {payload}{more}}}"
+        )
         return path
 
     @staticmethod

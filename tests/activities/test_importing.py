@@ -120,6 +120,28 @@ async def test_whoever_is_erased_while_their_row_waits_stays_erased(db: Database
     assert [problem.kind for problem in await problems(db, import_id)] == ["erased"]
 
 
+async def test_the_rows_of_an_erased_person_are_emptied_while_they_wait(db: Database) -> None:
+    """In CSV and in JSON Lines, in whichever import, and nobody else's, though their ids be alike."""
+    table: list[Raw] = [
+        (1, ["u-1", "zeb@quagmire.test"]),
+        (2, [" u-1 ", "zeb2@quagmire.test"]),
+        (3, ["u-11", "o@p.test"]),
+    ]
+    lines: list[Raw] = [
+        (1, '{"contact_id": "u-1", "attributes": {"name": "Zebulon"}}'),
+        (2, '{"contact_id": "u-2", "attributes": {"friend": "u-1"}}'),
+        (3, '{"contact_id": "u-1", "name": "Zebulon"'),
+    ]
+    first, second = await received(db, [table]), await received(db, [lines])
+    async with db.transaction() as tx:
+        await contacts.erase(tx, "u-1")
+    kept = "".join(str(row[0]) for row in await rows(db, "SELECT rows FROM import_chunk ORDER BY import_id"))
+    assert not [word for word in ("zeb", "Zebulon") if word in kept]
+    assert all(word in kept for word in ("o@p.test", "friend"))
+    assert (await applied(db, first)).outcomes == {"enrolled": 1, "erased": 2}
+    assert (await applied(db, second)).outcomes == {"enrolled": 1, "erased": 1, "bad": 1}
+
+
 async def test_an_erasure_of_before_the_upload_does_not_stand_in_the_way(db: Database) -> None:
     await meet(db, "user-0")
     async with db.transaction() as tx:

@@ -46,7 +46,7 @@ from activities.outcomes import (
         (Fault("twilio", "", 502), Verdict.UNKNOWN),
         (Fault("hubspot", "", 409), Verdict.RETRY),
         (Fault("webhook", "", 403), Verdict.GIVE_UP),
-        (Fault("webhook", "", 301), Verdict.UNKNOWN),
+        (Fault("webhook", "", 301), Verdict.GIVE_UP),
         (Fault("anybody"), Verdict.UNKNOWN),
     ],
     ids=str,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
+from store import suppressions
+from store.addresses import use_secret
 from store.database import Database
+from store.migrate import upgrade
 from tests.api.client import Api
 from tests.api.messages import rows
 from tests.api.test_preferences import publish_policy
@@ -157,3 +160,22 @@ async def test_an_address_that_is_none_is_refused(api: Api) -> None:
         answer = await api.call("POST", "/v1/suppressions", json=body)
         assert (answer.status_code, [e["pointer"] for e in answer.json()["errors"]]) == (422, [pointer])
     assert (await api.get("/v1/suppressions", address=EMAIL)).status_code == 422
+
+
+async def test_a_hash_of_ones_own_making_finds_the_suppression_also_where_hashes_have_a_secret(
+    api: Api, db: Database, postgres_url: str
+) -> None:
+    """The caller does not know the secret."""
+    plain = hashlib.sha256(f"email:{EMAIL}".encode()).hexdigest()
+    upgrade(postgres_url, "s" * 40)
+    use_secret("s" * 40)
+    try:
+        async with db.transaction() as tx:
+            await suppressions.add(tx, "email", EMAIL, "manual")
+        [listed] = (await api.get("/v1/suppressions")).json()["suppressions"]
+        assert listed["address_hash"].startswith("k")
+        for hashed in (plain, listed["address_hash"]):
+            found = (await api.get("/v1/suppressions", address_hash=hashed)).json()["suppressions"]
+            assert found == [listed]
+    finally:
+        use_secret("")

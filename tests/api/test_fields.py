@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from api import fields
 from tests.api.client import Api
+from tracks.content.locales import canonical
 
 
 @pytest.mark.parametrize("value", ["user_1042", "auth0|5f7c8ec7", "0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90", "42", "a"])
@@ -24,7 +25,7 @@ def test_an_id_that_would_give_the_person_away_is_refused_with_the_reason(value:
         fields.check_identifier(value)
 
 
-@pytest.mark.parametrize("value", ["", "x" * 129, "a/b", "a b", "a\n", "é", "a%2fb"])
+@pytest.mark.parametrize("value", ["", "x" * 129, ".", "..", "a/b", "a b", "a\n", "é", "a%2fb"])
 def test_an_id_that_no_path_or_workflow_id_could_hold_is_refused(value: str) -> None:
     with pytest.raises(ValueError):
         fields.check_identifier(value)
@@ -74,6 +75,29 @@ def test_what_is_no_zone_is_refused(value: str) -> None:
 
 def test_a_language_tag_gets_hyphens() -> None:
     assert fields.check_locale("de_CH") == "de-CH"
+
+
+@pytest.mark.parametrize(
+    ("value", "language"),
+    [
+        ("pt_BR.UTF-8", "pt-BR"),
+        ("en_US.utf8", "en-US"),
+        ("ja.eucJP", "ja"),
+        ("de_DE.ISO-8859-15@euro", "de-DE"),
+        ("ca_ES@valencia", "ca-ES"),
+        ("sr_RS.UTF-8@latin", "sr-Latn-RS"),
+        ("sr_Latn_RS@latin", "sr-Latn-RS"),
+    ],
+)
+def test_a_locale_of_posix_is_the_language_it_names(value: str, language: str) -> None:
+    assert fields.check_locale(value) == language
+    assert canonical(language) == language
+
+
+@pytest.mark.parametrize("value", ["", "C", "C.UTF-8", ".UTF-8", "de@example.com", "pt_BR.", "de@", "x" * 40])
+def test_what_names_no_language_is_refused(value: str) -> None:
+    with pytest.raises(ValueError):
+        fields.check_locale(value)
 
 
 @given(st.text(), st.sampled_from([fields.check_email, fields.check_phone, fields.check_zone, fields.check_locale]))

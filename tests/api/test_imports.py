@@ -70,6 +70,15 @@ async def test_a_file_is_received_then_applied_and_every_bad_row_is_named(ready:
     assert (contact["email"], contact["attributes"]) == ("ada@example.com", {"plan": "pro"})
 
 
+async def test_a_spreadsheets_own_spelling_and_line_ends_are_understood(ready: Api, db: Database) -> None:
+    body = "\ufeffContact_ID, EMAIL ,Plan\ruser-1,ada@example.com,pro\r\nuser-2,bob@example.com,free\r"
+    job = (await send(ready, body)).json()
+    assert job["rows"] == 2
+    await apply(db, job["id"])
+    contact = (await ready.get("/v1/contacts/user-1")).json()
+    assert (contact["email"], contact["attributes"]) == ("ada@example.com", {"Plan": "pro"})
+
+
 async def test_json_lines_and_gzip_are_read_as_well(ready: Api, db: Database) -> None:
     body = '{"contact_id": "user-1", "attributes": {"n": 3}, "properties": {"plan": "team"}}\n{"contact_id": 7}\n'
     headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
@@ -86,12 +95,13 @@ async def test_json_lines_and_gzip_are_read_as_well(ready: Api, db: Database) ->
     ("body", "status", "words"),
     [
         ("mail,mail\nx,y\n", 422, ["are the same", "no column `contact_id`"]),
+        ("contact_id,E-Mail\nuser-1,ada@example.com\n", 422, ["did you mean `email`?"]),
         ('"contact_id\nuser-1\n', 422, ["opens a quote"]),
         ("contact_id\n", 422, []),
         ("", 422, ["no row"]),
         (b"\xff\xfec\x00", 400, []),
     ],
-    ids=["wrong columns", "an open quote", "no rows", "nothing", "UTF-16"],
+    ids=["wrong columns", "no column for addresses", "an open quote", "no rows", "nothing", "UTF-16"],
 )
 async def test_what_is_no_file_of_contacts_is_refused_at_once_and_leaves_nothing(
     ready: Api, db: Database, body: str | bytes, status: int, words: list[str]

@@ -40,10 +40,42 @@ def test_whatever_csv_writes_comes_back_in_whatever_pieces(
     assert problems == []
 
 
+ENDS = st.sampled_from(["\n", "\r\n", "\r"])
+
+
+@given(st.lists(st.tuples(ROW, ENDS), min_size=1, max_size=8), st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_lines_may_end_in_any_way_and_in_several_in_one_file(rows: list[tuple[list[str], str]], size: int) -> None:
+    text = io.StringIO(newline="")
+    for row, end in rows:
+        csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL).writerow(row)
+    assert [row for _, row in split(text.getvalue().encode(), size)[0]] == [row for row, _ in rows]
+
+
+@given(
+    st.lists(st.sampled_from(["a,b", "1,2", "", '"x\ry",z', '"x\r\ny",z', '"x\n\ry",z']), max_size=8),
+    ENDS,
+    st.integers(1, 9),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_line_is_the_same_line_however_it_ends_and_arrives(lines: list[str], end: str, size: int) -> None:
+    def read(with_end: str) -> list[list[str] | str]:
+        return [row for _, row in split("".join(line + with_end for line in lines).encode(), size)[0]]
+
+    assert read(end) == read("\n")
+
+
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
 @pytest.mark.parametrize(
     ("body", "lines", "problems"),
     [
+        pytest.param(b"a,b\r1,x\r2,y\r", [1, 2, 3], [], id="a spreadsheet of an old Mac"),
+        pytest.param(b"a,b\r\n1,x\r2,y\n3,z", [1, 2, 3, 4], [], id="a file put together of three"),
+        pytest.param(b'a,b\r1,"Ada\r2,Bob\r', [1, 3], [(2, "opens a quote that is not closed")], id="CR and a quote"),
+        pytest.param(b'a,b\r1,"x\ry"\r2,z\r', [1, 2, 4], [], id="CR within a value"),
+        pytest.param(
+            b"a\r" + b"x" * (MAX_ROW + 5) + b"\r2\r", [1, 3], [(2, f"is longer than {MAX_ROW:,} bytes")], id="CR, long"
+        ),
         pytest.param(b"a,b\n\n , \n1,2", [1, 4], [], id="empty lines are no rows, and the last line needs no end"),
         pytest.param(b'a,b\r\n1,"x\r\ny"\r\n2,z\r\n', [1, 2, 4], [], id="a value may hold line ends"),
         pytest.param(
@@ -83,8 +115,17 @@ def test_a_value_that_goes_on_for_too_long_is_given_up_and_the_next_line_begins_
     assert len(rows) == 8000
 
 
+def test_a_line_too_long_ends_at_a_cr_that_a_piece_ends_with() -> None:
+    splitter = Splitter("csv")
+    for piece in (b"a\r", b"x" * (MAX_ROW + 5) + b"\r", b"2\r"):
+        splitter.feed(piece)
+    splitter.end()
+    assert splitter.rows == [(1, ["a"]), (3, ["2"])]
+
+
 def test_json_lines_are_rows_as_they_stand() -> None:
     assert split(b'{"a": 1}\n\n  {"a": 2}  ', 5, "jsonl") == ([(1, '{"a": 1}'), (3, '{"a": 2}')], [])
+    assert split(b'{"a": 1}\r{"a": 2}\r', 5, "jsonl") == ([(1, '{"a": 1}'), (2, '{"a": 2}')], [])
 
 
 @given(st.lists(st.sampled_from(["\n", "\r\n", " \n", "row\n", '"a\n\nb"\n', ",\n", "x\r\n"])), st.integers(1, 9))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
+from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
 
-from bench.stand import Stand
+from bench.stand import Servers, Stand, stand_on
+from tests.laws.conftest import MAIL
+from tracks.run import MEMO_ENROLLMENT
 
 NAME, MAILBOX, PHONE = "Zebulon-Quagmire", "zebulon.quagmire", "+4915112345678"
 
@@ -90,3 +95,30 @@ async def test_the_failure_that_a_provider_words_with_an_address_travels_as_a_cl
     assert any(event.activity_task_started_event_attributes.HasField("last_failure") for event in failures)
     assert MAILBOX.encode() not in b"".join(event.SerializeToString() for event in history)
     await run.terminate()
+
+
+async def test_with_a_key_temporal_keeps_nothing_that_can_be_read_and_everything_works(servers: Servers) -> None:
+    """A start that the relay writes itself, signals, a query, activities, the memo the doctor reads, the result."""
+    key = SecretStr(base64.b64encode(bytes(range(32))).decode())
+    async with stand_on(servers, provider_timeout=1, payload_keys=(key,)) as stand:
+        await stand.publish("hello", MAIL, "templates")
+        await stand.publish("sealed", TRACK.replace("private", "sealed"))
+        await stand.call("PUT", "/v1/contacts/user-9", {"email": f"{MAILBOX}.nine@people.test"})
+        wish = {"track": "sealed", "contact_id": "user-9", "pace": 3600}
+        enrolled = await stand.call("POST", "/v1/enrollments", wish)
+        await _until_waiting(stand, enrolled["id"], "answered")
+        said = {"event_id": "s-1", "contact_id": "user-9", "name": "said"}
+        await stand.call("POST", "/v1/events", said | {"properties": {"topic": "price", "words": "Rosengasse-77"}})
+        await _until_waiting(stand, enrolled["id"], "long")
+
+        run = stand.temporal.get_workflow_handle(enrolled["workflow_id"])
+        await stand.call("POST", "/v1/events", {"event_id": "s-2", "contact_id": "user-9", "name": "bought"})
+        await stand.until(enrolled["id"], "converted")
+        await run.result()
+        described = await run.describe()
+        assert await described.memo_value(MEMO_ENROLLMENT) == enrolled["id"]
+        raw = b"".join(event.SerializeToString() for event in (await run.fetch_history()).events)
+        raw += described.raw_description.SerializeToString()
+        for readable in (b"Rosengasse-77", b'"topic"', b'"program"', enrolled["id"].encode()):
+            assert readable not in raw, readable
+        assert b"binary/encrypted" in raw

@@ -155,3 +155,20 @@ async def test_a_worker_killed_between_claim_and_settle_leaves_one_message(serve
             second.stop(5)
         assert len(await stand.accepted("kill-1@people.test")) == 1
         assert [entry["outcome"] for entry in ended["path"]] == ["sent"]
+
+
+async def test_a_webhook_that_is_tried_again_says_why_and_then_the_run_goes_on(stand: Stand) -> None:
+    url = f"{stand.servers.sandbox_url}/hooks/busy"
+    await stand.publish(
+        "hooked", f"track: hooked\nsteps:\n  - id: hook\n    webhook: {{url: '{url}', give_up_after: 6s}}"
+    )
+    await stand.misbehave("webhook", "500", match="hook-1", times=None)
+    run = await enrolled(stand, "hook-1", "hooked")
+    async with asyncio.timeout(30):
+        while (found := await stand.until(run, "doing webhook", "completed"))["trouble"] is None:
+            assert found["status"] == "active", found
+            await asyncio.sleep(0.1)
+    assert found["trouble"].endswith("webhook:500"), found
+    ended = await stand.until(run, "completed")
+    assert [(entry["outcome"], entry["detail"]) for entry in ended["path"]] == [("failed", "webhook:500 for 6s")]
+    assert ended["trouble"] is None

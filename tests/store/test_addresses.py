@@ -5,7 +5,7 @@ import random
 import pytest
 from sqlalchemy import text
 
-from store.addresses import HASH, address_hash, normalise
+from store.addresses import HASH, address_hash, normalise, use_secret
 from store.database import Database
 from store.rows import Channel
 
@@ -38,7 +38,20 @@ def test_same_text_on_two_channels_has_two_hashes() -> None:
 ODD = ["ren\u00e9e@acme.test", "ann@b\u00fccher.test", "\u0130stanbul@acme.test", " ann@acme.test", "a\tb@acme.test"]
 
 
-async def test_postgresql_hashes_an_address_as_python_does_or_says_that_it_cannot(db: Database) -> None:
+@pytest.mark.parametrize("secret", ["", "a secret"])
+async def test_postgresql_hashes_an_address_as_python_does_or_says_that_it_cannot(
+    postgres_url: str, secret: str
+) -> None:
+    use_secret(secret)
+    db = Database(postgres_url, pool_size=1)
+    try:
+        await _hashed_alike(db)
+    finally:
+        use_secret("")
+        await db.close()
+
+
+async def _hashed_alike(db: Database) -> None:
     dice = random.Random(7)
     plain = "".join(map(chr, range(0x21, 0x7F)))
     emails = ["", ".", "@", "ann@acme.test.", "ANN@ACME.TEST", "a@b..", *ODD]

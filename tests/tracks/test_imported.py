@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tracks.imported import BadRowError, read_header, read_line, read_values
+from tracks.imported import FIELDS, BadRowError, read_header, read_line, read_values
 
 
 def test_columns_say_where_values_go_and_empty_ones_leave_what_is_there() -> None:
@@ -29,6 +31,55 @@ def test_all_that_is_wrong_with_a_header_is_said_at_once() -> None:
         "There is no column `contact_id`; say which holds your ids with `id_column`.",
     ]
     assert "at most 500" in read_header(["contact_id", *(f"a{n}" for n in range(501))])[1][0]
+
+
+@given(st.sampled_from(FIELDS), st.data(), st.sampled_from(["", " ", "\ufeff", "\u00a0", "\u200b ", "\ufeff\ufeff"]))
+def test_a_field_is_known_in_any_case_and_whatever_stands_around_it(
+    name: str, data: st.DataObject, around: str
+) -> None:
+    written = "".join(letter.upper() if data.draw(st.booleans()) else letter for letter in name)
+    names = [around + written + around, *(["contact_id"] if name != "contact_id" else [])]
+    assert read_header(names)[0][0] == (name,)
+    assert read_header(names)[1] == []
+
+
+def test_an_address_given_in_two_spellings_is_given_twice() -> None:
+    assert read_header(["contact_id", "email", "Email"])[1] == ["Columns `email` and `Email` are the same."]
+
+
+def test_the_column_of_the_ids_is_the_one_that_is_written_so_or_else_in_another_case() -> None:
+    assert read_header(["id", "ID"], "ID") == ([("attributes", "id"), ("contact_id",)], [])
+    assert read_header(["Id"], "ID") == ([("contact_id",)], [])
+    assert read_header(["id", "contact_id"], "id") == ([("contact_id",), ("attributes", "contact_id")], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("E-Mail", "email"),
+        ("e mail", "email"),
+        ("Email Address", "email"),
+        ("email_address", "email"),
+        ("Phone Number", "phone"),
+        ("phone-number", "phone"),
+        ("Time Zone", "timezone"),
+        ("time_zone", "timezone"),
+    ],
+)
+def test_a_column_that_looks_like_a_field_is_refused_until_it_is_named_as_one_or_as_an_attribute(
+    name: str, field: str
+) -> None:
+    said = f"Column `{name}`: did you mean `{field}`? As an attribute, name it `attributes.{name}`."
+    assert read_header(["contact_id", name])[1] == [said]
+    assert read_header(["contact_id", f"attributes.{name}"]) == ([("contact_id",), ("attributes", name)], [])
+    assert read_header(["contact_id", field, name])[1] == []
+    assert read_header(["Contact ID"])[1][-1].startswith("Column `Contact ID`: did you mean `contact_id`?")
+
+
+def test_where_values_go_may_be_written_in_any_case_and_their_own_names_may_not() -> None:
+    columns, _ = read_header(["contact_id", "Attributes.Plan", "PROPERTIES.cart", "Plan"])
+    assert columns == [("contact_id",), ("attributes", "Plan"), ("properties", "cart"), ("attributes", "Plan")]
+    assert read_header(["contact_id", "plan", "Plan"])[1] == []
 
 
 def test_all_that_is_wrong_with_a_row_is_said_at_once_with_its_column() -> None:
