@@ -20,6 +20,7 @@ _LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 MAX_NAMES = 500
 MAX_DEPTH = 32
 _INT64 = 1 << 63
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_identifier(value: str) -> str:
@@ -161,6 +162,11 @@ def unstorable(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
         case list():
             for index, inner in enumerate(value):
                 yield from unstorable(inner, (*at, index))
+
+
+def storable_text(text: str) -> str:
+    """The text without what `unstorable` names: what is left of one from a provider, which would not say it again."""
+    return text if _writable(text) else _UNWRITABLE.sub("", text)
 
 
 def _writable(text: str) -> bool:
