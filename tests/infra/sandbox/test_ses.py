@@ -84,6 +84,14 @@ def test_an_unknown_configuration_set_is_refused(ses: Any, address: str) -> None
         {"EmailTags": [{"Name": "tag", "Value": "spaces are not allowed"}]},
         {"EmailTags": [{"Name": "tag", "Value": "1"}, {"Name": "tag", "Value": "2"}]},
         {"FromEmailAddress": "nobody"},
+        {"Destination": {"ToAddresses": ["ann@müller.example"]}},
+        {"Destination": {"ToAddresses": ["dörte@example.com"]}},
+        {"Destination": {"ToAddresses": ["o\u2019hara@example.com"]}},
+        {"Destination": {"ToAddresses": [".ann@example.com"]}},
+        {"Destination": {"ToAddresses": ["ann..b@example.com"]}},
+        {"Destination": {"ToAddresses": ["ann@exa_mple.com"]}},
+        {"ReplyToAddresses": ["hilfe@bücher.test"]},
+        {"FromEmailAddress": "Ada <ada@äcme.test>"},
     ],
 )
 def test_what_ses_refuses_is_refused(ses: Any, address: str, change: dict[str, Any]) -> None:
@@ -99,6 +107,12 @@ def test_what_ses_refuses_is_refused(ses: Any, address: str, change: dict[str, A
         {"FromEmailAddress": "a@acme.test"},
         {"Content": {"Simple": {"Subject": {"Data": 3}, "Body": {"Text": {"Data": "x"}}}}},
         {"Content": {"Simple": {"Subject": {"Data": "x"}, "Body": {}, "Headers": [{"Name": "B d", "Value": "x"}]}}},
+        {"Content": {"Simple": {"Subject": {"Data": "x"}, "Body": {}, "Headers": [{"Name": "B", "Value": "é"}]}}},
+        {
+            "Content": {
+                "Simple": {"Subject": {"Data": "x"}, "Body": {}, "Headers": [{"Name": "B", "Value": "x\r\nY: z"}]}
+            }
+        },
     ],
 )
 def test_a_body_outside_of_amazons_model_is_refused_without_a_client_to_stop_it(
