@@ -100,6 +100,17 @@ def test_what_ses_refuses_is_refused(ses: Any, address: str, change: dict[str, A
     assert code_of(problem) == ("BadRequestException", 400)
 
 
+@pytest.mark.parametrize(("name", "value"), [("X-B", "é"), ("X-B", "x\r\nY: z"), ("X" * 100, "x" * 897)])
+def test_a_header_that_ses_refuses_is_refused(ses: Any, address: str, name: str, value: str) -> None:
+    def content(header: dict[str, str]) -> dict[str, Any]:
+        return {"Simple": {"Subject": {"Data": "x"}, "Body": {"Text": {"Data": "x"}}, "Headers": [header]}}
+
+    ses.send_email(**simple_email(address, Content=content({"Name": name, "Value": "x"})))
+    with pytest.raises(ClientError) as problem:
+        ses.send_email(**simple_email(address, Content=content({"Name": name, "Value": value})))
+    assert code_of(problem) == ("BadRequestException", 400)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -107,12 +118,6 @@ def test_what_ses_refuses_is_refused(ses: Any, address: str, change: dict[str, A
         {"FromEmailAddress": "a@acme.test"},
         {"Content": {"Simple": {"Subject": {"Data": 3}, "Body": {"Text": {"Data": "x"}}}}},
         {"Content": {"Simple": {"Subject": {"Data": "x"}, "Body": {}, "Headers": [{"Name": "B d", "Value": "x"}]}}},
-        {"Content": {"Simple": {"Subject": {"Data": "x"}, "Body": {}, "Headers": [{"Name": "B", "Value": "é"}]}}},
-        {
-            "Content": {
-                "Simple": {"Subject": {"Data": "x"}, "Body": {}, "Headers": [{"Name": "B", "Value": "x\r\nY: z"}]}
-            }
-        },
     ],
 )
 def test_a_body_outside_of_amazons_model_is_refused_without_a_client_to_stop_it(
