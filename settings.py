@@ -81,9 +81,9 @@ class Settings(BaseSettings):
     aws_region: str = "us-east-1"
     ses_configuration_set: str = "perennial"
     sns_topic_arns: tuple[str, ...] = ()
-    """Topics whose notifications are believed; empty means any topic with a valid signature."""
+    """Topics whose notifications are believed; empty means any topic with a valid signature, but not in production."""
     sns_certificate_url: str | None = None
-    """Base address that signing certificates may come from besides Amazon's own hosts: the sandbox."""
+    """Where signing certificates may come from, besides Amazon's own hosts (the sandbox); not in production."""
 
     # SMS: Twilio
     twilio_base_url: str | None = None
@@ -140,6 +140,23 @@ class Settings(BaseSettings):
         if self.environment == "production" and 0 < len(secret) < 32:
             raise ValueError("PERENNIAL_ADDRESS_SECRET must have at least 32 characters in production")
         return secret
+
+    @property
+    def sns_believed(self) -> tuple[str | None, tuple[str, ...]]:
+        """Whose notifications are believed: an address of certificates besides Amazon's, and the topics.
+
+        Raises ValueError in production where that is anybody: everybody with an AWS account has a topic that Amazon
+        signs for.
+        """
+        if self.environment == "production":
+            wrong = []
+            if not any(self.sns_topic_arns):
+                wrong.append("PERENNIAL_SNS_TOPIC_ARNS must name the topics that SES's events come by")
+            if self.sns_certificate_url:
+                wrong.append("PERENNIAL_SNS_CERTIFICATE_URL must not be set: it is the sandbox's")
+            if wrong:
+                raise ValueError(f"in production, {'; '.join(wrong)}")
+        return self.sns_certificate_url, self.sns_topic_arns
 
     @property
     def link_base(self) -> str:

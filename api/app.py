@@ -114,7 +114,7 @@ def create_app(
         enrolling=Intake(db, store.enrolling.enroll_many),
         feedback=Intake(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),
-        sns=SnsVerifier(outgoing, settings.sns_certificate_url, settings.sns_topic_arns),
+        sns=SnsVerifier(outgoing, *settings.sns_believed),
     )
     app.state.operations = health.Operations(context)
     for part in (  # the busy ones first: routes are tried in order

@@ -14,6 +14,7 @@ from tracks.people import Locale as Locale
 from tracks.people import Object as Object
 from tracks.people import Phone as Phone
 from tracks.people import Zone as Zone
+from tracks.people import check_any_email as check_any_email
 from tracks.people import check_email as check_email
 from tracks.people import check_identifier as check_identifier
 from tracks.people import check_locale as check_locale

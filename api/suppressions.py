@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from api.auth import KeyedRoute
 from api.context import Ctx
-from api.fields import Body, check_email, check_phone
+from api.fields import Body, check_any_email, check_phone
 from api.pagination import CursorText, Limit
 from api.problems import FieldProblem, documented, invalid
 from store import suppressions
@@ -38,7 +38,7 @@ class Address(Body):
     def _fits(cls, value: str, info: ValidationInfo) -> str:
         match info.data.get("channel"):
             case "email":
-                return check_email(value)
+                return check_any_email(value)
             case "sms":
                 return check_phone(value)
             case _:

@@ -45,6 +45,8 @@ class Message:
     """Since when it has been put off by anything but a breaker; None if it never was."""
     due_at: datetime | None
     """When it asks again, while `deferred`."""
+    address_hash: str | None
+    """Of the address that it goes to (`store.addresses`); None once the contact is erased."""
 
 
 async def get(tx: AsyncConnection, message_id: str) -> Message | None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.bounces import is_soft
 from store.direct import later
 from store.enrollments import WHY_OVER
 from store.ids import is_id
@@ -93,8 +94,8 @@ async def record_callbacks(tx: AsyncConnection, reported: Sequence[Callback], *,
     """Store what the provider reports of messages: proof that they were sent, before or after their settle.
 
     Safe in any order and any number of times: the progress furthest along stays, and of two reasons for it the one
-    that comes first in the alphabet (`bounce-permanent…` before `bounce-transient…`). Messages that there are not
-    are left out. Rows are locked by id.
+    that comes first in the alphabet. A bounce that is not permanent is less than a delivery: it is what an automatic
+    answer to a message that arrived looks like. Messages that there are not are left out. Rows are locked by id.
     """
     rounds: list[dict[str, Callback]] = []  # one statement changes a row once
     for one in reported:
@@ -108,7 +109,7 @@ async def record_callbacks(tx: AsyncConnection, reported: Sequence[Callback], *,
         values = {
             "id": [one.message_id for one in batch],
             "progress": [one.progress for one in batch],
-            "rank": [_RANK.index(one.progress) for one in batch],
+            "rank": [_RANK.index(_stage(one)) for one in batch],
             "provider_id": [one.provider_id for one in batch],
             "reason": [one.reason for one in batch],
             "ranks": list(_RANK),
@@ -144,7 +145,14 @@ async def _changed(tx: AsyncConnection, statement: TextClause, values: dict[str,
 
 
 _DECIDED = {"assume_sent": ("sent", "assumed"), "skip": ("skipped", "operator")}
-_RANK: tuple[Progress, ...] = ("accepted", "delayed", "delivered", "failed", "bounced", "complained")
+_CAME_BACK = "came back"
+"""A bounce that is not permanent, among the stages of the ledger."""
+_RANK = ("accepted", "delayed", _CAME_BACK, "delivered", "failed", "bounced", "complained")
+
+
+def _stage(reported: Callback) -> str:
+    soft = reported.progress == "bounced" and is_soft(reported.reason)
+    return _CAME_BACK if soft else reported.progress
 
 
 _MINE = "m.token = :token AND m.status IN ('sending', 'unknown')"
@@ -192,9 +200,15 @@ _CALLBACKS = text(f"""
         delivery_reason = CASE WHEN n.newer THEN n.reason ELSE m.delivery_reason END,
         delivery_at = CASE WHEN n.newer THEN :now ELSE m.delivery_at END
     FROM (
-        SELECT i.*, coalesce(array_position(CAST(:ranks AS text[]), l.delivery) - 1 < i.rank
-            OR (l.delivery = i.progress AND i.reason < l.delivery_reason COLLATE "C"), true) AS newer
-        FROM {_REPORTED} JOIN message l ON l.id = i.id ORDER BY l.id FOR NO KEY UPDATE OF l
+        SELECT i.*, coalesce(s.rank < i.rank OR (s.rank = i.rank AND i.reason < l.delivery_reason COLLATE "C"), true)
+            AS newer
+        FROM {_REPORTED} JOIN message l ON l.id = i.id
+        CROSS JOIN LATERAL (
+            SELECT array_position(CAST(:ranks AS text[]), CASE
+                WHEN l.delivery = 'bounced' AND l.delivery_reason ~ '^bounce-(transient|undetermined)'
+                THEN '{_CAME_BACK}' ELSE l.delivery END) - 1 AS rank
+        ) s
+        ORDER BY l.id FOR NO KEY UPDATE OF l
     ) n
     WHERE m.id = n.id
 """)

@@ -48,7 +48,15 @@ async def add_many(
     tx: AsyncConnection, addresses: Iterable[tuple[Channel, str]], reason: str, at: datetime | None = None
 ) -> int:
     """Suppress addresses; how many of them are new, or for a harsher reason than before. Raises as `add` does."""
-    hashes = sorted({(channel, address_hash(channel, address)) for channel, address in addresses})  # no deadlocks
+    hashed = ((channel, address_hash(channel, address)) for channel, address in addresses)
+    return await add_hashed(tx, hashed, reason, at)
+
+
+async def add_hashed(
+    tx: AsyncConnection, addresses: Iterable[tuple[Channel, str]], reason: str, at: datetime | None = None
+) -> int:
+    """`add_many` for addresses of which only the hash is known."""
+    hashes = sorted(set(addresses))  # no deadlocks
     milder = HARSHEST_FIRST[HARSHEST_FIRST.index(cast(Reason, reason)) + 1 :]
     values = {
         "channel": [channel for channel, _ in hashes],

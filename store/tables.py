@@ -164,6 +164,13 @@ event = Table(
     Index("event_by_contact", "contact_id", "received_at"),
 )
 
+inbound_text = Table(
+    "inbound_text",
+    metadata,
+    Column("provider_id", Text, primary_key=True),
+    moment("received_at", now=True),
+)
+
 outbox = Table(
     "outbox",
     metadata,

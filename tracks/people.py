@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from pydantic import AfterValidator, WithJsonSchema
 
 from tracks.identifiers import looks_personal
@@ -20,6 +20,9 @@ _SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva"}
 MAX_NAMES = 500
 MAX_DEPTH = 32
 _INT64 = 1 << 63
+_UNSEEN = r"\s\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+_AROUND = re.compile(f"^[{_UNSEEN}]+|[{_UNSEEN}]+$")
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_identifier(value: str) -> str:
@@ -40,15 +43,58 @@ def check_identifier(value: str) -> str:
 
 
 def check_email(value: str) -> str:
-    """An address in its normalised form; names under `.test` pass, for tests and demos.
+    """An address that can be written to, in its normalised form; names under `.test` pass, for tests and demos.
+
+    What stands around an address in a form or a file (spaces, marks that nobody sees) is no part of it. A domain stays
+    in the letters in which it was given: `mail_form` is what goes to a mail system.
 
     Raises:
         ValueError: saying what is wrong with it.
     """
+    found = _read_email(value, strict=True)
+    if not found.local_part.isascii():
+        letter = next(letter for letter in found.local_part if not letter.isascii())
+        raise ValueError(f"may have ASCII characters only before the @, not {letter}: no mail could be sent there")
+    return _as_given(value, found)
+
+
+def check_any_email(value: str) -> str:
+    """An address in its normalised form, also one that could not be written to: it may have to be suppressed.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    return _as_given(value, _read_email(value))
+
+
+def mail_form(address: str) -> str:
+    """The address as a mail system takes it that does not speak SMTPUTF8, as SES: its domain in ASCII (Punycode).
+
+    Raises:
+        ValueError: where it has other letters before the @, or is no address.
+    """
+    if address.isascii():
+        return address
+    form = _read_email(address).ascii_email
+    if form is None:
+        raise ValueError("has letters before the @ that are not ASCII")
+    return form
+
+
+def _read_email(value: str, *, strict: bool = False) -> ValidatedEmail:
+    """`strict`: at most 64 letters before the @ (https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.1)."""
     try:
-        return validate_email(value, check_deliverability=False, test_environment=True).normalized
+        return validate_email(_trimmed(value), check_deliverability=False, test_environment=True, strict=strict)
     except EmailNotValidError as error:
         raise ValueError(str(error)) from None
+
+
+def _as_given(value: str, found: ValidatedEmail) -> str:
+    return found.ascii_email if _trimmed(value).isascii() and found.ascii_email else found.normalized
+
+
+def _trimmed(value: str) -> str:
+    return _AROUND.sub("", value)
 
 
 def check_phone(value: str) -> str:
@@ -164,6 +210,11 @@ def unstorable(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
         case list():
             for index, inner in enumerate(value):
                 yield from unstorable(inner, (*at, index))
+
+
+def storable_text(text: str) -> str:
+    """The text without what `unstorable` names: what is left of one from a provider, which would not say it again."""
+    return text if _writable(text) else _UNWRITABLE.sub("", text)
 
 
 def _writable(text: str) -> bool:

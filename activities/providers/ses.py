@@ -31,6 +31,7 @@ from activities.outcomes import (
 )
 from activities.ports import OutgoingEmail, SendingQuota
 from activities.providers.threads import Threads
+from tracks.people import mail_form
 
 T = TypeVar("T")
 
@@ -107,7 +108,7 @@ class SesEmail:
             ]
         request: dict[str, Any] = {
             "FromEmailAddress": _mailbox(email.sender),
-            "Destination": {"ToAddresses": [email.to]},
+            "Destination": {"ToAddresses": [mail_form(email.to)]},
             "Content": {"Simple": simple},
             "EmailTags": [{"Name": MESSAGE_TAG, "Value": email.message_id}],
         }
@@ -119,9 +120,9 @@ class SesEmail:
 
 
 def _mailbox(text: str) -> str:
-    """A mailbox whose display name is safe in a header: SES takes only ASCII there (RFC 2047)."""
+    """A mailbox that is safe in a header: SES takes only ASCII there, in the name (RFC 2047) and in the address."""
     name, address = parseaddr(text)
-    return formataddr((name, address)) if address else text
+    return formataddr((name, mail_form(address))) if address else text
 
 
 def _called(call: Callable[[], T]) -> T:

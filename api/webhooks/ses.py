@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,11 +18,14 @@ from api.problems import ProblemError, documented, overloaded_error
 from api.webhooks import ses_events
 from api.webhooks.feedback import Report
 from api.webhooks.sns_signature import CertificateUnavailableError, ForgedError
+from tracks.people import storable_text
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/webhooks", tags=["callbacks"], route_class=OpenRoute)
 _SETTLED_WITHIN = timedelta(minutes=1)
 """After that the answer to a send is in the ledger, or lost."""
+_REPEATED_WITHIN = timedelta(days=2)
+"""SNS gives up within hours (https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html)."""
 _REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -77,10 +81,12 @@ async def _verify(request: Request, ctx: Context, message: dict[str, Any], size:
 
 async def _notified(ctx: Context, message: dict[str, Any]) -> None:
     """A notification that says nothing about a message of ours is counted and answered well: SNS would repeat it."""
-    try:
-        said = from_json(message["Message"], allow_inf_nan=False)
-    except ValueError:
-        said = None
+    told_at = ses_events.moment(message["Timestamp"])
+    if told_at is not None and datetime.now(UTC) - told_at > _REPEATED_WITHIN:
+        ctx.metrics.rejected.labels("ses", "too-old").inc()
+        log.warning("a notification is older than SNS repeats them: nothing is done", at=told_at.isoformat())
+        return
+    said = _said(ctx, message["Message"])
     event = ses_events.read(said) if isinstance(said, dict) else None
     if event is None:
         ctx.metrics.rejected.labels("ses", "not-ours").inc()
@@ -92,21 +98,43 @@ async def _notified(ctx: Context, message: dict[str, Any]) -> None:
             message_id=event.message_id,
             event=event.event,
             once=event.once,
-            notification=message["MessageId"],
+            notification=storable_text(message["MessageId"]),
             at=event.at,
             progress=event.progress,
             reason=event.reason,
             provider_id=event.provider_id or None,
             properties=event.properties,
-            suppress=event.suppress,
             suppress_reason=event.suppress_reason,
             soft=event.soft,
+            named=event.named,
+            sent_to=event.sent_to,
+            forwarded=True,
         )
     )
     if not reported.known:
         _unknown(ctx, event, ses_events.sent_at(said))
     elif reported.accepted is not None:
         ctx.metrics.event("ses", reported.accepted)
+    if reported.after_delivery:
+        ctx.metrics.rejected.labels("ses", "bounced-after-delivery").inc()
+    if reported.others:
+        ctx.metrics.rejected.labels("ses", "not-the-recipient").inc(reported.others)
+
+
+def _said(ctx: Context, text: str) -> Any:
+    """What SES says, None where it is no JSON. What of a text cannot be kept is left out, and counted: a header that
+    was cut amid an emoji must not cost a bounce, which nobody would tell again."""
+    try:
+        said = from_json(text, allow_inf_nan=False)
+        whole = "\\u0000" not in text
+    except ValueError:
+        try:
+            said, whole = json.loads(text), False
+        except (ValueError, RecursionError):
+            return None
+    if not whole:
+        ctx.metrics.rejected.labels("ses", "unstorable").inc()
+    return said
 
 
 def _unknown(ctx: Context, event: ses_events.SesEvent, sent_at: datetime | None) -> None:

@@ -21,6 +21,7 @@ from store.addresses import normalise
 from store.messages import Progress
 from store.touches import Kind
 from tracks.links import without_query
+from tracks.people import storable_text
 
 TAG = "perennial-message"
 """The message tag that carries the ledger's message id."""
@@ -45,11 +46,13 @@ class SesEvent:
     once: str = ""
     reason: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
-    suppress: tuple[str, ...] = ()
-    """Addresses that must not be written to again."""
     suppress_reason: str = ""
-    soft: tuple[str, ...] = ()
-    """Addresses whose bounces in a row count."""
+    """Why its address must not be written to again; empty where it may be."""
+    soft: bool = False
+    """Whether it is one of the bounces that count in a row."""
+    named: tuple[str, ...] = ()
+    """The addresses that SES says it of."""
+    sent_to: tuple[str, ...] = ()
 
 
 def read(message: Mapping[str, Any]) -> SesEvent | None:
@@ -62,10 +65,11 @@ def read(message: Mapping[str, Any]) -> SesEvent | None:
         return None
     kind = str(message.get("eventType") or message.get("notificationType"))
     detail = _mapping(message.get(_DETAIL.get(kind, "")))
-    at = _time(detail.get("timestamp")) or sent_at(message) or datetime.now(UTC)
+    at = moment(detail.get("timestamp")) or sent_at(message) or datetime.now(UTC)
+    sent_to = _destination(mail)
 
     def event(name: str | None, progress: Progress | None, **more: Any) -> SesEvent:
-        return SesEvent(message_id, provider_id, name, progress, at, **({"once": name or ""} | more))
+        return SesEvent(message_id, provider_id, name, progress, at, sent_to=sent_to, **({"once": name or ""} | more))
 
     match kind:
         case "Send":
@@ -75,7 +79,7 @@ def read(message: Mapping[str, Any]) -> SesEvent | None:
         case "DeliveryDelay":
             return event(None, "delayed", reason=f"delay-{_word(detail.get('delayType')) or 'undetermined'}")
         case "Bounce":
-            return event("email.bounced", "bounced", **_bounce(detail, _destination(mail)))
+            return event("email.bounced", "bounced", **_bounce(detail, sent_to))
         case "Complaint":
             feedback, sub = _word(detail.get("complaintFeedbackType")), _word(detail.get("complaintSubType"))
             if feedback in NO_COMPLAINTS:
@@ -96,7 +100,6 @@ def read(message: Mapping[str, Any]) -> SesEvent | None:
                 None,
                 once="",
                 properties={"channel": "email", "reason": "unsubscribed"},
-                suppress=_destination(mail)[:1] if len(_destination(mail)) == 1 else (),
                 suppress_reason="unsubscribed",
             )
         case _:
@@ -105,7 +108,7 @@ def read(message: Mapping[str, Any]) -> SesEvent | None:
 
 def sent_at(message: Mapping[str, Any]) -> datetime | None:
     """When SES took the message."""
-    return _time(_mapping(message.get("mail")).get("timestamp"))
+    return moment(_mapping(message.get("mail")).get("timestamp"))
 
 
 _DETAIL = {
@@ -119,22 +122,26 @@ _DETAIL = {
 }
 
 
-def _bounce(detail: Mapping[str, Any], destination: tuple[str, ...]) -> dict[str, Any]:
-    kind, sub = _word(detail.get("bounceType")), _word(detail.get("bounceSubType"))
-    # A report on several recipients names those that are still being tried, too.
-    named = _addresses(r for r in _recipients(detail, "bouncedRecipients") if _word(r.get("action")) != "delayed")
-    written_to = {normalise("email", address) for address in destination}
-    if len(destination) == 1 and not any(normalise("email", address) in written_to for address in named):
-        # A mailbox that forwards to a dead one bounces under the other's name; the next message would as well.
-        named = (*named, *destination)
-    effect = bounces.effect(kind, sub)
+def _bounce(detail: Mapping[str, Any], sent_to: tuple[str, ...]) -> dict[str, Any]:
+    said_kind, said_sub = _word(detail.get("bounceType")), _word(detail.get("bounceSubType"))
+    written_to = {normalise("email", address) for address in sent_to}
+    recipients = _recipients(detail, "bouncedRecipients")
+    ours = [r for r in recipients if any(normalise("email", a) in written_to for a in _addresses([r]))]
+    # A report on several recipients names those that are still being tried, too. A mailbox that forwards to a dead one
+    # bounces under the other's name; the next message would as well.
+    failed = [r for r in recipients if _word(r.get("action")) != "delayed"]
+    kind, sub = said_kind, said_sub
+    for recipient in [r for r in failed if r in ours] or failed:
+        kind, sub = bounces.judged(kind, sub, _text(recipient.get("status")), _text(recipient.get("diagnosticCode")))
+    tried = bool(ours) and not any(r in failed for r in ours)
+    effect = "nothing" if tried else bounces.effect(kind, sub)
     return {
         "reason": bounces.reason(kind, sub),
         "properties": {"bounce": kind, "detail": sub},
         "once": f"email.bounced:{kind}",
-        "suppress": named if effect == "suppress" else (),
-        "suppress_reason": "bounced",
-        "soft": named if effect == "count" else (),
+        "suppress_reason": "bounced" if effect == "suppress" else "",
+        "soft": effect == "count",
+        "named": _addresses(failed),
     }
 
 
@@ -143,8 +150,8 @@ def _complaint(detail: Mapping[str, Any], feedback: str, sub: str) -> dict[str, 
     return {
         "reason": f"complaint-{said}" if said else "complaint",
         "properties": ({"feedback": feedback} if feedback else {}) | ({"detail": sub} if sub else {}),
-        "suppress": _addresses(_recipients(detail, "complainedRecipients")),
         "suppress_reason": "complained",
+        "named": _addresses(_recipients(detail, "complainedRecipients")),
     }
 
 
@@ -182,8 +189,8 @@ def _destination(mail: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _bare(addresses: Iterable[Any]) -> tuple[str, ...]:
     """The addresses without names or angle brackets, each once."""
-    found = (parseaddr(address)[1] or address for address in addresses if isinstance(address, str) and address)
-    return tuple(dict.fromkeys(found))
+    texts = [text for address in addresses if (text := _text(address))]
+    return tuple(dict.fromkeys(parseaddr(text)[1] or text for text in texts))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -191,7 +198,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value.replace("\0", "") if isinstance(value, str) else ""
+    return storable_text(value) if isinstance(value, str) else ""
 
 
 def _word(value: Any) -> str:
@@ -199,11 +206,12 @@ def _word(value: Any) -> str:
     return re.sub(r"[^a-z0-9-]", "", value.lower())[:50] if isinstance(value, str) else ""
 
 
-def _time(value: Any) -> datetime | None:
+def moment(value: Any) -> datetime | None:
+    """A time as Amazon writes it; None where it is none."""
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value.replace(" ", ""))  # the documentation has `2018-10-08T14:05:45 +0000`
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        read = datetime.fromisoformat(value.replace(" ", ""))  # the documentation has `2018-10-08T14:05:45 +0000`
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

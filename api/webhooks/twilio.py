@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 
 from api.auth import OpenRoute
-from api.bodies import parse_form, storable
+from api.bodies import parse_form
 from api.context import Context, Ctx
 from api.gate import vouch
-from api.problems import ProblemError, documented, invalid
+from api.problems import ProblemError, documented
 from api.webhooks import feedback, twilio_events
 from api.webhooks.twilio_signature import genuine
-from store import contacts, events, messages, suppressions
+from store import contacts, events, inbound, messages, suppressions
+from tracks.people import storable_text
 
 router = APIRouter(prefix="/webhooks/twilio", tags=["callbacks"], route_class=OpenRoute)
 _REQUEST: dict[str, Any] = {
@@ -36,9 +37,10 @@ async def _signed(ctx: Context, request: Request) -> Mapping[str, str]:
         ctx.metrics.rejected.labels("twilio", "forged").inc()
         raise ProblemError(403, "forbidden", "This is not from Twilio: the signature does not match.")
     vouch(request)
-    if errors := storable(dict(form)):
-        raise invalid(errors)
-    return form
+    kept = {storable_text(name): storable_text(value) for name, value in form.items()}
+    if kept != form:  # Twilio does not repeat what was refused: what cannot be kept is left out instead
+        ctx.metrics.rejected.labels("twilio", "unstorable").inc()
+    return kept
 
 
 @router.post(
@@ -67,16 +69,18 @@ async def post_status(
             channel="sms",
             message_id=message_id,
             event=event,
-            once=event or "",
+            once=_once(event, failed),
             at=datetime.now(UTC),
             progress=progress,
             reason=failed.reason if failed else "",
-            provider_id=form.get("MessageSid") or form.get("SmsSid"),
+            provider_id=twilio_events.sid(form) or None,
             properties={"error": failed.code, "class": failed.error.kind} if failed else sender,
-            suppress=(form["To"],) if failed and failed.error.suppress and form.get("To") else (),
-            suppress_reason=failed.error.suppress if failed else "",
+            suppress_reason=(failed.error.suppress or "") if failed else "",
+            named=(form["To"],) if form.get("To") else (),
         )
     )
+    if reported.others:
+        ctx.metrics.rejected.labels("twilio", "not-the-recipient").inc(reported.others)
     if not reported.known:
         ctx.metrics.rejected.labels("twilio", "unknown-message").inc()
     elif reported.accepted is not None:
@@ -90,17 +94,21 @@ async def post_status(
     response_class=Response,
     responses={
         200: {"content": {"text/xml": {"schema": {"type": "string"}}}},
-        **documented(400, 403, 413, 415, 422),
+        **documented(400, 403, 413, 415),
     },
     openapi_extra=_REQUEST,
 )
 async def post_inbound(request: Request, ctx: Ctx) -> Response:
     """`sms.replied` for every contact with that number. STOP and its like suppress the number, START takes that back.
 
-    The text itself is not kept: it is personal.
+    The text itself is not kept: it is personal. A message that was heard before changes nothing.
     """
     form = await _signed(ctx, request)
-    phone, sid = form.get("From", ""), form.get("MessageSid") or form.get("SmsSid", "")
+    phone, sid = twilio_events.sender(form), twilio_events.sid(form)
+    answer = Response(twilio_events.answer(form, ctx.settings.sms_help_text), media_type="text/xml")
+    if not sid or not phone:  # a short code, a name, or a form that was cut otherwise than Twilio had
+        ctx.metrics.rejected.labels("twilio", "unknown-sender" if sid else "no-message").inc()
+        return answer
     word = twilio_events.keyword(form)
     properties = twilio_events.reply_properties(form)
     results = []
@@ -108,7 +116,10 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
         stopped = word in twilio_events.STOP
         now = datetime.now(UTC)
         happened = []
-        people = await contacts.by_phone(tx, phone) if phone else []
+        if not await inbound.is_new(tx, sid, now=now):
+            ctx.metrics.rejected.labels("twilio", "duplicate").inc()
+            return answer
+        people = await contacts.by_phone(tx, phone)
         latest = await messages.answered(tx, [person.id for person in people], sender=form.get("To", ""))
         for person in people:
             told = f"twilio:{sid}:{person.id}"
@@ -120,12 +131,19 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
                 happened.append(events.Event(f"{told}:stop", person.id, "contact.unsubscribed", left, now))
         if happened:
             results = await events.accept_many(tx, happened, pace=ctx.settings.pace_at_entry)
-        if phone and stopped:
+        known = bool(results) and all(accepted.duplicate for accepted in results)  # before its id was remembered
+        if stopped and not known:
             await suppressions.add(tx, "sms", phone, "stop")
-        elif phone and word in twilio_events.START:
+        elif word in twilio_events.START and not known:
             await suppressions.remove(tx, "sms", phone, only="stop")
     if not results:
         ctx.metrics.rejected.labels("twilio", "unknown-sender").inc()
     for accepted in results:
         ctx.metrics.event("twilio", accepted)
-    return Response(twilio_events.answer(form, ctx.settings.sms_help_text), media_type="text/xml")
+    return answer
+
+
+def _once(event: str | None, failed: twilio_events.Failure | None) -> str:
+    """A failure that suppresses is told of its own, as after one that did not: each counts once."""
+    suppresses = failed.error.suppress if failed else None
+    return f"{event}:{suppresses}" if suppresses else event or ""

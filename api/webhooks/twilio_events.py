@@ -35,7 +35,25 @@ START = frozenset({"START", "UNSTOP"})
 HELP = frozenset({"HELP", "INFO"})
 _ALONE = frozenset({"CANCEL", "END", "QUIT", "START"}) | HELP
 """Words that begin many an answer, and mean something of their own only if nothing follows."""
+_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
+_SENDER = re.compile(r"([a-z]{1,20}:)?(?P<number>\+[1-9][0-9]{6,14})")
 _KEYWORDS = STOP | START | HELP | frozenset({"YES", "Y", "NO", "N", "OK"})
+
+
+def sid(form: Mapping[str, str]) -> str:
+    """Twilio's id of the message; empty where the form has none as Twilio writes it.
+
+    A signature covers names and values without a mark between them, so that a form cut otherwise has the same. With
+    this id and the sender's number in their exact shape there is one message that it can be about.
+    """
+    given = form.get("MessageSid", "")
+    return given if _SID.fullmatch(given) else ""
+
+
+def sender(form: Mapping[str, str]) -> str:
+    """The number that wrote, as E.164 and without its channel (`whatsapp:+41…`); empty where it is none."""
+    found = _SENDER.fullmatch(form.get("From", "").strip())
+    return found["number"] if found else ""
 
 
 def stage(form: Mapping[str, str]) -> tuple[Progress, str | None] | None:
@@ -70,7 +88,11 @@ def keyword(form: Mapping[str, str]) -> str:
     opted = form.get("OptOutType", "").upper()
     if opted in ("STOP", "START", "HELP"):
         return opted
-    body = "".join(c for c in unicodedata.normalize("NFKD", form.get("Body", "")) if not unicodedata.combining(c))
+    body = "".join(
+        c
+        for c in unicodedata.normalize("NFKD", form.get("Body", ""))
+        if not unicodedata.combining(c) and (c.isspace() or unicodedata.category(c) not in ("Cc", "Cf"))
+    )
     words = re.findall(r"\w+", re.sub(r"\bopt[\s-]+out\b", "optout", body, flags=re.IGNORECASE))
     word = words[0].upper() if words else ""
     if word in _ALONE and len(words) > 1:

@@ -130,6 +130,6 @@ def _over_limits(value: Any, shape: Shape, name: str) -> str:
         if enum and value not in enum:
             return f"Value at '{name}' failed to satisfy constraint: must be one of [{', '.join(enum)}]"
         pattern = shape.metadata.get("pattern")
-        if pattern and not re.search(pattern, value):
+        if pattern and not re.fullmatch(pattern, value):
             return f"Value at '{name}' failed to satisfy regular expression pattern: {pattern}"
     return ""

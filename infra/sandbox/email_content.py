@@ -16,6 +16,8 @@ from infra.sandbox.aws_model import AwsError
 
 MAX_RECIPIENTS = 50
 MAX_BYTES = 40 * 1024 * 1024
+MAX_HEADER = 996
+"""Name and value together, says the description of `MessageHeader`."""
 _TAG = re.compile(r"[A-Za-z0-9_\-.@]{1,256}")
 
 
@@ -53,6 +55,9 @@ def read_email(params: dict[str, Any]) -> Email:
         raise AwsError("BadRequestException", f"Recipient count exceeds {MAX_RECIPIENTS}.")
     for address in (found.sender, *found.recipients, *found.reply_to):
         _check_address(address)
+    for name, value in ((header["Name"], header["Value"]) for header in content.get("Simple", {}).get("Headers", [])):
+        if len(name) + len(value) > MAX_HEADER:
+            raise AwsError("BadRequestException", f"Header <{name}> is longer than {MAX_HEADER} characters.")
     found.tags = _tags(params.get("EmailTags", []))
     found.configuration_set = params.get("ConfigurationSetName", "")
     return found
@@ -120,14 +125,29 @@ def _everybody(destination: dict[str, Any]) -> list[str]:
 
 
 def _check_address(address: str) -> None:
+    """As the description of `Destination` has it: no SMTPUTF8, so 7-bit ASCII before the @ and Punycode after it."""
     found = parseaddr(address)[1]
     local, at, domain = found.rpartition("@")
     if not at:
         raise AwsError("BadRequestException", "Missing final '@domain'")
-    if not local or not local.isascii() or any(c.isspace() or ord(c) < 32 for c in local):
-        raise AwsError("BadRequestException", "Local address contains control or whitespace")
-    if not domain or domain.startswith(".") or domain.endswith(".") or ".." in domain or " " in domain:
+    for part, what in ((local, "Local address"), (domain, "Domain")):
+        if problem := _wrong_part(part, what):
+            raise AwsError("BadRequestException", problem)
+    if not re.fullmatch(r"[A-Za-z0-9.-]+", domain):
         raise AwsError("BadRequestException", "Domain contains illegal character")
+
+
+def _wrong_part(part: str, what: str) -> str:
+    if not part:
+        return f"{what} is missing"
+    if not all("!" <= letter <= "~" for letter in part):
+        return f"{what} contains control or whitespace"
+    if part.startswith('"') and what == "Local address":
+        return ""
+    for end, where in ((part[0], "starts with"), (part[-1], "ends with")):
+        if end == ".":
+            return f"{what} {where} dot"
+    return f"{what} contains dot-dot" if ".." in part else ""
 
 
 def _tags(given: list[dict[str, str]]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,6 +22,7 @@ from infra.sandbox.twilio_callbacks import TwilioCallbacks
 from infra.sandbox.twilio_form import API, TwilioError, new_sid, resource, sent_at
 
 _NUMBER = re.compile(r"\+[1-9]\d{6,14}")
+_SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 _SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 
 
@@ -74,7 +75,7 @@ class Twilio:
         form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
         to, body, sender = form.get("To", ""), form.get("Body", ""), form.get("From", "")
         service = form.get("MessagingServiceSid") or None
-        self._check(to, body, sender, service)
+        self._check(form, to, body, sender, service)
         fault = await self._faults.strike("twilio", [to])
         refusal = _refusal(fault)
         if refusal is not None:
@@ -86,7 +87,7 @@ class Twilio:
             raise TwilioError(500, 20500, "Internal Server Error")
         return JSONResponse(resource(message), 201)
 
-    def _check(self, to: str, body: str, sender: str, service: str | None) -> None:
+    def _check(self, form: dict[str, str], to: str, body: str, sender: str, service: str | None) -> None:
         if not to:
             raise TwilioError(400, 21604, "A 'To' phone number is required.")
         if not sender and not service:
@@ -99,6 +100,11 @@ class Twilio:
             raise TwilioError(400, 21211, f"Invalid 'To' Phone Number: {to[:6]}XXXX")
         if to == "+15005550009":
             raise TwilioError(400, 21614, "'To' number is not a valid mobile number")
+        if service and not _SERVICE.fullmatch(service):
+            raise TwilioError(404, 21701, f"The Messaging Service {service} does not exist")
+        callback = form.get("StatusCallback", "")
+        if callback and not (urlsplit(callback).scheme in ("http", "https") and urlsplit(callback).hostname):
+            raise TwilioError(400, 21609, "The 'StatusCallback' URL is not a valid URL")
         if sender and (not _SENDER.fullmatch(sender) or sender == "+15005550001"):
             raise TwilioError(400, 21212, "Invalid From Number (caller ID)")
         if self._callbacks.has_opted_out(to, sender or service or ""):

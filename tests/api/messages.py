@@ -19,11 +19,18 @@ STEPS = "".join(
 
 
 async def sending(
-    api: Api, db: Database, channel: Channel, contact_id: str = "user-1", step: str = "hello", occurrence: int = 0
+    api: Api,
+    db: Database,
+    channel: Channel,
+    contact_id: str = "user-1",
+    step: str = "hello",
+    occurrence: int = 0,
+    to: str | None = None,
 ) -> str:
-    """The id of a message that has been claimed, and whose outcome is not known yet."""
+    """The id of a message that has been claimed, and whose outcome is not known yet. `to` is another address."""
     await api.publish(track(steps=STEPS))
-    await api.contact(contact_id, email=EMAIL, phone=PHONE)
+    own = {"email": EMAIL, "phone": PHONE} | ({"email" if channel == "email" else "phone": to} if to else {})
+    await api.contact(contact_id, **own)
     enrolled = (await api.enroll(contact_id)).json()
     async with db.transaction() as tx:
         claim = await ledger.claim(

@@ -67,7 +67,7 @@ class Signer:
         whole = {
             "MessageId": str(uuid.uuid4()),
             "TopicArn": TOPIC,
-            "Timestamp": "2026-11-21T12:00:00.000Z",
+            "Timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             "SigningCertURL": CERTIFICATE,
         } | message
         # The order that Amazon documents, written out again so that the code under test is not its own judge.

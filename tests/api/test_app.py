@@ -134,3 +134,13 @@ def test_the_document_describes_every_call_and_its_refusals(app: FastAPI) -> Non
                 if status.startswith(("4", "5")) and not path.startswith(("/u/", "/c/", "/o/", "/confirm/")):
                     assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
     assert "HTTPValidationError" not in json.dumps(document)
+
+
+def test_an_api_that_would_believe_anybodys_topic_does_not_start_in_production(
+    settings: Settings, db: Database
+) -> None:
+    settings.environment, settings.sns_certificate_url = "production", None
+    with pytest.raises(ValueError, match="PERENNIAL_SNS_TOPIC_ARNS"):
+        create_app(settings, db)
+    settings.sns_topic_arns = ("arn:aws:sns:eu-west-1:111122223333:perennial-ses",)
+    create_app(settings, db)

@@ -42,7 +42,7 @@ class Mailbox:
         async with self.scene.db.transaction() as tx:
             found = await messages.get(tx, claim.message_id)
             assert found is not None
-            return await bounces.suppress_if_many(tx, found, EMAIL)
+            return await bounces.suppress_if_many(tx, found, address_hash("email", EMAIL))
 
 
 @pytest.fixture

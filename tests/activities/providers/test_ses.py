@@ -87,15 +87,23 @@ async def test_a_name_beyond_ascii_is_encoded_for_the_header(ses: SesEmail, outs
     assert arrived["from"].isascii() and arrived["from"].endswith("<ada@acme.test>")
 
 
+async def test_a_domain_beyond_ascii_goes_out_as_the_mail_system_takes_it(ses: SesEmail, outside: Outside) -> None:
+    name = uuid4().hex
+    await ses.send(email(to=f"{name}@müller.example", reply_to="Hilfe <hilfe@bücher.test>"))
+    (arrived,) = outside.accepted(f"{name}@xn--mller-kva.example")
+    assert arrived["headers"]["Reply-To"] == "Hilfe <hilfe@xn--bcher-kva.test>"
+
+
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
         ({"sender": "eve@evil.test"}, Verdict.GIVE_UP),
         ({"sender": "Ada <adé@acme.test>"}, Verdict.GIVE_UP),
+        ({"to": "dörte@quagmire.test"}, Verdict.GIVE_UP),
         ({"to": ""}, Verdict.GIVE_UP),
         ({"to": "no address at all"}, Verdict.GIVE_UP),
     ],
-    ids=["unverified sender", "sender beyond ASCII", "empty address", "no address"],
+    ids=["unverified sender", "sender beyond ASCII", "address beyond ASCII", "empty address", "no address"],
 )
 async def test_what_is_wrong_with_the_message_is_given_up(
     ses: SesEmail, changes: dict[str, str], verdict: Verdict

@@ -84,11 +84,30 @@ def test_an_unknown_configuration_set_is_refused(ses: Any, address: str) -> None
         {"EmailTags": [{"Name": "tag", "Value": "spaces are not allowed"}]},
         {"EmailTags": [{"Name": "tag", "Value": "1"}, {"Name": "tag", "Value": "2"}]},
         {"FromEmailAddress": "nobody"},
+        {"Destination": {"ToAddresses": ["ann@müller.example"]}},
+        {"Destination": {"ToAddresses": ["dörte@example.com"]}},
+        {"Destination": {"ToAddresses": ["o\u2019hara@example.com"]}},
+        {"Destination": {"ToAddresses": [".ann@example.com"]}},
+        {"Destination": {"ToAddresses": ["ann..b@example.com"]}},
+        {"Destination": {"ToAddresses": ["ann@exa_mple.com"]}},
+        {"ReplyToAddresses": ["hilfe@bücher.test"]},
+        {"FromEmailAddress": "Ada <ada@äcme.test>"},
     ],
 )
 def test_what_ses_refuses_is_refused(ses: Any, address: str, change: dict[str, Any]) -> None:
     with pytest.raises(ClientError) as problem:
         ses.send_email(**simple_email(address, **change))
+    assert code_of(problem) == ("BadRequestException", 400)
+
+
+@pytest.mark.parametrize(("name", "value"), [("X-B", "é"), ("X-B", "x\r\nY: z"), ("X" * 100, "x" * 897)])
+def test_a_header_that_ses_refuses_is_refused(ses: Any, address: str, name: str, value: str) -> None:
+    def content(header: dict[str, str]) -> dict[str, Any]:
+        return {"Simple": {"Subject": {"Data": "x"}, "Body": {"Text": {"Data": "x"}}, "Headers": [header]}}
+
+    ses.send_email(**simple_email(address, Content=content({"Name": name, "Value": "x"})))
+    with pytest.raises(ClientError) as problem:
+        ses.send_email(**simple_email(address, Content=content({"Name": name, "Value": value})))
     assert code_of(problem) == ("BadRequestException", 400)
 
 

@@ -93,6 +93,7 @@ def test_stop_ends_the_conversation_until_start(sandbox: SandboxServer, twilio: 
         ({"from_": "+15005550001"}, 21212),
         ({"body": ""}, 21602),
         ({"body": "x" * 1601}, 21617),
+        ({"status_callback": "/webhooks/twilio/status"}, 21609),
     ],
 )
 def test_what_twilio_refuses_is_refused_with_its_code(

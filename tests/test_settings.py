@@ -1,0 +1,42 @@
+"""What configuration is refused before anything is served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from settings import Settings
+
+TOPIC = "arn:aws:sns:eu-west-1:111122223333:perennial-ses"
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({}, ["PERENNIAL_SNS_TOPIC_ARNS"]),
+        ({"sns_topic_arns": ("",)}, ["PERENNIAL_SNS_TOPIC_ARNS"]),
+        ({"sns_topic_arns": (TOPIC,), "sns_certificate_url": "http://a.test"}, ["PERENNIAL_SNS_CERTIFICATE_URL"]),
+        (
+            {"sns_certificate_url": "http://a.test"},
+            ["PERENNIAL_SNS_TOPIC_ARNS", "PERENNIAL_SNS_CERTIFICATE_URL"],
+        ),
+        ({"sns_topic_arns": (TOPIC,)}, []),
+    ],
+)
+def test_production_believes_named_topics_and_amazons_certificates_only(
+    given: dict[str, Any], wrong: list[str]
+) -> None:
+    production = Settings(environment="production", **given)
+    if not wrong:
+        assert production.sns_believed == (None, (TOPIC,))
+        return
+    with pytest.raises(ValueError, match="in production") as refused:
+        _ = production.sns_believed
+    assert [
+        name for name in ("PERENNIAL_SNS_TOPIC_ARNS", "PERENNIAL_SNS_CERTIFICATE_URL") if name in str(refused.value)
+    ] == wrong
+
+
+def test_development_believes_the_sandbox() -> None:
+    assert Settings(sns_certificate_url="http://127.0.0.1:4579").sns_believed == ("http://127.0.0.1:4579", ())
