@@ -5,15 +5,17 @@ The effect and the record that it was done are one transaction.
 
 from __future__ import annotations
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.content import find_in, message_context
 from activities.contract import ENROLL_CONTACT, SET_ATTRIBUTES, EffectResult, StepCall
 from activities.errors import without_details
 from activities.once import Ended, begin, contact_of, finish
-from store import contacts, enrolling
+from store import contacts, enrolling, enrollments, policies, tracks
 from store.database import Database
 from store.enrolling import Enrol
+from store.sql import utc_now
 from tracks.content.render import TemplateError, render_values
 from tracks.steps import EnrollStep, SetStep
 
@@ -65,9 +67,23 @@ class EnrollActivities:
                 properties = render_values(step.enroll.properties, message_context(enrollment, contact))
             except TemplateError as error:
                 return await finish(tx, begun, "enroll", "failed", f"template: {error.code}")
+            if await _too_soon(tx, contact.id, step.enroll.track, enrollment.pace):
+                return await finish(tx, begun, "enroll", "skipped", "too-soon")
             wish = Enrol(step.enroll.track, contact.id, properties=properties, pace=enrollment.pace)
             enrolled = await enrolling.enroll(tx, wish)
             if enrolled.outcome == "refused":
                 outcome: Ended = "skipped" if enrolled.refusal == "reentry" else "failed"
                 return await finish(tx, begun, "enroll", outcome, enrolled.refusal or "")
             return await finish(tx, begun, "enroll", "done", enrolled.outcome)
+
+
+async def _too_soon(tx: AsyncConnection, contact_id: str, track: str, pace: float) -> bool:
+    """Whether the contact has just been in a track that may always be entered: tracks that enrol each other go round.
+
+    What publishing cannot see (a condition, an event that a webhook's receiver tells) is bounded here.
+    """
+    newest = await tracks.get(tx, track)
+    if newest is None or newest.rules.reentry.kind != "always":
+        return False
+    apart = (await policies.current(tx)).policy.enroll_apart
+    return await enrollments.ended_since(tx, contact_id, track, utc_now() - apart / pace)

@@ -83,6 +83,12 @@ async def live_for_contact(tx: AsyncConnection, contact_id: str) -> list[Enrollm
     return [read_row(Enrollment, row) for row in rows]
 
 
+async def ended_since(tx: AsyncConnection, contact_id: str, track: str, since: datetime) -> bool:
+    """Whether an enrollment of the contact in the track that began at or after `since` has ended."""
+    found = await tx.execute(_ENDED_SINCE, {"contact": contact_id, "track": track, "since": since})
+    return bool(found.scalar_one())
+
+
 async def path(tx: AsyncConnection, enrollment_id: str, *, after: int = -1, limit: int = 1000) -> list[PathEntry]:
     """The steps that the enrollment has been through, in order, as far as reported; those with `seq` > `after`."""
     if not is_id(enrollment_id):
@@ -158,6 +164,12 @@ def path_arrays(entries: Sequence[PathEntry]) -> dict[str, Any]:
 
 _COLUMNS = columns(Enrollment, "e")
 _GET = text(f"SELECT {_COLUMNS} FROM enrollment e WHERE id = :id")
+_ENDED_SINCE = text("""
+    SELECT EXISTS (
+        SELECT FROM enrollment
+        WHERE contact_id = :contact AND track = :track AND created_at >= :since AND ended_at IS NOT NULL
+    )
+""")
 _LIVE = text(f"SELECT {_COLUMNS} FROM enrollment e WHERE contact_id = :id AND ended_at IS NULL ORDER BY id")
 _RUN = text(f"""
     SELECT {columns(Enrollment, "e", "e_")}, {columns(Contact, "c", "c_")}

@@ -5,7 +5,7 @@ Whatever is malformed is taken to do nothing and go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tracks.source import Path
@@ -46,6 +46,32 @@ class Flow:
             self._reach[path] = self._closure(self._next.get(path, frozenset()))
         return self._reach[path]
 
+    def at_once(self, lasts: Callable[[dict[str, Any]], bool]) -> list[Path]:
+        """The steps that a run comes to without taking time, in the order written: behind no step that `lasts`."""
+        return self._quickly(self._start, lasts)
+
+    def round_at_once(self, repeat: Path, lasts: Callable[[dict[str, Any]], bool]) -> bool:
+        """Whether a whole round of this repeat may take no time."""
+        inside = frozenset(path for path in self._next[repeat] if path[: len(repeat)] == repeat and path != repeat)
+        return repeat in self._quickly(inside, lasts, within=repeat)
+
+    def _quickly(self, start: Nodes, lasts: Callable[[dict[str, Any]], bool], within: Path = ()) -> list[Path]:
+        seen: set[tuple[Path, bool]] = set()
+        left = [(path, False) for path in start]
+        while left:
+            path, round_over = here = left.pop()
+            if here in seen or path[: len(within)] != within:
+                continue
+            seen.add(here)
+            if path == within or lasts(self.steps[path]):
+                continue
+            for onward in self._next.get(path, frozenset()):
+                if "repeat" in self.steps[path] and _is_in(onward, path) == round_over:
+                    continue  # a repeat is left behind its rounds only, and they may last
+                left.append((onward, _is_in(path, onward)))
+        reached = {path for path, _ in seen}
+        return [path for path in self.steps if path in reached]
+
     def _closure(self, start: Nodes) -> Nodes:
         seen = set(start)
         left = list(start)
@@ -84,6 +110,10 @@ class Flow:
             if way[1] != "exit":
                 onward |= self._block(way[1], way[0], then)
         return onward if found else then
+
+
+def _is_in(path: Path, step: Path) -> bool:
+    return len(path) > len(step) and path[: len(step)] == step
 
 
 def _is_message(step: dict[str, Any]) -> bool:

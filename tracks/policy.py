@@ -108,6 +108,15 @@ class Breaker(Model):
     per_second: float = Field(1.0, gt=0, le=1000, description="how fast held messages go once it is resumed")
 
 
+ENROLL_APART = timedelta(minutes=30)
+
+
+def _at_least_half_an_hour(value: timedelta) -> timedelta:
+    if value < ENROLL_APART:
+        raise wrong("may be raised, not lowered: at least 30m")
+    return value
+
+
 class Policy(Model):
     """What protects contacts from all tracks together."""
 
@@ -115,6 +124,9 @@ class Policy(Model):
     channels: Channels = Channels()
     caps: tuple[Cap, ...] = Field((), max_length=50)
     breaker: Breaker = Breaker()
+    enroll_apart: Annotated[Duration, AfterValidator(_at_least_half_an_hour)] = Field(
+        ENROLL_APART, description="least time between two entries of a contact into one track by `enroll`, such as 2h"
+    )
 
     def rules(self, channel: Channel) -> ChannelRules:
         """The rules of a channel."""

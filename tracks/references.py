@@ -8,6 +8,7 @@ from typing import Any
 
 from tracks.expressions import read
 from tracks.flow import Flow
+from tracks.lasting import lasts
 from tracks.problems import meant
 from tracks.source import Path
 from tracks.values import STEP_ID
@@ -21,6 +22,11 @@ MAX_STEPS = 500
 MESSAGES = {"email": ("email",), "sms": ("sms",), "send": ("email", "sms")}
 """The steps that send, and the channels they may send by."""
 WAITS = ("wait", "wait_until", "wait_date", "wait_for")
+
+_NO_TIME = (
+    "a round of this repeat may take no time, so that all rounds would happen at once: weekdays alone do not wait on "
+    "such a day, a date does not where it is missing or past, and some way may go round the wait; add a wait, or a time"
+)
 
 
 def reference_problems(data: dict[str, Any]) -> Found:
@@ -84,6 +90,8 @@ def _step(path: Path, step: dict[str, Any], data: dict[str, Any], flow: Flow, id
         inside = [other for other in flow.steps if other[: len(path) + 1] == (*path, "repeat")]
         if not any(verb in flow.steps[other] for other in inside for verb in WAITS):
             yield (path, "the repeat has no wait inside: all its rounds would happen at once")
+        elif flow.round_at_once(path, lasts):
+            yield (path, _NO_TIME)
     enroll = step.get("enroll")
     reentry = data.get("reentry")
     if (

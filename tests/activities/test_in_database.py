@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
+
 from activities.contract import ENROLL_CONTACT, SET_ATTRIBUTES, EffectResult
 from store import contacts, enrollments
 from tests.activities.world import NAME, World
@@ -75,6 +77,24 @@ class TestEnroll:
         await world.enroll(ENROLL)
         result = await world.local(ENROLL_CONTACT, world.call("next"))
         assert result == EffectResult(outcome="skipped", reason="reentry")
+
+    async def test_who_has_just_left_a_track_that_may_always_be_entered_is_not_put_into_it_again(
+        self, world: World
+    ) -> None:
+        """Two tracks that enrol each other go round once in half an hour at most, however they come to it."""
+        await world.scene.close(world.enrollment.id)
+        await world.scene.publish(REENTER)
+        await world.enroll(ENROLL.replace("welcome", "open-house"))
+        await world.local(ENROLL_CONTACT, world.call("next"))
+        async with world.db.transaction() as tx:
+            (entered,) = [e for e in await enrollments.live_for_contact(tx, world.contact) if e.track == "open-house"]
+        await world.scene.close(entered.id)
+        again = world.call("next").model_copy(update={"occurrence": 2})
+        assert await world.local(ENROLL_CONTACT, again) == EffectResult(outcome="skipped", reason="too-soon")
+        async with world.db.transaction() as tx:
+            await tx.execute(text("UPDATE enrollment SET created_at = created_at - interval '31 minutes'"))
+        later = world.call("next").model_copy(update={"occurrence": 3})
+        assert await world.local(ENROLL_CONTACT, later) == EffectResult(outcome="done", reason="created")
 
     async def test_a_track_that_does_not_exist_fails_the_step(self, world: World) -> None:
         await world.enroll(ENROLL)
