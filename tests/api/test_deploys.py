@@ -204,6 +204,16 @@ async def test_deploys_take_turns_and_none_is_torn(api: Api) -> None:
     assert sorted(next(iter(versions)) for versions in taken if len(versions) == 1) == [1, 2, 3, 4, 5, 6]
 
 
+async def test_what_is_checked_cannot_change_before_it_is_published(api: Api) -> None:
+    """Each of the two would pass alone: a template that needs a variable, and a track that does not give it."""
+    for number in range(5):
+        name = f"t{number}"
+        await api.template(name)
+        uses = SENDS.replace("greet", f"greet{number}").replace("{template: hello}", f"{{template: {name}}}")
+        answers = await asyncio.gather(api.publish(uses), api.template(name, NEEDS_PLAN))
+        assert sorted(answer.status_code for answer in answers) == [201, 422]
+
+
 @pytest.mark.parametrize("body", [{}, {"dry_run": True}, {"tracks": {}}, {"track": {"a": "x"}}, {"policy": 1}, []])
 async def test_what_is_no_deploy_is_refused(api: Api, body: Any) -> None:
     assert (await api.call("POST", "/v1/deploys", json=body)).status_code == 422
