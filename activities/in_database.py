@@ -5,6 +5,8 @@ The effect and the record that it was done are one transaction.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
@@ -15,8 +17,11 @@ from activities.once import Ended, begin, contact_of, finish
 from store import contacts, enrolling, enrollments, policies, tracks
 from store.database import Database
 from store.enrolling import Enrol
+from store.rows import Contact
 from store.sql import utc_now
-from tracks.content.render import TemplateError, render_values
+from tracks.content.render import MessageContext, TemplateError, render_values
+from tracks.effects import Changes
+from tracks.numbers import add, number_of
 from tracks.steps import EnrollStep, SetStep
 
 
@@ -29,7 +34,10 @@ class AttributeActivities:
     @activity.defn(name=SET_ATTRIBUTES)
     @without_details
     async def set_attributes(self, call: StepCall) -> EffectResult:
-        """Write the attributes of one step; texts among them are Liquid, null removes one."""
+        """Write the attributes of one step; texts among them are Liquid, null removes one.
+
+        What it adds is added to the contact as they are now, whom nobody else changes before this transaction ends.
+        """
         async with self._db.transaction() as tx:
             begun = await begin(tx, call)
             if isinstance(begun, EffectResult):
@@ -37,11 +45,30 @@ class AttributeActivities:
             contact = contact_of(begun)
             _, step = await find_in(tx, begun.run.enrollment, call.step, SetStep)
             try:
-                values = render_values(step.set.attributes, message_context(begun.run.enrollment, contact))
+                values = _written(step.set, contact, message_context(begun.run.enrollment, contact))
             except TemplateError as error:
                 return await finish(tx, begun, "set", "failed", f"template: {error.code}")
+            except NoNumberError as error:
+                return await finish(tx, begun, "set", "failed", str(error))
             await contacts.upsert(tx, contact.id, {"attributes": values})
             return await finish(tx, begun, "set", "done")
+
+
+class NoNumberError(Exception):
+    """An attribute, or what was to be written to it, is no number. Says which attribute and nothing of its value."""
+
+
+def _written(changes: Changes, contact: Contact, context: MessageContext) -> dict[str, Any]:
+    """The attributes that a step writes. Raises TemplateError and NoNumberError."""
+    attributes = contact.attributes or {}
+    values: dict[str, Any] = render_values(changes.attributes, context)
+    for name, amount in (changes.add | changes.numbers).items():
+        try:
+            number = number_of(render_values(amount, context))
+            values[name] = add(attributes.get(name), number) if name in changes.add else number
+        except ValueError as error:
+            raise NoNumberError(f"{name}: {error}") from None
+    return values
 
 
 class EnrollActivities:

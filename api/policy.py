@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import KeyedRoute
 from api.bodies import is_json, media_type, parse_json, read_text
 from api.context import Ctx
-from api.problems import FieldProblem, ProblemError, documented, not_published
+from api.problems import ProblemError, documented, not_published
+from api.publishing import PolicyDocument, Publishing, RefusedError
 from api.tracks import YAML_TYPES
-from store import policies, tracks
-from tracks.policy import Policy, parse_policy, policy_from_data, policy_to_data
-from tracks.problems import Problem, TrackProblems
-from tracks.topics import topics_of
+from store import policies
+from tracks.policy import parse_policy, policy_from_data, policy_to_data
+from tracks.problems import TrackProblems
 
 router = APIRouter(prefix="/v1/policy", tags=["policy"], route_class=KeyedRoute, responses=documented(401, 422))
 
@@ -39,6 +37,9 @@ class PublishedPolicy(BaseModel):
 
     version: int
     created: bool = Field(description="False where the newest version was the same already.")
+    changes: list[str] = Field(
+        default=[], description="What differs from the version before.", examples=[["caps[0].most: 1 → 2"]]
+    )
 
 
 class PolicyDetail(BaseModel):
@@ -50,17 +51,17 @@ class PolicyDetail(BaseModel):
     data: dict[str, Any] = Field(description="The same in its canonical form.")
 
 
-def _refused(problems: Sequence[Problem]) -> ProblemError:
-    found = [FieldProblem(detail=problem.message, line=problem.line or None) for problem in problems]
-    return not_published("policy", found)
-
-
-def _read(kind: str, body: bytes) -> tuple[Policy, str]:
-    source = read_text(body)
+def read_document(source: str, data: Any = None) -> PolicyDocument:
+    """The policy in a text, or in `data` where it came as JSON."""
     try:
-        return (policy_from_data(parse_json(body)) if is_json(kind) else parse_policy(source)), source
+        return PolicyDocument(source, parse_policy(source) if data is None else policy_from_data(data))
     except TrackProblems as error:
-        raise _refused(error.problems) from None
+        return PolicyDocument(source, None, tuple(error.problems))
+
+
+def _read(kind: str, body: bytes) -> PolicyDocument:
+    source = read_text(body)
+    return read_document(source, parse_json(body) if is_json(kind) else None)
 
 
 @router.put(
@@ -86,27 +87,15 @@ async def put_policy(request: Request, response: Response, ctx: Ctx) -> Publishe
     kind = media_type(request)
     if not is_json(kind) and kind not in YAML_TYPES:
         raise ProblemError(415, "unsupported-media-type", "Send the policy as application/yaml or application/json.")
-    read, source = await asyncio.to_thread(_read, kind, await request.body())
-    async with ctx.db.transaction() as tx:
-        if problems := await _missed(tx, read):
-            raise _refused(problems)
-        published = await policies.publish(tx, read, source)
+    document = await asyncio.to_thread(_read, kind, await request.body())
+    try:
+        async with ctx.db.transaction() as tx:
+            (published,) = await Publishing(tx).publish(policy=document)
+    except RefusedError as error:
+        raise not_published("policy", error.errors) from None
     response.status_code = 201 if published.created else 200
-    return PublishedPolicy(version=published.version, created=published.created)
-
-
-async def _missed(tx: AsyncConnection, policy: Policy) -> list[Problem]:
-    """Topics that tracks send about and this policy does not know."""
-    problems: list[Problem] = []
-    after = ""
-    while page := await tracks.list_all(tx, after=after, limit=100):
-        for one in page:
-            newest = await tracks.pinned(tx, one.name, one.latest)
-            for topic in sorted(topics_of(newest.track) - set(policy.topics)):
-                words = f"topics: '{topic}' is missing; the track {one.name} sends messages about it"
-                problems.append(Problem("policy", 0, "", words))
-        after = page[-1].name
-    return problems
+    changes = list(published.changes)
+    return PublishedPolicy(version=published.version, created=published.created, changes=changes)
 
 
 @router.get("", summary="Read the policy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +11,9 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.bodies import is_json, parse_json, read_text
-from api.problems import FieldProblem, ProblemError, field_problems, invalid, not_published, pointer
+from api.fields import SLUG
+from api.problems import ProblemError, field_problems, invalid, not_published
+from api.publishing import TemplateDocument, template_errors
 from store import templates
 from tracks.content.sharing import SharedKey, shared_keys, with_shared
 from tracks.content.template import Template, TemplateProblem, TemplateProblems, parse_template
@@ -29,20 +32,32 @@ class TemplateFiles(BaseModel, extra="forbid"):
         return json.dumps({"source": self.source, "locales": self.locales}, ensure_ascii=False, sort_keys=True)
 
 
-def read_template(name: str, kind: str, body: bytes) -> tuple[Template, str]:
-    """The template in a body and its source; raises a 422 that names all that is wrong."""
+def read_template(name: str, kind: str, body: bytes) -> TemplateDocument:
+    """The template in a body, as far as it can be read; raises a 422 where it is no JSON of one."""
     text = read_text(body)
     if not is_json(kind):
-        return read_files(name, TemplateFiles(source=text)), text
+        return read_document(name, TemplateFiles(source=text))
     data = parse_json(body)
     try:
         if isinstance(data, dict) and "source" in data:
-            files = TemplateFiles.model_validate(data)
-            return read_files(name, files), files.stored()
-        return Template.model_validate(data), text
+            return read_document(name, TemplateFiles.model_validate(data))
+        return TemplateDocument(name, text, Template.model_validate(data))
     except ValidationError as error:
         located = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
         raise invalid(field_problems(located)) from None
+
+
+def read_document(name: str, files: TemplateFiles) -> TemplateDocument:
+    """The template of these files, as far as it can be read."""
+    problems: list[TemplateProblem] = []
+    if not re.fullmatch(SLUG.strip("^$"), name):
+        problems.append(TemplateProblem(0, f"the name '{name}' should be lower-case letters, digits and -, at most 63"))
+    template: Template | None = None
+    try:
+        template = parse_template(files.source, files.locales)
+    except TemplateProblems as error:
+        problems += error.problems
+    return TemplateDocument(name, files.stored(), template, tuple(problems))
 
 
 def read_files(name: str, files: TemplateFiles) -> Template:
@@ -76,13 +91,5 @@ async def share_blocks(tx: AsyncConnection, name: str, template: Template) -> Te
 
 
 def refused(name: str, problems: Iterable[TemplateProblem]) -> ProblemError:
-    """The 422 for a template that cannot be used: `pointer` names the variant, `line` counts in its file."""
-    found = [
-        FieldProblem(
-            detail=f"locale {problem.locale}: {problem.message}" if problem.locale else problem.message,
-            pointer=pointer(["locales", problem.locale]) if problem.locale else None,
-            line=problem.line or None,
-        )
-        for problem in problems
-    ]
-    return not_published(f"template {name}", found)
+    """The 422 for a template that cannot be used."""
+    return not_published(f"template {name}", template_errors(problems))

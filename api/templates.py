@@ -8,19 +8,17 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import KeyedRoute
 from api.bodies import is_json, media_type
 from api.context import Ctx
 from api.fields import SLUG
 from api.pagination import CursorText, Limit
-from api.problems import FieldProblem, ProblemError, documented, invalid, not_found
-from api.template_files import files_of, read_template, refused, share_blocks
-from store import templates, tracks
-from tracks.content.check import check_template
-from tracks.content.template import Template, TemplateVariable, template_facts
-from tracks.templates import check_template_use
+from api.problems import ProblemError, documented, not_found, not_published
+from api.publishing import Publishing, RefusedError
+from api.template_files import files_of, read_template
+from store import templates
+from tracks.content.template import Template, TemplateVariable
 
 router = APIRouter(prefix="/v1/templates", tags=["templates"], route_class=KeyedRoute, responses=documented(401, 422))
 
@@ -88,22 +86,6 @@ class TemplateVersions(BaseModel):
     next: str | None = Field(description="Cursor of the next page; null on the last.")
 
 
-async def _break_nothing(tx: AsyncConnection, name: str, before: Template | None, now: Template) -> None:
-    """Raise a 422 where a track in use fitted the template as it was and does not fit it as it is now."""
-    facts, known = template_facts(now), template_facts(before) if before else None
-    found: list[FieldProblem] = []
-    for track, version in await tracks.in_use_with(tx, name):
-        written = (await tracks.pinned(tx, track, version)).track
-        standing = set(check_template_use(written, name, known)) if known else set()
-        found += [
-            FieldProblem(detail=f"track {track} version {version}, step {step}: {said}", step=step)
-            for step, said in check_template_use(written, name, facts)
-            if (step, said) not in standing
-        ]
-    if found:
-        raise invalid(found, f"Tracks in use could not send the template {name} any more; nothing was published.")
-
-
 @router.put(
     "/{template}",
     summary="Publish a template",
@@ -149,16 +131,12 @@ async def put_template(template: TemplateName, request: Request, response: Respo
     kind = media_type(request)
     if not is_json(kind) and kind not in _TEXT:
         raise ProblemError(415, "unsupported-media-type", "Send the template as text/plain or application/json.")
-    written, source = await asyncio.to_thread(read_template, template, kind, await request.body())
-    async with ctx.db.transaction() as tx:
-        read = await share_blocks(tx, template, written)
-    if problems := await asyncio.to_thread(check_template, read):
-        raise refused(template, problems)
-    async with ctx.db.transaction() as tx:
-        published = await templates.publish(tx, template, read.kind, source, read.model_dump(mode="json"))
-        if published.created:
-            newest = await templates.get(tx, template, published.version - 1)
-            await _break_nothing(tx, template, Template.model_validate(newest.data) if newest else None, read)
+    document = await asyncio.to_thread(read_template, template, kind, await request.body())
+    try:
+        async with ctx.db.transaction() as tx:
+            (published,) = await Publishing(tx).publish(templates=[document])
+    except RefusedError as error:
+        raise not_published(f"template {template}", error.errors) from None
     response.status_code = 201 if published.created else 200
     return PublishedTemplate(template=template, version=published.version, created=published.created)
 

@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import KeyedRoute
 from api.bodies import is_json, media_type, parse_json, read_text
 from api.context import Ctx
 from api.fields import SLUG
 from api.pagination import CursorText, Limit
-from api.problems import FieldProblem, ProblemError, documented, invalid, not_found, not_published
-from store import policies, templates, tracks
-from tracks.bounds import program_problems
-from tracks.compiler import compile_track
-from tracks.content.template import Template, template_facts
-from tracks.document import parse_track, track_from_data, track_to_data
-from tracks.model import Track
-from tracks.problems import Problem as TrackProblem
-from tracks.problems import TrackProblems
-from tracks.program import Compiled
-from tracks.templates import TemplateFacts, TemplateKey, check_templates, template_keys
-from tracks.topics import topic_problems
+from api.problems import FieldProblem, ProblemError, documented, not_found, not_published
+from api.publishing import Publishing, RefusedError, TrackDocument, track_errors
+from store import tracks
+from tracks.document import read_track, read_track_data, track_to_data
 
 router = APIRouter(prefix="/v1/tracks", tags=["tracks"], route_class=KeyedRoute, responses=documented(401, 422))
 
 TrackName = Annotated[str, Path(pattern=SLUG, description="The track's name.", examples=["trial-to-paid"])]
 YAML_TYPES = {"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"}
-_KNOWN_TEMPLATES = 1000
 _EXAMPLE = """track: trial-to-paid
 entry: {event: trial.started}
 goal: {event: subscription.started}
@@ -53,6 +42,7 @@ class PublishedTrack(BaseModel):
     track: str
     version: int
     created: bool = Field(description="False where the newest version was the same already.")
+    warnings: list[FieldProblem] = Field(default=[], description="What may be meant, and is worth a look.")
 
 
 class TrackSummary(BaseModel):
@@ -98,47 +88,20 @@ class TrackVersions(BaseModel):
     next: str | None = Field(description="Cursor of the next page; null on the last.")
 
 
-def _refused(name: str, problems: Sequence[TrackProblem]) -> ProblemError:
-    found = [
-        FieldProblem(detail=problem.message, line=problem.line or None, step=problem.step or None)
-        for problem in problems
-    ]
-    return not_published(f"track {name}", found)
+def read_document(name: str, source: str, data: Any = None) -> TrackDocument:
+    """A track as YAML, or as `data` where it came as JSON."""
+    return TrackDocument.read(name, source, read_track(source, name) if data is None else read_track_data(data, name))
 
 
-def _read(name: str, kind: str, body: bytes) -> tuple[Track, Compiled, str]:
-    """The track in a body, compiled, and its source; raises a 422 that names all that is wrong."""
+def _read(name: str, kind: str, body: bytes) -> TrackDocument:
     source = read_text(body)
-    try:
-        track = track_from_data(parse_json(body), name) if is_json(kind) else parse_track(source, name)
-    except TrackProblems as error:
-        raise _refused(name, error.problems) from None
-    if track.track != name:
-        detail = f"The document says `track: {track.track}`, the address says {name}."
-        raise invalid([FieldProblem(detail=detail, pointer="#/track")])
-    compiled = compile_track(track)
-    if problems := program_problems(compiled.program, name):
-        raise _refused(name, problems)
-    return track, compiled, source
-
-
-async def _facts(tx: AsyncConnection, track: Track) -> dict[TemplateKey, TemplateFacts]:
-    """The templates that exist, newest versions and those that the track pins."""
-    found = {(one.name, None): one for one in await templates.list_all(tx, limit=_KNOWN_TEMPLATES)}
-    facts: dict[TemplateKey, TemplateFacts] = {key: _fact(one) for key, one in found.items()}
-    for name, version in template_keys(track):
-        if (name, version) not in facts and (pinned := await templates.get(tx, name, version)):
-            facts[name, version] = _fact(pinned)
-    return facts
-
-
-def _fact(template: templates.TemplateVersion) -> TemplateFacts:
-    return template_facts(Template.model_validate(template.data))
+    return read_document(name, source, parse_json(body) if is_json(kind) else None)
 
 
 @router.put(
     "/{track}",
     summary="Publish a track",
+    response_model_exclude_none=True,
     responses={201: {"model": PublishedTrack, "description": "A new version"}, **documented(400, 413, 415)},
     openapi_extra={
         "requestBody": {
@@ -154,22 +117,21 @@ def _fact(template: templates.TemplateVersion) -> TemplateFacts:
 async def put_track(track: TrackName, request: Request, response: Response, ctx: Ctx) -> PublishedTrack:
     """Checks the track (all problems at once) and makes it the newest version.
 
-    Enrollments that run keep the version they began with. Publishing the same again changes nothing. Templates
-    and topics that it names have to be published before.
+    Enrollments that run keep the version they began with. Publishing the same again changes nothing. Templates,
+    topics and tracks that it names have to be published before, or with it in one deploy.
     """
     kind = media_type(request)
     if not is_json(kind) and kind not in YAML_TYPES:
         raise ProblemError(415, "unsupported-media-type", "Send the track as application/yaml or application/json.")
-    read, compiled, source = await asyncio.to_thread(_read, track, kind, await request.body())
-    async with ctx.db.transaction() as tx:
-        await templates.hold(tx, {name for name, _ in template_keys(read)})
-        problems = check_templates(read, await _facts(tx, read), track)
-        problems += topic_problems(read, (await policies.current(tx)).policy.topics, track)
-        if problems:
-            raise _refused(track, problems)
-        published = await tracks.publish(tx, read, compiled, source)
+    document = await asyncio.to_thread(_read, track, kind, await request.body())
+    try:
+        async with ctx.db.transaction() as tx:
+            (published,) = await Publishing(tx).publish(tracks=[document])
+    except RefusedError as refused:
+        raise not_published(f"track {track}", refused.errors) from None
     response.status_code = 201 if published.created else 200
-    return PublishedTrack(track=track, version=published.version, created=published.created)
+    warnings = list(track_errors(document.reading.warnings()))
+    return PublishedTrack(track=track, version=published.version, created=published.created, warnings=warnings)
 
 
 @router.get("", summary="List tracks")

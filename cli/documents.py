@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,18 +19,20 @@ def add_to(app: typer.Typer) -> None:
 
 def schema() -> None:
     """Print the JSON Schema of tracks, for editors."""
-    from tracks.schema import track_schema
+    from tracks.schema import schema_text
 
-    json.dump(track_schema(), sys.stdout, indent=2)
-    typer.echo()
+    typer.echo(schema_text(), nl=False)
 
 
 def publish(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Tracks (.yaml) and templates.")],
     url: Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")] = None,
     key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and show what would change; publish nothing.")
+    ] = False,
 ) -> None:
-    """Publish a folder's tracks and templates; status 1 if anything is refused."""
+    """Publish a folder's policy, templates and tracks together, or none of them; status 1 if anything is refused."""
     import httpx
 
     from infra.publishing import publish as send
@@ -44,21 +44,20 @@ def publish(
         fail(f"{folder} cannot be published: {problem}.")
     if not documents:
         fail(f"{folder} holds no track (.yaml) and no template (.mjml, .liquid, .txt).")
-    refused = 0
     try:
         with api_caller(url, key) as client:
-            for published in send(client, documents):
-                document = published.document
-                if published.problems:
-                    refused += 1
-                    typer.echo("\n".join(published.problems), err=True)
-                else:
-                    news = "new" if published.created else "unchanged"
-                    typer.echo(f"{document.kind} {document.name} version {published.version} ({news})")
+            answer = send(client, documents, dry_run=dry_run)
     except httpx.HTTPError as problem:
         fail(f"The API does not answer: {problem}.")
-    if refused:
-        fail(f"{refused} of {len(documents)} refused.")
+    for line in answer.warnings:
+        typer.echo(f"worth a look: {line}", err=True)
+    if answer.problems:
+        typer.echo("\n".join(answer.problems), err=True)
+        fail("Nothing was published.")
+    for published in answer.documents:
+        typer.echo("\n".join(published.words()))
+    if dry_run:
+        typer.echo("Nothing was published: this was a dry run. It would pass.")
 
 
 def preview(

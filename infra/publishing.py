@@ -1,16 +1,16 @@
 """Send a folder of tracks and templates to a running API: what `perennial publish` and the demo do.
 
 `policy.yaml` is the policy; any other `.yaml` file is a track, published under the name that it gives itself; a
-template is a `.mjml`, `.liquid` or `.txt` file, published under its file name. The policy and the templates go
-first, because tracks are checked against them. `welcome.de.mjml` is the German of `welcome.mjml`: both are one
-template and one version. Shared blocks go before the templates that take them.
+template is a `.mjml`, `.liquid` or `.txt` file, published under its file name. All go in one deploy, so that they are
+published together or not at all. `welcome.de.mjml` is the German of `welcome.mjml`: both are one template and one
+version.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,8 @@ from ruamel.yaml.error import YAMLError
 TRACKS = (".yaml", ".yml")
 TEMPLATES = (".mjml", ".liquid", ".txt")
 POLICY = "policy.yaml"
+PATIENCE = 300.0
+"""Seconds for an answer: every template is rendered for every kind of contact before it is published."""
 _BLOCK = re.compile(r"^kind:\s*[\"']?block\b", re.MULTILINE)
 
 
@@ -42,18 +44,49 @@ class Document:
 
     @property
     def address(self) -> str:
-        """Where the API takes it."""
+        """Where the API takes it alone."""
         return "/v1/policy" if self.kind == "policy" else f"/v1/{self.kind}s/{self.name}"
 
 
 @dataclass(frozen=True)
 class Published:
-    """What became of a document: a version, new or as before, or the problems, each with its place."""
+    """What became of a document, or would: see the API's `Deployed`."""
 
-    document: Document
-    version: int | None = None
-    created: bool = False
+    kind: Literal["policy", "template", "track"]
+    name: str
+    version: int
+    outcome: Literal["new", "changed", "unchanged"]
+    changes: Sequence[str] = ()
+    reaches: Sequence[Mapping[str, Any]] = ()
+    staying: Sequence[Mapping[str, Any]] = ()
+
+    def words(self) -> Iterator[str]:
+        """A line, and one more for each thing that is to be known of it."""
+        what = "policy" if self.kind == "policy" else f"{self.kind} {self.name}"
+        yield f"{what} version {self.version} ({self.outcome})"
+        yield from (f"  {change}" for change in self.changes)
+        if self.reaches:
+            yield f"  may still be sent to {_runs(self.reaches)}"
+        if self.staying:
+            yield f"  {_runs(self.staying)}: they stay on the version they began with"
+
+
+_TOLD = tuple(each.name for each in fields(Published))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a deploy: all its documents, or the problems for which none was published."""
+
+    documents: tuple[Published, ...] = ()
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def _runs(on: Sequence[Mapping[str, Any]]) -> str:
+    count = sum(int(one["runs"]) for one in on)
+    where = ", ".join(f"{one['track']} version {one['version']}: {one['runs']}" for one in on)
+    return f"{count} in flight ({where})"
 
 
 def read_folder(folder: Path) -> list[Document]:
@@ -115,34 +148,66 @@ def track_name(text: str, otherwise: str) -> str:
     return name if isinstance(name, str) and name else otherwise
 
 
-def publish(client: httpx.Client, documents: list[Document]) -> Iterator[Published]:
-    """Publish in order, telling of each; goes on after a refusal, so that all problems are told.
+def publish(client: httpx.Client, documents: list[Document], *, dry_run: bool = False) -> Answer:
+    """Publish them together: all, or none and everything that is wrong; with `dry_run` only say what would change.
 
     Raises httpx.HTTPError if the API cannot be reached.
     """
+    body: dict[str, Any] = {"dry_run": dry_run, "templates": {}, "tracks": {}}
     for document in documents:
-        if document.kind == "template":
-            answer = client.put(document.address, json=document.body())
+        if document.kind == "policy":
+            body["policy"] = document.text
+        elif document.kind == "template":
+            body["templates"][document.name] = document.body()
         else:
-            headers = {"content-type": "application/yaml; charset=utf-8"}
-            answer = client.put(document.address, content=document.text.encode(), headers=headers)
-        if answer.status_code in (200, 201):
-            yield Published(document, answer.json()["version"], answer.status_code == 201)
-        else:
-            yield Published(document, problems=tuple(refusals(document, answer)))
+            body["tracks"][document.name] = document.text
+    answer = client.post("/v1/deploys", json=body, timeout=PATIENCE)
+    if answer.status_code != 200:
+        return Answer(problems=tuple(_refusals(documents, answer)))
+    told = answer.json()
+    return Answer(
+        tuple(Published(**{key: one[key] for key in _TOLD}) for one in told["documents"]),
+        warnings=tuple(_line(documents, warning) for warning in told["warnings"]),
+    )
 
 
 def refusals(document: Document, answer: httpx.Response) -> Iterator[str]:
-    """What an answer says is wrong, a line each, with the file and its line."""
+    """What an answer says is wrong with a document, a line each, with the file and its line."""
+    for error in _errors(answer):
+        yield _placed(document, str(error.get("pointer") or ""), error) if "detail" in error else str(error["words"])
+
+
+def _refusals(documents: list[Document], answer: httpx.Response) -> Iterator[str]:
+    for error in _errors(answer):
+        yield _line(documents, error) if "detail" in error else str(error["words"])
+
+
+def _errors(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The errors of a refusal; where it has none, one of `words` that says it as a whole."""
     try:
         problem = answer.json()
-        errors = problem["errors"] or [{"detail": problem["detail"]}]
-    except (ValueError, KeyError, TypeError):
-        yield f"{document.path}: the API answered {answer.status_code}"
-        return
-    for error in errors:
-        line = f":{error['line']}" if error.get("line") else ""
-        _, _, tag = str(error.get("pointer") or "").partition("#/locales/")
-        path = document.variants.get(tag, document.path)
-        step = f" step {error['step']}:" if error.get("step") else ""
-        yield f"{path}{line}:{step} {error['detail']}"
+        errors: list[dict[str, Any]] = problem.get("errors") or []
+        words = str(problem["detail"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return [{"words": f"The API answered {answer.status_code}."}]
+    if answer.status_code == 401:
+        words = f"The API does not know this key. {words}"
+    return errors or [{"words": words}]
+
+
+def _line(documents: list[Document], error: dict[str, Any]) -> str:
+    """An error of a deploy, with the file that its pointer names."""
+    pointer = str(error.get("pointer") or "")
+    for document in documents:
+        place = "#/policy" if document.kind == "policy" else f"#/{document.kind}s/{document.name}"
+        if pointer == place or pointer.startswith(f"{place}/"):
+            return _placed(document, "#" + pointer.removeprefix(place), error)
+    return f"{pointer}: {error['detail']}" if pointer else str(error["detail"])
+
+
+def _placed(document: Document, pointer: str, error: dict[str, Any]) -> str:
+    line = f":{error['line']}" if error.get("line") else ""
+    _, _, tag = pointer.partition("#/locales/")
+    path = document.variants.get(tag, document.path)
+    step = f" step {error['step']}:" if error.get("step") else ""
+    return f"{path}{line}:{step} {error['detail']}"

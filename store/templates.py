@@ -94,12 +94,6 @@ async def get(tx: AsyncConnection, name: str, version: int | None = None) -> Tem
     return loaded
 
 
-async def hold(tx: AsyncConnection, names: set[str]) -> None:
-    """Keep the newest versions of these templates the newest until the transaction ends."""
-    if names:
-        await tx.execute(_HOLD, {"names": sorted(names)})
-
-
 async def list_all(tx: AsyncConnection, *, after: str = "", limit: int = 100) -> list[TemplateVersion]:
     """The newest version of each template by name, those after `after` (keyset pagination)."""
     table = tables.template_version
@@ -139,7 +133,6 @@ _LOCK = text("""
     RETURNING latest
 """)
 _LATEST = text("SELECT latest FROM template WHERE name = :name")  # a statement of every send
-_HOLD = text("SELECT 1 FROM template WHERE name = ANY(:names) ORDER BY name FOR SHARE")
 _TABLE = tables.template_version
 _ROWS = select(
     _TABLE.c.template,

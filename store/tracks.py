@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Boolean, ColumnElement, Engine, insert, literal_column, select, text, update
@@ -61,6 +61,15 @@ class TrackVersion:
     source: str
     digest: str
     published_at: datetime
+
+
+class InUse(NamedTuple):
+    """A version of a track that people are on, or may enter."""
+
+    track: str
+    version: int
+    live: bool
+    """Runs live on it."""
 
 
 MINE: ColumnElement[bool] = literal_column("xmin = pg_current_xact_id_if_assigned()::xid", Boolean).label("mine")
@@ -166,10 +175,15 @@ async def version(tx: AsyncConnection, name: str, number: int | None = None) -> 
     return loaded
 
 
-async def in_use_with(tx: AsyncConnection, template: str) -> list[tuple[str, int]]:
+async def in_use_with(tx: AsyncConnection, template: str) -> list[InUse]:
     """Tracks that name a template: the newest version of each, and those on which runs still live."""
     rows = await tx.execute(_IN_USE_WITH, {"template": template})
-    return [(row.track, row.version) for row in rows]
+    return [InUse(row.track, row.version, row.live) for row in rows]
+
+
+async def names(tx: AsyncConnection) -> set[str]:
+    """Every track's name."""
+    return set((await tx.execute(text("SELECT name FROM track"))).scalars())
 
 
 async def pinned(tx: AsyncConnection, name: str, number: int) -> TrackVersion:
@@ -194,13 +208,15 @@ _LOCK = text("""
     RETURNING latest
 """)
 _IN_USE_WITH = text("""
-    SELECT v.track, v.version FROM track_version v JOIN track t ON t.name = v.track
-    WHERE jsonb_path_exists(
+    SELECT * FROM (
+        SELECT v.track, v.version, v.version = t.latest AS newest, EXISTS (
+            SELECT 1 FROM enrollment e WHERE e.track = v.track AND e.version = v.version AND e.ended_at IS NULL
+        ) AS live
+        FROM track_version v JOIN track t ON t.name = v.track
+        WHERE jsonb_path_exists(
             v.data, '$.steps.**.template ? (@ == $name)', jsonb_build_object('name', CAST(:template AS text))
         )
-        AND (v.version = t.latest OR EXISTS (
-            SELECT 1 FROM enrollment e WHERE e.track = v.track AND e.version = v.version AND e.ended_at IS NULL
-        ))
-    ORDER BY v.track, v.version DESC
+    ) used
+    WHERE newest OR live ORDER BY track, version DESC
 """)
 _SUMMARY = select(tables.track.c.name, tables.track.c.latest, tables.track.c.published_at, tables.track.c.rules)

@@ -5,13 +5,16 @@ Reading files is the caller's affair: nothing here touches the outside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from tracks.messages import say
 from tracks.model import Track
+from tracks.own_events import misnamed, strange
+from tracks.pieces import Piece, pieces_of
 from tracks.problems import Problem as Problem
 from tracks.problems import TrackProblems as TrackProblems
 from tracks.references import reference_problems
@@ -19,21 +22,59 @@ from tracks.source import MAX_DEPTH, Path, Source, read_yaml
 from tracks.templates import sender_problems
 
 
-def parse_track(text: str, name: str) -> Track:
-    """Read a track from YAML; `name` is the file's name as problems should show it.
+@dataclass(frozen=True)
+class Reading:
+    """A track as far as it can be read: what is broken does not hide what is wrong elsewhere."""
 
-    Raises TrackProblems with everything that is wrong.
-    """
+    name: str
+    """The file's name, as problems show it."""
+    source: Source
+    track: Track | None
+    """None where something is wrong that the track itself shows."""
+    problems: tuple[Problem, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """A problem at a place of its data."""
+        return Problem(self.name, self.source.line(path), step_at(self.source.data, path), message)
+
+    def at(self, found: Iterable[tuple[Path, str]]) -> list[Problem]:
+        """The same of all that was found."""
+        return [self.problem(path, message) for path, message in found]
+
+    def warnings(self) -> list[Problem]:
+        """What may be meant, and is worth a look."""
+        return self.at(strange(self.source.data))
+
+    def sound(self) -> Track:
+        """The track; raises TrackProblems with everything that is wrong."""
+        if self.track is None:
+            raise TrackProblems(self.problems)
+        return self.track
+
+
+def read_track(text: str, name: str) -> Reading:
+    """Read a track from YAML; `name` is the file's name as problems should show it. Never raises."""
     source = read_yaml(text)
     problems = [Problem(name, line, "", message) for line, message in source.problems]
     if source.data is None and problems:
-        raise TrackProblems(problems)
+        return Reading(name, source, None, tuple(problems))
     return _judge(source, name, problems)
 
 
-def track_from_data(data: Any, name: str = "track") -> Track:
-    """The same for plain data, such as JSON: problems have line 0. Raises TrackProblems."""
+def read_track_data(data: Any, name: str = "track") -> Reading:
+    """The same for plain data, such as JSON: problems have line 0."""
     return _judge(Source(data=data), name, [])
+
+
+def parse_track(text: str, name: str) -> Track:
+    """The track that a text is. Raises TrackProblems with everything that is wrong."""
+    return read_track(text, name).sound()
+
+
+def track_from_data(data: Any, name: str = "track") -> Track:
+    """The same for plain data, such as JSON. Raises TrackProblems."""
+    return read_track_data(data, name).sound()
 
 
 def check_track(track: Track) -> list[Problem]:
@@ -50,13 +91,15 @@ def track_to_data(track: Track) -> dict[str, Any]:
     return track.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def _judge(source: Source, name: str, problems: list[Problem]) -> Track:
+def _judge(source: Source, name: str, problems: list[Problem]) -> Reading:
     data = source.data
     if not isinstance(data, Mapping):
-        raise TrackProblems([*problems, Problem(name, source.line(()), "", "a track is a mapping: track, steps, …")])
+        problems.append(Problem(name, source.line(()), "", "a track is a mapping: track, steps, …"))
+        return Reading(name, source, None, tuple(problems))
 
     if _deeper_than(data, MAX_DEPTH):
-        raise TrackProblems([*problems, Problem(name, 0, "", f"the track is nested more than {MAX_DEPTH} deep")])
+        problems.append(Problem(name, 0, "", f"the track is nested more than {MAX_DEPTH} deep"))
+        return Reading(name, source, None, tuple(problems))
 
     def add(path: Path, message: str) -> None:
         problems.append(Problem(name, source.line(path), step_at(data, path), message))
@@ -67,11 +110,10 @@ def _judge(source: Source, name: str, problems: list[Problem]) -> Track:
     except ValidationError as error:
         for path, message in say(error, data):
             add(path, message)
-    for path, message in (*reference_problems(dict(data)), *sender_problems(dict(data))):
+    for path, message in (*reference_problems(dict(data)), *sender_problems(dict(data)), *misnamed(data)):
         add(path, message)
-    if problems or track is None:
-        raise TrackProblems(problems)
-    return track
+    found = tuple(sorted(set(problems)))
+    return Reading(name, source, None if problems else track, found, tuple(pieces_of(data)))
 
 
 def _deeper_than(data: Any, levels: int) -> bool:

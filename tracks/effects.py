@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from tracks.sending import Message
-from tracks.values import Channel, Delay, Duration, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
+from tracks.values import Amount, Channel, Delay, Duration, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
 
 
 class EmailTracking(Model):
@@ -139,9 +139,23 @@ class Crm(Model):
 
 
 class Changes(Model):
-    """Contact attributes to write; null removes one."""
+    """Contact attributes to write. A text in `attributes` writes a text, also where it reads like a number."""
 
-    attributes: dict[Short, JsonValue] = Field(min_length=1)
+    attributes: dict[Short, JsonValue] = Field(default={}, description="values as they are; texts are Liquid")
+    add: dict[Short, Amount] = Field(
+        default={}, description="numbers to add to attributes; one that is not there counts as 0"
+    )
+    numbers: dict[Short, Amount] = Field(default={}, description="Liquid that computes a number, kept as one")
+
+    @model_validator(mode="after")
+    def _something(self) -> Changes:
+        if not self.attributes and not self.add and not self.numbers:
+            raise wrong("needs at least one of attributes, add, numbers")
+        named = [*self.attributes, *self.add, *self.numbers]
+        twice = next((name for name in named if named.count(name) > 1), None)
+        if twice is not None:
+            raise wrong(f"writes '{twice}' twice; each attribute is written once in a step")
+        return self
 
 
 class Webhook(Model):

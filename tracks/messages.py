@@ -39,6 +39,13 @@ _SHAPES = {
 }
 
 
+_ONE_EVENT = {
+    "entry": "a track is entered by one event, not by a list; for a second event write a second track",
+    "goal": "a track has one goal, not a list; other events can end the run in exits",
+}
+"""What a list cannot be, and the way round it."""
+
+
 def say(error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
     """Each error in a track as its path in the data and a sentence."""
     return say_of(Track, error, data)
@@ -133,15 +140,29 @@ def _sentence(
         case "too_long" | "string_too_long":
             return f"{key}: has more than {context.get('max_length')}"
     if kind in _SHAPES:
+        if key in _ONE_EVENT and isinstance(value, (list, tuple)):
+            return f"{key}: {_ONE_EVENT[key]}"
         quoted = "; put it in quotes" if kind == "string_type" and isinstance(value, (int, float)) else ""
         return f"{key}: {_short(value)} {_SHAPES[kind]}{quoted}"
     message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
     return f"{key}: {_short(value)} {message[:1].lower()}{message[1:]}"
 
 
+_ELSEWHERE = {
+    ("Entry", "segment"): "a track is entered by an event, or through the API: there are no segments",
+    ("Entry", "segments"): "a track is entered by an event, or through the API: there are no segments",
+    ("Entry", "events"): "a track is entered by one event: write event: …",
+    ("Happening", "count"): "a wait_for takes one event; to wait for three, put it into a repeat with times: 3",
+    ("Happening", "times"): "a wait_for takes one event; to wait for three, put it into a repeat with times: 3",
+}
+"""What people bring along from other tools, and how it is said here."""
+
+
 def _unknown_key(key: str, model: type[BaseModel] | None, parent: Any) -> str:
     if model is None:
         return f"unknown key '{key}'"
+    if said := _ELSEWHERE.get((model.__name__, key)):
+        return f"unknown key '{key}': {said}"
     if issubclass(model, Base):
         verbs = [verb for verb in STEP_TYPES if isinstance(parent, Mapping) and verb in parent]
         if key in STEP_TYPES:

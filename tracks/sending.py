@@ -55,6 +55,9 @@ Exclusion = Annotated[
 class SendingDefaults(Model):
     """For every message of the track that does not say otherwise."""
 
+    unless: Exclusion | None = Field(
+        None, description="whom not to send them to: a condition, or {event, within}; not asked by transactional ones"
+    )
     topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
     priority: int = Field(PRIORITY, ge=0, le=9, description="who goes first under a cap; 9 is first")
     window: Window | None = Field(None, description="the local hours in which messages go")
@@ -99,7 +102,7 @@ def rules_of(track: Track, message: Message) -> MessageRules:
         topic=message.topic or defaults.topic or "",
         priority=defaults.priority if message.priority is None else message.priority,
         transactional=message.transactional,
-        unless=message.unless,
+        unless=message.unless or (None if message.transactional else defaults.unless),
         window=message.window or (None if message.transactional else defaults.window),
         hold=message.hold or defaults.hold,
         timezone=track.defaults.timezone,

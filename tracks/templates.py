@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol
-
-from pydantic import JsonValue
 
 from tracks import texts
 from tracks.effects import Email, Sms
-from tracks.flow import Flow
 from tracks.model import Track
-from tracks.problems import Problem, meant
+from tracks.pieces import MESSAGES, Piece, written
+from tracks.problems import meant
 from tracks.source import Path
-from tracks.steps import CrmStep, MessageStep, Step, WebhookStep
+from tracks.steps import MessageStep, Step
+
+Found = Iterator[tuple[Path, str]]
+"""Where in a track's data, and what is wrong."""
 
 TemplateKey = tuple[str, int | None]
 """A template's name, and the version a step pins, or None for the latest."""
@@ -41,20 +42,29 @@ class TemplateFacts(Protocol):
 
 
 def template_keys(track: Track) -> set[TemplateKey]:
-    """The templates that the track sends."""
+    """The templates that a sound track sends."""
     messages = (message for step in track.walk() for message in messages_of(step))
     return {(message.template, message.version) for message in messages if message.template is not None}
 
 
-def check_templates(track: Track, templates: Mapping[TemplateKey, TemplateFacts], name: str = "") -> list[Problem]:
-    """What does not fit between a sound track and the templates known (see `template_keys`)."""
-    file = name or track.track
-    problems: list[Problem] = []
-    for step in track.walk():
-        said = [sentence for message in messages_of(step) for sentence in _check_message(message, templates)]
-        said += _check_texts(step)
-        problems.extend(Problem(file, 0, step.id, sentence) for sentence in said)
-    return problems
+def keys_of(pieces: Iterable[Piece]) -> set[TemplateKey]:
+    """The templates that the readable parts of a track name."""
+    messages = (piece.part for piece in pieces if isinstance(piece.part, Email | Sms))
+    return {(message.template, message.version) for message in messages if message.template is not None}
+
+
+def template_problems(
+    pieces: Iterable[Piece], templates: Mapping[TemplateKey, TemplateFacts], unreadable: Container[str] = ()
+) -> Found:
+    """What does not fit between a track's messages and the templates known (see `keys_of`).
+
+    Templates that are there but `unreadable` have problems of their own, and nothing is said of them here.
+    """
+    for piece in pieces:
+        message = piece.part
+        if isinstance(message, Email | Sms) and message.template is not None and message.template not in unreadable:
+            for words in _check_message(message, templates, piece.unread):
+                yield piece.path, words
 
 
 def check_template_use(track: Track, template: str, facts: TemplateFacts) -> list[tuple[str, str]]:
@@ -73,10 +83,11 @@ def messages_of(step: Step) -> tuple[Email | Sms, ...]:
     return step.messages if isinstance(step, MessageStep) else ()
 
 
-def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts]) -> list[str]:
+def _check_message(
+    message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts], unread: frozenset[str] = frozenset()
+) -> list[str]:
     if message.template is None:
-        text = message.text if isinstance(message, Sms) else None
-        return [f"text: {said}" for said in texts.problems(text or "", message.variables, told=True)]
+        return []  # its text is judged with the other texts
     kind = "email" if isinstance(message, Email) else "sms"
     facts = templates.get((message.template, message.version))
     if facts is None:
@@ -87,6 +98,8 @@ def _check_message(message: Email | Sms, templates: Mapping[TemplateKey, Templat
     if facts.kind != kind:
         what = "a block, not" if facts.kind == "block" else f"for {facts.kind}, not for"
         return [f"template '{message.template}' is {what} {kind}"]
+    if unread & {"version", "variables", "transactional"}:
+        return []  # what it gives the template, and which, is not known yet
     problems = [
         f"template '{message.template}' needs the variable '{name}'; give it in variables"
         for name in sorted(facts.required - set(message.variables))
@@ -110,37 +123,12 @@ def _check_subject(message: Email | Sms, facts: TemplateFacts) -> list[str]:
     return [f"subject: {said}" for said in texts.problems(message.subject, known, told=True)]
 
 
-def _check_texts(step: Step) -> list[str]:
-    """Notes and payloads in the track itself may show the contact and the enrollment."""
-    shown: list[tuple[str, JsonValue]] = []
-    match step:
-        case CrmStep(crm=crm):
-            title = crm.task.title if crm.task else None
-            shown = [("note", crm.note), ("task.title", title), ("fields", crm.fields)]
-        case WebhookStep():
-            shown = [("payload", step.webhook.payload)]
-        case _:
-            pass  # the texts of messages are judged with them
-    problems: list[str] = []
-    for where, text in ((where, text) for where, value in shown for text in _strings(value)):
-        problems += [f"{where}: {problem}" for problem in texts.problems(text, ())]
-    return problems
-
-
-def _strings(value: JsonValue) -> Iterator[str]:
-    """Every text in JSON-like data."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (dict, list)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _strings(part)
-
-
-def sender_problems(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+def sender_problems(data: dict[str, Any]) -> Found:
     """Messages of a track's data that no one is named as the sender of."""
     defaults = data.get("defaults")
-    for path, message in _written(data):
-        kind = str(path[-1])
+    for path, kind, _, message in written(data):
+        if kind not in MESSAGES or not isinstance(message, dict):
+            continue
         common = defaults.get(kind) if isinstance(defaults, dict) else None
         named = (part.get("from") for part in (message, common) if isinstance(part, dict))
         if all(sender is None for sender in named):
@@ -148,18 +136,3 @@ def sender_problems(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 
 
 _SENDERS = {"email": "'Ada <ada@acme.test>'", "sms": "'+15005550006'"}
-
-
-def _written(data: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The messages in a track's data; their paths end in the channel."""
-    for path, step in Flow(data.get("steps")).steps.items():
-        places: list[tuple[Path, Any]] = [(path, step)]
-        send = step.get("send")
-        offers = send.get("channels") if isinstance(send, dict) else None
-        places += [
-            ((*path, "send", "channels", n), o) for n, o in enumerate(offers if isinstance(offers, list) else ())
-        ]
-        for place, holder in places:
-            for kind in _SENDERS:
-                if isinstance(holder, dict) and isinstance(holder.get(kind), dict):
-                    yield (*place, kind), holder[kind]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from tracks.model import Track
-from tracks.problems import Problem, meant
+from tracks.pieces import Piece
+from tracks.problems import meant
+from tracks.sending import Message
+from tracks.source import Path
 from tracks.templates import messages_of
 
 
@@ -15,13 +19,23 @@ def topics_of(track: Track) -> set[str]:
     return {topic for topic in (*named, track.defaults.sending.topic) if topic}
 
 
-def topic_problems(track: Track, known: Iterable[str], name: str = "") -> list[Problem]:
-    """Topics that nobody can subscribe to: no message of them would ever be sent."""
-    file, topics = name or track.track, list(known)
-    found = [("", track.defaults.sending.topic, "defaults.sending.topic: ")]
-    found += [(step.id, message.topic, "") for step in track.walk() for message in messages_of(step)]
-    return [
-        Problem(file, 0, step, f"{where}there is no topic '{topic}' in the policy" + meant(topic, topics))
-        for step, topic, where in found
-        if topic and topic not in topics
-    ]
+def topic_problems(data: Any, pieces: Iterable[Piece], known: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    """Topics in a track's data that nobody can subscribe to: no message of them would ever be sent."""
+    topics = list(known)
+    for path, topic in (*_by_default(data), *_of_messages(pieces)):
+        if topic and topic not in topics:
+            where = "" if path[0] == "steps" else "defaults.sending.topic: "
+            yield path, f"{where}there is no topic '{topic}' in the policy" + meant(topic, topics)
+
+
+def _of_messages(pieces: Iterable[Piece]) -> Iterator[tuple[Path, str | None]]:
+    for piece in pieces:
+        if isinstance(piece.part, Message):
+            yield (*piece.path, "topic"), piece.part.topic
+
+
+def _by_default(data: Any) -> Iterator[tuple[Path, str]]:
+    for key in ("defaults", "sending", "topic"):
+        data = data.get(key) if isinstance(data, Mapping) else None
+    if isinstance(data, str):
+        yield ("defaults", "sending", "topic"), data

@@ -57,6 +57,11 @@ def _duration(value: Any) -> timedelta:
     if isinstance(value, bool) or not isinstance(value, str):
         unit = f"; did you mean {value}d?" if isinstance(value, int) and not isinstance(value, bool) else ""
         raise wrong(f"needs a unit, such as 90s, 15m, 36h, 2d or 1w{unit}")
+    if "{{" in value or "{%" in value:
+        raise wrong(
+            f"'{value[:40]}' is not a duration, and data cannot say how long: write one such as 2d, use wait_date for "
+            "a date among the contact's attributes, or a branch with a wait of its own in each way"
+        )
     try:
         return parse_duration(value)
     except ValueError as error:
@@ -125,6 +130,12 @@ def _liquid(value: str) -> str:
     return value
 
 
+def _amount(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise wrong("should be a number, such as 10 or -2.5, or Liquid that computes one")
+    return _liquid(value) if isinstance(value, str) else value
+
+
 def _condition(*names: str) -> AfterValidator:
     def judge(value: str, info: ValidationInfo) -> str:
         problems = [] if _published(info) else check(value, names)
@@ -174,11 +185,17 @@ Slug = Annotated[str, StringConstraints(pattern=SLUG)]
 StepId = Annotated[str, StringConstraints(pattern=STEP_ID)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(max_length=5_000)]
-EventName = Short
+EVENT_NAME = object()
+"""Marks fields that name an event (`tracks.fields`)."""
+EventName = Annotated[Short, EVENT_NAME]
 Mailbox = Annotated[str, StringConstraints(max_length=320), AfterValidator(_mailbox)]
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 Url = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_url)]
-Liquid = Annotated[str, StringConstraints(min_length=1, max_length=5_000), AfterValidator(_liquid)]
+LIQUID = object()
+"""Marks fields that are Liquid (`tracks.fields`)."""
+Liquid = Annotated[str, StringConstraints(min_length=1, max_length=5_000), AfterValidator(_liquid), LIQUID]
+Amount = Annotated[int | float | str, BeforeValidator(_amount), LIQUID]
+"""A number, or Liquid that computes one."""
 
 EntryCondition = Annotated[str, _condition("contact", "event", "now")]
 """CEL over `contact`, `event`, `now`: there is no enrollment yet."""

@@ -78,12 +78,11 @@ class Demo:
         with httpx.Client(
             base_url=self.api, headers={"authorization": f"Bearer {self.key}"}, timeout=30, trust_env=False
         ) as client:
-            results = list(publish(client, documents))
-        problems = [problem for result in results for problem in result.problems]
-        if problems:
-            raise LaunchError("The library was refused: " + "; ".join(problems))
-        tracks = [result.document.name for result in results if result.document.kind == "track"]
-        templates = sum(result.document.kind == "template" for result in results)
+            answer = publish(client, documents)
+        if answer.problems:
+            raise LaunchError("The library was refused: " + "; ".join(answer.problems))
+        tracks = [document.name for document in documents if document.kind == "track"]
+        templates = sum(document.kind == "template" for document in documents)
         self.console.print(
             f"Published the policy, {len(tracks)} tracks ({', '.join(tracks)}) and {templates} templates."
         )

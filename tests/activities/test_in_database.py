@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from sqlalchemy import text
 
 from activities.contract import ENROLL_CONTACT, SET_ATTRIBUTES, EffectResult
 from store import contacts, enrollments
 from tests.activities.world import NAME, World
+from tracks.conditions import evaluate
 
 SET = """
 track: marks
@@ -15,6 +19,20 @@ steps:
     set: {attributes: {nurtured: true, greeting: 'Dear {{ contact.attributes.first_name }}', first_name: null}}
   - id: broken
     set: {attributes: {x: '{{ 1 | divided_by: 0 }}'}}
+"""
+SCORES = """
+track: scores
+steps:
+  - id: warmer
+    set: {add: {score: 10, spent: '{{ enrollment.properties.total | default: 0.3 }}'}}
+  - id: compute
+    set: {numbers: {left: '{{ contact.attributes.seats | minus: 3 }}'}}
+"""
+OLD_SCORE = """
+track: old-score
+steps:
+  - id: count
+    set: {attributes: {score: '{{ contact.attributes.score | plus: 10 }}', add: {add: 10}}}
 """
 ENROLL = """
 track: leads-on
@@ -50,6 +68,46 @@ class TestSet:
         await world.enroll(SET)
         result = await world.local(SET_ATTRIBUTES, world.call("broken"))
         assert result == EffectResult(outcome="failed", reason="template: FilterArgumentError")
+
+    async def test_scores_of_runs_at_once_add_up_and_are_numbers_to_conditions(self, world: World) -> None:
+        await world.enroll(SCORES)
+        for _ in range(2):  # each activity is asked for twice, as after a lost answer
+            calls = [world.call("warmer", occurrence) for occurrence in range(1, 9)]
+            results = await asyncio.gather(
+                *(world.local(SET_ATTRIBUTES, call) for call in calls),
+                world.scene.contact(world.contact, email=world.email, attributes={"seen": True}),
+            )
+            assert {result.outcome for result in results[:-1]} == {"done"}
+        found = await attributes(world)
+        assert (found["score"], found["spent"], found["seen"]) == (80, 2.4, True)
+        assert evaluate("contact.attributes.score >= 80", {"contact": {"attributes": found}})
+
+    async def test_a_text_of_an_older_track_is_added_to_as_the_number_that_it_is(self, world: World) -> None:
+        await world.scene.contact(world.contact, attributes={"score": "55"})
+        await world.enroll(SCORES)
+        await world.local(SET_ATTRIBUTES, world.call("warmer"))
+        assert (await attributes(world))["score"] == 65
+
+    async def test_a_number_is_computed(self, world: World) -> None:
+        await world.scene.contact(world.contact, attributes={"seats": 12})
+        await world.enroll(SCORES)
+        assert (await world.local(SET_ATTRIBUTES, world.call("compute"))).outcome == "done"
+        assert (await attributes(world))["left"] == 9
+
+    @pytest.mark.parametrize("value", [True, "hot", [1], 2**63 - 1])
+    async def test_what_is_no_number_fails_the_step_and_writes_nothing(self, world: World, value: object) -> None:
+        await world.scene.contact(world.contact, attributes={"score": value})
+        await world.enroll(SCORES)
+        result = await world.local(SET_ATTRIBUTES, world.call("warmer"))
+        assert (result.outcome, result.reason.partition(":")[0]) == ("failed", "score")
+        assert str(value) not in result.reason
+        assert await attributes(world) == {"first_name": NAME, "score": value}
+
+    async def test_a_track_of_before_writes_texts_as_it_did(self, world: World) -> None:
+        await world.scene.contact(world.contact, attributes={"score": 45})
+        await world.enroll(OLD_SCORE)
+        await world.local(SET_ATTRIBUTES, world.call("count"))
+        assert await attributes(world) == {"first_name": NAME, "score": "55", "add": {"add": 10}}
 
     async def test_an_erased_contact_ends_the_run(self, world: World) -> None:
         await world.enroll(SET)

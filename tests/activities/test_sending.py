@@ -12,7 +12,8 @@ from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
-from store import enrollments, settling, suppressions
+from store import enrollments, events, settling, suppressions
+from store.events import Event
 from store.pipeline import Pipeline, Statement
 from tests.activities.world import HELLO, NAME, World
 from tracks import links
@@ -21,6 +22,19 @@ from tracks.run import PathEntry
 CHANNELS = pytest.mark.parametrize(
     ("step", "provider", "channel"), [("hello", "ses", "email"), ("nudge", "twilio", "sms")]
 )
+
+LEAVES_OUT = """
+track: leaves-out
+defaults:
+  email: {from: ada@acme.test}
+  sms: {from: '+15005550006'}
+  sending: {unless: {event: order.paid, within: 90d}}
+steps:
+  - {id: hello, email: {template: hello}}
+  - {id: receipt, email: {template: hello, transactional: true}}
+  - {id: nudge, sms: {template: nudge, unless: 'contact.attributes.first_name != ""'}}
+  - {id: inline, sms: {text: 'For everybody', unless: 'false'}}
+"""
 
 
 class TestSent:
@@ -172,6 +186,21 @@ class TestNotSent:
         result = await world.send("hello")
         assert (result.outcome, result.reason) == ("skipped", "suppressed: unsubscribed")
         assert (await world.send("receipt")).outcome == "sent"
+
+    async def test_whom_a_track_leaves_out_gets_none_of_its_marketing(self, world: World) -> None:
+        await world.enroll(LEAVES_OUT)
+        for step, said in (
+            ("hello", "excluded: order.paid within 90d"),
+            ("nudge", "excluded: condition"),
+            ("inline", "sent"),
+            ("receipt", "sent"),
+        ):
+            if step == "hello":
+                bought = Event("e-1", world.contact, "order.paid", {}, datetime.now(UTC))
+                async with world.db.transaction() as tx:
+                    await events.accept(tx, bought)
+            result = await world.send(step)
+            assert (result.reason or result.outcome) == said, step
 
     async def test_a_contact_without_an_address_is_skipped(self, world: World) -> None:
         await world.scene.contact(world.contact, phone=None)

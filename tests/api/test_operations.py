@@ -29,7 +29,9 @@ def caller(app: FastAPI) -> httpx.AsyncClient:
 
 @pytest.fixture
 def production(settings: Settings) -> Settings:
-    return settings.model_copy(update={"environment": "production", "sns_topic_arns": ("arn:aws:sns:eu-west-1:1:x",)})
+    topics = ("arn:aws:sns:eu-west-1:1:x",)
+    update = {"environment": "production", "sns_topic_arns": topics, "sns_certificate_url": None}
+    return settings.model_copy(update=update)
 
 
 async def test_with_a_port_of_their_own_they_are_not_on_the_public_one(settings: Settings, db: Database) -> None:

@@ -16,8 +16,8 @@ async def test_without_one_nothing_is_capped(api: Api) -> None:
 async def test_it_is_versioned_and_the_same_again_changes_nothing(api: Api) -> None:
     answers = [await api.call("PUT", "/v1/policy", content=POLICY, headers=YAML) for _ in range(2)]
     assert [(answer.status_code, answer.json()) for answer in answers] == [
-        (201, {"version": 1, "created": True}),
-        (200, {"version": 1, "created": False}),
+        (201, {"version": 1, "created": True, "changes": []}),
+        (200, {"version": 1, "created": False, "changes": []}),
     ]
     read = (await api.get("/v1/policy")).json()
     assert read["source"] == POLICY

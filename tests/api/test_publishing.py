@@ -17,8 +17,14 @@ SENDS = track(
 
 async def test_a_new_track_is_created_and_the_same_again_changes_nothing(api: Api) -> None:
     first, second = await api.publish(track()), await api.publish(track())
-    assert (first.status_code, first.json()) == (201, {"track": "welcome", "version": 1, "created": True})
-    assert (second.status_code, second.json()) == (200, {"track": "welcome", "version": 1, "created": False})
+    assert (first.status_code, first.json()) == (
+        201,
+        {"track": "welcome", "version": 1, "created": True, "warnings": []},
+    )
+    assert (second.status_code, second.json()) == (
+        200,
+        {"track": "welcome", "version": 1, "created": False, "warnings": []},
+    )
 
 
 async def test_a_changed_track_is_the_next_version_and_the_old_one_stays(api: Api) -> None:

@@ -157,7 +157,21 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
     refused = up.command("publish", str(bad.parent))
     assert refused.exit_code == 1
     assert {f"{bad}:3", f"{bad}:4"} <= {":".join(line.split(":")[:2]) for line in refused.stderr.splitlines()}
-    assert refused.stderr.rstrip().endswith("1 of 1 refused.")
+    assert refused.stderr.rstrip().endswith("Nothing was published.")
+
+    policy = bad.parent.with_name("good") / "policy.yaml"
+    policy.parent.mkdir()
+    policy.write_text("topics: {product-tips: {name: Tips}, offers: {name: Offers}, service: {name: Service}}\n")
+    dry = up.command("publish", str(policy.parent), "--dry-run")
+    lines = dry.stdout.splitlines()
+    assert (dry.exit_code, lines[0]) == (0, "policy version 2 (changed)"), dry.stderr
+    assert "Nothing was published: this was a dry run. It would pass." in lines
+    assert any(line.startswith("  caps: removed: ") for line in lines)
+    assert up.command("publish", "tracks/library", "--dry-run").stdout.startswith("policy version 1 (unchanged)")
+    unknown = up.command("publish", "tracks/library", "--key", "pk_bad")
+    assert unknown.exit_code == 1
+    assert unknown.stderr.count("does not know this key") == 1
+    assert len(unknown.stderr.splitlines()) == 2
 
     children = up.children()
     assert len(left(children)) == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,55 @@ def answering(status: int, body: Any, asked: list[httpx.Request]) -> httpx.Clien
 
 
 def test_a_problem_names_the_variants_own_file(folder: Path) -> None:
-    errors = [{"detail": "locale de: no", "pointer": "#/locales/de", "line": 3}, {"detail": "bad", "line": 2}]
-    client = answering(422, {"detail": "x", "errors": errors}, [])
-    (refused,) = publish(client, [read_folder(folder)[1]])
-    assert refused.problems == (
+    hello = "#/templates/hello"
+    errors = [
+        {"detail": "locale de: no", "pointer": f"{hello}/locales/de", "line": 3},
+        {"detail": "bad", "pointer": hello, "line": 2},
+        {"detail": "worse", "pointer": "#/templates/hello-again"},
+        {"detail": "no verb", "pointer": "#/tracks/walk", "line": 2, "step": "on"},
+        {"detail": "all of it", "pointer": "#/else"},
+    ]
+    answer = publish(answering(422, {"detail": "x", "errors": errors}, []), read_folder(folder))
+    assert answer.problems == (
         f"{folder}/templates/hello.de.mjml:3: locale de: no",
         f"{folder}/templates/hello.mjml:2: bad",
+        f"{folder}/templates/hello-again.liquid: worse",
+        f"{folder}/a.yaml:2: step on: no verb",
+        "#/else: all of it",
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, {"detail": "Send it."}, "The API does not know this key. Send it."),
+        (429, {"detail": "Come again."}, "Come again."),
+        (502, "no JSON of ours", "The API answered 502."),
+    ],
+)
+def test_a_refusal_of_the_whole_is_said_once(folder: Path, status: int, body: Any, words: str) -> None:
+    assert publish(answering(status, body, []), read_folder(folder)).problems == (words,)
+
+
+def test_a_folder_is_one_request(folder: Path) -> None:
+    asked: list[httpx.Request] = []
+    told = {"kind": "track", "name": "walk", "version": 3, "outcome": "changed", "later": 1, "changes": []}
+    runs = [{"track": "walk", "version": 1, "runs": 2}, {"track": "walk", "version": 2, "runs": 5}]
+    told |= {"reaches": [], "staying": runs}
+    warning = {"detail": "odd", "pointer": "#/tracks/walk", "line": 1}
+    client = answering(200, {"documents": [told], "warnings": [warning]}, asked)
+    answer = publish(client, read_folder(folder), dry_run=True)
+    (request,) = asked
+    sent = json.loads(request.content)
+    assert (request.url.path, sent["dry_run"], sent["tracks"]) == (
+        "/v1/deploys", True, {"walk": "track: walk\nsteps: []\n"},
+    )  # fmt: skip
+    assert set(sent["templates"]) == {"zz-footer", "hello", "hello-again"}
+    assert list(answer.documents[0].words()) == [
+        "track walk version 3 (changed)",
+        "  7 in flight (walk version 1: 2, walk version 2: 5): they stay on the version they began with",
+    ]
+    assert answer.warnings == (f"{folder}/a.yaml:1: odd",)
 
 
 SHOWN = {

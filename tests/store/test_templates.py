@@ -40,13 +40,3 @@ async def test_templates_are_listed_and_named_in_their_newest_version(scene: Sce
         assert [(t.name, t.version) for t in await templates.list_all(tx)] == [("a", 2), ("b", 1), ("c", 1)]
         assert [t.name for t in await templates.list_all(tx, after="a", limit=1)] == ["b"]
         assert {name: t.source for name, t in (await templates.named(tx, {"a", "x"})).items()} == {"a": "two"}
-
-
-async def test_a_template_that_is_held_cannot_change_meanwhile(scene: Scene) -> None:
-    await publish(scene, "one")
-    async with scene.db.transaction() as tx:
-        await templates.hold(tx, {"hello", "not there"})
-        changing = asyncio.create_task(publish(scene, "two"))
-        await asyncio.sleep(0.2)
-        assert not changing.done()
-    assert await changing == Published(2, True)

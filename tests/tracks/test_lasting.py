@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.tracks.examples import problems, with_steps
@@ -9,7 +11,7 @@ from tracks.circles import circle_problems
 from tracks.document import track_from_data
 from tracks.model import Track
 
-MAIL = {"email": {"template": "hello", "from": "Ada <ada@acme.test>"}}
+MAIL: dict[str, Any] = {"email": {"template": "hello", "from": "Ada <ada@acme.test>"}}
 
 
 def complaints(steps: str) -> list[str]:
@@ -53,7 +55,7 @@ def test_a_round_that_may_take_no_time_is_refused(step: str) -> None:
     assert any("may take no time" in found for found in round_of(step))
 
 
-def track(name: str, *steps: dict[str, object], reentry: object = "always", entry: object = None) -> Track:
+def track(name: str, *steps: dict[str, Any], reentry: Any = "always", entry: Any = None) -> Track:
     numbered = [{"id": f"s{number}", **step} for number, step in enumerate(steps)]
     data = {"track": name, "reentry": reentry, "steps": numbered} | ({"entry": entry} if entry else {})
     return track_from_data(data, name)
@@ -63,7 +65,7 @@ def circles(*tracks: Track) -> list[str]:
     return [words for _, words in circle_problems(tracks[0].track, {one.track: one for one in tracks})]
 
 
-def enroll(name: str) -> dict[str, object]:
+def enroll(name: str) -> dict[str, Any]:
     return {"enroll": {"track": name}}
 
 
@@ -78,7 +80,7 @@ def test_a_longer_circle_is_found_as_well() -> None:
 
 
 @pytest.mark.parametrize("reentry", ["never", {"after": "1d"}])
-def test_a_re_entry_rule_breaks_the_circle(reentry: object) -> None:
+def test_a_re_entry_rule_breaks_the_circle(reentry: Any) -> None:
     assert circles(track("a", MAIL, enroll("b")), track("b", enroll("a"), reentry=reentry)) == []
 
 

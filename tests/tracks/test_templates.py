@@ -3,8 +3,10 @@ from typing import Literal
 
 import pytest
 
-from tests.tracks.examples import data_problems, track
-from tracks.templates import TemplateKey, check_templates, template_keys
+from tests.tracks.examples import data_problems, track, with_steps
+from tracks.document import read_track
+from tracks.templates import TemplateKey, template_keys, template_problems
+from tracks.track_texts import text_problems
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ KNOWN: dict[TemplateKey, Facts] = {
     ("ping", None): Facts("sms", frozenset(), frozenset()),
 }
 NAMES = "known here: confirm_url, contact, enrollment, preferences_url, unsubscribe_url"
+NO_LINKS = "known here: contact, enrollment"
 NO_WAY_OUT = "template 'receipt' shows no unsubscribe_url; only a transactional email may do without"
 
 
@@ -49,15 +52,16 @@ NO_WAY_OUT = "template 'receipt' shows no unsubscribe_url; only a transactional 
             "text: unknown variable 'a'; " + NAMES,
         ),
         ("sms: {text: 'Hi {{ contat.id }}'}", "text: unknown variable 'contat'; did you mean 'contact'?"),
-        ("crm: {note: '{{ event.name }}'}", "note: unknown variable 'event'; " + NAMES),
-        ("crm: {task: {title: '{{ x }}'}}", "task.title: unknown variable 'x'; " + NAMES),
-        ("crm: {fields: {a: ['{{ contact.id']}}", "fields: is not Liquid: expected '}}', found end of file"),
-        ("webhook: {url: 'https://a.test', payload: {a: ['{{ c }}']}}", "payload: unknown variable 'c'; " + NAMES),
+        ("crm: {note: '{{ event.name }}'}", "note: unknown variable 'event'; " + NO_LINKS),
+        ("crm: {task: {title: '{{ x }}'}}", "task.title: unknown variable 'x'; " + NO_LINKS),
+        ("crm: {fields: {a: ['{{ contact.id']}}", "fields.a.0: is not Liquid: expected '}}', found end of file"),
+        ("webhook: {url: 'https://a.t', payload: {a: ['{{ c }}']}}", "payload.a.0: unknown variable 'c'; " + NO_LINKS),
     ],
 )  # fmt: skip
 def test_a_track_and_its_templates_fit_or_the_step_is_named(step: str, complaint: str | None) -> None:
-    found = check_templates(track(f"- {{id: a, {step}}}"), KNOWN, "t.yaml")
-    assert [str(problem) for problem in found] == ([f"t.yaml: step 'a': {complaint}"] if complaint else [])
+    read = read_track(with_steps(f"- {{id: a, {step}}}"), "t.yaml")
+    found = read.at([*template_problems(read.pieces, KNOWN), *text_problems(read.pieces)])
+    assert [str(problem) for problem in found] == ([f"t.yaml:6: step 'a': {complaint}"] if complaint else [])
 
 
 def test_the_templates_of_a_track_are_known_with_their_pins_at_any_depth() -> None:

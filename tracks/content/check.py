@@ -98,6 +98,7 @@ def check_text(
     blocks: Collection[str] = (),
     used: set[str] | None = None,
     told: bool = False,
+    links: bool = True,
 ) -> list[TemplateProblem]:
     """What is wrong with one Liquid text: its syntax, and names that no message has.
 
@@ -110,6 +111,7 @@ def check_text(
         blocks: blocks that it may show.
         used: takes the names of the blocks that it does show.
         told: whether a person reads it: what may be absent then needs a `default`.
+        links: whether it may show the links of a message.
     """
     said = f"in the {part}: " if part else ""
     try:
@@ -118,7 +120,7 @@ def check_text(
     except LiquidError as error:
         at = error.token.start_index if error.token is not None else -1
         return [TemplateProblem(_line(source, at, line), f"{said}{error.message}")]
-    allowed = {*_FIELDS, *LINKS, *variables, *(["blocks"] if blocks else [])}
+    allowed = {*_FIELDS, *(LINKS if links else ()), *variables, *(["blocks"] if blocks else [])}
     problems = [
         TemplateProblem(_line(source, use.index, line), f"{said}there is no filter `{name}`")
         for name, uses in analysis.filters.items()
