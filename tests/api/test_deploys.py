@@ -210,11 +210,11 @@ async def test_what_is_checked_cannot_change_before_it_is_published(api: Api, db
     """A template that needs a variable is about to be published, and a track comes that does not give it."""
     await api.template("hello")
     needs = parse_template(NEEDS_PLAN)
-    for coming in (lambda: api.publish(SENDS), lambda: deploy(api, tracks={"greet": SENDS})):
+    for together in (False, True):
         async with db.transaction() as tx:
             await publishing.take_turns(tx)
             await templates.publish(tx, "hello", needs.kind, NEEDS_PLAN, needs.model_dump(mode="json"))
-            track_comes = asyncio.create_task(coming())
+            track_comes = asyncio.create_task(deploy(api, tracks={"greet": SENDS}) if together else api.publish(SENDS))
             await asyncio.sleep(0.3)
             assert not track_comes.done()
         assert "needs the variable 'plan'" in (await track_comes).text

@@ -84,7 +84,7 @@ def complaints(data: dict[str, Any]) -> list[str]:
 
 
 def test_every_verb_that_is_told_texts_is_looked_at() -> None:
-    silent = {"wait", "wait_until", "wait_date", "wait_for", "branch", "split", "repeat", "exit"}
+    silent = {"wait", "wait_until", "wait_date", "wait_for", "branch", "split", "repeat", "break", "exit"}
     assert set(STEP_TYPES) == PARTS.keys() | {"send"} | silent
     assert len(LIQUID) >= 9
 
