@@ -7,7 +7,9 @@ from functools import lru_cache, wraps
 from liquid import BoundTemplate, Environment
 from liquid.exceptions import LiquidSyntaxError
 
-from tracks.content.limits import MAX_LOOPS, LimitedTemplate, bounded
+from tracks.content.delimiters import check_delimiters
+from tracks.content.limits import MAX_LOOPS, bounded
+from tracks.content.metered import LimitedTemplate
 
 MAX_OUTPUT = 500_000
 """Bytes that one rendering may produce; an email over about 100 kB is clipped by some readers anyway."""
@@ -59,6 +61,7 @@ def compiled(source: str, *, markup: bool) -> BoundTemplate:
     Raises:
         liquid.exceptions.LiquidError: the source is not valid Liquid.
     """
+    check_delimiters(source)
     try:
         return (_MARKUP if markup else _TEXT).from_string(source)
     except RecursionError:
