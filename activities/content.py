@@ -155,6 +155,8 @@ async def with_steps(tx: AsyncConnection, template: Template, context: MessageCo
 
 
 def log_choices(message_id: str, choices: Choices) -> None:
-    """Say which language and which texts a message was made of."""
+    """Say which language and which texts a message was made of, and what its data would have led to."""
+    if choices.left_out:
+        log.warning("links left out", message_id=message_id, schemes=choices.left_out)
     if choices.locale or choices.blocks:
         log.info("message written", message_id=message_id, locale=choices.locale, blocks=choices.chosen)

@@ -12,11 +12,12 @@ from liquid.exceptions import LiquidError
 
 from tracks.content.blocks import OTHERWISE, Block
 from tracks.content.declarations import declaration_problems
+from tracks.content.hrefs import refused_schemes
 from tracks.content.language import FILTERS, compiled
 from tracks.content.model import LINKS, Template
 from tracks.content.printed import printed_bare
 from tracks.content.problems import TemplateProblem
-from tracks.content.render import MessageContext, TemplateError, render_email, render_sms, rendered_mjml
+from tracks.content.render import MessageContext, RenderedEmail, TemplateError, render_email, render_sms, rendered_mjml
 from tracks.problems import meant
 
 CONTACT_FIELDS = frozenset(("id", "email", "phone", "timezone", "locale", "attributes"))
@@ -24,7 +25,7 @@ ENROLLMENT_FIELDS = frozenset(("id", "track", "version", "properties"))
 _FIELDS: Mapping[str, frozenset[str]] = {"contact": CONTACT_FIELDS, "enrollment": ENROLLMENT_FIELDS}
 
 _MJML_TAGS = frozenset((
-    "mjml", "mj-head", "mj-body", "mj-include", "mj-attributes", "mj-all", "mj-class", "mj-breakpoint",
+    "mjml", "mj-head", "mj-body", "mj-attributes", "mj-all", "mj-class", "mj-breakpoint",
     "mj-font", "mj-html-attributes", "mj-selector", "mj-html-attribute", "mj-preview", "mj-style", "mj-title",
     "mj-accordion", "mj-accordion-element", "mj-accordion-title", "mj-accordion-text", "mj-button",
     "mj-carousel", "mj-carousel-image", "mj-column", "mj-divider", "mj-group", "mj-hero", "mj-image",
@@ -161,11 +162,10 @@ def _unknown_tags(text: str, first: int, part: str) -> list[TemplateProblem]:
     said = f"in the {part}: " if part else ""
     problems = []
     for found in _TAG.finditer(text):  # mrml drops what it does not know without a word
-        line = _line(text, found.start(), first)
-        if found[1] == _INCLUDE:
-            problems.append(TemplateProblem(line, f"{said}`mj-include` is not available: share a block instead"))
-        elif found[1] not in _MJML_TAGS:
-            problems.append(TemplateProblem(line, f"{said}`{found[1]}` is not an MJML tag"))
+        if found[1] in _MJML_TAGS:
+            continue
+        why = "is not available: share a block instead" if found[1] == _INCLUDE else "is not an MJML tag"
+        problems.append(TemplateProblem(_line(text, found.start(), first), f"{said}`{found[1]}` {why}"))
     return problems
 
 
@@ -196,7 +196,7 @@ def _rendering_problems(template: Template, contact: dict[str, Any], who: str) -
         if template.kind == "sms":
             render_sms(template, context)
         else:
-            render_email(template, context)
+            return _link_problems(template, render_email(template, context))
     except TemplateError as error:
         if error.code == "Mjml":
             return [_mjml_fault(template, context, who)]
@@ -204,6 +204,20 @@ def _rendering_problems(template: Template, contact: dict[str, Any], who: str) -
             return [TemplateProblem(0, f"nothing is left of it ({error.code}) for {who}: use `| default:`")]
         return [TemplateProblem(0, f"it does not render for {who}: {error.code}")]
     return []
+
+
+def _link_problems(template: Template, email: RenderedEmail) -> list[TemplateProblem]:
+    """Links of the template's own that lead where no link may."""
+    schemes = dict.fromkeys((*email.choices.left_out, *refused_schemes(email.html)))
+    return [
+        TemplateProblem(
+            _line(template.body, template.body.lower().find(f"{scheme}:"), template.body_line)
+            if f"{scheme}:" in template.body.lower()
+            else 0,
+            f"a link leads to `{scheme}:`; it can lead to http, https, mailto, tel or sms",
+        )
+        for scheme in schemes
+    ]
 
 
 def _mjml_fault(template: Template, context: MessageContext, who: str) -> TemplateProblem:

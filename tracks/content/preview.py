@@ -51,6 +51,10 @@ def preview(template: Template | str, context: MessageContext, *, subject: str |
         warnings += _absent(template, sms.choices.blocks, context, None)
         return Preview(sms.choices.locale, "", "", sms.text, counted, sms.choices.blocks, tuple(warnings))
     email = render_email(template, context, subject=subject)
+    warnings += [
+        f"a link to `{scheme}:` is left out: a link leads to http, https, mailto, tel or sms"
+        for scheme in email.choices.left_out
+    ]
     size = len(email.html.encode())
     if size > _CLIPPED:
         warnings.append(f"the HTML has {size // 1000} kB: Gmail hides what is past 102 kB")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from liquid import Markup
 from liquid.exceptions import LiquidError
 
 from tracks.content.blocks import Chosen, choose
+from tracks.content.hrefs import ALLOWED, RUNNING, refused_schemes, without_links
 from tracks.content.language import compiled
 from tracks.content.layout import MAX_NESTING, laid_out, nesting
 from tracks.content.limits import one_message
@@ -24,8 +25,9 @@ MAX_SMS = 1600
 """Characters that Twilio takes in one message."""
 _MAX_SUBJECT = 500
 
-# Media queries must survive inlining, or phones get the layout of a desk.
-_INLINER = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
+# What cannot be inlined stays in its style: media queries, or phones get the layout of a desk; what a pointer does
+# (`:hover`); and rules for what a mail program puts around the page (dark mode of Outlook, links made by Apple).
+_INLINER = CSSInliner(load_remote_stylesheets=False, keep_style_tags=True, remove_inlined_selectors=True)
 _MJML_OPTIONS = mrml.RenderOptions(fonts={})  # no web font that the author did not ask for
 # No XML and no message holds them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
@@ -86,6 +88,8 @@ class Choices:
     locale: str | None = None
     """The variant's; None where the template does not say which language it is in."""
     blocks: tuple[Chosen, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Schemes of links that data would have led to and no message does (`tracks.content.hrefs`)."""
 
     @property
     def chosen(self) -> dict[str, str]:
@@ -130,7 +134,21 @@ def render_email(template: Template, context: MessageContext, *, subject: str | 
         mjml = _mjml(template, choices, names)
     if nesting(mjml) > MAX_NESTING:
         raise TemplateError("MjmlTooDeep")
-    return RenderedEmail(line, _to_html(mjml), plain_text(mjml), choices)
+    html = _to_html(mjml)
+    refused = refused_schemes(html)
+    if not refused:
+        return RenderedEmail(line, html, plain_text(mjml), choices)
+    kept = {scheme for scheme in refused if scheme not in RUNNING and _writes_link(template, scheme)}
+    left_out = tuple(scheme for scheme in refused if scheme not in kept)
+    html, text = without_links(html, left_out), plain_text(mjml, ALLOWED | kept)
+    return RenderedEmail(line, html, text, replace(choices, left_out=left_out))
+
+
+def _writes_link(template: Template, scheme: str) -> bool:
+    """Whether the template itself begins a link with that scheme, as those published before this was judged may."""
+    begins = re.compile(rf"""href\s*=\s*["']\s*{re.escape(scheme)}:""", re.IGNORECASE)
+    texts = (text for block in template.blocks.values() for text in block.texts().values())
+    return any(begins.search(text) for text in (template.body, *texts))
 
 
 def rendered_mjml(template: Template, context: MessageContext) -> str:
