@@ -116,8 +116,9 @@ def message_context(
     contact: Contact,
     variables: Mapping[str, Any] | None = None,
     links: Mapping[str, str] = MappingProxyType({}),
+    zone: str = "UTC",
 ) -> MessageContext:
-    """What the texts of a step may speak of; texts among the variables are Liquid too.
+    """What the texts of a step may speak of; texts among the variables are Liquid too. `zone` is the track's.
 
     Raises TemplateError where a variable does not render.
     """
@@ -140,6 +141,7 @@ def message_context(
         preferences_url=links.get("preferences_url", ""),
         confirm_url=links.get("confirm_url", ""),
         now=enrollment.clock.at(datetime.now(UTC)),
+        zone=zone,
     )
     return replace(context, variables=render_values(dict(variables), context)) if variables else context
 

@@ -9,6 +9,7 @@ from liquid.exceptions import LiquidSyntaxError
 
 from tracks.content.delimiters import check_delimiters
 from tracks.content.limits import MAX_LOOPS, bounded
+from tracks.content.local_time import date_by_its_own_zone, local_time
 from tracks.content.metered import LimitedTemplate
 
 MAX_OUTPUT = 500_000
@@ -44,6 +45,8 @@ def _language(*, autoescape: bool) -> Environment:
         return default("" if isinstance(value, str) and not value.strip() else value, *args, **kwargs)
 
     environment.filters["default"] = default_for_blanks
+    environment.filters["local_time"] = local_time
+    environment.filters["date"] = date_by_its_own_zone(environment.filters["date"])
     for name, function in environment.filters.items():
         environment.filters[name] = bounded(name, function)
     return environment

@@ -26,6 +26,7 @@ _MAX_DATE = 100
 """Characters of a text that is read as a date; its reader is slow, and no date is as long."""
 _BITS_PER_STEP = 64
 _STEPS_PER_UNIT = 500
+_OF_DATES = frozenset(("date", "local_time"))
 _PAIRED = frozenset(("uniq",))
 """Filters that compare each item with each."""
 
@@ -101,7 +102,7 @@ def bounded(name: str, function: Callable[..., object]) -> Callable[..., object]
         charge(units)
         if grows is not None and grows(value, *args) > _MAX_TEXT:
             raise FilterArgumentError("the filter's result would be too long", token=None)
-        if name == "date" and isinstance(value, str) and len(value) > _MAX_DATE:
+        if name in _OF_DATES and isinstance(value, str) and len(value) > _MAX_DATE:
             return value  # as for any text that is no date
         if name == "join":
             value = _texts_of(value)

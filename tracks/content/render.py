@@ -18,8 +18,10 @@ from tracks.content.hrefs import ALLOWED, RUNNING, refused_schemes, without_link
 from tracks.content.language import compiled
 from tracks.content.layout import MAX_NESTING, laid_out, nesting
 from tracks.content.limits import one_message
+from tracks.content.local_time import NOW, ZONE
 from tracks.content.model import Template
 from tracks.content.plain import plain_text
+from tracks.localtime import is_zone
 
 MAX_SMS = 1600
 """Characters that Twilio takes in one message."""
@@ -55,6 +57,8 @@ class MessageContext:
     """How the run's earlier steps ended, as conditions of blocks see it."""
     now: datetime | None = None
     """The time on the run's clock."""
+    zone: str = "UTC"
+    """The zone of contacts who have none: the track's."""
 
     def seen(self) -> dict[str, Any]:
         """What the conditions of blocks look at: as in a branch, whether there is an address and not which."""
@@ -78,7 +82,15 @@ class MessageContext:
             "unsubscribe_url": self.unsubscribe_url,
             "preferences_url": self.preferences_url,
             "confirm_url": self.confirm_url,
+            ZONE: self.local_zone,
+            NOW: self.now or datetime.now(UTC),
         }
+
+    @property
+    def local_zone(self) -> str:
+        """The contact's zone; the track's where they have none, or none that there is."""
+        own = self.contact.get("timezone")
+        return own if isinstance(own, str) and is_zone(own) else self.zone
 
 
 @dataclass(frozen=True)

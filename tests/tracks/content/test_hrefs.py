@@ -79,7 +79,16 @@ def test_no_letters_around_it_hide_a_scheme(around: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["java\nscript:x", "java\tscript:x", "\r\njavascript:x", "\xa0javascript:x", "&#9;javascript:x"]
+    "url",
+    [
+        "java\nscript:x",
+        "java\tscript:x",
+        "\r\njavascript:x",
+        "\xa0javascript:x",
+        "&#9;javascript:x",
+        "javascript&colon;x",
+        " " * 3000 + "javascript:x",
+    ],
 )
 def test_a_scheme_is_found_as_browsers_find_it(url: str) -> None:
     page = f'<a class=x href="{url}" id=y>here</a>'
