@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 from tracks.content.hrefs import ALLOWED, scheme_of
 from tracks.content.markup import attributes, tokens
+from tracks.content.model import Template
 
 _BLOCKS = frozenset((
     "mj-text", "mj-button", "mj-image", "mj-table", "mj-raw", "mj-hero", "mj-section", "mj-column",
@@ -17,10 +18,22 @@ _SPACED = frozenset((
     "mj-text", "mj-button", "mj-image", "mj-table", "mj-section", "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul",
     "ol", "blockquote",
 ))  # fmt: skip
+HTML = re.compile(
+    r"<(?:!doctype|/?(?:html|head|body|table|tr|td|div|span|p|br|hr|a|b|i|u|em|strong|font|center|img|style|h[1-6]|ul|ol"
+    r"|li|mj-[a-z-]+))(?:[\s/][^<>]*)?>",
+    re.IGNORECASE,
+)
+"""A tag that plain text would show as it is written."""
 _LINKS = frozenset(("mj-button", "mj-navbar-link", "mj-social-element"))
 _HIDDEN = frozenset(("mj-head", "style", "script", "title"))
 _ALONE = frozenset(("br", "hr", "img", "mj-image", "mj-divider"))
 _SPACES = re.compile(r"[ \t\r\n\f\v]+")
+
+
+def shown_as_text(template: Template, tag: str) -> str:
+    """What is said of a tag in a message that is plain text."""
+    said = f"people would read `{tag[:40]}` as it stands: a message without `<mjml>` is plain text"
+    return f"{said}; write an email that is to look like a page in MJML" if template.kind == "email" else said
 
 
 class _Writer:

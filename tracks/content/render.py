@@ -26,6 +26,9 @@ from tracks.localtime import is_zone
 MAX_SMS = 1600
 """Characters that Twilio takes in one message."""
 _MAX_SUBJECT = 500
+MAX_HTML = 5_000_000
+"""Bytes of an email's page. With its text part and base64 around both it stays below what SES takes by any of its
+interfaces (10 MB); a page of a fiftieth of it is cut off by some readers."""
 
 # What cannot be inlined stays in its style: media queries, or phones get the layout of a desk; what a pointer does
 # (`:hover`); and rules for what a mail program puts around the page (dark mode of Outlook, links made by Apple).
@@ -272,10 +275,19 @@ def _to_html(mjml: str) -> str:
         html = mrml.to_html(mjml.strip(), render_options=_MJML_OPTIONS).content
     except OSError:  # mrml's only exception; its text may quote the body
         raise TemplateError("Mjml") from None
+    _bound(html)
     try:
-        return _INLINER.inline(html)
+        inlined = _INLINER.inline(html)
     except InlineError:
         raise TemplateError("Css") from None
+    _bound(inlined)
+    return inlined
+
+
+def _bound(html: str) -> None:
+    """A small MJML text may make a page a hundred times its size."""
+    if len(html) > MAX_HTML or len(html.encode()) > MAX_HTML:
+        raise TemplateError("HtmlTooLong")
 
 
 def _filled(text: str) -> str:
