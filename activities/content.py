@@ -116,8 +116,9 @@ def message_context(
     contact: Contact,
     variables: Mapping[str, Any] | None = None,
     links: Mapping[str, str] = MappingProxyType({}),
+    zone: str = "UTC",
 ) -> MessageContext:
-    """What the texts of a step may speak of; texts among the variables are Liquid too.
+    """What the texts of a step may speak of; texts among the variables are Liquid too. `zone` is the track's.
 
     Raises TemplateError where a variable does not render.
     """
@@ -140,6 +141,7 @@ def message_context(
         preferences_url=links.get("preferences_url", ""),
         confirm_url=links.get("confirm_url", ""),
         now=enrollment.clock.at(datetime.now(UTC)),
+        zone=zone,
     )
     return replace(context, variables=render_values(dict(variables), context)) if variables else context
 
@@ -155,6 +157,8 @@ async def with_steps(tx: AsyncConnection, template: Template, context: MessageCo
 
 
 def log_choices(message_id: str, choices: Choices) -> None:
-    """Say which language and which texts a message was made of."""
+    """Say which language and which texts a message was made of, and what its data would have led to."""
+    if choices.left_out:
+        log.warning("links left out", message_id=message_id, schemes=choices.left_out)
     if choices.locale or choices.blocks:
         log.info("message written", message_id=message_id, locale=choices.locale, blocks=choices.chosen)

@@ -57,8 +57,8 @@ class CrmActivities:
 
     async def _change(self, tx: AsyncConnection, call: StepCall, begun: Begun, contact: Contact) -> CrmChange:
         enrollment = begun.run.enrollment
-        _, step = await find_in(tx, enrollment, call.step, CrmStep)
-        context = message_context(enrollment, contact)
+        track, step = await find_in(tx, enrollment, call.step, CrmStep)
+        context = message_context(enrollment, contact, zone=track.defaults.timezone)
         crm, at = step.crm, scheduled_at()
         task = None
         if crm.task is not None:
@@ -103,8 +103,9 @@ class WebhookActivities:
     ) -> tuple[WebhookCall, timedelta | None]:
         """The call, and how long it is tried."""
         enrollment = begun.run.enrollment
-        _, step = await find_in(tx, enrollment, call.step, WebhookStep)
-        payload = render_values(step.webhook.payload, message_context(enrollment, contact))
+        track, step = await find_in(tx, enrollment, call.step, WebhookStep)
+        context = message_context(enrollment, contact, zone=track.defaults.timezone)
+        payload = render_values(step.webhook.payload, context)
         data: dict[str, Any] = {
             "contact_id": contact.id,
             "enrollment_id": enrollment.id,

@@ -43,9 +43,10 @@ class AttributeActivities:
             if isinstance(begun, EffectResult):
                 return begun
             contact = contact_of(begun)
-            _, step = await find_in(tx, begun.run.enrollment, call.step, SetStep)
+            track, step = await find_in(tx, begun.run.enrollment, call.step, SetStep)
+            context = message_context(begun.run.enrollment, contact, zone=track.defaults.timezone)
             try:
-                values = _written(step.set, contact, message_context(begun.run.enrollment, contact))
+                values = _written(step.set, contact, context)
             except TemplateError as error:
                 return await finish(tx, begun, "set", "failed", f"template: {error.code}")
             except NoNumberError as error:
@@ -89,9 +90,10 @@ class EnrollActivities:
             if isinstance(begun, EffectResult):
                 return begun
             contact, enrollment = contact_of(begun), begun.run.enrollment
-            _, step = await find_in(tx, enrollment, call.step, EnrollStep)
+            track, step = await find_in(tx, enrollment, call.step, EnrollStep)
+            context = message_context(enrollment, contact, zone=track.defaults.timezone)
             try:
-                properties = render_values(step.enroll.properties, message_context(enrollment, contact))
+                properties = render_values(step.enroll.properties, context)
             except TemplateError as error:
                 return await finish(tx, begun, "enroll", "failed", f"template: {error.code}")
             if await _too_soon(tx, contact.id, step.enroll.track, enrollment.pace):

@@ -146,6 +146,7 @@ async def preview_step(track: Name, step: StepName, body: StepPreviewRequest, ct
             raise invalid([FieldProblem(detail=f"Step {step} sends no {what}.", parameter="step", step=step)])
         run = body.enrollment.model_copy(update={"track": found.name, "version": found.version})
         context = await _context(tx, ctx, body.model_copy(update={"enrollment": run}))
+        context = replace(context, zone=found.track.defaults.timezone)
         subject = message.subject if isinstance(message, Email) else None
         read: Template | str
         if message.template is None:

@@ -82,3 +82,30 @@ def test_aliases_cannot_be_made_to_grow() -> None:
 @given(st.text(alphabet="ab:-[]{}&*!?|>'\"#\n\t ,%@`0", max_size=60))
 def test_no_text_makes_reading_raise(text: str) -> None:
     read_yaml(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"key{n}: 1\n" for n in range(40_000)),
+        "[" + "1," * 200_000 + "]",
+        "{" + ",".join(f"k{n}" for n in range(60_000)) + "}",
+        "- a\n" * 120_000,
+        "a:\n" + "".join(f"  - {{b: {n}}}\n" for n in range(30_000)),
+        "---\n" * 100_000,
+    ],
+    ids=["keys", "items", "words", "lines", "mappings", "documents"],
+)
+def test_a_document_of_very_many_parts_is_not_read_to_its_end(text: str) -> None:
+    assert len(text) < MAX_CHARACTERS
+    began = time.process_time()
+    source = read_yaml(text)
+    assert time.process_time() - began < 4
+    (problem,) = source.problems
+    assert "more than 20,000 keys and values" in problem[1] or "several documents" in problem[1]
+    assert problem[0] >= 1
+
+
+def test_a_long_document_of_few_parts_is_read() -> None:
+    text = "a: |\n" + "  - a line of text: with marks, [and] {more}\n" * 9_000
+    assert read_yaml(text).problems == []

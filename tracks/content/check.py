@@ -12,29 +12,26 @@ from liquid.exceptions import LiquidError
 
 from tracks.content.blocks import OTHERWISE, Block
 from tracks.content.declarations import declaration_problems
+from tracks.content.front import MAX_SOURCE
+from tracks.content.hrefs import refused_schemes
 from tracks.content.language import FILTERS, compiled
+from tracks.content.mjml import TAGS, place_of_fault, unknown_in
 from tracks.content.model import LINKS, Template
+from tracks.content.plain import HTML, shown_as_text
 from tracks.content.printed import printed_bare
 from tracks.content.problems import TemplateProblem
-from tracks.content.render import MessageContext, TemplateError, render_email, render_sms, rendered_mjml
+from tracks.content.render import MessageContext, RenderedEmail, TemplateError, render_email, render_sms, rendered_mjml
 from tracks.problems import meant
 
 CONTACT_FIELDS = frozenset(("id", "email", "phone", "timezone", "locale", "attributes"))
 ENROLLMENT_FIELDS = frozenset(("id", "track", "version", "properties"))
 _FIELDS: Mapping[str, frozenset[str]] = {"contact": CONTACT_FIELDS, "enrollment": ENROLLMENT_FIELDS}
 
-_MJML_TAGS = frozenset((
-    "mjml", "mj-head", "mj-body", "mj-include", "mj-attributes", "mj-all", "mj-class", "mj-breakpoint",
-    "mj-font", "mj-html-attributes", "mj-selector", "mj-html-attribute", "mj-preview", "mj-style", "mj-title",
-    "mj-accordion", "mj-accordion-element", "mj-accordion-title", "mj-accordion-text", "mj-button",
-    "mj-carousel", "mj-carousel-image", "mj-column", "mj-divider", "mj-group", "mj-hero", "mj-image",
-    "mj-navbar", "mj-navbar-link", "mj-raw", "mj-section", "mj-social", "mj-social-element", "mj-spacer",
-    "mj-table", "mj-text", "mj-wrapper",
-))  # fmt: skip
 _TAG = re.compile(r"<(mj-?[a-z-]*)[\s/>]")
 _VOID = re.compile(r"<(br|hr|img|input|link|meta)\b([^<>]*?)/?>")
 _ENTITY = re.compile(r"&[A-Za-z][A-Za-z0-9]*;")
 _INCLUDE = "mj-include"
+_NO_TAG = "is not an MJML tag that the renderer knows"
 
 
 def check_template(template: Template) -> list[TemplateProblem]:
@@ -77,7 +74,25 @@ def _edition_problems(template: Template) -> list[TemplateProblem]:
     ]
     if template.is_mjml:
         problems += _unknown_tags(template.body, template.body_line, "")
+    elif template.kind != "block":
+        problems += _html_problems(template)
+    problems += [
+        TemplateProblem(0, f"{f'in the {part}: ' if part else ''}it has more than {MAX_SOURCE:,} characters")
+        for part, source, _ in _parts(template)
+        if len(source) > MAX_SOURCE
+    ]
     return problems
+
+
+def _html_problems(template: Template) -> Iterator[TemplateProblem]:
+    """Markup in a message that is plain text: people would read the tags."""
+    for text, line in [
+        (template.body, template.body_line),
+        *((text, 0) for block in template.blocks.values() for text in block.texts().values()),
+    ]:
+        found = HTML.search(text)
+        if found is not None:
+            yield TemplateProblem(_line(text, found.start(), line), shown_as_text(template, found[0]))
 
 
 def _parts(template: Template) -> list[tuple[str, str, int]]:
@@ -163,11 +178,10 @@ def _unknown_tags(text: str, first: int, part: str) -> list[TemplateProblem]:
     said = f"in the {part}: " if part else ""
     problems = []
     for found in _TAG.finditer(text):  # mrml drops what it does not know without a word
-        line = _line(text, found.start(), first)
-        if found[1] == _INCLUDE:
-            problems.append(TemplateProblem(line, f"{said}`mj-include` is not available: share a block instead"))
-        elif found[1] not in _MJML_TAGS:
-            problems.append(TemplateProblem(line, f"{said}`{found[1]}` is not an MJML tag"))
+        if found[1] in TAGS:
+            continue
+        why = "is not available: share a block instead" if found[1] == _INCLUDE else _NO_TAG
+        problems.append(TemplateProblem(_line(text, found.start(), first), f"{said}`{found[1]}` {why}"))
     return problems
 
 
@@ -193,24 +207,51 @@ def _with_each_text(template: Template) -> Iterator[tuple[Template, str]]:
 
 def _rendering_problems(template: Template, contact: dict[str, Any], who: str) -> list[TemplateProblem]:
     given = {name: v.default if v.default is not None else "sample" for name, v in template.variables.items()}
-    context = MessageContext(contact, _ENROLLMENT, given, "https://example.test/u/sample")
+    context = MessageContext(
+        contact, _ENROLLMENT, given, "https://sample.test/u", "https://sample.test/p", "https://sample.test/c"
+    )
     try:
         if template.kind == "sms":
             render_sms(template, context)
-        else:
-            render_email(template, context)
+            return []
+        email = render_email(template, context)
+        return [*_link_problems(template, email), *(_mjml_problems(template, context) if template.is_mjml else ())]
     except TemplateError as error:
         if error.code == "Mjml":
             return [_mjml_fault(template, context, who)]
         if error.code in ("EmptyBody", "EmptySubject") and contact is _BARE_CONTACT:
             return [TemplateProblem(0, f"nothing is left of it ({error.code}) for {who}: use `| default:`")]
         return [TemplateProblem(0, f"it does not render for {who}: {error.code}")]
-    return []
+
+
+def _link_problems(template: Template, email: RenderedEmail) -> Iterator[TemplateProblem]:
+    """Links of the template's own that lead where no link may."""
+    body = template.body.lower()
+    for scheme in dict.fromkeys((*email.choices.left_out, *refused_schemes(email.html))):
+        at = body.find(f"{scheme}:")
+        yield TemplateProblem(
+            _line(body, at, template.body_line) if at >= 0 else 0,
+            f"a link leads to `{scheme}:`; it can lead to http, https, mailto, tel or sms",
+        )
+
+
+def _mjml_problems(template: Template, context: MessageContext) -> Iterator[TemplateProblem]:
+    """What the renderer would leave out of the message without a word."""
+    rendered = rendered_mjml(template, context)
+    seen: set[str] = set()
+    for token, message in unknown_in(rendered):
+        written = rendered[token.at : rendered.find(">", token.at) + 1]
+        at = -1  # of several of the same, the one as many of which stand before it
+        for _ in range(1 + rendered.count(written, 0, token.at)):
+            at = max(at, template.body.find(written, at + 1))
+        if at >= 0 or message not in seen:  # a block or a loop says the same many times
+            yield TemplateProblem(_line(template.body, at, template.body_line) if at >= 0 else 0, message)
+        seen.add(message)
 
 
 def _mjml_fault(template: Template, context: MessageContext, who: str) -> TemplateProblem:
     """Where the MJML stops being XML, in lines of the file as far as Liquid left them in place."""
-    rendered = rendered_mjml(template, context)
+    rendered = rendered_mjml(template, context).strip()
     # mrml itself seldom says where; these two liberties of HTML it allows, expat does not.
     strict = _ENTITY.sub("-", _VOID.sub(r"<\1\2/>", rendered))
     parser = expat.ParserCreate()
@@ -219,7 +260,15 @@ def _mjml_fault(template: Template, context: MessageContext, who: str) -> Templa
     except expat.ExpatError as error:
         line = template.body_line + error.lineno - 1
         return TemplateProblem(line, f"the MJML is not valid XML for {who}: {expat.ErrorString(error.code)}")
-    return TemplateProblem(0, f"the MJML does not parse for {who}")
+    at = place_of_fault(rendered)
+    if at is None:
+        return TemplateProblem(0, f"the MJML does not parse for {who}")
+    lines = template.body[: len(template.body) - len(template.body.lstrip())].count("\n")
+    what = " ".join(rendered[at : at + 40].split())
+    return TemplateProblem(
+        _line(rendered, at, template.body_line + lines),
+        f"the MJML does not parse for {who}: `{what}` cannot stand here",
+    )
 
 
 _BARE_CONTACT: dict[str, Any] = {

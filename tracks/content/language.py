@@ -7,7 +7,10 @@ from functools import lru_cache, wraps
 from liquid import BoundTemplate, Environment
 from liquid.exceptions import LiquidSyntaxError
 
-from tracks.content.limits import MAX_LOOPS, LimitedTemplate, bounded
+from tracks.content.delimiters import check_delimiters
+from tracks.content.limits import MAX_LOOPS, bounded
+from tracks.content.local_time import date_by_its_own_zone, local_time
+from tracks.content.metered import LimitedTemplate
 
 MAX_OUTPUT = 500_000
 """Bytes that one rendering may produce; an email over about 100 kB is clipped by some readers anyway."""
@@ -42,6 +45,8 @@ def _language(*, autoescape: bool) -> Environment:
         return default("" if isinstance(value, str) and not value.strip() else value, *args, **kwargs)
 
     environment.filters["default"] = default_for_blanks
+    environment.filters["local_time"] = local_time
+    environment.filters["date"] = date_by_its_own_zone(environment.filters["date"])
     for name, function in environment.filters.items():
         environment.filters[name] = bounded(name, function)
     return environment
@@ -59,6 +64,7 @@ def compiled(source: str, *, markup: bool) -> BoundTemplate:
     Raises:
         liquid.exceptions.LiquidError: the source is not valid Liquid.
     """
+    check_delimiters(source)
     try:
         return (_MARKUP if markup else _TEXT).from_string(source)
     except RecursionError:

@@ -11,8 +11,8 @@ MAX_NESTING = 200
 """Tags within tags; past some thousands the parsers of MJML and HTML end the process."""
 
 _HEAD = re.compile(r"<mj-head\s*>")
-_ROOT = re.compile(r"<mjml(?P<attributes>\s[^>]*)?>")
-_TAG = re.compile(r"<(?P<end>/?)(?P<name>[A-Za-z][\w:-]*)[^<>]*?(?P<empty>/?)>")
+_ROOT = re.compile(r"<mjml(?P<attributes>\s[^<>]*+)?>")
+_TAG = re.compile(r"<(?P<end>/?)(?P<name>[A-Za-z][\w:-]*+)[^<>]*+(?P<empty>(?<=/))?>")
 _VOID = frozenset(("br", "hr", "img", "input", "link", "meta", "col", "wbr"))
 # Before the author's own attributes, which win.
 _MIRRORED = (
@@ -56,7 +56,7 @@ def nesting(markup: str) -> int:
     for tag in _TAG.finditer(markup):
         if tag["end"]:
             depth = max(0, depth - 1)
-        elif not tag["empty"] and tag["name"].lower() not in _VOID:
+        elif tag["empty"] is None and tag["name"].lower() not in _VOID:
             depth += 1
             deepest = max(deepest, depth)
     return deepest

@@ -1,28 +1,32 @@
 """What keeps one template from taking a process down: its work is counted while it runs, not timed.
 
-Counting makes the answer the same on every machine: a template that passes once for some data always passes.
+Counting makes the answer the same on every machine: a template that passes once for some data always passes. What
+each part of the language costs is in `tracks.content.metered`; here is the meter, and what its filters cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sized
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TextIO
 
-from liquid import BoundTemplate, Node, RenderContext
-from liquid.ast import BlockNode
-from liquid.builtin.expressions.logical import ContainsExpression, EqExpression
-from liquid.builtin.expressions.primitive import RangeLiteral
-from liquid.exceptions import FilterArgumentError, LoopIterationLimitError, ResourceLimitError
-from liquid.expression import Expression
+from liquid.exceptions import FilterArgumentError, ResourceLimitError
+from liquid.undefined import Undefined
+
+from tracks.content.printing import text_of
 
 MAX_LOOPS = 10_000
 MAX_WORK = 500_000
 """Units of about a microsecond that all of one message may take."""
+CHARACTERS_PER_UNIT = 20
 _MAX_TEXT = 200_000
 _MAX_ITEMS = 10_000
-_CHARACTERS_PER_UNIT = 20
+_MAX_DATE = 100
+"""Characters of a text that is read as a date; its reader is slow, and no date is as long."""
+_BITS_PER_STEP = 64
+_STEPS_PER_UNIT = 500
+_OF_DATES = frozenset(("date", "local_time"))
 _PAIRED = frozenset(("uniq",))
 """Filters that compare each item with each."""
 
@@ -32,8 +36,8 @@ class WorkLimitError(ResourceLimitError):
 
 
 class _Meter:
-    def __init__(self) -> None:
-        self.left = MAX_WORK
+    def __init__(self, left: int) -> None:
+        self.left = left
 
     def charge(self, units: int) -> None:
         self.left -= units
@@ -50,9 +54,20 @@ def one_message() -> Iterator[None]:
     if _meter.get() is not None:
         yield
         return
-    token = _meter.set(_Meter())
+    token = _meter.set(_Meter(MAX_WORK))
     try:
         yield
+    finally:
+        _meter.reset(token)
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[], int]]:
+    """As `one_message`, without a limit; what is given tells the units that were charged so far."""
+    meter = _Meter(sys.maxsize)
+    token = _meter.set(meter)
+    try:
+        yield lambda: sys.maxsize - meter.left
     finally:
         _meter.reset(token)
 
@@ -67,28 +82,90 @@ def charge(units: int) -> None:
 def bounded(name: str, function: Callable[..., object]) -> Callable[..., object]:
     """A filter that is refused too long values and whose work is counted."""
     grows = _GROWS.get(name)
+    of_texts = function.__module__ == "liquid.builtin.filters.string" and name not in _OF_LISTS_TOO
 
     def metered(value: object, *args: object, **kwargs: object) -> object:
         units = 1
-        for given in (value, *args):
+        for given in (value, *args, *kwargs.values()):
             if isinstance(given, str):
                 if len(given) > _MAX_TEXT:
                     raise FilterArgumentError("the filter is given too long a text", token=None)
-                units += len(given) // _CHARACTERS_PER_UNIT
-            elif isinstance(given, Sized):
+                units += len(given) // CHARACTERS_PER_UNIT
+            elif isinstance(given, int):
+                units += (given.bit_length() // _BITS_PER_STEP) ** 2 // _STEPS_PER_UNIT
+            elif isinstance(given, Sized) and not isinstance(given, Undefined):
                 items = _length(given)
                 if items > _MAX_ITEMS:
                     raise FilterArgumentError("the filter is given too long a list", token=None)
-                units += items * items // _CHARACTERS_PER_UNIT if name in _PAIRED else items
+                looked_at = size_of(given)
+                units += looked_at * looked_at // CHARACTERS_PER_UNIT if name in _PAIRED else looked_at
         charge(units)
         if grows is not None and grows(value, *args) > _MAX_TEXT:
             raise FilterArgumentError("the filter's result would be too long", token=None)
+        if name in _OF_DATES and isinstance(value, str) and len(value) > _MAX_DATE:
+            return value  # as for any text that is no date
+        if name == "join":
+            value = _texts_of(value)
+        if name in _KEYED and args:
+            args = (_as_text(args[0]), *args[1:])
+        if of_texts:
+            return function(_as_text(value), *map(_as_text, args), **kwargs)
         return function(value, *args, **kwargs)
 
     for attribute in ("with_context", "with_environment", "validate"):
         if hasattr(function, attribute):
             setattr(metered, attribute, getattr(function, attribute))
     return metered
+
+
+_KEYED = frozenset((
+    "map", "sort", "sort_natural", "where", "reject", "find", "find_index", "has", "uniq", "compact", "sum",
+))  # fmt: skip
+"""Filters that are given the name of a part of each item, and write it out anew for each."""
+_OF_LISTS_TOO = frozenset(("slice",))
+"""Filters beside those of texts that take a list as it is."""
+
+
+def _as_text(value: object) -> object:
+    """What a filter of texts takes as Liquid prints it; the filters themselves would take Python's spelling."""
+    return text_of(value) if isinstance(value, bool | list | tuple | dict) else value
+
+
+def _texts_of(value: object) -> object:
+    """A list's items as Liquid prints them, those of lists within it among them."""
+    if not isinstance(value, list | tuple):
+        return [text_of(value)] if value is None or isinstance(value, bool | dict) else value
+    texts: list[object] = []
+    for item in value:
+        texts += _texts_of(item) if isinstance(item, list | tuple) else [text_of(item)]  # type: ignore[arg-type]
+    return texts
+
+
+def size_of(value: object) -> int:
+    """Units of looking at all of a value once: its items, those within them, and the texts among them."""
+    if isinstance(value, str):
+        return len(value) // CHARACTERS_PER_UNIT
+    if isinstance(value, range):
+        return _length(value)
+    if not isinstance(value, list | tuple | dict):
+        return 0
+    units, left = 0, [value]
+    while left:
+        for item in _items(left.pop()):
+            units += 1
+            if isinstance(item, str):
+                units += len(item) // CHARACTERS_PER_UNIT
+            elif isinstance(item, list | tuple | dict):
+                left.append(item)
+    return units
+
+
+def _items(value: list[object] | tuple[object, ...] | dict[str, object]) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        yield from value
+        yield from value.values()
+    else:
+        yield from value
 
 
 def _length(value: Sized) -> int:
@@ -109,100 +186,3 @@ def _joined_length(value: object, separator: object = " ") -> int:
 
 _GROWS: dict[str, Callable[..., int]] = {"replace": _replaced_length, "join": _joined_length}
 """Filters that multiply lengths, and how long the result would be."""
-
-
-class _Range(RangeLiteral):
-    """A range that is refused before anything counts, copies or searches it."""
-
-    __slots__ = ()
-
-    def _make_range(self, start: Any, stop: Any) -> range:
-        made: range = super()._make_range(start, stop)
-        if made.stop - made.start > MAX_LOOPS:
-            raise LoopIterationLimitError("loop iteration limit reached", token=self.token)
-        return made
-
-
-class _Contains(ContainsExpression):
-    """A search, counted by how much it looks at."""
-
-    __slots__ = ()
-
-    def evaluate(self, context: RenderContext) -> object:
-        _charge_for(self.left.evaluate(context))
-        return super().evaluate(context)
-
-
-class _Equal(EqExpression):
-    """A comparison, counted by how much it looks at."""
-
-    __slots__ = ()
-
-    def evaluate(self, context: RenderContext) -> object:
-        _charge_for(self.left.evaluate(context))
-        return super().evaluate(context)
-
-
-def _charge_for(value: object) -> None:
-    if isinstance(value, Sized):
-        charge(_length(value) // _CHARACTERS_PER_UNIT)
-
-
-class _Block(BlockNode):
-    """A block whose nodes are counted each time it runs."""
-
-    __slots__ = ()
-
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        charge(1 + len(self.nodes))
-        return super().render_to_output(context, buffer)
-
-
-class _Context(RenderContext):
-    def raise_for_loop_limit(self, length: int = 1) -> None:
-        """Also the comparisons with what a loop goes over are work."""
-        charge(min(length, MAX_LOOPS) if length > 0 else 0)
-        super().raise_for_loop_limit(length)
-
-
-class LimitedTemplate(BoundTemplate):
-    """A template that runs within the limits."""
-
-    context_class = _Context
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        static = RenderContext(self)
-        for node in self.nodes:
-            _limit(node, static)
-
-    def render(self, *args: Any, **kwargs: Any) -> str:
-        """As any template, its work counted; raises WorkLimitError."""
-        with one_message():
-            charge(len(self.nodes))
-            return super().render(*args, **kwargs)
-
-
-_COUNTED: dict[type[Expression], type[Expression]] = {
-    RangeLiteral: _Range,
-    ContainsExpression: _Contains,
-    EqExpression: _Equal,
-}
-
-
-def _limit(node: Node, static: RenderContext) -> None:
-    """Exchange the parts whose work the language itself does not bound."""
-    if type(node) is BlockNode:
-        node.__class__ = _Block
-    for expression in node.expressions():
-        _limit_expression(expression)
-    for child in node.children(static):
-        _limit(child, static)
-
-
-def _limit_expression(expression: Expression) -> None:
-    counted = _COUNTED.get(type(expression))
-    if counted is not None:
-        expression.__class__ = counted  # of the same layout: it adds no slot
-    for child in expression.children():
-        _limit_expression(child)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from collections.abc import Collection, Mapping
+
+from tracks.content.hrefs import ALLOWED, scheme_of
+from tracks.content.markup import attributes, tokens
+from tracks.content.model import Template
 
 _BLOCKS = frozenset((
     "mj-text", "mj-button", "mj-image", "mj-table", "mj-raw", "mj-hero", "mj-section", "mj-column",
@@ -14,21 +18,33 @@ _SPACED = frozenset((
     "mj-text", "mj-button", "mj-image", "mj-table", "mj-section", "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul",
     "ol", "blockquote",
 ))  # fmt: skip
+HTML = re.compile(
+    r"<(?:!doctype|/?(?:html|head|body|table|tr|td|div|span|p|br|hr|a|b|i|u|em|strong|font|center|img|style|h[1-6]|ul|ol"
+    r"|li|mj-[a-z-]+))(?:[\s/][^<>]*)?>",
+    re.IGNORECASE,
+)
+"""A tag that plain text would show as it is written."""
 _LINKS = frozenset(("mj-button", "mj-navbar-link", "mj-social-element"))
 _HIDDEN = frozenset(("mj-head", "style", "script", "title"))
+_ALONE = frozenset(("br", "hr", "img", "mj-image", "mj-divider"))
 _SPACES = re.compile(r"[ \t\r\n\f\v]+")
 
 
-class _Writer(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+def shown_as_text(template: Template, tag: str) -> str:
+    """What is said of a tag in a message that is plain text."""
+    said = f"people would read `{tag[:40]}` as it stands: a message without `<mjml>` is plain text"
+    return f"{said}; write an email that is to look like a page in MJML" if template.kind == "email" else said
+
+
+class _Writer:
+    def __init__(self, allowed: Collection[str]) -> None:
+        self._allowed = allowed
         self.out: list[str] = []
         self._hidden = 0
         self._links: list[tuple[str, int]] = []
         self._lists: list[int] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
+    def start(self, tag: str, values: Mapping[str, str]) -> None:
         if tag in _HIDDEN:
             self._hidden += 1
         elif tag == "br":
@@ -46,14 +62,9 @@ class _Writer(HTMLParser):
         if tag in ("ul", "ol"):
             self._lists.append(1 if tag == "ol" else 0)
         if tag == "a" or tag in _LINKS:
-            self._links.append((values.get("href") or "", len(self.out)))
+            self._links.append((self._address(values), len(self.out)))
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in ("br", "hr", "img", "mj-image", "mj-divider"):
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
+    def end(self, tag: str) -> None:
         if tag in _HIDDEN:
             self._hidden = max(0, self._hidden - 1)
         elif tag == "a":
@@ -65,8 +76,14 @@ class _Writer(HTMLParser):
         if tag in _BLOCKS:
             self._break(2 if tag in _SPACED else 1)
 
-    def handle_data(self, data: str) -> None:
+    def text(self, data: str) -> None:
         self._write(_SPACES.sub(" ", data))
+
+    def _address(self, values: Mapping[str, str]) -> str:
+        """Where a link leads; nowhere, where it must not."""
+        address = values.get("href", "")
+        scheme = scheme_of(address)
+        return address if not scheme or scheme in self._allowed else ""
 
     def _write(self, text: str) -> None:
         if self._hidden or not text:
@@ -91,8 +108,8 @@ class _Writer(HTMLParser):
         self._write(text)
         self._break(2)
 
-    def _picture(self, tag: str, values: dict[str, str | None]) -> None:
-        alt, href = values.get("alt") or "", values.get("href")
+    def _picture(self, tag: str, values: Mapping[str, str]) -> None:
+        alt, href = values.get("alt", ""), self._address(values)
         if tag == "mj-image" and alt:
             self._line(f"{alt}: {href}" if href else alt)
         else:
@@ -116,10 +133,20 @@ class _Writer(HTMLParser):
             self._write(form.format(href) if label else href)
 
 
-def plain_text(mjml: str) -> str:
-    """The text of rendered MJML: a paragraph per block, addresses behind links, list marks, picture texts."""
-    writer = _Writer()
-    writer.feed(mjml)
-    writer.close()
+def plain_text(mjml: str, allowed: Collection[str] = ALLOWED) -> str:
+    """The text of rendered MJML: a paragraph per block, addresses behind links, list marks, picture texts.
+
+    `allowed` are the schemes of links whose addresses are shown.
+    """
+    writer = _Writer(allowed)
+    for token in tokens(mjml):
+        if token.kind == "text":
+            writer.text(token.text)
+        elif token.kind == "end":
+            writer.end(token.name)
+        else:
+            writer.start(token.name, attributes(token.text))
+            if token.kind == "empty" and token.name not in _ALONE:
+                writer.end(token.name)
     lines = (line.strip() for line in "".join(writer.out).split("\n"))
     return "\n".join(lines).strip() + "\n"

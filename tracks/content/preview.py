@@ -12,6 +12,7 @@ from tracks.content.blocks import Chosen
 from tracks.content.language import compiled
 from tracks.content.locales import best, canonical
 from tracks.content.model import Template, TemplateVariable
+from tracks.content.plain import HTML, shown_as_text
 from tracks.content.render import MessageContext, render_email, write_sms
 from tracks.content.segments import Segments, segments
 
@@ -46,11 +47,17 @@ def preview(template: Template | str, context: MessageContext, *, subject: str |
     if template.kind == "sms":
         sms = write_sms(template, context)
         counted = segments(sms.text)
+        warnings += _markup(template, sms.choices.blocks, context)
         if counted.costly:
             warnings.append(f"{counted.costly[:20]!r} is not in the plain alphabet: 70 characters a segment, not 160")
         warnings += _absent(template, sms.choices.blocks, context, None)
         return Preview(sms.choices.locale, "", "", sms.text, counted, sms.choices.blocks, tuple(warnings))
     email = render_email(template, context, subject=subject)
+    warnings += [
+        f"a link to `{scheme}:` is left out: a link leads to http, https, mailto, tel or sms"
+        for scheme in email.choices.left_out
+    ]
+    warnings += [] if email.html else _markup(template, email.choices.blocks, context)
     size = len(email.html.encode())
     if size > _CLIPPED:
         warnings.append(f"the HTML has {size // 1000} kB: Gmail hides what is past 102 kB")
@@ -85,6 +92,14 @@ def as_message(template: Template) -> Template:
             "locales": variants,
         }
     )
+
+
+def _markup(template: Template, blocks: tuple[Chosen, ...], context: MessageContext) -> Iterator[str]:
+    """Tags in a message that is plain text; one that was published before they were refused may have them."""
+    edition = template.in_locale(context.contact.get("locale"))
+    for text in (edition.body, *(one.text for one in blocks)):
+        if found := HTML.search(text):
+            yield shown_as_text(template, found[0])
 
 
 def _language_warnings(template: Template, context: MessageContext) -> Iterator[str]:

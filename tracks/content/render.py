@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,18 +14,25 @@ from liquid import Markup
 from liquid.exceptions import LiquidError
 
 from tracks.content.blocks import Chosen, choose
+from tracks.content.hrefs import ALLOWED, RUNNING, refused_schemes, without_links
 from tracks.content.language import compiled
 from tracks.content.layout import MAX_NESTING, laid_out, nesting
 from tracks.content.limits import one_message
+from tracks.content.local_time import NOW, ZONE
 from tracks.content.model import Template
 from tracks.content.plain import plain_text
+from tracks.localtime import is_zone
 
 MAX_SMS = 1600
 """Characters that Twilio takes in one message."""
 _MAX_SUBJECT = 500
+MAX_HTML = 5_000_000
+"""Bytes of an email's page. With its text part and base64 around both it stays below what SES takes by any of its
+interfaces (10 MB); a page of a fiftieth of it is cut off by some readers."""
 
-# Media queries must survive inlining, or phones get the layout of a desk.
-_INLINER = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
+# What cannot be inlined stays in its style: media queries, or phones get the layout of a desk; what a pointer does
+# (`:hover`); and rules for what a mail program puts around the page (dark mode of Outlook, links made by Apple).
+_INLINER = CSSInliner(load_remote_stylesheets=False, keep_style_tags=True, remove_inlined_selectors=True)
 _MJML_OPTIONS = mrml.RenderOptions(fonts={})  # no web font that the author did not ask for
 # No XML and no message holds them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
@@ -53,6 +60,8 @@ class MessageContext:
     """How the run's earlier steps ended, as conditions of blocks see it."""
     now: datetime | None = None
     """The time on the run's clock."""
+    zone: str = "UTC"
+    """The zone of contacts who have none: the track's."""
 
     def seen(self) -> dict[str, Any]:
         """What the conditions of blocks look at: as in a branch, whether there is an address and not which."""
@@ -76,7 +85,15 @@ class MessageContext:
             "unsubscribe_url": self.unsubscribe_url,
             "preferences_url": self.preferences_url,
             "confirm_url": self.confirm_url,
+            ZONE: self.local_zone,
+            NOW: self.now or datetime.now(UTC),
         }
+
+    @property
+    def local_zone(self) -> str:
+        """The contact's zone; the track's where they have none, or none that there is."""
+        own = self.contact.get("timezone")
+        return own if isinstance(own, str) and is_zone(own) else self.zone
 
 
 @dataclass(frozen=True)
@@ -86,6 +103,8 @@ class Choices:
     locale: str | None = None
     """The variant's; None where the template does not say which language it is in."""
     blocks: tuple[Chosen, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Schemes of links that data would have led to and no message does (`tracks.content.hrefs`)."""
 
     @property
     def chosen(self) -> dict[str, str]:
@@ -130,7 +149,21 @@ def render_email(template: Template, context: MessageContext, *, subject: str | 
         mjml = _mjml(template, choices, names)
     if nesting(mjml) > MAX_NESTING:
         raise TemplateError("MjmlTooDeep")
-    return RenderedEmail(line, _to_html(mjml), plain_text(mjml), choices)
+    html = _to_html(mjml)
+    refused = refused_schemes(html)
+    if not refused:
+        return RenderedEmail(line, html, plain_text(mjml), choices)
+    kept = {scheme for scheme in refused if scheme not in RUNNING and _writes_link(template, scheme)}
+    left_out = tuple(scheme for scheme in refused if scheme not in kept)
+    html, text = without_links(html, left_out), plain_text(mjml, ALLOWED | kept)
+    return RenderedEmail(line, html, text, replace(choices, left_out=left_out))
+
+
+def _writes_link(template: Template, scheme: str) -> bool:
+    """Whether the template itself begins a link with that scheme, as those published before this was judged may."""
+    begins = re.compile(rf"""href\s*=\s*["']\s*{re.escape(scheme)}:""", re.IGNORECASE)
+    texts = (text for block in template.blocks.values() for text in block.texts().values())
+    return any(begins.search(text) for text in (template.body, *texts))
 
 
 def rendered_mjml(template: Template, context: MessageContext) -> str:
@@ -242,10 +275,19 @@ def _to_html(mjml: str) -> str:
         html = mrml.to_html(mjml.strip(), render_options=_MJML_OPTIONS).content
     except OSError:  # mrml's only exception; its text may quote the body
         raise TemplateError("Mjml") from None
+    _bound(html)
     try:
-        return _INLINER.inline(html)
+        inlined = _INLINER.inline(html)
     except InlineError:
         raise TemplateError("Css") from None
+    _bound(inlined)
+    return inlined
+
+
+def _bound(html: str) -> None:
+    """A small MJML text may make a page a hundred times its size."""
+    if len(html) > MAX_HTML or len(html.encode()) > MAX_HTML:
+        raise TemplateError("HtmlTooLong")
 
 
 def _filled(text: str) -> str:

@@ -5,27 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from html import escape, unescape
+from html import escape
 
+from tracks.content.markup import ATTRIBUTE, QUOTED, unescape_attribute, written
 from tracks.links import MAX_NUMBER
 
 Keeps = Callable[[str], bool]
 """Whether an address stays as it is: the ways out, and others of our own."""
 
-_ATTRIBUTE = re.compile(
-    r"""(?P<name>[^\s"'>/=][^\s/>=]*)(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s>]+)))?"""
-)
 # Start tags of links, not those in comments, scripts or styles. A serializer of HTML 5 (css-inline) wrote the page:
 # its quotes are closed. A parser of all of it took 1 ms of CPU a message, this takes 0.03 ms.
 _ANCHOR = re.compile(
     r"""<!--.*?(?:-->|\Z)|<(?P<raw>script|style|title|textarea)\b.*?(?:</(?P=raw)\s*>|\Z)"""
-    r"""|(?:(?P<anchor><a(?=[\s/]))|</?[a-z!?])(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""",
+    r"""|(?:(?P<anchor><a(?=[\s/]))|</?[a-z!?])""" + QUOTED,
     re.IGNORECASE | re.DOTALL,
 )
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _URL = re.compile(r"""https?://[^\s<>"'\\^`{|}]+""", re.IGNORECASE)
-_AFTER = r"""(?=[)\].,;:!?'">]*(?:\s|$))"""  # an address that goes on is another one
+_BEGINS = re.compile("https?://", re.IGNORECASE)
+_AFTER = re.compile(r"""[)\].,;:!?'">]*+(?:\s|$)""")  # an address that goes on is another one
 _TRAILING = ".,;:!?'\""
+_PAIRS = {")": "(", "]": "["}
+MAX_ADDRESS = 2_000
+"""Characters of a web address in a plain text that is tracked; a longer one stays as it is."""
 _UNSEEN = 'aria-hidden="true" tabindex="-1" style="display:none"'
 _PIXEL = 'width="1" height="1" alt="" style="display:block"'
 
@@ -44,7 +46,7 @@ class Page:
 
     def __init__(self, html: str, keeps: Keeps) -> None:
         self._html = html
-        anchors = (found.span() for found in _ANCHOR.finditer(html) if found["anchor"])
+        anchors = (found.span() for found in _ANCHOR.finditer(html) if found["anchor"] and found[0][-1] == ">")
         self._edits = [edit for start, end in anchors for edit in _anchor(html, start, end, keeps)]
         self.links = list(dict.fromkeys(edit.url for edit in self._edits if edit.url))[:MAX_NUMBER]
         """The targets to be tracked, each once, in reading order."""
@@ -76,10 +78,16 @@ def find_addresses(text: str, keeps: Keeps) -> list[str]:
 
 def track_part(text: str, addresses: Mapping[str, str]) -> str:
     """The text part of an email whose HTML was tracked: the same targets lead the same way."""
-    if not addresses:
-        return text
-    known = "|".join(re.escape(url) for url in sorted(addresses, key=len, reverse=True))
-    return re.sub(f"(?:{known}){_AFTER}", lambda found: addresses[found[0]], text)
+    lengths = sorted({len(url) for url in addresses}, reverse=True)
+    parts, last = [], 0
+    for begin in _BEGINS.finditer(text) if addresses else ():
+        start = begin.start()
+        ends = (start + length for length in lengths) if start >= last else ()
+        end = next((end for end in ends if text[start:end] in addresses and _AFTER.match(text, end)), None)
+        if end is not None:
+            parts += [text[last:start], addresses[text[start:end]]]
+            last = end
+    return "".join(parts) + text[last:]
 
 
 def track_text(text: str, addresses: Mapping[str, str]) -> str:
@@ -95,26 +103,38 @@ def track_text(text: str, addresses: Mapping[str, str]) -> str:
 def _addresses(text: str) -> Iterator[tuple[int, str]]:
     """Where each web address begins, without the punctuation of the sentence around it."""
     for found in _URL.finditer(text):
-        url = found[0].rstrip(_TRAILING)
-        while url and url[-1] in ")]" and url.count(url[-1]) > url.count("(["[")]".index(url[-1])]):
-            url = url[:-1].rstrip(_TRAILING)
-        if len(url) > len("https://"):
+        url = found[0][: _end(found[0])]
+        if len("https://") < len(url) <= MAX_ADDRESS:
             yield found.start(), url
+
+
+def _end(url: str) -> int:
+    """How far an address goes: the marks of the sentence after it and brackets that it did not open are not its own."""
+    counts = {mark: url.count(mark) for mark in "()[]"}
+    end = len(url)
+    while end:
+        last = url[end - 1]
+        if last in _PAIRS and counts[last] > counts[_PAIRS[last]]:
+            counts[last] -= 1
+        elif last not in _TRAILING:
+            break
+        end -= 1
+    return end
 
 
 def _anchor(html: str, start: int, end: int, keeps: Keeps) -> Iterator[_Edit]:
     """What changes in one start tag of a link."""
     found: dict[str, re.Match[str]] = {}
-    for attribute in _ATTRIBUTE.finditer(html, start + 2, end):
+    for attribute in ATTRIBUTE.finditer(html, start + 2, end):
         found.setdefault(attribute["name"].lower(), attribute)  # as browsers do, the first of a name counts
     href, mark = found.get("href"), found.get("data-track")
-    if mark is not None and (_value(mark) or "").strip().lower() == "off":
+    if mark is not None and (written(mark) or "").strip().lower() == "off":
         before = mark.start()
         while html[before - 1].isspace():
             before -= 1
         yield _Edit(before, mark.end())
         return
-    url = target(_value(href) or "") if href is not None else ""
+    url = target(written(href) or "") if href is not None else ""
     if href is None or not url or keeps(url):
         return
     kind = next(kind for kind in ("double", "single", "bare") if href[kind] is not None)
@@ -123,9 +143,5 @@ def _anchor(html: str, start: int, end: int, keeps: Keeps) -> Iterator[_Edit]:
 
 def target(value: str) -> str:
     """The web address in an `href` as a browser reads it, or an empty text: mail, phone, anchor, relative."""
-    url = re.sub(r"[\t\r\n]", "", unescape(value)).strip("".join(map(chr, range(33))))
+    url = re.sub(r"[\t\r\n]", "", unescape_attribute(value)).strip("".join(map(chr, range(33))))
     return url if re.match(r"https?://[^/?#\s]", url, re.IGNORECASE) and "\x00" not in url else ""
-
-
-def _value(attribute: re.Match[str]) -> str | None:
-    return next((attribute[kind] for kind in ("double", "single", "bare") if attribute[kind] is not None), None)

@@ -42,6 +42,24 @@ class TestEmail:
         assert "color: #123456" in html[html.index('<p class="x"') :][:80]
         assert "@media (max-width: 480px)" in html
 
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            ".y:hover { color: blue }", "a:visited { color: green }", "[data-ogsc] .x { color: white }",
+            "u + .body .x { color: black }", "a[x-apple-data-detectors] { color: inherit }",
+            "#outlook a { padding: 0 }", ".ExternalClass { width: 100% }", ".gone:not(.y) { margin: 0 }",
+            "@media (prefers-color-scheme: dark) { .x { color: white } }",
+            "@font-face { font-family: F; src: url(https://f.test/f.woff2) }",
+        ],
+    )  # fmt: skip
+    def test_a_rule_that_cannot_be_inlined_stays(self, rule: str) -> None:
+        head = f"<mj-head><mj-style>.x {{ color: red }} {rule}</mj-style></mj-head>"
+        html = render_email(email(mjml('<p class="x y"><a href="#">a</a></p>', head)), context()).html
+        spaceless = "".join(html.replace(";", "").split())
+        assert "".join(rule.replace(";", "").split()) in spaceless
+        assert "color:red" in spaceless[spaceless.index('<pclass="xy"') :][:80]
+        assert ".x{color:red" not in spaceless
+
     def test_nothing_is_loaded_from_elsewhere_unasked(self) -> None:
         assert "fonts.googleapis" not in render_email(email(mjml("a")), context()).html
 

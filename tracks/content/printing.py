@@ -1,0 +1,31 @@
+"""How values of data look as text: nothing for what is not there, JSON for an object, never Python's own spelling."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from liquid import Markup, escape
+
+
+def text_of(value: Any, *, markup: bool = False) -> str:
+    """A value as Liquid prints it; with `markup` escaped for HTML, where it is not markup already.
+
+    A list is its items one after the other, an object is JSON, `null` is nothing.
+    """
+    if isinstance(value, str):
+        text = value
+    elif value is None:
+        text = ""
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, list | tuple):
+        parts = [text_of(item, markup=markup) for item in value]
+        text = Markup("").join(parts) if markup else "".join(parts)
+    elif isinstance(value, dict):
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    elif isinstance(value, range):
+        text = f"{value.start}..{value.stop - 1}"
+    else:
+        text = value if markup and hasattr(value, "__html__") else str(value)
+    return escape(text) if markup else text
