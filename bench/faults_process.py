@@ -19,6 +19,7 @@ from typing import Any
 OURS = ("activities", "api", "store", "worker")
 ATTEMPT_LIMIT = timedelta(seconds=12)
 RECONCILE_AFTER = tuple(timedelta(seconds=seconds) for seconds in (1, 1, 2, 4, 8, 14))
+LATE = timedelta(seconds=2)
 LOOK = 0.05
 """Seconds between looks at the file."""
 
@@ -60,11 +61,11 @@ def put_wrong(clock: Clock) -> None:
 
 
 def hurry() -> None:
-    """Notice a killed worker after seconds, and settle within a minute what nobody knows."""
+    """Notice a killed worker after seconds, an outage of seconds, and settle within a minute what nobody knows."""
     from workflows import policies
 
     patient: Any = policies
-    patient.ATTEMPT_LIMIT, patient.RECONCILE_AFTER = ATTEMPT_LIMIT, RECONCILE_AFTER
+    patient.ATTEMPT_LIMIT, patient.RECONCILE_AFTER, patient.LATE = ATTEMPT_LIMIT, RECONCILE_AFTER, LATE
 
 
 def _modules() -> list[ModuleType]:
