@@ -100,6 +100,12 @@ async def test_an_outage_changes_what_is_late_and_not_what_is_true(
     home: tuple[FaultyHouse, Stand], away: list[str]
 ) -> None:
     house, stand = home
+    calm = await crowd(stand, f"calm-{away[0]}")
+    for person in calm:
+        await stand.until(person.run, "waiting")
+    await asyncio.gather(*(person.live() for person in calm))
+    truth = [await person.ended() for person in calm]
+    assert [reason for reason, _ in truth] == [ENDS[person.track] for person in calm]
     people = await crowd(stand, f"away-{away[0]}")
     for person in people:
         await stand.until(person.run, "waiting")
@@ -108,8 +114,4 @@ async def test_an_outage_changes_what_is_late_and_not_what_is_true(
     await asyncio.gather(*(person.live() for person in people))
     await asyncio.sleep(3)
     await asyncio.to_thread(house.all_up)
-    calm = await crowd(stand, f"calm-{away[0]}")
-    await asyncio.gather(*(person.live() for person in calm))
-    truth = [await person.ended() for person in calm]
-    assert [reason for reason, _ in truth] == [ENDS[person.track] for person in calm]
     assert [await person.ended() for person in people] == truth
