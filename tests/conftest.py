@@ -113,6 +113,14 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     running.child.stop()
 
 
+@pytest.fixture(autouse=True)
+def no_address_secret() -> Iterator[None]:
+    """A command that a test has run in this process may have left its stack's secret behind."""
+    yield
+    if "store.addresses" in sys.modules:
+        sys.modules["store.addresses"].use_secret("")
+
+
 def pytest_sessionfinish() -> None:
     """Let Temporal's runtime threads settle: the interpreter can crash on exit without (sdk-python #300)."""
     if "temporalio" in sys.modules:

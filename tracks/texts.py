@@ -41,7 +41,9 @@ def problems(text: str, variables: Iterable[str], *, told: bool = False, links: 
 def is_number(text: str) -> bool:
     """Whether a text is nothing but one expression whose last filter computes a number."""
     try:
-        nodes = compiled(text.strip(), markup=False).nodes
+        nodes = [
+            node for node in compiled(text.strip(), markup=False).nodes if str(node)
+        ]  # one that costs prints nothing
     except LiquidError:
         return False
     if len(nodes) != 1 or not isinstance(nodes[0], OutputNode):
