@@ -11,13 +11,20 @@ from liquid.exceptions import LiquidError
 from tracks.content.blocks import Chosen
 from tracks.content.language import compiled
 from tracks.content.locales import best, canonical
+from tracks.content.mjml import CHILDREN
 from tracks.content.model import Template, TemplateVariable
 from tracks.content.plain import HTML, shown_as_text
 from tracks.content.render import MessageContext, render_email, write_sms
 from tracks.content.segments import Segments, segments
 
-_MJML = re.compile(r"<mj-")
-_AROUND = "<mjml><mj-body><mj-section><mj-column>{{ blocks.shown }}</mj-column></mj-section></mj-body></mjml>"
+_MJML = re.compile(r"<(mj-[a-z-]+)")
+_SHOWN = "{{ blocks.shown }}"
+_COLUMN = f"<mjml><mj-body><mj-section><mj-column>{_SHOWN}</mj-column></mj-section></mj-body></mjml>"
+_AROUND = {
+    "mj-head": f"<mjml><mj-head>{_SHOWN}</mj-head><mj-body></mj-body></mjml>",
+    "mj-body": f"<mjml><mj-body>{_SHOWN}</mj-body></mjml>",
+    "mj-section": f"<mjml><mj-body><mj-section>{_SHOWN}</mj-section></mj-body></mjml>",
+}
 _CLIPPED = 102_000
 """Bytes of HTML past which Gmail hides the rest of an email, the way out with it."""
 
@@ -75,7 +82,7 @@ def as_message(template: Template) -> Template:
     """A shared block as an email of its own, so that it can be looked at alone; any other template as it is."""
     if template.kind != "block":
         return template
-    body = "{{ blocks.shown }}" if not _MJML.search(template.body) else _AROUND
+    body = _around(template.body)
     variants = {
         tag: variant.model_copy(
             update={"subject": "-", "body": body, "blocks": {"shown": template.in_locale(tag).as_block().texts()}}
@@ -100,6 +107,15 @@ def _markup(template: Template, blocks: tuple[Chosen, ...], context: MessageCont
     for text in (edition.body, *(one.text for one in blocks)):
         if found := HTML.search(text):
             yield shown_as_text(template, found[0])
+
+
+def _around(text: str) -> str:
+    """A page in which a block's text may stand, by the first tag in it that says where that is."""
+    tags = [found[1] for found in _MJML.finditer(text)]
+    first = next((tag for tag in tags if tag != "mj-raw"), None)
+    if first is None:
+        return _COLUMN if tags else _SHOWN
+    return next((page for place, page in _AROUND.items() if first in CHILDREN[place]), _COLUMN)
 
 
 def _language_warnings(template: Template, context: MessageContext) -> Iterator[str]:
