@@ -12,7 +12,7 @@ from tests.tracks.library import FOLDER, MESSAGES, TEMPLATES
 from tracks.content.check import check_template
 from tracks.content.markup import attributes, tokens
 from tracks.content.preview import as_message, preview
-from tracks.content.render import MessageContext, render_email
+from tracks.content.render import MessageContext, render_email, write_sms
 from tracks.content.template import Template
 
 EMAILS = {name: template for name, template in MESSAGES.items() if template.kind == "email"}
@@ -35,7 +35,7 @@ def context(locale: str = "en", **properties: Any) -> MessageContext:
     return MessageContext(
         {"id": "c", "locale": locale, "attributes": {"first_name": "Ann", "company": "Pear", **properties}},
         {"id": "e", "properties": {"items": items, "cart_id": "k1"}},
-        {"offer": "Free shipping"} if "offer" in properties else {},
+        {"code": "SHIPFREE"} if properties.get("code") else {},
         "https://acme.test/u/t",
     )
 
@@ -112,7 +112,7 @@ def of(path: list[Element], what: str, otherwise: str) -> str:
 @pytest.mark.parametrize("dark", [False, True], ids=["day", "night"])
 @pytest.mark.parametrize(("name", "locale", "role"), editions())
 def test_every_text_stands_out_from_what_it_stands_on(name: str, locale: str, role: str, dark: bool) -> None:
-    html = render_email(EMAILS[name], context(locale, role=role, offer="x")).html
+    html = render_email(EMAILS[name], context(locale, role=role, code=True)).html
     texts = shown(html, dark=dark)
     assert len(texts) > 5
     for text, color, ground in texts:
@@ -128,6 +128,21 @@ def test_every_email_has_a_title_a_language_and_says_that_it_knows_the_night(nam
     assert title is not None and title[1] == made.subject.replace("&", "&amp;")
     assert '<meta name="color-scheme" content="light dark">' in made.html
     assert 'lang="en"' in made.html
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_every_message_is_there_in_german_with_the_same_links(name: str) -> None:
+    template = MESSAGES[name]
+    assert template.locale == "en" and set(template.locales) == {"de"}
+    for given in ({}, {"role": "engineer"}, {"industry": "retail", "code": True}):
+        if template.kind == "sms":
+            made = [write_sms(template, context(locale, **given)).text for locale in ("en", "de_AT")]
+        else:
+            made = [render_email(template, context(locale, **given)).text for locale in ("en", "de_AT")]
+        english, german = made
+        assert re.findall(r"https://[^\s)]+", english) == re.findall(r"https://[^\s)]+", german)
+        assert not re.search(r"\b(the|you|your|this|Unsubscribe)\b", german)
+        assert not re.search(r"\b(Sie|Ihr|und|Abmelden)\b", english)
 
 
 @pytest.mark.parametrize("name", MESSAGES)
