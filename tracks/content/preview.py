@@ -10,6 +10,7 @@ from liquid.exceptions import LiquidError
 
 from tracks.content.blocks import Chosen
 from tracks.content.language import compiled
+from tracks.content.limits import MAX_WORK, one_message, work_done
 from tracks.content.locales import best, canonical
 from tracks.content.mjml import CHILDREN
 from tracks.content.model import Template, TemplateVariable
@@ -52,14 +53,18 @@ def preview(template: Template | str, context: MessageContext, *, subject: str |
         template = Template(kind="sms", body=template, variables=dict.fromkeys(context.variables, TemplateVariable()))
     warnings = [*_language_warnings(template, context)]
     if template.kind == "sms":
-        sms = write_sms(template, context)
+        with one_message():
+            sms = write_sms(template, context)
+            warnings += _work()
         counted = segments(sms.text)
         warnings += _markup(template, sms.choices.blocks, context)
         if counted.costly:
             warnings.append(f"{counted.costly[:20]!r} is not in the plain alphabet: 70 characters a segment, not 160")
         warnings += _absent(template, sms.choices.blocks, context, None)
         return Preview(sms.choices.locale, "", "", sms.text, counted, sms.choices.blocks, tuple(warnings))
-    email = render_email(template, context, subject=subject)
+    with one_message():
+        email = render_email(template, context, subject=subject)
+        warnings += _work()
     warnings += [
         f"a link to `{scheme}:` is left out: a link leads to http, https, mailto, tel or sms"
         for scheme in email.choices.left_out
@@ -107,6 +112,15 @@ def _markup(template: Template, blocks: tuple[Chosen, ...], context: MessageCont
     for text in (edition.body, *(one.text for one in blocks)):
         if found := HTML.search(text):
             yield shown_as_text(template, found[0])
+
+
+def _work() -> Iterator[str]:
+    """Whether little is missing to the limit: somebody with more data may be over it."""
+    if work_done() > MAX_WORK // 2:
+        yield (
+            f"it takes {work_done() * 100 // MAX_WORK} % of the work that a message may take: with more data in its "
+            "loops it would fail"
+        )
 
 
 def _around(text: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from tracks.content import limits
 from tracks.content.blocks import Block
 from tracks.content.check import check_template
+from tracks.content.preview import preview
 from tracks.content.render import MessageContext, TemplateError, render_email, render_text
 from tracks.content.template import Template
 
@@ -125,3 +126,10 @@ def test_an_ordinary_newsletter_is_far_from_the_limits() -> None:
     cells = "<p>{{ item.a | plus: 1 }} {{ item.b | default: 'x' }}</p>"
     rows = f"{{% for item in contact.attributes.list limit: 200 %}}{cells}{{% endfor %}}"
     assert render_text(rows, context()).count("<p>") == 200
+
+
+def test_a_preview_tells_of_a_message_that_is_near_the_limit() -> None:
+    loop = "{% for i in (1..9000) %}" + "{% assign a = i | plus: 1 %}" * 6 + "{% endfor %}x"
+    for rounds, told in ((1, False), (3, True)):
+        seen = preview(Template(kind="sms", body=loop * rounds), context())
+        assert any("% of the work that a message may take" in warning for warning in seen.warnings) is told
