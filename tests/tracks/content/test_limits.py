@@ -77,6 +77,39 @@ GREEDY = {
         "{% for i in (1..9999) %}" + f"{{% if {BIG} contains 'xy' %}}{{% endif %}}" * 20 + "{% endfor %}",
         "WorkLimitError",
     ),
+    "a cycle of very many": (
+        "{% for i in (1..9999) %}{% cycle " + ", ".join(["'a'"] * 5000) + " %}{% endfor %}",
+        "WorkLimitError",
+    ),
+    "a list printed and kept, again and again": (
+        "{% for i in (1..9999) %}{% capture q %}{{ contact.attributes.list }}{% endcapture %}{% endfor %}",
+        "LocalNamespaceLimitError|WorkLimitError",
+    ),
+    "a list that is not another, again and again": (
+        "{% for i in (1..9999) %}{% if contact.attributes.list != contact.attributes.twin %}{% endif %}{% endfor %}",
+        "WorkLimitError",
+    ),
+    "a text before another, again and again": (
+        f"{{% for i in (1..9999) %}}{{% if {BIG} < contact.attributes.same %}}{{% endif %}}{{% endfor %}}",
+        "WorkLimitError",
+    ),
+    "a path that a text names, again and again": (
+        f"{{% for i in (1..9999) %}}{{{{ contact[{BIG}] }}}}{{% endfor %}}",
+        "WorkLimitError",
+    ),
+    "a name for each of very many": (
+        "{% liquid\n" + "\n".join(f"assign a{n} = nil" for n in range(3000)) + "\n%}"
+        "{% for i in (1..9999) %}{% assign b = nil %}{% endfor %}",
+        "WorkLimitError",
+    ),
+    "a large number multiplied, again and again": (
+        "{% for i in (1..9999) %}{% assign q = contact.attributes.huge | times: contact.attributes.huge %}{% endfor %}",
+        "WorkLimitError",
+    ),
+    "a list mapped by a list": (
+        "{% for i in (1..9999) %}{% assign q = contact.attributes.list | map: contact.attributes.list %}{% endfor %}",
+        "WorkLimitError|Liquid.*|FilterError",
+    ),
     "tags within tags": ("{% if true %}" * 100 + "x" + "{% endif %}" * 100, "BlockNestingError"),
     "a name within names": ("{{ a" + "[a" * 3000 + "]" * 3000 + " }}", "Liquid.*Error"),
     "brackets within brackets": ("{% if " + "(" * 3000 + "true" + ")" * 3000 + " %}x{% endif %}", "Liquid.*Error"),
@@ -84,7 +117,14 @@ GREEDY = {
 
 
 def context() -> MessageContext:
-    attributes = {"big": "x" * 100_000, "list": [{"a": n} for n in range(5000)], "seats": 10**12}
+    attributes = {
+        "big": "x" * 100_000,
+        "same": "x" * 100_000,
+        "list": [{"a": n} for n in range(5000)],
+        "twin": [{"a": n} for n in range(5000)],
+        "seats": 10**12,
+        "huge": 10**4000,
+    }
     return MessageContext({"id": "c-1", "attributes": attributes}, {"id": "e-1", "properties": {}})
 
 
