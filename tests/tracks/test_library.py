@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracks.library import TEMPLATES as LIBRARY_TEMPLATES
 from tracks.compiler import compile_track
 from tracks.conditions import evaluate
 from tracks.document import parse_track, track_from_data, track_to_data
@@ -34,6 +35,8 @@ def test_each_is_sound_named_as_its_file_and_has_its_templates_beside_it(name: s
 
 def test_no_template_is_left_over() -> None:
     used = {template for name in NAMES for template, _ in template_keys(read(name))}
+    blocks = [block for template in LIBRARY_TEMPLATES.values() for block in template.blocks.values()]
+    used |= {block.origin.split()[0] for block in blocks if block.origin}
     assert {path.name.split(".")[0] for path in (LIBRARY / "templates").iterdir()} == used
 
 

@@ -1,4 +1,4 @@
-"""The MJML around what an author wrote: preheader, language and direction; and how deep it is nested."""
+"""The MJML around what an author wrote: title, preheader, language and direction; and how deep it is nested."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from tracks.content.locales import right_to_left
 from tracks.content.model import Template
 
+SUBJECT = "_subject"
+"""The name under which Liquid finds the message's subject; no variable can be declared with it."""
 MAX_NESTING = 200
 """Tags within tags; past some thousands the parsers of MJML and HTML end the process."""
 
@@ -22,12 +24,16 @@ _MIRRORED = (
 
 
 def laid_out(template: Template) -> str:
-    """The body with its preheader in MJML's own place for one, and its language and direction on the whole.
+    """The body with its subject as the page's title (screen readers tell it), its preheader in MJML's own place for
+    one, and its language and direction on the whole.
 
     What the author put there themselves stays.
     """
     body, head = template.body, ""
-    if template.preheader and "<mj-preview" not in body:
+    blocks = [text for block in template.blocks.values() for text in block.texts().values()]
+    if not any("<mj-title" in text for text in (body, *blocks)):
+        head += f"<mj-title>{{{{ {SUBJECT} }}}}</mj-title>"
+    if template.preheader and not any("<mj-preview" in text for text in (body, *blocks)):
         head += f"<mj-preview>{template.preheader}</mj-preview>"
     if template.locale is not None:
         mirrored = right_to_left(template.locale)

@@ -61,6 +61,12 @@ def one_message() -> Iterator[None]:
         _meter.reset(token)
 
 
+def work_done() -> int:
+    """Units that the message under way has taken so far; 0 outside of `one_message`."""
+    meter = _meter.get()
+    return 0 if meter is None else MAX_WORK - meter.left
+
+
 @contextmanager
 def counted() -> Iterator[Callable[[], int]]:
     """As `one_message`, without a limit; what is given tells the units that were charged so far."""

@@ -10,14 +10,22 @@ from liquid.exceptions import LiquidError
 
 from tracks.content.blocks import Chosen
 from tracks.content.language import compiled
+from tracks.content.limits import MAX_WORK, one_message, work_done
 from tracks.content.locales import best, canonical
+from tracks.content.mjml import CHILDREN
 from tracks.content.model import Template, TemplateVariable
 from tracks.content.plain import HTML, shown_as_text
 from tracks.content.render import MessageContext, render_email, write_sms
 from tracks.content.segments import Segments, segments
 
-_MJML = re.compile(r"<mj-")
-_AROUND = "<mjml><mj-body><mj-section><mj-column>{{ blocks.shown }}</mj-column></mj-section></mj-body></mjml>"
+_MJML = re.compile(r"<(mj-[a-z-]+)")
+_SHOWN = "{{ blocks.shown }}"
+_COLUMN = f"<mjml><mj-body><mj-section><mj-column>{_SHOWN}</mj-column></mj-section></mj-body></mjml>"
+_AROUND = {
+    "mj-head": f"<mjml><mj-head>{_SHOWN}</mj-head><mj-body></mj-body></mjml>",
+    "mj-body": f"<mjml><mj-body>{_SHOWN}</mj-body></mjml>",
+    "mj-section": f"<mjml><mj-body><mj-section>{_SHOWN}</mj-section></mj-body></mjml>",
+}
 _CLIPPED = 102_000
 """Bytes of HTML past which Gmail hides the rest of an email, the way out with it."""
 
@@ -45,14 +53,18 @@ def preview(template: Template | str, context: MessageContext, *, subject: str |
         template = Template(kind="sms", body=template, variables=dict.fromkeys(context.variables, TemplateVariable()))
     warnings = [*_language_warnings(template, context)]
     if template.kind == "sms":
-        sms = write_sms(template, context)
+        with one_message():
+            sms = write_sms(template, context)
+            warnings += _work()
         counted = segments(sms.text)
         warnings += _markup(template, sms.choices.blocks, context)
         if counted.costly:
             warnings.append(f"{counted.costly[:20]!r} is not in the plain alphabet: 70 characters a segment, not 160")
         warnings += _absent(template, sms.choices.blocks, context, None)
         return Preview(sms.choices.locale, "", "", sms.text, counted, sms.choices.blocks, tuple(warnings))
-    email = render_email(template, context, subject=subject)
+    with one_message():
+        email = render_email(template, context, subject=subject)
+        warnings += _work()
     warnings += [
         f"a link to `{scheme}:` is left out: a link leads to http, https, mailto, tel or sms"
         for scheme in email.choices.left_out
@@ -75,7 +87,7 @@ def as_message(template: Template) -> Template:
     """A shared block as an email of its own, so that it can be looked at alone; any other template as it is."""
     if template.kind != "block":
         return template
-    body = "{{ blocks.shown }}" if not _MJML.search(template.body) else _AROUND
+    body = _around(template.body)
     variants = {
         tag: variant.model_copy(
             update={"subject": "-", "body": body, "blocks": {"shown": template.in_locale(tag).as_block().texts()}}
@@ -100,6 +112,24 @@ def _markup(template: Template, blocks: tuple[Chosen, ...], context: MessageCont
     for text in (edition.body, *(one.text for one in blocks)):
         if found := HTML.search(text):
             yield shown_as_text(template, found[0])
+
+
+def _work() -> Iterator[str]:
+    """Whether little is missing to the limit: somebody with more data may be over it."""
+    if work_done() > MAX_WORK // 2:
+        yield (
+            f"it takes {work_done() * 100 // MAX_WORK} % of the work that a message may take: with more data in its "
+            "loops it would fail"
+        )
+
+
+def _around(text: str) -> str:
+    """A page in which a block's text may stand, by the first tag in it that says where that is."""
+    tags = [found[1] for found in _MJML.finditer(text)]
+    first = next((tag for tag in tags if tag != "mj-raw"), None)
+    if first is None:
+        return _COLUMN if tags else _SHOWN
+    return next((page for place, page in _AROUND.items() if first in CHILDREN[place]), _COLUMN)
 
 
 def _language_warnings(template: Template, context: MessageContext) -> Iterator[str]:

@@ -16,7 +16,7 @@ from liquid.exceptions import LiquidError
 from tracks.content.blocks import Chosen, choose
 from tracks.content.hrefs import ALLOWED, RUNNING, refused_schemes, without_links
 from tracks.content.language import compiled
-from tracks.content.layout import MAX_NESTING, laid_out, nesting
+from tracks.content.layout import MAX_NESTING, SUBJECT, laid_out, nesting
 from tracks.content.limits import one_message
 from tracks.content.local_time import NOW, ZONE
 from tracks.content.model import Template
@@ -139,14 +139,14 @@ def render_email(template: Template, context: MessageContext, *, subject: str | 
     with one_message():
         template, choices, names = _decided(template, context)
         plain = names | {"blocks": _Blocks(choices.blocks, names, markup=False)}
-        line = " ".join(_liquid(template.subject if subject is None else subject, plain).split())
+        line = _one_line(template.subject if subject is None else subject, plain)
         if not line:
             raise TemplateError("EmptySubject")
         if len(line) > _MAX_SUBJECT:
             raise TemplateError("SubjectTooLong")
         if not template.is_mjml:
             return RenderedEmail(line, "", _filled(_liquid(template.body, plain)), choices)
-        mjml = _mjml(template, choices, names)
+        mjml = _mjml(template, choices, names | {SUBJECT: line})
     if nesting(mjml) > MAX_NESTING:
         raise TemplateError("MjmlTooDeep")
     html = _to_html(mjml)
@@ -170,7 +170,8 @@ def rendered_mjml(template: Template, context: MessageContext) -> str:
     """The MJML of an email before it becomes HTML. Raises TemplateError."""
     with one_message():
         template, choices, names = _decided(template, context)
-        return _mjml(template, choices, names)
+        plain = names | {"blocks": _Blocks(choices.blocks, names, markup=False)}
+        return _mjml(template, choices, names | {SUBJECT: _one_line(template.subject, plain)})
 
 
 def render_sms(template: Template | str, context: MessageContext) -> str:
@@ -231,6 +232,10 @@ def _decided(template: Template, context: MessageContext) -> tuple[Template, Cho
     choices = Choices(template.locale, tuple(choose(name, block, seen) for name, block in template.blocks.items()))
     defaults = {name: variable.default for name, variable in template.variables.items()}
     return template, choices, defaults | context.names()
+
+
+def _one_line(subject: str, names: dict[str, Any]) -> str:
+    return " ".join(_liquid(subject, names).split())
 
 
 def _mjml(template: Template, choices: Choices, names: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from tracks.content import limits
 from tracks.content.blocks import Block
 from tracks.content.check import check_template
+from tracks.content.preview import preview
 from tracks.content.render import MessageContext, TemplateError, render_email, render_text
 from tracks.content.template import Template
 
@@ -76,6 +77,39 @@ GREEDY = {
         "{% for i in (1..9999) %}" + f"{{% if {BIG} contains 'xy' %}}{{% endif %}}" * 20 + "{% endfor %}",
         "WorkLimitError",
     ),
+    "a cycle of very many": (
+        "{% for i in (1..9999) %}{% cycle " + ", ".join(["'a'"] * 5000) + " %}{% endfor %}",
+        "WorkLimitError",
+    ),
+    "a list printed and kept, again and again": (
+        "{% for i in (1..9999) %}{% capture q %}{{ contact.attributes.list }}{% endcapture %}{% endfor %}",
+        "LocalNamespaceLimitError|WorkLimitError",
+    ),
+    "a list that is not another, again and again": (
+        "{% for i in (1..9999) %}{% if contact.attributes.list != contact.attributes.twin %}{% endif %}{% endfor %}",
+        "WorkLimitError",
+    ),
+    "a text before another, again and again": (
+        f"{{% for i in (1..9999) %}}{{% if {BIG} < contact.attributes.same %}}{{% endif %}}{{% endfor %}}",
+        "WorkLimitError",
+    ),
+    "a path that a text names, again and again": (
+        f"{{% for i in (1..9999) %}}{{{{ contact[{BIG}] }}}}{{% endfor %}}",
+        "WorkLimitError",
+    ),
+    "a name for each of very many": (
+        "{% liquid\n" + "\n".join(f"assign a{n} = nil" for n in range(3000)) + "\n%}"
+        "{% for i in (1..9999) %}{% assign b = nil %}{% endfor %}",
+        "WorkLimitError",
+    ),
+    "a large number multiplied, again and again": (
+        "{% for i in (1..9999) %}{% assign q = contact.attributes.huge | times: contact.attributes.huge %}{% endfor %}",
+        "WorkLimitError",
+    ),
+    "a list mapped by a list": (
+        "{% for i in (1..9999) %}{% assign q = contact.attributes.list | map: contact.attributes.list %}{% endfor %}",
+        "WorkLimitError|Liquid.*|FilterError",
+    ),
     "tags within tags": ("{% if true %}" * 100 + "x" + "{% endif %}" * 100, "BlockNestingError"),
     "a name within names": ("{{ a" + "[a" * 3000 + "]" * 3000 + " }}", "Liquid.*Error"),
     "brackets within brackets": ("{% if " + "(" * 3000 + "true" + ")" * 3000 + " %}x{% endif %}", "Liquid.*Error"),
@@ -83,7 +117,14 @@ GREEDY = {
 
 
 def context() -> MessageContext:
-    attributes = {"big": "x" * 100_000, "list": [{"a": n} for n in range(5000)], "seats": 10**12}
+    attributes = {
+        "big": "x" * 100_000,
+        "same": "x" * 100_000,
+        "list": [{"a": n} for n in range(5000)],
+        "twin": [{"a": n} for n in range(5000)],
+        "seats": 10**12,
+        "huge": 10**4000,
+    }
     return MessageContext({"id": "c-1", "attributes": attributes}, {"id": "e-1", "properties": {}})
 
 
@@ -125,3 +166,10 @@ def test_an_ordinary_newsletter_is_far_from_the_limits() -> None:
     cells = "<p>{{ item.a | plus: 1 }} {{ item.b | default: 'x' }}</p>"
     rows = f"{{% for item in contact.attributes.list limit: 200 %}}{cells}{{% endfor %}}"
     assert render_text(rows, context()).count("<p>") == 200
+
+
+def test_a_preview_tells_of_a_message_that_is_near_the_limit() -> None:
+    loop = "{% for i in (1..9000) %}" + "{% assign a = i | plus: 1 %}" * 6 + "{% endfor %}x"
+    for rounds, told in ((1, False), (3, True)):
+        seen = preview(Template(kind="sms", body=loop * rounds), context())
+        assert any("% of the work that a message may take" in warning for warning in seen.warnings) is told
