@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import httpx
+
 _PRINTABLE = re.compile(r"[!-~]{1,2000}")
 _HOST = re.compile(r"sns\.(?P<region>[a-z]{2}(-[a-z]+)+-[0-9])\.amazonaws\.com(\.cn)?")
 _CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9a-f]{1,64}\.pem")
@@ -51,7 +53,12 @@ def read(url: object) -> Address | None:
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or "[" in parts.netloc:
         return None
     port = port or (443 if parts.scheme == "https" else 80)
-    return Address(parts.scheme, parts.hostname, port, parts.path or "/", parts.query)
+    address = Address(parts.scheme, parts.hostname, port, parts.path or "/", parts.query)
+    try:
+        fetched = httpx.URL(address.url)
+    except httpx.InvalidURL:  # such as an IPv4 address with a leading zero
+        return None
+    return address if fetched.host == address.host else None
 
 
 def of_amazon(address: Address, topic: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -125,6 +125,8 @@ def test_a_strange_host_is_no_failure_of_the_server(closed: FastAPI, host: str) 
 
 
 @given(bent(st.sampled_from(ADDRESSES)))
+@example("http://127.00.0.1:4579/a.pem")
+@example("http://0127.0.0.1:4579/a.pem")
 def test_what_is_fetched_is_what_was_judged(url: str) -> None:
     address = sns_addresses.read(url)
     if address is None:
