@@ -8,16 +8,30 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from cli.printing import printable
+
 if TYPE_CHECKING:
     import httpx
 
+    from settings import Settings
     from store.database import Database
 
 
 def fail(words: str) -> NoReturn:
     """End with one clear sentence."""
-    typer.echo(words, err=True)
+    typer.echo(printable(words, lines=True), err=True)
     raise typer.Exit(1)
+
+
+def read_settings() -> Settings:
+    """The settings; ends with what is wrong with them, whatever else the caller takes a ValueError for."""
+    from cli.sentences import sentence
+    from settings import get_settings
+
+    try:
+        return get_settings()
+    except ValueError as problem:
+        fail(sentence(problem) or str(problem))
 
 
 def local_stack() -> dict[str, str]:
@@ -96,9 +110,8 @@ def api_caller(url: str | None, key: str | None) -> httpx.Client:
     import httpx
 
     from infra.launch.state import State, read_json
-    from settings import get_settings
 
-    settings = get_settings()
+    settings = read_settings()
     named = "public_url" in settings.model_fields_set and not local_stack()
     address = url or (settings.public_url if named else of_stack("api") or settings.public_url)
     secret = key or settings.api_key.get_secret_value()

@@ -1,9 +1,8 @@
-"""`perennial doctor`: does every live enrollment wait for something, and does nothing wait too long?"""
+"""`perennial doctor`: does every live enrolment wait for something, and does nothing wait too long?"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.common import database_url, fail
+from cli.printing import printable, say_json
 from cli.temporal import connect_beside
 
 if TYPE_CHECKING:
@@ -49,18 +49,15 @@ def doctor(
     all_: Annotated[bool, typer.Option("--all", help="Print every finding.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Compare the database with Temporal and name whatever is stuck; status 1 if anything is (left)."""
-    from temporalio.service import RPCError
+    """Compare the database with Temporal and name whatever is stuck; status 1 if anything is (left).
 
+    Speaks to the database (DATABASE_URL) and to Temporal (TEMPORAL_ADDRESS) of one installation.
+    """
     if lost not in ("leave", "restart", "close"):
         fail("--lost is leave, restart or close.")
     if refused not in ("leave", "again", "drop"):
         fail("--refused is leave, again or drop.")
-    try:
-        healthy = asyncio.run(_run(repair, lost, refused, every_run, all_, as_json))  # type: ignore[arg-type]
-    except (RPCError, RuntimeError) as problem:
-        fail(f"Temporal does not answer or refuses: {str(problem).splitlines()[0]}")
-    if not healthy:
+    if not asyncio.run(_run(repair, lost, refused, every_run, all_, as_json)):  # type: ignore[arg-type]
         raise typer.Exit(1)
 
 
@@ -87,7 +84,7 @@ async def _run(repair: bool, lost: Lost, refused: Word, every_run: bool, everyth
                 settle = await _settler(database, stack)
                 done = await Repair(database, client, settle, lost, refused).all(report)
         if as_json:
-            typer.echo(json.dumps(report.to_json() | {"repairs": [_repaired(one) for one in done]}, indent=2))
+            say_json(report.to_json() | {"repairs": [_repaired(one) for one in done]})
         else:
             _tell(Console(highlight=False, soft_wrap=True), report, done, everything)
         return report.healthy or (bool(done) and all(one.done for one in done))
@@ -157,7 +154,7 @@ def _tell(console: Console, report: Report, done: list[Repaired], everything: bo
 
     words = {id(one.finding): one for one in done}
     young = f" ({report.young:,} too young to be compared)" if report.young else ""
-    live = f"{report.enrollments:,} live enrollments{young}, {report.runs:,} live runs"
+    live = f"{report.enrollments:,} live enrolments{young}, {report.runs:,} live runs"
     looked = f"{live}, {report.looked_into:,} looked into"
     if report.passed_over:
         looked += f" ({report.passed_over:,} that were told something are not; --every-run looks into each)"
@@ -171,7 +168,8 @@ def _tell(console: Console, report: Report, done: list[Repaired], everything: bo
             about = " ".join(filter(None, (finding.workflow_id, finding.id)))
             answer = words.get(id(finding))
             mended = "" if answer is None else f" → {'' if answer.done else 'not repaired: '}{answer.words}"
-            console.print(f"  · {escape(about)}  {escape(finding.detail)}[bold]{escape(mended)}[/]")
+            words_of = [escape(printable(text)) for text in (about, finding.detail, mended)]
+            console.print("  · {}  {}[bold]{}[/]".format(*words_of))
         left = report.counts[kind] - len(named if everything else named[:SHOWN])
         if left > 0:
             console.print(f"  · and {left:,} more" + ("" if everything else "; --all or --json names them"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.common import api_caller, fail
+from cli.printing import Json, say, say_json, say_table
 from tracks.importing import MAX_RATE
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ Rate = Annotated[float | None, typer.Option(min=0.01, max=MAX_RATE, help="Rows a
 Problems = Annotated[Path | None, typer.Option(help="Where to write the rows that enrolled nobody, and why (CSV).")]
 FORMATS = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".ndjson": "application/x-ndjson"}
 
-import_commands = typer.Typer(help="Look after imports.", no_args_is_help=True)
+import_commands = typer.Typer(help="Look after imports, through the API (--url, --key).", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,6 +45,8 @@ def import_file(
 ) -> None:
     """Import a file of contacts into a track; status 1 if a row was bad or the import failed.
 
+    Speaks to the API (--url, --key).
+
     Ctrl-C while it enrols leaves it running: `perennial imports watch` shows it again.
     """
     kind = FORMATS.get(file.suffix.lower())
@@ -59,7 +62,7 @@ def import_file(
         from infra.importing import upload
 
         found = upload(client, file, kind, wanted)
-        typer.echo(f"Import {found['id']}: {found['rows']} rows received.")
+        say(f"Import {found['id']}: {found['rows']} rows received.")
         if wait:
             _watch(client, str(found["id"]), problems)
 
@@ -67,14 +70,21 @@ def import_file(
 
 
 @import_commands.command("list")
-def list_imports(url: Url = None, key: Key = None) -> None:
+def list_imports(as_json: Json = False, url: Url = None, key: Key = None) -> None:
     """List imports, newest first."""
 
     def work(client: httpx.Client) -> None:
-        from infra.importing import ask, line
+        from infra.importing import ask, counted
 
-        for found in ask(client, "GET", "/v1/imports")["imports"]:
-            typer.echo(line(found))
+        found = ask(client, "GET", "/v1/imports")["imports"]
+        if as_json:
+            say_json(found)
+            return
+        rows = [
+            (one["id"], one["track"], one["state"], f"{one['done']} of {one['rows']} rows", counted(one))
+            for one in found
+        ]
+        say_table(("id", "track", "state", "done", "outcomes"), rows, empty="Nothing was imported yet.")
 
     _with_api(url, key, work)
 
@@ -118,7 +128,7 @@ def _steer(import_id: str, word: str, url: str | None, key: str | None, body: An
     def work(client: httpx.Client) -> None:
         from infra.importing import ask, line
 
-        typer.echo(line(ask(client, "POST", f"/v1/imports/{import_id}/{word}", body)))
+        say(line(ask(client, "POST", f"/v1/imports/{import_id}/{word}", body)))
 
     _with_api(url, key, work)
 
@@ -129,31 +139,23 @@ def _watch(client: httpx.Client, import_id: str, problems: Path | None) -> None:
     try:
         found = watch(client, import_id)
     except KeyboardInterrupt:
-        typer.echo(f"The import goes on. Look again: perennial imports watch {import_id}", err=True)
-        typer.echo(f"Pause, resume or cancel it: perennial imports pause {import_id}", err=True)
+        say(f"The import goes on. Look again: perennial imports watch {import_id}", err=True)
+        say(f"Pause, resume or cancel it: perennial imports pause {import_id}", err=True)
         raise typer.Exit(130) from None
-    typer.echo(line(found))
+    say(line(found))
     counts = found["outcomes"]
     if problems is not None:
         save_problems(client, import_id, problems)
-        typer.echo(f"What is wrong with rows: {problems}")
+        say(f"What is wrong with rows: {problems}")
     elif found["done"] > counts.get("enrolled", 0) + counts.get("existing", 0):
-        typer.echo(f"What is wrong with rows: perennial imports watch {import_id} --problems problems.csv")
+        say(f"What is wrong with rows: perennial imports watch {import_id} --problems problems.csv")
     if found["state"] != "completed" or counts.get("bad"):
         raise typer.Exit(1)
 
 
 def _with_api(url: str | None, key: str | None, work: Callable[[httpx.Client], None]) -> None:
-    import httpx
-
-    from infra.importing import RefusedError
-
     try:
         with api_caller(url, key) as client:
             work(client)
-    except httpx.HTTPError as problem:
-        fail(f"The API does not answer: {problem}.")
-    except (RefusedError, OSError) as problem:
-        fail(str(problem))
     except KeyboardInterrupt:
         fail("Stopped while the file was being sent: nothing of it is imported.")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.common import fail, in_database
+from cli.printing import Json, minute, say, say_json, say_table
 
 if TYPE_CHECKING:
     from store.database import Database
 
-key_commands = typer.Typer(help="Make, list and revoke the API's keys.", no_args_is_help=True)
+key_commands = typer.Typer(
+    help="Make, list and revoke the API's keys, in the database (DATABASE_URL).", no_args_is_help=True
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,29 +24,41 @@ def add_to(app: typer.Typer) -> None:
 
 
 @key_commands.command("create")
-def create_key(name: str) -> None:
+def create_key(name: Annotated[str, typer.Argument(help="Whose key it is, for `key list`.")]) -> None:
     """Make a key and print it: this is the only time that it can be read."""
     from store import keys
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
             _, secret = await keys.create(tx, name)
-        typer.echo(secret)
+        say(secret)
 
     in_database(work)
 
 
 @key_commands.command("list")
-def list_keys() -> None:
+def list_keys(as_json: Json = False) -> None:
     """List the keys: id, name, when made, when revoked."""
     from store import keys
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
             found = await keys.list_all(tx)
-        for key in found:
-            ended = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
-            typer.echo(f"{key.id}  {key.name:<24} made {key.created_at:%Y-%m-%d %H:%M}  {ended}")
+        if as_json:
+            say_json([asdict(key) for key in found])
+            return
+        rows = [
+            (
+                key.id,
+                key.name,
+                minute(key.created_at),
+                f"revoked {minute(key.revoked_at)}" if key.revoked_at else "in use",
+            )
+            for key in found
+        ]
+        say_table(
+            ("id", "name", "made (UTC)", "state"), rows, empty="There is no key: make one with `key create NAME`."
+        )
 
     in_database(work)
 
@@ -56,6 +72,6 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
         async with database.transaction() as tx:
             if not await keys.revoke(tx, key_id):
                 fail(f"There is no key {key_id} in use.")
-        typer.echo("Revoked.")
+        say("Revoked.")
 
     in_database(work)

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from cli import bench, doctor, documents, imports, keys, operate, people, schema, serve, up
+from cli.sentences import Sentences
 
 app = typer.Typer(
-    help="Perennial: lead-nurture tracks as durable Temporal workflows.",
+    cls=Sentences,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for room in (up, serve, schema, documents, people, doctor, imports, keys, operate, bench):
     room.add_to(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"perennial {version('perennial')}")
+        raise typer.Exit
+
+
+@app.callback(
+    help="Perennial: lead-nurture tracks as durable Temporal workflows.\n\n"
+    "Each command says in its help whether it speaks to the database (DATABASE_URL), to Temporal (TEMPORAL_ADDRESS) "
+    "or to the API (--url and --key, else PERENNIAL_PUBLIC_URL and PERENNIAL_API_KEY). Where none of these is set, "
+    "it speaks to the local stack that ./run started."
+)
+def perennial(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
 
 
 def main() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.common import fail, in_database
+from cli.printing import Json, minute, say, say_json, say_table
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from store.breakers import Breaker
     from store.database import Database
 
-breaker_commands = typer.Typer(help="What holds tracks and channels, and letting them go.", no_args_is_help=True)
-limit_commands = typer.Typer(help="How fast each provider is called, over all workers.", no_args_is_help=True)
+breaker_commands = typer.Typer(
+    help="What holds tracks and channels, and letting them go; in the database (DATABASE_URL).", no_args_is_help=True
+)
+limit_commands = typer.Typer(
+    help="How fast each provider is called, over all workers; in Temporal (TEMPORAL_ADDRESS).", no_args_is_help=True
+)
 
 Scope = Annotated[str, typer.Argument(help="track:NAME, account:email or account:sms.")]
 Queue = Annotated[str, typer.Argument(help="email, sms, crm or webhook.")]
@@ -32,17 +38,31 @@ def add_to(app: typer.Typer) -> None:
 
 
 @breaker_commands.command("list")
-def list_breakers() -> None:
+def list_breakers(as_json: Json = False) -> None:
     """List every breaker that ever opened; all others are closed."""
     from store import breakers
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
             found = await breakers.all_known(tx)
-        for breaker in found:
-            typer.echo(_line(breaker))
-        if not found:
-            typer.echo("No breaker ever opened.")
+        if as_json:
+            say_json([asdict(breaker) for breaker in found])
+            return
+        say_table(
+            ("scope", "state", "since (UTC)", "until (UTC)", "held", "cause: reason"),
+            [
+                (
+                    breaker.scope,
+                    _state(breaker),
+                    minute(breaker.changed_at),
+                    minute(breaker.until) if breaker.state == "open" else "",
+                    breaker.held if breaker.state != "closed" else "",
+                    f"{breaker.cause}: {breaker.reason}",
+                )
+                for breaker in found
+            ],
+            empty="No breaker ever opened.",
+        )
 
     in_database(work)
 
@@ -59,10 +79,9 @@ def hold(scope: Scope, reason: Annotated[str, typer.Option(help="For whoever ask
             await breakers.trip(tx, scope, "operator", reason)
             found = await breakers.find(tx, scope)
         assert found is not None
-        typer.echo(_line(found))
+        say(_line(found))
 
-    if not re.fullmatch(r"account:(email|sms)|track:[a-z0-9][a-z0-9-]{0,62}", scope):
-        fail(f"{scope} is neither track:NAME nor account:email or account:sms.")
+    _check(scope)
     in_database(work)
 
 
@@ -80,19 +99,28 @@ def resume(
             found = await breakers.resume(tx, scope, per_second=rate)
         if found is None:
             fail(f"{scope} is not open.")
-        typer.echo(_line(found))
+        say(_line(found))
 
+    _check(scope)
     in_database(work)
 
 
+def _check(scope: str) -> None:
+    if not re.fullmatch(r"account:(email|sms)|track:[a-z0-9][a-z0-9-]{0,62}", scope):
+        fail(f"{scope} is no scope of a breaker: that is track:NAME, account:email or account:sms.")
+
+
 @limit_commands.command("list")
-def list_limits() -> None:
+def list_limits(as_json: Json = False) -> None:
     """Show each provider queue's rate and who set it."""
     from activities import rates
 
     async def work(client: Client) -> None:
-        for name, queue in rates.QUEUES.items():
-            typer.echo(f"{name:<8} {_rate(await rates.read(client, queue))}")
+        found = {name: await rates.read(client, queue) for name, queue in rates.QUEUES.items()}
+        if as_json:
+            say_json([{"queue": name} | asdict(rate) for name, rate in found.items()])
+            return
+        say_table(("queue", "rate"), [(name, _rate(rate)) for name, rate in found.items()])
 
     _with_temporal(work)
 
@@ -118,7 +146,7 @@ def _write(queue: str, per_second: float | None) -> None:
     async def work(client: Client) -> None:
         await rates.write(client, rates.QUEUES[queue], per_second, "operator")
         await asyncio.sleep(rates.TRUSTED_FOR)  # by then no worker sends by the old rate any more
-        typer.echo(f"{queue:<8} {_rate(await rates.read(client, rates.QUEUES[queue]))}")
+        say(f"{queue:<8} {_rate(await rates.read(client, rates.QUEUES[queue]))}")
 
     _with_temporal(work)
 
@@ -131,24 +159,22 @@ def _rate(found: QueueRate) -> str:
     return "no rate set"
 
 
+def _state(breaker: Breaker) -> str:
+    return breaker.state + (f" at {breaker.per_second:g} a second" if breaker.state == "resuming" else "")
+
+
 def _line(breaker: Breaker) -> str:
-    rate = f" at {breaker.per_second:g} a second" if breaker.state == "resuming" else ""
     until = f" until {breaker.until:%Y-%m-%d %H:%M}" if breaker.until and breaker.state == "open" else ""
     held = f", {breaker.held} held" if breaker.held and breaker.state != "closed" else ""
     since = f"since {breaker.changed_at:%Y-%m-%d %H:%M}"
-    return f"{breaker.scope}  {breaker.state}{rate} {since}{until}{held}  {breaker.cause}: {breaker.reason}"
+    return f"{breaker.scope}  {_state(breaker)} {since}{until}{held}  {breaker.cause}: {breaker.reason}"
 
 
 def _with_temporal(work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
-    from temporalio.service import RPCError
-
     from cli.temporal import connect_alone
 
     async def run() -> None:
         await work(await connect_alone())
         await asyncio.sleep(0.3)  # the client's threads can crash an interpreter that exits at once
 
-    try:
-        asyncio.run(run())
-    except (RPCError, RuntimeError) as problem:
-        fail(f"Temporal does not answer or refuses: {str(problem).splitlines()[0]}")
+    asyncio.run(run())

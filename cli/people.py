@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from cli.common import fail, in_database
+from cli.printing import Json, minute, say, say_json, say_table
 
 if TYPE_CHECKING:
     from store.database import Database
@@ -35,7 +37,10 @@ def suppress(
     file: Listed = None,
     reason: Annotated[str, typer.Option(help="Why, such as bounced, complained or unsubscribed.")] = "manual",
 ) -> None:
-    """Write to these addresses no more, whoever has them. The harshest reason stays."""
+    """Write to these addresses no more, whoever has them. The harshest reason stays.
+
+    Speaks to the database (DATABASE_URL).
+    """
     from store import suppressions
 
     if reason not in suppressions.HARSHEST_FIRST:
@@ -47,13 +52,16 @@ def suppress(
         async with database.transaction() as tx:
             for start in range(0, len(found), _AT_ONCE):
                 raised += await suppressions.add_many(tx, found[start : start + _AT_ONCE], reason)
-        typer.echo(f"{raised} of {len(found)} suppressed; the others were, for this reason or a harsher one.")
+        say(f"{raised} of {len(found)} suppressed; the others were, for this reason or a harsher one.")
 
     in_database(work)
 
 
 def unsuppress(addresses: Addresses = None, file: Listed = None) -> None:
-    """Allow these addresses again, whatever they were suppressed for. Consents are not touched."""
+    """Allow these addresses again, whatever they were suppressed for. Consents are not touched.
+
+    Speaks to the database (DATABASE_URL).
+    """
     from store import suppressions
 
     found = _read(addresses, file)
@@ -61,13 +69,19 @@ def unsuppress(addresses: Addresses = None, file: Listed = None) -> None:
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
             removed = [await suppressions.remove(tx, channel, address) for channel, address in sorted(found)]
-        typer.echo(f"{sum(removed)} of {len(found)} allowed again; the others were not suppressed.")
+        say(f"{sum(removed)} of {len(found)} allowed again; the others were not suppressed.")
 
     in_database(work)
 
 
-def show_consents(contact: Annotated[str, typer.Argument(help="The contact's id.")]) -> None:
-    """Show what a contact agreed to, why they are not written to, and everything they said."""
+def show_consents(
+    contact: Annotated[str, typer.Argument(help="The contact's id.")],
+    as_json: Json = False,
+) -> None:
+    """Show what a contact agreed to, why they are not written to, and everything they said.
+
+    Speaks to the database (DATABASE_URL).
+    """
     from store import consents, contacts, suppressions
     from store.rows import Channel
 
@@ -78,18 +92,36 @@ def show_consents(contact: Annotated[str, typer.Argument(help="The contact's id.
                 fail(f"There is no contact {contact}.")
             held = await consents.current(tx, contact)
             said = await consents.history(tx, contact, limit=1_000)
-            for channel in get_args(Channel):
-                address = person.address(channel)
-                stopped = await suppressions.find(tx, channel, address) if address else None
-                state = f"suppressed: {stopped.reason} since {stopped.at:%Y-%m-%d %H:%M}" if stopped else "open"
-                typer.echo(f"{channel:<6} {state if address else 'no address'}")
+            stopped = {
+                channel: await suppressions.find(tx, channel, address) if address else None
+                for channel in get_args(Channel)
+                for address in (person.address(channel),)
+            }
+        if as_json:
+            channels = {
+                channel: {
+                    "has_address": bool(person.address(channel)),
+                    "suppressed": {"reason": why.reason, "at": why.at} if why else None,
+                }
+                for channel, why in stopped.items()
+            }
+            answer = {"contact_id": contact, "paused_until": person.paused_until, "channels": channels}
+            say_json(answer | {"holds": [asdict(one) for one in held], "said": [asdict(one) for one in said]})
+            return
+        for channel, why in stopped.items():
+            state = f"suppressed: {why.reason} since {minute(why.at)}" if why else "open"
+            say(f"{channel:<6} {state if person.address(channel) else 'no address'}")
         if person.paused_until:
-            typer.echo(f"paused until {person.paused_until:%Y-%m-%d %H:%M}")
+            say(f"paused until {minute(person.paused_until)}")
         for title, lines in (("Holds", held), ("Said", said)):
-            typer.echo(f"\n{title}:" if lines else f"\n{title}: nothing.")
-            for one in lines:
-                words = f"{one.channel:<6} {one.topic or '(all)':<24} {one.status:<10} {one.at:%Y-%m-%d %H:%M}"
-                typer.echo(f"  {words}  {one.source} {one.text_version}".rstrip())
+            typer.echo("")
+            say(f"{title}:" if lines else f"{title}: nothing.")
+            if lines:
+                rows = [
+                    (one.channel, one.topic or "(all)", one.status, minute(one.at), f"{one.source} {one.text_version}")
+                    for one in lines
+                ]
+                say_table(("channel", "topic", "status", "at (UTC)", "source and text"), rows, margin="  ")
 
     in_database(work)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from cli.common import address_secret, database_url, fail
+from cli.printing import say
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,4 +35,4 @@ def migrate() -> None:
         upgrade(database_url(), address_secret())
     except LaunchError as problem:
         fail(str(problem))
-    typer.echo("The database is up to date.")
+    say("The database is up to date.")

@@ -34,21 +34,11 @@ def _serve(service: Coroutine[Any, Any, Answer]) -> Answer:
         return runner.run(service)
 
 
-def _ended(service: Coroutine[Any, Any, None]) -> None:
-    from worker import NoDatabaseError
-
-    try:
-        _serve(service)
-    except NoDatabaseError as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(1) from None
-
-
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
-    """Serve the API."""
+    """Serve the API, from the database (DATABASE_URL) and beside Temporal (TEMPORAL_ADDRESS)."""
     import uvicorn
 
     from api.app import create_app
@@ -101,24 +91,30 @@ def worker(
     relay: Annotated[bool, typer.Option(help="Carry a relay too: one at a time leads, in any process.")] = True,
     host: Annotated[str, typer.Option(help="Address to answer the orchestrator on (PERENNIAL_WORKER_PORT).")] = HOST,
 ) -> None:
-    """Run the workers and the relay that delivers what the API accepted."""
+    """Run the workers and the relay that delivers what the API accepted.
+
+    They speak to the database (DATABASE_URL) and to Temporal (TEMPORAL_ADDRESS).
+    """
     from infra import logs
     from settings import get_settings
     from worker import run
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
-    _ended(run(settings, relay=relay, host=host))
+    _serve(run(settings, relay=relay, host=host))
 
 
 def relay_alone(
     host: Annotated[str, typer.Option(help="Address to answer the orchestrator on (PERENNIAL_WORKER_PORT).")] = HOST,
 ) -> None:
-    """Run a relay in a process of its own, beside workers with --no-relay."""
+    """Run a relay in a process of its own, beside workers with --no-relay.
+
+    It speaks to the database (DATABASE_URL) and to Temporal (TEMPORAL_ADDRESS).
+    """
     from infra import logs
     from settings import get_settings
     from worker import run_relay
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
-    _ended(run_relay(settings, host=host))
+    _serve(run_relay(settings, host=host))

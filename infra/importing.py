@@ -92,10 +92,15 @@ def save_problems(client: httpx.Client, import_id: str, file: Path) -> None:
 
 def line(found: Any) -> str:
     """One import in one line."""
+    words = f"{found['id']}  {found['track']}  {found['state']}  {found['done']} of {found['rows']} rows"
+    return "  ".join(part for part in (words, counted(found)) if part)
+
+
+def counted(found: Any) -> str:
+    """What became of its rows, and how fast it goes or why it ended."""
     counts = ", ".join(f"{count} {what}" for what, count in sorted(found["outcomes"].items()))
     rest = _rest(found) if found["state"] == "running" else found["reason"]
-    words = f"{found['id']}  {found['track']}  {found['state']}  {found['done']} of {found['rows']} rows"
-    return "  ".join(part for part in (words, counts, rest) if part)
+    return "  ".join(part for part in (counts, rest) if part)
 
 
 def _rest(found: Any) -> str:

@@ -1,0 +1,153 @@
+"""What commands print: harmless whoever wrote it, under heads, as JSON where it is asked for, and plain help."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.main import get_command
+from typer.testing import CliRunner, Result
+
+import cli
+from cli.main import app
+from cli.printing import printable
+from settings import get_settings
+from store import breakers, keys
+from store.database import Database
+from tests.conftest import DevServer
+
+EVIL = "\x1b]0;title\x07 wrong \u202eprice\r\nnext"
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def perennial(monkeypatch: pytest.MonkeyPatch, tmp_path: object, postgres_url: str) -> Command:
+    monkeypatch.setenv("PERENNIAL_DATA", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+
+    def run(*words: str) -> Result:
+        get_settings.cache_clear()
+        try:
+            return CliRunner().invoke(app, words)
+        finally:
+            get_settings.cache_clear()
+
+    return run
+
+
+def in_database(url: str, work: Callable[[Any], Awaitable[Any]]) -> None:
+    async def run() -> None:
+        database = Database(url, 1)
+        try:
+            async with database.transaction() as tx:
+                await work(tx)
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+
+
+@given(st.text(st.characters()))
+def test_no_text_drives_a_terminal(text: str) -> None:
+    shown = printable(text)
+    assert not [one for one in shown if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp")]
+    assert not [one for one in shown if unicodedata.bidirectional(one) in ("LRE", "RLE", "PDF", "LRO", "RLO", "LRI")]
+    assert not [one for one in shown if unicodedata.bidirectional(one) in ("RLI", "FSI", "PDI")]
+    assert printable(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["Grüße, 你好, مرحبا, 👩\u200d🔬", "50 % \\ [bold]"])
+def test_what_people_write_stays_as_it_is(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_a_breakers_reason_and_a_keys_name_are_printed_harmlessly(perennial: Command, postgres_url: str) -> None:
+    async def put(tx: Any) -> None:
+        await breakers.trip(tx, "account:sms", "operator", EVIL)
+        await keys.create(tx, EVIL)
+
+    in_database(postgres_url, put)
+    for words in (("breakers", "list"), ("key", "list"), ("breakers", "resume", "account:sms")):
+        told = perennial(*words)
+        assert told.exit_code == 0 and r"\x1b]0;title\x07 wrong \u202eprice\r\nnext" in told.stdout
+        assert not set(told.stdout) & set("\x1b\x07\r\u202e")
+        as_json = perennial(*words, "--json") if words[1] == "list" else None
+        if as_json is not None:
+            assert as_json.stdout.isascii() and "\x1b" not in as_json.stdout
+            assert EVIL in json.loads(as_json.stdout)[0].values()
+    refused = perennial("consents", EVIL)
+    assert refused.exit_code == 1 and not set(refused.stderr) & set("\x1b\x07\r\u202e")
+
+
+def test_only_one_place_prints() -> None:
+    """Whoever prints what others wrote goes through `cli.printing`, but for what is JSON or ours."""
+    ours = {"printing.py", "sentences.py", "common.py", "documents.py", "bench.py", "main.py"}
+    for file in Path(cli.__file__).parent.glob("*.py"):
+        if file.name in ours:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.echo", "print"):
+                assert ast.unparse(node.args[0]) in ("", "''"), f"{file.name}:{node.lineno}"
+
+
+def test_lists_have_heads_and_a_sentence_where_they_are_empty(perennial: Command) -> None:
+    assert perennial("key", "list").stdout == "There is no key: make one with `key create NAME`.\n"
+    assert json.loads(perennial("key", "list", "--json").stdout) == []
+    assert json.loads(perennial("breakers", "list", "--json").stdout) == []
+    perennial("key", "create", "backend")
+    head, row = perennial("key", "list").stdout.splitlines()
+    assert head.split() == ["id", "name", "made", "(UTC)", "state"] and head.index("name") == row.index("backend")
+    (listed,) = json.loads(perennial("key", "list", "--json").stdout)
+    assert listed["name"] == "backend" and listed["revoked_at"] is None
+    assert listed["id"] in row and not row.startswith(" ")
+
+
+async def test_limits_are_listed_as_json(
+    perennial: Command, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", dev_server.address)
+    told = await asyncio.to_thread(perennial, "limits", "list", "--json")
+    assert [one["queue"] for one in json.loads(told.stdout)] == ["email", "sms", "crm", "webhook"], told.stderr
+
+
+def test_what_is_no_scope_is_told_what_a_scope_is(perennial: Command) -> None:
+    for words in (("resume", "win-back"), ("hold", "win-back", "--reason", "x")):
+        told = perennial("breakers", *words)
+        assert told.exit_code == 1 and "track:NAME" in told.stderr
+
+
+def every(command: Any, *name: str) -> Iterator[tuple[str, ...]]:
+    yield name
+    for word, one in getattr(command, "commands", {}).items():
+        yield from every(one, *name, word)
+
+
+@pytest.mark.parametrize("name", list(every(get_command(app))), ids=" ".join)
+def test_help_is_in_plain_words(name: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(app, [*name, "--help"], env={"COLUMNS": "200"})
+    assert told.exit_code == 0
+    for leak in ("list[", "FileText", "<str>", "<float", "<bool>", "{", "enrollment"):
+        assert leak not in told.output
+
+
+def test_each_command_says_whom_it_speaks_to() -> None:
+    speaks = ("DATABASE_URL", "TEMPORAL_ADDRESS", "--url")
+    root = get_command(app)
+    for name in every(root):
+        if not name or name[0] in ("bench", "schema", "up"):
+            continue
+        group = CliRunner().invoke(app, [name[0], "--help"], env={"COLUMNS": "200"})
+        assert any(word in group.output for word in speaks), name
+
+
+def test_version_and_completion() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout.startswith("perennial ")
+    assert "--install-completion" in CliRunner().invoke(app, ["--help"]).stdout
