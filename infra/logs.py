@@ -17,6 +17,7 @@ def set_up(*, json: bool) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
+        _without_colors,
     ]
     # structlog shows the variables of every frame unless it is told not to: contacts, addresses, whole messages.
     last: structlog.typing.Processor = structlog.dev.ConsoleRenderer(
@@ -44,3 +45,9 @@ def set_up(*, json: bool) -> None:
     root.setLevel(logging.INFO)
     for chatty in ("httpx", "botocore", "twilio", "urllib3", "uvicorn.access", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _without_colors(_logger: object, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """uvicorn adds its message a second time, with a terminal's escape codes."""
+    entry.pop("color_message", None)
+    return entry

@@ -46,3 +46,13 @@ async def test_a_failure_is_logged_without_the_variables_of_its_frames(
     assert ADDRESS not in written
     if as_json:
         assert json.loads(written)["exception"]
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_uvicorn_coloured_is_not_logged_a_second_time(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(json=as_json)
+    logging.getLogger(__name__).info("Started [%d]", 7, extra={"color_message": "Started [\x1b[36m%d\x1b[0m]"})
+    written = capsys.readouterr().err
+    assert "Started [7]" in written
+    assert "color_message" not in written and "[36m" not in written
