@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import bench, doctor, documents, imports, keys, operate, people, schema, serve, up
+from cli import bench, doctor, documents, imports, keys, operate, people, schema, serve, ui_links, up
 from cli.sentences import Sentences
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for room in (up, serve, schema, documents, people, doctor, imports, keys, operate, bench):
+for room in (up, ui_links, serve, schema, documents, people, doctor, imports, keys, operate, bench):
     room.add_to(app)
 
 

@@ -27,7 +27,7 @@ class Sentences(TyperGroup):
         super().__init__(**attrs)
         in_plain_words(self.commands.values())
 
-    def get_params(self, ctx: Context) -> list[Any]:
+    def get_params(self, ctx: Any) -> list[Any]:
         """Its own options, with those of shell completion."""
         found: list[Any] = super().get_params(ctx)
         for one in found:

@@ -150,6 +150,7 @@ def show_addresses(console: Console, api: str, sandbox: str, ui: str | None, nam
     query = quote('WorkflowType="NurtureTrack"')
     places = [
         ("Temporal UI", f"{ui}/namespaces/{namespace}/workflows?query={query}" if ui else "your own Temporal's"),
+        ("", f".venv/bin/perennial ui-links{'' if ui else ' --ui ADDRESS'} prints more of its lists"),
         ("Inbox", sandbox),
         ("API docs", f"{api}/docs"),
         ("API key", key),

@@ -44,7 +44,7 @@ WORDS: dict[str, list[str]] = {
     "imports rate": ["1", "5"],
 }
 """What a command needs besides its name."""
-WITHOUT = {"schema"}
+WITHOUT = {"schema", "ui-links"}
 """Commands that need neither the database nor Temporal nor the API."""
 SERVES_ON = {"api"}
 """Takes what comes while both are away: a broken database is what its `/readyz` is for."""
