@@ -77,6 +77,7 @@ def perennial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     monkeypatch.setenv("PERENNIAL_PUBLIC_URL", "http://127.0.0.1:1")
     monkeypatch.setattr(worker, "DATABASE_WAIT", 0.1)
     monkeypatch.setattr("infra.importing._PATIENCE", 0.1)
+    monkeypatch.setattr("infra.logs.set_up", lambda *, json: None)  # loggers keep it, for all tests after these
     monkeypatch.chdir(ROOT)
 
     def run(name: str) -> Result:
