@@ -109,6 +109,8 @@ class Breaker(Model):
 
 
 ENROLL_APART = timedelta(minutes=30)
+ENROLL_MOST = 20
+"""Within that time, entries by `enroll` of a contact into a track with one run per object."""
 
 
 def _at_least_half_an_hour(value: timedelta) -> timedelta:

@@ -60,6 +60,9 @@ def _identity(path: Path, step: dict[str, Any], ids: dict[str, Path]) -> Found:
 def _rules(data: dict[str, Any], flow: Flow, ids: dict[str, Path]) -> Found:
     goal = data.get("goal")
     exits = data.get("exits")
+    reentry = data.get("reentry")
+    if isinstance(reentry, dict) and reentry.get("restart") is True and not data.get("entry"):
+        yield ("reentry", "restart"), "only an entry event begins a run anew, and this track has no `entry`"
     rules: list[tuple[Path, Any]] = [(("goal",), goal)]
     rules += [(("exits", index), rule) for index, rule in enumerate(exits if isinstance(exits, list) else [])]
     for path, rule in rules:

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, Tag
 from tracks.program import UnknownPolicy
 from tracks.values import (
     Duration,
+    EntryCondition,
     EventName,
     LocalSpan,
     Model,
@@ -50,6 +51,10 @@ Exclusion = Annotated[
     Annotated[SendCondition, Tag("#condition")] | Annotated[Lately, Tag("#lately")], Discriminator(_exclusion_tag)
 ]
 """Whom a message is not for: a condition, or something they did lately."""
+EntryExclusion = Annotated[
+    Annotated[EntryCondition, Tag("#condition")] | Annotated[Lately, Tag("#lately")], Discriminator(_exclusion_tag)
+]
+"""Whom an event does not enrol, in the same words."""
 
 
 class SendingDefaults(Model):
