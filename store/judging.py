@@ -16,15 +16,17 @@ from store.matching import count, holds, judged
 from store.permission import CONSENTS, refusal
 from store.policies import NEWEST
 from store.rows import Channel, Run
-from tracks.caps import Counted, applying, full
+from tracks.caps import Counted, applying, flooded, full
 from tracks.durations import format_duration
 from tracks.hours import NeverOpenError, sendable_at
 from tracks.interests import event_view
-from tracks.policy import MAX_CAP, Policy
+from tracks.policy import MAX_CAP, MAX_PER_ADDRESS, Policy
 from tracks.sending import Lately, MessageRules
 
 SAME_ADDRESS = timedelta(days=30)
 """Within this time (on the run's clock) two contacts with one address get one copy of a step's message."""
+FLOOD = "flood: "
+"""Why a message waits that would be one too many to an address, with the bound behind it."""
 YIELDS_FOR = timedelta(hours=1)
 """A waiting message of a higher priority keeps its place under a cap until it is this long overdue (real time)."""
 _LATELY_AT_MOST = 200  # events of one name of one contact looked at, newest first
@@ -101,7 +103,13 @@ FACTS = f"""
         WHERE d.track = e.track AND d.step = :step AND d.contact_id <> e.contact_id AND d.pace = e.pace
             AND d.status IN ('sending', 'sent', 'unknown')
     ) AS twin,
-    CASE WHEN CAST(:counting AS boolean) THEN ({_COUNTED}) END AS counted
+    CASE WHEN CAST(:counting AS boolean) THEN ({_COUNTED}) END AS counted,
+    ARRAY(
+        SELECT n.claimed_at FROM message n
+        WHERE n.address_hash = h.hash AND n.claimed_at > :now - interval '1 day' / e.pace AND n.pace = e.pace
+            AND n.status IN ('sending', 'sent', 'unknown')
+        ORDER BY n.claimed_at DESC LIMIT {MAX_PER_ADDRESS}
+    ) AS lately
 """
 """Select list of what `judge` reads of the database in the claim's own statement, besides `suppression s`, of the
 enrollment `e` and the address `h.hash`.
@@ -113,7 +121,7 @@ SPANS = {"same_address": SAME_ADDRESS, "longest_cap": MAX_CAP, "yields_for": YIE
 
 
 async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgement:
-    """Whether the message may go, in the order: permission, whom it is not for, when, caps, breakers.
+    """Whether the message may go, in the order: permission, whom it is not for, when, a flood, caps, breakers.
 
     `facts` are the columns of `FACTS`. The contact's row is locked, and so is their address against claims of
     other contacts with the same one: what is counted here cannot change before this claim is written.
@@ -135,12 +143,10 @@ async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgeme
     why = why or await _excluded(tx, asked)
     if why:
         return Judgement("skip", why)
-    return await _when(tx, asked, policy, facts["breakers"] or [], facts["counted"])
+    return await _when(tx, asked, policy, facts)
 
 
-async def _when(
-    tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers: list[str], counted: list[Any] | None
-) -> Judgement:
+async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, facts: RowMapping) -> Judgement:
     """Its turn, checked cheapest first; a breaker's slot and a place under a cap are taken last."""
     rules = asked.rules
     contact = asked.run.contact
@@ -154,15 +160,18 @@ async def _when(
     if opens > asked.run_now:
         reason = "window" if rules.window is not None else "quiet hours"
         return _held(asked, reason, asked.run.enrollment.clock.real(opens))
+    flood = flooded(policy.breaker, facts["lately"], asked.now, asked.pace)
+    if flood is not None:
+        return _held(asked, f"{FLOOD}{flood.cap}", flood.until)
     if rules.transactional:
         return GO
     caps = applying(policy.caps, asked.channel, rules.topic)
     if caps:
-        used = full(caps, await _counted(tx, asked, counted), asked.now, asked.pace)
+        used = full(caps, await _counted(tx, asked, facts["counted"]), asked.now, asked.pace)
         if used is not None:
             return _held(asked, f"capped: {used.cap}", used.until)
-    if open_breakers:
-        hold = await breakers.turn(tx, open_breakers, asked.now, asked.deferred)
+    if facts["breakers"]:
+        hold = await breakers.turn(tx, facts["breakers"], asked.now, asked.deferred)
         if hold is not None:  # however long: nobody is lost to a breaker
             return Judgement("defer", f"{breakers.REASON}{hold.scope}", hold.until)
     return GO

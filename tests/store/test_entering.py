@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from store.dropped import Drop
 from store.entering import REASONS, NotEnrolled, Reason
 from store.events import Accepted, Event
 from store.ids import new_id
+from store.pipeline import Answer, Pipeline, Statement
 from tests.store.scene import NOW, Scene
 
 CART = """
@@ -298,3 +300,27 @@ async def test_figures_are_the_same_after_their_rows_became_few(scene: Scene) ->
         assert await dropped.totals(tx) == before
     [row] = await scene.rows("SELECT count(*) AS rows FROM dropped")
     assert row.rows == len(before)
+
+
+async def test_who_is_turned_away_costs_no_round_trip_more_and_who_nobody_cares_for_no_statement(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.publish(UNLESS)
+    await scene.contact()
+    flights: list[int] = []
+    fly = Pipeline.fly
+
+    async def counted(self: Pipeline, asked: Sequence[Statement] = (), **around: bool) -> list[Answer]:
+        flights.append(len(asked))
+        return await fly(self, asked, **around)
+
+    monkeypatch.setattr(Pipeline, "fly", counted)
+
+    async def cost(event: Event) -> list[int]:
+        flights.clear()
+        await scene.accept(event)
+        return list(flights)
+
+    assert await cost(replace(LEFT, name="page.viewed")) == [1, 0], "stored, committed"
+    late = replace(LEFT, event_id="e2", occurred_at=NOW - timedelta(days=30))
+    assert await cost(late) == [1, 1, 1], "stored, the doors, counted along with the commit"
