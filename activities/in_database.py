@@ -122,4 +122,4 @@ async def _too_soon(tx: AsyncConnection, contact_id: str, track: str, pace: floa
     if rule.kind == "after" and rule.seconds >= apart.total_seconds():
         return False
     entered, ended = await enrollments.entered_since(tx, contact_id, track, utc_now() - apart / pace)
-    return entered >= ENROLL_MOST if rule.kind == "per" else ended > 0
+    return entered >= ENROLL_MOST if rule.kind == "per" else entered == ended > 0  # one who is on it stays there

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import text
@@ -18,7 +18,7 @@ from store.rows import Contact, columns, read_row
 from store.rules import Rules, rules_from_json
 from store.sql import any_of, many
 from tracks.interests import Happened, event_view
-from tracks.sending import Lately
+from tracks.sending import CLOCKS, LATELY_AT_MOST, Lately
 from tracks.touches import heard
 
 Reason = Literal["bad-key", "no-key", "too-old", "reentry", "live", "unless", "machine", "condition"]
@@ -32,10 +32,6 @@ REASONS: tuple[Reason, ...] = ("bad-key", "no-key", "too-old", "reentry", "live"
 - `unless`, `condition`: the entry's `unless` holds, or its `where` does not.
 - `machine`: no person clicked or opened.
 """
-LATELY_AT_MOST = 200
-"""Earlier events of one name of one contact that an `unless` with a `where` looks at, newest first."""
-_CLOCKS = timedelta(days=1)
-"""An event is received after it happened, but for clocks of others that are fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +136,7 @@ async def _by_the_past(tx: AsyncConnection, asking: list[_Asking], now: datetime
             "name": [unless.event for _, unless in asked],
             "since": [one.at - unless.within / pace for one, unless in asked],
             "most": [LATELY_AT_MOST if unless.where else 1 for _, unless in asked],
-            "clocks": _CLOCKS,
+            "clocks": CLOCKS,
         },
     )
     failed: set[tuple[str, str]] = set()

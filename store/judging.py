@@ -21,7 +21,7 @@ from tracks.durations import format_duration
 from tracks.hours import NeverOpenError, sendable_at
 from tracks.interests import event_view
 from tracks.policy import MAX_CAP, MAX_PER_ADDRESS, Policy
-from tracks.sending import Lately, MessageRules
+from tracks.sending import CLOCKS, LATELY_AT_MOST, Lately, MessageRules
 
 SAME_ADDRESS = timedelta(days=30)
 """Within this time (on the run's clock) two contacts with one address get one copy of a step's message."""
@@ -29,7 +29,6 @@ FLOOD = "flood: "
 """Why a message waits that would be one too many to an address, with the bound behind it."""
 YIELDS_FOR = timedelta(hours=1)
 """A waiting message of a higher priority keeps its place under a cap until it is this long overdue (real time)."""
-_LATELY_AT_MOST = 200  # events of one name of one contact looked at, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +219,8 @@ async def _did_lately(tx: AsyncConnection, asked: Asked, lately: Lately) -> str:
             "contact": asked.run.enrollment.contact_id,
             "name": lately.event,
             "since": asked.now - lately.within / asked.pace,
-            "limit": _LATELY_AT_MOST,
+            "clocks": CLOCKS,
+            "limit": LATELY_AT_MOST,
         },
     )
     clock = asked.run.enrollment.clock
@@ -250,7 +250,9 @@ async def _counted(tx: AsyncConnection, asked: Asked, known: list[Any] | None) -
 
 _LATELY = text("""
     SELECT event_id, contact_id, name, properties, occurred_at FROM event
-    WHERE contact_id = :contact AND name = :name AND occurred_at > :since ORDER BY received_at DESC LIMIT :limit
+    WHERE contact_id = :contact AND name = :name AND occurred_at > :since
+        AND received_at > CAST(:since AS timestamptz) - CAST(:clocks AS interval)
+    ORDER BY received_at DESC LIMIT :limit
 """)
 _COUNT = text(f"""
     SELECT ({_COUNTED}) FROM enrollment e CROSS JOIN (SELECT CAST(:hash AS text) AS hash) h WHERE e.id = :id

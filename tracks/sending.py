@@ -35,6 +35,12 @@ class Window(LocalSpan):
     weekdays: tuple[Weekday, ...] | None = Field(None, min_length=1)
 
 
+LATELY_AT_MOST = 200
+"""Earlier events of one name of one contact that an `unless` looks at, newest first."""
+CLOCKS = timedelta(days=1)
+"""An event is received after it happened, but for clocks of others that are fast, by less than this."""
+
+
 class Lately(Model):
     """An event that the contact did within a time."""
 

@@ -155,6 +155,8 @@ class TestEnroll:
             await tx.execute(text("UPDATE enrollment SET created_at = created_at - interval '31 minutes'"))
         later = world.call("next").model_copy(update={"occurrence": 3})
         assert await world.local(ENROLL_CONTACT, later) == EffectResult(outcome="done", reason="created")
+        while_there = world.call("next").model_copy(update={"occurrence": 4})
+        assert await world.local(ENROLL_CONTACT, while_there) == EffectResult(outcome="done", reason="existing")
 
     async def test_a_track_with_a_run_per_object_is_entered_for_many_and_not_without_end(self, world: World) -> None:
         await world.scene.publish(PER)
