@@ -181,6 +181,7 @@ def _outcome(it: Readable, result: Enrolled) -> tuple[str, Problem | None]:
         return "refused", Problem(it.line, "refused", reason, "", it.row.contact_id)
     reason = {
         "key_required": f"the track has one run {result.rule}: give key or that property, as an impersonal id",
+        "key_refused": f"the track has one run {result.rule}, and {result.why}",
         "key_unexpected": "the track has one run per contact, so it takes no key",
     }.get(str(result.refusal), str(result.refusal).replace("_", " "))
     return "bad", Problem(it.line, "bad", reason, "key", it.row.contact_id)

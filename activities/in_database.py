@@ -14,14 +14,16 @@ from activities.content import find_in, message_context
 from activities.contract import ENROLL_CONTACT, SET_ATTRIBUTES, EffectResult, StepCall
 from activities.errors import without_details
 from activities.once import Ended, begin, contact_of, finish
-from store import contacts, enrolling, enrollments, policies, tracks
+from store import contacts, dropped, enrolling, enrollments, policies, tracks
 from store.database import Database
+from store.dropped import Drop
 from store.enrolling import Enrol
 from store.rows import Contact
 from store.sql import utc_now
 from tracks.content.render import MessageContext, TemplateError, render_values
 from tracks.effects import Changes
 from tracks.numbers import add, number_of
+from tracks.policy import ENROLL_MOST
 from tracks.steps import EnrollStep, SetStep
 
 
@@ -97,7 +99,8 @@ class EnrollActivities:
             except TemplateError as error:
                 return await finish(tx, begun, "enroll", "failed", f"template: {error.code}")
             if await _too_soon(tx, contact.id, step.enroll.track, enrollment.pace):
-                return await finish(tx, begun, "enroll", "skipped", "too-soon")
+                dropped.count(tx, [Drop(dropped.TOO_SOON, "entry", step.enroll.track)])
+                return await finish(tx, begun, "enroll", "skipped", dropped.TOO_SOON)
             wish = Enrol(step.enroll.track, contact.id, properties=properties, pace=enrollment.pace)
             enrolled = await enrolling.enroll(tx, wish)
             if enrolled.outcome == "refused":
@@ -107,12 +110,16 @@ class EnrollActivities:
 
 
 async def _too_soon(tx: AsyncConnection, contact_id: str, track: str, pace: float) -> bool:
-    """Whether the contact has just been in a track that may always be entered: tracks that enrol each other go round.
+    """Whether the contact has just been in a track that may be entered again: tracks that enrol each other go round.
 
-    What publishing cannot see (a condition, an event that a webhook's receiver tells) is bounded here.
+    What publishing cannot see (a condition, a key made of data, an event that a webhook's receiver tells) is bounded
+    here. Of a track with one run per object several are entered at the same time, but not without end.
     """
     newest = await tracks.get(tx, track)
-    if newest is None or newest.rules.reentry.kind != "always":
+    if newest is None or newest.rules.reentry.kind == "never":
         return False
-    apart = (await policies.current(tx)).policy.enroll_apart
-    return await enrollments.ended_since(tx, contact_id, track, utc_now() - apart / pace)
+    rule, apart = newest.rules.reentry, (await policies.current(tx)).policy.enroll_apart
+    if rule.kind == "after" and rule.seconds >= apart.total_seconds():
+        return False
+    entered, ended = await enrollments.entered_since(tx, contact_id, track, utc_now() - apart / pace)
+    return entered >= ENROLL_MOST if rule.kind == "per" else entered == ended > 0  # one who is on it stays there

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, WithJsonSch
 from api.auth import KeyedLenientBatchRoute, KeyedRoute
 from api.bodies import storable
 from api.context import Context, Ctx
-from api.fields import SLUG, Body, Identifier, Object
+from api.fields import SLUG, Body, Identifier, Object, ObjectKey
 from api.problems import FieldProblem, ProblemError, documented, field_problems, invalid, pointer
 from store import enrolling
 
@@ -26,7 +26,7 @@ class EnrollmentRequest(Body):
 
     track: str = Field(pattern=SLUG, description="The track's name.", examples=["trial-to-paid"])
     contact_id: Identifier
-    key: Identifier | None = Field(
+    key: ObjectKey | None = Field(
         default=None,
         description="For a track with one run per object: which one. Absent: the property that the track names.",
     )
@@ -192,6 +192,7 @@ def _result(index: int, body: EnrollmentRequest, result: enrolling.Enrolled) -> 
             "key",
             f"The track has one run {result.rule}: give `key` or that property, as an impersonal id.",
         ),
+        "key_refused": ("key", f"The track has one run {result.rule}, and {result.why}."),
         "key_unexpected": ("key", "The track has one run per contact, so it takes no key."),
     }[str(result.refusal)]
     errors = [FieldProblem(detail=detail, pointer=pointer([place]))]

@@ -13,6 +13,7 @@ from api.context import Ctx
 from api.fields import Body, EventId, EventName, Identifier, Moment, Object
 from api.problems import documented
 from store import events
+from store.entering import Reason
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=KeyedRoute)
 
@@ -29,6 +30,18 @@ class EventBody(Body):
     )
 
 
+class TrackNotEntered(BaseModel):
+    """A track that the event did not enrol the contact in, though its name begins it."""
+
+    track: str
+    reason: Reason = Field(
+        description="`no-key`, `bad-key`: the property that the track has one run per is missing, or cannot be a key. "
+        "`too-old`: it happened longer ago than the track's `max_age`. `reentry`: the re-entry rule does not let them "
+        "in again. `live`: they are on it. `unless`, `condition`: the entry's `unless` holds, or its `where` does not. "
+        "`machine`: no person clicked or opened."
+    )
+
+
 class EventAccepted(BaseModel):
     """The event is stored with its deliveries; nothing that happens later loses it."""
 
@@ -36,8 +49,12 @@ class EventAccepted(BaseModel):
     matched: int = Field(description="Live enrollments that react to it.")
     enrolled: int = Field(description="Enrollments that it began by a track's entry rule.")
     duplicate: bool = Field(description="It had been accepted before; nothing happened again.")
-    dropped: Literal["erased"] | None = Field(
-        description="`erased`: the contact has been erased; the event was counted and forgotten."
+    dropped: Literal["erased"] | Reason | None = Field(
+        description="Why nothing came of it. `erased`: the contact has been erased; the event was counted and "
+        "forgotten. Else it could have begun a run, and the gravest reason of `not_enrolled` why it did not."
+    )
+    not_enrolled: list[TrackNotEntered] = Field(
+        description="The tracks that such an event begins a run in, where it did not."
     )
 
 
@@ -66,5 +83,6 @@ async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
         matched=accepted.matched,
         enrolled=accepted.enrolled,
         duplicate=accepted.duplicate,
-        dropped="erased" if accepted.erased else None,
+        dropped=accepted.dropped,
+        not_enrolled=[TrackNotEntered(track=one.track, reason=one.reason) for one in accepted.not_enrolled],
     )

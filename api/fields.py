@@ -12,6 +12,7 @@ from tracks.people import Email as Email
 from tracks.people import Identifier as Identifier
 from tracks.people import Locale as Locale
 from tracks.people import Object as Object
+from tracks.people import ObjectKey as ObjectKey
 from tracks.people import Phone as Phone
 from tracks.people import Zone as Zone
 from tracks.people import check_any_email as check_any_email

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.problems import FieldProblem, pointer
 from store import policies, publishing, templates, tracks
 from tracks.bounds import program_problems
-from tracks.circles import circle_problems
+from tracks.circles import circle_problems, may_go_round
 from tracks.compiler import compile_track
 from tracks.content.check import check_template
 from tracks.content.sharing import SharedKey, shared_keys, with_shared
@@ -207,7 +207,7 @@ class Publishing:
     async def _circles(self, documents: Sequence[TrackDocument]) -> None:
         """Tell of tracks that enrol each other without a pause, now that these are the newest."""
         read = {document.name: document.reading.track for document in documents if document.reading.track}
-        if not any(track.reentry == "always" for track in read.values()):
+        if not any(may_go_round(track) for track in read.values()):
             return
         newest = {name: track async for name, track in self._newest_tracks()} | read
         for document in documents:

@@ -13,12 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.auth import OpenRoute, SegmentRoute
 from api.bodies import load_json
 from api.context import Context, Ctx
+from api.events import TrackNotEntered
 from api.problems import FieldProblem, ProblemError, documented, invalid, pointer
 from api.segment_format import MAX_ITEMS, Identify, Item, ItemProblem, Sent, Track, translate
 from store import contacts, events
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=SegmentRoute)
 public_router = APIRouter(prefix="/v1", route_class=OpenRoute, include_in_schema=False)
+
+
+class ItemNotEntered(TrackNotEntered):
+    """The same of one event of the batch."""
+
+    index: int = Field(description="Place in `batch`, from 0.")
 
 
 class BatchAccepted(BaseModel):
@@ -29,6 +36,9 @@ class BatchAccepted(BaseModel):
     duplicates: int = Field(description="Events that had been stored before.")
     matched: int = Field(description="Live enrollments that the events went to.")
     enrolled: int = Field(description="Enrollments that the events began.")
+    not_enrolled: list[ItemNotEntered] = Field(
+        default=[], description="Tracks that the events could have begun runs in, and why they did not."
+    )
     problems: list[ItemProblem] = []
 
 
@@ -131,6 +141,7 @@ def _changes(identify: Identify) -> contacts.Changes:
 def _answer(ctx: Context, items: Sequence[Item], results: Sequence[events.Accepted]) -> BatchAccepted:
     for one in results:
         ctx.metrics.event("segment", one)
+    happened = [index for index, item in enumerate(items) if isinstance(item.action, Track)]
     problems = []
     for index, item in enumerate(items):
         if not item.reason:
@@ -144,5 +155,10 @@ def _answer(ctx: Context, items: Sequence[Item], results: Sequence[events.Accept
         duplicates=sum(one.duplicate for one in results),
         matched=sum(one.matched for one in results),
         enrolled=sum(one.enrolled for one in results),
+        not_enrolled=[
+            ItemNotEntered(index=index, track=one.track, reason=one.reason)
+            for index, result in zip(happened, results, strict=True)
+            for one in result.not_enrolled
+        ],
         problems=problems,
     )

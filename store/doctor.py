@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.judging import FLOOD
 from store.listening import LEAD_LOCK
 from store.messages import COLUMNS, Message
 from store.rows import read_row
@@ -130,6 +131,13 @@ async def deferred(tx: AsyncConnection, before: datetime, limit: int) -> tuple[i
     return await _counted(tx, _DEFERRED_COUNT, values, found, limit), found
 
 
+async def flooded(tx: AsyncConnection, limit: int) -> tuple[int, list[Overdue]]:
+    """How many messages of live runs wait because their address had too many, and those of them due first."""
+    values = {"reason": FLOOD, "limit": limit}
+    found = [read_row(Overdue, row) for row in (await tx.execute(_FLOODED, values)).mappings()]
+    return await _counted(tx, _FLOODED_COUNT, values, found, limit), found
+
+
 async def held_touches(tx: AsyncConnection, before: datetime, limit: int) -> tuple[int, list[Overdue]]:
     """How many held touches were to be told before then, and those longest due."""
     values = {"before": before, "limit": limit}
@@ -234,6 +242,12 @@ _DEFERRED = text(f"""
     FROM message m JOIN enrollment e ON e.id = m.enrollment_id WHERE {_DUE} ORDER BY m.due_at LIMIT :limit
 """)
 _DEFERRED_COUNT = text(f"SELECT count(*) FROM message m JOIN enrollment e ON e.id = m.enrollment_id WHERE {_DUE}")
+_HELD = "m.status = 'deferred' AND starts_with(m.reason, :reason) AND e.ended_at IS NULL"
+_FLOODED = text(f"""
+    SELECT m.id, m.due_at, m.enrollment_id, m.reason
+    FROM message m JOIN enrollment e ON e.id = m.enrollment_id WHERE {_HELD} ORDER BY m.due_at LIMIT :limit
+""")
+_FLOODED_COUNT = text(f"SELECT count(*) FROM message m JOIN enrollment e ON e.id = m.enrollment_id WHERE {_HELD}")
 _TOUCHES = text("""
     SELECT t.id::text AS id, t.due_at, m.enrollment_id, t.kind AS reason
     FROM touch t JOIN message m ON m.id = t.message_id WHERE t.due_at < :before ORDER BY t.due_at LIMIT :limit

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.direct import later
 from store.errors import BusyError
 from store.ids import new_id
+from store.places import HOLDER, Place, begin_anew, make_room
+from store.places import Enrol as Enrol
 from store.rows import Enrollment, columns, read_row
-from store.rules import Rules, rules_from_json
+from store.rules import NoKey, Rules, rules_from_json
 from store.sql import as_json_list, many, utc_now
-from tracks.identifiers import workflow_id
+from tracks.identifiers import MAX_WORKFLOW_ID, workflow_id
 
-Refusal = Literal["unknown_track", "unknown_contact", "key_required", "key_unexpected", "reentry"]
-
-
-@dataclass(frozen=True, slots=True)
-class Enrol:
-    """A wish to enrol a contact in the newest version of a track."""
-
-    track: str
-    contact_id: str
-    key: str | None = None
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    pace: float = 1.0
+Refusal = Literal["unknown_track", "unknown_contact", "key_required", "key_refused", "key_unexpected", "reentry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +28,14 @@ class Enrolled:
 
     `created`: a new enrollment. `existing`: a live one holds the place, or (for `per` tracks and `never`) is
     returned with `refused` when it has ended. `refused`: see `refusal`; for `reentry`, `rule` says the track's
-    rule in words and `enrollment` is the one that stands in the way.
+    rule in words and `enrollment` is the one that stands in the way. `why` says what is wrong with the key.
     """
 
     outcome: Literal["created", "existing", "refused"]
     enrollment: Enrollment | None = None
     refusal: Refusal | None = None
     rule: str = ""
+    why: str = ""
 
 
 async def enroll(tx: AsyncConnection, wish: Enrol, *, now: datetime | None = None) -> Enrolled:
@@ -62,7 +53,7 @@ async def enroll_many(
     now = now or utc_now()
     facts = await _facts(tx, wishes)
     results: dict[int, Enrolled] = {}
-    open_rows: dict[int, _Place] = {}
+    open_rows: dict[int, Place] = {}
     for index, wish in enumerate(wishes):
         placed = _place(wish, *facts[index])
         if isinstance(placed, Enrolled):
@@ -72,7 +63,8 @@ async def enroll_many(
     for _ in range(5):
         if not open_rows:
             return [results[index] for index in range(len(wishes))]
-        await _make_room(tx, list(open_rows.values()), now)
+        await begin_anew(tx, [p for p in open_rows.values() if p.wish.restart and p.rules.reentry.restart], now)
+        await make_room(tx, list(open_rows.values()), now)
         created = await _insert(tx, list(open_rows.values()), bulk, now)
         for index, place in list(open_rows.items()):
             if place.id in created:
@@ -83,21 +75,6 @@ async def enroll_many(
     raise BusyError("the same places kept changing hands")
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The row that a wish would become."""
-
-    id: str
-    wish: Enrol
-    version: int
-    key: str
-    rules: Rules
-
-    @property
-    def spot(self) -> tuple[str, str, str]:
-        return (self.wish.track, self.wish.contact_id, self.key)
-
-
 async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[tuple[int, Rules | None, bool]]:
     """Newest version and rules of each wish's track, and whether the contact exists (and cannot vanish now)."""
     rows = await tx.execute(_FACTS, {"track": [w.track for w in wishes], "contact_id": [w.contact_id for w in wishes]})
@@ -106,7 +83,7 @@ async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[tuple[int
     return [(row.latest or 0, rules.get(row.track), row.known) for row in (found[n] for n in range(1, len(wishes) + 1))]
 
 
-def _place(wish: Enrol, version: int, rules: Rules | None, contact_known: bool) -> _Place | Enrolled:
+def _place(wish: Enrol, version: int, rules: Rules | None, contact_known: bool) -> Place | Enrolled:
     if rules is None or not version:
         return Enrolled("refused", refusal="unknown_track")
     if not contact_known:
@@ -115,28 +92,17 @@ def _place(wish: Enrol, version: int, rules: Rules | None, contact_known: bool) 
     if wish.key and rules.reentry.kind != "per":
         return Enrolled("refused", refusal="key_unexpected", rule=rule)
     key = rules.reentry.key(wish.key, wish.properties)
-    if key is None:
-        return Enrolled("refused", refusal="key_required", rule=rule)
-    return _Place(new_id(), wish, version, key, rules)
+    if isinstance(key, NoKey):
+        refusal: Refusal = "key_required" if key.reason == "no-key" else "key_refused"
+        return Enrolled("refused", refusal=refusal, rule=rule, why=key.why)
+    named = workflow_id(wish.track, wish.contact_id, key or None)
+    if len(named) > MAX_WORKFLOW_ID:
+        why = f"with the contact's id it makes a workflow id of more than {MAX_WORKFLOW_ID:,} bytes"
+        return Enrolled("refused", refusal="key_refused", rule=rule, why=f"the key is too long: {why}")
+    return Place(new_id(), wish, version, key, named, rules)
 
 
-async def _make_room(tx: AsyncConnection, places: list[_Place], now: datetime) -> None:
-    """Move ended enrollments out of the slot where the track's rule lets the contact enter again."""
-    again = sorted((p for p in places if p.rules.reentry.kind in ("always", "after")), key=lambda p: p.spot)
-    if again:
-        later(
-            tx,
-            _MAKE_ROOM,
-            {
-                "track": [p.wish.track for p in again],
-                "contact_id": [p.wish.contact_id for p in again],
-                "seconds": [p.rules.reentry.seconds for p in again],
-                "now": now,
-            },
-        )
-
-
-async def _insert(tx: AsyncConnection, places: list[_Place], bulk: bool, now: datetime) -> dict[str, Enrollment]:
+async def _insert(tx: AsyncConnection, places: list[Place], bulk: bool, now: datetime) -> dict[str, Enrollment]:
     rows = await tx.execute(
         _INSERT,
         {
@@ -145,7 +111,7 @@ async def _insert(tx: AsyncConnection, places: list[_Place], bulk: bool, now: da
             "version": [p.version for p in places],
             "contact_id": [p.wish.contact_id for p in places],
             "key": [p.key for p in places],
-            "workflow_id": [workflow_id(p.wish.track, p.wish.contact_id, p.key or None) for p in places],
+            "workflow_id": [p.workflow_id for p in places],
             "properties": as_json_list(p.wish.properties for p in places),
             "pace": [p.wish.pace for p in places],
             "bulk": bulk,
@@ -156,7 +122,7 @@ async def _insert(tx: AsyncConnection, places: list[_Place], bulk: bool, now: da
 
 
 async def _meet_holders(
-    tx: AsyncConnection, open_rows: dict[int, _Place], results: dict[int, Enrolled], now: datetime
+    tx: AsyncConnection, open_rows: dict[int, Place], results: dict[int, Enrolled], now: datetime
 ) -> None:
     """Answer with whoever holds the place; leave open those whose holder has just made room."""
     places = list(open_rows.values())
@@ -174,7 +140,8 @@ async def _meet_holders(
         holders[holder.track, holder.contact_id, holder.key] = holder
     for index, place in list(open_rows.items()):
         found = holders.get(place.spot)
-        if found is None or _may_reenter(found, place.rules, now):
+        anew = place.wish.restart and place.rules.reentry.restart and found is not None and found.ended_at is None
+        if found is None or anew or _may_reenter(found, place.rules, now):
             continue
         rule = str(place.rules.reentry)
         live = found.ended_at is None
@@ -185,13 +152,10 @@ async def _meet_holders(
 
 
 def _may_reenter(holder: Enrollment, rules: Rules, now: datetime) -> bool:
-    if holder.ended_at is None:
+    again = rules.reentry.again()
+    if holder.ended_at is None or again is None:
         return False
-    if rules.reentry.kind == "always":
-        return True
-    if rules.reentry.kind != "after":
-        return False
-    return (now - holder.ended_at).total_seconds() >= rules.reentry.seconds / holder.pace
+    return (now - holder.ended_at).total_seconds() >= again / holder.pace
 
 
 _COLUMNS = columns(Enrollment, "e")
@@ -205,37 +169,6 @@ _FACTS = text(f"""
     )
     SELECT w.ord, t.name AS track, t.latest, t.rules, h.id IS NOT NULL AS known
     FROM wish w LEFT JOIN track t ON t.name = w.track AND t.latest > 0 LEFT JOIN held h ON h.id = w.contact_id
-""")
-# Who has the place that is wished for. OFFSET keeps the planner from looking for the empty slot first: before it has
-# statistics it takes that for rare, and went through all that have one.
-_HOLDER = """
-    LATERAL (
-        SELECT * FROM enrollment e
-        WHERE e.track = w.track AND e.contact_id = w.contact_id AND e.key = {key} AND e.slot = '' OFFSET 0
-    ) e
-"""
-# What still waits to be told to the old run must not reach the new one, which has the same workflow id.
-_MAKE_ROOM = text(f"""
-    WITH wish AS (
-        SELECT DISTINCT track, contact_id, seconds FROM {many("w", track="text", contact_id="text", seconds="float8")}
-    ),
-    over AS (
-        SELECT e.id FROM wish w CROSS JOIN {_HOLDER.format(key="''")}
-        WHERE e.ended_at <= CAST(:now AS timestamptz) - make_interval(secs => w.seconds / e.pace)
-    ),
-    leaving AS (
-        SELECT id FROM enrollment WHERE id = ANY(ARRAY(SELECT id FROM over)) ORDER BY id FOR NO KEY UPDATE
-    ),
-    silenced AS (
-        UPDATE outbox SET delivered_at = :now, dropped_reason = 'late', payload = '{{}}'
-        WHERE delivered_at IS NULL AND enrollment_id IN (SELECT id FROM leaving)
-        RETURNING id
-    ),
-    counted AS (
-        INSERT INTO dropped (reason, kind, count)
-        SELECT 'late', 'outbox', count(*) FROM silenced HAVING count(*) > 0
-    )
-    UPDATE enrollment SET slot = enrollment.id::text FROM leaving WHERE enrollment.id = leaving.id
 """)
 _WISHES = many(
     "w",
@@ -267,5 +200,5 @@ _INSERT = text(f"""
 _HOLDERS = text(f"""
     SELECT {_COLUMNS}
     FROM (SELECT DISTINCT track, contact_id, key FROM {many("i", track="text", contact_id="text", key="text")}) w
-    CROSS JOIN {_HOLDER.format(key="w.key")}
+    CROSS JOIN {HOLDER.format(key="w.key")}
 """)

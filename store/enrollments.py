@@ -83,10 +83,10 @@ async def live_for_contact(tx: AsyncConnection, contact_id: str) -> list[Enrollm
     return [read_row(Enrollment, row) for row in rows]
 
 
-async def ended_since(tx: AsyncConnection, contact_id: str, track: str, since: datetime) -> bool:
-    """Whether an enrollment of the contact in the track that began at or after `since` has ended."""
-    found = await tx.execute(_ENDED_SINCE, {"contact": contact_id, "track": track, "since": since})
-    return bool(found.scalar_one())
+async def entered_since(tx: AsyncConnection, contact_id: str, track: str, since: datetime) -> tuple[int, int]:
+    """How many enrollments of the contact in the track began at or after `since`, and how many of these ended."""
+    found = (await tx.execute(_ENTERED_SINCE, {"contact": contact_id, "track": track, "since": since})).one()
+    return found.entered, found.ended
 
 
 async def path(tx: AsyncConnection, enrollment_id: str, *, after: int = -1, limit: int = 1000) -> list[PathEntry]:
@@ -140,7 +140,9 @@ async def close(
         "now": now or utc_now(),
         **path_arrays(path),
     }
-    closed, _ = await together(tx, Statement(_CLOSE, values), Statement(_LEAVE, {"id": enrollment_id}))
+    closed, _ = await together(tx, Statement(_CLOSE, values), Statement(LEAVE_MESSAGES, {"id": enrollment_id}))
+    if not closed.rowcount and counts:  # whoever ended it without its run, as a restart does, could not count
+        await tx.execute(_COUNT, values)
     return closed.rowcount > 0
 
 
@@ -164,11 +166,9 @@ def path_arrays(entries: Sequence[PathEntry]) -> dict[str, Any]:
 
 _COLUMNS = columns(Enrollment, "e")
 _GET = text(f"SELECT {_COLUMNS} FROM enrollment e WHERE id = :id")
-_ENDED_SINCE = text("""
-    SELECT EXISTS (
-        SELECT FROM enrollment
-        WHERE contact_id = :contact AND track = :track AND created_at >= :since AND ended_at IS NOT NULL
-    )
+_ENTERED_SINCE = text("""
+    SELECT count(*) AS entered, count(ended_at) AS ended FROM enrollment
+    WHERE contact_id = :contact AND track = :track AND created_at >= :since
 """)
 _LIVE = text(f"SELECT {_COLUMNS} FROM enrollment e WHERE contact_id = :id AND ended_at IS NULL ORDER BY id")
 _RUN = text(f"""
@@ -202,6 +202,7 @@ _CLOSE = text(f"""
         exit_reached_at = CASE WHEN :status = 'exited' THEN coalesce(exit_reached_at, :now) ELSE exit_reached_at END
     WHERE id = :id AND ended_at IS NULL
 """)
+_COUNT = text("UPDATE enrollment SET counts = CAST(:counts AS jsonb) WHERE id = :id AND counts = '{}'")
 WHY_OVER = """
     CASE WHEN e.goal_reached_at IS NOT NULL THEN 'goal' WHEN e.exit_reached_at IS NOT NULL THEN 'exit' ELSE 'ended' END
 """
@@ -213,7 +214,7 @@ _GAVE_UP = """
 """
 # A statement of its own: its snapshot is taken once the run has ended, so that it sees what a claim or a release
 # wrote that the closing had to wait for.
-_LEAVE = text(f"""
+LEAVE_MESSAGES = text(f"""
     UPDATE message m SET
         status = CASE WHEN {_GAVE_UP} THEN 'failed' ELSE 'skipped' END,
         reason = CASE WHEN {_GAVE_UP} THEN m.reason ELSE {WHY_OVER} END,

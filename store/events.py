@@ -9,20 +9,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import dropped, matching
 from store.dropped import Drop
-from store.enrolling import Enrol, enroll_many
+from store.entering import REASONS, NotEnrolled, Reason, enter
 from store.errors import BusyError
-from store.rows import Contact, columns, read_row
-from store.rules import rules_from_json
-from store.sql import any_of, as_json_list, many, utc_now
-from tracks.interests import event_view
-from tracks.touches import heard
+from store.sql import as_json_list, many, utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +34,25 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """How many live enrollments can react to it and how many it opened, or why it was dropped."""
+    """How many live enrollments can react to it and how many it opened, or why it was dropped.
+
+    `not_enrolled` are the tracks that it could have enrolled the contact in.
+    """
 
     matched: int = 0
     enrolled: int = 0
     duplicate: bool = False
     erased: bool = False
+    not_enrolled: tuple[NotEnrolled, ...] = ()
+
+    @property
+    def dropped(self) -> Reason | Literal["erased"] | None:
+        """Why nothing came of it, although a track would be entered by such an event; the gravest reason."""
+        if self.erased:
+            return "erased"
+        if self.matched or self.enrolled or not self.not_enrolled:
+            return None
+        return min((one.reason for one in self.not_enrolled), key=REASONS.index)
 
 
 async def accept(tx: AsyncConnection, event: Event, *, now: datetime | None = None, pace: float = 1.0) -> Accepted:
@@ -158,47 +167,10 @@ async def _apply(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: 
                 counts[item.index] = replace(counts[item.index], matched=matched)
         entering = [item for item in rounds[number] if item.enters]
         if entering:
-            await _enter(tx, entering, counts, now, pace)
+            entered = await enter(tx, [(item.event, item.at) for item in entering], now, pace)
+            for item, one in zip(entering, entered, strict=True):
+                counts[item.index] = replace(counts[item.index], enrolled=one.enrolled, not_enrolled=one.not_enrolled)
     return counts
-
-
-async def _enter(
-    tx: AsyncConnection, items: list[_Fresh], counts: dict[int, Accepted], now: datetime, pace: float
-) -> None:
-    """Enrol by the entry rules of the newest track versions."""
-    doors = [
-        (row.name, rules_from_json(row.rules))
-        for row in await tx.execute(_DOORS, {"names": sorted({item.event.name for item in items})})
-    ]
-    people: dict[str, Contact] = {}
-    if any(rules.entry_where for _, rules in doors):
-        rows = await tx.execute(_PEOPLE, {"ids": sorted({item.event.contact_id for item in items})})
-        people = {row["id"]: read_row(Contact, row) for row in rows.mappings()}
-    wishes: list[tuple[int, Enrol]] = []
-    for item in items:
-        for track, rules in doors:
-            if rules.entry_event != item.event.name:
-                continue
-            if not heard(item.event.name, item.event.properties):
-                await dropped.add(tx, [Drop(dropped.NOT_A_PERSON, "event", track)])
-            elif await matching.holds(
-                tx,
-                rules.entry_where,
-                {
-                    "contact": people[item.event.contact_id].view() if item.event.contact_id in people else None,
-                    "event": event_view(item.event, item.at),
-                    "now": now,
-                },
-                track,
-            ):
-                wish = Enrol(track, item.event.contact_id, properties=item.event.properties, pace=pace)
-                wishes.append((item.index, wish))
-    if wishes:
-        for (index, _), enrolled in zip(
-            wishes, await enroll_many(tx, [wish for _, wish in wishes], now=now), strict=True
-        ):
-            if enrolled.outcome == "created":
-                counts[index] = replace(counts[index], enrolled=counts[index].enrolled + 1)
 
 
 _INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
@@ -239,5 +211,3 @@ _STORE = text(f"""
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
     ORDER BY i.ord
 """)
-_DOORS = text(f"SELECT name, rules FROM track WHERE entry_event = {any_of('names')} ORDER BY name")
-_PEOPLE = text(f"SELECT {columns(Contact, 'c')} FROM contact c WHERE id = {any_of('ids')}")

@@ -16,18 +16,19 @@ from store.matching import count, holds, judged
 from store.permission import CONSENTS, refusal
 from store.policies import NEWEST
 from store.rows import Channel, Run
-from tracks.caps import Counted, applying, full
+from tracks.caps import Counted, applying, flooded, full
 from tracks.durations import format_duration
 from tracks.hours import NeverOpenError, sendable_at
 from tracks.interests import event_view
-from tracks.policy import MAX_CAP, Policy
-from tracks.sending import Lately, MessageRules
+from tracks.policy import MAX_CAP, MAX_PER_ADDRESS, Policy
+from tracks.sending import CLOCKS, LATELY_AT_MOST, Lately, MessageRules
 
 SAME_ADDRESS = timedelta(days=30)
 """Within this time (on the run's clock) two contacts with one address get one copy of a step's message."""
+FLOOD = "flood: "
+"""Why a message waits that would be one too many to an address, with the bound behind it."""
 YIELDS_FOR = timedelta(hours=1)
 """A waiting message of a higher priority keeps its place under a cap until it is this long overdue (real time)."""
-_LATELY_AT_MOST = 200  # events of one name of one contact looked at, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,13 @@ FACTS = f"""
         WHERE d.track = e.track AND d.step = :step AND d.contact_id <> e.contact_id AND d.pace = e.pace
             AND d.status IN ('sending', 'sent', 'unknown')
     ) AS twin,
-    CASE WHEN CAST(:counting AS boolean) THEN ({_COUNTED}) END AS counted
+    CASE WHEN CAST(:counting AS boolean) THEN ({_COUNTED}) END AS counted,
+    ARRAY(
+        SELECT n.claimed_at FROM message n
+        WHERE n.address_hash = h.hash AND n.claimed_at > :now - interval '1 day' / e.pace AND n.pace = e.pace
+            AND n.status IN ('sending', 'sent', 'unknown')
+        ORDER BY n.claimed_at DESC LIMIT {MAX_PER_ADDRESS}
+    ) AS lately
 """
 """Select list of what `judge` reads of the database in the claim's own statement, besides `suppression s`, of the
 enrollment `e` and the address `h.hash`.
@@ -113,7 +120,7 @@ SPANS = {"same_address": SAME_ADDRESS, "longest_cap": MAX_CAP, "yields_for": YIE
 
 
 async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgement:
-    """Whether the message may go, in the order: permission, whom it is not for, when, caps, breakers.
+    """Whether the message may go, in the order: permission, whom it is not for, when, a flood, caps, breakers.
 
     `facts` are the columns of `FACTS`. The contact's row is locked, and so is their address against claims of
     other contacts with the same one: what is counted here cannot change before this claim is written.
@@ -135,12 +142,10 @@ async def judge(tx: AsyncConnection, asked: Asked, facts: RowMapping) -> Judgeme
     why = why or await _excluded(tx, asked)
     if why:
         return Judgement("skip", why)
-    return await _when(tx, asked, policy, facts["breakers"] or [], facts["counted"])
+    return await _when(tx, asked, policy, facts)
 
 
-async def _when(
-    tx: AsyncConnection, asked: Asked, policy: Policy, open_breakers: list[str], counted: list[Any] | None
-) -> Judgement:
+async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, facts: RowMapping) -> Judgement:
     """Its turn, checked cheapest first; a breaker's slot and a place under a cap are taken last."""
     rules = asked.rules
     contact = asked.run.contact
@@ -154,15 +159,18 @@ async def _when(
     if opens > asked.run_now:
         reason = "window" if rules.window is not None else "quiet hours"
         return _held(asked, reason, asked.run.enrollment.clock.real(opens))
+    flood = flooded(policy.breaker, facts["lately"], asked.now, asked.pace)
+    if flood is not None:
+        return _held(asked, f"{FLOOD}{flood.cap}", flood.until)
     if rules.transactional:
         return GO
     caps = applying(policy.caps, asked.channel, rules.topic)
     if caps:
-        used = full(caps, await _counted(tx, asked, counted), asked.now, asked.pace)
+        used = full(caps, await _counted(tx, asked, facts["counted"]), asked.now, asked.pace)
         if used is not None:
             return _held(asked, f"capped: {used.cap}", used.until)
-    if open_breakers:
-        hold = await breakers.turn(tx, open_breakers, asked.now, asked.deferred)
+    if facts["breakers"]:
+        hold = await breakers.turn(tx, facts["breakers"], asked.now, asked.deferred)
         if hold is not None:  # however long: nobody is lost to a breaker
             return Judgement("defer", f"{breakers.REASON}{hold.scope}", hold.until)
     return GO
@@ -211,7 +219,8 @@ async def _did_lately(tx: AsyncConnection, asked: Asked, lately: Lately) -> str:
             "contact": asked.run.enrollment.contact_id,
             "name": lately.event,
             "since": asked.now - lately.within / asked.pace,
-            "limit": _LATELY_AT_MOST,
+            "clocks": CLOCKS,
+            "limit": LATELY_AT_MOST,
         },
     )
     clock = asked.run.enrollment.clock
@@ -241,7 +250,9 @@ async def _counted(tx: AsyncConnection, asked: Asked, known: list[Any] | None) -
 
 _LATELY = text("""
     SELECT event_id, contact_id, name, properties, occurred_at FROM event
-    WHERE contact_id = :contact AND name = :name AND occurred_at > :since ORDER BY received_at DESC LIMIT :limit
+    WHERE contact_id = :contact AND name = :name AND occurred_at > :since
+        AND received_at > CAST(:since AS timestamptz) - CAST(:clocks AS interval)
+    ORDER BY received_at DESC LIMIT :limit
 """)
 _COUNT = text(f"""
     SELECT ({_COUNTED}) FROM enrollment e CROSS JOIN (SELECT CAST(:hash AS text) AS hash) h WHERE e.id = :id

@@ -161,7 +161,7 @@ event = Table(
     data("properties"),
     moment("occurred_at"),
     moment("received_at", now=True),
-    Index("event_by_contact", "contact_id", "received_at"),
+    Index("event_by_contact", "contact_id", "name", "received_at"),
 )
 
 inbound_text = Table(

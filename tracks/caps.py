@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from tracks.policy import Cap
+from tracks.policy import Breaker, Cap
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,16 @@ class Full:
 def applying(caps: Iterable[Cap], channel: str, topic: str) -> list[Cap]:
     """The caps that a message of that channel and topic counts under."""
     return [cap for cap in caps if cap.channel in (None, channel) and cap.topic in (None, topic)]
+
+
+def flooded(breaker: Breaker, sent: Sequence[datetime], now: datetime, pace: float = 1.0) -> Full | None:
+    """Whether one address has had so many messages lately that the next must wait; None where it may go.
+
+    `sent` are the real times of all its messages, whatever they are about.
+    """
+    hour = Cap(most=breaker.address_per_hour, per=timedelta(hours=1))
+    day = Cap(most=breaker.address_per_day, per=timedelta(days=1))
+    return full([hour, day], [Counted("", "", at) for at in sent], now, pace) if sent else None
 
 
 def full(caps: Sequence[Cap], counted: Sequence[Counted], now: datetime, pace: float = 1.0) -> Full | None:

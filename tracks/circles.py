@@ -1,30 +1,35 @@
 """Tracks that enrol each other in a circle without time: one contact would go round as fast as machines can.
 
 Looked for when a track is published, over all tracks that would then be the newest. What only data can tell is left to
-the floor between two enrolments (`store.enrolling`).
+the floor between two enrolments (`activities.in_database`), and to the bound on one person's messages
+(`store.judging`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
+from tracks.conditions import ConditionError, judge
 from tracks.document import track_to_data
 from tracks.flow import Flow
 from tracks.lasting import lasts
-from tracks.model import Track
+from tracks.model import ReentryPer, ReentryRestart, Track
+from tracks.own_events import MADE_BY_SENDING
+from tracks.references import MESSAGES
+from tracks.sending import Lately
 from tracks.source import Path
 
-MADE_BY_SENDING = {
-    "email": ("email.delivered", "email.bounced"),
-    "sms": ("sms.sent", "sms.delivered", "sms.failed"),
-}
-"""The events that follow a message by themselves: a track that one of them begins is entered by whoever sends."""
-_CHANNELS = {"email": ("email",), "sms": ("sms",), "send": ("email", "sms")}
+_NEW_EACH_TIME = ("message_id", "enrollment_id")
+"""Properties of those events that are another value for each message: one run for each is no bound."""
+_NOW = datetime(2000, 1, 1, tzinfo=UTC)
+"""Conditions see some moment."""
 
 
 def circle_problems(name: str, tracks: Mapping[str, Track]) -> Iterator[tuple[Path, str]]:
     """The steps of the track `name` that close a circle, each with the circle in words."""
-    quick = {other: dict(_entered_at_once(track, tracks)) for other, track in tracks.items() if _again(track)}
+    quick = {other: dict(_entered_at_once(track, tracks)) for other, track in tracks.items() if may_go_round(track)}
     for target, path in quick.get(name, {}).items():
         way = _way(target, name, quick)
         if way is not None:
@@ -32,12 +37,17 @@ def circle_problems(name: str, tracks: Mapping[str, Track]) -> Iterator[tuple[Pa
             yield (
                 path,
                 f"contacts would go round without a pause: {words}. Put a wait before this step, or give one of the "
-                "tracks another `reentry` than always",
+                "tracks a `reentry` that does not let everybody in again at once",
             )
 
 
-def _again(track: Track) -> bool:
+def may_go_round(track: Track) -> bool:
     """Whether nothing but time between two entries keeps the same contact from entering once more."""
+    match track.reentry:
+        case ReentryPer(per=name):
+            return name in _NEW_EACH_TIME
+        case ReentryRestart():
+            return True
     return track.reentry == "always"
 
 
@@ -49,16 +59,27 @@ def _entered_at_once(track: Track, tracks: Mapping[str, Track]) -> Iterator[tupl
         enroll = step.get("enroll")
         if isinstance(enroll, dict) and enroll.get("track") in tracks:
             yield enroll["track"], (*path, "enroll", "track")
-        made = {
-            event
-            for verb, channels in _CHANNELS.items()
-            if verb in step
-            for one in channels
-            for event in MADE_BY_SENDING[one]
-        }
-        for name, other in tracks.items():
-            if other.entry is not None and other.entry.where is None and other.entry.event in made:
-                yield name, path
+        for channel in [one for verb in MESSAGES if verb in step for one in MESSAGES[verb]]:
+            for event in MADE_BY_SENDING[channel]:
+                yield from ((name, path) for name, other in tracks.items() if _begun_by(other, event, track, step))
+
+
+def _begun_by(other: Track, event: str, track: Track, step: Mapping[str, Any]) -> bool:
+    """Whether a message of a step, by an event that follows it, enrols in the other track: as far as can be known.
+
+    A condition sees the event, and a contact of whom nothing is known.
+    """
+    entry = other.entry
+    if entry is None or entry.event != event:
+        return False
+    if isinstance(entry.unless, Lately) and entry.unless.event == event:
+        return False  # the event before keeps this one out
+    about = {"track": track.track, "step": step.get("id"), "message_id": "m", "enrollment_id": "e"}
+    context = {"event": {"event_id": "e", "name": event, "at": _NOW, "properties": about}, "now": _NOW}
+    try:
+        return entry.where is None or judge(entry.where, context).holds
+    except ConditionError:
+        return False
 
 
 def _way(start: str, end: str, quick: Mapping[str, Mapping[str, Path]]) -> list[str] | None:

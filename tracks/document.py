@@ -17,7 +17,7 @@ from tracks.own_events import misnamed, strange
 from tracks.pieces import Piece, pieces_of
 from tracks.problems import Problem as Problem
 from tracks.problems import TrackProblems as TrackProblems
-from tracks.references import reference_problems
+from tracks.references import entry_doubts, reference_problems
 from tracks.source import MAX_DEPTH, Path, Source, read_yaml
 from tracks.templates import sender_problems
 
@@ -44,7 +44,7 @@ class Reading:
 
     def warnings(self) -> list[Problem]:
         """What may be meant, and is worth a look."""
-        return self.at(strange(self.source.data))
+        return self.at((*strange(self.source.data), *entry_doubts(self.source.data)))
 
     def sound(self) -> Track:
         """The track; raises TrackProblems with everything that is wrong."""

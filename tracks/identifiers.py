@@ -23,9 +23,19 @@ def workflow_id(track: str, contact_id: str, key: str | None = None) -> str:
     return "nurture/" + "/".join(quote(part, safe="-_.~:@+=,;!$*()'") for part in parts)
 
 
+MAX_WORKFLOW_ID = 1_000
+"""Bytes that a workflow id may have: where a namespace says nothing else, Temporal takes no more
+(https://docs.temporal.io/references/dynamic-configuration, `limit.maxIDLength`)."""
+
+
 def effect_key(enrollment_id: str, step: str, occurrence: int) -> str:
     """`<enrollment>/<step>/<occurrence>`: one effect, however often it is tried."""
     return f"{enrollment_id}/{step}/{occurrence}"
+
+
+def only_digits(text: str) -> bool:
+    """Whether it is digits and nothing else: as an id of an object it is a number of that object, not a phone's."""
+    return re.fullmatch(r"[0-9]+", text) is not None
 
 
 def looks_personal(text: str) -> str | None:

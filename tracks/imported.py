@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
-from tracks.people import Email, Identifier, Locale, Object, Phone, Zone, check_object, unstorable
+from tracks.people import Email, Identifier, Locale, Object, ObjectKey, Phone, Zone, check_object, unstorable
 
 CONTACT_ID = "contact_id"
 FIELDS = (CONTACT_ID, "email", "phone", "timezone", "locale", "key")
@@ -40,7 +40,7 @@ class Row(BaseModel):
     timezone: Zone | None = None
     locale: Locale | None = None
     attributes: Object = {}
-    key: Identifier | None = None
+    key: ObjectKey | None = None
     properties: Object = {}
 
 

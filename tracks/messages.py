@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from tracks.model import ReentryAfter, ReentryPer, Track
+from tracks.model import ReentryAfter, ReentryPer, ReentryRestart, Track
 from tracks.problems import meant
 from tracks.sending import Lately
 from tracks.source import Path
@@ -21,6 +21,7 @@ _TAGS: dict[str, type[BaseModel]] = {
     "#steps": Detour,
     "#after": ReentryAfter,
     "#per": ReentryPer,
+    "#restart": ReentryRestart,
     "#lately": Lately,
 }
 _AFTER_A_MESSAGE = ("skipped", "failed")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from tracks.effects import EmailTracking, SmsTracking
 from tracks.program import UnknownPolicy
-from tracks.sending import SendingDefaults
+from tracks.sending import EntryExclusion, SendingDefaults
 from tracks.steps import (
     Base,
     BranchStep,
@@ -36,12 +37,20 @@ from tracks.values import (
     Zone,
 )
 
+MAX_AGE = timedelta(days=7)
+"""Events that are told later than this after they happened enrol nobody, unless the track says otherwise: devices that
+were offline for days are heard, history that is told again is not."""
+
 
 class Entry(Model):
     """The event that enrols a contact by itself."""
 
     event: EventName
     where: EntryCondition | None = None
+    unless: EntryExclusion | None = Field(
+        None, description="whom it does not enrol: a condition, or {event, within}, something they did before"
+    )
+    max_age: Duration = Field(MAX_AGE, description="how long ago the event may have happened when it is told")
 
 
 class Goal(Model):
@@ -59,28 +68,46 @@ class ExitRule(Model):
     reason: Slug
 
 
+_RESTART = "whether the entry event begins a live run anew"
+
+
 class ReentryAfter(Model):
     """Again, once this long has passed since the last run ended."""
 
     after: Duration
+    restart: bool = Field(default=False, description=_RESTART)
 
 
 class ReentryPer(Model):
-    """One run for each value of this enrolment property, such as a cart's id."""
+    """One run for each value of this enrolment property, such as a cart's id; again only where `after` says when."""
 
     per: Short
+    after: Duration | None = Field(None, description="once for each value again, this long after its last run ended")
+    restart: bool = Field(default=False, description=_RESTART)
+
+
+class ReentryRestart(Model):
+    """Always, and the entry event ends the run that lives and begins a new one."""
+
+    restart: Literal[True]
 
 
 def _reentry_tag(value: Any) -> str:
-    if isinstance(value, (dict, Model)):
-        return "#per" if isinstance(value, ReentryPer) or (isinstance(value, dict) and "per" in value) else "#after"
-    return "#word"
+    match value:
+        case ReentryPer() | {"per": _}:
+            return "#per"
+        case ReentryAfter() | {"after": _}:
+            return "#after"
+        case ReentryRestart() | {"restart": _}:
+            return "#restart"
+    return "#after" if isinstance(value, dict) else "#word"
 
 
 Reentry = Annotated[
     Annotated[Literal["never", "always"], Tag("#word")]
     | Annotated[ReentryAfter, Tag("#after")]
-    | Annotated[ReentryPer, Tag("#per")],
+    | Annotated[ReentryPer, Tag("#per")]
+    | Annotated[ReentryRestart, Tag("#restart")],
     Discriminator(_reentry_tag),
 ]
 

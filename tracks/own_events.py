@@ -17,6 +17,11 @@ OWN = (
     "email.failed", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "contact.unsubscribed",
     "contact.consented",
 )  # fmt: skip
+MADE_BY_SENDING: Mapping[str, tuple[str, ...]] = {
+    "email": ("email.sent", "email.delivered", "email.bounced", "email.failed"),
+    "sms": ("sms.sent", "sms.delivered", "sms.failed"),
+}
+"""The events that follow a message of a channel by themselves: nobody has to do anything for them."""
 PREFIXES = tuple(dict.fromkeys(name.partition(".")[0] for name in OWN))
 _DATA = ("variables", "properties", "fields", "payload", "attributes")
 """Keys of a track below which its author's own data stands."""

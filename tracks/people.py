@@ -11,7 +11,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from pydantic import AfterValidator, WithJsonSchema
 
-from tracks.identifiers import looks_personal
+from tracks.identifiers import looks_personal, only_digits
 from tracks.localtime import is_zone
 
 _IDENTIFIER = r"[A-Za-z0-9_.:|=+@~-]+"
@@ -40,6 +40,15 @@ def check_identifier(value: str) -> str:
     if value in (".", ".."):
         raise ValueError("may not be . or .., which are folders in an address")
     return value
+
+
+def check_key(value: str) -> str:
+    """The same for the id of an object, which may be a number as long as a phone's.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    return value if len(value) <= 128 and only_digits(value) else check_identifier(value)
 
 
 def check_email(value: str) -> str:
@@ -165,6 +174,17 @@ Identifier = Annotated[
     plain(
         "An id of your own that says nothing about the person: no email address, no phone number.",
         "user_1042",
+        minLength=1,
+        maxLength=128,
+        pattern=f"^{_IDENTIFIER}$",
+    ),
+]
+ObjectKey = Annotated[
+    str,
+    AfterValidator(check_key),
+    plain(
+        "The id of the object that the run is about, such as a cart: no email address, no phone number.",
+        "cart-7",
         minLength=1,
         maxLength=128,
         pattern=f"^{_IDENTIFIER}$",

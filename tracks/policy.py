@@ -35,6 +35,10 @@ MAX_WINDOW = timedelta(days=31)
 """Breakers look back at most this far: the ledger's rows of that time are counted while messages bounce."""
 
 
+MAX_PER_ADDRESS = 1_000
+"""The rows of one address over a day that are read at each claim, at most."""
+
+
 class Topic(Model):
     """Something a contact subscribes to."""
 
@@ -106,9 +110,20 @@ class Breaker(Model):
     least_bad: int = Field(3, ge=1, description="bounces, or complaints, before their share means anything")
     window: Annotated[Duration, AfterValidator(_some_time)] = timedelta(days=1)
     per_second: float = Field(1.0, gt=0, le=1000, description="how fast held messages go once it is resumed")
+    address_per_hour: int = Field(
+        20, ge=1, le=MAX_PER_ADDRESS, description="messages to one address within an hour before the next have to wait"
+    )
+    address_per_day: int = Field(
+        60,
+        ge=1,
+        le=MAX_PER_ADDRESS,
+        description="the same within 24 hours; tracks that go round are felt by one person",
+    )
 
 
 ENROLL_APART = timedelta(minutes=30)
+ENROLL_MOST = 20
+"""Within that time, entries by `enroll` of a contact into a track with one run per object."""
 
 
 def _at_least_half_an_hour(value: timedelta) -> timedelta:

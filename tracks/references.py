@@ -45,6 +45,20 @@ def reference_problems(data: dict[str, Any]) -> Found:
         yield from _step(path, step, data, flow, ids)
 
 
+def entry_doubts(data: Any) -> Found:
+    """An event that ends the run of who is on the track, where it would begin one for others."""
+    if not isinstance(data, dict):
+        return
+    entry, reentry, exits = data.get("entry"), data.get("reentry", "never"), data.get("exits")
+    event = entry.get("event") if isinstance(entry, dict) else None
+    if event is None or reentry == "never" or (isinstance(reentry, dict) and reentry.get("restart")):
+        return
+    for index, rule in enumerate(exits if isinstance(exits, list) else []):
+        if isinstance(rule, dict) and rule.get("event") == event:
+            words = f"'{event}' ends the run and begins none then; to begin anew, write reentry: {{restart: true}}"
+            yield ("exits", index, "event"), words
+
+
 def _identity(path: Path, step: dict[str, Any], ids: dict[str, Path]) -> Found:
     step_id = step.get("id")
     if not isinstance(step_id, str) or not re.match(STEP_ID, step_id):
@@ -60,6 +74,9 @@ def _identity(path: Path, step: dict[str, Any], ids: dict[str, Path]) -> Found:
 def _rules(data: dict[str, Any], flow: Flow, ids: dict[str, Path]) -> Found:
     goal = data.get("goal")
     exits = data.get("exits")
+    reentry = data.get("reentry")
+    if isinstance(reentry, dict) and reentry.get("restart") is True and not data.get("entry"):
+        yield ("reentry", "restart"), "only an entry event begins a run anew, and this track has no `entry`"
     rules: list[tuple[Path, Any]] = [(("goal",), goal)]
     rules += [(("exits", index), rule) for index, rule in enumerate(exits if isinstance(exits, list) else [])]
     for path, rule in rules:

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, Tag
 from tracks.program import UnknownPolicy
 from tracks.values import (
     Duration,
+    EntryCondition,
     EventName,
     LocalSpan,
     Model,
@@ -34,6 +35,12 @@ class Window(LocalSpan):
     weekdays: tuple[Weekday, ...] | None = Field(None, min_length=1)
 
 
+LATELY_AT_MOST = 200
+"""Earlier events of one name of one contact that an `unless` looks at, newest first."""
+CLOCKS = timedelta(days=1)
+"""An event is received after it happened, but for clocks of others that are fast, by less than this."""
+
+
 class Lately(Model):
     """An event that the contact did within a time."""
 
@@ -50,6 +57,10 @@ Exclusion = Annotated[
     Annotated[SendCondition, Tag("#condition")] | Annotated[Lately, Tag("#lately")], Discriminator(_exclusion_tag)
 ]
 """Whom a message is not for: a condition, or something they did lately."""
+EntryExclusion = Annotated[
+    Annotated[EntryCondition, Tag("#condition")] | Annotated[Lately, Tag("#lately")], Discriminator(_exclusion_tag)
+]
+"""Whom an event does not enrol, in the same words."""
 
 
 class SendingDefaults(Model):

@@ -130,6 +130,13 @@ KINDS: Mapping[str, Kind] = {
         "Their runs should have asked for them again.",
         "Look at the run in Temporal: it is at work, or among the findings above.",
     ),
+    "message-flood": Kind(
+        "Messages of which one address would have too many",
+        "More were to go to one address than the policy lets through in an hour or a day, so they wait until there is "
+        "room. Nearly always tracks go round: they enrol each other, or what they cause tells them to begin again.",
+        "Look at the paths of these enrollments, and of the others of the same contacts. End the runs, hold the track, "
+        "or, where so many are meant, raise `breaker` in the policy.",
+    ),
     "touch-late": Kind(
         "Held clicks and opens that nobody told",
         "A relay that leads tells them when they are due.",

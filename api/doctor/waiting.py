@@ -32,6 +32,7 @@ async def look(database: Database, patience: Patience, report: Report, look_at: 
             tx, sending=now - patience.sending, unknown=now - patience.unknown, gone=gone, limit=KEPT
         )
         overdue, deferred = await doctor.deferred(tx, now - patience.deferred, KEPT)
+        flood, flooded = await doctor.flooded(tx, KEPT)
         untold, touches = await doctor.held_touches(tx, now - patience.touch, KEPT)
         standing = await breakers.all_known(tx)
         aside, deliveries = await refused.waiting(tx, KEPT)
@@ -58,7 +59,11 @@ async def look(database: Database, patience: Patience, report: Report, look_at: 
         report.add(await _message(database, message, gone, look_at))
     if unsettled > len(messages):
         report.counts["message-stuck"] += unsettled - len(messages)
-    for kind, count, found in (("message-overdue", overdue, deferred), ("touch-late", untold, touches)):
+    for kind, count, found in (
+        ("message-overdue", overdue, deferred),
+        ("message-flood", flood, flooded),
+        ("touch-late", untold, touches),
+    ):
         named = [
             Finding(kind, it.id, f"due {_moment(it.due_at)}{_because(it.reason)}", enrollment_id=it.enrollment_id)
             for it in found

@@ -24,7 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from store.outbox import RUN_FULL
 from tracks.bounds import bounded
 from tracks.program import Program
-from tracks.run import MEMO_ENROLLMENT, TASK_QUEUE, WORKFLOW_TYPE, RunInput
+from tracks.run import MEMO_ENROLLMENT, SIGNAL_END, TASK_QUEUE, WORKFLOW_TYPE, EndSignal, RunInput
 
 RPC_TIMEOUT = timedelta(seconds=10)
 
@@ -64,6 +64,9 @@ class Refused:
 
 
 Delivery = Delivered | Dropped | Later | Refused
+
+_TOLD_EVERY = 60
+"""A previous run that does not end is told to once in so many tries, half an hour: it takes 10,000 signals at most."""
 
 TOO_LARGE = "too large"
 TOO_LONG = "name too long"
@@ -108,8 +111,11 @@ def encoded(program: Program) -> str:
     return program.model_dump_json()
 
 
-async def start(client: Client, workflow_id: str, given: RunInput, program: str) -> Delivery:
-    """Start a run on an `encoded` program, in place of `given`'s. A repeat that Temporal has already is harmless."""
+async def start(client: Client, workflow_id: str, given: RunInput, program: str, *, tried: int = 0) -> Delivery:
+    """Start a run on an `encoded` program, in place of `given`'s. A repeat that Temporal has already is harmless.
+
+    `tried` is how often it has been tried before.
+    """
     try:
         await client.start_workflow(
             WORKFLOW_TYPE,
@@ -126,7 +132,7 @@ async def start(client: Client, workflow_id: str, given: RunInput, program: str)
             rpc_timeout=RPC_TIMEOUT,
         )
     except WorkflowAlreadyStartedError:
-        return await _whose(client, workflow_id, given.enrollment_id)
+        return await _whose(client, workflow_id, given.enrollment_id, tried)
     except RPCError as error:
         return refusal(error)
     return Delivered()
@@ -139,12 +145,21 @@ def _payload(given: RunInput, program: str) -> RawValue:
     return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data.encode()))
 
 
-async def _whose(client: Client, workflow_id: str, enrollment_id: str) -> Delivery:
-    """A run with this id is there: ours from an earlier try, or the contact's previous one, about to close."""
+async def _whose(client: Client, workflow_id: str, enrollment_id: str, tried: int) -> Delivery:
+    """A run with this id is there: ours from an earlier try, or the contact's previous one.
+
+    That one's enrollment has ended, else ours would not be there: it is about to close, or, where an event began it
+    anew, has yet to be told.
+    """
     try:
         description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
-        if await description.memo_value(MEMO_ENROLLMENT, default="") == enrollment_id:
+        holder = await description.memo_value(MEMO_ENROLLMENT, default="")
+        if holder == enrollment_id:
             return Delivered()
+        if holder and tried % _TOLD_EVERY == 1:
+            end = EndSignal(reason="restarted", enrollment_id=holder).model_dump(mode="json")
+            previous = client.get_workflow_handle(workflow_id, run_id=description.run_id)
+            await previous.signal(SIGNAL_END, end, rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         return refusal(error)
     return Later("the contact's previous run is still closing")

@@ -140,6 +140,7 @@ class Relay:
                     async with self._database.transaction() as tx:
                         await outbox.prune(tx, datetime.now(UTC) - KEPT)
                         await refused.prune(tx)
+                        await dropped.compact(tx)
                 if await self._deliver_pending():
                     await asyncio.sleep(BREATH)
                 await _until(self._wake, POLL)
@@ -261,7 +262,8 @@ class Relay:
                 clock=row.clock,
                 state=RunState(seq=row.payload.get("seq", 0)),  # one that begins anew goes on with its path
             )
-            return await self._places.within(start(self._client, row.workflow_id, given, program.encoded))
+            starting = start(self._client, row.workflow_id, given, program.encoded, tried=row.attempts)
+            return await self._places.within(starting)
         if row.ended:
             return Dropped(LATE)
         payload = dict(row.payload) | {"enrollment_id": row.enrollment_id}

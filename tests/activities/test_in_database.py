@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from activities.contract import ENROLL_CONTACT, SET_ATTRIBUTES, EffectResult
-from store import contacts, enrollments
+from store import contacts, dropped, enrollments
+from store.dropped import Drop
 from tests.activities.world import NAME, World
 from tracks.conditions import evaluate
+from tracks.policy import ENROLL_MOST
 
 SET = """
 track: marks
@@ -153,6 +155,21 @@ class TestEnroll:
             await tx.execute(text("UPDATE enrollment SET created_at = created_at - interval '31 minutes'"))
         later = world.call("next").model_copy(update={"occurrence": 3})
         assert await world.local(ENROLL_CONTACT, later) == EffectResult(outcome="done", reason="created")
+        while_there = world.call("next").model_copy(update={"occurrence": 4})
+        assert await world.local(ENROLL_CONTACT, while_there) == EffectResult(outcome="done", reason="existing")
+
+    async def test_a_track_with_a_run_per_object_is_entered_for_many_and_not_without_end(self, world: World) -> None:
+        await world.scene.publish(PER)
+        await world.enroll(ENROLL_PER)
+        outcomes = []
+        for number in range(1, ENROLL_MOST + 2):
+            await world.scene.contact(world.contact, attributes={"n": number})
+            call = world.call("next").model_copy(update={"occurrence": number})
+            outcomes.append(await world.local(ENROLL_CONTACT, call))
+        assert outcomes[:-1] == [EffectResult(outcome="done", reason="created")] * ENROLL_MOST
+        assert outcomes[-1] == EffectResult(outcome="skipped", reason="too-soon")
+        async with world.db.transaction() as tx:
+            assert await dropped.totals(tx) == [Drop("too-soon", "entry", "per-object")]
 
     async def test_a_track_that_does_not_exist_fails_the_step(self, world: World) -> None:
         await world.enroll(ENROLL)
@@ -161,3 +178,10 @@ class TestEnroll:
 
 
 REENTER = "track: open-house\nreentry: always\nsteps:\n  - {id: pause, wait: 1d}\n"
+PER = "track: per-object\nreentry: {per: n}\nsteps:\n  - {id: pause, wait: 1d}\n"
+ENROLL_PER = """
+track: leads-many
+steps:
+  - id: next
+    enroll: {track: per-object, properties: {n: 'n-{{ contact.attributes.n }}'}}
+"""

@@ -168,3 +168,22 @@ async def test_a_thousand_at_once(ready: Api, db: Database) -> None:
     answer = await batch(ready, [{"track": "welcome", "contact_id": person} for person in people])
     assert {one["status"] for one in answer.json()["results"]} == {201}
     assert len(await outbox(db)) == 1000
+
+
+async def test_an_object_may_have_a_number_as_long_as_a_telephones(ready: Api) -> None:
+    await ready.publish(track("cart", reentry="{per: cart_id}"))
+    given = await ready.enroll("user-1", "cart", key="4155552671")
+    taken = await ready.enroll("user-1", "cart", properties={"cart_id": "2125550123"})
+    assert [(one.status_code, one.json()["key"]) for one in (given, taken)] == [
+        (201, "4155552671"),
+        (201, "2125550123"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["k" * 129, "車" * 110, 1.5, True])
+async def test_a_property_that_cannot_be_a_key_says_why(ready: Api, value: object) -> None:
+    await ready.publish(track("cart", reentry="{per: cart_id}"))
+    answer = await ready.enroll("user-1", "cart", properties={"cart_id": value})
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"]) == (422, "#/key")
+    assert any(word in error["detail"] for word in ("more than", "no text and no whole number"))

@@ -29,7 +29,7 @@ async def test_an_event_that_a_run_waits_for_is_delivered_to_it(enrolled: Api, d
     answer = await enrolled.event("user-1", "email.clicked", event_id="e-1")
     assert (answer.status_code, answer.json()) == (
         202,
-        {"event_id": "e-1", "matched": 1, "enrolled": 0, "duplicate": False, "dropped": None},
+        {"event_id": "e-1", "matched": 1, "enrolled": 0, "duplicate": False, "dropped": None, "not_enrolled": []},
     )
     (signal,) = await signals(db)
     assert (signal["event_id"], signal["name"], signal["matches"]) == ("e-1", "email.clicked", ["step:clicked"])
@@ -138,3 +138,23 @@ steps:
     assert told == [{"plan": "team"}, {"link": "pricing", "plan": "team"}]
     metrics = (await api.call("GET", "/metrics")).text
     assert 'perennial_dropped_total{kind="property",reason="too large",track="welcome"} 1.0' in metrics
+
+
+async def test_an_event_that_enrols_nobody_says_why_and_the_figures_as_well(api: Api) -> None:
+    await api.publish(track("cart", reentry="{per: cart_id}", more="entry: {event: cart.left}\n"))
+    told = {
+        "no-key": await api.event("user-1", "cart.left"),
+        "bad-key": await api.event("user-1", "cart.left", properties={"cart_id": 1.5}),
+        "too-old": await api.event(
+            "user-1", "cart.left", properties={"cart_id": "c"}, occurred_at="2019-05-01T00:00:00Z"
+        ),
+    }
+    for reason, answer in told.items():
+        said = answer.json()
+        assert (answer.status_code, said["dropped"], said["enrolled"]) == (202, reason, 0)
+        assert said["not_enrolled"] == [{"track": "cart", "reason": reason}]
+    entered = (await api.event("user-1", "cart.left", properties={"cart_id": 4155552671})).json()
+    assert (entered["enrolled"], entered["dropped"], entered["not_enrolled"]) == (1, None, [])
+    figures = (await api.client.get("/metrics")).text
+    for reason in told:
+        assert f'perennial_dropped_total{{kind="entry",reason="{reason}",track="cart"}} 1.0' in figures

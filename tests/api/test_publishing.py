@@ -15,6 +15,14 @@ SENDS = track(
 )
 
 
+async def test_an_event_that_ends_the_run_which_it_would_begin_is_worth_a_look(api: Api) -> None:
+    more = "entry: {event: cart.changed}\nexits: [{event: cart.changed, reason: changed}]\n"
+    [warning] = (await api.publish(track("cart", reentry="always", more=more))).json()["warnings"]
+    assert "reentry: {restart: true}" in warning["detail"]
+    for rule in ("never", "{restart: true}"):
+        assert (await api.publish(track("cart", reentry=rule, more=more))).json()["warnings"] == []
+
+
 async def test_a_new_track_is_created_and_the_same_again_changes_nothing(api: Api) -> None:
     first, second = await api.publish(track()), await api.publish(track())
     assert (first.status_code, first.json()) == (

@@ -317,3 +317,23 @@ def test_what_is_sent_again_is_the_same_though_its_sending_is_another() -> None:
     item = {"type": "track", "userId": "u", "event": "x", "timestamp": "2026-02-28T09:00:00Z"}
     first, again = (translate(0, item | {"sentAt": f"2026-02-28T09:00:0{n}Z"}).action for n in (1, 2))
     assert isinstance(first, Track) and isinstance(again, Track) and first.event_id == again.event_id
+
+
+async def test_events_of_a_batch_that_enrol_nobody_say_why(api: Api) -> None:
+    await api.publish(track("cart", reentry="{per: cart_id}", more="entry: {event: cart.left}\n"))
+    told: dict[str, Any] = {"type": "track", "userId": "user-1", "event": "cart.left"}
+    result = await send(
+        api,
+        {"type": "identify", "userId": "user-1"},
+        {**told, "messageId": "m-1"},
+        {**told, "messageId": "m-2", "properties": {"cart_id": "c-1"}},
+        {**told, "messageId": "m-3", "properties": {"cart_id": "c-2"}, "timestamp": "2019-05-01T00:00:00Z"},
+        {"type": "page"},
+        {**told, "messageId": "m-4", "properties": {"cart_id": "c-1"}},
+    )
+    assert result["enrolled"] == 1
+    assert [tuple(one[key] for key in ("index", "track", "reason")) for one in result["not_enrolled"]] == [
+        (1, "cart", "no-key"),
+        (3, "cart", "too-old"),
+        (5, "cart", "live"),
+    ]

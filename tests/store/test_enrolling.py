@@ -74,7 +74,7 @@ async def test_what_an_old_run_was_not_told_never_reaches_the_new_one(scene: Sce
         (Enrol("never", "nobody"), "unknown_contact"),
         (Enrol("never", "ann", key="k"), "key_unexpected"),
         (Enrol("per", "ann"), "key_required"),
-        (Enrol("per", "ann", properties={"cart_id": ["x"]}), "key_required"),
+        (Enrol("per", "ann", properties={"cart_id": ["x"]}), "key_refused"),
     ],
 )
 async def test_wish_that_cannot_be_is_refused_by_name(scene: Scene, wish: Enrol, refusal: str) -> None:

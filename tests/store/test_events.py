@@ -8,6 +8,7 @@ import pytest
 
 from store import dropped
 from store.dropped import Drop
+from store.entering import NotEnrolled
 from store.events import Accepted, Event, accept
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
 
@@ -58,7 +59,7 @@ async def test_entry_event_enrolls_and_a_later_event_of_the_same_batch_reaches_t
         Accepted(),
         Accepted(enrolled=1),
         Accepted(matched=1),
-        Accepted(),
+        Accepted(not_enrolled=(NotEnrolled("trial", "condition"),)),
         Accepted(duplicate=True),
     ]
     assert [kind for kind, _ in await scene.waiting()] == ["start", "event"]
@@ -141,7 +142,10 @@ async def test_a_condition_that_met_what_it_could_not_compute_is_counted_with_wh
     )
     assert [answer.matched for answer in accepted] == [0, 0, 0]
     async with scene.db.transaction() as tx:
-        assert await dropped.totals(tx) == [Drop("condition: type", "event", "trial")]
+        assert await dropped.totals(tx) == [
+            Drop("condition", "entry", "trial"),  # the third began nothing
+            Drop("condition: type", "event", "trial"),
+        ]
 
 
 async def test_a_condition_that_would_take_too_much_work_is_false_and_counted(scene: Scene) -> None:

@@ -7,13 +7,23 @@ server never analyzes a table: what holds here holds before the first statistics
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest_asyncio
 
 from store import outbox
 from store.database import Database
-from tests.store.scene import TRIAL, Scene, rows_of
+from store.events import Event
+from tests.store.scene import NOW, TRIAL, Scene, rows_of
+from tracks.sending import Lately, MessageRules
 
+UNLESS = """
+track: cart
+entry: {event: cart.left, unless: {event: order.paid, within: 30d}}
+steps:
+  - id: hello
+    email: {template: hello, from: 'Ada <ada@acme.test>'}
+"""
 SETTLED = 30
 """Contacts after whom every statement has the plan that the connection keeps."""
 OTHERS = 120
@@ -93,3 +103,19 @@ async def deliver(scene: Scene) -> None:
         waiting = rows_of(await outbox.pending(connection, 8))
         assert len(waiting) == 1
         assert not rows_of(await outbox.pending(connection, 8, delivered=[row.id for row in waiting]))
+
+
+async def test_an_unless_reads_the_events_of_its_name_and_time_alone(scene: Scene) -> None:
+    """Of whoever has done much else, and the same long ago."""
+    await scene.publish(UNLESS)
+    old = [Event(f"o{n}", "ann", "order.paid", occurred_at=NOW - timedelta(days=90)) for n in range(200)]
+    await scene.accept(*old, now=NOW - timedelta(days=90))
+    await scene.accept(*(Event(f"v{n}", "ann", "page.viewed") for n in range(200)))
+    before = await counted(scene, ROWS_READ)
+    [answer] = await scene.accept(Event("e1", "ann", "cart.left"))
+    assert answer.enrolled == 1
+    [run] = await scene.rows("SELECT id::text AS id FROM enrollment")
+    rules = MessageRules(unless=Lately(event="order.paid", within=timedelta(days=30)))
+    await scene.claim(run.id, rules=rules, now=NOW)
+    after = await counted(scene, ROWS_READ)
+    assert after["event"] - before["event"] <= 5

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from store import contacts, touches
+from store.entering import NotEnrolled
 from store.events import Accepted, Event
 from store.touches import Touch
 from tests.store.scene import NOW, Scene
@@ -117,7 +118,9 @@ async def test_a_machine_neither_converts_nor_ends_nor_enrols_anybody(scene: Sce
     await scene.live(LISTENING)
     for number, name in enumerate(("email.opened", "sms.clicked")):
         assert await scene.happen(name, event_id=f"m{number}", by="scanner") == Accepted()
-    assert await scene.happen("email.clicked", "new", event_id="n", by="scanner") == Accepted()
+    assert await scene.happen("email.clicked", "new", event_id="n", by="scanner") == Accepted(
+        not_enrolled=(NotEnrolled("listening", "machine"),)
+    )
     run = (await scene.rows("SELECT goal_reached_at, exit_reached_at FROM enrollment"))[0]
     assert tuple(run) == (None, None) and await scene.waiting("event") == []
     assert (await scene.happen("email.clicked", "new", event_id="p", by="human")).enrolled == 1

@@ -201,7 +201,7 @@ def test_each_mistake_is_named_with_what_would_be_right(steps: str, complaint: s
         ({"entry": {"event": ""}}, "event: needs at least 1"),
         ({"reentry": "sometimes"}, "reentry: 'sometimes' should be 'never' or 'always'"),
         ({"reentry": {"each": "x"}}, "unknown key 'each'"),
-        ({"reentry": {"per": "x", "after": "1d"}}, "unknown key 'after'"),
+        ({"reentry": {"per": "x", "until": "1d"}}, "unknown key 'until'"),
         ({"goal": {"event": "x", "where": "foo(1)"}}, "unknown function 'foo'"),
         ({"exits": [{"event": "x"}]}, "'reason' is missing"),
         ({"defaults": {"sending": {"unless": "contact.plan == 1"}}}, "unless: contact has no 'plan'"),

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracks.identifiers import effect_key, looks_personal, workflow_id
+from tracks.identifiers import MAX_WORKFLOW_ID, effect_key, looks_personal, workflow_id
+from tracks.people import check_identifier, check_key
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,13 @@ def test_workflow_ids_keep_exactly_this_shape(parts: tuple[str, str, str | None]
 
 def test_effect_keys_keep_exactly_this_shape() -> None:
     assert effect_key("0190-aa", "welcome", 3) == "0190-aa/welcome/3"
+
+
+@given(st.text("|a:_-.", min_size=128, max_size=128), st.text("|9", min_size=128, max_size=128))
+def test_ids_that_are_taken_always_fit_into_a_workflow_id(contact_id: str, key: str) -> None:
+    """What an event's property adds may be of any letters, and is measured where it comes in."""
+    assert check_identifier(contact_id) and check_key(key)
+    assert len(workflow_id("t" * 63, contact_id, key)) <= MAX_WORKFLOW_ID
 
 
 enrolments = st.tuples(st.sampled_from(["t", "t-u"]), st.text(min_size=1, max_size=6), st.none() | st.text(max_size=6))

@@ -31,6 +31,8 @@ def round_of(*steps: str) -> list[str]:
         "{id: w, wait_until: {time: '09:00'}}",
         "{id: w, wait_until: {time: '09:00', weekdays: [mon]}}",
         "{id: w, wait_for: {event: used, within: 1d}}",
+        "{id: w, wait_for: {event: email.clicked, within: 1d, by: [human]}}",
+        "{id: w, wait_for: {event: email.delivered, within: 1d, then: [{id: v, wait: 1d}], else: [{id: x, wait: 1d}]}}",
         "{id: w, wait_for: {event: used, within: 1d, since: enrollment}}",
         "{id: w, wait_date: {attribute: due, missing: exit, past: exit}}",
         "{id: w, wait_date: {attribute: due, missing: exit, past: {steps: [{id: p, wait: 1d}]}}}",
@@ -48,6 +50,10 @@ def test_a_round_that_takes_time_is_fine(step: str) -> None:
         "{id: w, wait_date: {attribute: due, missing: skip, past: exit}}",
         "{id: w, wait_date: {attribute: due, missing: exit, past: {steps: [{id: p, set: {attributes: {b: 1}}}]}}}",
         "{id: w, branch: [{when: contact.has_phone, steps: [{id: v, wait: 1d}]}]}",
+        "{id: w, wait_for: {event: email.delivered, within: 1d}}",
+        "{id: w, wait_for: {event: sms.failed, within: 30d, since: enrollment}}",
+        "{id: w, wait_for: {event: email.opened, within: 1d, by: any}}",
+        "{id: w, wait_for: {event: email.clicked, within: 1d, by: [human, scanner]}}",
         "{id: w, repeat: {times: 2, steps: [{id: v, branch: [{when: now > now, steps: [{id: x, wait: 1d}]}]}]}}",
     ],
 )
@@ -96,6 +102,39 @@ def test_a_track_that_its_own_message_begins_is_a_circle() -> None:
     assert "a → a" in words
     assert circles(track("a", {"wait": "1d"}, MAIL, entry={"event": "email.delivered"})) == []
     assert circles(track("a", MAIL, entry={"event": "email.clicked"})) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "circle"),
+    [
+        ({"event": "email.sent"}, True),
+        ({"event": "email.delivered", "where": 'event.properties.track == "a"'}, True),
+        ({"event": "email.delivered", "where": 'event.properties.step == "s0"'}, True),
+        ({"event": "email.delivered", "where": 'event.properties.track != "a"'}, False),
+        ({"event": "email.delivered", "where": "contact.attributes.vip"}, False),
+        ({"event": "email.delivered", "unless": {"event": "email.delivered", "within": "1d"}}, False),
+        ({"event": "email.delivered", "unless": {"event": "order.paid", "within": "1d"}}, True),
+        ({"event": "sms.delivered"}, False),
+    ],
+)
+def test_what_is_known_of_a_messages_own_events_is_used(entry: dict[str, Any], circle: bool) -> None:
+    for reentry in ("always", {"restart": True}, {"per": "message_id"}):
+        assert bool(circles(track("a", MAIL, entry=entry, reentry=reentry))) == circle
+    assert circles(track("a", MAIL, entry=entry, reentry={"per": "step"})) == []
+
+
+def test_a_way_round_by_a_message_and_a_step_is_a_circle() -> None:
+    """One sends, its delivery enrols into the other, which enrols into the first."""
+    told = track("b", enroll("a"), entry={"event": "email.delivered", "where": 'event.properties.track == "a"'})
+    [words] = circles(track("a", MAIL), told)
+    assert "a → b → a" in words
+
+
+def test_restart_needs_an_event_of_the_tracks_own() -> None:
+    assert any(
+        "has no `entry`" in found
+        for found in problems("track: t\nreentry: {restart: true}\nsteps: [{id: w, wait: 1d}]")
+    )
 
 
 def test_a_circle_of_others_is_not_told_to_whoever_enrols_into_it() -> None:

@@ -21,6 +21,7 @@ STEPS = [{"id": "x", "wait": "1d"}]
 SAY = {"from": "+15005550006", "text": "hi"}
 PLACES: dict[str, Any] = {
     "entry": lambda name: {"entry": {"event": name}},
+    "entry.unless": lambda name: {"entry": {"event": "x", "unless": {"event": name, "within": "1d"}}},
     "goal": lambda name: {"goal": {"event": name}},
     "exits": lambda name: {"exits": [{"event": name, "reason": "x"}]},
     "defaults.sending.unless": lambda name: {"defaults": {"sending": {"unless": {"event": name, "within": "1d"}}}},
