@@ -81,7 +81,7 @@ async def enter(
     for one in asking:
         if not heard(one.event.name, one.event.properties):
             one.why = "machine"
-        elif now - one.at > one.rules.entry_max_age:
+        elif one.rules.entry_max_age is not None and now - one.at > one.rules.entry_max_age:
             one.why = "too-old"
     await _by_condition(tx, asking, now)
     await _by_the_past(tx, asking, now, pace)

@@ -83,7 +83,8 @@ class Rules:
     entry_event: str | None = None
     entry_where: str | None = None
     entry_unless: str | Lately | None = None
-    entry_max_age: timedelta = MAX_AGE
+    entry_max_age: timedelta | None = None
+    """None: however long ago, as in tracks that were published before there was an age."""
 
     def to_json(self) -> dict[str, Any]:
         """As kept in `track.rules`.
@@ -102,7 +103,7 @@ class Rules:
         if self.entry_unless is not None:
             unless = self.entry_unless
             data["entry_unless"] = unless if isinstance(unless, str) else unless.model_dump(mode="json")
-        if self.entry_max_age != MAX_AGE:
+        if self.entry_max_age is not None:
             data["entry_max_age"] = self.entry_max_age.total_seconds()
         return data
 
@@ -115,12 +116,12 @@ def rules_from_json(data: Mapping[str, Any]) -> Rules:
         data["entry_event"],
         data["entry_where"],
         Lately.model_validate(unless, context=PUBLISHED) if isinstance(unless, Mapping) else unless,
-        MAX_AGE if age is None else timedelta(seconds=age),
+        None if age is None else timedelta(seconds=age),
     )
 
 
 def rules_of(track: Mapping[str, Any]) -> Rules:
-    """The rules of a track's canonical data (`tracks.document.track_to_data`)."""
+    """The rules of a track's canonical data (`tracks.document.track_to_data`), as it is published now."""
     entry = track.get("entry") or {}
     unless, age = entry.get("unless"), entry.get("max_age")
     return Rules(
@@ -128,7 +129,7 @@ def rules_of(track: Mapping[str, Any]) -> Rules:
         entry.get("event"),
         entry.get("where"),
         Lately.model_validate(unless, context=PUBLISHED) if isinstance(unless, Mapping) else unless,
-        MAX_AGE if age is None else parse_duration(age),
+        parse_duration(age) if age is not None else MAX_AGE if entry else None,
     )
 
 

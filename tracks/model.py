@@ -39,7 +39,8 @@ from tracks.values import (
 
 MAX_AGE = timedelta(days=7)
 """Events that are told later than this after they happened enrol nobody, unless the track says otherwise: devices that
-were offline for days are heard, history that is told again is not."""
+were offline for days are heard, history that is told again is not. It is given when a version is published: those
+published before there was such an age have none."""
 
 
 class Entry(Model):
@@ -50,7 +51,9 @@ class Entry(Model):
     unless: EntryExclusion | None = Field(
         None, description="whom it does not enrol: a condition, or {event, within}, something they did before"
     )
-    max_age: Duration = Field(MAX_AGE, description="how long ago the event may have happened when it is told")
+    max_age: Duration | None = Field(
+        None, description="how long ago the event may have happened when it is told; 7d if left out"
+    )
 
 
 class Goal(Model):

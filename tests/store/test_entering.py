@@ -149,6 +149,18 @@ async def test_history_that_is_told_again_enrols_nobody(
     assert await entered(scene, replace(LEFT, occurred_at=NOW - timedelta(days=days))) == [outcome]
 
 
+async def test_a_track_that_was_published_before_there_was_an_age_goes_on_as_it_did(scene: Scene) -> None:
+    """Its row says nothing of an age; publishing the same again changes nothing, and saying one does."""
+    long_ago = NOW - timedelta(days=2_000)
+    await scene.publish(ALWAYS)
+    await scene.rows("UPDATE track SET rules = rules - 'entry_max_age' RETURNING name")
+    assert await entered(scene, replace(LEFT, occurred_at=long_ago)) == ["enrolled"]
+    await scene.publish(ALWAYS)
+    assert await entered(scene, replace(LEFT, event_id="e2", contact_id="bob", occurred_at=long_ago)) == ["enrolled"]
+    await scene.publish(track(max_age="7d"))
+    assert await entered(scene, replace(LEFT, event_id="e3", contact_id="carol", occurred_at=long_ago)) == ["too-old"]
+
+
 UNLESS = track(unless="{event: order.paid, within: 30d}")
 
 

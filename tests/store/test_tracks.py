@@ -11,7 +11,7 @@ from store.tracks import Published
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
 from tracks.compiler import compile_track
 from tracks.document import TrackProblems, parse_track
-from tracks.model import Track
+from tracks.model import MAX_AGE, Track
 from tracks.values import PUBLISHED
 
 
@@ -72,7 +72,9 @@ async def test_tracks_are_listed_by_name_with_their_rules(scene: Scene) -> None:
     async with scene.db.transaction() as tx:
         first, second = await tracks.list_all(tx)
         assert [t.name for t in await tracks.list_all(tx, after="trial")] == ["welcome"]
-    assert first.rules == Rules(Reentry("always"), "trial.started", 'event.properties.plan != "enterprise"')
+    assert first.rules == Rules(
+        Reentry("always"), "trial.started", 'event.properties.plan != "enterprise"', entry_max_age=MAX_AGE
+    )
     assert (second.name, second.latest, second.rules) == ("welcome", 1, Rules())
 
 
