@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from store import breakers, chores
-from store.breakers import LATE, LATEST, Breaker, Cause, Deferred, Hold, account, of_track
+from store.breakers import LATE, LATEST, RESUMING, Breaker, Cause, Deferred, Hold, account, of_track
 from store.database import Database
 from store.ids import new_id
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
@@ -127,7 +127,7 @@ async def test_a_message_under_two_breakers_takes_its_place_in_both(scene: Scene
         await resume(scene, scope, rate)
     assert await turn(scene.db, NOW, EMAIL, WELCOMES) is None
     hold = await turn(scene.db, NOW, EMAIL, WELCOMES)
-    assert hold == Hold(WELCOMES, NOW + timedelta(seconds=20))
+    assert hold == Hold(WELCOMES, NOW + timedelta(seconds=20), RESUMING)
     assert await turn(scene.db, hold.until, EMAIL, WELCOMES, deferred=told(hold, NOW)) is None
 
 
