@@ -24,7 +24,7 @@ def _counted(count: int, channel: str) -> str:
 
 
 def _began(given: RunInput, memory: Memory, journey: Journey) -> str | None:
-    """When the step began, and how long it lasts in all. These words stand until the step is over: what they say of
+    """When the step began, and how long before its end. These words stand until the step is over: what they say of
     time must be true at any moment, as "in two days" would not be."""
     began = memory.began.get(journey.step or "")
     if began is None:
@@ -35,7 +35,7 @@ def _began(given: RunInput, memory: Memory, journey: Journey) -> str | None:
     whole = timedelta(seconds=round((journey.until - since).total_seconds()))
     if whole > timedelta(hours=1):
         whole = timedelta(minutes=round(whole.total_seconds() / 60))
-    return f"The step began {_when(since)}: {format_duration(whole)} in all."
+    return f"The step began {_when(since)}, {format_duration(whole)} before that."
 
 
 def describe(given: RunInput, memory: Memory, journey: Journey) -> str:

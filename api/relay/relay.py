@@ -28,6 +28,8 @@ from tracks.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, Ru
 
 SIGNALS = {"event": SIGNAL_EVENT, "attributes": SIGNAL_ATTRIBUTES, "end": SIGNAL_END}
 
+SAID_FIRST = ("name", "names", "reason", "matches")
+"""What a signal begins with: Temporal UI shows the first 45 characters or so in the history."""
 ROWS_PER_PLACE = 2
 """Rows read for each enrolment that may be told: most have one."""
 FEW_ROWS = 8
@@ -272,7 +274,8 @@ class Relay:
             return await self._places.within(starting)
         if row.ended:
             return Dropped(LATE)
-        payload = dict(row.payload) | {"enrollment_id": row.enrollment_id}
+        told = {name: row.payload[name] for name in SAID_FIRST if name in row.payload}
+        payload = told | dict(row.payload) | {"enrollment_id": row.enrollment_id}
         return await tell(self._client, row.workflow_id, SIGNALS[row.kind], payload)
 
 

@@ -73,4 +73,12 @@ async def test_the_list_the_details_and_the_summaries_say_where_the_contact_is(s
         '"note: set"',
         '"reply: the event said"',
     ]
-    await run.terminate()
+
+    await stand.call("POST", "/v1/events", {"contact_id": "user-9", "event_id": "said-1", "name": "said"})
+    await run.result()
+    told = [
+        event.workflow_execution_signaled_event_attributes.input.payloads[0].data.decode()
+        for event in (await run.fetch_history()).events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+    assert [words.startswith('{"name":"said","matches":["step:reply"],') for words in told] == [True]

@@ -50,11 +50,11 @@ def test_what_is_said_of_time_is_true_at_any_later_moment() -> None:
     memory = Memory(RunState(began={"reply": NOON}))
     waiting = Journey(step="reply", state="waiting", until=datetime(2026, 3, 3, 15, 4, 5, tzinfo=UTC))
     words = describe(given(), memory, waiting)
-    assert "Until 2026-03-03 15:04:05 UTC.\n\nThe step began 2026-03-01 12:00:00 UTC: 2d3h4m in all." in words
+    assert "Until 2026-03-03 15:04:05 UTC.\n\nThe step began 2026-03-01 12:00:00 UTC, 2d3h4m before that." in words
     review = describe(given(), memory, Journey(step="reply", state="needs_review"))
     assert "The step began 2026-03-01 12:00:00 UTC." in review
     paced = describe(given(86_400), memory, Journey(step="reply", state="waiting", until=NOON + timedelta(days=2)))
-    assert "The step began 2026-03-01 12:00:00 UTC: 2d in all." in paced
+    assert "The step began 2026-03-01 12:00:00 UTC, 2d before that." in paced
 
 
 def test_a_run_that_is_over_says_how_it_ended() -> None:
