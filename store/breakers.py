@@ -19,12 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.rows import Channel, columns, read_row
 from store.sql import any_of, as_json, utc_now
+from tracks.identifiers import looks_personal
 
 State = Literal["open", "resuming", "closed"]
 Cause = Literal["bounces", "complaints", "operator", "provider"]
 
 REASON = "breaker: "
 """A held message's reason in the ledger, with the scope behind it."""
+LONGEST_REASON = 200
 RESUMING = "it resumes, one message after another"
 LATE = timedelta(seconds=2)
 """A message that waited for its place comes this much too late or too early: timers and queues take their time."""
@@ -74,7 +76,7 @@ class Hold:
     scope: str
     until: datetime
     why: str = ""
-    """In the words of whoever or whatever opened it."""
+    """In the words of whoever or whatever opened it, `for_histories`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,12 @@ class Deferred:
     reason: str
     at: datetime
     until: datetime
+
+
+def for_histories(reason: str) -> str:
+    """A reason as the runs that it holds are told it: a short line; nothing where it looks like an address (law 1)."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in reason).split())[:LONGEST_REASON].rstrip()
+    return "" if looks_personal(line) else line
 
 
 async def turn(
@@ -212,7 +220,11 @@ def _held(rows: Sequence[Breaker], now: datetime, spread: float | None) -> Hold 
     if row is None:
         return None
     wait = max(SOONEST, min(LATEST, (now - row.changed_at) / 4), timedelta(seconds=row.held / ASKING_PER_SECOND))
-    return Hold(row.scope, now + wait * (0.75 + 0.5 * (random.random() if spread is None else spread)), row.reason)
+    return Hold(
+        row.scope,
+        now + wait * (0.75 + 0.5 * (random.random() if spread is None else spread)),
+        for_histories(row.reason),
+    )
 
 
 def _promised(deferred: Deferred | None, rows: Sequence[Breaker], now: datetime) -> bool:
