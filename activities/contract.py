@@ -70,6 +70,8 @@ class SendResult(Wire):
     """For `deferred`: when to ask again, in real time."""
     message_id: str = ""
     channel: str = ""
+    why: str = ""
+    """Of a `deferred` one that a breaker holds: why that is open, in the words of whoever opened it."""
 
 
 class EffectResult(Wire):

@@ -202,7 +202,9 @@ def _answer(claim: Claim) -> SendResult:
     if claim.decision == "unknown":
         return SendResult(outcome="unknown", message_id=claim.message_id)
     if claim.decision == "deferred":
-        return SendResult(outcome="deferred", reason=claim.reason, until=claim.until, message_id=claim.message_id)
+        return SendResult(
+            outcome="deferred", reason=claim.reason, until=claim.until, message_id=claim.message_id, why=claim.why
+        )
     return _settled(claim.status or "unknown", claim.reason, claim.message_id)
 
 

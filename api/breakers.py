@@ -55,7 +55,11 @@ class BreakerList(BaseModel):
 class TripRequest(Body):
     """Why it is to hold."""
 
-    reason: str = Field(min_length=1, max_length=200, description="For whoever asks why nothing goes out.")
+    reason: str = Field(
+        min_length=1,
+        max_length=breakers.LONGEST_REASON,
+        description="For whoever asks why nothing goes out. It stays in the histories of runs: nothing personal.",
+    )
 
 
 class ResumeRequest(Body):

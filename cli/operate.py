@@ -71,6 +71,12 @@ def list_breakers(as_json: Json = False) -> None:
 def hold(scope: Scope, reason: Annotated[str, typer.Option(help="For whoever asks why nothing goes out.")]) -> None:
     """Hold a track or a channel: nothing but transactional messages goes out under it until it is resumed."""
     from store import breakers, tracks
+    from tracks.identifiers import looks_personal
+
+    if not 0 < len(reason) <= breakers.LONGEST_REASON:
+        fail(f"A reason has 1 to {breakers.LONGEST_REASON} characters.")
+    if (why := looks_personal(reason)) is not None:
+        fail(f"The reason {why.partition(';')[0]}: it stays in the histories of the runs that are held.")
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 import typer
 
-from cli.common import fail, of_stack
+from cli.common import api_caller, fail, of_stack
 from cli.printing import Json, say, say_json
+
+MOST_RUNS = 50
+"""Of one contact in one link: servers and browsers take no address without end."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,22 +23,27 @@ def ui_links(
     ui: Annotated[str | None, typer.Option(help="Temporal UI's address; by default the local stack's.")] = None,
     namespace: Annotated[str | None, typer.Option(help="By default the local stack's.")] = None,
     track: Annotated[str | None, typer.Option(help="A track whose waiting contacts to show.")] = None,
-    contact: Annotated[str | None, typer.Option(help="With --track, the id of a contact in it.")] = None,
+    contact: Annotated[
+        str | None,
+        typer.Option(help="The id of a contact: all their runs, or with --track those in it."),
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")] = None,
+    key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
     as_json: Json = False,
 ) -> None:
     """Print links into Temporal UI, at the address where it is: runs under way, decisions, runs that do not get on.
 
-    Asks nobody: it reads where the local stack runs, unless --ui says so.
+    Asks nobody: it reads where the local stack runs, unless --ui says so. Only for --contact without --track it asks
+    the API (--url) in which tracks the contact is or was.
     """
     from infra.launch.state import State
-    from infra.launch.ui_links import link, saved_queries
+    from infra.launch.ui_links import COLUMNS, link, saved_queries
     from settings import get_settings
+    from tracks.identifiers import workflow_id
 
     for name, value in (("--track", track), ("--contact", contact)):
         if value is not None and set(value) & set('"\\'):
             fail(f"{name} holds what no query can: a quote or a backslash.")
-    if contact is not None and track is None:
-        fail("--contact goes with --track: a run's id names both.")
     if ui is None:
         running = State(get_settings().data).addresses()
         if not running:
@@ -43,10 +52,27 @@ def ui_links(
         if "ui" not in running:
             fail("The local stack uses a Temporal of your own: name its UI's address with --ui.")
         ui, namespace = running["ui"], namespace or running.get("namespace")
-    found = {what: link(ui, namespace or "default", query) for what, query in saved_queries(track, contact).items()}
+    run = workflow_id(track, contact) if track is not None and contact is not None else None
+    everywhere = _runs_of(contact, url, key) if contact is not None and track is None else []
+    queries = saved_queries(track, run, everywhere)
+    found = {what: link(ui, namespace or "default", query) for what, query in queries.items()}
     if as_json:
         say_json(found)
         return
     for what, address in found.items():
         say(f"{what}:")
         say(f"  {address}")
+    say(f"Columns to add to these lists: {', '.join(COLUMNS)}.")
+    say("The button is under the table at the right, Configure Columns; each browser keeps them for itself.")
+
+
+def _runs_of(contact: str, url: str | None, key: str | None) -> list[str]:
+    """The workflow ids of a contact's latest enrolments, the newest first."""
+    from infra.importing import ask
+
+    with api_caller(url, key) as client:
+        page = ask(client, "GET", f"/v1/enrollments?{urlencode({'contact_id': contact, 'limit': MOST_RUNS})}")
+    runs = list(dict.fromkeys(str(one["workflow_id"]) for one in page["enrollments"]))
+    if not runs:
+        fail(f"No enrolment of {contact} is known: never enrolled, or erased.")
+    return runs

@@ -19,12 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.rows import Channel, columns, read_row
 from store.sql import any_of, as_json, utc_now
+from tracks.identifiers import looks_personal
 
 State = Literal["open", "resuming", "closed"]
 Cause = Literal["bounces", "complaints", "operator", "provider"]
 
 REASON = "breaker: "
 """A held message's reason in the ledger, with the scope behind it."""
+LONGEST_REASON = 200
+RESUMING = "it resumes, one message after another"
 LATE = timedelta(seconds=2)
 """A message that waited for its place comes this much too late or too early: timers and queues take their time."""
 SOONEST, LATEST = timedelta(minutes=5), timedelta(hours=1)
@@ -72,6 +75,8 @@ class Hold:
 
     scope: str
     until: datetime
+    why: str = ""
+    """In the words of whoever or whatever opened it, `for_histories`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,12 @@ class Deferred:
     reason: str
     at: datetime
     until: datetime
+
+
+def for_histories(reason: str) -> str:
+    """A reason as the runs that it holds are told it: a short line; nothing where it looks like an address (law 1)."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in reason).split())[:LONGEST_REASON].rstrip()
+    return "" if looks_personal(line) else line
 
 
 async def turn(
@@ -108,7 +119,7 @@ async def turn(
     else:
         taken = [place.promised(now) for place in places]
         last = max(range(len(rows)), key=lambda n: taken[n].next_at)
-        hold = Hold(rows[last].scope, taken[last].next_at)
+        hold = Hold(rows[last].scope, taken[last].next_at, RESUMING)
     for row, place in zip(rows, taken, strict=True):
         await tx.execute(_PLACE, {"scope": row.scope, "next": place.next_at, "free": place.free_at})
     return hold
@@ -209,7 +220,11 @@ def _held(rows: Sequence[Breaker], now: datetime, spread: float | None) -> Hold 
     if row is None:
         return None
     wait = max(SOONEST, min(LATEST, (now - row.changed_at) / 4), timedelta(seconds=row.held / ASKING_PER_SECOND))
-    return Hold(row.scope, now + wait * (0.75 + 0.5 * (random.random() if spread is None else spread)))
+    return Hold(
+        row.scope,
+        now + wait * (0.75 + 0.5 * (random.random() if spread is None else spread)),
+        for_histories(row.reason),
+    )
 
 
 def _promised(deferred: Deferred | None, rows: Sequence[Breaker], now: datetime) -> bool:

@@ -40,6 +40,8 @@ class Judgement:
     until: datetime | None = None
     held_since: datetime | None = None
     """Since when its `hold` runs (real time); a breaker's hold is nobody's fault, and begins it anew."""
+    why: str = ""
+    """Of a breaker's hold: why it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, facts: RowMap
     if facts["breakers"]:
         hold = await breakers.turn(tx, facts["breakers"], asked.now, asked.deferred)
         if hold is not None:  # however long: nobody is lost to a breaker
-            return Judgement("defer", f"{breakers.REASON}{hold.scope}", hold.until)
+            return Judgement("defer", f"{breakers.REASON}{hold.scope}", hold.until, why=hold.why)
     return GO
 
 

@@ -55,6 +55,8 @@ class Claim:
     """Of a granted one: the newest version of `MessageRules.template`."""
     first: bool = False
     """Nobody has claimed this message before."""
+    why: str = ""
+    """Of a deferred one that a breaker holds: why that is open."""
 
 
 async def claim(
@@ -117,7 +119,7 @@ async def claim(
     if judged.outcome == "skip":
         return Claim("settled", run, written["message"], "skipped", judged.reason)
     if judged.outcome == "defer":
-        return Claim("deferred", run, written["message"], "deferred", judged.reason, judged.until)
+        return Claim("deferred", run, written["message"], "deferred", judged.reason, judged.until, why=judged.why)
     newest = row["newest"] if found.template == template else None
     return Claim("granted", run, written["message"], newest=newest, first=message is None)
 

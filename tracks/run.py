@@ -109,6 +109,8 @@ class MessageAmid(Wire):
     """Whose activity is asked next."""
     deferred: str = ""
     """Why it was put off last."""
+    why: str = ""
+    """Why the breaker that holds it is open."""
     unknown: str = ""
     """The message's id, once its outcome is unknown."""
     asked: int = 0
@@ -161,17 +163,21 @@ class RunState(Wire):
 
 
 class RunInput(Wire):
-    """What `NurtureTrack` is started with, and continues with."""
+    """What `NurtureTrack` is started with, and continues with.
 
-    enrollment_id: str
-    contact_id: str
+    Temporal UI opens a run with this as JSON, in the order of these fields: who and where first, the program last.
+    """
+
     track: str
     version: int
-    program: Program
+    contact_id: str
+    enrollment_id: str
     clock: Clock
     state: RunState = RunState()
     continue_after: int = 2000
     """Continue as new at the next step once the history holds this many events (or the server suggests it)."""
+    program: Program
+    """Carried along, not looked up: a worker of any build can go on with a run that any other has begun."""
 
 
 class RunResult(Wire):

@@ -125,7 +125,7 @@ class Context:
         self.show(step, "waiting", "what was told to it meanwhile", until)
         waiting = 1
         while waiting and workflow.now() < until:
-            waiting = await local(contract.COUNT_UNDELIVERED, question, int)
+            waiting = await local(contract.COUNT_UNDELIVERED, question, int, summary=f"{step}: what is on its way?")
             with suppress(TimeoutError):  # also where none waits: what was just told comes with the next workflow task
                 await workflow.wait_condition(woken, timeout=policies.LISTEN_AGAIN_AFTER, timeout_summary="listening")
                 return True

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
 
+from tracks.durations import format_duration
 from tracks.run import Journey, RunInput
 from workflows.memory import Memory
+
+NAMES: Mapping[str, tuple[str, str]] = MappingProxyType({"email": ("email", "emails"), "sms": ("SMS", "SMS")})
+"""One message of a channel, and several."""
 
 
 def _when(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _counted(count: int, channel: str) -> str:
+    one, several = NAMES.get(channel, (channel, channel))
+    return f"{count} {one if count == 1 else several}"
+
+
+def _began(given: RunInput, memory: Memory, journey: Journey) -> str | None:
+    """When the step began, and how long before its end. These words stand until the step is over: what they say of
+    time must be true at any moment, as "in two days" would not be."""
+    began = memory.began.get(journey.step or "")
+    if began is None:
+        return None
+    since = given.clock.at(began)
+    if journey.until is None:
+        return f"The step began {_when(since)}."
+    whole = timedelta(seconds=round((journey.until - since).total_seconds()))
+    if whole > timedelta(hours=1):
+        whole = timedelta(minutes=round(whole.total_seconds() / 60))
+    return f"The step began {_when(since)}, {format_duration(whole)} before that."
 
 
 def describe(given: RunInput, memory: Memory, journey: Journey) -> str:
@@ -28,8 +54,12 @@ def describe(given: RunInput, memory: Memory, journey: Journey) -> str:
             lines.append(
                 f"Until {_when(journey.until)}" + ("." if real == journey.until else f" (really {_when(real)}).")
             )
+        if began := _began(given, memory, journey):
+            lines.append(began)
     if memory.sent:
-        lines.append("Sent: " + ", ".join(f"{count} {channel}" for channel, count in sorted(memory.sent.items())) + ".")
+        lines.append(
+            "Sent: " + ", ".join(_counted(count, channel) for channel, count in sorted(memory.sent.items())) + "."
+        )
     unsent = {
         outcome: count for outcome, count in sorted(memory.messages.items()) if outcome not in ("sent", "deferred")
     }

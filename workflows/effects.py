@@ -42,13 +42,13 @@ async def perform(ctx: Context, effect: Effect) -> int | None:
 
 
 async def _act(ctx: Context, effect: Effect) -> None:
-    given = step_call(ctx, effect)
+    given, summary = step_call(ctx, effect), f"{effect.step}: {effect.kind}"
     try:
         if effect.kind in IN_DATABASE:
-            result: EffectResult = await local(IN_DATABASE[effect.kind], given, EffectResult)
+            result: EffectResult = await local(IN_DATABASE[effect.kind], given, EffectResult, summary=summary)
         else:
             name, queue = OUTSIDE[effect.kind]
-            result = await call(ctx, name, queue, given, EffectResult, f"{effect.step}: {effect.kind}")
+            result = await call(ctx, name, queue, given, EffectResult, summary)
     except (ActivityError, asyncio.CancelledError) as error:
         ctx.record(effect.step, effect.kind, *fruitless(ctx, error))
         return

@@ -9,12 +9,13 @@ from temporalio import workflow
 from workflows import policies
 
 
-async def local(name: str, arg: Any, result: type[Any] | None = None) -> Any:
-    """Run a local activity beside the database until it answers."""
+async def local(name: str, arg: Any, result: type[Any] | None = None, *, summary: str | None = None) -> Any:
+    """Run a local activity beside the database until it answers; `summary` names its step in the history."""
     return await workflow.execute_local_activity(
         name,
         arg,
         result_type=result,
         start_to_close_timeout=policies.LOCAL_LIMIT,
         retry_policy=policies.UNTIL_DATABASE_ANSWERS,
+        summary=summary,
     )

@@ -7,8 +7,9 @@ through many runs, and keeps its effect key.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
@@ -18,7 +19,7 @@ from temporalio.exceptions import ActivityError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import ReconcileCall, SendResult, StepCall
-    from tracks.program import Effect
+    from tracks.program import Effect, UnknownPolicy
     from tracks.run import MessageAmid
 
 from workflows import policies
@@ -32,6 +33,15 @@ BY_CHANNEL = MappingProxyType(
     }
 )
 """What sends at once, what sends when its turn comes, and in which queue that is."""
+
+IN_THE_END: Mapping[UnknownPolicy, str] = MappingProxyType(
+    {
+        "assume_sent": "it counts as sent",
+        "resend": "it is sent again",
+        "review": "an operator decides",
+    }
+)
+"""What becomes of a message whose outcome nobody knows, by the policy of its step."""
 
 
 async def send(ctx: Context, effect: Effect) -> str:
@@ -81,7 +91,7 @@ class _Sending:
                 result = await self._reconcile(due)
             else:
                 if due is not None:
-                    await ctx.wait(step, f"its turn ({self.message.deferred or 'later'})", due, state="deferred")
+                    await ctx.wait(step, self._turn(), due, state="deferred")
                     ctx.memory.reach(due)
                     ctx.memory.acted = True
                     if ctx.ending:
@@ -125,6 +135,10 @@ class _Sending:
         result: SendResult = await call(self._ctx, in_turn, queue, given, SendResult, summary)
         return result
 
+    def _turn(self) -> str:
+        why = f": {self.message.why}" if self.message.why else ""
+        return f"its turn ({self.message.deferred or 'later'}{why})"
+
     def _put_off(self, result: SendResult) -> datetime | None:
         """Note a deferral, once for each reason; answers when the message's turn is."""
         ctx, now = self._ctx, workflow.now()
@@ -139,7 +153,7 @@ class _Sending:
             turn = f"until {ctx.given.clock.at(due or now):%Y-%m-%d %H:%M} UTC"
             detail = f"{result.reason}, {turn}" if result.reason else turn
             ctx.record(self._effect.step, self._effect.kind, "deferred", detail)
-        self._keep(deferred=result.reason, unknown="", asked=0)
+        self._keep(deferred=result.reason, why=result.why, unknown="", asked=0)
         return due
 
     async def _reconcile(self, due: datetime | None) -> SendResult:
@@ -147,14 +161,26 @@ class _Sending:
         ctx, step = self._ctx, self._effect.step
         while self.message.asked < len(policies.RECONCILE_AFTER):
             due = due or workflow.now() + policies.RECONCILE_AFTER[self.message.asked]
-            await ctx.wait(step, "the provider's word on the message", due, state="reconciling")
+            await ctx.wait(step, self._word(due), due, state="reconciling")
             self._keep(asked=self.message.asked + 1)
             result = await self._ask("")
             if result.outcome != "unknown" or ctx.ending:
                 return result
             due = None
-        policy = self._effect.unknown_by_channel.get(self.message.channel, self._effect.on_unknown)
+        policy = self._policy()
         return await self._review() if policy == "review" else await self._ask(policy)
+
+    def _policy(self) -> UnknownPolicy:
+        return self._effect.unknown_by_channel.get(self.message.channel, self._effect.on_unknown)
+
+    def _word(self, due: datetime) -> str:
+        """Which question is next, and what happens if the last finds out nothing."""
+        asked, pauses = self.message.asked, policies.RECONCILE_AFTER
+        last = due + sum(pauses[asked + 1 :], timedelta(0))
+        return (
+            f"the provider's word on the message (question {asked + 1} of {len(pauses)}; "
+            f"if the last finds nothing out, at about {last:%Y-%m-%d %H:%M} UTC, {IN_THE_END[self._policy()]})"
+        )
 
     async def _review(self) -> SendResult:
         ctx, step = self._ctx, self._effect.step

@@ -135,7 +135,8 @@ async def _wait_moment(ctx: Context, wait: WaitUntil | WaitDate, after: int) -> 
 async def _resolve(ctx: Context, wait: WaitUntil | WaitDate, asked: datetime) -> ResolvedWait:
     now = ctx.given.clock.at(asked)
     question = ResolveWaitCall(enrollment_id=ctx.given.enrollment_id, step=wait.step, now=now)
-    answer: ResolvedWait = await local(contract.RESOLVE_WAIT, question, ResolvedWait)
+    summary = f"{wait.step}: when is its moment?"
+    answer: ResolvedWait = await local(contract.RESOLVE_WAIT, question, ResolvedWait, summary=summary)
     return answer
 
 
@@ -203,7 +204,8 @@ async def _branch(ctx: Context, branch: Branch) -> int:
             event=memory.event,
             steps=memory.outcomes,
         )
-        answer: int | Decided = await local(contract.DECIDE_BRANCH, question, int | Decided)  # type: ignore[arg-type]
+        wanted: Any = int | Decided
+        answer: int | Decided = await local(contract.DECIDE_BRANCH, question, wanted, summary=f"{branch.step}: branch")
         taken = answer.taken if isinstance(answer, Decided) else answer
         for line in answer.notes if isinstance(answer, Decided) else ():
             memory.note(line)

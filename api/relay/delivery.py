@@ -111,10 +111,12 @@ def encoded(program: Program) -> str:
     return program.model_dump_json()
 
 
-async def start(client: Client, workflow_id: str, given: RunInput, program: str, *, tried: int = 0) -> Delivery:
+async def start(
+    client: Client, workflow_id: str, given: RunInput, program: str, *, about: str | None = None, tried: int = 0
+) -> Delivery:
     """Start a run on an `encoded` program, in place of `given`'s. A repeat that Temporal has already is harmless.
 
-    `tried` is how often it has been tried before.
+    `about` is what Temporal UI tells of the track; `tried` is how often it has been tried before.
     """
     try:
         await client.start_workflow(
@@ -128,6 +130,7 @@ async def start(client: Client, workflow_id: str, given: RunInput, program: str,
             memo={MEMO_ENROLLMENT: given.enrollment_id},
             search_attributes=_attributes(given),
             static_summary=f"{given.track} v{given.version}, contact {given.contact_id}"[:200],
+            static_details=about,
             priority=Priority(fairness_key=given.track[:64]),
             rpc_timeout=RPC_TIMEOUT,
         )

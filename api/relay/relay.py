@@ -22,11 +22,14 @@ from store.database import Database
 from store.dropped import LATE, NOT_ENROLLED, TOO_LARGE, Drop
 from store.listening import Listener
 from store.tasks import ended
+from tracks.about import about
 from tracks.program import Program
 from tracks.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, RunState
 
 SIGNALS = {"event": SIGNAL_EVENT, "attributes": SIGNAL_ATTRIBUTES, "end": SIGNAL_END}
 
+SAID_FIRST = ("name", "names", "reason", "matches")
+"""What a signal begins with: Temporal UI shows the first 45 characters or so in the history."""
 ROWS_PER_PLACE = 2
 """Rows read for each enrolment that may be told: most have one."""
 FEW_ROWS = 8
@@ -60,6 +63,8 @@ log = structlog.get_logger()
 class _Program:
     code: Program
     encoded: str
+    about: str | None
+    """What Temporal UI tells of the track."""
 
 
 @dataclass(frozen=True)
@@ -217,11 +222,12 @@ class Relay:
                 self._programs.clear()
             try:
                 async with self._database.transaction() as tx:
-                    program = (await tracks.pinned(tx, *version)).compiled.program
+                    pinned = await tracks.pinned(tx, *version)
             except (LookupError, TypeError, ValueError):  # what no code reads must not stop the others (law 12)
                 log.exception("track version not read", track=version[0], version=version[1])
                 return None
-            self._programs[version] = _Program(program, encoded(program))
+            program = pinned.compiled.program
+            self._programs[version] = _Program(program, encoded(program), about(pinned.track, pinned.version))
         return self._programs[version]
 
     async def _deliver_run(self, group: Sequence[outbox.Delivery], program: _Program | None) -> None:
@@ -262,11 +268,14 @@ class Relay:
                 clock=row.clock,
                 state=RunState(seq=row.payload.get("seq", 0)),  # one that begins anew goes on with its path
             )
-            starting = start(self._client, row.workflow_id, given, program.encoded, tried=row.attempts)
+            starting = start(
+                self._client, row.workflow_id, given, program.encoded, about=program.about, tried=row.attempts
+            )
             return await self._places.within(starting)
         if row.ended:
             return Dropped(LATE)
-        payload = dict(row.payload) | {"enrollment_id": row.enrollment_id}
+        told = {name: row.payload[name] for name in SAID_FIRST if name in row.payload}
+        payload = told | dict(row.payload) | {"enrollment_id": row.enrollment_id}
         return await tell(self._client, row.workflow_id, SIGNALS[row.kind], payload)
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 LATE = timedelta(minutes=5)
 """A run is taken up within seconds; this much later it cannot get on, or its clock is wrong."""
+COLUMNS = ("Track", "Step", "State", "NextActionAt")
+"""What to add to the lists' table: Temporal UI shows no search attribute of ours by itself."""
 _LIVE = 'ExecutionStatus="Running"'
 
 
-def saved_queries(track: str | None = None, contact: str | None = None) -> dict[str, str]:
-    """What each list shows, and its query; with a track, and a contact of it, theirs too."""
+def saved_queries(track: str | None = None, run: str | None = None, everywhere: Sequence[str] = ()) -> dict[str, str]:
+    """What each list shows, and its query.
+
+    With a track its waiting contacts too; with the workflow id `run` of a contact in it the runs of that one; with all
+    workflow ids that a contact has had, `everywhere`, these runs.
+    """
     past = (datetime.now(UTC) - LATE).strftime("%Y-%m-%dT%H:%M:%SZ")
     found = {
         "all runs under way": f'WorkflowType="NurtureTrack" AND {_LIVE}',
@@ -22,8 +29,10 @@ def saved_queries(track: str | None = None, contact: str | None = None) -> dict[
     }
     if track is not None:
         found["its waiting contacts"] = f'Track="{track}" AND State="waiting" AND {_LIVE}'
-        if contact is not None:
-            found["one contact"] = f'WorkflowId STARTS_WITH "nurture/{track}/{contact}"'
+    if run is not None:  # and those per object; not the runs of a contact whose id only begins so
+        found["one contact"] = f'WorkflowId = "{run}" OR WorkflowId STARTS_WITH "{run}/"'
+    if everywhere:
+        found["one contact, in every track"] = "WorkflowId IN (" + ", ".join(f'"{one}"' for one in everywhere) + ")"
     return found
 
 

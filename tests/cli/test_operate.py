@@ -49,6 +49,8 @@ def test_breakers_are_held_listed_and_resumed(
     for words in (
         ["resume", "account:sms"],
         ["hold", "account:fax", "--reason", "x"],
+        ["hold", "account:sms", "--reason", "ann@people.test wants it"],
+        ["hold", "account:sms", "--reason", "x" * 201],
         ["hold", "track:nobody", "--reason", "x"],
     ):
         refused = perennial("breakers", *words)

@@ -12,17 +12,23 @@ from bench.stand import Stand
 
 TRACK = """
 track: watched
+name: A watched track
+description: Says hello.
+owner: success
+goal: {event: bought}
 defaults: {email: {from: 'Ada <ada@acme.test>'}, sms: {from: '+15005550006'}}
 steps:
   - {id: hello, email: {template: hello}}
   - {id: text, sms: {text: Hi}}
+  - id: known
+    branch: [{when: 'contact.attributes.plan == "pro"', steps: [{id: note, set: {attributes: {seen: true}}}]}]
   - {id: reply, wait_for: {event: said, within: 3d}}
 """
 
 
 async def test_the_list_the_details_and_the_summaries_say_where_the_contact_is(stand: Stand) -> None:
     await stand.publish("watched", TRACK)
-    await stand.call("PUT", "/v1/contacts/user-9", {"email": "nine@people.test"})
+    await stand.call("PUT", "/v1/contacts/user-9", {"email": "nine@people.test", "attributes": {"plan": "pro"}})
     enrolled = await stand.call("POST", "/v1/enrollments", {"track": "watched", "contact_id": "user-9"})
     await stand.until(enrolled["id"], "waiting")
     query = 'Track="watched" AND TrackVersion=1 AND Step="reply" AND State="waiting"'
@@ -37,6 +43,13 @@ async def test_the_list_the_details_and_the_summaries_say_where_the_contact_is(s
     run = stand.temporal.get_workflow_handle("nurture/watched/user-9")
     description = await run.describe()
     assert await description.static_summary() == "watched v1, contact user-9"
+    assert (await description.static_details() or "").split("\n\n") == [
+        "**A watched track**, version 1",
+        "Says hello.",
+        "Owner: success.",
+        "Goal: the event `bought`.",
+        "As it was published: `GET /v1/tracks/watched?version=1`.",
+    ]
     metadata: WorkflowMetadata = await run.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     for words in (
         "**watched** version 1, contact `user-9`",
@@ -53,5 +66,19 @@ async def test_the_list_the_details_and_the_summaries_say_where_the_contact_is(s
         for event in (await run.fetch_history()).events
         if event.HasField("user_metadata") and event.user_metadata.HasField("summary")
     ]
-    assert summaries[-3:] == ['"hello: email"', '"text: sms"', '"reply: the event said"']
-    await run.terminate()
+    assert summaries[-5:] == [
+        '"hello: email"',
+        '"text: sms"',
+        '"known: branch"',
+        '"note: set"',
+        '"reply: the event said"',
+    ]
+
+    await stand.call("POST", "/v1/events", {"contact_id": "user-9", "event_id": "said-1", "name": "said"})
+    await run.result()
+    told = [
+        event.workflow_execution_signaled_event_attributes.input.payloads[0].data.decode()
+        for event in (await run.fetch_history()).events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+    assert [words.startswith('{"name":"said","matches":["step:reply"],') for words in told] == [True]

@@ -32,6 +32,8 @@ variables:
 """
 
 MAILS = """track: tour-mails
+description: Shows newcomers around.
+owner: growth
 defaults: {email: {from: 'Ada <ada@acme.test>'}}
 steps:
   - {id: hello, email: {template: tour-mail, variables: {subject: Welcome, guide: '%(guide)s'}}}

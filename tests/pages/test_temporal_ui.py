@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 
 from infra.launch.stack import Addresses
 from infra.launch.temporal import NAMESPACE, SEARCH_ATTRIBUTES
+from infra.launch.ui_links import COLUMNS
 from tests.pages.browsing import Visits
 from tests.pages.office import Office, Person
 
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EVERYONE = 'WorkflowType="NurtureTrack"'
 """The query of the link that `./run` prints."""
+OF_THE_TRACK = ("tour-mails, version 1", "Shows newcomers around.", "Owner: growth.")
 WAITING = f'{EVERYONE} AND Track="tour-mails" AND State="waiting" AND Step="clicked" AND NextActionAt IS NOT NULL'
 
 
@@ -57,6 +59,15 @@ async def test_a_link_lists_the_runs_by_track_and_contact(
     assert_nothing_personal(await words(page), person)
 
 
+async def test_the_columns_that_the_pages_name_can_be_added(stack: Addresses, visits: Visits) -> None:
+    page = await visits.open(workflows(stack, EVERYONE))
+    await page.get_by_role("button", name="Configure Columns").click()
+    for column in COLUMNS:
+        await page.get_by_role("button", name=f"Add {column} column", exact=True).click()
+    for column in COLUMNS:
+        await expect(page.get_by_role("columnheader", name=column, exact=True)).to_be_attached()
+
+
 async def test_a_run_tells_its_steps_its_wait_and_its_story(office: Office, stack: Addresses, visits: Visits) -> None:
     person = await office.enroll("tour-mails", "Hopper")
     await office.waits_at(person, "clicked")
@@ -66,13 +77,21 @@ async def test_a_run_tells_its_steps_its_wait_and_its_story(office: Office, stac
     await expect(history).to_contain_text("hello: email")
     await expect(history).to_contain_text("clicked: ")
     said = await words(page)
+    await page.get_by_text("Compact", exact=True).click()
+    await expect(page.get_by_role("row").filter(has_text="send_email_now")).to_contain_text("hello: email")
 
     await turn_to(page, "User Metadata")
     await expect(page.get_by_text("Current Details")).to_be_visible()
     details = page.frame_locator("#user-metadata-current-details").get_by_text("At step clicked: waiting")
     await expect(details).to_be_visible()
     said += await words(page)
-    for line in (f"contact {person.id}", "Waiting for the event email.clicked.", "Sent: 1 email.", "hello sent"):
+    for line in (
+        f"contact {person.id}",
+        "Waiting for the event email.clicked.",
+        "Sent: 1 email.",
+        "hello sent",
+        *OF_THE_TRACK,
+    ):
         assert line in said
 
     await turn_to(page, "Search Attributes")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from store import breakers, chores
-from store.breakers import LATE, LATEST, Breaker, Cause, Deferred, Hold, account, of_track
+from store.breakers import LATE, LATEST, RESUMING, Breaker, Cause, Deferred, Hold, account, of_track
 from store.database import Database
 from store.ids import new_id
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
@@ -87,6 +87,19 @@ async def test_many_that_wait_ask_no_oftener_together_than_a_few_at_a_time(scene
     assert hold is not None and hold.until - NOW == timedelta(seconds=50_000)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("a wrong price", "a wrong price"),
+        ("a wrong\nprice\x1b]0;x\x07", "a wrong price ]0;x"),
+        ("as ann@people.test asked", ""),
+        ("why " * 200, ("why " * 50).strip()),
+    ],
+)
+def test_what_a_breaker_holds_is_told_why_in_one_line_without_an_address(given: str, told: str) -> None:
+    assert breakers.for_histories(given) == told
+
+
 async def test_a_resumed_breaker_gives_each_a_place_and_keeps_its_word(scene: Scene) -> None:
     await trip(scene, EMAIL)
     await resume(scene, EMAIL, 0.5)
@@ -127,7 +140,7 @@ async def test_a_message_under_two_breakers_takes_its_place_in_both(scene: Scene
         await resume(scene, scope, rate)
     assert await turn(scene.db, NOW, EMAIL, WELCOMES) is None
     hold = await turn(scene.db, NOW, EMAIL, WELCOMES)
-    assert hold == Hold(WELCOMES, NOW + timedelta(seconds=20))
+    assert hold == Hold(WELCOMES, NOW + timedelta(seconds=20), RESUMING)
     assert await turn(scene.db, hold.until, EMAIL, WELCOMES, deferred=told(hold, NOW)) is None
 
 

@@ -294,7 +294,7 @@ class TestBreakers:
             await breakers.trip(tx, "track:welcome", "operator", "a wrong price", now=NOW)
         assert put_off.until is not None
         held = await claim(scene, run, put_off.until)
-        assert (held.decision, held.reason) == ("deferred", "breaker: track:welcome")
+        assert (held.decision, held.reason, held.why) == ("deferred", "breaker: track:welcome", "a wrong price")
         async with scene.db.transaction() as tx:
             await breakers.resume(tx, "track:welcome", per_second=10, now=NOW + timedelta(days=20))
         again = await claim(scene, run, night + timedelta(days=20))

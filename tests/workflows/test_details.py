@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tracks.program import Program
 from tracks.run import Journey, RunInput, RunState
@@ -33,7 +33,7 @@ def test_a_waiting_run_says_where_it_is_what_for_until_when_and_what_was_before(
         "At step `reply`: **waiting**",
         "Waiting for `said`.",
         "Until 2026-03-01 12:00:00 UTC.",
-        "Sent: 2 email, 1 sms.",
+        "Sent: 2 emails, 1 SMS.",
         "Ignored: 1 duplicate.",
         "- 2026-03-01 12:00 · `hello` skipped (suppressed: unsubscribed)",
     ]
@@ -44,6 +44,17 @@ def test_a_paced_run_says_so_and_when_it_really_wakes() -> None:
     words = describe(given(86_400), Memory(RunState()), journey)
     assert "Paced: 86400 seconds of the track pass in one." in words
     assert "Until 2026-03-02 12:00:00 UTC (really 2026-03-01 12:00:01 UTC)." in words
+
+
+def test_what_is_said_of_time_is_true_at_any_later_moment() -> None:
+    memory = Memory(RunState(began={"reply": NOON}))
+    waiting = Journey(step="reply", state="waiting", until=datetime(2026, 3, 3, 15, 4, 5, tzinfo=UTC))
+    words = describe(given(), memory, waiting)
+    assert "Until 2026-03-03 15:04:05 UTC.\n\nThe step began 2026-03-01 12:00:00 UTC, 2d3h4m before that." in words
+    review = describe(given(), memory, Journey(step="reply", state="needs_review"))
+    assert "The step began 2026-03-01 12:00:00 UTC." in review
+    paced = describe(given(86_400), memory, Journey(step="reply", state="waiting", until=NOON + timedelta(days=2)))
+    assert "The step began 2026-03-01 12:00:00 UTC, 2d before that." in paced
 
 
 def test_a_run_that_is_over_says_how_it_ended() -> None:

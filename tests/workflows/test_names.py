@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from activities import contract
+from api.relay.delivery import _payload, encoded
 from infra.launch.temporal import SEARCH_ATTRIBUTES as REGISTERED
 from tracks import importing, run
+from tracks.program import Program
+from tracks.wire import Clock
 from workflows import policies, search_attributes
 
 
@@ -81,3 +87,15 @@ def test_the_policies_hold_what_their_names_say() -> None:
     assert policies.PATCH_REPORT_PATH == "report-path"
     assert policies.ONCE.maximum_attempts == 1
     assert list(policies.RECONCILE_AFTER) == sorted(policies.RECONCILE_AFTER)
+
+
+@pytest.mark.parametrize("state", [run.RunState(), run.RunState(pc=2, seq=5)], ids=["begun", "continued"])
+def test_temporals_page_opens_a_run_with_who_and_where_and_the_program_last(state: run.RunState) -> None:
+    clock = Clock(origin=datetime(2026, 3, 1, tzinfo=UTC))
+    given = run.RunInput(
+        program=Program(code=()), state=state, clock=clock, enrollment_id="e", contact_id="c", version=1, track="t"
+    )
+    moving = ["clock", "state"] if state.pc else ["clock"]
+    shown = list(json.loads(given.model_dump_json()))
+    assert shown == ["track", "version", "contact_id", "enrollment_id", *moving, "program"]
+    assert list(json.loads(_payload(given, encoded(given.program)).payload.data)) == shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -222,19 +223,30 @@ async def test_temporals_page_names_each_outcome_with_its_reason(
     client: Client, stack: AsyncExitStack, temporal_env: WorkflowEnvironment
 ) -> None:
     until = datetime.now(UTC) + timedelta(days=40)
+    held = until + timedelta(days=1)
     script = Script(
         sends={
             "gone": [SKIPPED],
             "broken": [FAILED],
             "lost": [UNKNOWN],
-            "late": [SendResult(outcome="deferred", reason="capped: 2 a week", until=until), SENT],
+            "late": [
+                SendResult(outcome="deferred", reason="capped: 2 a week", until=until),
+                SendResult(outcome="deferred", reason="breaker: track:t", until=held, why="a wrong price"),
+                SENT,
+            ],
         },
         reconciles=[UNKNOWN, SendResult(outcome="sent", reason="assumed")],
     )
     code = [*(Effect(step=step, kind="email") for step in ("hello", "gone", "broken", "lost", "late")), EITHER]
     run = await started(stack, client, script, code)
     await at(run, "reconciling")
-    assert "`lost` unknown (being reconciled)" in await details(run)
+    shown = await details(run)
+    assert "`lost` unknown (being reconciled)" in shown
+    assert re.search(
+        r"the provider's word on the message \(question [12] of 6; "
+        r"if the last finds nothing out, at about \d{4}-\d\d-\d\d \d\d:\d\d UTC, it counts as sent\)\.",
+        shown,
+    )
     await temporal_env.sleep(timedelta(hours=1))
     await at(run, "deferred")
     shown = await details(run)
@@ -242,7 +254,7 @@ async def test_temporals_page_names_each_outcome_with_its_reason(
         "At step `late`: **deferred**",
         "Waiting for its turn (capped: 2 a week).",
         f"Until {until:%Y-%m-%d %H:%M:%S} UTC",
-        "Sent: 2 email.",
+        "Sent: 2 emails.",
         "Not sent: 1 failed, 1 skipped.",
         "Put off: 1 time.",
         "`hello` sent",
@@ -252,9 +264,11 @@ async def test_temporals_page_names_each_outcome_with_its_reason(
         f"`late` deferred (capped: 2 a week, until {until:%Y-%m-%d %H:%M} UTC)",
     ):
         assert words in shown
+    await temporal_env.sleep(timedelta(days=40))
+    assert "Waiting for its turn (breaker: track:t: a wrong price)." in await details(run)
     result = await run.result()
     assert "`nudge` sent (email)" in await details(run)
-    assert result.messages == {"sent": 4, "skipped": 1, "failed": 1, "deferred": 1}
+    assert result.messages == {"sent": 4, "skipped": 1, "failed": 1, "deferred": 2}
     assert script.closed[0].counts["messages"] == result.messages
 
 
