@@ -11,9 +11,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
+import httpx._transports.default as httpx_transports
 import hypothesis
 import pytest
 import pytest_asyncio
@@ -40,6 +43,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 # By default a worker or replayer that is given no build id reads the code of every module to make one: 2.6 s of CPU in
 # each test process (measured).
 _worker._default_build_id = "tests"
+# Every client of httpx's reads the certificates that it believes: 40 ms of CPU, in more than a thousand tests.
+vars(httpx_transports)["create_ssl_context"] = cache(httpx.create_ssl_context)
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("perennial", deadline=None)
