@@ -79,12 +79,18 @@ def choices(
 
 
 def chosen(
-    now: Sequence[ChannelChoice], form: Sequence[tuple[str, str]], source: str, text_version: str, *, proven: Channel
+    now: Sequence[ChannelChoice],
+    form: Sequence[tuple[str, str]],
+    source: str,
+    text_version: str,
+    *,
+    proven: Channel | None,
 ) -> list[Change]:
     """What a saved page changes: only boxes that it had and that now stand otherwise.
 
     Whoever ticks a topic while the channel is off turns the channel on, for the ticked topics alone. `proven` is the
-    channel of the message whose link led here: what is agreed to there needs no other confirmation.
+    channel of the message whose link led here, if it went to the contact's present address: what is agreed to there
+    needs no other confirmation.
     """
     seen = {value for name, value in form if name == SEEN}
     ticked = {value for name, value in form if name == CHOSEN} & seen

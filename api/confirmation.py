@@ -65,6 +65,7 @@ async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLRes
             message.channel,
             message.topic,
             SOURCE,
+            through=message,
             about=about(message),
             pace=ctx.settings.pace_at_entry,
         )
@@ -77,6 +78,8 @@ async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLRes
 async def _show(tx: AsyncConnection, request: Request, message: Message, person: Contact) -> HTMLResponse:
     held = await consents.current(tx, person.id)
     status = next((c.status for c in held if (c.channel, c.topic) == (message.channel, message.topic)), None)
+    if status == "pending" and not preferences.reached(person, message):
+        status = None  # its mailbox is not the contact's any more: it can prove nothing
     tags = tags_of(request, person)
     texts = texts_for(tags)
     topic = (await policies.current(tx)).policy.topics.get(message.topic)

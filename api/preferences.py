@@ -101,7 +101,8 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
                     changes = everything_off(PAGE_SOURCE, shown)
                 else:
                     now = choices(version.policy, person, *await _held(tx, person))
-                    changes = chosen(now, form, PAGE_SOURCE, shown, proven=message.channel)
+                    proven = message.channel if preferences.reached(person, message) else None
+                    changes = chosen(now, form, PAGE_SOURCE, shown, proven=proven)
                 accepted = await _tell(ctx, tx, message, changes)
             case _:
                 leave = Change(message.channel, message.topic, "withdrawn", ONE_CLICK_SOURCE)
@@ -134,7 +135,7 @@ async def _held(tx: AsyncConnection, person: Contact) -> tuple[list[consents.Con
 
 async def _tell(ctx: Context, tx: AsyncConnection, message: Message, changes: list[Change]) -> list[Accepted]:
     told = await preferences.tell(
-        tx, message.contact_id, changes, about=about(message), pace=ctx.settings.pace_at_entry
+        tx, message.contact_id, changes, through=message, about=about(message), pace=ctx.settings.pace_at_entry
     )
     return told.accepted if told else []
 

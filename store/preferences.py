@@ -13,8 +13,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import consents, contacts, events, suppressions
+from store.addresses import address_hash
 from store.consents import Change, Result
 from store.events import Accepted, Event
+from store.messages import Message
 from store.permission import UNSUBSCRIBED, WHOLE_CHANNEL
 from store.rows import Channel, Contact
 
@@ -36,6 +38,7 @@ async def tell(
     contact_id: str,
     changes: Iterable[Change],
     *,
+    through: Message | None = None,
     about: Mapping[str, Any] | None = None,
     pace: float = 1.0,
     now: datetime | None = None,
@@ -43,8 +46,9 @@ async def tell(
     """Keep what a contact says; None where there is no such contact.
 
     Leaving a channel as a whole suppresses the address too, so that no other contact with it is written to; a yes to
-    the whole channel, newer than that, ends it. A yes to a topic does neither. `about` are the properties of the
-    message through which it was said, `pace` that of runs which the events begin.
+    the whole channel, newer than that, ends it. A yes to a topic does neither. `through` is the message by whose link
+    it was said: then the address is the one that it went to, whatever the contact has by now (`_address`). `about` are
+    the message's properties, `pace` that of runs which the events begin.
     """
     person = await contacts.hold(tx, contact_id)
     if person is None:
@@ -53,7 +57,7 @@ async def tell(
     happened = [_event(contact_id, result, about or {}) for result in results if result.turned]
     accepted = await events.accept_many(tx, happened, pace=pace, now=now) if happened else []
     for result in results:  # after the events: everyone locks contact, enrollment, message, and then addresses
-        await _follow(tx, person, result)
+        await _follow(tx, result, _address(person, result.now.channel, through))
     return Told(person, results, accepted)
 
 
@@ -64,17 +68,29 @@ async def confirm(
     topic: str,
     source: str,
     *,
+    through: Message | None = None,
     about: Mapping[str, Any] | None = None,
     pace: float = 1.0,
     now: datetime | None = None,
 ) -> Told | None:
-    """Confirm a consent that is `pending`; any other stays as it is. None where there is no such contact."""
-    if await contacts.hold(tx, contact_id) is None:
+    """Confirm a consent that is `pending`; any other stays as it is. None where there is no such contact.
+
+    A link (`through`) that went to another address than the contact's present one proves nothing of that, and confirms
+    nothing.
+    """
+    person = await contacts.hold(tx, contact_id)
+    if person is None:
         return None
     held = await consents.current(tx, contact_id)
     pending = any((c.channel, c.topic, c.status) == (channel, topic, "pending") for c in held)
-    changes = [Change(channel, topic, "confirmed", source)] if pending else []
-    return await tell(tx, contact_id, changes, about=about, pace=pace, now=now)
+    proven = through is None or reached(person, through)
+    changes = [Change(channel, topic, "confirmed", source)] if pending and proven else []
+    return await tell(tx, contact_id, changes, through=through, about=about, pace=pace, now=now)
+
+
+def reached(person: Contact, message: Message) -> bool:
+    """Whether a message went to the address that the contact has now, as far as anybody knows."""
+    return message.address_hash in (None, _own(person, message.channel))
 
 
 def _event(contact_id: str, result: Result, about: Mapping[str, Any]) -> Event:
@@ -91,12 +107,30 @@ def _event(contact_id: str, result: Result, about: Mapping[str, Any]) -> Event:
     return Event(identity, contact_id, name, properties, consent.confirmed_at or consent.at)
 
 
-async def _follow(tx: AsyncConnection, person: Contact, result: Result) -> None:
+def _own(person: Contact, channel: Channel) -> str | None:
+    """The hash of the contact's present address."""
+    address = person.address(channel)
+    return address_hash(channel, address) if address else None
+
+
+def _address(person: Contact, channel: Channel, through: Message | None) -> str | None:
+    """The hash of the address that a word about a channel is for; None where it is for none.
+
+    Whoever holds a link has the mailbox that the message went to, and may have none of the contact's present
+    addresses: by an old one nobody has others written to again, or kept from being written to.
+    """
+    if through is not None and channel == through.channel and through.address_hash is not None:
+        return through.address_hash
+    if through is not None and not reached(person, through):
+        return None
+    return _own(person, channel)
+
+
+async def _follow(tx: AsyncConnection, result: Result, hashed: str | None) -> None:
     consent = result.now
-    address = person.address(consent.channel)
-    if not address or consent.topic != WHOLE_CHANNEL:
+    if hashed is None or consent.topic != WHOLE_CHANNEL:
         return
     if consent.status == "withdrawn":
-        await suppressions.add(tx, consent.channel, address, "unsubscribed", consent.at)
+        await suppressions.add_hashed(tx, [(consent.channel, hashed)], "unsubscribed", consent.at)
     elif consent.status == "granted":
-        await suppressions.end_by_consent(tx, consent.channel, address, consent.at)
+        await suppressions.end_by_consent(tx, consent.channel, hashed, consent.at)

@@ -76,12 +76,13 @@ async def remove(tx: AsyncConnection, channel: Channel, address: str, *, only: R
 
     START ends `stop` only; an operator may end anything.
     """
-    return await _remove(tx, channel, address, None if only is None else [only], None)
+    return await _remove(tx, channel, address_hash(channel, address), None if only is None else [only], None)
 
 
-async def end_by_consent(tx: AsyncConnection, channel: Channel, address: str, at: datetime) -> bool:
-    """What a contact's explicit yes of that time ends: that they had left, or been erased, before."""
-    return await _remove(tx, channel, address, list(ENDED_BY_CONSENT), at)
+async def end_by_consent(tx: AsyncConnection, channel: Channel, hashed: str, at: datetime) -> bool:
+    """What a contact's explicit yes of that time ends for an address, by its hash: that they had left, or been erased,
+    before."""
+    return await _remove(tx, channel, hashed, list(ENDED_BY_CONSENT), at)
 
 
 async def find(tx: AsyncConnection, channel: Channel, address: str) -> Suppression | None:
@@ -113,9 +114,9 @@ async def page(
 
 
 async def _remove(
-    tx: AsyncConnection, channel: Channel, address: str, reasons: list[Reason] | None, before: datetime | None
+    tx: AsyncConnection, channel: Channel, hashed: str, reasons: list[Reason] | None, before: datetime | None
 ) -> bool:
-    values = {"channel": channel, "hash": address_hash(channel, address), "reasons": reasons, "before": before}
+    values = {"channel": channel, "hash": hashed, "reasons": reasons, "before": before}
     return (await tx.execute(_REMOVE, values)).rowcount > 0
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from settings import Settings
 from store import contacts, policies, suppressions
+from store.addresses import address_hash
 from store.database import Database
 from store.rows import Channel
 from tests.api.client import Api
@@ -36,7 +37,9 @@ async def message(api: Api, db: Database, *, channel: Channel = "email", topic: 
     await publish_policy(db, policy)
     sent = await sending(api, db, "email")
     async with db.transaction() as tx:
-        await tx.execute(text("UPDATE message SET topic = :topic, channel = :c"), {"topic": topic, "c": channel})
+        to = address_hash(channel, EMAIL if channel == "email" else PHONE)
+        written = {"topic": topic, "c": channel, "to": to}
+        await tx.execute(text("UPDATE message SET topic = :topic, channel = :c, address_hash = :to"), written)
     return sent
 
 
@@ -246,6 +249,59 @@ async def test_nobody_is_known_by_the_link_of_an_erased_person(api: Api, db: Dat
         assert (await api.client.post(url)).status_code == 404
     assert await rows(db, "SELECT 1 FROM event UNION ALL SELECT 1 FROM consent") == []
     assert (await suppressed(db), await suppressed(db, "sms", PHONE)) == ("erased", "erased")
+
+
+NEW = "ada@elsewhere.example"
+
+
+async def move(api: Api, address: str = NEW) -> None:
+    """The contact has another mailbox now."""
+    assert (await api.call("PUT", "/v1/contacts/user-1", json={"email": address})).status_code == 200
+
+
+async def test_a_link_leaves_for_the_address_that_its_message_went_to(
+    api: Api, db: Database, settings: Settings
+) -> None:
+    url = link(settings, await message(api, db))
+    await move(api)
+    await api.client.post(url, data={"List-Unsubscribe": "One-Click"})
+    assert (await suppressed(db), await suppressed(db, address=NEW)) == ("unsubscribed", None)
+    assert await held(db) == {("email", ""): "withdrawn"}  # what the contact has said holds wherever they are
+
+    async with db.transaction() as tx:
+        await suppressions.add(tx, "email", NEW, "unsubscribed", datetime(2026, 1, 1, tzinfo=UTC))
+    await save(api, url, "email")
+    assert (await suppressed(db), await suppressed(db, address=NEW)) == (None, "unsubscribed")
+    assert await held(db) == {("email", ""): "granted"}
+
+
+async def test_a_link_to_an_old_mailbox_keeps_nobody_else_from_being_written_to(
+    api: Api, db: Database, settings: Settings
+) -> None:
+    url = link(settings, await message(api, db))
+    await move(api)
+    await api.client.post(url, data={"do": "all-off"})
+    assert (await suppressed(db), await suppressed(db, address=NEW)) == ("unsubscribed", None)
+    assert await suppressed(db, "sms", PHONE) is None
+    assert await held(db) == {("email", ""): "withdrawn", ("sms", ""): "withdrawn"}
+
+
+async def test_a_link_to_an_old_mailbox_proves_nothing_of_the_new_one(
+    api: Api, db: Database, settings: Settings
+) -> None:
+    sent = await message(api, db, topic="news")
+    await api.call("PUT", "/v1/contacts/user-1/consents", json={"consents": [GRANT | {"topic": "news"}]})
+    await move(api)
+    for answer in [
+        await api.client.get(confirmation(settings, sent)),
+        await api.client.post(confirmation(settings, sent)),
+    ]:
+        assert "nothing to confirm" in answer.text and "<form" not in answer.text
+    await save(api, link(settings, sent), "email", "email.tips", "email.news")
+    assert await held(db) == {("email", "news"): "pending"}
+    await move(api, EMAIL.upper())  # the same mailbox, spelt otherwise
+    await api.client.post(confirmation(settings, sent))
+    assert await held(db) == {("email", "news"): "granted"}
 
 
 async def test_the_page_loads_nothing_and_stands_in_no_frame(api: Api, db: Database, settings: Settings) -> None:

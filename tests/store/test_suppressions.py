@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from store import suppressions
+from store.addresses import address_hash
 from store.suppressions import HARSHEST_FIRST, Reason
 from tests.store.scene import NOW, Scene
 
@@ -43,12 +44,13 @@ async def test_of_the_same_reason_the_latest_time_stays(scene: Scene) -> None:
 
 
 async def test_each_reason_is_ended_only_by_what_may_end_it(scene: Scene) -> None:
+    ann = address_hash("email", "ann@acme.test")
     for held in HARSHEST_FIRST:
         async with scene.db.transaction() as tx:
             await suppressions.add(tx, "email", "ann@acme.test", held, NOW)
             by_start = await suppressions.remove(tx, "email", "ann@acme.test", only="stop")
-            by_older_yes = await suppressions.end_by_consent(tx, "email", "ann@acme.test", NOW)
-            by_newer_yes = await suppressions.end_by_consent(tx, "email", "ann@acme.test", NOW + timedelta(seconds=1))
+            by_older_yes = await suppressions.end_by_consent(tx, "email", ann, NOW)
+            by_newer_yes = await suppressions.end_by_consent(tx, "email", ann, NOW + timedelta(seconds=1))
             by_operator = await suppressions.remove(tx, "email", "ann@acme.test")
         assert by_start == (held == "stop")
         assert not by_older_yes
