@@ -22,7 +22,10 @@ KNOWN_FIELDS: dict[tuple[str, ...], str] = {
     ("enrollment", "track"): "text",
     ("enrollment", "version"): "number",
 }
-"""The kinds of the fields that have one; attributes and properties may hold anything."""
+"""The kinds of the fields that have one; attributes and properties may hold anything that JSON can write."""
+_DATA = {("contact", "attributes"), ("event", "properties"), ("enrollment", "properties")}
+_NOT_IN_JSON = {"moment": "timestamp", "duration": "duration"}
+"""Kinds that no data has, and the function that makes them of a text."""
 
 _RETURNS = {
     **dict.fromkeys(("size", "int", "uint", "double"), "number"),
@@ -90,6 +93,8 @@ def _comparison(node: Node, nodes: Sequence[Node], kinds: list[str], expression:
         return None
     one, other = (kinds[index] for index in node.args)
     source = expression[node.start : node.end]
+    if node.name in _COMPARISONS | _ARITHMETIC and (raw := _raw(node, nodes, kinds, expression)):
+        return f"{source} {raw}"
     if node.name in _COMPARISONS:
         literals = [text_of(nodes[index]) for index in node.args]
         written = next((text for text in literals if text is not None), None)
@@ -100,6 +105,20 @@ def _comparison(node: Node, nodes: Sequence[Node], kinds: list[str], expression:
             return f"{source} compares with a text, and a number is never more or less than a text{_as_number(written)}"
     if node.name in _ARITHMETIC and one and other and (one, node.name, other) not in _SUMS:
         return f"{source} can never be computed: a {one} {node.name} a {other}"
+    return None
+
+
+def _raw(node: Node, nodes: Sequence[Node], kinds: list[str], expression: str) -> str | None:
+    """What is wrong with data beside a kind that data never has: a date in JSON is a text."""
+    for index, beside in (node.args, node.args[::-1]):
+        kind, part = kinds[beside], nodes[index]
+        while part.kind == "index":
+            part = nodes[part.args[0]]
+        if kind in _NOT_IN_JSON and _path(part, nodes)[:2] in _DATA:
+            path = expression[nodes[index].start : nodes[index].end]
+            sum_of = node.name in _ARITHMETIC and kind == "duration"  # a moment may stand beside it as well
+            function = "timestamp" if sum_of else _NOT_IN_JSON[kind]
+            return f"takes data for a moment or a duration, which data holds as a text; write {function}({path})"
     return None
 
 
