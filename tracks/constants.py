@@ -72,6 +72,18 @@ def problems(expression: str, nodes: Sequence[Node], computes: Callable[[str], b
         yield f"it is a {kinds[-1]}; a condition has to be a yes or no, such as a comparison"
 
 
+def attributes_as_numbers(nodes: Sequence[Node]) -> Iterator[str]:
+    """The contact's attributes beside which a number stands, to be compared with them or computed from them."""
+    kinds: list[str] = []
+    for node in nodes:
+        if node.kind == "operator" and node.name in _COMPARISONS | _ARITHMETIC and len(node.args) == 2:
+            for index, beside in (node.args, node.args[::-1]):
+                path = _path(nodes[index], nodes)
+                if kinds[beside] == "number" and path[:2] == ("contact", "attributes") and len(path) == 3:
+                    yield path[2]
+        kinds.append(_kind(node, nodes, kinds))
+
+
 def _never(node: Node, nodes: Sequence[Node], source: str) -> str:
     """Why a constant has no value, and what would have one."""
     written = text_of(nodes[node.args[-1]]) if node.args else None
@@ -118,7 +130,7 @@ def _raw(node: Node, nodes: Sequence[Node], kinds: list[str], expression: str) -
             path = expression[nodes[index].start : nodes[index].end]
             sum_of = node.name in _ARITHMETIC and kind == "duration"  # a moment may stand beside it as well
             function = "timestamp" if sum_of else _NOT_IN_JSON[kind]
-            return f"takes data for a moment or a duration, which data holds as a text; write {function}({path})"
+            return f"takes a text for a moment: data has dates and durations as texts; write {function}({path})"
     return None
 
 

@@ -144,7 +144,10 @@ def test_that_a_date_was_taken_is_said_for_runs_that_once_saw_it_fail() -> None:
         ('now > "2026-01-01"', 'write timestamp("2026-01-01")'),
         ('contact.has_email == "true"', "write true without quotes"),
         ('now - event.at < "24h"', 'write duration("24h")'),
-        ("contact.attributes.since < now", "which data holds as a text; write timestamp(contact.attributes.since)"),
+        (
+            "contact.attributes.since < now",
+            "data has dates and durations as texts; write timestamp(contact.attributes.since)",
+        ),
         ('event.properties["due"] >= now', 'write timestamp(event.properties["due"])'),
         ('now - contact.attributes.since < duration("720h")', "write timestamp(contact.attributes.since)"),
         ('event.properties.at + duration("1h") > now', "write timestamp(event.properties.at)"),
