@@ -131,7 +131,7 @@ def field_problems(errors: Iterable[Mapping[str, Any]], fields: Sequence[str] = 
         message = str(error["msg"]).removeprefix("Value error, ")
         if place == "body":
             if error["type"] == "extra_forbidden" and len(rest) == 1:
-                close = get_close_matches(str(rest[0]).lower(), fields, 1, 0.75)
+                close = get_close_matches(str(rest[0]).lower(), fields, 1, 0.8)
                 message += f"; did you mean '{close[0]}'?" if close else ""
             found.append(FieldProblem(detail=message, pointer=pointer(rest)))
         else:

@@ -47,7 +47,7 @@ async def test_every_bad_field_is_named_at_once(api: Api) -> None:
 
 
 async def test_a_misspelt_field_is_told_what_was_meant(api: Api) -> None:
-    for name, meant in (("Email", "email"), ("time_zone", "timezone"), ("role", None)):
+    for name, meant in (("Email", "email"), ("time_zone", "timezone"), ("attribute", "attributes"), ("role", None)):
         (error,) = (await api.contact("user-1", **{name: "x"})).json()["errors"]
         assert error["pointer"] == f"#/{name}"
         assert error["detail"] == "Extra inputs are not permitted" + (f"; did you mean '{meant}'?" if meant else "")
