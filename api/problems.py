@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import structlog
@@ -119,17 +120,30 @@ def pointer(parts: Iterable[str | int]) -> str:
     return "#" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def field_problems(errors: Iterable[Mapping[str, Any]]) -> list[FieldProblem]:
-    """Pydantic's errors, as FastAPI reports them (`loc` starts with body, query, path or header)."""
+def field_problems(errors: Iterable[Mapping[str, Any]], fields: Sequence[str] = ()) -> list[FieldProblem]:
+    """Pydantic's errors, as FastAPI reports them (`loc` starts with body, query, path or header).
+
+    `fields` are those of the body: a name that is none may be a slip for one of them.
+    """
     found = []
     for error in errors:
         place, *rest = error["loc"]
         message = str(error["msg"]).removeprefix("Value error, ")
         if place == "body":
+            if error["type"] == "extra_forbidden" and len(rest) == 1:
+                close = get_close_matches(str(rest[0]).lower(), fields, 1, 0.8)
+                message += f"; did you mean '{close[0]}'?" if close else ""
             found.append(FieldProblem(detail=message, pointer=pointer(rest)))
         else:
             found.append(FieldProblem(detail=message, parameter=".".join(map(str, rest))))
     return found
+
+
+def _fields(request: Request) -> list[str]:
+    """The fields of the body that the request's route takes."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = body.field_info.annotation if body is not None else None
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
 def response(
@@ -187,9 +201,9 @@ def install(app: FastAPI) -> None:
             headers["Allow"] = allowed  # Starlette names the methods of the first route that has the path
         return response(error.status_code, kind, f"{error.detail}.", headers=headers)
 
-    async def on_invalid(_: Request, error: Exception) -> JSONResponse:
+    async def on_invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        problem = invalid(field_problems(error.errors()))
+        problem = invalid(field_problems(error.errors(), _fields(request)))
         return response(problem.status_code, problem.kind, problem.detail, problem.errors)
 
     async def on_database(request: Request, error: Exception) -> JSONResponse:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -17,10 +17,14 @@ from pydantic import BaseModel, Field
 from api import fields
 from api.bodies import storable
 from api.problems import FieldProblem, pointer
+from tracks.people import storable_data
 
 MAX_ITEMS = 2_500
 _MAX_EXACT = 1 << 53
 """Up to here JSON's numbers are whole numbers to everybody; past it JavaScript's have been rounded."""
+_FREE = ("properties", "traits", "context")
+"""What an item says in words of its own. A NUL in it is left out: Segment's libraries do not repeat what was refused,
+and an event or a contact would be lost for it. In an id or a name it would make another of it."""
 _ADDRESSES: dict[str, Callable[[str], str]] = {
     "email": fields.check_email,
     "phone": fields.check_phone,
@@ -84,13 +88,21 @@ def translate(index: int, item: Any, sent: Sent | None = None) -> Item:
     kind = item.get("type")
     if kind not in ("identify", "track"):
         return Item(None, f"type-{kind}" if kind in ("page", "screen", "group", "alias") else "unknown-type")
-    if errors := storable(item, at):
-        return Item(None, "unstorable", errors)
+    lost = storable(item, at)
+    if lost and storable(item := item | {name: storable_data(item[name]) for name in _FREE if name in item}, at):
+        return Item(None, "unstorable", lost)
+    found = _translated(kind, item, at, sent)
+    return replace(found, reason=found.reason or "unstorable", errors=[*lost, *found.errors]) if lost else found
+
+
+def _translated(
+    kind: Literal["identify", "track"], item: dict[str, Any], at: tuple[str | int, ...], sent: Sent
+) -> Item:
     user = item.get("userId")
     if user is None or user == "":
         detail = "userId is missing: events of anonymous visitors belong to no contact"
         return Item(None, "anonymous", [FieldProblem(detail=detail, pointer=pointer((*at, "userId")))])
-    errors = []
+    errors: list[FieldProblem] = []
     contact_id = ""
     try:
         contact_id = fields.check_identifier(_user(user))

@@ -78,11 +78,11 @@ def show_consents(
     contact: Annotated[str, typer.Argument(help="The contact's id.")],
     as_json: Json = False,
 ) -> None:
-    """Show what a contact agreed to, why they are not written to, and everything they said.
+    """Show whether a contact may be written to, or why not, what they agreed to, and everything they said.
 
     Speaks to the database (DATABASE_URL).
     """
-    from store import consents, contacts, suppressions
+    from store import consents, contacts, permission, policies, suppressions
     from store.rows import Channel
 
     async def work(database: Database) -> None:
@@ -97,11 +97,18 @@ def show_consents(
                 for channel in get_args(Channel)
                 for address in (person.address(channel),)
             }
+            topics = ("", *(await policies.current(tx)).policy.topics)
+            refused = {
+                topic: await permission.refusals(tx, person, get_args(Channel), topic=topic, transactional=False)
+                for topic in topics
+            }
         if as_json:
             channels = {
                 channel: {
                     "has_address": bool(person.address(channel)),
                     "suppressed": {"reason": why.reason, "at": why.at} if why else None,
+                    "refused": refused[""][channel],
+                    "topics": {topic: refused[topic][channel] for topic in topics if topic},
                 }
                 for channel, why in stopped.items()
             }
@@ -109,8 +116,11 @@ def show_consents(
             say_json(answer | {"holds": [asdict(one) for one in held], "said": [asdict(one) for one in said]})
             return
         for channel, why in stopped.items():
-            state = f"suppressed: {why.reason} since {minute(why.at)}" if why else "open"
-            say(f"{channel:<6} {state if person.address(channel) else 'no address'}")
+            state = refused[""][channel]
+            say(f"{channel:<6} {state or 'open'}{f' since {minute(why.at)}' if why else ''}")
+            for topic in topics:
+                if refused[topic][channel] != state:
+                    say(f"       {topic}: {refused[topic][channel] or 'open'}")
         if person.paused_until:
             say(f"paused until {minute(person.paused_until)}")
         for title, lines in (("Holds", held), ("Said", said)):

@@ -46,7 +46,7 @@ MAILBOX = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2
 
 Not of a full one, of the message, of the sender, or of its own rules: those (5.2.2, 5.3.4, 5.6.x, 5.7.x, …) say nothing
 of the next message."""
-UNCLEAR = frozenset({"", "5.0.0", "5.1.0", "5.3.0", "5.4.1"})
+UNCLEAR = frozenset({"", "5.0.0", "5.1.0", "5.3.0", "5.4.1", "5.5.0"})
 """Those that may mean either: then the reply code decides."""
 REFUSED = frozenset({"550", "551", "553"})
 """Reply codes for a mailbox that is not there (https://www.rfc-editor.org/rfc/rfc5321#section-4.2.3)."""

@@ -61,7 +61,7 @@ class Reentry:
         if given:
             return given
         value = properties.get(self.property)
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value.strip()):
             return NoKey("no-key", f"the property {self.property} is missing")
         if isinstance(value, float) and value.is_integer() and abs(value) <= _MAX_EXACT:
             value = int(value)

@@ -22,7 +22,10 @@ KNOWN_FIELDS: dict[tuple[str, ...], str] = {
     ("enrollment", "track"): "text",
     ("enrollment", "version"): "number",
 }
-"""The kinds of the fields that have one; attributes and properties may hold anything."""
+"""The kinds of the fields that have one; attributes and properties may hold anything that JSON can write."""
+_DATA = {("contact", "attributes"), ("event", "properties"), ("enrollment", "properties")}
+_NOT_IN_JSON = {"moment": "timestamp", "duration": "duration"}
+"""Kinds that no data has, and the function that makes them of a text."""
 
 _RETURNS = {
     **dict.fromkeys(("size", "int", "uint", "double"), "number"),
@@ -69,6 +72,18 @@ def problems(expression: str, nodes: Sequence[Node], computes: Callable[[str], b
         yield f"it is a {kinds[-1]}; a condition has to be a yes or no, such as a comparison"
 
 
+def attributes_as_numbers(nodes: Sequence[Node]) -> Iterator[str]:
+    """The contact's attributes beside which a number stands, to be compared with them or computed from them."""
+    kinds: list[str] = []
+    for node in nodes:
+        if node.kind == "operator" and node.name in _COMPARISONS | _ARITHMETIC and len(node.args) == 2:
+            for index, beside in (node.args, node.args[::-1]):
+                path = _path(nodes[index], nodes)
+                if kinds[beside] == "number" and path[:2] == ("contact", "attributes") and len(path) == 3:
+                    yield path[2]
+        kinds.append(_kind(node, nodes, kinds))
+
+
 def _never(node: Node, nodes: Sequence[Node], source: str) -> str:
     """Why a constant has no value, and what would have one."""
     written = text_of(nodes[node.args[-1]]) if node.args else None
@@ -90,6 +105,8 @@ def _comparison(node: Node, nodes: Sequence[Node], kinds: list[str], expression:
         return None
     one, other = (kinds[index] for index in node.args)
     source = expression[node.start : node.end]
+    if node.name in _COMPARISONS | _ARITHMETIC and (raw := _raw(node, nodes, kinds, expression)):
+        return f"{source} {raw}"
     if node.name in _COMPARISONS:
         literals = [text_of(nodes[index]) for index in node.args]
         written = next((text for text in literals if text is not None), None)
@@ -100,6 +117,20 @@ def _comparison(node: Node, nodes: Sequence[Node], kinds: list[str], expression:
             return f"{source} compares with a text, and a number is never more or less than a text{_as_number(written)}"
     if node.name in _ARITHMETIC and one and other and (one, node.name, other) not in _SUMS:
         return f"{source} can never be computed: a {one} {node.name} a {other}"
+    return None
+
+
+def _raw(node: Node, nodes: Sequence[Node], kinds: list[str], expression: str) -> str | None:
+    """What is wrong with data beside a kind that data never has: a date in JSON is a text."""
+    for index, beside in (node.args, node.args[::-1]):
+        kind, part = kinds[beside], nodes[index]
+        while part.kind == "index":
+            part = nodes[part.args[0]]
+        if kind in _NOT_IN_JSON and _path(part, nodes)[:2] in _DATA:
+            path = expression[nodes[index].start : nodes[index].end]
+            sum_of = node.name in _ARITHMETIC and kind == "duration"  # a moment may stand beside it as well
+            function = "timestamp" if sum_of else _NOT_IN_JSON[kind]
+            return f"takes a text for a moment: data has dates and durations as texts; write {function}({path})"
     return None
 
 

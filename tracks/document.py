@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tracks.messages import say
 from tracks.model import Track
+from tracks.number_texts import written_as_text
 from tracks.own_events import misnamed, strange
 from tracks.pieces import Piece, pieces_of
 from tracks.problems import Problem as Problem
@@ -44,7 +45,9 @@ class Reading:
 
     def warnings(self) -> list[Problem]:
         """What may be meant, and is worth a look."""
-        return self.at((*strange(self.source.data), *entry_doubts(self.source.data)))
+        return self.at(
+            (*strange(self.source.data), *entry_doubts(self.source.data), *written_as_text(self.source.data))
+        )
 
     def sound(self) -> Track:
         """The track; raises TrackProblems with everything that is wrong."""

@@ -7,7 +7,21 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from tracks.sending import Message
-from tracks.values import Amount, Channel, Delay, Duration, Liquid, Mailbox, Model, Short, Slug, SmsSender, Url, wrong
+from tracks.values import (
+    Amount,
+    AttributeName,
+    Channel,
+    Delay,
+    Duration,
+    Liquid,
+    Mailbox,
+    Model,
+    Short,
+    Slug,
+    SmsSender,
+    Url,
+    wrong,
+)
 
 
 class EmailTracking(Model):
@@ -141,11 +155,11 @@ class Crm(Model):
 class Changes(Model):
     """Contact attributes to write. A text in `attributes` writes a text, also where it reads like a number."""
 
-    attributes: dict[Short, JsonValue] = Field(default={}, description="values as they are; texts are Liquid")
-    add: dict[Short, Amount] = Field(
+    attributes: dict[AttributeName, JsonValue] = Field(default={}, description="values as they are; texts are Liquid")
+    add: dict[AttributeName, Amount] = Field(
         default={}, description="numbers to add to attributes; one that is not there counts as 0"
     )
-    numbers: dict[Short, Amount] = Field(default={}, description="Liquid that computes a number, kept as one")
+    numbers: dict[AttributeName, Amount] = Field(default={}, description="Liquid that computes a number, kept as one")
 
     @model_validator(mode="after")
     def _something(self) -> Changes:

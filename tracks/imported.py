@@ -13,15 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails, from_json
 
 from tracks.people import Email, Identifier, Locale, Object, ObjectKey, Phone, Zone, check_object, unstorable
+from tracks.problems import meant
 
 CONTACT_ID = "contact_id"
 FIELDS = (CONTACT_ID, "email", "phone", "timezone", "locale", "key")
 MAPS = ("attributes", "properties")
 
-_LOOKS_LIKE = {name.replace("_", ""): name for name in FIELDS}
+_LOOKS_LIKE = {
+    **{name.replace("_", ""): name for name in FIELDS},
+    "mail": "email",
+    **dict.fromkeys(("mobile", "mobilephone", "cell", "cellphone", "telephone", "tel"), "phone"),
+}
+_KIND_OF_NAME = re.compile(r"(address|adresse|number|nummer)$")
 _INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"
 """What spreadsheets leave around a name that nobody sees: byte order marks, spaces of no width, marks of direction."""
 
@@ -104,8 +110,8 @@ def _misspelt(columns: Sequence[Column], seen: Mapping[Column, str]) -> list[str
     enrolled, and nobody have an address."""
     problems = []
     for column in columns:
-        plain = re.sub(r"[\W_]", "", column[-1].casefold())
-        field = _LOOKS_LIKE.get(plain.removesuffix("address").removesuffix("number") or plain)
+        plain = _KIND_OF_NAME.sub("", re.sub(r"[\W_]", "", column[-1].casefold()))
+        field = "email" if plain.endswith("email") else _LOOKS_LIKE.get(plain)
         if column[0] == "attributes" and field and (field,) not in seen and seen[column] == column[-1]:
             problems.append(
                 f"Column `{column[-1]}`: did you mean `{field}`? As an attribute, name it `attributes.{column[-1]}`."
@@ -148,8 +154,14 @@ def _checked(row: Mapping[str, Any], name: Any) -> Row:
         try:
             return Row.model_validate(row)
         except ValidationError as error:
-            wrong = [Wrong(name(one["loc"]), str(one["msg"]).removeprefix("Value error, ")) for one in error.errors()]
+            wrong = [Wrong(name(one["loc"]), _reason(one)) for one in error.errors()]
     raise BadRowError(wrong, _whose(row))
+
+
+def _reason(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"is not a field of a row{meant(error['loc'][-1], list(Row.model_fields))}"
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _whose(row: Mapping[str, Any]) -> str | None:

@@ -22,6 +22,7 @@ _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DAY_OF_YEAR = re.compile(r"--(\d{2})-?(\d{2})", re.ASCII)
+_YEAR = re.compile(r"^\d{4}(?=-)", re.ASCII)
 _LEAP_YEAR = 2000
 
 NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
@@ -116,11 +117,12 @@ def next_yearly(
 ) -> datetime | None:
     """When such a date comes round next (UTC): more than a second after `now`. None if it is no date.
 
-    The year of `value` does not matter, and it may be without one (`--02-29`, or `--0229` as in vCards). The second
-    keeps a run that has waited for an occurrence from meeting the same one again, its clock being rounded.
+    The year of `value` does not matter: it may be without one (`--02-29`, or `--0229` as in vCards), or name one that
+    has no such day (`2027-02-29`, `0000-02-29`). The second keeps a run that has waited for an occurrence from meeting
+    the same one again, its clock being rounded.
     """
     place = zone_of(zone)
-    wall = _wall(value, place, date_only) or _without_year(value)
+    wall = _wall(value, place, date_only) or _wall(_of_leap_year(value), place, date_only) or _without_year(value)
     if wall is None:
         return None
     try:
@@ -150,6 +152,10 @@ def _in_year(wall: datetime, year: int, leap_day: str) -> datetime:
         return wall.replace(year=year)
     except ValueError:  # 29 February in a year without
         return wall.replace(year=year, day=28) if leap_day == "feb-28" else wall.replace(year=year, month=3, day=1)
+
+
+def _of_leap_year(value: object) -> object:
+    return _YEAR.sub(str(_LEAP_YEAR), value.strip()) if isinstance(value, str) else value
 
 
 def _without_year(value: object) -> datetime | None:

@@ -45,6 +45,19 @@ _ONE_EVENT = {
     "goal": "a track has one goal, not a list; other events can end the run in exits",
 }
 """What a list cannot be, and the way round it."""
+_ONE_NAME = {
+    "Entry": _ONE_EVENT["entry"],
+    "Goal": _ONE_EVENT["goal"],
+    "ExitRule": "one event an exit; write an exit for each",
+}
+"""The same of `event`; elsewhere one name is all there is."""
+_WRITTEN = {
+    "entry": "write {event: …}",
+    "goal": "write {event: …}",
+    "exits": "write [{event: …, reason: …}]",
+    "reentry": "or {after: 30d}, {per: cart_id} or {restart: true}",
+}
+"""How it is written by whom the shape alone would not tell."""
 
 
 def say(error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
@@ -130,7 +143,8 @@ def _sentence(
         case "union_tag_not_found" | "union_tag_invalid":
             return _no_verb(value)
         case "literal_error":
-            return f"{key}: {_short(value)} should be {context['expected']}" + _meant_literal(value, context)
+            expected = context["expected"].replace("True", "true")
+            return f"{key}: {_short(value)} should be {expected}" + (_written(key) or _meant_literal(value, context))
         case "string_pattern_mismatch" if context.get("pattern") in (SLUG, STEP_ID):
             more = ", - and _" if context["pattern"] == STEP_ID else " and -"
             return f"{key}: {_short(value)} should be lower-case letters, digits{more}, at most 63, such as day-10"
@@ -143,20 +157,42 @@ def _sentence(
     if kind in _SHAPES:
         if key in _ONE_EVENT and isinstance(value, (list, tuple)):
             return f"{key}: {_ONE_EVENT[key]}"
-        quoted = "; put it in quotes" if kind == "string_type" and isinstance(value, (int, float)) else ""
+        if key == "event" and isinstance(value, (list, tuple)):
+            return f"event: {_ONE_NAME.get(model.__name__ if model else '', 'takes one name, not a list')}"
+        quoted = "; put it in quotes" if kind == "string_type" and isinstance(value, (int, float)) else _written(key)
         return f"{key}: {_short(value)} {_SHAPES[kind]}{quoted}"
     message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
     return f"{key}: {_short(value)} {message[:1].lower()}{message[1:]}"
+
+
+def _written(key: str) -> str:
+    return f"; {_WRITTEN[key]}" if key in _WRITTEN else ""
 
 
 _ELSEWHERE = {
     ("Entry", "segment"): "a track is entered by an event, or through the API: there are no segments",
     ("Entry", "segments"): "a track is entered by an event, or through the API: there are no segments",
     ("Entry", "events"): "a track is entered by one event: write event: …",
+    (
+        "Entry",
+        "count",
+    ): "a track is entered by each such event; to wait for more of them, begin with a repeat of wait_for",
     ("Happening", "count"): "a wait_for takes one event; to wait for three, put it into a repeat with times: 3",
     ("Happening", "times"): "a wait_for takes one event; to wait for three, put it into a repeat with times: 3",
 }
 """What people bring along from other tools, and how it is said here."""
+_VERBS_ELSEWHERE = {
+    **dict.fromkeys(("delay", "sleep", "pause"), "write wait: 2d"),
+    **dict.fromkeys(("if", "condition", "switch", "filter"), "write branch: [{when: …, steps: […]}]"),
+    **dict.fromkeys(("loop", "while", "for"), "write repeat: {times: 3, steps: […]}"),
+    **dict.fromkeys(
+        ("push", "in_app", "whatsapp", "slack"), "there is no such channel; call a system of yours by webhook"
+    ),
+    **dict.fromkeys(("segment", "segments"), "there are no segments; ask for an attribute in a branch"),
+    **dict.fromkeys(("task", "note", "stage"), "write crm: {task: {title: …}}, {note: …} or {stage: …}"),
+    **dict.fromkeys(("update", "attributes", "tag"), "write set: {attributes: {…}}"),
+}
+"""The same of verbs."""
 
 
 def _unknown_key(key: str, model: type[BaseModel] | None, parent: Any) -> str:
@@ -180,7 +216,8 @@ def _no_verb(value: Any) -> str:
         return f"a step is a mapping with an id and one verb, not {_short(value)}"
     word = _wrong_verb(value)
     if word is not None:
-        return f"unknown verb '{word}'" + meant(word, list(STEP_TYPES))
+        instead = _VERBS_ELSEWHERE.get(word)
+        return f"unknown verb '{word}'" + (f": {instead}" if instead else meant(word, list(STEP_TYPES)))
     return f"the step has no verb: write one of {', '.join(STEP_TYPES)}"
 
 

@@ -6,6 +6,7 @@ a slip of the pen: a track would wait for it for ever.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -37,7 +38,9 @@ def misnamed(data: Any) -> Iterator[tuple[Path, str]]:
 def strange(data: Any) -> Iterator[tuple[Path, str]]:
     """Events that look like Perennial's own and are not: only the author can send them."""
     for path, name in _named(data, ()):
-        if foreign(name) and not _near(name):
+        if name not in OWN and not foreign(name) and (close := _alike(name)):
+            yield path, f"event: Perennial never makes '{name}', so you have to send it; did you mean '{close}'?"
+        elif foreign(name) and not _near(name):
             prefix = name.partition(".")[0]
             own = ", ".join(known for known in OWN if known.startswith(f"{prefix}."))
             yield path, f"event: Perennial never makes '{name}', so you have to send it; its own are {own}"
@@ -55,6 +58,13 @@ def _near(name: str) -> str | None:
         return same[word]
     close = get_close_matches(word, same, 1, 0.75)
     return same[close[0]] if close else None
+
+
+def _alike(name: str) -> str | None:
+    """The event of Perennial's own that a name without its prefix reads like (`email_clicked`, `emails.clicked`)."""
+    letters = {own.replace(".", ""): own for own in OWN}
+    close = get_close_matches(re.sub(r"[\W_]", "", name.lower()), letters, 1, 0.9)
+    return letters[close[0]] if close else None
 
 
 def _named(data: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -237,5 +237,17 @@ def storable_text(text: str) -> str:
     return text if _writable(text) else _UNWRITABLE.sub("", text)
 
 
+def storable_data(value: Any) -> Any:
+    """The same of every text and name in JSON data."""
+    match value:
+        case str():
+            return storable_text(value)
+        case dict():
+            return {storable_text(name): storable_data(part) for name, part in value.items()}
+        case list():
+            return [storable_data(part) for part in value]
+    return value
+
+
 def _writable(text: str) -> bool:
     return "\x00" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))

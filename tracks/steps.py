@@ -22,6 +22,7 @@ from tracks.durations import Shift
 from tracks.effects import Changes, Crm, Email, Enrolment, Send, Sms, Webhook
 from tracks.touches import CLASSED, EVERYBODY, By
 from tracks.values import (
+    AttributeName,
     Condition,
     Duration,
     EventCondition,
@@ -29,7 +30,6 @@ from tracks.values import (
     LocalTime,
     Model,
     Offset,
-    Short,
     Slug,
     StepId,
     Text,
@@ -88,7 +88,7 @@ class Date(Model):
 
     model_config = ConfigDict(json_schema_extra=_date_schema)
 
-    attribute: Short
+    attribute: AttributeName
     every: Literal["year"] | None = Field(
         None, description="the date comes every year, such as a birthday; which year it says does not matter"
     )

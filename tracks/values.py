@@ -25,6 +25,7 @@ from tracks import texts
 from tracks.conditions import check, reads
 from tracks.durations import Shift, format_duration, format_shift, parse_duration, parse_shift
 from tracks.localtime import is_zone
+from tracks.numbers import number_of
 
 SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 STEP_ID = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -130,10 +131,21 @@ def _liquid(value: str) -> str:
     return value
 
 
-def _amount(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise wrong("should be a number, such as 10 or -2.5, or Liquid that computes one")
-    return _liquid(value) if isinstance(value, str) else value
+def _amount(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str) and "{" in value:
+        return _liquid(value)
+    try:
+        number_of(value)
+    except ValueError:
+        if not (isinstance(value, str) and _published(info)):
+            raise wrong("should be a number, such as 10 or -2.5, or Liquid that computes one") from None
+    return value
+
+
+def _attribute(value: str, info: ValidationInfo) -> str:
+    if ("{{" in value or "{%" in value) and not _published(info):
+        raise wrong("is the name of an attribute, not Liquid; write trial_ends_on")
+    return value
 
 
 def _condition(*names: str) -> AfterValidator:
@@ -194,6 +206,8 @@ Url = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_url)]
 LIQUID = object()
 """Marks fields that are Liquid (`tracks.fields`)."""
 Liquid = Annotated[str, StringConstraints(min_length=1, max_length=5_000), AfterValidator(_liquid), LIQUID]
+AttributeName = Annotated[Short, AfterValidator(_attribute)]
+"""The name of one of the contact's attributes."""
 Amount = Annotated[int | float | str, BeforeValidator(_amount), LIQUID]
 """A number, or Liquid that computes one."""
 

@@ -46,6 +46,13 @@ async def test_every_bad_field_is_named_at_once(api: Api) -> None:
     assert all(error["detail"] for error in problem["errors"])
 
 
+async def test_a_misspelt_field_is_told_what_was_meant(api: Api) -> None:
+    for name, meant in (("Email", "email"), ("time_zone", "timezone"), ("attribute", "attributes"), ("role", None)):
+        (error,) = (await api.contact("user-1", **{name: "x"})).json()["errors"]
+        assert error["pointer"] == f"#/{name}"
+        assert error["detail"] == "Extra inputs are not permitted" + (f"; did you mean '{meant}'?" if meant else "")
+
+
 async def test_an_id_that_gives_the_person_away_is_refused_with_the_reason(api: Api) -> None:
     for personal, why in (("ada@example.com", "email address"), ("+41446681800", "phone number")):
         answer = await api.contact(personal)

@@ -102,7 +102,7 @@ async def test_bad_items_are_told_and_do_not_touch_their_neighbours(api: Api) ->
         {"type": "track", "userId": "user-1", "event": "", "properties": [], "timestamp": "yesterday"},
         {"type": "page", "userId": "user-1"},
         "nonsense",
-        {"type": "track", "userId": "user-1", "event": "x", "properties": {"a": "\x00"}},
+        {"type": "track", "userId": "user-1", "event": "x\x00"},
         {"type": "track", "userId": "user-1", "event": "kept"},
     )
     assert result["accepted"] == 2
@@ -131,6 +131,26 @@ async def test_a_bad_address_does_not_cost_the_other_traits(api: Api) -> None:
     assert (result["accepted"], result["problems"][0]["status"]) == (1, "partly accepted")
     shown = (await api.get("/v1/contacts/user-1")).json()
     assert (shown["email"], shown["phone"], shown["attributes"]) == ("ada@example.com", None, {"n": 1})
+
+
+async def test_a_nul_costs_its_own_place_and_no_event(api: Api) -> None:
+    result = await send(
+        api,
+        {"type": "identify", "userId": "user-1", "traits": {"first_name": "A\x00da", "city\x00": ["Z\x00"]}},
+        {"type": "track", "userId": "user-1", "event": "x", "properties": {"a": "\x00", "n": 1}},
+        {"type": "track", "userId": "user-1", "event": "x", "properties": {"a": "\x00", "n": 1 << 70}},
+        {"type": "track", "userId": "us\x00er-1", "event": "x"},
+    )
+    assert result["accepted"] == 2
+    assert [(one["status"], one["reason"]) for one in result["problems"]] == [
+        ("partly accepted", "unstorable"),
+        ("partly accepted", "unstorable"),
+        ("rejected", "unstorable"),
+        ("rejected", "unstorable"),
+    ]
+    assert result["problems"][1]["errors"][0]["pointer"] == "#/batch/1/properties/a"
+    shown = (await api.get("/v1/contacts/user-1")).json()
+    assert shown["attributes"] == {"first_name": "Ada", "city": ["Z"]}
 
 
 async def test_who_identifies_and_then_acts_is_known_when_the_act_is_judged(api: Api) -> None:

@@ -61,6 +61,8 @@ async def test_many_automatic_answers_suppress_nobody(api: Api, db: Database, si
         ("5.2.1", "smtp; 554 5.2.1 disabled", "5.2.1"),
         ("5.4.4", "smtp; 550 5.4.4 Invalid domain", "5.4.4"),
         ("5.3.0", "smtp; 550 denied", "5.3.0"),
+        ("5.5.0", "smtp; 550 5.5.0 Requested action not taken: mailbox unavailable", "5.5.0"),
+        ("5.5.0", "smtp; 503 5.5.0 bad sequence", None),
         ("5.0.0", "smtp; 550-5.1.1 no such user", "5.1.1"),
         (None, "smtp; 550 no such user", "550"),
         ("5.0.0", "smtp; 550 5.7.1 blocked", None),

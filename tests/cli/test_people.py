@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from settings import get_settings
-from store import contacts, preferences
+from store import contacts, policies, preferences
 from store.consents import Change
 from store.database import Database
+from tracks.policy import parse_policy
 
 Run = Callable[..., Result]
 
@@ -68,3 +70,28 @@ def test_consents_are_shown_with_their_proof(run: Run, postgres_url: str) -> Non
     assert shown.count("form v3") == 2
     assert "ada@example.com" not in shown
     assert run("consents", "nobody").exit_code == 1
+
+
+def test_without_the_yes_that_the_policy_wants_nothing_is_open(run: Run, postgres_url: str) -> None:
+    async def scene() -> None:
+        database = Database(postgres_url, 1)
+        async with database.transaction() as tx:
+            topics = "topics: {tips: {name: Tips}, letter: {name: Letter, opt_in: double}}"
+            source = f"{topics}\nchannels: {{sms: {{opt_in: explicit}}}}"
+            await policies.publish(tx, parse_policy(source, "policy.yaml"), source)
+            await contacts.upsert(tx, "user-1", {"email": "ada@example.com", "phone": "+41446681800"})
+            await preferences.tell(tx, "user-1", [Change("sms", "tips", "granted", "form", "v3")])
+        await database.close()
+
+    asyncio.run(scene())
+    lines = [line.strip() for line in run("consents", "user-1").stdout.partition("Holds")[0].split("\n") if line]
+    assert lines == [
+        "email  open",
+        "letter: no consent: letter needs a yes",
+        "sms    no consent: sms needs a yes",
+        "tips: open",
+        "letter: no consent: letter needs a yes",
+    ]
+    answer = json.loads(run("consents", "user-1", "--json").stdout)
+    assert answer["channels"]["sms"]["refused"] == "no consent: sms needs a yes"
+    assert answer["channels"]["sms"]["topics"] == {"tips": "", "letter": "no consent: letter needs a yes"}

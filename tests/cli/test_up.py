@@ -130,6 +130,9 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
     with up.api() as api:
         assert api.get("/readyz").json()["temporal"] == "ok"
     # the doctor is led to this stack's database and Temporal, whatever listens at the usual ports
+    ports = json.loads((up.folder / "ports.json").read_text())
+    assert addresses["temporal"] == f"127.0.0.1:{ports['temporal']}"
+    assert addresses["database"].endswith(f"@127.0.0.1:{ports['postgres']}/perennial")
     looked = up.command("doctor")
     assert looked.exit_code == 0, looked.stdout + looked.stderr
     assert up.command("limits", "list").exit_code == 0

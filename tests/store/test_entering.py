@@ -52,6 +52,7 @@ async def entered(scene: Scene, *events: Event) -> list[Reason | str]:
         ({}, "no-key"),
         ({"cart_id": None}, "no-key"),
         ({"cart_id": ""}, "no-key"),
+        ({"cart_id": " "}, "no-key"),
         ({"cart_id": 12.5}, "bad-key"),
         ({"cart_id": True}, "bad-key"),
         ({"cart_id": {"id": 1}}, "bad-key"),

@@ -23,7 +23,7 @@ def test_columns_say_where_values_go_and_empty_ones_leave_what_is_there() -> Non
 
 
 def test_all_that_is_wrong_with_a_header_is_said_at_once() -> None:
-    _, problems = read_header(["mail", "", "plan", "attributes.plan", "properties."])
+    _, problems = read_header(["letters", "", "plan", "attributes.plan", "properties."])
     assert problems == [
         "Column 2 has no name.",
         "Columns `plan` and `attributes.plan` are the same.",
@@ -60,6 +60,11 @@ def test_the_column_of_the_ids_is_the_one_that_is_written_so_or_else_in_another_
         ("e mail", "email"),
         ("Email Address", "email"),
         ("email_address", "email"),
+        ("E-Mail-Adresse", "email"),
+        ("mail", "email"),
+        ("Person - Email", "email"),
+        ("Mobile", "phone"),
+        ("Telephone number", "phone"),
         ("Phone Number", "phone"),
         ("phone-number", "phone"),
         ("Time Zone", "timezone"),
@@ -130,6 +135,12 @@ def test_a_line_of_json_that_cannot_be_taken_says_where(text: str, fields: list[
     with pytest.raises(BadRowError) as caught:
         read_line(text)
     assert [wrong.field for wrong in caught.value.wrong] == fields
+
+
+def test_a_name_of_json_that_is_no_field_says_which_was_meant() -> None:
+    with pytest.raises(BadRowError) as caught:
+        read_line('{"contact_id": "u", "Email": "ada@example.com"}')
+    assert [wrong.reason for wrong in caught.value.wrong] == ["is not a field of a row; did you mean 'email'?"]
 
 
 def test_null_in_json_removes_as_it_does_in_a_change_of_a_contact() -> None:

@@ -92,6 +92,14 @@ def test_names_that_perennial_never_makes_are_worth_a_look(place: str, name: str
     assert f"Perennial never makes '{name}'" in warning.message
 
 
+@pytest.mark.parametrize("name", ["emails.clicked", "email_clicked", "Email Opened", "e-mail.bounced", "SMS-replied"])
+def test_names_that_only_read_like_perennials_own_are_worth_a_look(name: str) -> None:
+    read = read_track_data({"track": "a", "steps": STEPS, "goal": {"event": name}})
+    assert not read.problems
+    (warning,) = read.warnings()
+    assert warning.message.endswith("'?") and f"Perennial never makes '{name}'" in warning.message
+
+
 def test_the_data_of_an_author_names_no_events() -> None:
     step = {"id": "x", "webhook": {"url": "https://a.test", "payload": {"event": "email.clickd"}}}
     read = read_track_data({"track": "a", "steps": [step]})

@@ -6,6 +6,7 @@ moment is 25 December, 02:00 UTC; `date` alone prints the clock that the moment 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
@@ -19,6 +20,9 @@ ZONE = "_zone"
 """The name under which Liquid finds the contact's zone; no variable can be declared with it."""
 NOW = "_now"
 """The same of the time on the run's clock."""
+_SECONDS = re.compile(r"\d{9,11}", re.ASCII)
+"""Seconds since 1970 as a text, as files of CSV have them; fewer digits are a date or a year."""
+_ZULU = re.compile(r" ?(UTC|GMT)$")
 
 
 @with_context
@@ -64,7 +68,10 @@ def _moment(value: object, context: RenderContext) -> datetime | None:
         return now if isinstance(now, datetime) else datetime.now(UTC)
     try:
         if isinstance(value, str):
-            return datetime.fromisoformat(value.strip()) if not value.strip().isdigit() else None
+            text = value.strip()
+            if _SECONDS.fullmatch(text):
+                return datetime.fromtimestamp(int(text), UTC)
+            return datetime.fromisoformat(_ZULU.sub("+00:00", text))
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
     except (OverflowError, OSError, ValueError):

@@ -33,6 +33,8 @@ interfaces (10 MB); a page of a fiftieth of it is cut off by some readers."""
 # What cannot be inlined stays in its style: media queries, or phones get the layout of a desk; what a pointer does
 # (`:hover`); and rules for what a mail program puts around the page (dark mode of Outlook, links made by Apple).
 _INLINER = CSSInliner(load_remote_stylesheets=False, keep_style_tags=True, remove_inlined_selectors=True)
+# The renderer itself throws away what it cannot inline of a style that says so.
+_INLINE = re.compile(r"""(<mj-style\b[^>]*?)\s+inline\s*=\s*("[^"]*"|'[^']*')""", re.IGNORECASE)
 _MJML_OPTIONS = mrml.RenderOptions(fonts={})  # no web font that the author did not ask for
 # No XML and no message holds them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
@@ -277,7 +279,7 @@ def _liquid(source: str, names: dict[str, Any], *, markup: bool = False) -> str:
 
 def _to_html(mjml: str) -> str:
     try:
-        html = mrml.to_html(mjml.strip(), render_options=_MJML_OPTIONS).content
+        html = mrml.to_html(_INLINE.sub(r"\1", mjml.strip()), render_options=_MJML_OPTIONS).content
     except OSError:  # mrml's only exception; its text may quote the body
         raise TemplateError("Mjml") from None
     _bound(html)

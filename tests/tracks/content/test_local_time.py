@@ -30,6 +30,8 @@ def text(at: object, zone: str | None, *, default: str = "UTC", source: str = SH
         ("2026-12-25T02:00:00", "America/New_York", "2026-12-25 02:00"),
         ("2026-12-25", "America/New_York", "2026-12-25 00:00"),
         (1798164000, "America/New_York", "2026-12-24 21:00"),
+        ("1798164000", "America/New_York", "2026-12-24 21:00"),
+        ("2026-12-25 02:00:00 UTC", "America/New_York", "2026-12-24 21:00"),
         ("2026-12-25T02:00:00Z", None, "2026-12-25 03:00"),
         ("2026-12-25T02:00:00Z", "No/Where", "2026-12-25 03:00"),
         ("now", "America/New_York", "2026-12-24 21:00"),

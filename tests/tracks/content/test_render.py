@@ -52,8 +52,9 @@ class TestEmail:
             "@font-face { font-family: F; src: url(https://f.test/f.woff2) }",
         ],
     )  # fmt: skip
-    def test_a_rule_that_cannot_be_inlined_stays(self, rule: str) -> None:
-        head = f"<mj-head><mj-style>.x {{ color: red }} {rule}</mj-style></mj-head>"
+    @pytest.mark.parametrize("tag", ["<mj-style>", '<mj-style inline="inline">', "<mj-style inline = 'inline' >"])
+    def test_a_rule_that_cannot_be_inlined_stays(self, tag: str, rule: str) -> None:
+        head = f"<mj-head>{tag}.x {{ color: red }} {rule}</mj-style></mj-head>"
         html = render_email(email(mjml('<p class="x y"><a href="#">a</a></p>', head)), context()).html
         spaceless = "".join(html.replace(";", "").split())
         assert "".join(rule.replace(";", "").split()) in spaceless
