@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tracks.counting import counting_doubts
 from tracks.messages import say
 from tracks.model import Track
 from tracks.own_events import misnamed, strange
@@ -44,7 +45,8 @@ class Reading:
 
     def warnings(self) -> list[Problem]:
         """What may be meant, and is worth a look."""
-        return self.at((*strange(self.source.data), *entry_doubts(self.source.data)))
+        data = self.source.data
+        return self.at((*strange(data), *entry_doubts(data), *counting_doubts(data)))
 
     def sound(self) -> Track:
         """The track; raises TrackProblems with everything that is wrong."""
