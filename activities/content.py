@@ -74,6 +74,8 @@ class Draft:
     """Its template's newest version, where that is known."""
     first: bool = False
     """It has never been written before: none of its links is known."""
+    due: datetime | None = None
+    """See `StepCall.due`."""
 
 
 async def find_in(tx: AsyncConnection, pinned: Pinned, step: str, kind: type[StepType]) -> tuple[Track, StepType]:
@@ -117,8 +119,11 @@ def message_context(
     variables: Mapping[str, Any] | None = None,
     links: Mapping[str, str] = MappingProxyType({}),
     zone: str = "UTC",
+    due: datetime | None = None,
 ) -> MessageContext:
     """What the texts of a step may speak of; texts among the variables are Liquid too. `zone` is the track's.
+
+    `due` is what is to be taken for now, in real time; None: now.
 
     Raises TemplateError where a variable does not render.
     """
@@ -140,7 +145,7 @@ def message_context(
         unsubscribe_url=links.get("unsubscribe_url", ""),
         preferences_url=links.get("preferences_url", ""),
         confirm_url=links.get("confirm_url", ""),
-        now=enrollment.clock.at(datetime.now(UTC)),
+        now=enrollment.clock.at(due or datetime.now(UTC)),
         zone=zone,
     )
     return replace(context, variables=render_values(dict(variables), context)) if variables else context

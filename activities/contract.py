@@ -55,6 +55,8 @@ class StepCall(Wire):
     track: str = ""
     version: int = 0
     """What the run was started with, if it says so; what counts is what the database says."""
+    due: datetime | None = None
+    """What is to be taken for now, in real time, where the run's clock jumps; None: the real now."""
 
 
 class SendResult(Wire):

@@ -58,11 +58,11 @@ class CrmActivities:
     async def _change(self, tx: AsyncConnection, call: StepCall, begun: Begun, contact: Contact) -> CrmChange:
         enrollment = begun.run.enrollment
         track, step = await find_in(tx, enrollment, call.step, CrmStep)
-        context = message_context(enrollment, contact, zone=track.defaults.timezone)
+        context = message_context(enrollment, contact, zone=track.defaults.timezone, due=call.due)
         crm, at = step.crm, scheduled_at()
         task = None
         if crm.task is not None:
-            due = at + call.clock.real_delay(crm.task.due) if crm.task.due is not None else None
+            due = (call.due or at) + call.clock.real_delay(crm.task.due) if crm.task.due is not None else None
             task = CrmTask(render_text(crm.task.title, context), due, crm.task.owner)
         return CrmChange(
             effect_key=begun.effect_key,
@@ -104,7 +104,7 @@ class WebhookActivities:
         """The call, and how long it is tried."""
         enrollment = begun.run.enrollment
         track, step = await find_in(tx, enrollment, call.step, WebhookStep)
-        context = message_context(enrollment, contact, zone=track.defaults.timezone)
+        context = message_context(enrollment, contact, zone=track.defaults.timezone, due=call.due)
         payload = render_values(step.webhook.payload, context)
         data: dict[str, Any] = {
             "contact_id": contact.id,

@@ -65,7 +65,9 @@ class EmailKind:
             raise TemplateError("NoSender")
         template = await find_template(tx, email.template, email.version or draft.newest, "email")
         links = self._links.in_texts(draft.message_id)
-        context = message_context(draft.enrollment, draft.contact, email.variables, links, written.rules.timezone)
+        context = message_context(
+            draft.enrollment, draft.contact, email.variables, links, written.rules.timezone, draft.due
+        )
         rendered = render_email(template, await with_steps(tx, template, context), subject=email.subject)
         log_choices(draft.message_id, rendered.choices)
         rendered = await track_email(

@@ -46,7 +46,7 @@ class AttributeActivities:
                 return begun
             contact = contact_of(begun)
             track, step = await find_in(tx, begun.run.enrollment, call.step, SetStep)
-            context = message_context(begun.run.enrollment, contact, zone=track.defaults.timezone)
+            context = message_context(begun.run.enrollment, contact, zone=track.defaults.timezone, due=call.due)
             try:
                 values = _written(step.set, contact, context)
             except TemplateError as error:
@@ -93,7 +93,7 @@ class EnrollActivities:
                 return begun
             contact, enrollment = contact_of(begun), begun.run.enrollment
             track, step = await find_in(tx, enrollment, call.step, EnrollStep)
-            context = message_context(enrollment, contact, zone=track.defaults.timezone)
+            context = message_context(enrollment, contact, zone=track.defaults.timezone, due=call.due)
             try:
                 properties = render_values(step.enroll.properties, context)
             except TemplateError as error:

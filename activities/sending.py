@@ -122,7 +122,14 @@ class Sender(Generic[Written, Outgoing]):
             assert claim.run.contact is not None
             assert written is not None
             try:
-                draft = Draft(claim.message_id, claim.run.enrollment, claim.run.contact, claim.newest, claim.first)
+                draft = Draft(
+                    claim.message_id,
+                    claim.run.enrollment,
+                    claim.run.contact,
+                    claim.newest,
+                    claim.first,
+                    call.due,
+                )
                 outgoing = await self._kind.compose(tx, written, draft)
             except TemplateError as error:
                 reason = f"template: {error.code}"
@@ -147,6 +154,7 @@ class Sender(Generic[Written, Outgoing]):
             rules=reader.rules,
             template=await reader.template(tx),
             path=call.path,
+            due=call.due,
         )
 
     async def _not_delivered(self, message_id: str, token: str, fault: Fault, address: str | None) -> SendResult:

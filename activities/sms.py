@@ -56,7 +56,9 @@ class SmsKind:
         """See `MessageKind`."""
         sms = written.sms
         links = self._links.in_texts(draft.message_id)
-        context = message_context(draft.enrollment, draft.contact, sms.variables, links, written.rules.timezone)
+        context = message_context(
+            draft.enrollment, draft.contact, sms.variables, links, written.rules.timezone, draft.due
+        )
         if sms.text is not None:
             body = render_sms(sms.text, context)
         elif sms.template is not None:

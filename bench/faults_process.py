@@ -19,7 +19,7 @@ from typing import Any
 OURS = ("activities", "api", "store", "worker")
 ATTEMPT_LIMIT = timedelta(seconds=12)
 RECONCILE_AFTER = tuple(timedelta(seconds=seconds) for seconds in (1, 1, 2, 4, 8, 14))
-LATE = timedelta(seconds=2)
+LATE = timedelta(seconds=1)
 LOOK = 0.05
 """Seconds between looks at the file."""
 

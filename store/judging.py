@@ -54,6 +54,9 @@ class Asked:
     address_hash: str
     rules: MessageRules
     now: datetime
+    """What is now for the run, in real time."""
+    real: datetime
+    """Now for what is done outside of runs: pauses and breakers."""
     held_since: datetime | None
     """Since when it has been put off by anything but a breaker (real time)."""
     deferred: Deferred | None
@@ -152,7 +155,7 @@ async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, facts: RowMap
     rules = asked.rules
     contact = asked.run.contact
     assert contact is not None
-    if not rules.transactional and contact.paused_until is not None and contact.paused_until > asked.now:
+    if not rules.transactional and contact.paused_until is not None and contact.paused_until > asked.real:
         return _held(asked, "paused", contact.paused_until)
     try:
         opens = _opens(asked, policy)
@@ -172,7 +175,7 @@ async def _when(tx: AsyncConnection, asked: Asked, policy: Policy, facts: RowMap
         if used is not None:
             return _held(asked, f"capped: {used.cap}", used.until)
     if facts["breakers"]:
-        hold = await breakers.turn(tx, facts["breakers"], asked.now, asked.deferred)
+        hold = await breakers.turn(tx, facts["breakers"], asked.real, asked.deferred)
         if hold is not None:  # however long: nobody is lost to a breaker
             return Judgement("defer", f"{breakers.REASON}{hold.scope}", hold.until, why=hold.why)
     return GO

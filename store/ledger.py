@@ -70,6 +70,7 @@ async def claim(
     rules: MessageRules | Rules = MessageRules(),
     template: str = "",
     path: Sequence[PathEntry] = (),
+    due: datetime | None = None,
     now: datetime | None = None,
 ) -> Claim:
     """Claim the right to send the message of this effect, with everything that protects the contact checked.
@@ -77,9 +78,11 @@ async def claim(
     `token` is unique to the attempt. Claims of one contact, and of one address, take turns, and a goal that another
     transaction is just storing is waited for. `path` is stored whatever is decided. See `store.judging` for what
     is checked. `template` is the one that `rules` will name, as far as is known: its newest version is read along.
+    `due` is what a run whose clock jumps takes for now: hours, caps and spans of time are judged and counted by it.
     Raises LookupError where there is no such enrollment.
     """
-    now = now or utc_now()
+    real = now or utc_now()
+    now = due or real
     asked: dict[str, Any] = {
         "id": enrollment_id,
         "channel": channel,
@@ -111,7 +114,7 @@ async def claim(
         judged = Judgement("skip", over)
     else:
         held_since = message.held_since if message else None
-        asked_for = Asked(run, step, channel, asked["hash"], found, now, held_since, _deferred(message))
+        asked_for = Asked(run, step, channel, asked["hash"], found, now, real, held_since, _deferred(message))
         judged = await judge(tx, asked_for, row)
     later(tx, _WRITE, written | _judged(judged, run, found, now))
     if over:

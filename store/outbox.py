@@ -161,7 +161,7 @@ def _delivery(row: Any) -> Delivery:
         contact_id=row.contact_id,
         track=row.track,
         version=row.version,
-        clock=Clock(origin=row.origin, pace=row.pace),
+        clock=Clock.of(row.origin, row.pace),
         ended=row.ended,
         bulk=row.bulk,
     )

@@ -90,7 +90,7 @@ class Enrollment:
     @property
     def clock(self) -> Clock:
         """The run's sense of time."""
-        return Clock(origin=self.origin, pace=self.pace)
+        return Clock.of(self.origin, self.pace)
 
     @property
     def over(self) -> str | None:

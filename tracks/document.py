@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tracks.counting import counting_doubts
 from tracks.messages import say
 from tracks.model import Track
 from tracks.number_texts import written_as_text
@@ -45,9 +46,8 @@ class Reading:
 
     def warnings(self) -> list[Problem]:
         """What may be meant, and is worth a look."""
-        return self.at(
-            (*strange(self.source.data), *entry_doubts(self.source.data), *written_as_text(self.source.data))
-        )
+        data = self.source.data
+        return self.at((*strange(data), *entry_doubts(data), *counting_doubts(data), *written_as_text(data)))
 
     def sound(self) -> Track:
         """The track; raises TrackProblems with everything that is wrong."""

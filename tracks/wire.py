@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
+_TICK = timedelta(microseconds=1)
+
 
 class Wire(BaseModel):
     """A frozen model whose JSON leaves out fields that hold their default: histories stay small."""
@@ -47,6 +49,15 @@ class Clock(Wire):
 
     origin: datetime
     pace: float = 1.0
+    jumps: bool = False
+    """The run takes for now the moment at which its step was due, and goes from one such moment to the next. Otherwise
+    the machine's delay passes on its clock too: of a second, a day at pace 86400. False in paced runs that began when
+    there was no such field, and at pace 1, where both are the same."""
+
+    @classmethod
+    def of(cls, origin: datetime, pace: float) -> Clock:
+        """The clock of a run that begins at `origin`."""
+        return cls(origin=origin, pace=pace, jumps=pace != 1.0)
 
     def at(self, real: datetime) -> datetime:
         """The run's time at a real instant."""
@@ -55,10 +66,12 @@ class Clock(Wire):
         return self.origin + (real - self.origin) * self.pace
 
     def real(self, run_time: datetime) -> datetime:
-        """The real instant at which the run's clock shows `run_time`."""
+        """The real instant at which the run's clock shows `run_time`; of a paced clock the first microsecond that is
+        not before it, lest a wait until eleven end before eleven."""
         if self.pace == 1.0:
             return run_time
-        return self.origin + (run_time - self.origin) / self.pace
+        real = self.origin + (run_time - self.origin) / self.pace
+        return real if self.at(real) >= run_time else real + _TICK
 
     def real_delay(self, run_delay: timedelta) -> timedelta:
         """How long a delay of the run lasts in real time."""

@@ -66,6 +66,7 @@ def step_call(ctx: Context, effect: Effect, channel: str = "") -> StepCall:
         channel=channel,
         track=ctx.given.track,
         version=ctx.given.version,
+        due=ctx.now() if ctx.given.clock.jumps else None,
     )
 
 

@@ -47,9 +47,14 @@ class Context:
         """A goal, an exit rule or an operator has asked the run to end."""
         return self.memory.ending is not None
 
+    def now(self) -> datetime:
+        """What the run takes for now, in real time: the moment at which its step was due where its clock jumps."""
+        moment = self.memory.moment
+        return workflow.now() if moment is None or not self.given.clock.jumps else moment
+
     def run_now(self) -> datetime:
         """Now, on the run's clock."""
-        return self.given.clock.at(workflow.now())
+        return self.given.clock.at(self.now())
 
     def show(self, step: str | None, state: str, waiting_for: str | None = None, until: datetime | None = None) -> None:
         """Refresh what the query and Temporal UI's details say; `until` is real time. Costs no history."""
@@ -108,8 +113,11 @@ class Context:
     def due(self) -> datetime:
         """When the step that begins was due, in real time: now, or before an outage that delays it.
 
-        What was done outside since the latest wait was done late, and what follows it counts from then.
+        What was done outside since the latest wait was done late, and what follows it counts from then; where the
+        clock jumps it took no time.
         """
+        if self.given.clock.jumps:
+            return self.now()
         moment, now = self.memory.moment, workflow.now()
         return moment if moment is not None and not self.memory.acted and self.late(moment) else now
 

@@ -85,7 +85,7 @@ class NurtureTrack:
             status=status,
             reason=reason,
             clock=ctx.given.clock,
-            at=ctx.run_now(),
+            at=ctx.given.clock.at(workflow.now()),
             path=tuple(memory.unreported),
             counts={"sent": memory.sent, "messages": memory.messages, "dropped": memory.dropped},
         )

@@ -141,11 +141,15 @@ class _Sending:
 
     def _put_off(self, result: SendResult) -> datetime | None:
         """Note a deferral, once for each reason; answers when the message's turn is."""
-        ctx, now = self._ctx, workflow.now()
-        least = now + policies.ASK_AGAIN_AFTER
+        ctx, now = self._ctx, self._ctx.now()
+        least = now + ctx.given.clock.real_delay(policies.ASK_AGAIN_AFTER)
         due: datetime | None = None
-        if result.until is not None and result.until > now:
+        if ctx.given.clock.jumps and self.message.unknown:
+            pass  # it is to be sent after all, which took the provider's time and not the run's
+        elif result.until is not None and result.until > now:
             due = max(result.until, least)
+        elif ctx.given.clock.jumps:
+            due = workflow.now() + policies.ASK_AGAIN_AFTER
         elif workflow.patched(policies.PATCH_PAUSE_BETWEEN_TURNS):
             due = least
         ctx.memory.count("deferred")

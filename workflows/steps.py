@@ -106,14 +106,13 @@ async def _wait_moment(ctx: Context, wait: WaitUntil | WaitDate, after: int) -> 
     """Wait for a moment that the database knows; asked again whenever the attributes it reads change."""
     carried = ctx.carried()
     asked = ctx.due() if carried is None else workflow.now()
-    if asked < workflow.now():
-        asked += JUST_AFTER
+    after_due = JUST_AFTER if ctx.given.clock.jumps or asked < workflow.now() else timedelta(0)
     while True:
         ctx.memory.changed.clear()
         if carried is not None:
             deadline, carried = carried, None
         else:
-            answer = await _resolve(ctx, wait, asked)
+            answer = await _resolve(ctx, wait, ctx.given.clock.at(asked) + after_due)
             if answer.outcome == "ended":
                 ctx.memory.end("exited", "no longer enrolled")
                 return after
@@ -126,14 +125,13 @@ async def _wait_moment(ctx: Context, wait: WaitUntil | WaitDate, after: int) -> 
         woken = await ctx.wait(wait.step, "its moment", deadline, lambda: ctx.skip_wait or bool(ctx.memory.changed))
         if woken and ctx.memory.changed and not ctx.ending and not ctx.skip_wait:
             ctx.memory.note(f"`{wait.step}` looked at its date again: it changed")
-            asked = workflow.now()
+            asked, after_due = workflow.now(), timedelta(0)
             continue
         _waited(ctx, wait.step, wait.op, woken, deadline)
         return after
 
 
-async def _resolve(ctx: Context, wait: WaitUntil | WaitDate, asked: datetime) -> ResolvedWait:
-    now = ctx.given.clock.at(asked)
+async def _resolve(ctx: Context, wait: WaitUntil | WaitDate, now: datetime) -> ResolvedWait:
     question = ResolveWaitCall(enrollment_id=ctx.given.enrollment_id, step=wait.step, now=now)
     summary = f"{wait.step}: when is its moment?"
     answer: ResolvedWait = await local(contract.RESOLVE_WAIT, question, ResolvedWait, summary=summary)
@@ -141,7 +139,11 @@ async def _resolve(ctx: Context, wait: WaitUntil | WaitDate, asked: datetime) ->
 
 
 async def _wait_for(ctx: Context, wait: WaitFor) -> bool:
-    """Whether the event came in time."""
+    """Whether the event came in time.
+
+    Whoever is to react has the whole time since the step has begun. Where the clock jumps, what follows was due at the
+    event or at the end of the time since the step was due.
+    """
     length = ctx.given.clock.real_delay(timedelta(seconds=wait.seconds))
     resumed = ctx.carried()
     deadline = resumed or workflow.now() + length
@@ -151,20 +153,26 @@ async def _wait_for(ctx: Context, wait: WaitFor) -> bool:
     def ends() -> HeardEvent | Matched | None:
         return _ending_event(ctx, wait, deadline)
 
+    def latest() -> datetime:
+        if not ctx.given.clock.jumps:
+            return workflow.now()
+        return min(ctx.memory.due[wait.step] + length, workflow.now())
+
     await ctx.wait(wait.step, f"the event {wait.event}", deadline, lambda: ends() is not None or ctx.skip_wait)
     ended = ends()
     if ended is not None:
         if isinstance(ended, HeardEvent):
-            ctx.memory.ended_by(wait.step, ended, workflow.now())
+            ctx.memory.ended_by(wait.step, ended, latest())
         else:
             ctx.memory.ended_by_latest(wait.step, ended, workflow.now())
         assert ctx.memory.event is not None
         ctx.record(wait.step, "wait_for", "happened", ctx.memory.event.event_id)
         return True
     if ctx.ending:
+        ctx.memory.reach(latest())
         ctx.record(wait.step, "wait_for", "skipped", "the run ended")
         return False
-    ctx.memory.reach(workflow.now() if ctx.skip_wait else deadline)
+    ctx.memory.reach(latest() if ctx.skip_wait or ctx.given.clock.jumps else deadline)
     ctx.record(wait.step, "wait_for", "timed_out", "by an operator" if ctx.skip_wait else "")
     return False
 

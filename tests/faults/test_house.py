@@ -6,21 +6,17 @@ The long version is `perennial bench faults`; what is compared is in `bench.faul
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import text
 
 from bench.faults import Result, one_round
-from bench.faults_house import FaultyHouse
-from bench.faults_load import prepare
 from bench.faults_records import Received
 from bench.stand import Stand
+from tests.faults.conftest import Home
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 PEOPLE = 5
 CALM = """
@@ -32,22 +28,6 @@ CALLING = """
 track: calling
 steps: [{id: tell, webhook: {url: 'SANDBOX/hooks/calling', payload: {}}}]
 """
-
-
-@dataclass
-class Home:
-    """A house that runs, and how to speak to it."""
-
-    house: FaultyHouse
-    stand: Stand
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
-    house = FaultyHouse(tmp_path_factory.mktemp("house"), workers=1)
-    async with house.open() as stand:
-        await prepare(stand)
-        yield Home(house, stand)
 
 
 async def test_kills_at_random_moments_lose_and_double_nothing(home: Home) -> None:

@@ -1,13 +1,12 @@
 """People live through an outage in every kind of wait, and their paths are those of people who had none.
 
 The workers or Temporal are away for some seconds, which the processes here take for long (`bench.faults_process`).
-Runs are paced: a day passes in a second.
+Runs are paced: a day passes in a second. People who have no outage live once, for both.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from textwrap import dedent
 from typing import Any
@@ -15,22 +14,21 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bench.faults_house import FaultyHouse
-from bench.faults_load import prepare
 from bench.stand import Stand
+from tests.faults.conftest import Home
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 DAY = 86400
 TRACKS = {
     "waits": """
         steps:
-          - {id: settle, wait: 4d}
+          - {id: settle, wait: 3d}
           - {id: use, wait_for: {event: used, within: 60d, then: [{id: heard, exit: {reason: heard}}]}}
     """,
     "listens": """
         steps:
-          - {id: use, wait_for: {event: used, within: 5d, then: [{id: heard, exit: {reason: heard}}]}}
+          - {id: use, wait_for: {event: used, within: 4d, then: [{id: heard, exit: {reason: heard}}]}}
           - {id: unheard, exit: {reason: unheard}}
     """,
     "counts": """
@@ -44,23 +42,15 @@ TRACKS = {
     "sleeps": """
         goal: {event: used}
         steps:
-          - {id: settle, wait: 4d}
+          - {id: settle, wait: 3d}
           - {id: mark, set: {attributes: {late: true}}}
     """,
 }
-TELLS = {"waits": [5.0], "listens": [4.0], "counts": [3.0, 3.0, 5.0], "sleeps": [3.5]}
+TELLS = {"waits": [3.6], "listens": [3.0], "counts": [2.4, 2.4, 3.6], "sleeps": [2.7]}
 """Seconds after the enrolment at which events happen, by track."""
+OVER = 5.2
+"""Seconds after the enrolment at which the outage is over, more than `LATE` after the last wait that was due in it."""
 ENDS = {"waits": "heard", "listens": "heard", "counts": "counted", "sleeps": "goal"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[FaultyHouse, Stand]]:
-    house = FaultyHouse(tmp_path_factory.mktemp("house"), workers=1)
-    async with house.open() as stand:
-        await prepare(stand)
-        for name, steps in TRACKS.items():
-            await stand.publish(name, f"track: {name}\n{dedent(steps)}")
-        yield house, stand
 
 
 class Person:
@@ -89,29 +79,42 @@ class Person:
 
 
 async def crowd(stand: Stand, name: str) -> list[Person]:
+    """Three on each track, all of them in their first wait."""
     people = [Person(stand, track, f"{name}-{track}-{number}") for track in TRACKS for number in range(3)]
-    for person in people:
-        await person.enter()
+    await asyncio.gather(*(person.enter() for person in people))
+    await asyncio.gather(*(stand.until(person.run, "waiting") for person in people))
     return people
 
 
+Paths = list[tuple[str, list[tuple[str, str]]]]
+
+
+async def ends(people: list[Person]) -> Paths:
+    return list(await asyncio.gather(*(person.ended() for person in people)))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def truth(home: Home) -> Paths:
+    """How it ends for people who have no outage."""
+    home.house.set_clock(0)
+    await asyncio.to_thread(home.house.all_up)
+    for name, steps in TRACKS.items():
+        await home.stand.publish(name, f"track: {name}\n{dedent(steps)}")
+    people = await crowd(home.stand, "calm")
+    await asyncio.gather(*(person.live() for person in people))
+    found = await ends(people)
+    assert [reason for reason, _ in found] == [ENDS[person.track] for person in people]
+    return found
+
+
 @pytest.mark.parametrize("away", [["worker-1", "relay"], ["temporal"]], ids="-".join)
-async def test_an_outage_changes_what_is_late_and_not_what_is_true(
-    home: tuple[FaultyHouse, Stand], away: list[str]
-) -> None:
-    house, stand = home
-    calm = await crowd(stand, f"calm-{away[0]}")
-    for person in calm:
-        await stand.until(person.run, "waiting")
-    await asyncio.gather(*(person.live() for person in calm))
-    truth = [await person.ended() for person in calm]
-    assert [reason for reason, _ in truth] == [ENDS[person.track] for person in calm]
-    people = await crowd(stand, f"away-{away[0]}")
-    for person in people:
-        await stand.until(person.run, "waiting")
+async def test_an_outage_changes_what_is_late_and_not_what_is_true(home: Home, truth: Paths, away: list[str]) -> None:
+    house = home.house
+    people = await crowd(home.stand, f"away-{away[0]}")
     for part in away:
         house.kill(part)
     await asyncio.gather(*(person.live() for person in people))
-    await asyncio.sleep(3)
+    last = max(person.began for person in people)
+    await asyncio.sleep(max(0.0, OVER - (datetime.now(UTC) - last).total_seconds()))
     await asyncio.to_thread(house.all_up)
-    assert [await person.ended() for person in people] == truth
+    assert await ends(people) == truth

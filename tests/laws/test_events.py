@@ -42,7 +42,9 @@ async def test_a_goal_amid_a_thirty_day_wait_ends_the_run_within_a_second(stand:
     assert (await post(stand, "goal-1", "bought", "g-1", cart_id="cart-1"))["matched"] == 1
     ended = await stand.until(run["id"], "converted", seconds=10)
     assert ended["end_reason"] == "goal"
-    events = (await stand.temporal.get_workflow_handle(run["workflow_id"]).fetch_history()).events
+    handle = stand.temporal.get_workflow_handle(run["workflow_id"])
+    await handle.result()  # the database hears of the end a moment before the history has it
+    events = (await handle.fetch_history()).events
     times = {event.event_type: event.event_time.ToDatetime() for event in events}
     took = (
         times[EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED]

@@ -263,6 +263,19 @@ SCENARIOS: dict[str, Scenario] = {
         ],
         given={"clock": Clock(origin=datetime.now(UTC) - timedelta(hours=1))},
     ),
+    "paced": Scenario(
+        [
+            Wait(step="day", seconds=DAY),
+            Effect(step="hello", kind="email"),
+            WaitFor(step="click", event="clicked", seconds=DAY / 2, since="hello", timeout=3),
+            WaitUntil(step="eleven"),
+            Effect(step="reminder", kind="email"),
+        ],
+        script=lambda: Script(
+            at_once=True, moments=[ResolvedWait(outcome="at", at=datetime.now(UTC) + timedelta(days=3))]
+        ),
+        given={"clock": Clock.of(datetime.now(UTC), DAY)},
+    ),
     "path-reported": Scenario(
         [
             Repeat(step="rounds", times=205, end=3),

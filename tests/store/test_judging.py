@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from store import breakers, dropped, policies, settling, suppressions
+from store import breakers, contacts, dropped, policies, settling, suppressions
 from store.addresses import address_hash
 from store.dropped import Drop
 from store.events import Event
@@ -244,6 +244,29 @@ class TestTurns:
         assert (capped.reason, capped.until) == ("capped: all 1 per 1d", held.until + timedelta(seconds=1))
         real = await scene.enrolled("many", key="real", properties={"n": "real"})
         assert (await claim(scene, real, NOW + timedelta(hours=1))).decision == "granted"
+
+    async def test_a_run_whose_clock_jumps_is_judged_and_counted_by_the_moment_at_which_its_step_was_due(
+        self, scene: Scene
+    ) -> None:
+        """But a pause is no time of the run: it is over when it is over."""
+        await publish(
+            scene,
+            "channels: {email: {quiet_hours: {from: '10:00', to: '08:00'}}}\ncaps: [{most: 1, per: 1d}]",
+        )
+        await scene.publish(MANY)
+        await scene.contact()
+        first, second, third = await several(scene, 3, pace=86_400)
+        late = timedelta(seconds=0.6)
+        assert (await claim(scene, first, NOW + late, due=NOW)).decision == "granted"
+        capped = await claim(scene, second, NOW + late, due=NOW)
+        then = NOW + timedelta(seconds=1)
+        assert (capped.reason, capped.until) == ("capped: all 1 per 1d", then)
+        assert (await claim(scene, second, then + late, due=then)).decision == "granted"
+        async with scene.db.transaction() as tx:
+            await contacts.pause(tx, "ann", NOW + timedelta(seconds=2.5))
+        paused = {"due": NOW + timedelta(seconds=2), "hold": timedelta(days=30)}
+        assert (await claim(scene, third, NOW + timedelta(seconds=2.4), **paused)).reason == "paused"
+        assert (await claim(scene, third, NOW + timedelta(seconds=2.6), **paused)).decision == "granted"
 
     async def test_racing_tracks_cannot_both_slip_under_a_cap(self, scene: Scene) -> None:
         await publish(scene, "caps: [{most: 2, per: 7d}]")

@@ -165,30 +165,42 @@ async def work(
     }
     for queue, activities in by_queue.items():
         await stack.enter_async_context(Worker(client, task_queue=queue, activities=activities, build_id="test"))
-    await stack.enter_async_context(
-        Worker(
-            client,
-            task_queue=contract.QUEUE_RUNS,
-            build_id="test",
-            workflows=[NurtureTrack],
-            workflow_runner=runner(strict=strict),
-            max_cached_workflows=max_cached_workflows,
-            activities=[
-                script.send_email_now,
-                script.send_sms_now,
-                script.set_attributes,
-                script.resolve_wait,
-                script.decide_branch,
-                script.close_run,
-                script.report_path,
-                script.count_undelivered,
-            ],
-        )
+    worker = runs_worker(client, script, max_cached_workflows=max_cached_workflows, strict=strict)
+    await stack.enter_async_context(worker)
+
+
+def runs_worker(
+    client: Client,
+    script: Script,
+    queue: str = contract.QUEUE_RUNS,
+    *,
+    max_cached_workflows: int = 1000,
+    strict: bool = True,
+) -> Worker:
+    """A worker for runs and what they do beside their own tasks."""
+    return Worker(
+        client,
+        task_queue=queue,
+        build_id="test",
+        workflows=[NurtureTrack],
+        workflow_runner=runner(strict=strict),
+        max_cached_workflows=max_cached_workflows,
+        activities=[
+            script.send_email_now,
+            script.send_sms_now,
+            script.set_attributes,
+            script.resolve_wait,
+            script.decide_branch,
+            script.close_run,
+            script.report_path,
+            script.count_undelivered,
+        ],
     )
 
 
 async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHandle[Any, RunResult]:
     """One run of the program, with `goal` as its first signal if given, and Temporal's usual `task_timeout`."""
+    queue: str = given.pop("queue", contract.QUEUE_RUNS)
     task_timeout: timedelta | None = given.pop("task_timeout", None)
     goal: EventSignal | None = given.pop("goal", None)
     enrollment_id = str(uuid.uuid4())
@@ -205,7 +217,7 @@ async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHa
         WORKFLOW_TYPE,
         run,
         id=f"nurture/trial/{enrollment_id}",
-        task_queue=contract.QUEUE_RUNS,
+        task_queue=queue,
         task_timeout=task_timeout,
         result_type=RunResult,
         start_signal=SIGNAL_EVENT if goal else None,

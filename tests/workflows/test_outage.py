@@ -1,29 +1,34 @@
 """An outage changes what is late, not what is true: runs in every kind of wait whose workers were away for seconds.
 
-On the dev server, because the time-skipping one stops its clock while a run has no worker. What counts as late is
-shortened to fit: an outage of minutes takes minutes.
+All live through it side by side, each with workers of its own: an outage takes its time, and once is enough. On the
+dev server, because the time-skipping one stops its clock while a run has no worker. What counts as late is shortened
+to fit.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+import dataclasses
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from activities.contract import ResolvedWait, ResolveWaitCall
 from tests.conftest import DevServer
-from tests.workflows.scripted import Script, lasted, start, work
+from tests.workflows.scripted import Script, lasted, runs_worker, start
 from tracks.program import Effect, Exit, Instruction, Repeat, Wait, WaitFor, WaitUntil
 from tracks.run import EventSignal, RunResult
 from workflows import policies
 
-OUTAGE = 4.0
-"""Seconds that the workers are away; whatever is due then is due after one second."""
+DUE = 2.0
+"""Seconds from a run's beginning to the end of its first wait: by then its workers are away."""
+OUTAGE = 4.5
+"""Seconds from a run's beginning until its workers are back."""
 
 
 def second(count: float) -> timedelta:
@@ -31,32 +36,47 @@ def second(count: float) -> timedelta:
 
 
 class House:
-    """A script for each run, and workers that go and come back."""
+    """A run with a script, and workers of its own that go and come back."""
 
-    def __init__(self, client: Client) -> None:
-        self.client, self.script = client, Script()
+    def __init__(self, client: Client, name: str) -> None:
+        self.client, self.queue, self.script = client, f"outage-{name}", Script(at_once=True)
         self.began = datetime.now(UTC)
         self._workers = AsyncExitStack()
 
     async def run(self, *code: Instruction) -> WorkflowHandle[Any, RunResult]:
-        """Start a run, bring it to its first wait, and take the workers away until `back` is called."""
-        await work(self._workers, self.client, self.script, strict=False)
+        """Start a run, bring it to its first wait, and take the workers away until `back` is called.
+
+        On a machine so busy that the wait is over by then, once more.
+        """
+        while True:
+            await self._work()
+            run = await self.start(*code)
+            while (await run.query("journey")).get("state") != "waiting":
+                await asyncio.sleep(0.02)
+            await self.away()
+            if datetime.now(UTC) < self.began + second(DUE):
+                return run
+            with suppress(RPCError):  # it may be over
+                await run.terminate()
+            self.script = dataclasses.replace(self.script, calls=[], asked=[], closed=[])
+
+    async def start(self, *code: Instruction) -> WorkflowHandle[Any, RunResult]:
+        """Start a run, whether there are workers or not."""
         self.began = datetime.now(UTC)
-        run = await start(self.client, code)
-        while (await run.query("journey")).get("state") != "waiting":
-            await asyncio.sleep(0.02)
-        await self.away()
-        return run
+        return await start(self.client, code, queue=self.queue)
 
     async def back(self) -> None:
         """The workers come back at the outage's end."""
         await asyncio.sleep(max(0.0, (self.began + second(OUTAGE) - datetime.now(UTC)).total_seconds()))
-        self._workers = AsyncExitStack()
-        await work(self._workers, self.client, self.script, strict=False)
+        await self._work()
 
     async def away(self) -> None:
         """The workers go."""
         await self._workers.aclose()
+
+    async def _work(self) -> None:
+        self._workers = AsyncExitStack()
+        await self._workers.enter_async_context(runs_worker(self.client, self.script, self.queue, strict=False))
 
     def event(self, name: str, at: float, *matches: str) -> EventSignal:
         """An event so many seconds after the beginning."""
@@ -68,100 +88,145 @@ class House:
         return [(step, outcome) for step, outcome, _ in self.script.path]
 
 
-@pytest.fixture
-async def house(dev_server: DevServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    monkeypatch.setattr(policies, "LATE", second(1))
-    monkeypatch.setattr(policies, "LISTEN_AGAIN_AFTER", second(0.3))
-    house = House(await dev_server.connect())
-    yield house
-    await house.away()
+Life = Callable[[House], Awaitable[None]]
+LIVES: list[Life] = []
 
 
-WAIT = Wait(step="wait", seconds=1)
+def lived(life: Life) -> Life:
+    """A life that the outage comes into."""
+    LIVES.append(life)
+    return life
+
+
+@pytest.fixture(scope="module")
+def outage(dev_server: DevServer) -> dict[Life, BaseException | None]:
+    """What was wrong with each life."""
+
+    async def live(client: Client, life: Life) -> None:
+        house = House(client, life.__name__)
+        try:
+            async with asyncio.timeout(60):
+                await life(house)
+        finally:
+            await house.away()
+
+    async def live_all() -> list[BaseException | None]:
+        client = await dev_server.connect()
+        return await asyncio.gather(*(live(client, life) for life in LIVES), return_exceptions=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policies, "LATE", second(1))
+        patch.setattr(policies, "LISTEN_AGAIN_AFTER", second(0.3))
+        return dict(zip(LIVES, asyncio.run(live_all()), strict=True))
+
+
+WAIT = Wait(step="wait", seconds=DUE)
 MAIL = Effect(step="mail", kind="email")
 USE = WaitFor(step="use", event="used", seconds=30, timeout=9)
 
 
-@pytest.mark.parametrize("between", [(), (MAIL,)], ids=["at-once", "after-a-message"])
-async def test_an_event_of_the_outage_counts_for_the_wait_that_was_due_then(
-    house: House, between: tuple[Instruction, ...]
-) -> None:
+async def _told_in_the_outage(house: House, *between: Instruction) -> None:
     run = await house.run(WAIT, *between, USE, Exit(step="heard"))
-    await run.signal("event", house.event("early", 0.5, "step:use"))
+    await run.signal("event", house.event("early", DUE / 2, "step:use"))
     await house.back()
-    await run.signal("event", house.event("due", 2, "step:use"))
+    await run.signal("event", house.event("due", DUE + 1, "step:use"))
     assert (await run.result()).reason == "exit"
     assert ("use", "happened", "due") in house.script.path
 
 
-async def test_a_wait_that_ends_late_hears_first_what_was_accepted_in_time(house: House) -> None:
+@lived
+async def an_event_of_the_outage_counts_for_the_wait_that_was_due_then(house: House) -> None:
+    await _told_in_the_outage(house)
+
+
+@lived
+async def an_event_of_the_outage_counts_for_the_wait_after_a_message_that_was_due_then(house: House) -> None:
+    await _told_in_the_outage(house, MAIL)
+
+
+@lived
+async def a_wait_that_ends_late_hears_first_what_was_accepted_in_time(house: House) -> None:
     """What came after its time counts for the next wait."""
     house.script.undelivered = 2
-    short = WaitFor(step="first", event="used", seconds=1.5, timeout=1)
+    short = WaitFor(step="first", event="used", seconds=DUE, timeout=1)
     run = await house.run(short, USE)
     await house.back()
     await asyncio.sleep(0.5)
-    await run.signal("event", house.event("after", 2.5, "step:use", "step:first"))
-    await run.signal("event", house.event("in-time", 1, "step:first"))
+    await run.signal("event", house.event("after", DUE + 1, "step:use", "step:first"))
+    await run.signal("event", house.event("in-time", DUE / 2, "step:first"))
     house.script.undelivered = 0
     await run.result()
     assert house.script.path == [("first", "happened", "in-time"), ("use", "happened", "after")]
 
 
-async def test_a_wait_that_ends_late_goes_on_soon_where_nothing_is_on_its_way(house: House) -> None:
-    run = await house.run(WaitFor(step="use", event="used", seconds=1, timeout=1))
+@lived
+async def a_wait_that_ends_late_goes_on_soon_where_nothing_is_on_its_way(house: House) -> None:
+    run = await house.run(WaitFor(step="use", event="used", seconds=DUE, timeout=1))
     await house.back()
     await run.result()
     assert house.ends == [("use", "timed_out")]
     assert await lasted(run) < second(OUTAGE + 3)
 
 
-async def test_a_goal_of_the_outage_ends_the_run_before_its_next_step(house: House) -> None:
+@lived
+async def a_goal_of_the_outage_ends_the_run_before_its_next_step(house: House) -> None:
     house.script.undelivered = 1
-    run = await house.run(WAIT, Effect(step="task", kind="crm"))
+    run = await house.run(WAIT, MAIL)
     await house.back()
     await asyncio.sleep(0.5)
-    await run.signal("event", house.event("bought", 2, "goal"))
+    await run.signal("event", house.event("bought", DUE + 1, "goal"))
     assert (await run.result()).status == "converted"
     assert house.script.calls == []
 
 
-async def test_events_of_the_outage_are_as_many_rounds_as_they_would_have_been(house: House) -> None:
+@lived
+async def events_of_the_outage_are_as_many_rounds_as_they_would_have_been(house: House) -> None:
     run = await house.run(Repeat(step="rounds", times=3, end=4), USE, MAIL, Wait(step="half", seconds=0.5))
     for number in range(3):
-        await run.signal("event", house.event(f"e-{number}", 1 + 0.1 * number, "step:use"))
+        await run.signal("event", house.event(f"e-{number}", DUE + 0.1 * number, "step:use"))
     await house.back()
     await run.result()
     assert house.ends == [("use", "happened"), ("mail", "sent"), ("half", "done")]
 
 
-async def test_waits_in_a_row_end_when_they_would_have_without_the_outage(house: House) -> None:
+@lived
+async def waits_in_a_row_end_when_they_would_have_without_the_outage(house: House) -> None:
     run = await house.run(WAIT, Wait(step="next", seconds=OUTAGE))
     await house.back()
     await run.result()
-    assert second(OUTAGE + 1) <= await lasted(run) < second(OUTAGE + 3.5)
+    assert second(DUE + OUTAGE) <= await lasted(run) < second(2 * OUTAGE)
 
 
-async def test_what_follows_a_message_that_went_out_late_counts_from_then(house: House) -> None:
+@lived
+async def what_follows_a_message_that_went_out_late_counts_from_then(house: House) -> None:
     run = await house.run(WAIT, MAIL, Wait(step="next", seconds=2))
     await house.back()
     await run.result()
-    assert await lasted(run) >= second(OUTAGE + 2)
+    assert await lasted(run) >= second(OUTAGE + 1.5)  # the server's clock began a moment after ours
 
 
-async def test_a_time_of_day_is_looked_for_from_the_moment_at_which_the_step_was_due(house: House) -> None:
+@lived
+async def a_time_of_day_is_looked_for_from_the_moment_at_which_the_step_was_due(house: House) -> None:
     house.script.moments = [ResolvedWait(outcome="missing")]
     run = await house.run(WAIT, WaitUntil(step="monday"))
     await house.back()
     await run.result()
     [asked] = [call for call in house.script.asked if isinstance(call, ResolveWaitCall)]
-    assert second(0.9) < asked.now - house.began < second(1.9)
+    assert second(DUE - 0.1) < asked.now - house.began < second(DUE + 1.5)
 
 
-async def test_a_first_wait_counts_events_from_the_enrolment(house: House) -> None:
-    house.began = datetime.now(UTC)
-    run = await start(house.client, [USE])
+@lived
+async def a_first_wait_counts_events_from_the_enrolment(house: House) -> None:
+    run = await house.start(USE)
     await run.signal("event", house.event("meanwhile", 1, "step:use"))
     await house.back()
     await run.result()
     assert house.script.path == [("use", "happened", "meanwhile")]
+
+
+@pytest.mark.parametrize("life", LIVES, ids=lambda life: life.__name__)
+def test_an_outage_changes_what_is_late_and_not_what_is_true(
+    outage: dict[Life, BaseException | None], life: Life
+) -> None:
+    if (problem := outage[life]) is not None:
+        raise problem
