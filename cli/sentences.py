@@ -142,6 +142,7 @@ def _of_tonic(problem: Exception) -> str:
 def _of_others(problem: Exception) -> str | None:
     import httpx
 
+    from api.server import ListenError
     from infra.importing import RefusedError
     from infra.launch.errors import LaunchError
 
@@ -149,6 +150,8 @@ def _of_others(problem: Exception) -> str | None:
         return f"The API does not answer: {_first_line(problem)}. Look at --url, or PERENNIAL_PUBLIC_URL."
     if isinstance(problem, RefusedError | LaunchError):
         return str(problem)
+    if isinstance(problem, ListenError):
+        return f"{problem}."
     if isinstance(problem, UnicodeDecodeError):
         return "A file that was to be read is not UTF-8 text."
     if isinstance(problem, OSError) and problem.filename is not None:
