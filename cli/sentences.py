@@ -144,12 +144,14 @@ def _of_others(problem: Exception) -> str | None:
 
     from api.server import ListenError
     from infra.importing import RefusedError
-    from infra.launch.errors import LaunchError
+    from infra.launch.errors import LOCAL, LaunchError
 
     if isinstance(problem, httpx.HTTPError | httpx.InvalidURL):
         return f"The API does not answer: {_first_line(problem)}. Look at --url, or PERENNIAL_PUBLIC_URL."
     if isinstance(problem, RefusedError | LaunchError):
         return str(problem)
+    if isinstance(problem, ModuleNotFoundError) and problem.name == "psutil":
+        return f"psutil is not installed: {LOCAL}."
     if isinstance(problem, ListenError):
         return f"{problem}."
     if isinstance(problem, UnicodeDecodeError):
