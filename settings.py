@@ -6,6 +6,7 @@ usual AWS chain, and Temporal's client its standard `TEMPORAL_*` environment and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,13 @@ def _seconds(value: object) -> object:
     except ValueError:
         return value
 
+
+Need = Literal["secret", "address secret", "links", "topics"]
+"""What a process may need that production looks at: to sign, to hash addresses, to write links, to believe SNS."""
+RECEIVING: tuple[Need, ...] = ("secret", "address secret", "links", "topics")
+"""What the API needs."""
+SENDING: tuple[Need, ...] = ("secret", "address secret", "links")
+"""What a worker needs."""
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 
@@ -125,21 +133,42 @@ class Settings(BaseSettings):
     build_id: str = ""
     """Turns on Worker Versioning: runs are pinned to this build, and upgraded when they continue as new."""
 
+    def require(self, *needs: Need) -> None:
+        """Raise ValueError, in production, with all that is wrong with what is needed: once, not one after another."""
+        if self.environment != "production":
+            return
+        wrong = [words for need in needs for words in self._wrong_with(need)]
+        if wrong:
+            raise ValueError(f"in production, {'; '.join(wrong)}")
+
+    def _wrong_with(self, need: Need) -> Iterator[str]:
+        match need:
+            case "secret":
+                if len(self.secret.get_secret_value()) < 32:
+                    yield "PERENNIAL_SECRET must have at least 32 characters"
+            case "address secret":
+                if 0 < len(self.address_secret.get_secret_value()) < 32:
+                    yield "PERENNIAL_ADDRESS_SECRET must have at least 32 characters"
+            case "links":
+                if not self.public_url.startswith("https://"):
+                    yield "PERENNIAL_PUBLIC_URL must begin with https://"
+            case "topics":
+                if not any(self.sns_topic_arns):
+                    yield "PERENNIAL_SNS_TOPIC_ARNS must name the topics that SES's events come by"
+                if self.sns_certificate_url:
+                    yield "PERENNIAL_SNS_CERTIFICATE_URL must not be set: it is the sandbox's"
+
     @property
     def signing_secret(self) -> str:
         """What signs links and cursors. Raises ValueError in production where it is too short to keep them honest."""
-        secret = self.secret.get_secret_value()
-        if self.environment == "production" and len(secret) < 32:
-            raise ValueError("PERENNIAL_SECRET must have at least 32 characters in production")
-        return secret
+        self.require("secret")
+        return self.secret.get_secret_value()
 
     @property
     def hash_secret(self) -> str:
         """What hashes of addresses are made with. Raises ValueError in production where it could be guessed."""
-        secret = self.address_secret.get_secret_value()
-        if self.environment == "production" and 0 < len(secret) < 32:
-            raise ValueError("PERENNIAL_ADDRESS_SECRET must have at least 32 characters in production")
-        return secret
+        self.require("address secret")
+        return self.address_secret.get_secret_value()
 
     @property
     def sns_believed(self) -> tuple[str | None, tuple[str, ...]]:
@@ -148,14 +177,7 @@ class Settings(BaseSettings):
         Raises ValueError in production where that is anybody: everybody with an AWS account has a topic that Amazon
         signs for.
         """
-        if self.environment == "production":
-            wrong = []
-            if not any(self.sns_topic_arns):
-                wrong.append("PERENNIAL_SNS_TOPIC_ARNS must name the topics that SES's events come by")
-            if self.sns_certificate_url:
-                wrong.append("PERENNIAL_SNS_CERTIFICATE_URL must not be set: it is the sandbox's")
-            if wrong:
-                raise ValueError(f"in production, {'; '.join(wrong)}")
+        self.require("topics")
         return self.sns_certificate_url, self.sns_topic_arns
 
     @property
@@ -165,8 +187,7 @@ class Settings(BaseSettings):
         Raises ValueError in production where that is not https: mail programs unsubscribe by one click only there
         (https://www.rfc-editor.org/rfc/rfc8058#section-3.1).
         """
-        if self.environment == "production" and not self.public_url.startswith("https://"):
-            raise ValueError("PERENNIAL_PUBLIC_URL must begin with https:// in production")
+        self.require("links")
         return self.public_url
 
     @property

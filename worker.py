@@ -25,7 +25,7 @@ from api.relay.relay import Relay
 from api.temporal import connect
 from api.tracking.telling import Patience, Teller
 from api.worker_health import WorkerHealth
-from settings import Settings
+from settings import SENDING, Settings
 from store.addresses import use_secret
 from store.database import Database
 from store.presence import worker_name
@@ -133,8 +133,9 @@ async def run(
 ) -> None:
     """Run workers until SIGTERM, SIGINT or `stop`; then take nothing new and let what is under way finish.
 
-    Raises NoDatabaseError where the database does not answer in time.
+    Raises NoDatabaseError where the database does not answer in time, ValueError with all that production refuses.
     """
+    settings.require(*SENDING)
     stop = _on_signals(stop)
     async with AsyncExitStack() as stack:
         health = await stack.enter_async_context(WorkerHealth(host, settings.worker_port))

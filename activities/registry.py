@@ -27,7 +27,7 @@ from activities.providers.twilio import TwilioSms
 from activities.providers.webhooks import SignedWebhooks
 from activities.reconcile import Reconciler
 from activities.sms import SmsActivities, SmsKind
-from settings import Settings
+from settings import SENDING, Settings
 from store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -71,8 +71,9 @@ class Activities:
 def build_activities(settings: Settings, db: Database, providers: Providers | None = None) -> Activities:
     """Wire the activities; call it inside a running event loop.
 
-    Raises ValueError where the secret that signs links is too short for production.
+    Raises ValueError with all that production refuses of what is needed to send.
     """
+    settings.require(*SENDING)
     providers = providers or build_providers(settings)
     links = Links(settings.link_base, settings.signing_secret)
     sms = SmsKind(providers.sms, links)

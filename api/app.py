@@ -47,7 +47,7 @@ from api.tracking import routes as tracking
 from api.webhooks import ses, twilio
 from api.webhooks.feedback import take as take_reports
 from api.webhooks.sns_signature import SnsVerifier
-from settings import Settings
+from settings import RECEIVING, Settings
 from store.database import Database
 from store.intake import Intake
 
@@ -83,8 +83,9 @@ def create_app(
     """The API over a database and, where there is one, a Temporal client (asked for live journeys only).
 
     The caller closes `db`. Browsers of other origins are kept out unless `cors_origins` names them.
-    Raises ValueError where production has no proper secret, or a public address that is not https.
+    Raises ValueError with all that production refuses: secrets, a public address without https, topics of anybody.
     """
+    settings.require(*RECEIVING)
     secure = settings.link_base.startswith("https://")
     # Amazon may be behind the environment's proxy; a sandbox on this machine never is.
     outgoing = httpx.AsyncClient(

@@ -276,4 +276,4 @@ class RefuseOverload:
         seconds = self._gate.retry_after()
         if "text/html" in Headers(scope=scope).get("accept", ""):
             return HTMLResponse(page("full"), 429, HEADERS | {"Retry-After": str(seconds)})
-        return overloaded(seconds)
+        return overloaded(scope, seconds)

@@ -16,7 +16,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
+from starlette.types import Scope
 
+from api.request_ids import HEADER, request_id
 from store.errors import BusyError, UnstorableError
 
 log = structlog.get_logger(__name__)
@@ -43,6 +45,7 @@ class Problem(BaseModel):
     status: int = Field(description="The response's status code.")
     detail: str = Field(description="What happened this time.")
     errors: list[FieldProblem] = Field(default=[], description="Everything that is wrong, all of it at once.")
+    request_id: str | None = Field(default=None, description="Of a failure on this side: by it the log has more.")
 
 
 TITLES: Mapping[str, str] = {
@@ -147,6 +150,7 @@ def _fields(request: Request) -> list[str]:
 
 
 def response(
+    scope: Scope,
     status: int,
     kind: str,
     detail: str,
@@ -164,7 +168,10 @@ def response(
     listed = [error.model_dump(exclude_none=True) for error in errors]
     if listed:
         body["errors"] = listed
-    said = {"X-Content-Type-Options": "nosniff", **(headers or {})}  # a 500 passes no middleware
+    if status >= 500:
+        body["request_id"] = request_id(scope)
+    # a 500 passes no middleware
+    said = {"X-Content-Type-Options": "nosniff", HEADER: request_id(scope), **(headers or {})}
     return JSONResponse(body | dict(extensions or {}), status, said, media_type=MEDIA_TYPE)
 
 
@@ -174,10 +181,16 @@ def overloaded_error(seconds: int) -> ProblemError:
     return ProblemError(429, "overloaded", detail, headers={"Retry-After": str(seconds)})
 
 
-def overloaded(seconds: int) -> JSONResponse:
+def overloaded(scope: Scope, seconds: int) -> JSONResponse:
     """The same as a response."""
     error = overloaded_error(seconds)
-    return response(error.status_code, error.kind, error.detail, headers=error.headers)
+    return response(scope, error.status_code, error.kind, error.detail, headers=error.headers)
+
+
+def _about(request: Request) -> dict[str, str]:
+    """What the log of a failure says of its request: the route, for a path may hold an id, and its id."""
+    route = getattr(request.scope.get("route"), "path", "unmatched")
+    return {"method": request.method, "route": route, "request_id": request_id(request.scope)}
 
 
 def _allowed(request: Request) -> str | None:
@@ -191,42 +204,49 @@ def _allowed(request: Request) -> str | None:
 def install(app: FastAPI) -> None:
     """Answer every failure of `app` with a problem."""
 
+    def unavailable(request: Request, why: str) -> JSONResponse:
+        return response(request.scope, 503, "unavailable", why, headers={"Retry-After": "1"})
+
     async def on_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         if isinstance(error, ProblemError):
-            return response(error.status_code, error.kind, error.detail, error.errors, error.headers, error.extensions)
+            told = error.status_code, error.kind, error.detail, error.errors, error.headers, error.extensions
+            return response(request.scope, *told)
         kind = _BY_STATUS.get(error.status_code, "internal")
         headers = dict(error.headers or {})
         if error.status_code == 405 and (allowed := _allowed(request)):
             headers["Allow"] = allowed  # Starlette names the methods of the first route that has the path
-        return response(error.status_code, kind, f"{error.detail}.", headers=headers)
+        return response(request.scope, error.status_code, kind, f"{error.detail}.", headers=headers)
 
     async def on_invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         problem = invalid(field_problems(error.errors(), _fields(request)))
-        return response(problem.status_code, problem.kind, problem.detail, problem.errors)
+        return response(request.scope, problem.status_code, problem.kind, problem.detail, problem.errors)
 
     async def on_database(request: Request, error: Exception) -> JSONResponse:
-        log.error("database unavailable", method=request.method, error=type(error).__name__)
-        return response(503, "unavailable", "The database does not answer; try again.", headers={"Retry-After": "1"})
+        log.error("database unavailable", error=type(error).__name__, **_about(request))
+        return unavailable(request, "The database does not answer; try again.")
 
     async def on_full(request: Request, error: Exception) -> JSONResponse:
-        log.error("no connection was free in time", method=request.method)
-        return overloaded(random.randint(1, 5))
+        log.error("no connection was free in time", **_about(request))
+        return overloaded(request.scope, random.randint(1, 5))
 
-    async def on_unstorable(_: Request, error: Exception) -> JSONResponse:
-        return response(422, "invalid-request", f"{str(error).capitalize()}.")
+    async def on_unstorable(request: Request, error: Exception) -> JSONResponse:
+        return response(request.scope, 422, "invalid-request", f"{str(error).capitalize()}.")
 
-    async def on_busy(_: Request, error: Exception) -> JSONResponse:
-        return response(503, "unavailable", "Too many changes at once; try again.", headers={"Retry-After": "1"})
+    async def on_busy(request: Request, error: Exception) -> JSONResponse:
+        log.warning("writers met again and again", **_about(request))
+        return unavailable(request, "Too many changes at once; try again.")
 
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
-        return response(500, "internal", "The failure has been logged.")
+        # The server logs it when this has been answered, in the same task: so it says which request it was.
+        structlog.contextvars.bind_contextvars(**_about(request))
+        return response(request.scope, 500, "internal", "The failure has been logged.")
 
     app.add_exception_handler(HTTPException, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)
-    for unavailable in (OperationalError, InterfaceError):
-        app.add_exception_handler(unavailable, on_database)
+    for away in (OperationalError, InterfaceError):
+        app.add_exception_handler(away, on_database)
     app.add_exception_handler(PoolTimeout, on_full)
     app.add_exception_handler(UnstorableError, on_unstorable)
     app.add_exception_handler(BusyError, on_busy)

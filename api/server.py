@@ -6,7 +6,9 @@ What comes before a request reaches the application is bounded here: the bytes o
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -28,8 +30,32 @@ LINGER = 30.0
 """Seconds for which the rest of a body is still taken, and dropped, after its request was answered."""
 
 
-class Server(uvicorn.Server):
+class ListenError(OSError):
+    """A port that cannot be had; the text says which, why, and what names it."""
+
+
+class _Listening(uvicorn.Server):
+    """uvicorn ends the process where it cannot listen: here that is an error, which whoever began it can tell."""
+
+    named = ""
+    """What says which port that is."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen. Raises ListenError."""
+        try:
+            await super().startup(sockets)
+        except SystemExit as end:
+            why = end.__context__
+            number = (why.errno or 0) if isinstance(why, OSError) else 0
+            reason = os.strerror(number) if number > 0 else str(why)  # a name that nobody knows has a negative one
+            place = f"{self.config.host}:{self.config.port}"
+            raise ListenError(f"{place} cannot be listened on ({reason}): look at {self.named}") from None
+
+
+class Server(_Listening):
     """uvicorn ends its process by the signal that it was sent, before the process has closed what it holds."""
+
+    named = "--host and --port"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop accepting; a second SIGINT gives up what is still being answered."""
@@ -37,10 +63,11 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-class Beside(uvicorn.Server):
+class Beside(_Listening):
     """A server of a few calls beside the process's own work; signals are left to the process."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, named: str) -> None:
+        """`named` is the setting that the port is from."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -54,6 +81,7 @@ class Beside(uvicorn.Server):
                 timeout_graceful_shutdown=1,
             )
         )
+        self.named = named
         self._running: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -62,12 +90,12 @@ class Beside(uvicorn.Server):
         yield
 
     async def start(self) -> None:
-        """Listen. Raises OSError where the port cannot be had."""
-        self._running = asyncio.create_task(self._served())
+        """Listen. Raises ListenError where the port cannot be had."""
+        self._running = asyncio.create_task(self.serve())
         while not self.started:
             if self._running.done():
                 await self._running
-                raise OSError(f"port {self.config.port} cannot be listened on")
+                raise ListenError(f"{self.config.host}:{self.config.port} cannot be listened on: look at {self.named}")
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
@@ -75,12 +103,6 @@ class Beside(uvicorn.Server):
         self.should_exit = True
         if self._running is not None:
             await self._running
-
-    async def _served(self) -> None:
-        try:
-            await self.serve()
-        except SystemExit:  # how uvicorn says that it could not start
-            raise OSError(f"port {self.config.port} cannot be listened on") from None
 
 
 class BoundedProtocol(HttpToolsProtocol):

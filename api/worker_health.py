@@ -25,7 +25,7 @@ class WorkerHealth:
     def __init__(self, host: str, port: int | None) -> None:
         self.database: Database | None = None
         self.working = False
-        self._server = None if port is None else Beside(self._app(), host, port)
+        self._server = None if port is None else Beside(self._app(), host, port, "PERENNIAL_WORKER_PORT")
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._ready = Gauge("perennial_worker_ready", "1 while it takes work.", registry=self._registry)

@@ -1,4 +1,6 @@
-"""The bare ingest: `python -m bench.bare_api DATABASE_URL PORT KEY`, a service as anybody would write it by hand.
+"""The bare ingest: `python -m bench.bare_api PORT`, a service as anybody would write it by hand.
+
+Its database and its one key come by the environment, in DATABASE_URL and PERENNIAL_API_KEY.
 
 It is served as `perennial api` is. Each request checks its key and its body and is one INSERT in a transaction of
 its own; the unique `event_id` tells duplicates. Nothing is matched and nobody is told.
@@ -7,6 +9,7 @@ its own; the unique `event_id` tells duplicates. Nothing is matched and nobody i
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -102,4 +105,4 @@ async def main(database_url: str, port: str, key: str) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(*sys.argv[1:]))
+        runner.run(main(os.environ["DATABASE_URL"], sys.argv[1], os.environ["PERENNIAL_API_KEY"]))

@@ -131,8 +131,9 @@ async def bare(folder: Path, events: int) -> Taken:
         url = postgres.start()
         assert postgres.child is not None
         spent.watch("postgres", postgres.child.pid)
-        command = [PYTHON, "-m", "bench.bare_api", url, str(port), key]
-        api = Child("api", command, folder / "api.log", env=without_temporal_environment(), cwd=PROJECT)
+        environment = without_temporal_environment() | {"DATABASE_URL": url, "PERENNIAL_API_KEY": key}
+        command = [PYTHON, "-m", "bench.bare_api", str(port)]
+        api = Child("api", command, folder / "api.log", env=environment, cwd=PROJECT)
         spent.watch("api", api.pid)
         api.wait_ready(lambda: answers(f"http://{HOST}:{port}/healthz"), 30)
         new = '"duplicate":false'

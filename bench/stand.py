@@ -28,6 +28,7 @@ from infra.launch.postgres import Postgres
 from infra.launch.process import Child
 from infra.launch.stack import SENDER_DOMAIN, answers
 from infra.launch.temporal import Temporal
+from infra.sandbox.options import TWILIO_TOKEN as TOKEN_VARIABLE
 from settings import Settings
 from store import keys
 from store.database import Database
@@ -96,10 +97,13 @@ def _as_text(value: object) -> str:
 
 
 def sandbox_command(folder: Path, port: int, callback_port: int | None = None) -> list[str]:
-    """Python's module and arguments for a sandbox with its data in `folder`; None: nobody is called back."""
+    """Python's module and arguments for a sandbox with its data in `folder`; None: nobody is called back.
+
+    Twilio's token goes by the environment, as it does to the API.
+    """
     command = ["infra.sandbox", "--port", str(port), "--data", str(folder / "sandbox")]
     if callback_port is not None:
-        command += ["--callback-base", f"http://{HOST}:{callback_port}", "--twilio-auth-token", TWILIO_TOKEN]
+        command += ["--callback-base", f"http://{HOST}:{callback_port}"]
     return command
 
 
@@ -221,7 +225,8 @@ async def fresh_servers(folder: Path) -> AsyncIterator[Servers]:
         database_url = await asyncio.to_thread(postgres.start)
         await asyncio.to_thread(upgrade, database_url)
         address = await asyncio.to_thread(temporal.start)
-        sandbox = Child("provider sandbox", command, folder / "sandbox.log", cwd=PROJECT)
+        environment = os.environ | {TOKEN_VARIABLE: TWILIO_TOKEN}
+        sandbox = Child("provider sandbox", command, folder / "sandbox.log", env=environment, cwd=PROJECT)
         try:
             url = f"http://{HOST}:{port}"
             await asyncio.to_thread(sandbox.wait_ready, lambda: answers(f"{url}/healthz"), 30)

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     Measure = Callable[[Console], Coroutine[Any, Any, tuple[list[Row], list[Pair]]]]
 
-bench_commands = typer.Typer(help="Measure, each beside its own limit; status 1 over a budget.", no_args_is_help=True)
+bench_commands = typer.Typer(
+    help="Measure, each beside its own limit; status 1 over a budget.",
+    epilog="Starts servers of its own, and speaks to none of yours.",
+    no_args_is_help=True,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to standard error.")]
 Pairs = Annotated[int, typer.Option(min=1, help="Rounds of both sides, each on fresh servers; medians are shown.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from settings import Settings
     from store.database import Database
+
+
+Url = Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")]
+Key = Annotated[str | None, typer.Option(help="The API's key; by default PERENNIAL_API_KEY, or the local stack's.")]
 
 
 def fail(words: str) -> NoReturn:

@@ -52,6 +52,8 @@ def doctor(
     """Compare the database with Temporal and name whatever is stuck; status 1 if anything is (left).
 
     Speaks to the database (DATABASE_URL) and to Temporal (TEMPORAL_ADDRESS) of one installation.
+
+    Example: perennial doctor --repair --lost restart
     """
     if lost not in ("leave", "restart", "close"):
         fail("--lost is leave, restart or close.")
@@ -154,7 +156,7 @@ def _tell(console: Console, report: Report, done: list[Repaired], everything: bo
 
     words = {id(one.finding): one for one in done}
     young = f" ({report.young:,} too young to be compared)" if report.young else ""
-    live = f"{report.enrollments:,} live enrollments{young}, {report.runs:,} live runs"
+    live = f"{report.enrollments:,} live enrolments{young}, {report.runs:,} live runs"
     looked = f"{live}, {report.looked_into:,} looked into"
     if report.passed_over:
         looked += f" ({report.passed_over:,} that were told something are not; --every-run looks into each)"

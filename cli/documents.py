@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.common import api_caller, fail
+from cli.common import Key, Url, api_caller, fail
+from cli.printing import Json, say, say_json
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,7 +20,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def schema() -> None:
-    """Print the JSON Schema of tracks, for editors."""
+    """Print the JSON Schema of tracks, for editors.
+
+    Asks nobody.
+    """
     from tracks.schema import schema_text
 
     typer.echo(schema_text(), nl=False)
@@ -26,15 +31,19 @@ def schema() -> None:
 
 def publish(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Tracks (.yaml) and templates.")],
-    url: Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")] = None,
-    key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and show what would change; publish nothing.")
     ] = False,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
-    """Publish a folder's policy, templates and tracks together, or none of them; status 1 if anything is refused."""
-    import httpx
+    """Publish a folder's policy, templates and tracks together, or none of them; status 1 if anything is refused.
 
+    Speaks to the API (--url, --key).
+
+    Example: perennial publish tracks/library --dry-run
+    """
     from infra.publishing import publish as send
     from infra.publishing import read_folder
 
@@ -44,20 +53,24 @@ def publish(
         fail(f"{folder} cannot be published: {problem}.")
     if not documents:
         fail(f"{folder} holds no track (.yaml) and no template (.mjml, .liquid, .txt).")
-    try:
-        with api_caller(url, key) as client:
-            answer = send(client, documents, dry_run=dry_run)
-    except httpx.HTTPError as problem:
-        fail(f"The API does not answer: {problem}.")
+    with api_caller(url, key) as client:
+        answer = send(client, documents, dry_run=dry_run)
+    if as_json:
+        say_json({"published": not (dry_run or answer.problems), "dry_run": dry_run} | asdict(answer))
+        if answer.problems:
+            raise typer.Exit(1)
+        return
     for line in answer.warnings:
-        typer.echo(f"worth a look: {line}", err=True)
+        say(f"worth a look: {line}", err=True)
     if answer.problems:
-        typer.echo("\n".join(answer.problems), err=True)
+        for line in answer.problems:
+            say(line, err=True)
         fail("Nothing was published.")
     for published in answer.documents:
-        typer.echo("\n".join(published.words()))
+        for line in published.words():
+            say(line)
     if dry_run:
-        typer.echo("Nothing was published: this was a dry run. It would pass.")
+        say("Nothing was published: this was a dry run. It would pass.")
 
 
 def preview(
@@ -68,14 +81,20 @@ def preview(
     prop: Annotated[list[str] | None, typer.Option(help="A property of the enrolment: name=value.")] = None,
     locale: Annotated[str | None, typer.Option(help="A language, in place of the contact's.")] = None,
     html: Annotated[Path | None, typer.Option(help="Where to write the HTML.")] = None,
-    url: Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")] = None,
-    key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
-    """Show the message that a contact would get, and which of its parts were chosen; nothing is sent."""
-    import httpx
+    """Show the message that a contact would get, and which of its parts were chosen; nothing is sent.
+
+    Speaks to the API (--url, --key).
+
+    Example: perennial preview welcome.mjml --attr role=engineer --locale de
+    """
     from rich.console import Console
 
-    from infra.previewing import PreviewRefusedError, ask, parse_pairs, show
+    from cli.preview_shown import show
+    from infra.previewing import PreviewRefusedError, ask, parse_pairs
 
     try:
         body: dict[str, Any] = {
@@ -88,8 +107,9 @@ def preview(
             shown = ask(client, template, body)
         if html is not None:
             html.write_text(shown["html"] or "", encoding="utf-8")
-    except httpx.HTTPError as problem:
-        fail(f"The API does not answer: {problem}.")
     except (PreviewRefusedError, OSError, ValueError) as problem:
         fail(str(problem))
+    if as_json:
+        say_json(shown)
+        return
     show(Console(highlight=False, soft_wrap=True), shown)

@@ -12,14 +12,20 @@ _WORDS = {"str": "text", "int": "number", "float": "number", "FileText": "file"}
 
 
 def in_plain_words(commands: Iterable[Any]) -> None:
-    """Say so in the help of all of these commands, and of those below them."""
+    """Say so in the help of all of these commands, and of those below them.
+
+    Whom a group speaks to, which its epilog says, each of its commands says too.
+    """
     for command in commands:
         for parameter in command.params:
             if isinstance(parameter, TyperArgument | TyperOption):
                 plain_kind(parameter)
         if (own := command.get_help_option(Context(command))) is not None:
             plain_kind(own)
-        in_plain_words(getattr(command, "commands", {}).values())
+        below = getattr(command, "commands", {}).values()
+        for one in below:
+            one.epilog = one.epilog or command.epilog
+        in_plain_words(below)
 
 
 def plain_kind(parameter: Any) -> None:

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.common import api_caller, fail
+from cli.common import Key, Url, api_caller, fail
 from cli.printing import Json, say, say_json, say_table
 from tracks.importing import MAX_RATE
 
 if TYPE_CHECKING:
     import httpx
 
-Url = Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")]
-Key = Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")]
 Id = Annotated[str, typer.Argument(help="The import's id.")]
 Rate = Annotated[float | None, typer.Option(min=0.01, max=MAX_RATE, help="Rows a second, at most.")]
 Problems = Annotated[Path | None, typer.Option(help="Where to write the rows that enrolled nobody, and why (CSV).")]
 FORMATS = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".ndjson": "application/x-ndjson"}
 
-import_commands = typer.Typer(help="Look after imports, through the API (--url, --key).", no_args_is_help=True)
+import_commands = typer.Typer(
+    help="Look after imports.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,6 +40,7 @@ def import_file(
     pace: Annotated[float, typer.Option(min=1, help="Of each enrolment, where a pace is allowed.")] = 1.0,
     problems: Problems = None,
     wait: Annotated[bool, typer.Option(help="Stay until everybody is enrolled.")] = True,
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -48,6 +49,8 @@ def import_file(
     Speaks to the API (--url, --key).
 
     Ctrl-C while it enrols leaves it running: `perennial imports watch` shows it again.
+
+    Example: perennial import contacts.csv --track win-back --rate 50
     """
     kind = FORMATS.get(file.suffix.lower())
     if kind is None:
@@ -62,9 +65,12 @@ def import_file(
         from infra.importing import upload
 
         found = upload(client, file, kind, wanted)
-        say(f"Import {found['id']}: {found['rows']} rows received.")
+        if not as_json:
+            say(f"Import {found['id']}: {found['rows']} rows received.")
         if wait:
-            _watch(client, str(found["id"]), problems)
+            _watch(client, str(found["id"]), problems, as_json)
+        elif as_json:
+            say_json(found)
 
     _with_api(url, key, work)
 
@@ -90,50 +96,54 @@ def list_imports(as_json: Json = False, url: Url = None, key: Key = None) -> Non
 
 
 @import_commands.command("watch")
-def watch_import(import_id: Id, problems: Problems = None, url: Url = None, key: Key = None) -> None:
+def watch_import(
+    import_id: Id, problems: Problems = None, as_json: Json = False, url: Url = None, key: Key = None
+) -> None:
     """Show an import until it has ended; status 1 if a row was bad or it failed."""
-    _with_api(url, key, lambda client: _watch(client, import_id, problems))
+    _with_api(url, key, lambda client: _watch(client, import_id, problems, as_json))
 
 
 @import_commands.command("pause")
-def pause_import(import_id: Id, url: Url = None, key: Key = None) -> None:
+def pause_import(import_id: Id, as_json: Json = False, url: Url = None, key: Key = None) -> None:
     """Enrol nobody more until it is resumed."""
-    _steer(import_id, "pause", url, key)
+    _steer(import_id, "pause", as_json, url, key)
 
 
 @import_commands.command("resume")
-def resume_import(import_id: Id, url: Url = None, key: Key = None) -> None:
+def resume_import(import_id: Id, as_json: Json = False, url: Url = None, key: Key = None) -> None:
     """Go on where it was."""
-    _steer(import_id, "resume", url, key)
+    _steer(import_id, "resume", as_json, url, key)
 
 
 @import_commands.command("cancel")
-def cancel_import(import_id: Id, url: Url = None, key: Key = None) -> None:
+def cancel_import(import_id: Id, as_json: Json = False, url: Url = None, key: Key = None) -> None:
     """End it for good; whom it has enrolled stays enrolled."""
-    _steer(import_id, "cancel", url, key)
+    _steer(import_id, "cancel", as_json, url, key)
 
 
 @import_commands.command("rate")
 def set_rate(
     import_id: Id,
     per_second: Annotated[float, typer.Argument(min=0.01, max=MAX_RATE, help="Rows a second, at most.")],
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Change how fast it goes."""
-    _steer(import_id, "rate", url, key, {"per_second": per_second})
+    _steer(import_id, "rate", as_json, url, key, {"per_second": per_second})
 
 
-def _steer(import_id: str, word: str, url: str | None, key: str | None, body: Any = None) -> None:
+def _steer(import_id: str, word: str, as_json: bool, url: str | None, key: str | None, body: Any = None) -> None:
     def work(client: httpx.Client) -> None:
         from infra.importing import ask, line
 
-        say(line(ask(client, "POST", f"/v1/imports/{import_id}/{word}", body)))
+        found = ask(client, "POST", f"/v1/imports/{import_id}/{word}", body)
+        say_json(found) if as_json else say(line(found))
 
     _with_api(url, key, work)
 
 
-def _watch(client: httpx.Client, import_id: str, problems: Path | None) -> None:
+def _watch(client: httpx.Client, import_id: str, problems: Path | None, as_json: bool) -> None:
     from infra.importing import line, save_problems, watch
 
     try:
@@ -142,11 +152,13 @@ def _watch(client: httpx.Client, import_id: str, problems: Path | None) -> None:
         say(f"The import goes on. Look again: perennial imports watch {import_id}", err=True)
         say(f"Pause, resume or cancel it: perennial imports pause {import_id}", err=True)
         raise typer.Exit(130) from None
-    say(line(found))
+    say_json(found) if as_json else say(line(found))
     counts = found["outcomes"]
     if problems is not None:
         save_problems(client, import_id, problems)
-        say(f"What is wrong with rows: {problems}")
+        say(f"What is wrong with rows: {problems}", err=as_json)
+    elif as_json:
+        pass
     elif found["done"] > counts.get("enrolled", 0) + counts.get("existing", 0):
         say(f"What is wrong with rows: perennial imports watch {import_id} --problems problems.csv")
     if found["state"] != "completed" or counts.get("bad"):

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from store.database import Database
 
 key_commands = typer.Typer(
-    help="Make, list and revoke the API's keys, in the database (DATABASE_URL).", no_args_is_help=True
+    help="Make, list and revoke the API's keys.",
+    epilog="Speaks to the database (DATABASE_URL).",
+    no_args_is_help=True,
 )
 
 
@@ -25,7 +27,10 @@ def add_to(app: typer.Typer) -> None:
 
 @key_commands.command("create")
 def create_key(name: Annotated[str, typer.Argument(help="Whose key it is, for `key list`.")]) -> None:
-    """Make a key and print it: this is the only time that it can be read."""
+    """Make a key and print it: this is the only time that it can be read.
+
+    Example: perennial key create backend
+    """
     from store import keys
 
     async def work(database: Database) -> None:
@@ -65,7 +70,10 @@ def list_keys(as_json: Json = False) -> None:
 
 @key_commands.command("revoke")
 def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows it.")]) -> None:
-    """Refuse a key from now on."""
+    """Refuse a key from now on.
+
+    Example: perennial key revoke 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90
+    """
     from store import keys
 
     async def work(database: Database) -> None:

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from store.database import Database
 
 breaker_commands = typer.Typer(
-    help="What holds tracks and channels, and letting them go; in the database (DATABASE_URL).", no_args_is_help=True
+    help="What holds tracks and channels, and letting them go.",
+    epilog="Speaks to the database (DATABASE_URL).",
+    no_args_is_help=True,
 )
 limit_commands = typer.Typer(
-    help="How fast each provider is called, over all workers; in Temporal (TEMPORAL_ADDRESS).", no_args_is_help=True
+    help="How fast each provider is called, over all workers.",
+    epilog="Speaks to Temporal (TEMPORAL_ADDRESS).",
+    no_args_is_help=True,
 )
 
 Scope = Annotated[str, typer.Argument(help="track:NAME, account:email or account:sms.")]
@@ -69,7 +73,10 @@ def list_breakers(as_json: Json = False) -> None:
 
 @breaker_commands.command("hold")
 def hold(scope: Scope, reason: Annotated[str, typer.Option(help="For whoever asks why nothing goes out.")]) -> None:
-    """Hold a track or a channel: nothing but transactional messages goes out under it until it is resumed."""
+    """Hold a track or a channel: nothing but transactional messages goes out under it until it is resumed.
+
+    Example: perennial breakers hold track:win-back --reason "wrong price"
+    """
     from store import breakers, tracks
     from tracks.identifiers import looks_personal
 
@@ -96,7 +103,10 @@ def resume(
     scope: Scope,
     per_second: Annotated[float | None, typer.Option(min=0.001, max=1000, help="Left out: as the policy says.")] = None,
 ) -> None:
-    """Let what is held go at a bounded rate, those that wait first."""
+    """Let what is held go at a bounded rate, those that wait first.
+
+    Example: perennial breakers resume track:win-back --per-second 5
+    """
     from store import breakers, policies
 
     async def work(database: Database) -> None:
@@ -133,13 +143,19 @@ def list_limits(as_json: Json = False) -> None:
 
 @limit_commands.command("set")
 def set_limit(queue: Queue, per_second: Annotated[float, typer.Argument(min=0, help="0 stops the queue.")]) -> None:
-    """Set a queue's rate, at once and for all workers; it stays until it is cleared."""
+    """Set a queue's rate, at once and for all workers; it stays until it is cleared.
+
+    Example: perennial limits set sms 10
+    """
     _write(queue, per_second)
 
 
 @limit_commands.command("clear")
 def clear_limit(queue: Queue) -> None:
-    """Take back what was set: then SES's quota, or what the workers were started with, holds again."""
+    """Take back what was set: then SES's quota, or what the workers were started with, holds again.
+
+    Example: perennial limits clear sms
+    """
     _write(queue, None)
 
 

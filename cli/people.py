@@ -40,6 +40,8 @@ def suppress(
     """Write to these addresses no more, whoever has them. The harshest reason stays.
 
     Speaks to the database (DATABASE_URL).
+
+    Example: perennial suppress rude@example.com +41446681800 --reason complained
     """
     from store import suppressions
 
@@ -61,6 +63,8 @@ def unsuppress(addresses: Addresses = None, file: Listed = None) -> None:
     """Allow these addresses again, whatever they were suppressed for. Consents are not touched.
 
     Speaks to the database (DATABASE_URL).
+
+    Example: perennial unsuppress rude@example.com
     """
     from store import suppressions
 
@@ -81,6 +85,8 @@ def show_consents(
     """Show whether a contact may be written to, or why not, what they agreed to, and everything they said.
 
     Speaks to the database (DATABASE_URL).
+
+    Example: perennial consents user_1042
     """
     from store import consents, contacts, permission, policies, suppressions
     from store.rows import Channel

@@ -142,13 +142,18 @@ def _of_tonic(problem: Exception) -> str:
 def _of_others(problem: Exception) -> str | None:
     import httpx
 
+    from api.server import ListenError
     from infra.importing import RefusedError
-    from infra.launch.errors import LaunchError
+    from infra.launch.errors import LOCAL, LaunchError
 
     if isinstance(problem, httpx.HTTPError | httpx.InvalidURL):
         return f"The API does not answer: {_first_line(problem)}. Look at --url, or PERENNIAL_PUBLIC_URL."
     if isinstance(problem, RefusedError | LaunchError):
         return str(problem)
+    if isinstance(problem, ModuleNotFoundError) and problem.name == "psutil":
+        return f"psutil is not installed: {LOCAL}."
+    if isinstance(problem, ListenError):
+        return f"{problem}."
     if isinstance(problem, UnicodeDecodeError):
         return "A file that was to be read is not UTF-8 text."
     if isinstance(problem, OSError) and problem.filename is not None:

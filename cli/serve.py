@@ -46,12 +46,14 @@ def api(
     from api.server import Beside, BoundedProtocol, Server
     from api.temporal import connect
     from infra import logs
-    from settings import get_settings
+    from settings import RECEIVING, get_settings
     from store.addresses import use_secret
     from store.database import Database
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
+
+    settings.require(*RECEIVING)
 
     async def serve() -> bool:
         use_secret(settings.hash_secret)
@@ -74,7 +76,9 @@ def api(
             server = Server(options)
             async with AsyncExitStack() as stack:
                 if settings.operations_port is not None:
-                    operations = Beside(operations_app(served), host, settings.operations_port)
+                    operations = Beside(
+                        operations_app(served), host, settings.operations_port, "PERENNIAL_OPERATIONS_PORT"
+                    )
                     await operations.start()
                     stack.push_async_callback(operations.stop)
                 await server.serve()

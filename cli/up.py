@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.doctor import stuck
+from cli.printing import printable
 from cli.schema import upgrade
 
 if TYPE_CHECKING:
@@ -57,8 +58,14 @@ def up(
     pace: Annotated[float, typer.Option(min=1, help="Seconds of the crowd's lives in one real second.")] = 86_400,
     seed: Annotated[int, typer.Option(help="What the crowd's whims are drawn from.")] = 24,
 ) -> None:
-    """Start everything on this machine and show what it does; Ctrl-C stops it."""
+    """Start everything on this machine and show what it does; Ctrl-C stops it.
+
+    Starts servers of its own; DATABASE_URL and TEMPORAL_ADDRESS name yours to use instead.
+
+    Example: perennial up --fresh --contacts 20
+    """
     from rich.console import Console
+    from rich.markup import escape
 
     from infra.launch.errors import LaunchError
     from infra.launch.state import State
@@ -77,7 +84,7 @@ def up(
         finally:
             state.close()
     except LaunchError as problem:
-        console.print(f"[red]✗[/] {problem}", style=None, markup=True)
+        console.print(f"[red]✗[/] {escape(printable(problem))}", style=None, markup=True)  # it may quote a log
         status = 1
     except KeyboardInterrupt:
         console.print("Stopped. ./run goes on where this left off; ./run --fresh starts over.")

@@ -12,6 +12,8 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from infra.publishing import UNKNOWN_KEY
+
 _PIECE = 1 << 18
 _TRIES = 3
 _LOOK = 0.5
@@ -131,6 +133,8 @@ def _answer(answer: httpx.Response) -> Any:
     except ValueError:
         raise RefusedError(f"The API answered {answer.status_code}.") from None
     lines = [str(said.get("detail", answer.status_code))]
+    if answer.status_code == 401:
+        lines[0] = f"{UNKNOWN_KEY} {lines[0]}"
     lines += [_problem(error) for error in said.get("errors", ())]
     raise RefusedError("\n".join(lines))
 

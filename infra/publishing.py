@@ -21,6 +21,7 @@ from ruamel.yaml.error import YAMLError
 TRACKS = (".yaml", ".yml")
 TEMPLATES = (".mjml", ".liquid", ".txt")
 POLICY = "policy.yaml"
+UNKNOWN_KEY = "The API does not know this key."
 PATIENCE = 300.0
 """Seconds for an answer: every template is rendered for every kind of contact before it is published."""
 _BLOCK = re.compile(r"^kind:\s*[\"']?block\b", re.MULTILINE)
@@ -171,10 +172,14 @@ def publish(client: httpx.Client, documents: list[Document], *, dry_run: bool = 
     )
 
 
-def refusals(document: Document, answer: httpx.Response) -> Iterator[str]:
-    """What an answer says is wrong with a document, a line each, with the file and its line."""
+def refusals(document: Document | None, answer: httpx.Response) -> Iterator[str]:
+    """What an answer says is wrong, a line each, with the document's file and its line where there is one."""
     for error in _errors(answer):
-        yield _placed(document, str(error.get("pointer") or ""), error) if "detail" in error else str(error["words"])
+        if "detail" not in error:
+            yield str(error["words"])
+        else:
+            at = str(error.get("pointer") or "")
+            yield _placed(document, at, error) if document else str(error["detail"])
 
 
 def _refusals(documents: list[Document], answer: httpx.Response) -> Iterator[str]:
@@ -191,7 +196,7 @@ def _errors(answer: httpx.Response) -> list[dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError):
         return [{"words": f"The API answered {answer.status_code}."}]
     if answer.status_code == 401:
-        words = f"The API does not know this key. {words}"
+        words = f"{UNKNOWN_KEY} {words}"
     return errors or [{"words": words}]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+
+from infra.sandbox.options import TWILIO_TOKEN
 
 ROOT = Path(__file__).parents[1]
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
@@ -23,9 +26,11 @@ class SandboxServer:
         self, data: Path, *, callback_base: str | None = None, port: int = 0, arguments: tuple[str, ...] = ()
     ) -> None:
         command = [sys.executable, "-m", "infra.sandbox", "--port", str(port), "--data", str(data)]
-        command += ["--verify-domain", "acme.test", "--twilio-auth-token", AUTH_TOKEN, *arguments]
+        command += ["--verify-domain", "acme.test", *arguments]
         command += ["--callback-base", callback_base] if callback_base else []
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {TWILIO_TOKEN: AUTH_TOKEN}, stdout=subprocess.PIPE, text=True
+        )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from settings import Settings
+from settings import RECEIVING, Settings
 
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:perennial-ses"
 
@@ -36,6 +38,18 @@ def test_production_believes_named_topics_and_amazons_certificates_only(
     assert [
         name for name in ("PERENNIAL_SNS_TOPIC_ARNS", "PERENNIAL_SNS_CERTIFICATE_URL") if name in str(refused.value)
     ] == wrong
+
+
+def test_all_that_production_refuses_is_told_at_once() -> None:
+    wrong = Settings(environment="production", secret=SecretStr("short"), address_secret=SecretStr("short"))
+    with pytest.raises(ValueError, match="in production") as refused:
+        wrong.require(*RECEIVING)
+    told = re.findall(r"PERENNIAL_[A-Z_]+", str(refused.value))
+    assert told == [f"PERENNIAL_{name}" for name in ("SECRET", "ADDRESS_SECRET", "PUBLIC_URL", "SNS_TOPIC_ARNS")]
+    for need in RECEIVING:  # and each by itself, for who needs no more
+        with pytest.raises(ValueError, match="in production"):
+            wrong.require(need)
+    wrong.model_copy(update={"environment": "development"}).require(*RECEIVING)
 
 
 def test_development_believes_the_sandbox() -> None:

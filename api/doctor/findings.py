@@ -29,7 +29,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "other-temporal": Kind(
         "This Temporal is another installation's",
-        "It has live runs, and none of them is of an enrollment of this database; none of the database's is there.",
+        "It has live runs, and none of them is of an enrolment of this database; none of the database's is there.",
         "Set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to what the workers of this database use, then look again. "
         "Nothing is called lost here, and `--lost` does nothing.",
     ),
@@ -41,26 +41,26 @@ KINDS: Mapping[str, Kind] = {
     ),
     "delivery-refused": Kind(
         "Deliveries that Temporal refuses for good",
-        "They are too large or too long for it, and set aside: nothing waits for them. An enrollment whose start is "
+        "They are too large or too long for it, and set aside: nothing waits for them. An enrolment whose start is "
         "refused has been closed as `exited`.",
         "Find out who accepts what is too large, then `--repair --refused drop` gives them up. Where a limit of "
-        "Temporal's has been raised, `--repair --refused again` delivers them, and opens the enrollments again.",
+        "Temporal's has been raised, `--repair --refused again` delivers them, and opens the enrolments again.",
     ),
     "run-full": Kind(
         "Runs that take no more signals",
         "One run of Temporal takes 10,000 signals. It takes more once it has continued as new, which its worker has it "
         "do; what it is to be told waits until then.",
         "See that its worker runs, and a build of today: an older one never continues as new amid a wait. At the last, "
-        "`--repair --refused drop` terminates it and closes its enrollment, as `converted` if the goal was reached.",
+        "`--repair --refused drop` terminates it and closes its enrolment, as `converted` if the goal was reached.",
     ),
     "lost-start": Kind(
-        "Enrollments that nothing will start",
+        "Enrolments that nothing will start",
         "They were accepted, Temporal never had them, and no start waits in the outbox.",
         "A repair puts the start into the outbox again, or ends those whose goal or exit was reached meanwhile.",
         repairs=True,
     ),
     "run-ended": Kind(
-        "Runs that are over while their enrollments live",
+        "Runs that are over while their enrolments live",
         "The run was terminated or failed, or the database was restored to an earlier time: nobody closed the books.",
         "A repair closes them: as the run itself ended, else as `exited` with the reason.",
         repairs=True,
@@ -72,13 +72,13 @@ KINDS: Mapping[str, Kind] = {
         "(nothing is sent twice, but waits begin again and earlier events are not heard), `--lost close` ends them.",
     ),
     "run-unended": Kind(
-        "Runs that live on after their enrollments ended",
+        "Runs that live on after their enrolments ended",
         "They can send nothing any more, and cost Temporal.",
         "A repair asks them to end.",
         repairs=True,
     ),
     "run-unknown": Kind(
-        "Runs of enrollments that this database does not have",
+        "Runs of enrolments that this database does not have",
         "They are another installation's in the same namespace, or the database was restored to an earlier time.",
         "Yours to decide: give each installation a namespace of its own, or terminate them in Temporal.",
     ),
@@ -134,7 +134,7 @@ KINDS: Mapping[str, Kind] = {
         "Messages of which one address would have too many",
         "More were to go to one address than the policy lets through in an hour or a day, so they wait until there is "
         "room. Nearly always tracks go round: they enrol each other, or what they cause tells them to begin again.",
-        "Look at the paths of these enrollments, and of the others of the same contacts. End the runs, hold the track, "
+        "Look at the paths of these enrolments, and of the others of the same contacts. End the runs, hold the track, "
         "or, where so many are meant, raise `breaker` in the policy.",
     ),
     "touch-late": Kind(
@@ -148,7 +148,7 @@ KINDS: Mapping[str, Kind] = {
         "Find the cause, then `perennial breakers resume`.",
     ),
     "counts-differ": Kind(
-        "Temporal has fewer runs than there are live enrollments",
+        "Temporal has fewer runs than there are live enrolments",
         "Runs are gone without a trace.",
         "`perennial doctor` compares them one by one and names them.",
     ),
@@ -161,7 +161,7 @@ class Finding:
 
     kind: str
     id: str
-    """Of the enrollment, the message, the outbox row or the touch; a breaker's scope."""
+    """Of the enrolment, the message, the outbox row or the touch; a breaker's scope."""
     detail: str = ""
     workflow_id: str = ""
     enrollment_id: str = ""
@@ -182,7 +182,7 @@ class Report:
     young: int = 0
     """Those too young to be compared: Temporal's lists may not have them yet."""
     told: int = 0
-    """Live enrollments whose runs were told something: see `store.told`."""
+    """Live enrolments whose runs were told something: see `store.told`."""
     passed_over: int = 0
     """Of these those for whom there was no room among the runs looked into."""
 

@@ -62,6 +62,8 @@ class Memory:
 
     def save(self) -> None:
         draft = self.path.with_suffix(".draft")
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)  # it names who did what
         draft.write_text(json.dumps(self.data))
         draft.replace(self.path)
         self._saved = time.monotonic()

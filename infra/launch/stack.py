@@ -137,8 +137,7 @@ class Stack:
         sandbox = self._serve(
             "provider sandbox",
             ["infra.sandbox", "--port", ports["sandbox"], "--data", self.state.folder / "sandbox"],
-            ["--callback-base", api_url, "--twilio-auth-token", secrets["twilio_auth_token"]],
-            ["--verify-domain", SENDER_DOMAIN, "--no-tracking"],
+            ["--callback-base", api_url, "--verify-domain", SENDER_DOMAIN, "--no-tracking"],
             environment=environment,
         )
         self.say("PostgreSQL", "starting")

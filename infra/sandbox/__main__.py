@@ -1,14 +1,18 @@
-"""`python -m infra.sandbox`: start the provider sandbox on a loopback port."""
+"""`python -m infra.sandbox`: start the provider sandbox on a loopback port.
+
+Twilio's token is the one in PERENNIAL_TWILIO_AUTH_TOKEN: everybody on a machine can read its command lines.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from infra.sandbox.app import create_app
 from infra.sandbox.book import JournalInUse
-from infra.sandbox.options import Options
+from infra.sandbox.options import TWILIO_TOKEN, Options
 from infra.sandbox.server import listen, serve
 
 
@@ -19,7 +23,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path(".perennial/sandbox"), help="journal and signing key")
     parser.add_argument("--base-url", help="where clients reach the sandbox, if not at http://127.0.0.1:<port>")
     parser.add_argument("--callback-base", help="the application's base address; events go to <base>/webhooks/…")
-    parser.add_argument("--twilio-auth-token", default=Options.twilio_auth_token)
     parser.add_argument("--verify-domain", action="append", default=[], help="may send email; repeatable")
     parser.add_argument("--configuration-set", action="append", help="exists from the start; default: perennial")
     parser.add_argument("--no-tracking", action="store_true", help="that set publishes neither opens nor clicks")
@@ -36,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         data=given.data,
         base_url=base_url.rstrip("/"),
         callback_base=given.callback_base.rstrip("/") if given.callback_base else None,
-        twilio_auth_token=given.twilio_auth_token,
+        twilio_auth_token=os.environ.get(TWILIO_TOKEN) or Options.twilio_auth_token,
         verified_domains=tuple(domain.lower() for domain in given.verify_domain),
         configuration_sets=tuple(given.configuration_set or ("perennial",)),
         tracking=not given.no_tracking,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+TWILIO_TOKEN = "PERENNIAL_TWILIO_AUTH_TOKEN"
+"""The variable of the environment that holds Twilio's token, for the sandbox as for those who call it."""
+
 
 @dataclass(frozen=True)
 class Options:

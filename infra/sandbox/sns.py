@@ -42,6 +42,7 @@ class Signer:
         path = data / "sns-signing.pem"
         if not path.exists():
             path.touch(mode=0o600)
+            path.touch(mode=0o600)
             path.write_bytes(_new_key_and_certificate())
         pem = path.read_bytes()
         key = serialization.load_pem_private_key(pem, password=None)

@@ -6,18 +6,25 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import LOGGING_CONFIG
 
 from api.server import BoundedProtocol
 
 
 @asynccontextmanager
-async def serve(app: FastAPI, port: int = 0) -> AsyncIterator[str]:
-    """Serve the app on this machine, on a free port unless one is given; gives its address."""
+async def serve(app: FastAPI, port: int = 0, *, log_config: Any = LOGGING_CONFIG) -> AsyncIterator[str]:
+    """Serve the app on this machine, on a free port unless one is given; gives its address.
+
+    Without `log_config` the server logs as `perennial api` has it do.
+    """
     listening = socket.create_server(("127.0.0.1", port))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", http=BoundedProtocol))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=log_config, log_level="warning", ws="none", http=BoundedProtocol)
+    )
     running = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         await asyncio.sleep(0.01)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import io
 import json
+import re
+import shlex
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,11 +16,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 import cli
 from cli.main import app
+from cli.preview_shown import show
 from cli.printing import printable
 from settings import get_settings
 from store import breakers, keys
@@ -89,13 +94,29 @@ def test_a_breakers_reason_and_a_keys_name_are_printed_harmlessly(perennial: Com
 
 def test_only_one_place_prints() -> None:
     """Whoever prints what others wrote goes through `cli.printing`, but for what is JSON or ours."""
-    ours = {"printing.py", "sentences.py", "common.py", "documents.py", "bench.py", "main.py"}
+    ours = {"printing.py", "sentences.py", "common.py", "bench.py", "main.py"}
     for file in Path(cli.__file__).parent.glob("*.py"):
         if file.name in ours:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.echo", "print"):
-                assert ast.unparse(node.args[0]) in ("", "''"), f"{file.name}:{node.lineno}"
+                assert ast.unparse(node.args[0]) in ("", "''", "schema_text()"), f"{file.name}:{node.lineno}"
+
+
+def test_a_preview_is_printed_harmlessly() -> None:
+    shown = {
+        "kind": "email",
+        "subject": EVIL,
+        "locale": EVIL,
+        "text": f"Hello\n[bold]{EVIL}",
+        "blocks": [{"block": EVIL, "chosen": EVIL, "passed": {EVIL: "type"}}],
+        "warnings": [EVIL],
+    }
+    out = io.StringIO()
+    show(Console(file=out, width=400), shown)
+    assert not set(out.getvalue()) & set("\x1b\x07\r\u202e")
+    assert out.getvalue().count(r"\x1b]0;title\x07 wrong \u202eprice") == 7
+    assert "Hello\n[bold]" in out.getvalue()
 
 
 def test_lists_have_heads_and_a_sentence_where_they_are_empty(perennial: Command) -> None:
@@ -134,18 +155,44 @@ def every(command: Any, *name: str) -> Iterator[tuple[str, ...]]:
 def test_help_is_in_plain_words(name: tuple[str, ...]) -> None:
     told = CliRunner().invoke(app, [*name, "--help"], env={"COLUMNS": "200"})
     assert told.exit_code == 0
-    for leak in ("list[", "FileText", "<str>", "<float", "<bool>", "{", "enrollment"):
+    for leak in ("list[", "FileText", "<str>", "<float", "<bool>", "{"):
         assert leak not in told.output
+    assert not re.search(r"\benrolls?\b|\benrollment", told.output, re.IGNORECASE)  # spelled as in all of our prose
+    if name:  # whom it speaks to, each says in its own help
+        assert re.search(r"DATABASE_URL|TEMPORAL_ADDRESS|API \(--url, --key\)|Asks nobody|none of yours", told.output)
 
 
-def test_each_command_says_whom_it_speaks_to() -> None:
-    speaks = ("DATABASE_URL", "TEMPORAL_ADDRESS", "--url")
-    root = get_command(app)
-    for name in every(root):
-        if not name or name[0] in ("bench", "schema", "ui-links", "up"):
-            continue
-        group = CliRunner().invoke(app, [name[0], "--help"], env={"COLUMNS": "200"})
-        assert any(word in group.output for word in speaks), name
+def leaves() -> list[tuple[tuple[str, ...], Any]]:
+    """All commands that do something, by their names."""
+    found = []
+    for name in every(get_command(app)):
+        command: Any = get_command(app)
+        for word in name:
+            command = command.commands[word]
+        if not hasattr(command, "commands"):
+            found.append((name, command))
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), leaves(), ids=lambda one: " ".join(one) if isinstance(one, tuple) else "")
+def test_who_needs_arguments_shows_an_example_that_can_be_typed(
+    name: tuple[str, ...], command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "contacts.csv").touch()
+    (tmp_path / "tracks" / "library").mkdir(parents=True)
+    examples = re.findall(r"Example: perennial (.+)", command.help or "")
+    by_id = name[0] == "imports"  # of which docs/operating.md shows all
+    assert examples or by_id or not any(one.required for one in command.params), name
+    for example in examples:
+        words = shlex.split(example)
+        assert tuple(words[: len(name)]) == name
+        command.make_context(name[-1], words[len(name) :])
+
+
+@pytest.mark.parametrize(("name", "command"), leaves(), ids=lambda one: " ".join(one) if isinstance(one, tuple) else "")
+def test_every_argument_and_option_is_described(name: tuple[str, ...], command: Any) -> None:
+    assert [one.name for one in command.params if not one.help] == []
 
 
 def test_version_and_completion() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -144,6 +146,35 @@ def test_production_without_https_is_said(
     monkeypatch.setenv("PERENNIAL_SECRET", "a secret of thirty-two characters!")
     monkeypatch.setenv("PERENNIAL_SNS_TOPIC_ARNS", '["arn:aws:sns:eu-west-1:111122223333:perennial-ses"]')
     in_a_sentence(perennial(name), "PERENNIAL_PUBLIC_URL must begin with https://")
+
+
+@pytest.mark.parametrize(("name", "more"), [("api", ["PERENNIAL_SNS_TOPIC_ARNS"]), ("worker", [])])
+def test_all_that_production_refuses_is_said_at_once(
+    name: str, more: list[str], perennial: Callable[[str], Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERENNIAL_ENVIRONMENT", "production")
+    monkeypatch.setenv("PERENNIAL_ADDRESS_SECRET", "short")
+    told = perennial(name)
+    in_a_sentence(told, "Wrong settings: in production, ")
+    refused = ["PERENNIAL_SECRET", "PERENNIAL_ADDRESS_SECRET", "PERENNIAL_PUBLIC_URL", *more]
+    assert re.findall(r"PERENNIAL_[A-Z_]+", told.stderr.strip().splitlines()[-1]) == refused
+
+
+@pytest.mark.parametrize(("name", "by"), [("api", "--port"), ("worker", "PERENNIAL_WORKER_PORT")])
+def test_a_port_that_is_taken_is_said(
+    name: str, by: str, perennial: Callable[[str], Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("PERENNIAL_WORKER_PORT", str(port))
+        monkeypatch.setitem(WORDS, "api", ["--port", str(port)])
+        told = perennial(name)
+        in_a_sentence(told, f"127.0.0.1:{port} cannot be listened on (Address already in use): look at ")
+        assert by in told.stderr.splitlines()[-1]
+        if name == "api":
+            monkeypatch.setitem(WORDS, "api", ["--port", "0"])
+            monkeypatch.setenv("PERENNIAL_OPERATIONS_PORT", str(port))
+            in_a_sentence(perennial(name), "PERENNIAL_OPERATIONS_PORT")
 
 
 @pytest.mark.parametrize("name", ["key list", "breakers list", "consents"])

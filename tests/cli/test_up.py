@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from infra.launch.ports import any_free
 from infra.launch.process import Child
-from infra.launch.state import started_at
+from infra.launch.state import KEPT, started_at
 from infra.launch.temporal import find_temporal
 from settings import get_settings
 
@@ -111,6 +113,27 @@ def refusal(up: Up) -> str:
         up.stop()
 
 
+def everybody_may_read_its_command_lines(folder: Path) -> None:
+    """So no secret may be there, in any process's of this machine."""
+    secrets = json.loads((folder / "secrets.json").read_text())
+    assert {"postgres_password", "twilio_auth_token", "link_secret", "api_key"} <= secrets.keys()
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            lines.append(process.read_text(errors="replace"))
+    assert any("infra.sandbox" in line for line in lines)
+    shown = [name for name, secret in secrets.items() if any(secret in line for line in lines)]
+    assert shown == []
+
+
+def kept_files(folder: Path) -> Iterator[Path]:
+    """All that a stack keeps; PostgreSQL looks after its own folder."""
+    for path in folder.iterdir():
+        yield path
+        if path.is_dir() and path.name != "postgres":
+            yield from path.rglob("*")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "perennial"
@@ -129,6 +152,10 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
     assert "html" in httpx.get(addresses["ui"], follow_redirects=True).text
     with up.api() as api:
         assert api.get("/readyz").json()["temporal"] == "ok"
+    everybody_may_read_its_command_lines(up.folder)
+    assert stat.S_IMODE(up.folder.stat().st_mode) == 0o700
+    open_to_others = {path.name for path in kept_files(up.folder) if path.stat().st_mode & 0o077}
+    assert open_to_others <= set(KEPT)  # which hold nothing
     # the doctor is led to this stack's database and Temporal, whatever listens at the usual ports
     ports = json.loads((up.folder / "ports.json").read_text())
     assert addresses["temporal"] == f"127.0.0.1:{ports['temporal']}"

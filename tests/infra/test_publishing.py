@@ -11,7 +11,8 @@ import httpx
 import pytest
 from rich.console import Console
 
-from infra.previewing import PreviewRefusedError, ask, parse_pairs, show
+from cli.preview_shown import show
+from infra.previewing import PreviewRefusedError, ask, parse_pairs
 from infra.publishing import publish, read_folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from infra.launch.ports import HOST, any_free
 from infra.launch.process import Child
 from infra.launch.stack import answers
+from infra.sandbox.options import TWILIO_TOKEN
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,9 +39,8 @@ def start_sandbox(folder: Path, *, port: int | None = None, callback_port: int |
     port, callback_port = port or any_free(), callback_port or any_free()
     token = "sandbox-auth-token"
     command = [sys.executable, "-m", "infra.sandbox", "--port", str(port), "--data", str(folder / "data")]
-    command += ["--callback-base", f"http://{HOST}:{callback_port}", "--twilio-auth-token", token]
-    child = Child("provider sandbox", command, folder / "sandbox.log", cwd=ROOT)
-
+    command += ["--callback-base", f"http://{HOST}:{callback_port}"]
+    child = Child("provider sandbox", command, folder / "sandbox.log", env=os.environ | {TWILIO_TOKEN: token}, cwd=ROOT)
     try:
         child.wait_ready(lambda: answers(f"http://{HOST}:{port}/healthz"), 30)
     except BaseException:

@@ -420,15 +420,15 @@ async def test_the_command_names_repairs_and_ends_with_a_status(
     async with Relay(stand.database, stand.temporal):
         well = await perennial()
         assert well.exit_code == 0
-        assert "✓ Nothing is stuck: 0 live enrollments, 0 live runs, 0 looked into.\n" in well.stdout
+        assert "✓ Nothing is stuck: 0 live enrolments, 0 live runs, 0 looked into.\n" in well.stdout
         unstarted = await enrolled(stand, "left-behind")
         await until(lambda: is_started(stand, unstarted))
-        assert "1 live enrollments (1 too young to be compared), " in (await perennial()).stdout
+        assert "1 live enrolments (1 too young to be compared), " in (await perennial()).stdout
         forget = "UPDATE enrollment SET started_at = NULL, created_at = now() - interval '1 h' WHERE id = :id"
         await sql(stand, forget, id=unstarted)
         sick = await perennial()
         assert sick.exit_code == 1
-        assert "Enrollments that nothing will start: 1" in sick.stdout
+        assert "Enrolments that nothing will start: 1" in sick.stdout
         assert f"nurture/sleepy/left-behind {unstarted}" in sick.stdout
         mended = await perennial("--repair", "--json")
         said = mended.stdout  # the relay of this process logs there too

@@ -37,6 +37,47 @@ def test_secrets_are_made_once_and_are_private(tmp_path: Path) -> None:
     state.close()
 
 
+def modes(folder: Path) -> dict[str, str]:
+    return {path.name: f"{path.stat().st_mode & 0o777:o}" for path in (folder, *folder.rglob("*"))}
+
+
+def test_the_folder_of_an_older_version_is_closed_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / ".perennial"
+    (folder / "logs").mkdir(parents=True)
+    for name in ("lock", "crowd.json", "temporal.db", "temporal.db-wal", "logs/api.log"):
+        (folder / name).touch(mode=0o644)
+    (folder / "ports.json").symlink_to(folder / "nowhere")
+    for path in (folder, folder / "logs"):
+        path.chmod(0o755)
+    outside = tmp_path.stat().st_mode
+    opens_and_closes(folder)
+    (folder / "ports.json").unlink()
+    found = modes(folder)
+    assert (found.pop(".perennial"), found.pop("logs")) == ("700", "700")
+    del found[".gitignore"]
+    assert set(found.values()) == {"600"}
+    assert tmp_path.stat().st_mode == outside
+
+
+def test_a_folder_that_holds_other_things_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "thesis.txt").touch(mode=0o644)
+    for _ in range(2):
+        opens_and_closes(tmp_path)
+    assert (modes(tmp_path)[tmp_path.name], modes(tmp_path)["thesis.txt"]) == ("755", "644")
+
+
+def test_what_a_child_makes_is_its_owners_alone(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    child = Child("x", [sys.executable, "-c", f"open({str(made)!r}, 'w')"], tmp_path / "logs" / "x.log")
+    child.popen.wait(10)
+    assert {name: mode for name, mode in modes(tmp_path).items() if name != tmp_path.name} == {
+        "made": "600",
+        "logs": "700",
+        "x.log": "600",
+    }
+
+
 def test_a_second_stack_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.open()
