@@ -32,6 +32,8 @@ SENDING: tuple[Need, ...] = ("secret", "address secret", "links")
 """What a worker needs."""
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
+Web = Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]+)?([/?][!#-+\--:=-~]*)?)?$", max_length=500)]
+"""An address on the web, or none. It stands in a header: no spaces, quotes, commas or semicolons."""
 
 
 class Settings(BaseSettings):
@@ -65,6 +67,15 @@ class Settings(BaseSettings):
     """What hashes of addresses are made with, never to be changed; empty means hashes that can be guessed."""
     public_url: str = "http://127.0.0.1:8000"
     """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
+
+    sender_name: str = Field(default="", max_length=100)
+    """Who the pages for contacts are from."""
+    sender_website: Web = ""
+    """Where those pages lead on to."""
+    sender_logo: Web = ""
+    """A picture in place of the name above those pages; browsers of contacts fetch it from there."""
+    sender_address: str = Field(default="", max_length=300)
+    """Postal address or mailbox below those pages."""
 
     operations_port: int | None = Field(default=None, ge=1, le=65535)
     """Port of `/metrics` and `/readyz` of the API, which are then not on its public port."""

@@ -9,19 +9,20 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import OpenRoute
-from api.context import Ctx
+from api.context import Context, Ctx
 from api.gate import vouch
-from api.paper import answer, button, unknown, words
+from api.paper import answer, button, link, unknown, words
 from api.preference_texts.languages import texts_for
-from api.preference_texts.texts import Texts, best
+from api.preference_texts.texts import Texts, best, isolated
 from api.preferences import addressee, tags_of
 from api.problems import documented
+from api.sender import sender_of
 from api.webhooks.feedback import about
 from store import consents, policies, preferences
 from store.consents import Status
 from store.messages import Message
 from store.rows import Contact
-from tracks.links import verify_confirm
+from tracks.links import unsubscribe_url, verify_confirm
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
 Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
@@ -35,8 +36,8 @@ async def get_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, verify_confirm(ctx.settings.signing_secret, token))
         if found is None:
-            return unknown(texts_for(tags_of(request, None)))
-        return await _show(tx, request, *found)
+            return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
+        return await _show(ctx, tx, request, *found)
 
 
 @router.head("/confirm/{token}", include_in_schema=False)
@@ -56,7 +57,7 @@ async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLRes
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, verify_confirm(ctx.settings.signing_secret, token))
         if found is None:
-            return unknown(texts_for(tags_of(request, None)))
+            return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
         vouch(request)
         message, person = found
         told = await preferences.confirm(
@@ -69,13 +70,13 @@ async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLRes
             about=about(message),
             pace=ctx.settings.pace_at_entry,
         )
-        shown = await _show(tx, request, message, person)
+        shown = await _show(ctx, tx, request, message, person)
     for accepted in told.accepted if told else ():
         ctx.metrics.event("preferences", accepted)
     return shown
 
 
-async def _show(tx: AsyncConnection, request: Request, message: Message, person: Contact) -> HTMLResponse:
+async def _show(ctx: Context, tx: AsyncConnection, request: Request, message: Message, person: Contact) -> HTMLResponse:
     held = await consents.current(tx, person.id)
     status = next((c.status for c in held if (c.channel, c.topic) == (message.channel, message.topic)), None)
     if status == "pending" and not preferences.reached(person, message):
@@ -86,7 +87,11 @@ async def _show(tx: AsyncConnection, request: Request, message: Message, person:
     name = best(topic.names, tags, topic.name) if topic else message.topic or texts.channel[message.channel]
     title, sentence = _words(texts, status)
     way = button("do", "confirm", texts.confirm) if status == "pending" else ""
-    return answer(texts, title, words(title, sentence.replace("{topic}", name)) + way)
+    settings = ctx.settings
+    more = link(unsubscribe_url(settings.link_base, settings.signing_secret, message.id), texts.to_preferences)
+    return answer(
+        texts, title, words(title, sentence.replace("{topic}", isolated(name))) + way + more, sender_of(settings)
+    )
 
 
 def _words(texts: Texts, status: Status | None) -> tuple[str, str]:

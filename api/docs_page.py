@@ -16,6 +16,14 @@ _HEADERS = {
     "script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
+_DARK = """<script>
+const dark = matchMedia("(prefers-color-scheme: dark)")
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches)
+dark.addEventListener("change", follow)
+follow()
+</script>
+</head>"""
+"""Swagger UI has a dark look, and leaves it to the page when to show it."""
 _OPTIONS = {"defaultModelsExpandDepth": 0, "displayRequestDuration": True}
 
 
@@ -34,4 +42,4 @@ def install(app: FastAPI) -> None:
             swagger_favicon_url="data:,",
             swagger_ui_parameters=_OPTIONS,
         )
-        return HTMLResponse(shown.body, headers=_HEADERS)
+        return HTMLResponse(bytes(shown.body).replace(b"</head>", _DARK.encode(), 1), headers=_HEADERS)

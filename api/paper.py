@@ -7,12 +7,12 @@ from html import escape
 from fastapi.responses import HTMLResponse
 
 from api.preference_texts.texts import Texts
+from api.sender import Sender
 
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
@@ -32,6 +32,12 @@ main { width: 100%; max-width: 30rem; padding: 2rem 1.5rem; background: var(--ca
 h1 { margin: 0 0 .5rem; font-size: 1.375rem; line-height: 1.25; letter-spacing: -.01em; }
 h2 { margin: 0; font-size: 1.0625rem; line-height: 1.3; }
 p { margin: .25rem 0 0; color: var(--soft); }
+header { margin-bottom: 1.5rem; font-weight: 600; }
+header img { display: block; max-width: 100%; height: 2.5rem; object-fit: contain; }
+footer { margin-top: 1.75rem; padding-top: 1.5rem; border-top: 1px solid var(--line); color: var(--soft);
+  font-size: .9375rem; }
+a { color: var(--leaf); }
+header a { color: inherit; text-decoration: none; }
 section { margin-top: 1.75rem; padding-top: 1.5rem; border-top: 1px solid var(--line); }
 fieldset { margin: 1.25rem 0 0; padding: 0; border: 0; min-width: 0; }
 legend { padding: 0; font-weight: 600; }
@@ -49,8 +55,9 @@ button:hover { filter: brightness(1.08); }
 """
 
 
-def answer(texts: Texts, title: str, body: str, *, status: int = 200) -> HTMLResponse:
+def answer(texts: Texts, title: str, body: str, sender: Sender, *, status: int = 200) -> HTMLResponse:
     """A page; `body` is HTML that begins with an `h1`."""
+    policy = f"{_POLICY}; img-src {sender.images}" if sender.images else _POLICY
     direction = ' dir="rtl"' if texts.right_to_left else ""
     page = f"""<!doctype html>
 <html lang="{texts.language}"{direction}>
@@ -62,10 +69,11 @@ def answer(texts: Texts, title: str, body: str, *, status: int = 200) -> HTMLRes
 <title>{escape(title)}</title>
 <style>{_STYLE}</style>
 </head>
-<body><main>{body}</main></body>
+<body><main>{sender.head()}{body}{sender.foot(texts)}</main></body>
 </html>
 """
-    return HTMLResponse(page, status, {**HEADERS, "Content-Language": texts.language})
+    told = {**HEADERS, "Content-Security-Policy": policy, "Content-Language": texts.language}
+    return HTMLResponse(page, status, told)
 
 
 def words(title: str, *paragraphs: str) -> str:
@@ -79,6 +87,11 @@ def button(name: str, value: str, label: str, *, quiet: bool = False) -> str:
     return f'<form method="post"><button name="{name}" value="{value}"{look}>{escape(label)}</button></form>'
 
 
-def unknown(texts: Texts) -> HTMLResponse:
+def link(address: str, label: str) -> str:
+    """A paragraph that leads on, as HTML."""
+    return f'<p><a href="{escape(address)}">{escape(label)}</a></p>'
+
+
+def unknown(texts: Texts, sender: Sender) -> HTMLResponse:
     """Nobody is known by this link: it was cut off, is not ours, or the person was erased."""
-    return answer(texts, texts.unknown, words(texts.unknown, texts.unknown_text), status=404)
+    return answer(texts, texts.unknown, words(texts.unknown, texts.unknown_text), sender, status=404)

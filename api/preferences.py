@@ -5,7 +5,7 @@ Opening it changes nothing, whoever opens it: scanners follow every link. Only w
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -22,6 +22,7 @@ from api.preference_texts.languages import texts_for
 from api.preference_texts.texts import Texts, wanted
 from api.preferences_page import DO, View, body, day
 from api.problems import FieldProblem, documented, invalid, pointer
+from api.sender import sender_of
 from api.webhooks.feedback import about
 from store import consents, contacts, messages, policies, preferences, suppressions
 from store.consents import Change
@@ -51,8 +52,8 @@ async def get_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLRespo
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, verify(ctx.settings.signing_secret, token))
         if found is None:
-            return unknown(texts_for(tags_of(request, None)))
-        return await _show(tx, request, *found, None)
+            return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
+        return await _show(ctx, tx, request, *found, None)
 
 
 @router.head("/u/{token}", include_in_schema=False)
@@ -75,7 +76,7 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     """
     named = verify(ctx.settings.signing_secret, token)
     if named is None:  # before the body is read
-        return unknown(texts_for(tags_of(request, None)))
+        return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
     vouch(request)
     form = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)[:2000]
     action = dict(form).get(DO)
@@ -86,7 +87,7 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
         found = await addressee(tx, named)
         person = await contacts.hold(tx, found[1].id) if found else None
         if found is None or person is None:
-            return unknown(texts_for(tags_of(request, None)))
+            return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
         message, _ = found
         texts = texts_for(tags_of(request, person))
         accepted: list[Accepted] = []
@@ -109,7 +110,7 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
                 accepted = await _tell(ctx, tx, message, [leave])
         now_person = await contacts.get(tx, person.id)
         assert now_person is not None
-        shown_page = await _show(tx, request, message, now_person, action or "left")
+        shown_page = await _show(ctx, tx, request, message, now_person, action or "left")
     for one in accepted:
         ctx.metrics.event("preferences", one)
     return shown_page
@@ -141,24 +142,33 @@ async def _tell(ctx: Context, tx: AsyncConnection, message: Message, changes: li
 
 
 async def _show(
-    tx: AsyncConnection, request: Request, message: Message, person: Contact, action: str | None
+    ctx: Context, tx: AsyncConnection, request: Request, message: Message, person: Contact, action: str | None
 ) -> HTMLResponse:
     version: PolicyVersion = await policies.current(tx)
     tags = tags_of(request, person)
     texts = texts_for(tags)
     paused = person.paused_until
+    held, suppressed = await _held(tx, person)
     view = View(
         texts=texts,
         tags=tags,
         policy=version.policy,
-        channels=choices(version.policy, person, *await _held(tx, person)),
+        channels=choices(version.policy, person, held, suppressed),
+        agreed=_agreed(held, message, person),
         channel=message.channel,
         topic=message.topic,
         paused_until=day(paused, person.timezone) if paused and paused > datetime.now(UTC) else None,
         done=None,
     )
     shown = view if action is None else view.after(*_done(view, texts, message, action))
-    return answer(texts, shown.title, body(shown))
+    return answer(texts, shown.title, body(shown), sender_of(ctx.settings))
+
+
+def _agreed(held: list[consents.Consent], message: Message, person: Contact) -> date | None:
+    """Since when the contact has agreed to what the message was about, if they have."""
+    found = (c for c in held if (c.channel, c.topic, c.status) == (message.channel, message.topic, "granted"))
+    granted = next(found, None)
+    return day(granted.confirmed_at or granted.at, person.timezone) if granted else None
 
 
 def _done(view: View, texts: Texts, message: Message, action: str) -> tuple[str, str]:
@@ -172,6 +182,6 @@ def _done(view: View, texts: Texts, message: Message, action: str) -> tuple[str,
         case "all-off":
             return texts.off, texts.off_hint
         case _ if message.topic:
-            return texts.left, texts.left_topic[message.channel].replace("{topic}", view.name(message.topic))
+            return texts.left, texts.left_topic[message.channel].replace("{topic}", view.named(message.topic))
         case _:
             return texts.left, texts.left_channel[message.channel]

@@ -11,7 +11,7 @@ from babel.dates import format_date
 
 from api.choices import CHOSEN, SEEN, ChannelChoice, TopicChoice, box
 from api.paper import button, words
-from api.preference_texts.texts import Texts, best
+from api.preference_texts.texts import Texts, best, isolated
 from store.rows import Channel
 from tracks.localtime import zone_of
 from tracks.policy import Policy
@@ -31,6 +31,8 @@ class View:
     channels: Sequence[ChannelChoice]
     channel: Channel
     topic: str
+    agreed: date | None
+    """Since when the contact has agreed to what that message was about, if they have."""
     paused_until: date | None
     done: tuple[str, str] | None
     """A heading and a sentence that say what has just been done."""
@@ -39,6 +41,10 @@ class View:
         """A topic's name in the contact's language; its slug where the policy has it no more."""
         topic = self.policy.topics.get(slug)
         return best(topic.names, self.tags, topic.name) if topic else slug
+
+    def named(self, slug: str) -> str:
+        """The same within a sentence, whatever way it is written in."""
+        return isolated(self.name(slug))
 
     def description(self, slug: str) -> str:
         """A topic's description in the contact's language, empty where there is none."""
@@ -76,7 +82,8 @@ def body(view: View) -> str:
         form_title = f"<h2>{escape(texts.title)}</h2>"
     else:
         head, form_title = words(texts.title, texts.intro), ""
-    return head + _leaving(view) + f"<section>{form_title}{_form(view)}</section>" + _pausing(view) + _ending(view)
+    form = f"<section>{form_title}{_form(view)}</section>"
+    return head + _leaving(view) + form + _pausing(view) + _ending(view) + _why(view)
 
 
 def _leaving(view: View) -> str:
@@ -88,7 +95,7 @@ def _leaving(view: View) -> str:
         return ""
     texts = view.texts
     what = texts.leave_topic[view.channel] if view.topic else texts.leave_channel[view.channel]
-    said = what.replace("{topic}", view.name(view.topic)) if view.topic else what
+    said = what.replace("{topic}", view.named(view.topic)) if view.topic else what
     return f"<section><p>{escape(said)}</p>{button(*ONE_CLICK, texts.leave)}</section>"
 
 
@@ -120,11 +127,10 @@ def _topic(view: View, choice: ChannelChoice, topic: TopicChoice) -> str:
 
 def _box(value: str, label: str, *hints: str, ticked: bool) -> str:
     checked = " checked" if ticked else ""
-    more = "".join(f"<small>{escape(hint)}</small>" for hint in hints)
+    more = "".join(f'<small dir="auto">{escape(hint)}</small>' for hint in hints)
+    named = f'<span><span dir="auto">{escape(label)}</span>{more}</span>'
     ticking = f'<input type="checkbox" name="{CHOSEN}" value="{value}"{checked}>'
-    return (
-        f'<input type="hidden" name="{SEEN}" value="{value}"><label>{ticking}<span>{escape(label)}{more}</span></label>'
-    )
+    return f'<input type="hidden" name="{SEEN}" value="{value}"><label>{ticking}{named}</label>'
 
 
 def _pausing(view: View) -> str:
@@ -144,3 +150,18 @@ def _ending(view: View) -> str:
         return ""
     way = button(DO, "all-off", texts.all_off, quiet=True)
     return f"<section><h2>{escape(texts.all_off_title)}</h2><p>{escape(texts.all_off_hint)}</p>{way}</section>"
+
+
+def _why(view: View) -> str:
+    """Which message led here, and why it was written."""
+    texts = view.texts
+    if view.topic:
+        led = texts.why_topic[view.channel].replace("{topic}", view.named(view.topic))
+    else:
+        led = texts.why_channel[view.channel]
+    if view.agreed is not None:
+        since = format_date(view.agreed, format="long", locale=texts.language)
+        reason = texts.why_agreed.replace("{date}", since)
+    else:
+        reason = texts.why_not_left
+    return f"<section><h2>{escape(texts.why_title)}</h2><p>{escape(led)}</p><p>{escape(reason)}</p></section>"

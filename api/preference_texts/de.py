@@ -49,4 +49,11 @@ TEXTS = Texts(
     nothing_to_confirm_text="„{topic}“ wartet auf keine Bestätigung. Melden Sie sich neu an, wenn Sie es erhalten möchten.",
     unknown="Dieser Link funktioniert nicht",
     unknown_text="Vielleicht wurde er abgeschnitten, oder wir kennen Sie nicht mehr. Öffnen Sie den ganzen Link aus der Nachricht, oder antworten Sie auf die Nachricht.",
+    why_title="Warum Sie das erhalten",
+    why_topic={"email": "Hierher führte eine E-Mail zu „{topic}“.", "sms": "Hierher führte eine SMS zu „{topic}“."},
+    why_channel={"email": "Hierher führte eine E-Mail an Sie.", "sms": "Hierher führte eine SMS an Sie."},
+    why_agreed="Sie haben dem am {date} zugestimmt.",
+    why_not_left="Sie haben bisher nicht widersprochen.",
+    to_preferences="Alle Ihre Einstellungen",
+    to_website="Zu {sender}",
 )

@@ -49,4 +49,17 @@ TEXTS = Texts(
     nothing_to_confirm_text="“{topic}” is not waiting for a confirmation. Sign up again if you want to get it.",
     unknown="This link does not work",
     unknown_text="It may have been cut off, or we no longer know you. Open the whole link from the message, or reply to the message instead.",
+    why_title="Why you get this",
+    why_topic={
+        "email": "The message that led here was an email about “{topic}”.",
+        "sms": "The message that led here was a text message about “{topic}”.",
+    },
+    why_channel={
+        "email": "The message that led here was an email to you.",
+        "sms": "The message that led here was a text message to you.",
+    },
+    why_agreed="You agreed to it on {date}.",
+    why_not_left="You have not said no to it so far.",
+    to_preferences="All your settings",
+    to_website="Go to {sender}",
 )

@@ -49,4 +49,17 @@ TEXTS = Texts(
     nothing_to_confirm_text="«{topic}» no está pendiente de confirmación. Vuelva a inscribirse si desea recibirlo.",
     unknown="Este enlace no funciona",
     unknown_text="Puede que esté cortado o que ya no tengamos sus datos. Abra el enlace completo del mensaje o responda al mensaje.",
+    why_title="Por qué recibe esto",
+    why_topic={
+        "email": "El mensaje que le trajo aquí era un correo sobre «{topic}».",
+        "sms": "El mensaje que le trajo aquí era un SMS sobre «{topic}».",
+    },
+    why_channel={
+        "email": "El mensaje que le trajo aquí era un correo para usted.",
+        "sms": "El mensaje que le trajo aquí era un SMS para usted.",
+    },
+    why_agreed="Lo aceptó el {date}.",
+    why_not_left="Hasta ahora no lo ha rechazado.",
+    to_preferences="Todos sus ajustes",
+    to_website="Ir a {sender}",
 )

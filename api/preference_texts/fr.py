@@ -52,4 +52,17 @@ TEXTS = Texts(
     nothing_to_confirm_text="« {topic} » n’attend aucune confirmation. Inscrivez-vous de nouveau si vous souhaitez le recevoir.",
     unknown="Ce lien ne fonctionne pas",
     unknown_text="Il a peut-être été coupé, ou nous ne vous connaissons plus. Ouvrez le lien complet depuis le message, ou répondez au message.",
+    why_title="Pourquoi vous recevez ceci",
+    why_topic={
+        "email": "Le message qui vous a mené ici était un e-mail sur « {topic} ».",
+        "sms": "Le message qui vous a mené ici était un SMS sur « {topic} ».",
+    },
+    why_channel={
+        "email": "Le message qui vous a mené ici était un e-mail qui vous était adressé.",
+        "sms": "Le message qui vous a mené ici était un SMS qui vous était adressé.",
+    },
+    why_agreed="Vous l’avez accepté le {date}.",
+    why_not_left="Vous ne l’avez pas refusé jusqu’ici.",
+    to_preferences="Tous vos réglages",
+    to_website="Aller chez {sender}",
 )

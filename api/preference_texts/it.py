@@ -46,4 +46,17 @@ TEXTS = Texts(
     nothing_to_confirm_text="«{topic}» non è in attesa di conferma. Si iscriva di nuovo se desidera riceverlo.",
     unknown="Questo link non funziona",
     unknown_text="Forse è stato tagliato, o non abbiamo più i Suoi dati. Apra il link intero dal messaggio, oppure risponda al messaggio.",
+    why_title="Perché riceve questo",
+    why_topic={
+        "email": "Il messaggio che l’ha portata qui era un’e-mail su «{topic}».",
+        "sms": "Il messaggio che l’ha portata qui era un SMS su «{topic}».",
+    },
+    why_channel={
+        "email": "Il messaggio che l’ha portata qui era un’e-mail per lei.",
+        "sms": "Il messaggio che l’ha portata qui era un SMS per lei.",
+    },
+    why_agreed="Ha dato il suo consenso il {date}.",
+    why_not_left="Finora non ha detto di no.",
+    to_preferences="Tutte le sue impostazioni",
+    to_website="Vai a {sender}",
 )

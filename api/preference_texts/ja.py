@@ -46,4 +46,17 @@ TEXTS = Texts(
     nothing_to_confirm_text="「{topic}」は確認待ちではありません。受け取りをご希望の場合は、もう一度ご登録ください。",
     unknown="このリンクは使えません",
     unknown_text="リンクが途中で切れているか、お客様の情報がすでに削除されています。メッセージ内のリンク全体を開くか、メッセージにご返信ください。",
+    why_title="お届けしている理由",
+    why_topic={
+        "email": "このページは「{topic}」に関するメールからのリンクです。",
+        "sms": "このページは「{topic}」に関するSMSからのリンクです。",
+    },
+    why_channel={
+        "email": "このページはあなた宛てのメールからのリンクです。",
+        "sms": "このページはあなた宛てのSMSからのリンクです。",
+    },
+    why_agreed="{date}に同意をいただいています。",
+    why_not_left="これまで停止のお申し出をいただいていません。",
+    to_preferences="すべての設定",
+    to_website="{sender}へ",
 )

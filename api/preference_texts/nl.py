@@ -49,4 +49,17 @@ TEXTS = Texts(
     nothing_to_confirm_text="‘{topic}’ wacht niet op een bevestiging. Meld u opnieuw aan als u het wilt ontvangen.",
     unknown="Deze link werkt niet",
     unknown_text="Misschien is hij afgekapt, of kennen we u niet meer. Open de hele link uit het bericht, of beantwoord het bericht.",
+    why_title="Waarom u dit krijgt",
+    why_topic={
+        "email": "Het bericht dat u hier bracht, was een e-mail over ‘{topic}’.",
+        "sms": "Het bericht dat u hier bracht, was een sms over ‘{topic}’.",
+    },
+    why_channel={
+        "email": "Het bericht dat u hier bracht, was een e-mail aan u.",
+        "sms": "Het bericht dat u hier bracht, was een sms aan u.",
+    },
+    why_agreed="U stemde er op {date} mee in.",
+    why_not_left="U hebt er tot nu toe geen nee tegen gezegd.",
+    to_preferences="Al uw instellingen",
+    to_website="Naar {sender}",
 )

@@ -55,4 +55,17 @@ TEXTS = Texts(
     nothing_to_confirm_text="„{topic}” nie czeka na potwierdzenie. Zapisz się ponownie, jeśli chcesz to otrzymywać.",
     unknown="Ten link nie działa",
     unknown_text="Być może został ucięty albo nie mamy już Twoich danych. Otwórz cały link z wiadomości albo na nią odpowiedz.",
+    why_title="Dlaczego to otrzymujesz",
+    why_topic={
+        "email": "Wiadomość, która tu prowadzi, to e-mail na temat „{topic}”.",
+        "sms": "Wiadomość, która tu prowadzi, to SMS na temat „{topic}”.",
+    },
+    why_channel={
+        "email": "Wiadomość, która tu prowadzi, to e-mail do Ciebie.",
+        "sms": "Wiadomość, która tu prowadzi, to SMS do Ciebie.",
+    },
+    why_agreed="Zgoda została udzielona: {date}.",
+    why_not_left="Jak dotąd nie było sprzeciwu.",
+    to_preferences="Wszystkie ustawienia",
+    to_website="Przejdź do {sender}",
 )

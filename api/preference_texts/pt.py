@@ -46,4 +46,17 @@ TEXTS = Texts(
     nothing_to_confirm_text="“{topic}” não está à espera de confirmação. Inscreva-se de novo se o quiser receber.",
     unknown="Esta ligação não funciona",
     unknown_text="Pode ter sido cortada, ou já não temos os seus dados. Abra a ligação completa da mensagem ou responda à mensagem.",
+    why_title="Por que recebe isto",
+    why_topic={
+        "email": "A mensagem que o trouxe aqui foi um e-mail sobre “{topic}”.",
+        "sms": "A mensagem que o trouxe aqui foi um SMS sobre “{topic}”.",
+    },
+    why_channel={
+        "email": "A mensagem que o trouxe aqui foi um e-mail para si.",
+        "sms": "A mensagem que o trouxe aqui foi um SMS para si.",
+    },
+    why_agreed="Aceitou em {date}.",
+    why_not_left="Até agora não disse que não.",
+    to_preferences="Todas as suas definições",
+    to_website="Ir para {sender}",
 )

@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Texts:
-    """One language. `{topic}` and `{date}` stand for what their names say."""
+    """One language. `{topic}`, `{date}` and `{sender}` stand for what their names say."""
 
     language: str
     right_to_left: bool
@@ -60,6 +60,20 @@ class Texts:
     nothing_to_confirm_text: str
     unknown: str
     unknown_text: str
+    why_title: str
+    why_topic: Mapping[Channel, str]
+    why_channel: Mapping[Channel, str]
+    why_agreed: str
+    """That the contact has said yes, and when."""
+    why_not_left: str
+    """That the contact has said nothing against it, where no yes is needed."""
+    to_preferences: str
+    to_website: str
+
+
+def isolated(name: str) -> str:
+    """A name within a sentence of another language: each keeps its own direction (Unicode's isolates)."""
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
 
 
 def wanted(locale: str | None, accept_language: str) -> list[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import Literal
 
+from api.preference_texts.languages import FALLBACK
+from api.sender import NOBODY, Sender
+
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 HEADERS = {
     "Cache-Control": "no-store",
@@ -30,8 +33,8 @@ _TEXTS = {
 }
 
 
-def page(state: Literal["unknown", "busy", "full"]) -> str:
-    """The whole page as HTML."""
+def page(state: Literal["unknown", "busy", "full"], sender: Sender = NOBODY) -> str:
+    """The whole page as HTML, with who it is from and the way to their website."""
     title, text = _TEXTS[state]
     return f"""<!doctype html>
 <html lang="en">
@@ -43,9 +46,10 @@ def page(state: Literal["unknown", "busy", "full"]) -> str:
 <style>
 :root {{ color-scheme: light dark; }}
 body {{ margin: 0 auto; max-width: 30rem; padding: 20vh 1.5rem 0; font: 1.0625rem/1.5 system-ui, sans-serif; }}
+footer {{ margin-top: 2rem; }}
 h1 {{ font-size: 1.375rem; line-height: 1.25; }}
 </style>
 </head>
-<body><main><h1>{title}</h1><p>{text}</p></main></body>
+<body><main><h1>{title}</h1><p>{text}</p>{sender.foot(FALLBACK)}</main></body>
 </html>
 """

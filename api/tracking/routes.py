@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from api.auth import OpenRoute
 from api.context import Context, Ctx
 from api.gate import vouch
+from api.sender import sender_of
 from api.tracking.machines import seen
 from api.tracking.pages import HEADERS, PIXEL, page
 from api.tracking.telling import Patience, note
@@ -67,13 +68,13 @@ async def _follow(token: str, request: Request, ctx: Context) -> Response:
     named = verify_click(ctx.settings.signing_secret, token)
     if named is None:
         ctx.metrics.rejected.labels("click", "forged").inc()
-        return _page("unknown")
+        return _page(ctx, "unknown")
     vouch(request)
     try:
         url = await _note(ctx, request, named[0], "click", named[1])
     except _AWAY:  # the target is in the database too
-        return _page("busy")
-    return RedirectResponse(url, 302, _HEADERS) if url else _page("unknown")
+        return _page(ctx, "busy")
+    return RedirectResponse(url, 302, _HEADERS) if url else _page(ctx, "unknown")
 
 
 async def _note(ctx: Context, request: Request, message_id: str, kind: Kind, link: int | None) -> str | None:
@@ -97,7 +98,8 @@ def _patience(ctx: Context) -> Patience:
     return Patience(ctx.settings.click_hold, ctx.settings.click_soon, ctx.settings.pace_at_entry)
 
 
-def _page(state: Literal["unknown", "busy"]) -> HTMLResponse:
+def _page(ctx: Context, state: Literal["unknown", "busy"]) -> HTMLResponse:
+    shown = page(state, sender_of(ctx.settings))
     if state == "busy":
-        return HTMLResponse(page(state), 503, HEADERS | {"Retry-After": "5"})
-    return HTMLResponse(page(state), 404, HEADERS)
+        return HTMLResponse(shown, 503, HEADERS | {"Retry-After": "5"})
+    return HTMLResponse(shown, 404, HEADERS)

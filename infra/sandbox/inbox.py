@@ -161,7 +161,7 @@ class Inbox:
 <div class="views">
 {"".join(_tab(k, labels[k], k == first) for k in panels)}
 <input type="checkbox" id="narrow"><label for="narrow" class="narrow">Phone width</label>
-{"".join(f'<section class="view-{k}">{panel}</section>' for k, panel in panels.items())}
+{"".join(f'<section class="view-{k}"><h2 class="unseen">{labels[k]}</h2>{p}</section>' for k, p in panels.items())}
 </div>
 </article>"""
 

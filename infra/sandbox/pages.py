@@ -107,6 +107,7 @@ def frame(title: str, listing: str, main: str, query: dict[str, str], version: i
 <script src="/static/inbox.js" defer></script>
 </head>
 <body class="{where}" data-version="{version}">
+<a class="skip" href="#main">Skip to the message</a>
 <header class="top">
 <a class="brand" href="/">{icon("leaf")}<b>Perennial</b><span>sandbox inbox</span></a>
 <form class="search" action="/" role="search">
@@ -117,10 +118,11 @@ def frame(title: str, listing: str, main: str, query: dict[str, str], version: i
 </header>
 <div class="panes">
 <nav class="list" aria-label="Messages">
+<h2 class="unseen">Messages</h2>
 <div class="tabs">{tabs}</div>
 <div data-live="list">{listing}</div>
 </nav>
-<main>{main}</main>
+<main id="main" tabindex="-1">{main}</main>
 </div>
 </body>
 </html>"""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import text
 
+from api.app import create_app
 from settings import Settings
 from store import contacts, policies, suppressions
 from store.addresses import address_hash
@@ -122,7 +125,7 @@ async def test_one_click_leaves_only_the_topic_of_a_message_that_has_one(
     url = link(settings, await message(api, db, topic="tips"))
     # mail programs may post the field as multipart too (RFC 8058, section 3.1)
     answer = await api.client.post(url, files={"List-Unsubscribe": (None, "One-Click")})
-    assert "You get no more emails about “Tips &amp; tricks”." in answer.text
+    assert "You get no more emails about “\u2068Tips &amp; tricks\u2069”." in answer.text
     assert await held(db) == {("email", "tips"): "withdrawn"}
     assert await suppressed(db) is None
     ((properties,),) = await rows(db, "SELECT properties FROM event")
@@ -139,7 +142,7 @@ async def test_the_page_shows_what_holds_and_saves_what_is_chosen(api: Api, db: 
     page = (await api.client.get(url)).text
     assert boxes(page) == ["email", "email.news", "email.tips", "sms", "sms.news", "sms.tips"]
     assert ticked(page) == {"email", "email.tips"}
-    assert "Tips &amp; tricks<small>Once a week</small>" in page
+    assert 'Tips &amp; tricks</span><small dir="auto">Once a week</small>' in page
 
     page = await save(api, url, "email", "email.news", "sms", "sms.news", "sms.tips")
     assert ticked(page) == {"email", "email.news", "sms", "sms.tips"}
@@ -211,9 +214,9 @@ async def test_a_confirmation_takes_a_press(api: Api, db: Database, settings: Se
     url = confirmation(settings, sent)
     assert "There is nothing to confirm" in (await api.client.post(url)).text
     await api.call("PUT", "/v1/contacts/user-1/consents", json={"consents": [GRANT | {"topic": "news"}]})
-    assert "Do you want to get “News”?" in (await api.client.get(url)).text
+    assert "Do you want to get “\u2068News\u2069”?" in (await api.client.get(url)).text
     for _ in range(2):
-        assert "You have confirmed “News”." in (await api.client.post(url, data={"do": "confirm"})).text
+        assert "You have confirmed “\u2068News\u2069”." in (await api.client.post(url, data={"do": "confirm"})).text
     assert await held(db) == {("email", "news"): "granted"}
     told = await rows(db, "SELECT properties ->> 'status' FROM event ORDER BY received_at")
     assert told == [("pending",), ("granted",)]
@@ -310,6 +313,52 @@ async def test_the_page_loads_nothing_and_stands_in_no_frame(api: Api, db: Datab
     assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+SENDER = {
+    "sender_name": "Acme & Sons",
+    "sender_website": "https://acme.test/?a=1&b=2",
+    "sender_logo": "https://images.acme.test/logo.png",
+    "sender_address": "1 Example Street\nLondon",
+}
+
+
+async def test_every_page_says_whom_it_is_from_and_leads_on(api: Api, db: Database, settings: Settings) -> None:
+    sent = await message(api, db)
+    ours = settings.model_copy(update=SENDER)
+    transport = httpx.ASGITransport(create_app(ours, db))
+    async with httpx.AsyncClient(transport=transport, base_url=settings.public_url) as client:
+        pages = [
+            await client.get(path)
+            for path in (link(settings, sent), confirmation(settings, sent), "/u/nothing", "/confirm/nothing", "/c/no")
+        ]
+    assert [page.status_code for page in pages] == [200, 200, 404, 404, 404]
+    for page in pages:
+        assert "Acme &amp; Sons" in page.text and "London" in page.text
+        assert '<a href="https://acme.test/?a=1&amp;b=2" rel="noreferrer">Go to Acme &amp; Sons</a>' in page.text
+    for page in pages[:4]:
+        assert page.text.count("<img") == 1
+        assert re.findall(r"img-src ([^;]+)", page.headers["content-security-policy"]) == ["https://images.acme.test"]
+    assert f'<a href="{link(settings, sent)}">All your settings</a>' in pages[1].text
+
+
+@pytest.mark.parametrize(
+    "broken", ["javascript:alert(1)", "https://a.test/x y", "https://a.test; script-src *", "a.test"]
+)
+def test_what_stands_in_a_header_or_a_link_is_an_address_of_the_web(broken: str) -> None:
+    for name in ("sender_website", "sender_logo"):
+        with pytest.raises(ValidationError, match=name):
+            Settings.model_validate({name: broken})
+
+
+async def test_the_page_says_why_it_was_written(api: Api, db: Database, settings: Settings) -> None:
+    url = link(settings, await message(api, db, topic="tips"))
+    page = (await api.client.get(url, headers={"Accept-Language": "de"})).text
+    assert "Warum Sie das erhalten" in page
+    assert "Hierher führte eine E-Mail zu „\u2068Tipps\u2069“." in page and "nicht widersprochen" in page
+    await api.call("PUT", "/v1/contacts/user-1/consents", json={"consents": [GRANT | {"topic": "tips"}]})
+    page = (await api.client.get(url)).text
+    assert re.search(r"You agreed to it on \w+ \d+, \d{4}\.", page)
 
 
 GRANT = {"channel": "email", "status": "granted", "source": "form"}

@@ -28,8 +28,10 @@ from tests.api.server import serve
 @pytest.fixture
 def logged() -> Iterator[Any]:
     """What is logged as JSON; logging is as it was, afterwards."""
-    root = logging.getLogger()
+    root, servers = logging.getLogger(), [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error")]
     handlers, level = root.handlers[:], root.level
+    for server in servers:  # a server of another test has set them up for itself
+        server.handlers, server.propagate = [], True
     logs.set_up(json=True)
     (handler,) = root.handlers
     written = io.StringIO()

@@ -82,22 +82,22 @@ def moments(seen: dict[str, Any], *steps: str) -> list[datetime]:
 
 async def test_the_reminder_comes_an_hour_after_the_last_of_three_changes_told_together(stand: Stand) -> None:
     await stand.publish("cart-reminder", AN_HOUR_AFTER_THE_LAST_CHANGE)
-    run = await enrolled(stand, "cart-reminder", "carts-7", HOUR, "+14155550171")
+    run = await enrolled(stand, "cart-reminder", "carts-7", HOUR, "+14155550185")
     await tell(stand, "carts-7", "cart.updated", 0.0, 0.0, 0.0)
     ended = await stand.until(run, "completed", seconds=20)
     assert ends(ended, "change") == ["happened"] * 3 + ["timed_out"]
     (_, _, last, over), [reminded] = moments(ended, "change"), moments(ended, "remind")
     assert abs(over - last - HOUR) < timedelta(seconds=1)
     assert reminded == over
-    assert len(await stand.accepted("+14155550171")) == 1
+    assert len(await stand.accepted("+14155550185")) == 1
 
 
 async def test_each_fortnight_without_use_is_told_and_a_use_ends_one_round(stand: Stand) -> None:
     await stand.publish("missed-you", NO_USE_FOR_14_DAYS)
-    run = await enrolled(stand, "missed-you", "quiet-7", FORTNIGHT, "+14155550172")
+    run = await enrolled(stand, "missed-you", "quiet-7", FORTNIGHT, "+14155550186")
     async with asyncio.timeout(20):
         for missed in (2, 4):
-            while len(await stand.accepted("+14155550172")) < missed:
+            while len(await stand.accepted("+14155550186")) < missed:
                 await asyncio.sleep(0.05)
             if missed == 2:
                 await tell(stand, "quiet-7", "app.used", 0.0, 0.0)
@@ -106,7 +106,7 @@ async def test_each_fortnight_without_use_is_told_and_a_use_ends_one_round(stand
     rounds = [entry for entry in ended["path"] if entry["step"] == "used"][:-1]
     outcomes = [entry["outcome"] for entry in rounds]
     assert outcomes.count("happened") == 2
-    assert outcomes.count("timed_out") == len(await stand.accepted("+14155550172")) >= 4
+    assert outcomes.count("timed_out") == len(await stand.accepted("+14155550186")) >= 4
     at = moments({"path": rounds}, "used")
     for outcome, before, after in zip(outcomes[1:], at, at[1:], strict=False):
         apart = after - before

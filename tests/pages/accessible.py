@@ -17,6 +17,9 @@ _FIND = r"""
   if (!document.querySelector('meta[name="viewport"]')) found.push("no viewport for phones");
   if (document.querySelectorAll("main").length !== 1) found.push("not one main landmark");
 
+  // For who listens, or has come by keyboard: neither seen nor touched
+  const heard = (element) => getComputedStyle(element).clipPath === "inset(50%)";
+
   // Controls: named, reachable by keyboard, large enough for a finger
   const touch = matchMedia("(pointer: coarse)").matches;
   const controls = "a[href], button, input:not([type=hidden]), select, textarea, iframe";
@@ -30,7 +33,7 @@ _FIND = r"""
     const target = (control.labels?.[0] && getComputedStyle(control).opacity === "0") ? control.labels[0] : control;
     const box = target.getBoundingClientRect();
     const amidText = getComputedStyle(control).display === "inline";
-    if (touch && !amidText && shown(target) && Math.min(box.width, box.height) < 24) say("too small to touch", target);
+    if (touch && !amidText && shown(target) && !heard(target) && Math.min(box.width, box.height) < 24) say("too small to touch", target);
   }
   for (const image of document.querySelectorAll("img:not([alt])")) say("image without alternative text", image);
 
@@ -57,7 +60,7 @@ _FIND = r"""
   const seen = new Set();
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || seen.has(element) || !shown(element)) continue;
+    if (!walker.currentNode.textContent.trim() || seen.has(element) || !shown(element) || heard(element)) continue;
     seen.add(element);
     const style = getComputedStyle(element);
     const below = ground(element);

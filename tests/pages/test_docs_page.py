@@ -36,6 +36,15 @@ async def test_a_call_can_be_tried_with_a_key(office: Office, stack: Addresses, 
     await expect(call.locator(".live-responses-table")).to_contain_text("tour-mails")
 
 
+async def test_it_is_dark_where_the_browser_is(stack: Addresses, visits: Visits) -> None:
+    grounds = []
+    for dark in (False, True):
+        page = await visits.open(f"{stack.api}/docs", dark=dark)
+        await expect(page.locator(".opblock").first).to_be_visible()
+        grounds.append(await page.evaluate("getComputedStyle(document.querySelector('.swagger-ui')).backgroundColor"))
+    assert grounds[1] == "rgb(28, 32, 34)" != grounds[0]
+
+
 async def test_it_fits_a_phone(stack: Addresses, visits: Visits) -> None:
     page = await visits.open(f"{stack.api}/docs", size=PHONE)
     await expect(page.locator(".opblock").first).to_be_visible()

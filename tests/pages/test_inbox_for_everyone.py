@@ -60,7 +60,7 @@ async def test_nothing_hinders_people(filled: Filled, visits: Visits, size: View
         found[name] = await hindrances(page)
         if name == "email":
             for tab in ("Text", "Headers", "Activity"):
-                await page.get_by_text(tab, exact=True).click()
+                await page.locator("label").get_by_text(tab, exact=True).click()
                 found[f"{name}: {tab}"] = await hindrances(page)
     assert {name: problems for name, problems in found.items() if problems} == {}
 
@@ -82,3 +82,13 @@ async def test_a_phone_shows_the_list_or_the_message_and_a_way_back(filled: Fill
     await page.get_by_role("link", name="Back to the list").tap()
     await expect(listing).to_be_visible()
     await expect(page.get_by_role("article")).to_have_count(0)
+
+
+async def test_the_keyboard_reaches_the_message_at_once(filled: Filled, visits: Visits) -> None:
+    page = await visits.open(filled.pages["email"])
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    inside = await page.evaluate("document.getElementById('main').contains(document.activeElement)")
+    assert inside
+    assert await page.get_by_role("heading", level=2).all_inner_texts() != []

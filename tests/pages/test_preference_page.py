@@ -189,7 +189,7 @@ async def test_a_sign_up_is_confirmed_by_a_press(office: Office, visits: Visits,
     page = await visits.open(link, size=SMALL_PHONE, javascript=False)
     assert await held(db, person) == {"email.tour-news": "pending"}
     await page.get_by_role("button", name="Yes, I want it").tap()
-    await expect(page.get_by_role("main")).to_contain_text("You have confirmed “News”.")
+    await expect(page.get_by_role("main")).to_contain_text("You have confirmed “\u2068News\u2069”.")
     assert await held(db, person) == {"email.tour-news": "granted"}
     await page.goto(message["links"][1]["url"])
     await expect(page.get_by_role("group", name="Email", exact=True).get_by_label("News")).to_be_checked()
