@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 from api.auth import KeyedRoute
 from api.contacts import ContactId
 from api.context import Ctx
-from api.fields import Body, Moment, WrittenMoment
+from api.fields import SLUG, Body, Moment, WrittenMoment
 from api.pagination import CursorText, Limit
 from api.problems import FieldProblem, documented, field_problems, invalid, not_found, pointer
 from store import consents, contacts, policies, preferences
@@ -29,7 +29,9 @@ class ConsentChange(Body):
     """Something that the contact said. What holds then follows from all that was said, by `at`."""
 
     channel: Channel
-    topic: str = Field("", max_length=63, description="A topic of the policy; empty is the channel as a whole.")
+    topic: Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^$|{SLUG}", "maxLength": 63})] = Field(
+        "", max_length=63, description="A topic of the policy; empty is the channel as a whole."
+    )
     status: Literal["granted", "confirmed", "withdrawn"] = Field(
         description="`granted` waits for a confirmation where the topic asks for double opt-in; `confirmed` needs none."
     )

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import policy, template_files, tracks
 from api.auth import KeyedRoute
 from api.bodies import BATCH
 from api.context import Ctx
+from api.fields import SLUG
 from api.problems import FieldProblem, documented, invalid, not_published
 from api.publishing import Done, PolicyDocument, Publishing, RefusedError, TemplateDocument, TrackDocument, track_errors
 from api.template_files import TemplateFiles
@@ -33,19 +34,32 @@ router = APIRouter(prefix="/v1/deploys", tags=["deploys"], route_class=DeployRou
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """What may be said of it is left to its document, so that one wrong name does not hide other problems."""
-Written = str | dict[str, Any]
+Written = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})] | dict[str, Any]
+_NAMES: dict[str, Any] = {"propertyNames": {"pattern": SLUG}}
 _MOST = 2000
 """Documents of one kind."""
 
 
-class Deploy(BaseModel, extra="forbid"):
+_SOMETHING: list[dict[str, Any]] = [
+    {"required": ["policy"], "properties": {"policy": {"type": ["string", "object"]}}},
+    {"required": ["templates"], "properties": {"templates": {"minProperties": 1}}},
+    {"required": ["tracks"], "properties": {"tracks": {"minProperties": 1}}},
+]
+
+
+class Deploy(BaseModel, extra="forbid", json_schema_extra={"anyOf": _SOMETHING}):
     """The documents to publish; what is published and not named here stays as it is."""
 
     dry_run: bool = Field(default=False, description="Check everything and say what would change; publish nothing.")
     policy: Written | None = Field(default=None, description="As YAML, or the same as JSON.")
-    templates: dict[Name, TemplateFiles] = Field(default={}, max_length=_MOST, description="By name.")
+    templates: dict[Name, TemplateFiles] = Field(
+        default={}, max_length=_MOST, description="By name.", json_schema_extra=_NAMES
+    )
     tracks: dict[Name, Written] = Field(
-        default={}, max_length=_MOST, description="By name, as YAML or the same as JSON."
+        default={},
+        max_length=_MOST,
+        description="By name, as YAML or the same as JSON.",
+        json_schema_extra=_NAMES,
     )
 
 

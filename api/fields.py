@@ -26,6 +26,8 @@ from tracks.people import plain
 
 SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _WRITTEN = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt _]\d")
+_PRINTABLE_LINE = r"^[^\u0000-\u0020\u007f-\u00a0]([^\u0000-\u001f\u007f-\u00a0]*[^\u0000-\u0020\u007f-\u00a0])?$"
+"""No controls, no space at its ends. What else is unprintable, no pattern says that all readers of schemas know."""
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -74,7 +76,7 @@ Moment = Annotated[WrittenMoment, AfterValidator(check_moment)]
 EventName = Annotated[
     str,
     AfterValidator(check_event_name),
-    plain("What happened.", "trial.started", minLength=1, maxLength=200),
+    plain("What happened.", "trial.started", minLength=1, maxLength=200, pattern=_PRINTABLE_LINE),
 ]
 EventId = Annotated[
     str,

@@ -115,11 +115,11 @@ def _shown(found: Import) -> ImportView:
             "required": True,
             "content": {
                 "text/csv": {
-                    "schema": {"type": "string"},
+                    "schema": {"type": "string", "minLength": 1},
                     "example": "contact_id,email,first_name\nuser_1042,grace@example.com,Grace\n",
                 },
                 "application/x-ndjson": {
-                    "schema": {"type": "string"},
+                    "schema": {"type": "string", "minLength": 1},
                     "example": '{"contact_id": "user_1042", "email": "grace@example.com"}\n',
                 },
             },

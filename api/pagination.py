@@ -11,13 +11,18 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import WithJsonSchema
 
 from api.problems import FieldProblem, invalid
 
 MAX_LIMIT = 200
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items in one page.")]
 CursorText = Annotated[
-    str | None, Query(max_length=600, description="`next` of the page before; the other parameters must be the same.")
+    str | None,
+    Query(max_length=600, description="`next` of the page before; the other parameters must be the same."),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": "^[A-Za-z0-9_-]{19,600}$", "maxLength": 600}, {"type": "null"}]}
+    ),
 ]
 _MAC = 12
 

@@ -73,7 +73,7 @@ def _read(kind: str, body: bytes) -> PolicyDocument:
             "required": True,
             "description": "The policy as YAML 1.2 (problems then name their line), or the same as JSON.",
             "content": {
-                "application/yaml": {"schema": {"type": "string"}, "example": _EXAMPLE},
+                "application/yaml": {"schema": {"type": "string", "minLength": 1}, "example": _EXAMPLE},
                 "application/json": {"schema": {"type": "object"}},
             },
         }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from api.auth import KeyedRoute
 from api.context import Ctx
@@ -17,6 +17,7 @@ from store import suppressions
 from store.addresses import address_hash, current_secret
 from store.rows import Channel
 from store.suppressions import Reason
+from tracks.people import PLUS
 
 router = APIRouter(
     prefix="/v1/suppressions", tags=["suppressions"], route_class=KeyedRoute, responses=documented(401, 422)
@@ -27,8 +28,15 @@ _HASHED = (
 )
 
 
+def _by_channel(channel: Channel, pattern: str) -> dict[str, Any]:
+    of_it = {"properties": {"channel": {"const": channel}}}
+    return {"if": of_it, "then": {"properties": {"address": {"type": "string", "pattern": pattern}}}}
+
+
 class Address(Body):
     """An address on a channel."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [_by_channel("email", ".@."), _by_channel("sms", PLUS)]})
 
     channel: Channel
     address: str = Field(description="Email address, or phone number with its country code.", examples=["a@b.test"])

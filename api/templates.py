@@ -99,20 +99,42 @@ class TemplateVersions(BaseModel):
             "description": "The file with its front matter as text; as JSON the file (`source`) with those of its "
             "variants (`locales`), or the template as data with its `body`.",
             "content": {
-                "text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE},
+                "text/plain": {"schema": {"type": "string", "minLength": 1}, "example": _EXAMPLE},
                 "application/json": {
                     "schema": {
-                        "type": "object",
-                        "properties": {
-                            "source": {"type": "string", "description": "The file."},
-                            "locales": {"type": "object", "description": "The variants by locale."},
-                            "kind": {"enum": ["email", "sms", "block"]},
-                            "subject": {"type": "string"},
-                            "preheader": {"type": "string"},
-                            "variables": {"type": "object"},
-                            "blocks": {"type": "object"},
-                            "body": {"type": "string", "description": "MJML or plain text, with Liquid."},
-                        },
+                        "oneOf": [
+                            {
+                                "type": "object",
+                                "required": ["source"],
+                                "additionalProperties": False,
+                                "properties": {
+                                    "source": {"type": "string", "minLength": 1, "description": "The file."},
+                                    "locales": {
+                                        "type": "object",
+                                        "maxProperties": 100,
+                                        "additionalProperties": {"type": "string"},
+                                        "description": "The variants' files by locale.",
+                                    },
+                                },
+                            },
+                            {
+                                "type": "object",
+                                "not": {"required": ["source"]},
+                                "required": ["kind", "body"],
+                                "properties": {
+                                    "kind": {"enum": ["email", "sms", "block"]},
+                                    "subject": {"type": "string"},
+                                    "preheader": {"type": "string"},
+                                    "variables": {"type": "object"},
+                                    "blocks": {"type": "object"},
+                                    "body": {
+                                        "type": "string",
+                                        "minLength": 1,
+                                        "description": "MJML or plain text, with Liquid.",
+                                    },
+                                },
+                            },
+                        ]
                     }
                 },
             },

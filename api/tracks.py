@@ -108,8 +108,8 @@ def _read(name: str, kind: str, body: bytes) -> TrackDocument:
             "required": True,
             "description": "The track as YAML 1.2 (problems then name their line), or the same as JSON.",
             "content": {
-                "application/yaml": {"schema": {"type": "string"}, "example": _EXAMPLE},
-                "application/json": {"schema": {"type": "object"}},
+                "application/yaml": {"schema": {"type": "string", "minLength": 1}, "example": _EXAMPLE},
+                "application/json": {"schema": {"type": "object", "required": ["track", "steps"]}},
             },
         }
     },

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import phonenumbers
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from tracks.identifiers import looks_personal, only_digits
 from tracks.localtime import is_zone
@@ -17,6 +17,8 @@ from tracks.localtime import is_zone
 _IDENTIFIER = r"[A-Za-z0-9_.:|=+@~-]+"
 _LOCALE = re.compile(r"([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*)(?:\.[A-Za-z0-9_:-]{1,20})?(?:@([A-Za-z0-9]{1,20}))?")
 _SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva"}
+PLUS = "[+\uff0b]"
+"""What a phone number has before its country code, as some keyboards write it too."""
 MAX_NAMES = 500
 MAX_DEPTH = 32
 _INT64 = 1 << 63
@@ -168,15 +170,22 @@ def plain(description: str, example: str, **schema: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "description": description, "examples": [example], **schema})
 
 
+_PART = _IDENTIFIER.replace("@", "")
+_IDENTIFIER_SCHEMA: dict[str, Any] = {
+    "minLength": 1,
+    "maxLength": 128,
+    # one @ between two parts would be an email address; without look-ahead, which many readers of schemas do not know
+    "pattern": f"^@*({_PART}(@@+{_PART})*)?@*$",
+    "not": {"enum": [".", ".."]},
+}
+
 Identifier = Annotated[
     str,
     AfterValidator(check_identifier),
     plain(
         "An id of your own that says nothing about the person: no email address, no phone number.",
         "user_1042",
-        minLength=1,
-        maxLength=128,
-        pattern=f"^{_IDENTIFIER}$",
+        **_IDENTIFIER_SCHEMA,
     ),
 ]
 ObjectKey = Annotated[
@@ -185,20 +194,36 @@ ObjectKey = Annotated[
     plain(
         "The id of the object that the run is about, such as a cart: no email address, no phone number.",
         "cart-7",
-        minLength=1,
-        maxLength=128,
-        pattern=f"^{_IDENTIFIER}$",
+        **_IDENTIFIER_SCHEMA,
     ),
 ]
 Email = Annotated[
     str, AfterValidator(check_email), plain("Email address.", "ada@example.com", format="email", maxLength=254)
 ]
 Phone = Annotated[
-    str, AfterValidator(check_phone), plain("Phone number with its country code; kept as E.164.", "+41446681800")
+    str,
+    AfterValidator(check_phone),
+    plain(
+        "Phone number with its country code; kept as E.164.",
+        "+41446681800",
+        minLength=3,
+        maxLength=250,
+        pattern=PLUS,
+    ),
 ]
-Zone = Annotated[str, AfterValidator(check_zone), plain("IANA time zone.", "Europe/Zurich")]
-Locale = Annotated[str, AfterValidator(check_locale), plain("Language tag (BCP 47).", "de-CH", maxLength=35)]
-Object = Annotated[dict[str, Any], AfterValidator(check_object)]
+Zone = Annotated[
+    str, AfterValidator(check_zone), plain("IANA time zone.", "Europe/Zurich", pattern="^[A-Za-z0-9_+/-]+$")
+]
+Locale = Annotated[
+    str,
+    AfterValidator(check_locale),
+    plain("Language tag (BCP 47).", "de-CH", maxLength=77, pattern=f"^{_LOCALE.pattern.replace('(?:', '(')}$"),
+]
+Object = Annotated[
+    dict[str, Any],
+    AfterValidator(check_object),
+    Field(json_schema_extra={"maxProperties": MAX_NAMES, "propertyNames": {"minLength": 1, "maxLength": 200}}),
+]
 
 
 def unstorable(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -30,7 +30,9 @@ _REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "An SNS message: Notification, SubscriptionConfirmation or UnsubscribeConfirmation.",
-        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "content": {
+            "text/plain": {"schema": {"type": "string", "contentMediaType": "application/json", "minLength": 2}}
+        },
     }
 }
 
