@@ -33,7 +33,8 @@ _FIND = r"""
     const target = (control.labels?.[0] && getComputedStyle(control).opacity === "0") ? control.labels[0] : control;
     const box = target.getBoundingClientRect();
     const amidText = getComputedStyle(control).display === "inline";
-    if (touch && !amidText && shown(target) && !heard(target) && Math.min(box.width, box.height) < 24) say("too small to touch", target);
+    const small = Math.min(box.width, box.height) < 24;
+    if (touch && !amidText && shown(target) && !heard(target) && small) say("too small to touch", target);
   }
   for (const image of document.querySelectorAll("img:not([alt])")) say("image without alternative text", image);
 
