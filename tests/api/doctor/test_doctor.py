@@ -180,7 +180,8 @@ steps:
 
 async def test_a_busy_house_without_a_sickness_has_no_finding(stand: Stand) -> None:
     await stand.publish("quick", QUICK)
-    at_once = replace(HASTY, start=timedelta(0), late=timedelta(seconds=5), outbox=timedelta(seconds=5))
+    patient = timedelta(seconds=5)
+    at_once = replace(HASTY, start=timedelta(0), late=patient, outbox=patient, sending=patient)
     async with working(stand):
 
         async def live(number: int) -> None:
