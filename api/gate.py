@@ -21,7 +21,7 @@ from enum import IntEnum
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
 from api.problems import overloaded
@@ -267,8 +267,20 @@ class RefuseOverload:
                 await asyncio.sleep(pause)
             await self._refusal(scope)(scope, receive, send)
             return
+        begun: list[Message] = []
+
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                begun.append(message)
+                return
+            if not message.get("more_body", False):
+                visit.leave()  # before it is sent: who reads slowly, or not at all, has no place meanwhile
+            while begun:
+                await send(begun.pop())
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, answered)
         finally:
             visit.leave()
 

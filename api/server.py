@@ -28,6 +28,12 @@ HEAD_SECONDS = 10.0
 """Seconds that they may take, and a connection may be without a first request."""
 LINGER = 30.0
 """Seconds for which the rest of a body is still taken, and dropped, after its request was answered."""
+AHEAD = 16
+"""Requests that a connection may have sent before the one in front of them is answered. Each is kept as objects of
+some kilobytes, and a chunk has room for thousands. After the last one that was kept the connection is closed, and the
+client sends the rest again (https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2)."""
+UNREAD_SECONDS = 30.0
+"""Seconds for which a client may leave an answer unread."""
 
 
 class ListenError(OSError):
@@ -115,6 +121,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._whole = True
         self._late: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self._last_kept = False
+        """Whether no further request of this connection is kept."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection: its first request has to come soon."""
@@ -124,10 +133,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         self._stop_waiting()
+        self._stop_reading_in_time()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Refuse headers that do not end, and wait no longer than so long for the rest of them."""
+        if self._last_kept:
+            return
         self._fed += len(data)
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
@@ -146,30 +159,62 @@ class BoundedProtocol(HttpToolsProtocol):
         """The headers are there: begin the request, unless they are too large."""
         self._stop_waiting()
         self._in_head = False
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._last_kept:
             return
         if len(self.headers) > HEADERS or (self._fed > HEAD_BYTES and self._size() > HEAD_BYTES):
             self._refuse(431, "The headers are too large.")
             return
+        if len(self.pipeline) >= AHEAD:
+            self._last_kept = True
+            self.pipeline[0][0].keep_alive = False  # whose answer closes the connection
+            return
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Part of a body; of a request that was refused for its headers nothing is kept."""
-        if not self.transport.is_closing():
+        """Part of a body; of a request that was refused for its headers, or is not kept, nothing is."""
+        if not self.transport.is_closing() and not self._last_kept:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole, and the next one may begin."""
         self._stop_waiting()
         self._whole, self._fed = True, 0
-        if not self.transport.is_closing():
+        if not self.transport.is_closing() and not self._last_kept:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """It is answered. Where the body is still coming, that shall not take for ever."""
         super().on_response_complete()
-        if not self._whole and not self.transport.is_closing():
+        if self.transport.is_closing():
+            self._read_in_time()
+        elif not self._whole:
             self._wait(LINGER)
+
+    def pause_writing(self) -> None:
+        """The client does not read: that shall not take for ever."""
+        super().pause_writing()
+        self._read_in_time()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_reading_in_time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing more is asked for."""
+        super().timeout_keep_alive_handler()
+        self._read_in_time()
+
+    def _read_in_time(self) -> None:
+        """Give the connection up where what was written, or what is left of it at its close, stays unread."""
+        if self._unread is None:
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def _stop_reading_in_time(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -190,6 +235,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(408, "The headers came too slowly.")
             else:
                 self.transport.close()
+                self._read_in_time()
 
     def _refuse(self, status: int, why: str) -> None:
         self.logger.info("refused before the application: %s", why)
@@ -197,3 +243,4 @@ class BoundedProtocol(HttpToolsProtocol):
         head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(told)
         self.transport.write(STATUS_LINE[status] + head + told)
         self.transport.close()
+        self._read_in_time()

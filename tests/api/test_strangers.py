@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,11 +16,14 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from api import arrivals, bodies, server
 from api.app import create_app
 from api.arrivals import Arrivals
-from api.gate import Gate, Line, Visit
+from api.gate import Gate, Line, RefuseOverload, Visit
 from api.metrics import Metrics
 from api.problems import ProblemError
 from settings import Settings
@@ -168,6 +173,70 @@ async def test_headers_are_bounded(app: FastAPI, said: bytes) -> None:
     async with serve(app) as url, sockets(url, said, 1) as [(reader, _)]:
         async with asyncio.timeout(20):
             assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_requests_ahead_of_their_answers_are_bounded(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = 0
+    begin = RequestResponseCycle.__init__
+
+    def counted(self: RequestResponseCycle, *args: Any, **named: Any) -> None:
+        nonlocal kept
+        kept += 1
+        begin(self, *args, **named)
+
+    monkeypatch.setattr(RequestResponseCycle, "__init__", counted)
+    few, many = b"GET /healthz HTTP/1.1\r\n\r\n" * server.AHEAD, b"GET /u/x HTTP/1.1\r\n\r\n" * 5_000
+    async with serve(app) as url, sockets(url, many, 1) as [(reader, _)], asyncio.timeout(20):
+        answers = await reader.read()
+        assert answers.count(b"HTTP/1.1 404 ") == kept <= server.AHEAD + 1
+        assert answers.count(b"connection: close") == 1
+        async with sockets(url, few, 1) as [(reader, _)]:
+            for _ in range(server.AHEAD):
+                await reader.readuntil(b'{"status":"ok"}')
+
+
+async def test_an_answer_that_nobody_reads_is_given_up(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 0.5)
+    lost, lose = asyncio.Event(), server.BoundedProtocol.connection_lost
+    begin = server.BoundedProtocol.connection_made
+
+    def with_little_room(self: server.BoundedProtocol, transport: asyncio.Transport) -> None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        begin(self, transport)
+
+    def noted(self: server.BoundedProtocol, exc: Exception | None) -> None:
+        lost.set()
+        lose(self, exc)
+
+    monkeypatch.setattr(server.BoundedProtocol, "connection_made", with_little_room)
+    monkeypatch.setattr(server.BoundedProtocol, "connection_lost", noted)
+    many = b"GET /openapi.json HTTP/1.1\r\n\r\n" * server.AHEAD
+    async with serve(app) as url, sockets(url, many, 2):  # whose readers take no more than 64 KiB
+        async with asyncio.timeout(4):  # a connection without a request is closed after 5 s
+            await lost.wait()
+
+
+async def test_who_has_been_answered_and_does_not_read_has_no_place() -> None:
+    gate = Gate(places=1, waiting=1, patience=1)
+    unread = asyncio.Event()
+
+    async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+        assert gate.taken == 1
+        await PlainTextResponse("so")(scope, receive, send)
+
+    async def sent(message: Message) -> None:
+        unread.set()
+        await asyncio.Event().wait()
+
+    scope = {"type": "http", "path": "/u/x", "headers": [], "method": "GET"}
+    served = asyncio.create_task(RefuseOverload(answers, gate, Metrics())(scope, _nothing, sent))
+    await unread.wait()
+    assert gate.taken == 0
+    served.cancel()
+
+
+async def _nothing() -> Message:
+    return await asyncio.Future()
 
 
 async def test_half_requests_and_silent_connections_are_closed_in_time(
