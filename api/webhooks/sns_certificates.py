@@ -38,7 +38,8 @@ class CertificateUnavailableError(Exception):
     """The certificate could not be fetched now; SNS will deliver the message again."""
 
 
-Outcome = tuple[rsa.RSAPublicKey, datetime] | ForgedError | CertificateUnavailableError
+Failure = ForgedError | CertificateUnavailableError
+Outcome = tuple[rsa.RSAPublicKey, datetime] | Failure
 
 
 class Certificates:
@@ -48,7 +49,7 @@ class Certificates:
         """`client` must not follow redirects."""
         self._client = client
         self._keys: OrderedDict[str, tuple[rsa.RSAPublicKey, datetime]] = OrderedDict()
-        self._failed: OrderedDict[str, tuple[Exception, float]] = OrderedDict()
+        self._failed: OrderedDict[str, tuple[Failure, float]] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[Outcome]] = {}
         self._waiting = 0
 
@@ -68,7 +69,7 @@ class Certificates:
             return key
         url = address.url
         if (failure := self._failed.get(url)) and time.monotonic() < failure[1]:
-            raise failure[0]
+            raise _anew(failure[0])
         fetch = self._under_way.get(url)
         if self._waiting >= WAITING or (fetch is None and len(self._under_way) >= FETCHES):
             raise CertificateUnavailableError("too many certificates are being fetched")
@@ -80,7 +81,7 @@ class Certificates:
         finally:
             self._waiting -= 1
         if isinstance(outcome, Exception):
-            raise outcome
+            raise _anew(outcome)
         return outcome[0]
 
     async def _get(self, address: Address) -> Outcome:
@@ -93,10 +94,10 @@ class Certificates:
             return found
         except (ForgedError, CertificateUnavailableError) as error:
             seconds = REMEMBERED if address.scheme == "https" else REMEMBERED / 12
-            self._failed[address.url] = (error, time.monotonic() + seconds)
+            self._failed[address.url] = (_anew(error), time.monotonic() + seconds)
             if len(self._failed) > _FAILURES:
                 self._failed.popitem(last=False)
-            return error
+            return _anew(error)
         finally:
             del self._under_way[address.url]
 
@@ -123,3 +124,8 @@ class Certificates:
         if not certificate.not_valid_before_utc <= datetime.now(UTC) < certificate.not_valid_after_utc:
             raise ForgedError("the certificate is not valid now")
         return key, certificate.not_valid_after_utc
+
+
+def _anew(failure: Failure) -> Failure:
+    """The failure to be raised once more. One that is raised holds everything on its way, bodies of requests too."""
+    return type(failure)(*failure.args)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
+import weakref
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -234,6 +237,27 @@ async def test_a_failure_is_remembered_and_one_fetch_serves_all_who_wait(monkeyp
         await asyncio.sleep(0.1)
         await ask(certificate(1))
         assert slow.calls == 3
+
+
+async def test_a_remembered_failure_keeps_nothing_of_the_messages_that_met_it() -> None:
+    class Message:
+        """Something that can be asked whether it is still there."""
+
+    async def tell(held: Certificates) -> weakref.ref[Message]:
+        message, address = Message(), sns_addresses.read(CERTIFICATE)
+        assert address is not None
+        with suppress(CertificateUnavailableError):
+            await held.key(address)
+        return weakref.ref(message)
+
+    slow = Slow(0.05)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(slow.app)) as client:
+        held = Certificates(client)
+        told = await asyncio.gather(*(tell(held) for _ in range(3)))
+        told.append(await tell(held))
+        gc.collect()
+        assert [message() for message in told] == [None] * 4
+        assert slow.calls == 1
 
 
 async def test_a_certificate_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
