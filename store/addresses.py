@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from contextlib import suppress
 
 from store.errors import AddressSecretError
 from store.rows import Channel
+from tracks.people import domain_form
 
 
 def normalise(channel: Channel, address: str) -> str:
     """The one spelling under which an address is suppressed.
 
-    Email: Unicode NFC, case folded, domain in its ASCII form; subaddresses and dots stay, because they are
-    other mailboxes. SMS: a leading + and digits only.
+    Email: Unicode NFC, case folded, domain in the ASCII form in which mail goes there; subaddresses and dots stay,
+    because they are other mailboxes. SMS: a leading + and digits only.
     """
     text = unicodedata.normalize("NFC", address).strip()
     if channel == "sms":
@@ -22,10 +24,8 @@ def normalise(channel: Channel, address: str) -> str:
         return "+" + (digits[2:] if digits.startswith("00") else digits)
     local, at, domain = text.rpartition("@")
     domain = domain.rstrip(".")
-    try:
-        domain = domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        pass  # not a domain: compared as it stands
+    with suppress(ValueError):  # what is no domain is compared as it stands
+        domain = domain_form(domain)
     return f"{local}{at}{domain}".casefold()
 
 

@@ -28,7 +28,7 @@ def upgrade(url: str, address_secret: str = "") -> None:
         lock.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATE_LOCK})
         try:
             config = _config()
-            config.attributes["connection"] = connection
+            config.attributes |= {"connection": connection, "address_secret": Secret(address_secret)}
             command.upgrade(config, "head")
             connection.commit()
             seal(engine, Secret(address_secret))

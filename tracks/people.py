@@ -92,6 +92,17 @@ def mail_form(address: str) -> str:
     return form
 
 
+def domain_form(domain: str) -> str:
+    """The same of a domain alone, in small letters: by IDNA 2008, as mail goes out.
+
+    Raises:
+        ValueError: where it is no domain.
+    """
+    if domain.isascii():
+        return domain.lower()
+    return _read_email(f"x@{domain}").ascii_domain.lower()
+
+
 def _read_email(value: str, *, strict: bool = False) -> ValidatedEmail:
     """`strict`: at most 64 letters before the @ (https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.1)."""
     try:

@@ -26,6 +26,7 @@ from tracks.conditions import check, reads
 from tracks.durations import Shift, format_duration, format_shift, parse_duration, parse_shift
 from tracks.localtime import is_zone
 from tracks.numbers import number_of
+from tracks.people import domain_form
 
 SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 STEP_ID = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -106,11 +107,24 @@ def _zone(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _mailbox(value: str) -> str:
+def _mailbox(value: str, info: ValidationInfo) -> str:
     _, address = parseaddr(value)
+    local, _, domain = address.rpartition("@")
+    if not domain.isascii() and (form := _ascii_domain(domain)):
+        raise wrong(f"has the domain {domain}: write it as mail systems know it, {form}")
     if not re.fullmatch(r"[^\s@<>]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", address) or "\n" in value:
         raise wrong("is not a mailbox; write 'Ada <ada@acme.test>' or ada@acme.test")
+    odd = next((letter for letter in local if not "!" <= letter <= "~"), None)
+    if odd is not None and not _published(info):
+        raise wrong(f"has {odd!r} before the @: no mail can be sent there or from there; write it in ASCII")
     return value
+
+
+def _ascii_domain(domain: str) -> str:
+    try:
+        return domain_form(domain)
+    except ValueError:
+        return ""
 
 
 def _sms_sender(value: str) -> str:

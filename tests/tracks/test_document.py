@@ -184,6 +184,12 @@ steps:
         ("- {id: a, send: {to: best}}", "'channels' is missing: at least two, such as [{email: …}, {sms: …}]"),
         ("- {id: a, email: {template: x, version: two}}", "version: 'two' should be a whole number"),
         ("- {id: a, email: {template: x, from: nobody}}", "is not a mailbox"),
+        ("- {id: a, email: {template: x, from: dörte@acme.test}}", "from: has 'ö' before the @"),
+        ("- {id: a, email: {template: x, reply_to: Dörte <dörte@acme.test>}}", "reply_to: has 'ö' before the @"),
+        (
+            "- {id: a, email: {template: x, from: a@straße.test}}",
+            "as mail systems know it, xn--strae-oqa.test",
+        ),
         ("- {id: a, email: {template: x, on_unknown: asume_sent}}", "did you mean 'assume_sent'?"),
         ("- {id: a, email: {template: 12}}", "'12' should be text; put it in quotes"),
         ("- {id: a, crm: {}}", "needs at least one of stage, fields, note, task"),
