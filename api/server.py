@@ -33,7 +33,9 @@ AHEAD = 16
 some kilobytes, and a chunk has room for thousands. After the last one that was kept the connection is closed, and the
 client sends the rest again (https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2)."""
 UNREAD_SECONDS = 30.0
-"""Seconds for which a client may leave an answer unread."""
+"""Seconds for which a client may leave an answer unread, or read less than `READ_BYTES` of it."""
+READ_BYTES = 64 << 10
+"""Some 2 kB a second: less than any line on which people read pages."""
 
 
 class ListenError(OSError):
@@ -209,7 +211,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def _read_in_time(self) -> None:
         """Give the connection up where what was written, or what is left of it at its close, stays unread."""
         if self._unread is None:
-            self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+            self._await_reading()
+
+    def _await_reading(self) -> None:
+        self._unread = self.loop.call_later(UNREAD_SECONDS, self._too_slow, self.transport.get_write_buffer_size())
+
+    def _too_slow(self, left: int) -> None:
+        if self.transport.get_write_buffer_size() > left - READ_BYTES:
+            self.transport.abort()
+        else:
+            self._await_reading()
 
     def _stop_reading_in_time(self) -> None:
         if self._unread is not None:

@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -195,25 +195,48 @@ async def test_requests_ahead_of_their_answers_are_bounded(app: FastAPI, monkeyp
                 await reader.readuntil(b'{"status":"ok"}')
 
 
-async def test_an_answer_that_nobody_reads_is_given_up(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "UNREAD_SECONDS", 0.5)
-    lost, lose = asyncio.Event(), server.BoundedProtocol.connection_lost
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client does not read stays with the API."""
     begin = server.BoundedProtocol.connection_made
 
     def with_little_room(self: server.BoundedProtocol, transport: asyncio.Transport) -> None:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         begin(self, transport)
 
+    monkeypatch.setattr(server.BoundedProtocol, "connection_made", with_little_room)
+
+
+@pytest.mark.usefixtures("little_room")
+async def test_an_answer_that_nobody_reads_is_given_up(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 0.5)
+    lost, lose = asyncio.Event(), server.BoundedProtocol.connection_lost
+
     def noted(self: server.BoundedProtocol, exc: Exception | None) -> None:
         lost.set()
         lose(self, exc)
 
-    monkeypatch.setattr(server.BoundedProtocol, "connection_made", with_little_room)
     monkeypatch.setattr(server.BoundedProtocol, "connection_lost", noted)
     many = b"GET /openapi.json HTTP/1.1\r\n\r\n" * server.AHEAD
     async with serve(app) as url, sockets(url, many, 2):  # whose readers take no more than 64 KiB
         async with asyncio.timeout(4):  # a connection without a request is closed after 5 s
             await lost.wait()
+
+
+@pytest.mark.usefixtures("little_room")
+@pytest.mark.parametrize("least", [2_000, 1 << 30])
+async def test_who_reads_slowly_is_answered_to_the_end(monkeypatch: pytest.MonkeyPatch, least: int) -> None:
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 0.2)
+    monkeypatch.setattr(server, "READ_BYTES", least)
+    app, text = FastAPI(), "x" * 4_000_000
+    app.add_api_route("/", lambda: PlainTextResponse(text))
+    read = 0
+    async with serve(app) as url, sockets(url, b"GET / HTTP/1.0\r\n\r\n", 1) as [(reader, _)], asyncio.timeout(20):
+        with suppress(ConnectionResetError):
+            while part := await reader.read(100_000):
+                read += len(part)
+                await asyncio.sleep(0.02)
+    assert (read > len(text)) is (least == 2_000)
 
 
 async def test_who_has_been_answered_and_does_not_read_has_no_place() -> None:
