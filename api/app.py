@@ -105,7 +105,7 @@ def create_app(
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         lifespan=lifespan,
-        openapi_url="/openapi.json" if settings.docs_served else None,
+        openapi_url=None,  # `document` and `docs_page` serve them
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would lead to whatever host the caller names
@@ -152,9 +152,10 @@ def create_app(
     if settings.operations_port is None:
         _serve(app, health.operating)
     problems.install(app)
-    if settings.docs_served:
-        docs_page.install(app)
     document.install(app)
+    if settings.docs_served:
+        document.serve(app)
+        docs_page.serve(app)
     gate = Gate(settings.requests_at_once, settings.requests_waiting, settings.longest_request_wait.total_seconds())
     app.add_middleware(RefuseOverload, gate=gate, metrics=metrics)
     if cors_origins:

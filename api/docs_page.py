@@ -9,6 +9,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from api.document import PATH
+
 _FILES = "/docs/swagger-ui"
 _HEADERS = {
     # The page's own script is inline, Swagger UI's icons are data; nothing else comes from elsewhere.
@@ -27,19 +29,20 @@ follow()
 _OPTIONS = {"defaultModelsExpandDepth": 0, "displayRequestDuration": True}
 
 
-def install(app: FastAPI) -> None:
+def serve(app: FastAPI) -> None:
     """Serve the page at `/docs`."""
     app.mount(_FILES, StaticFiles(directory=Path(__file__).parent / "static" / "swagger-ui"))
+    shown = get_swagger_ui_html(
+        openapi_url=PATH,
+        title=f"{app.title} API",
+        swagger_js_url=f"{_FILES}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_FILES}/swagger-ui.css",
+        swagger_favicon_url="data:,",
+        swagger_ui_parameters=_OPTIONS,
+    )
+    page = bytes(shown.body).replace(b"</head>", _DARK.encode(), 1)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         """The page itself."""
-        shown = get_swagger_ui_html(
-            openapi_url=app.openapi_url or "",
-            title=f"{app.title} API",
-            swagger_js_url=f"{_FILES}/swagger-ui-bundle.js",
-            swagger_css_url=f"{_FILES}/swagger-ui.css",
-            swagger_favicon_url="data:,",
-            swagger_ui_parameters=_OPTIONS,
-        )
-        return HTMLResponse(bytes(shown.body).replace(b"</head>", _DARK.encode(), 1), headers=_HEADERS)
+        return HTMLResponse(page, headers=_HEADERS)

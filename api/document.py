@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
 
 from api.gate import FREE
 from api.problems import MEDIA_TYPE, TITLES
 
+PATH = "/openapi.json"
 _SCHEMES = {
     "key": {
         "type": "http",
@@ -40,6 +43,18 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def serve(app: FastAPI) -> None:
+    """Answer `PATH` with the document, written once: it is long, and whoever asks for it has no key."""
+
+    @lru_cache(1)
+    def written() -> bytes:
+        return bytes(JSONResponse(app.openapi()).body)
+
+    @app.get(PATH, include_in_schema=False)
+    async def openapi() -> Response:
+        return Response(written(), media_type="application/json")
 
 
 def _correct(document: dict[str, Any]) -> None:

@@ -22,16 +22,16 @@ HEAD_BYTES = 64 << 10
 """Bytes that the request line and the headers may have together."""
 HEADERS = 200
 """Headers that a request may have."""
-CHUNK_BYTES = 256 << 10
-"""Bytes that an event loop reads at once, at most."""
+CHUNK_BYTES = 16 << 10
+"""Bytes that are looked at at once; an event loop reads up to 256 KiB."""
 HEAD_SECONDS = 10.0
 """Seconds that they may take, and a connection may be without a first request."""
 LINGER = 30.0
 """Seconds for which the rest of a body is still taken, and dropped, after its request was answered."""
 AHEAD = 16
 """Requests that a connection may have sent before the one in front of them is answered. Each is kept as objects of
-some kilobytes, and a chunk has room for thousands. After the last one that was kept the connection is closed, and the
-client sends the rest again (https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2)."""
+some kilobytes, and what is read at once has room for thousands. After the last one that was kept the connection is
+closed, nothing more of it is looked at, and the client sends the rest again (https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2)."""
 UNREAD_SECONDS = 30.0
 """Seconds for which a client may leave an answer unread, or read less than `READ_BYTES` of it."""
 READ_BYTES = 64 << 10
@@ -140,9 +140,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Look at what came piece by piece, for as long as something of it may be answered."""
+        for at in range(0, len(data), CHUNK_BYTES):
+            if self._last_kept or self.transport.is_closing():
+                return
+            self._take(data if len(data) <= CHUNK_BYTES else data[at : at + CHUNK_BYTES])
+
+    def _take(self, data: bytes) -> None:
         """Refuse headers that do not end, and wait no longer than so long for the rest of them."""
-        if self._last_kept:
-            return
         self._fed += len(data)
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():

@@ -58,7 +58,7 @@ def read(url: object) -> Address | None:
         fetched = httpx.URL(address.url)
     except httpx.InvalidURL:  # such as an IPv4 address with a leading zero
         return None
-    return address if fetched.host == address.host else None
+    return address if fetched.raw_host == address.host.encode() else None
 
 
 def of_amazon(address: Address, topic: object) -> bool:

@@ -49,6 +49,8 @@ ADDRESSES = [
     f"{AMAZON}:443/x",
     "https://[::1]/x.pem",
     "https://[",
+    "https://xn--a.amazonaws.com/x.pem",  # no name in Punycode
+    f"https://{'a' * 70}.amazonaws.com/x.pem",
     "x" * 70_000,
 ]
 
@@ -70,7 +72,7 @@ CHANGES = st.fixed_dictionaries(
     optional={name: FIELD for name in SOUND if name != "SigningCertURL"}
     | {"Type": st.sampled_from(["Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"])},
 )
-HOST = st.sampled_from(["nurture.acme.test", "[", "a/b", "a:x", "[::1", "a b", "@", "a?b#c"])
+HOST = st.sampled_from(["nurture.acme.test", "xn--a.test", "[", "a/b", "a:x", "[::1", "a b", "@", "a?b#c"])
 
 
 async def _answer(request: Request) -> Response:
@@ -135,7 +137,7 @@ def test_what_is_fetched_is_what_was_judged(url: str) -> None:
     if address is None:
         return
     seen = httpx.URL(address.url)
-    assert (seen.scheme, seen.host, seen.port or (443 if seen.scheme == "https" else 80)) == address.origin
+    assert (seen.scheme, seen.raw_host.decode(), seen.port or (443 if seen.scheme == "https" else 80)) == address.origin
     assert seen.path.startswith("/")
     assert sns_addresses.read(address.url) == address
 

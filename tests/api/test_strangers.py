@@ -176,20 +176,28 @@ async def test_headers_are_bounded(app: FastAPI, said: bytes) -> None:
 
 
 async def test_requests_ahead_of_their_answers_are_bounded(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = 0
-    begin = RequestResponseCycle.__init__
+    kept = looked_at = 0
+    keep, look_at = RequestResponseCycle.__init__, server.BoundedProtocol.on_message_begin
 
     def counted(self: RequestResponseCycle, *args: Any, **named: Any) -> None:
         nonlocal kept
         kept += 1
-        begin(self, *args, **named)
+        keep(self, *args, **named)
+
+    def begun(self: server.BoundedProtocol) -> None:
+        nonlocal looked_at
+        looked_at += 1
+        look_at(self)
 
     monkeypatch.setattr(RequestResponseCycle, "__init__", counted)
-    few, many = b"GET /healthz HTTP/1.1\r\n\r\n" * server.AHEAD, b"GET /u/x HTTP/1.1\r\n\r\n" * 5_000
+    monkeypatch.setattr(server.BoundedProtocol, "on_message_begin", begun)
+    one = b"GET /u/x HTTP/1.1\r\n\r\n"
+    few, many = b"GET /healthz HTTP/1.1\r\n\r\n" * server.AHEAD, one * 50_000
     async with serve(app) as url, sockets(url, many, 1) as [(reader, _)], asyncio.timeout(20):
         answers = await reader.read()
         assert answers.count(b"HTTP/1.1 404 ") == kept <= server.AHEAD + 1
         assert answers.count(b"connection: close") == 1
+        assert looked_at < server.AHEAD + 2 * server.CHUNK_BYTES // len(one)
         async with sockets(url, few, 1) as [(reader, _)]:
             for _ in range(server.AHEAD):
                 await reader.readuntil(b'{"status":"ok"}')
