@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -110,7 +111,7 @@ def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
 
 
 def api_caller(url: str | None, key: str | None) -> httpx.Client:
-    """A client of the API: by default the local stack's."""
+    """A client of the API: by default the local stack's. Ends where there is no key, or one that cannot be sent."""
     import httpx
 
     from infra.launch.state import State, read_json
@@ -120,4 +121,7 @@ def api_caller(url: str | None, key: str | None) -> httpx.Client:
     address = url or (settings.public_url if named else of_stack("api") or settings.public_url)
     secret = key or settings.api_key.get_secret_value()
     secret = secret or str(read_json(State(settings.data).folder / "secrets.json").get("api_key", ""))
+    if not re.fullmatch("[!-~]+", secret):
+        missing = "There is no key for the API" if not secret else "The API's key has letters that no key has"
+        fail(f"{missing}: set PERENNIAL_API_KEY, or give it with --key; `perennial key create NAME` makes one.")
     return httpx.Client(base_url=address, headers={"authorization": f"Bearer {secret}"}, timeout=30)

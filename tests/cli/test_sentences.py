@@ -78,6 +78,7 @@ def perennial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     monkeypatch.setenv("DATABASE_URL", DEAD)
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     monkeypatch.setenv("PERENNIAL_PUBLIC_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("PERENNIAL_API_KEY", "pk_known")
     monkeypatch.setattr(worker, "DATABASE_WAIT", 0.1)
     monkeypatch.setattr("infra.importing._PATIENCE", 0.1)
     monkeypatch.setattr("infra.logs.set_up", lambda *, json: None)  # loggers keep it, for all tests after these
@@ -107,7 +108,7 @@ def perennial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 def in_a_sentence(told: Result, *names: str) -> None:
     assert isinstance(told.exception, SystemExit), told.exception
     assert told.exit_code == 1, told.output
-    for never in ("Traceback", PASSWORD, "tonic", "sqlalche.me", "pydantic"):
+    for never in ("Traceback", PASSWORD, "tonic", "sqlalche.me", "pydantic", "header"):
         assert never not in told.output
     last = told.output.strip().splitlines()[-1]
     assert any(name in last for name in names), last
@@ -118,6 +119,15 @@ def test_each_command_says_what_is_away(name: str, perennial: Callable[[str], Re
     in_a_sentence(
         perennial(name), "DATABASE_URL", "TEMPORAL_ADDRESS", "Temporal does not answer", "API does not answer"
     )
+
+
+@pytest.mark.parametrize("key", ["", "pk known", "pk_schlüssel"])
+@pytest.mark.parametrize("name", ["publish", "preview", "import", "imports list", "imports watch"])
+def test_a_key_that_is_missing_or_none_is_said(
+    name: str, key: str, perennial: Callable[[str], Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERENNIAL_API_KEY", key)
+    in_a_sentence(perennial(name), "PERENNIAL_API_KEY")
 
 
 @pytest.mark.parametrize("name", [name for name in ASKS if name != "up"])
