@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.auth import OpenRoute
 from api.context import Context, Ctx
 from api.gate import vouch
-from api.paper import answer, button, link, unknown, words
+from api.pages.rendering import answer, unknown
+from api.pages.sender import sender_of
 from api.preference_texts.languages import texts_for
 from api.preference_texts.texts import Texts, best, isolated
 from api.preferences import addressee, tags_of
 from api.problems import documented
-from api.sender import sender_of
 from api.webhooks.feedback import about
 from store import consents, policies, preferences
 from store.consents import Status
@@ -86,11 +86,15 @@ async def _show(ctx: Context, tx: AsyncConnection, request: Request, message: Me
     topic = (await policies.current(tx)).policy.topics.get(message.topic)
     name = best(topic.names, tags, topic.name) if topic else message.topic or texts.channel[message.channel]
     title, sentence = _words(texts, status)
-    way = button("do", "confirm", texts.confirm) if status == "pending" else ""
     settings = ctx.settings
-    more = link(unsubscribe_url(settings.link_base, settings.signing_secret, message.id), texts.to_preferences)
     return answer(
-        texts, title, words(title, sentence.replace("{topic}", isolated(name))) + way + more, sender_of(settings)
+        "confirmation.html",
+        texts,
+        title,
+        sender_of(settings),
+        sentence=sentence.replace("{topic}", isolated(name)),
+        pending=status == "pending",
+        to_preferences=unsubscribe_url(settings.link_base, settings.signing_secret, message.id),
     )
 
 

@@ -17,12 +17,12 @@ from api.auth import OpenRoute
 from api.choices import choices, chosen, everything_off
 from api.context import Context, Ctx
 from api.gate import vouch
-from api.paper import answer, unknown
+from api.pages.preferences import DO, View, day
+from api.pages.rendering import answer, unknown
+from api.pages.sender import sender_of
 from api.preference_texts.languages import texts_for
 from api.preference_texts.texts import Texts, wanted
-from api.preferences_page import DO, View, body, day
 from api.problems import FieldProblem, documented, invalid, pointer
-from api.sender import sender_of
 from api.webhooks.feedback import about
 from store import consents, contacts, messages, policies, preferences, suppressions
 from store.consents import Change
@@ -161,7 +161,7 @@ async def _show(
         done=None,
     )
     shown = view if action is None else view.after(*_done(view, texts, message, action))
-    return answer(texts, shown.title, body(shown), sender_of(ctx.settings))
+    return answer("preferences.html", texts, shown.title, sender_of(ctx.settings), view=shown)
 
 
 def _agreed(held: list[consents.Consent], message: Message, person: Contact) -> date | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import Literal
 
+from api.pages.rendering import template
+from api.pages.sender import NOBODY, Sender
 from api.preference_texts.languages import FALLBACK
-from api.sender import NOBODY, Sender
 
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 HEADERS = {
@@ -36,20 +37,4 @@ _TEXTS = {
 def page(state: Literal["unknown", "busy", "full"], sender: Sender = NOBODY) -> str:
     """The whole page as HTML, with who it is from and the way to their website."""
     title, text = _TEXTS[state]
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ margin: 0 auto; max-width: 30rem; padding: 20vh 1.5rem 0; font: 1.0625rem/1.5 system-ui, sans-serif; }}
-footer {{ margin-top: 2rem; }}
-h1 {{ font-size: 1.375rem; line-height: 1.25; }}
-</style>
-</head>
-<body><main><h1>{title}</h1><p>{text}</p>{sender.foot(FALLBACK)}</main></body>
-</html>
-"""
+    return template("dead_link.html").render(title=title, text=text, sender=sender, texts=FALLBACK)

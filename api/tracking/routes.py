@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from api.auth import OpenRoute
 from api.context import Context, Ctx
 from api.gate import vouch
-from api.sender import sender_of
+from api.pages.sender import sender_of
 from api.tracking.machines import seen
 from api.tracking.pages import HEADERS, PIXEL, page
 from api.tracking.telling import Patience, note
