@@ -6,8 +6,10 @@ import itertools
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -15,11 +17,11 @@ from starlette.staticfiles import StaticFiles
 
 from infra.sandbox.actions import Actions, BadAction
 from infra.sandbox.links import link_text, one_click_url
-from infra.sandbox.mailbox import Mailbox, Message
-from infra.sandbox.pages import address_of, badge, clock, esc, frame, icon, most_telling, with_query
+from infra.sandbox.mailbox import Happening, Mailbox, Message
+from infra.sandbox.pages import address_of, label, listing, page
 from infra.sandbox.tracking import shown_html, shown_text
 
-PAGE = 50
+_VIEWS = (("html", "Email"), ("text", "Text"), ("headers", "Headers"), ("activity", "Activity"))
 _SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox; script-src 'none'"
 
 
@@ -44,7 +46,7 @@ class Inbox:
         ]
 
     async def _index(self, request: Request) -> Response:
-        return self._page(request, "Inbox", "")
+        return self._page(request, "frame.html", "Inbox", reading=False)
 
     async def _version(self, request: Request) -> Response:
         """A number that changes whenever a page might look different."""
@@ -57,8 +59,9 @@ class Inbox:
         if message.channel == "sms":
             return RedirectResponse(address_of(message), 303)
         if message.channel == "webhook":
-            return self._page(request, f"POST {message.recipients[0]}", self._webhook(message), message)
-        return self._page(request, message.subject or "(no subject)", self._email(message, request), message)
+            title, body = f"POST {message.recipients[0]}", _indented(self._mailbox.body(message)[1])
+            return self._page(request, "webhook.html", title, message, message=message, body=body)
+        return self._page(request, "email.html", message.subject or "(no subject)", message, **self._email(message))
 
     async def _html(self, request: Request) -> Response:
         """The email alone, for the frame: without scripts, forms or this page's origin."""
@@ -77,8 +80,8 @@ class Inbox:
         try:
             await self._actions.perform(message, form.get("action", ""), dict(form))
         except BadAction as problem:
-            main = f'<div class="nothing"><p>{esc(str(problem).capitalize())}.</p></div>'
-            return self._page(request, "Not done", main, message, 422)
+            sentence = f"{str(problem).capitalize()}."
+            return self._page(request, "sentence.html", "Not done", message, 422, sentence=sentence)
         return RedirectResponse(f"/m/{quote(message.id)}", 303)
 
     async def _thread(self, request: Request) -> Response:
@@ -86,7 +89,8 @@ class Inbox:
         thread = self._conversation(person, other)
         if not thread:
             return self._missing(request)
-        return self._page(request, f"Texts with {person}", _phone(person, other, thread), thread[-1])
+        shown = {"person": person, "other": other, "bubbles": [_bubble(message) for message in thread]}
+        return self._page(request, "thread.html", f"Texts with {person}", thread[-1], **shown)
 
     async def _reply(self, request: Request) -> Response:
         person, other = request.path_params["person"], request.path_params["other"]
@@ -104,140 +108,62 @@ class Inbox:
         return list(itertools.islice(mine, 200))[::-1]
 
     def _missing(self, request: Request) -> Response:
-        return self._page(
-            request, "Not found", '<div class="nothing"><p>There is no such message.</p></div>', status=404
-        )
+        return self._page(request, "sentence.html", "Not found", status=404, sentence="There is no such message.")
 
     def _page(
-        self, request: Request, title: str, main: str, selected: Message | None = None, status: int = 200
+        self,
+        request: Request,
+        template: str,
+        title: str,
+        selected: Message | None = None,
+        status: int = 200,
+        *,
+        reading: bool = True,
+        **shown: Any,
     ) -> Response:
-        query = {key: request.query_params.get(key, "") for key in ("to", "channel", "before")}
-        listing = self._listing(query, selected)
-        return HTMLResponse(frame(title, listing, main, query, self._mailbox.version), status)
+        beside = listing(self._mailbox, request.query_params, selected)
+        version = self._mailbox.version
+        return HTMLResponse(page(template, title=title, reading=reading, list=beside, version=version, **shown), status)
 
-    def _listing(self, query: dict[str, str], selected: Message | None) -> str:
-        before = int(query["before"]) if query["before"].isdigit() else 0
-        wanted = query["to"].strip().lower()
-        found = self._mailbox.newest_first(channel=query["channel"], before=before)
-        fitting = (m for m in found if not wanted or wanted in f"{m.person} {m.subject.lower()}")
-        messages = list(itertools.islice(fitting, PAGE + 1))
-        if not messages:
-            text = "No message fits." if wanted or query["channel"] else "No messages yet."
-            return f'<p class="empty">{text}</p>'
-        rows = "".join(_row(m, query, selected) for m in messages[:PAGE])
-        older = with_query("/", {**query, "before": str(messages[PAGE - 1].seq)}) if len(messages) > PAGE else ""
-        return f"<ol>{rows}</ol>" + (f'<a class="older" href="{esc(older)}">Older messages</a>' if older else "")
-
-    def _email(self, message: Message, request: Request) -> str:
+    def _email(self, message: Message) -> dict[str, Any]:
         html, text = self._mailbox.body(message)
-        counts = Counter(h.type for h in message.past())
-        buttons = [_button(message, "bounce", "Bounce"), _button(message, "complain", "Mark as spam")]
+        buttons = [("bounce", "Bounce", ""), ("complain", "Mark as spam", "")]
         if one_click_url(message.header("List-Unsubscribe")):
-            buttons.insert(0, _button(message, "unsubscribe", "Unsubscribe", "leave"))
-        details = [*message.headers, *(["tag", f"{name}={value}"] for name, value in message.tags.items())]
-        details += [
-            ["configuration set", message.detail.get("configuration_set") or "none"],
-            ["message id", message.id],
-        ]
-        # What says nothing about itself is shown as what it is.
-        first = "text" if not html else "html"
-        panels = {
-            "html": f'<iframe title="The email" sandbox="allow-popups allow-popups-to-escape-sandbox" '
-            f'src="/m/{quote(message.id)}/html"></iframe>',
-            "text": f"<pre>{shown_text(message, text) or 'There is no text part.'}</pre>",
-            "headers": _table(details),
-            "activity": f'<div data-live="activity">{_activity(message)}</div>',
+            buttons.insert(0, ("unsubscribe", "Unsubscribe", "leave"))
+        return {
+            "message": message,
+            "path": f"/m/{quote(message.id)}",
+            "initial": next((c for c in message.sender if c.isalnum()), "?").upper(),
+            "labels": [(label(type_), count) for type_, count in Counter(h.type for h in message.past()).items()],
+            "buttons": buttons,
+            "views": _VIEWS,
+            "first": "html" if html else "text",  # what says nothing about itself is shown as what it is
+            "text": Markup(shown_text(message, text)),
+            "details": [
+                *message.headers,
+                *(["tag", f"{name}={value}"] for name, value in message.tags.items()),
+                ["configuration set", message.detail.get("configuration_set") or "none"],
+                ["message id", message.id],
+            ],
+            "activity": [_happened(happening) for happening in message.past()[::-1]],
         }
-        labels = {"html": "Email", "text": "Text", "headers": "Headers", "activity": "Activity"}
-        return f"""<article class="message">
-<header>
-<a class="back" href="/" aria-label="Back to the list">{icon("back")}</a>
-<h1>{esc(message.subject) or "(no subject)"}</h1>
-<div class="who"><span class="avatar">{esc(_initial(message.sender))}</span>
-<p><b>{esc(message.sender)}</b><br><span>to {esc(", ".join(message.recipients))}</span></p>{clock(message.at)}</div>
-<div class="does"><div class="badges" data-live="badges">{"".join(badge(t, n) for t, n in counts.items())}</div>
-<div class="buttons">{"".join(buttons)}</div></div>
-</header>
-<div class="views">
-{"".join(_tab(k, labels[k], k == first) for k in panels)}
-<input type="checkbox" id="narrow"><label for="narrow" class="narrow">Phone width</label>
-{"".join(f'<section class="view-{k}"><h2 class="unseen">{labels[k]}</h2>{p}</section>' for k, p in panels.items())}
-</div>
-</article>"""
-
-    def _webhook(self, message: Message) -> str:
-        body = self._mailbox.body(message)[1]
-        try:
-            body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-        except ValueError:
-            pass
-        return f"""<article class="message">
-<header><a class="back" href="/" aria-label="Back to the list">{icon("back")}</a>
-<h1>POST {esc(message.recipients[0])}</h1></header>
-<div class="plain"><pre>{esc(body)}</pre>{_table(message.headers)}</div></article>"""
 
 
-def _row(message: Message, query: dict[str, str], selected: Message | None) -> str:
-    kept = {key: value for key, value in query.items() if key != "before"}
-    current = " aria-current=true" if selected is not None and address_of(message) == address_of(selected) else ""
-    if selected is not None and message.channel == "email":
-        current = " aria-current=true" if message.id == selected.id else ""
-    who = message.person or message.recipients[0]
-    about = message.subject or ("POST" if message.channel == "webhook" else "(no subject)")
-    arrow = '<i class="reply">reply</i> ' if message.direction == "in" else ""
-    return (
-        f'<li class="{message.channel}"><a href="{esc(with_query(address_of(message), kept))}"{current}>'
-        f'<span class="kind" title="{message.channel}">{icon(message.channel)}</span>'
-        f'<span class="what"><b>{esc(who)}</b><span>{arrow}{esc(about)}</span></span>'
-        f'<span class="when">{clock(message.at)}{most_telling(message)}</span></a></li>'
-    )
+def _happened(happening: Happening) -> dict[str, Any]:
+    detail = happening.detail
+    more = detail.get("link") or detail.get("bounceSubType") or detail.get("status", "")
+    return {"label": label(happening.type), "more": more, "at": happening.at}
 
 
-def _button(message: Message, action: str, label: str, look: str = "") -> str:
-    return (
-        f'<form method="post" action="/m/{quote(message.id)}/act"><input type="hidden" name="action" value="{action}">'
-        f'<button class="{look}">{label}</button></form>'
-    )
+def _bubble(message: Message) -> dict[str, Any]:
+    """A text in a conversation; one that went out has a label."""
+    state = label(message.past()[-1].type if message.past() else "queued")
+    text = Markup(link_text(message.subject, lambda url: None))
+    return {"text": text, "at": message.at, "label": None if message.direction == "in" else state}
 
 
-def _tab(name: str, label: str, chosen: bool) -> str:
-    checked = " checked" if chosen else ""
-    return f'<input type="radio" name="view" id="view-{name}"{checked}><label for="view-{name}">{label}</label>'
-
-
-def _table(rows: list[list[str]]) -> str:
-    cells = "".join(f"<tr><th>{esc(name)}</th><td>{esc(value)}</td></tr>" for name, value in rows)
-    return f"<table>{cells}</table>"
-
-
-def _activity(message: Message) -> str:
-    lines = []
-    for happening in message.past()[::-1]:
-        more = (
-            happening.detail.get("link") or happening.detail.get("bounceSubType") or happening.detail.get("status", "")
-        )
-        lines.append(f"<li>{badge(happening.type)}<span>{esc(more)}</span>{clock(happening.at)}</li>")
-    return f'<ul class="activity">{"".join(lines)}</ul>'
-
-
-def _initial(sender: str) -> str:
-    return next((c for c in sender if c.isalnum()), "?").upper()
-
-
-def _phone(person: str, other: str, thread: list[Message]) -> str:
-    bubbles = []
-    for message in thread:
-        side = "mine" if message.direction == "in" else "theirs"
-        state = message.past()[-1].type if message.past() else "queued"
-        note = "" if message.direction == "in" else badge(state)
-        text = link_text(message.subject, lambda url: None)
-        bubbles.append(f'<li class="{side}"><p>{text}</p><small>{clock(message.at)} {note}</small></li>')
-    quick = "".join(f'<button name="text" value="{word}">{word}</button>' for word in ("YES", "STOP", "START"))
-    return f"""<div class="desk"><div class="phone">
-<header><a class="back" href="/" aria-label="Back to the list">{icon("back")}</a>
-<span class="avatar">{icon("sms")}</span><b>{esc(other)}</b><small>on the phone of {esc(person)}</small></header>
-<ol class="thread" data-live="thread">{"".join(bubbles)}</ol>
-<form class="quick" method="post">{quick}</form>
-<form class="reply" method="post"><input name="text" placeholder="Reply" aria-label="Reply" autocomplete="off" required>
-<button aria-label="Send">{icon("send")}</button></form>
-</div></div>"""
+def _indented(body: str) -> str:
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body
