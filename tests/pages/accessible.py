@@ -1,76 +1,24 @@
-"""What makes a page hard to use, found in a browser: unnamed controls, faint text, sideways scrolling."""
+"""What makes a page hard to use, found in a browser: by axe-core, and by checks of our own of its width and focus."""
 
 from __future__ import annotations
 
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
-_FIND = r"""
+_AXE = Axe()
+_RULES = {"rules": {"target-size": {"enabled": True}}, "iframes": False, "resultTypes": ["violations"]}
+"""All of axe's own, and targets large enough for a finger. What is in a frame is an email: it has tests of its own."""
+_LAYOUT = r"""
 () => {
   const found = [];
   const say = (what, element) =>
     found.push(`${what}: ${element.outerHTML.replace(/\s+/g, " ").slice(0, 120)}`);
   const shown = (element) => element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length;
 
-  // The page itself
-  if (!document.documentElement.lang) found.push("no language");
-  if (!document.title.trim()) found.push("no title");
   if (!document.querySelector('meta[name="viewport"]')) found.push("no viewport for phones");
-  if (document.querySelectorAll("main").length !== 1) found.push("not one main landmark");
-
-  // For who listens, or has come by keyboard: neither seen nor touched
-  const heard = (element) => getComputedStyle(element).clipPath === "inset(50%)";
-
-  // Controls: named, reachable by keyboard, large enough for a finger
-  const touch = matchMedia("(pointer: coarse)").matches;
   const controls = "a[href], button, input:not([type=hidden]), select, textarea, iframe";
-  for (const control of document.querySelectorAll(controls)) {
-    if (!shown(control)) continue;
-    const labels = [...(control.labels ?? [])].map((label) => label.textContent).join(" ");
-    const within = control.matches("input, iframe") ? "" : control.textContent;
-    const name = control.ariaLabel || labels || control.title || within;
-    if (!name?.trim()) say("without a name", control);
-    if (control.tabIndex < 0) say("not reachable by keyboard", control);
-    const target = (control.labels?.[0] && getComputedStyle(control).opacity === "0") ? control.labels[0] : control;
-    const box = target.getBoundingClientRect();
-    const amidText = getComputedStyle(control).display === "inline";
-    const small = Math.min(box.width, box.height) < 24;
-    if (touch && !amidText && shown(target) && !heard(target) && small) say("too small to touch", target);
-  }
-  for (const image of document.querySelectorAll("img:not([alt])")) say("image without alternative text", image);
-
-  // Text: contrast as WCAG 2 counts it, by computed colours
-  const parse = (colour) => {
-    const numbers = colour.match(/[\d.]+/g).map(Number);
-    const scale = colour.startsWith("color(") ? 255 : 1;
-    return [numbers[0] * scale, numbers[1] * scale, numbers[2] * scale, numbers[3] ?? 1];
-  };
-  const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
-  const ground = (element) => {
-    const layers = [];
-    for (let at = element; at; at = at.parentElement) layers.push(parse(getComputedStyle(at).backgroundColor));
-    return layers.reduceRight((below, layer) => over(layer, below), [255, 255, 255, 1]);
-  };
-  const light = (colour) => {
-    const [r, g, b] = colour.slice(0, 3).map((part) => {
-      const share = part / 255;
-      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const seen = new Set();
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || seen.has(element) || !shown(element) || heard(element)) continue;
-    seen.add(element);
-    const style = getComputedStyle(element);
-    const below = ground(element);
-    const [a, b] = [light(over(parse(style.color), below)), light(below)].sort((x, y) => y - x);
-    const size = parseFloat(style.fontSize);
-    const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < (large ? 3 : 4.5)) say(`contrast of ${ratio.toFixed(2)}`, element);
-  }
+  for (const control of document.querySelectorAll(controls))
+    if (shown(control) && control.tabIndex < 0) say("not reachable by keyboard", control);
 
   // Width: a phone zooms out over a page that is too wide, so its innerWidth grows with the page
   const width = Math.min(innerWidth, screen.width);
@@ -109,8 +57,9 @@ _FOCUSED = r"""
 
 async def hindrances(page: Page) -> list[str]:
     """What hinders people on this page as it is now; empty when nothing does."""
-    found: list[str] = await page.evaluate(_FIND)
-    return found
+    found = (await _AXE.run(page, options=_RULES)).response["violations"]
+    layout: list[str] = await page.evaluate(_LAYOUT)
+    return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]] + layout
 
 
 async def tab_through(page: Page, most: int = 200) -> list[str]:

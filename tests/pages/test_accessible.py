@@ -13,19 +13,23 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>A page</title>'
 GOOD = f"""<!doctype html><html lang="en"><head>{HEAD}</head><body><main>
 <h1>Good</h1><p style="color: #555">Text with <a href="/">a link</a>.</p>
-<label>Name <input style="height: 2rem"></label> <button style="height: 2rem; width: 6rem">Save</button>
+<label>Name <input style="height: 2rem"></label>
+<div><button style="height: 2rem; width: 6rem">Save</button></div>
 </main></body></html>"""
 FAULTS = {
-    "no language": (' lang="en"', ""),
-    "no title": ("A page", ""),
+    "html-has-lang": (' lang="en"', ""),
+    "document-title": ("A page", ""),
     "no viewport": ("viewport", "other"),
-    "not one main landmark": ("main>", "div>"),
-    "without a name: <input": ("Name ", ""),
-    "without a name: <button": ("Save", ""),
+    "landmark-one-main": ("main>", "div>"),
+    "label: <input": ("Name ", ""),
+    "button-name: <button": ("Save", ""),
     "not reachable by keyboard: <button": ("<button", '<button tabindex="-1"'),
-    "too small to touch: <button": ("height: 2rem; width", "height: 1rem; padding: 0; width"),
-    "image without alternative text": ("<h1>", '<img src="data:,"><h1>'),
-    "contrast of 2.85: <p": ("#555", "#999"),
+    "target-size: <button": (
+        'style="height: 2rem; width: 6rem">',
+        'style="width: 1rem">i</button><button style="width: 1rem">',
+    ),
+    "image-alt: <img": ("<h1>", '<img src="data:,"><h1>'),
+    "color-contrast: <p": ("#555", "#999"),
     "pixels wider than the screen": ("<h1>", '<h1 style="width: 900px">'),
     "beyond the screen's edge": ("<h1>", '<h1 style="width: 900px">'),
 }
