@@ -8,6 +8,7 @@ from activities.contract import CLOSE_RUN, CloseCall
 from activities.errors import without_details
 from store import enrollments
 from store.database import Database
+from tracks.people import storable_text
 
 
 class ClosingActivities:
@@ -19,13 +20,17 @@ class ClosingActivities:
     @activity.defn(name=CLOSE_RUN)
     @without_details
     async def close_run(self, call: CloseCall) -> None:
-        """Store what is left of the path and how the run ended; closing a closed one changes nothing."""
+        """Store what is left of the path and how the run ended; closing a closed one changes nothing.
+
+        The reason may be anybody's who reaches Temporal. What the database cannot hold of it is left out, because an
+        enrolment that cannot be closed stays live for ever.
+        """
         async with self._db.statement() as tx:
             await enrollments.close(
                 tx,
                 call.enrollment_id,
                 call.status,
-                call.reason,
+                storable_text(call.reason),
                 path=call.path,
                 counts=call.counts,
                 now=call.clock.real(call.at),

@@ -45,10 +45,10 @@ def _is_named() -> bool:
 async def _of_stack() -> Client:
     """The running local stack's own; of its user's, the one it was started with."""
     from temporalio.client import Client
-    from temporalio.contrib.pydantic import pydantic_data_converter
 
-    from api.temporal import connect
+    from api.temporal import connect, data_converter
     from infra.launch.stack import named_temporal
+    from settings import get_settings
 
     address, namespace = of_stack("temporal") or "", of_stack("namespace") or ""
     named = named_temporal(os.environ) if _is_named() else None
@@ -60,4 +60,5 @@ async def _of_stack() -> Client:
     if named is not None:
         return await connect()  # with its credentials
     # Nothing of the user's own profile: it may name another one.
-    return await Client.connect(address, namespace=namespace, data_converter=pydantic_data_converter)
+    converter = data_converter(get_settings().payload_keys)
+    return await Client.connect(address, namespace=namespace, data_converter=converter)

@@ -17,8 +17,8 @@ from temporalio.exceptions import ApplicationError
 NOTHING = RawValue(Payload())
 """In place of a value that was not given."""
 
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-"""Why an operator does something."""
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+"""Why an operator does something; without NUL, which the database cannot hold."""
 
 
 def demand(value: RawValue, kind: Any, wanted: str) -> Any:

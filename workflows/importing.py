@@ -42,7 +42,7 @@ AGAIN = RetryPolicy(
 HELD_PAUSE = timedelta(seconds=1)
 """After an attempt that gave way: the activity itself waits first, so that this is seldom."""
 SHORTEST_TIMER = timedelta(milliseconds=50)
-Rate = Annotated[float, Field(gt=0, le=MAX_RATE)]
+Rate = Annotated[float, Field(strict=True, gt=0, le=MAX_RATE)]
 RATE_WANTED = f"rows a second, more than 0 and at most {MAX_RATE}"
 _STATE = SearchAttributeKey.for_keyword("State")
 

@@ -17,7 +17,7 @@ from temporalio.client import Client
 from api.doctor import waiting
 from api.doctor.findings import Finding, Report
 from api.doctor.patience import Patience
-from api.doctor.runs import LIVE, RUNS, Listed, Look, Runs
+from api.doctor.runs import LIVE, RUNS, UNREADABLE, Listed, Look, Runs
 from store import doctor, told
 from store.database import Database
 from store.doctor import Live
@@ -56,6 +56,8 @@ class Check:
         self._looked: dict[str, Look] = {}
         self._ours = 0
         """Listed runs of enrollments that this database has."""
+        self._unreadable = 0
+        """Listed runs that are encrypted with a key that this process has not got."""
         self.position = 0
         """Where in the outbox the next brief look begins: see `store.told`."""
         self.untaken: list[str] = []
@@ -70,10 +72,16 @@ class Check:
             self._say(f"{self._report.runs:,} live runs listed")
             seen.update(UUID(run.enrollment_id).bytes for run in page if is_id(run.enrollment_id))
             suspects |= {run.workflow_id: run.enrollment_id for run in page if every_run or self._suspicious(run)}
+            self._unreadable += sum(run.enrollment_id == UNREADABLE for run in page)
             await self._unended(page)
+        if self._unreadable:
+            detail = f"{self._unreadable:,} of {self._report.runs:,} live runs"
+            self._report.add(Finding("runs-unreadable", "", detail))
         suspects |= {run.workflow_id: run.enrollment_id for run in await self._runs.failing(MOST_SUSPECTS)}
         missing, ending = await self._compare(seen)
-        if missing and self._report.runs and not self._ours:
+        if missing and self._unreadable and not self._ours:
+            missing = []  # any of them may be one of those
+        elif missing and self._report.runs and not self._ours:
             # Not one of its runs is ours, and not one of ours is there: they are not lost, this is another house.
             detail = f"{self._report.runs:,} live runs, all of others; {len(missing):,} of ours are not there"
             self._report.add(Finding("other-temporal", "", detail))
@@ -140,6 +148,8 @@ class Check:
             known = await doctor.standing(tx, ids)
         self._ours += len(known)
         for run in page:
+            if run.enrollment_id == UNREADABLE:
+                continue
             found = known.get(run.enrollment_id)
             if found is not None and (found.ended_at is None or self._began - found.ended_at < self._patience.late):
                 continue
@@ -231,6 +241,8 @@ class Check:
         if look.has_task:
             self.untaken.append(one.id)
         kind, detail = look.trouble, look.detail
+        if look.enrollment_id == UNREADABLE:  # it is there, and may well be this one
+            return
         if look.ended is None or look.enrollment_id != one.id:
             kind, detail = "run-lost", f"started {one.started_at:%Y-%m-%d %H:%M:%S}"
         elif look.ended:

@@ -33,6 +33,13 @@ KINDS: Mapping[str, Kind] = {
         "Set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to what the workers of this database use, then look again. "
         "Nothing is called lost here, and `--lost` does nothing.",
     ),
+    "runs-unreadable": Kind(
+        "Runs that this command cannot read",
+        "They are encrypted with a key that it was not given: nobody can tell here whose they are, or whether they are "
+        "well. None of them is called lost.",
+        "Set PERENNIAL_PAYLOAD_KEYS to what the workers have, all keys of it, then look again. Otherwise they are "
+        "another installation's: give each a namespace of its own.",
+    ),
     "outbox-late": Kind(
         "Deliveries wait too long",
         "Starts, events and ends were accepted, and Temporal has not had them yet.",

@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.doctor.findings import KINDS, Finding, Report
 from api.doctor.patience import Patience
-from api.doctor.runs import Runs
+from api.doctor.runs import UNREADABLE, Runs
 from store import doctor, enrollments, messages, refused, settling
 from store.database import Database
 from tracks.run import SIGNAL_END, EndSignal, RunStatus
@@ -100,7 +100,7 @@ class Repair:
         if self._lost == "leave":
             return Repaired(finding, False, "left to you: --lost restart or --lost close")
         look = await self._runs.look(finding.workflow_id)
-        if look.ended is not None and look.enrollment_id == finding.enrollment_id:
+        if look.ended is not None and look.enrollment_id in (finding.enrollment_id, UNREADABLE):
             return Repaired(finding, False, "it has changed meanwhile: look again")
         if self._lost == "close":
             async with self._database.transaction() as tx:

@@ -47,6 +47,10 @@ _ENDED = {
 }
 
 
+UNREADABLE = "unreadable"
+"""In place of the enrolment's id of a run that is encrypted with a key that this process has not got."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One run of a list."""
@@ -251,8 +255,8 @@ class Runs:
             return ""
         try:
             return str((await self._client.data_converter.decode([payload], [str]))[0])
-        except Exception:  # another installation's, encrypted with another key
-            return ""
+        except Exception:  # another installation's, or ours: who cannot read it cannot tell
+            return UNREADABLE
 
     async def _pace(self) -> None:
         wait = self._last_read + 1 / PER_SECOND - time.monotonic()

@@ -26,3 +26,13 @@ async def test_how_a_run_ended_is_stored_once(world: World) -> None:
     assert (stored.status, stored.end_reason, stored.counts) == ("converted", "goal", {"n": 1})
     assert stored.ended_at == run.origin + timedelta(seconds=10)
     assert path == [entry]
+
+
+async def test_a_reason_that_the_database_cannot_hold_keeps_no_run_open(world: World) -> None:
+    run = world.enrollment
+    close = CloseCall(enrollment_id=run.id, status="exited", reason="a\x00b", clock=run.clock, at=run.origin)
+    await world.local(CLOSE_RUN, close)
+    async with world.db.transaction() as tx:
+        stored = await enrollments.get(tx, run.id)
+    assert stored is not None
+    assert (stored.status, stored.end_reason) == ("exited", "ab")

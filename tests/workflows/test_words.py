@@ -29,6 +29,7 @@ ODD: list[Sequence[Any]] = [
     [[]],
     [12],
     ["x" * 201],
+    ["NUL \x00"],
     [{"decision": "perhaps"}],
     [UNREADABLE],
     [UNKNOWN],
@@ -88,7 +89,7 @@ async def test_an_import_outlives_odd_words_too(client: Client, stack: AsyncExit
     handle = await begun(stack, client, Rows(chunks=5))
     for args in ODD:
         await handle.signal(importing.SIGNAL_CHANGED, args=args)
-    wrong: list[list[Any]] = [[], [None], ["fast"], [0], [UNREADABLE]]
+    wrong: list[list[Any]] = [[], [None], ["fast"], ["12"], [True], [0], [UNREADABLE]]
     for args in wrong:
         word = await refused(handle, importing.UPDATE_SET_RATE, args)
         assert "Data must be rows a second" in word

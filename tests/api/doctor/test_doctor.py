@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -10,21 +11,25 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from temporalio import workflow
+from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from typer.testing import CliRunner, Result
 
 from activities.contract import QUEUE_RUNS, ReconcileCall
 from activities.registry import build_activities
 from api.doctor.check import Check
-from api.doctor.findings import Report
+from api.doctor.findings import Finding, Report
 from api.doctor.patience import Patience
 from api.doctor.repair import Lost, Repair, Repaired
 from api.doctor.rounds import CHORE, Rounds
 from api.relay.relay import Relay
+from api.temporal import data_converter
 from bench.stand import Servers, Stand, stand_on
 from cli.main import app
 from infra.launch.ports import any_free
@@ -53,6 +58,7 @@ steps:
   - {id: text, sms: {text: 'Hi {{ contact.id }}'}}
   - {id: settle, wait: 30d}
 """
+AGED = "UPDATE enrollment SET started_at = now() - interval '1 h', created_at = now() - interval '1 h'"
 MOMENT = timedelta(seconds=1)
 HASTY = Patience(
     outbox=MOMENT,
@@ -470,3 +476,41 @@ async def rows(stand: Stand, query: str) -> list[Any]:
 
 async def is_started(stand: Stand, enrollment_id: str) -> bool:
     return (await stand.call("GET", f"/v1/enrollments/{enrollment_id}"))["started_at"] is not None
+
+
+async def test_a_run_that_cannot_be_read_is_not_called_lost(
+    postgres_url: str, temporal: Temporal, sandbox: Sandbox
+) -> None:
+    servers = Servers(postgres_url, temporal.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
+    key = SecretStr(base64.b64encode(bytes(32)).decode())
+    keyless = await Client.connect(temporal.address, data_converter=data_converter(()))
+    async with stand_on(servers, worker=False, provider_timeout=1, payload_keys=(key,)) as stand:
+        await stand.publish("hello", MAIL, "templates")
+        await stand.publish("sleepy", SLEEPY)
+        async with working(stand):
+            encrypted = await enrolled(stand, "encrypted")
+            await stand.until(encrypted, "waiting")
+            await sql(stand, AGED)
+            await named(stand)
+            assert (await Check(stand.database, keyless, HASTY).whole()).counts == {"runs-unreadable": 1}
+        async with Relay(stand.database, keyless):  # from before there were keys
+            plain = await enrolled(stand, "plain")
+            await until(lambda: is_started(stand, plain))
+        await sql(
+            stand,
+            "INSERT INTO enrollment (id, track, version, contact_id, workflow_id, origin, created_at, started_at) "
+            "SELECT gen_random_uuid(), track, version, 'gone', 'gone', origin, created_at, now() "
+            "FROM enrollment LIMIT 1",
+        )
+        await sql(stand, AGED)
+        async with asyncio.timeout(25):  # visibility takes its time
+            while (report := await Check(stand.database, keyless, HASTY).whole(every_run=True)).runs < 2:
+                await asyncio.sleep(0.2)
+        assert report.counts.keys() - {"no-worker", "no-leader"} == {"runs-unreadable", "run-lost"}
+        assert [finding.workflow_id for finding in report.of("run-lost")] == ["gone"]
+        # nor is it closed on the word of one who could not tell
+        report.findings = [Finding("run-lost", encrypted, "", "nurture/sleepy/encrypted", encrypted)]
+        [answer] = await Repair(stand.database, keyless, AsyncMock(), "close").all(report)
+        assert not answer.done
+        async for run in stand.temporal.list_workflows("ExecutionStatus = 'Running'"):
+            await stand.temporal.get_workflow_handle(run.id).terminate()
