@@ -25,13 +25,16 @@ from api.relay.relay import Relay
 from api.temporal import connect
 from api.tracking.telling import Patience, Teller
 from api.worker_health import WorkerHealth
-from settings import SENDING, Settings
+from infra import logs, serving
+from settings import SENDING, Settings, get_settings
 from store.addresses import use_secret
 from store.database import Database
 from store.presence import worker_name
 from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
+
+HOST = "127.0.0.1"
 
 WORKFLOW_TASKS = 8
 """Workflow tasks are Python on one core: more at once only queue on its lock, up to time-outs (measured). Those that
@@ -128,9 +131,7 @@ def _versioning(settings: Settings) -> dict[str, Any]:
     return {"deployment_config": config}
 
 
-async def run(
-    settings: Settings, stop: asyncio.Event | None = None, *, relay: bool = True, host: str = "127.0.0.1"
-) -> None:
+async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: bool = True, host: str = HOST) -> None:
     """Run workers until SIGTERM, SIGINT or `stop`; then take nothing new and let what is under way finish.
 
     Raises NoDatabaseError where the database does not answer in time, ValueError with all that production refuses.
@@ -164,7 +165,7 @@ async def run(
     await _settle()
 
 
-async def run_relay(settings: Settings, stop: asyncio.Event | None = None, *, host: str = "127.0.0.1") -> None:
+async def run_relay(settings: Settings, stop: asyncio.Event | None = None, *, host: str = HOST) -> None:
     """Run a relay alone, until SIGTERM, SIGINT or `stop`. Raises NoDatabaseError as `run` does."""
     stop = _on_signals(stop)
     async with AsyncExitStack() as stack:
@@ -220,11 +221,11 @@ async def _settle() -> None:
     await asyncio.sleep(0.3)
 
 
-def main() -> None:
-    """`python worker.py`: the same as `perennial worker`."""
-    from cli.serve import worker as serve
-
-    serve()
+def main(*, relay: bool = True, host: str = HOST) -> None:
+    """`python worker.py`, and what `perennial worker` does: run until told to stop."""
+    settings = get_settings()
+    logs.set_up(json=settings.environment == "production")
+    serving.run(run(settings, relay=relay, host=host))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 
 HOST = "127.0.0.1"
-Answer = TypeVar("Answer")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,19 +16,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(api)
     app.command()(worker)
     app.command("relay")(relay_alone)
-
-
-def _serve(service: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run a service to its end, on the faster loop.
-
-    All that was imported is alive for good. The collector leaves it alone: each of its full rounds stopped a worker
-    for 0.3 s, and they were a twentieth of its CPU (measured).
-    """
-    import uvloop
-
-    gc.freeze()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(service)
 
 
 def api(
@@ -45,7 +29,7 @@ def api(
     from api.health import operations_app
     from api.server import Beside, BoundedProtocol, Server
     from api.temporal import connect
-    from infra import logs
+    from infra import logs, serving
     from settings import RECEIVING, get_settings
     from store.addresses import use_secret
     from store.database import Database
@@ -87,7 +71,7 @@ def api(
             await database.close()
             await asyncio.sleep(0.3)  # the Temporal client's threads can crash an interpreter that exits at once
 
-    if not _serve(serve()):
+    if not serving.run(serve()):
         raise typer.Exit(1)
 
 
@@ -99,13 +83,9 @@ def worker(
 
     They speak to the database (DATABASE_URL) and to Temporal (TEMPORAL_ADDRESS).
     """
-    from infra import logs
-    from settings import get_settings
-    from worker import run
+    from worker import main
 
-    settings = get_settings()
-    logs.set_up(json=settings.environment == "production")
-    _serve(run(settings, relay=relay, host=host))
+    main(relay=relay, host=host)
 
 
 def relay_alone(
@@ -115,10 +95,10 @@ def relay_alone(
 
     It speaks to the database (DATABASE_URL) and to Temporal (TEMPORAL_ADDRESS).
     """
-    from infra import logs
+    from infra import logs, serving
     from settings import get_settings
     from worker import run_relay
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
-    _serve(run_relay(settings, host=host))
+    serving.run(run_relay(settings, host=host))
