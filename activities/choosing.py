@@ -13,8 +13,8 @@ from store.choosing import Candidate, choose
 from store.rows import Channel, Enrollment, Pinned
 from tracks.effects import Email, Sms
 from tracks.identifiers import effect_key
+from tracks.message_rules import rules_of
 from tracks.model import Track
-from tracks.sending import rules_of
 from tracks.steps import MessageStep, SendStep
 
 MessageType = TypeVar("MessageType", Email, Sms)

@@ -18,8 +18,8 @@ from tracks.content.model import Template
 from tracks.content.render import Choices, MessageContext, TemplateError, render_values
 from tracks.effects import Email, Sms
 from tracks.links import click_url, confirm_url, open_url, unsubscribe_url
+from tracks.message_rules import MessageRules
 from tracks.model import Track, find_step
-from tracks.sending import MessageRules
 from tracks.steps import Base
 
 StepType = TypeVar("StepType", bound=Base)

@@ -20,7 +20,7 @@ from store.database import Database
 from store.rows import Channel, Pinned
 from tracks.content.render import TemplateError, render_email
 from tracks.effects import Email, EmailTracking
-from tracks.sending import MessageRules, rules_of
+from tracks.message_rules import MessageRules, rules_of
 
 
 @dataclass(frozen=True)

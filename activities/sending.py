@@ -32,7 +32,7 @@ from store.messages import Message
 from store.rows import Channel, Enrollment, Pin, Pinned
 from store.settling import Sent
 from tracks.content.render import TemplateError
-from tracks.sending import MessageRules
+from tracks.message_rules import MessageRules
 
 Outgoing = TypeVar("Outgoing")
 Written = TypeVar("Written")

@@ -19,7 +19,7 @@ from store.database import Database
 from store.rows import Channel, Pinned
 from tracks.content.render import TemplateError, render_sms, write_sms
 from tracks.effects import Sms
-from tracks.sending import MessageRules, rules_of
+from tracks.message_rules import MessageRules, rules_of
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from tracks.caps import Counted, applying, flooded, full
 from tracks.durations import format_duration
 from tracks.hours import NeverOpenError, sendable_at
 from tracks.interests import event_view
+from tracks.message_rules import MessageRules
 from tracks.policy import MAX_CAP, MAX_PER_ADDRESS, Policy
-from tracks.sending import CLOCKS, LATELY_AT_MOST, Lately, MessageRules
+from tracks.sending import CLOCKS, LATELY_AT_MOST, Lately
 
 SAME_ADDRESS = timedelta(days=30)
 """Within this time (on the run's clock) two contacts with one address get one copy of a step's message."""

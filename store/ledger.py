@@ -28,8 +28,8 @@ from store.pipeline import Statement
 from store.rows import Channel, Contact, Enrollment, Run, columns, read_row
 from store.sql import utc_now
 from tracks.identifiers import effect_key
+from tracks.message_rules import MessageRules
 from tracks.run import PathEntry
-from tracks.sending import MessageRules
 
 Rules = Callable[[AsyncConnection, Enrollment], Awaitable[MessageRules]]
 """Reads a message's rules from the track version that the enrollment is pinned to."""

@@ -1,10 +1,9 @@
-"""What a message says about when and to whom it may go, and the rules that come of it with the track's defaults."""
+"""What a message says about when and to whom it may go."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
@@ -20,9 +19,6 @@ from tracks.values import (
     Slug,
     Weekday,
 )
-
-if TYPE_CHECKING:
-    from tracks.model import Track
 
 PRIORITY = 5
 """In the middle of 0 to 9."""
@@ -86,35 +82,4 @@ class Message(Model):
     on_unknown: UnknownPolicy | None = Field(None, description="what to do when nobody knows whether it was sent")
     transactional: bool = Field(
         default=False, description="not marketing: passes consent, caps, quiet hours; only what the contact asked for"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRules:
-    """What is checked when a message is claimed; all of it is as the track's version says."""
-
-    topic: str = ""
-    priority: int = PRIORITY
-    transactional: bool = False
-    unless: str | Lately | None = None
-    window: Window | None = None
-    hold: timedelta = HOLD
-    """On the run's clock."""
-    timezone: str = "UTC"
-    """The zone of contacts who have none."""
-    template: str = ""
-    """The template whose newest version it is made from; empty where it names a version or has its own text."""
-
-
-def rules_of(track: Track, message: Message) -> MessageRules:
-    """The rules of a message with the track's defaults filled in."""
-    defaults = track.defaults.sending
-    return MessageRules(
-        topic=message.topic or defaults.topic or "",
-        priority=defaults.priority if message.priority is None else message.priority,
-        transactional=message.transactional,
-        unless=message.unless or (None if message.transactional else defaults.unless),
-        window=message.window or (None if message.transactional else defaults.window),
-        hold=message.hold or defaults.hold,
-        timezone=track.defaults.timezone,
     )

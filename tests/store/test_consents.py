@@ -16,8 +16,8 @@ from store.consents import Change, Proof, Said, follows
 from store.ids import new_id
 from store.rows import Channel
 from tests.store.scene import NOW, WELCOME, Scene
+from tracks.message_rules import MessageRules
 from tracks.policy import parse_policy
-from tracks.sending import MessageRules
 
 POLICY = """
 topics:

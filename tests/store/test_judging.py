@@ -22,8 +22,9 @@ from tests.store.scene import NOW, Scene
 from tests.tracks.test_localtime import zones
 from tracks.caps import Counted
 from tracks.hours import quiet_until
+from tracks.message_rules import MessageRules
 from tracks.policy import Cap, Channels, Policy, QuietHours, parse_policy, policy_to_data
-from tracks.sending import Lately, MessageRules, Window
+from tracks.sending import Lately, Window
 
 MANY = """
 track: many

@@ -9,8 +9,8 @@ from store import contacts, enrollments, ledger, messages, suppressions
 from store.events import Event, accept
 from store.ids import new_id
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
+from tracks.message_rules import MessageRules
 from tracks.run import PathEntry
-from tracks.sending import MessageRules
 
 
 async def test_granted_claim_hands_over_the_address_and_is_settled_once(scene: Scene) -> None:

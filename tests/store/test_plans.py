@@ -15,7 +15,8 @@ from store import outbox
 from store.database import Database
 from store.events import Event
 from tests.store.scene import NOW, TRIAL, Scene, rows_of
-from tracks.sending import Lately, MessageRules
+from tracks.message_rules import MessageRules
+from tracks.sending import Lately
 
 UNLESS = """
 track: cart
