@@ -27,8 +27,8 @@ from api.tracking.telling import Patience, Teller
 from api.worker_health import WorkerHealth
 from infra import logs, serving
 from settings import SENDING, Settings, get_settings
-from store.addresses import use_secret
 from store.database import Database
+from store.hash_secret import use_secret
 from store.presence import worker_name
 from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from store.consents import Change, Consent, Said
 from store.permission import WHOLE_CHANNEL
 from store.rows import Channel, Contact
-from store.suppressions import ENDED_BY_CONSENT
+from store.suppression_reasons import ENDED_BY_CONSENT
 from tracks.policy import Policy
 
 CHANNELS: tuple[Channel, ...] = ("email", "sms")

@@ -14,9 +14,10 @@ from api.fields import Body, check_any_email, check_phone
 from api.pagination import CursorText, Limit
 from api.problems import FieldProblem, documented, invalid
 from store import suppressions
-from store.addresses import address_hash, current_secret
+from store.addresses import address_hash
+from store.hash_secret import current_secret
 from store.rows import Channel
-from store.suppressions import Reason
+from store.suppression_reasons import Reason
 from tracks.people import PLUS
 
 router = APIRouter(

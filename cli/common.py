@@ -95,8 +95,8 @@ def address_secret() -> str:
 
 def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     """Do something in that database."""
-    from store.addresses import use_secret
     from store.database import Database
+    from store.hash_secret import use_secret
 
     use_secret(address_secret())
 

@@ -43,10 +43,10 @@ def suppress(
 
     Example: perennial suppress rude@example.com +41446681800 --reason complained
     """
-    from store import suppressions
+    from store import suppression_reasons, suppressions
 
-    if reason not in suppressions.HARSHEST_FIRST:
-        fail(f"{reason} is no reason; use one of {', '.join(suppressions.HARSHEST_FIRST)}.")
+    if reason not in suppression_reasons.HARSHEST_FIRST:
+        fail(f"{reason} is no reason; use one of {', '.join(suppression_reasons.HARSHEST_FIRST)}.")
     found = _read(addresses, file)
 
     async def work(database: Database) -> None:

@@ -31,8 +31,8 @@ def api(
     from api.temporal import connect
     from infra import logs, serving
     from settings import RECEIVING, get_settings
-    from store.addresses import use_secret
     from store.database import Database
+    from store.hash_secret import use_secret
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, text
 
-from store.addresses import KEYED, Secret
-from store.suppressions import HARSHEST_FIRST
+from store.hash_secret import KEYED, Secret
+from store.suppression_reasons import HARSHEST_FIRST
 
 _BATCH = 5_000
 

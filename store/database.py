@@ -14,9 +14,9 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import PoolResetState
 
-from store.addresses import SESSION, current_secret
 from store.direct import DirectConnection, DirectEngine
 from store.errors import UnstorableError
+from store.hash_secret import SESSION, current_secret
 from store.listening import Listener
 
 _BY_INDEX = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_mergejoin = off"

@@ -17,10 +17,11 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import policies
-from store.addresses import FINGERPRINT, HASH, address_hash, demand
+from store.addresses import HASH, address_hash
 from store.breakers import Deferred
 from store.direct import later, together
 from store.enrollments import PATH_INSERT, path_arrays
+from store.hash_secret import FINGERPRINT, demand
 from store.ids import is_id, new_id
 from store.judging import FACTS, SPANS, Asked, Judgement, judge
 from store.messages import COLUMNS, Message, MessageStatus

@@ -11,8 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, text
 
 from store.address_secret import seal
-from store.addresses import Secret
 from store.database import driver_url
+from store.hash_secret import Secret
 
 _MIGRATE_LOCK = 0x7065_7265_6D69
 

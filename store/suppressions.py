@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast
+from typing import cast
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.addresses import FINGERPRINT, address_hash, demand
+from store.addresses import address_hash
+from store.hash_secret import FINGERPRINT, demand
 from store.rows import Channel
 from store.sql import any_of, many, utc_now
-
-Reason = Literal["complained", "bounced", "manual", "stop", "erased", "unsubscribed"]
-HARSHEST_FIRST: tuple[Reason, ...] = ("complained", "bounced", "manual", "stop", "erased", "unsubscribed")
-"""A harsher reason replaces a milder one, in whatever order they come.
-
-Harsher is what takes more to end: an operator for the first three, START from that number for `stop`, a new consent for
-the last two; and only `unsubscribed` lets transactional messages pass. If a milder reason could replace a harsher one,
-whatever ends the milder one would end the harsher one with it.
-"""
-ENDED_BY_CONSENT: tuple[Reason, ...] = ("erased", "unsubscribed")
+from store.suppression_reasons import ENDED_BY_CONSENT, HARSHEST_FIRST, Reason
 
 
 @dataclass(frozen=True, slots=True)

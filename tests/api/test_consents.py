@@ -6,8 +6,8 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 from store import suppressions
-from store.addresses import use_secret
 from store.database import Database
+from store.hash_secret import use_secret
 from store.migrate import upgrade
 from tests.api.client import Api
 from tests.api.messages import rows

@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 
 from store import suppressions
-from store.addresses import Secret, address_hash, use_secret
+from store.addresses import address_hash
 from store.database import Database
 from store.errors import AddressSecretError
+from store.hash_secret import Secret, use_secret
 from store.migrate import upgrade
 from tests.store.scene import NOW, Scene
 

@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from store.addresses import HASH, address_hash, normalise, use_secret
+from store.addresses import HASH, address_hash, normalise
 from store.database import Database
+from store.hash_secret import use_secret
 from store.rows import Channel
 from tracks.people import check_email, mail_form
 

@@ -10,7 +10,7 @@ import pytest
 
 from store import suppressions
 from store.addresses import address_hash
-from store.suppressions import HARSHEST_FIRST, Reason
+from store.suppression_reasons import HARSHEST_FIRST, Reason
 from tests.store.scene import NOW, Scene
 
 
