@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,12 +16,21 @@ from store import consents, contacts, events, suppressions
 from store.addresses import address_hash
 from store.consents import Change, Result
 from store.events import Accepted, Event
-from store.messages import Message
 from store.permission import UNSUBSCRIBED, WHOLE_CHANNEL
 from store.rows import Channel, Contact
 
 CONSENTED_EVENT = "contact.consented"
 UNSUBSCRIBED_EVENT = "contact.unsubscribed"
+
+
+class Sent(Protocol):
+    """As much of a sent message as says which address its link went to (`store.messages.Message`)."""
+
+    @property
+    def channel(self) -> Channel: ...
+
+    @property
+    def address_hash(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ async def tell(
     contact_id: str,
     changes: Iterable[Change],
     *,
-    through: Message | None = None,
+    through: Sent | None = None,
     about: Mapping[str, Any] | None = None,
     pace: float = 1.0,
     now: datetime | None = None,
@@ -68,7 +77,7 @@ async def confirm(
     topic: str,
     source: str,
     *,
-    through: Message | None = None,
+    through: Sent | None = None,
     about: Mapping[str, Any] | None = None,
     pace: float = 1.0,
     now: datetime | None = None,
@@ -88,7 +97,7 @@ async def confirm(
     return await tell(tx, contact_id, changes, through=through, about=about, pace=pace, now=now)
 
 
-def reached(person: Contact, message: Message) -> bool:
+def reached(person: Contact, message: Sent) -> bool:
     """Whether a message went to the address that the contact has now, as far as anybody knows."""
     return message.address_hash in (None, _own(person, message.channel))
 
@@ -113,7 +122,7 @@ def _own(person: Contact, channel: Channel) -> str | None:
     return address_hash(channel, address) if address else None
 
 
-def _address(person: Contact, channel: Channel, through: Message | None) -> str | None:
+def _address(person: Contact, channel: Channel, through: Sent | None) -> str | None:
     """The hash of the address that a word about a channel is for; None where it is for none.
 
     Whoever holds a link has the mailbox that the message went to, and may have none of the contact's present
