@@ -16,20 +16,20 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from activities import contract
-from activities.lanes import AT_ONCE, LaneWatch
 from activities.registry import Activities, build_activities
-from activities.watch import Watch
-from api.doctor.rounds import Rounds
-from api.relay.importing import ImportTeller
+from activities.sending.breakers_and_quota import Watch
+from activities.sending.direct_send import AT_ONCE, DirectSendWatch
+from api.doctor.periodic_check import Rounds
+from api.health.worker_health import WorkerHealth
+from api.relay.import_commands import ImportCommands
 from api.relay.relay import Relay
-from api.temporal import connect
-from api.tracking.telling import Patience, Teller
-from api.worker_health import WorkerHealth
+from api.temporal.connection import connect
+from api.tracking.engagement_events import HeldTouches, HoldTimes
 from infra import logs, serving
 from settings import SENDING, Settings, get_settings
-from store.database import Database
-from store.hash_secret import use_secret
-from store.presence import worker_name
+from store.engine.database import Database
+from store.engine.hash_secret import use_secret
+from store.engine.live_workers import worker_name
 from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
@@ -74,7 +74,7 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
         workflows=[NurtureTrack],
         workflow_runner=runner(),
         activities=activities.local,
-        max_concurrent_workflow_tasks=WORKFLOW_TASKS + len(activities.lanes) * AT_ONCE,
+        max_concurrent_workflow_tasks=WORKFLOW_TASKS + len(activities.direct_sends) * AT_ONCE,
         max_cached_workflows=settings.cached_runs,
         sticky_queue_schedule_to_start_timeout=OWN_QUEUE,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=POLLS),
@@ -110,10 +110,10 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
 
 def build_relay(client: Client, database: Database, settings: Settings) -> Relay:
     """A relay that also tells held touches and imports' workflows, and makes the doctor's rounds."""
-    patience = Patience(settings.click_hold, settings.click_soon, settings.pace_at_entry)
+    patience = HoldTimes(settings.click_hold, settings.click_soon, settings.pace_at_entry)
     beside = (
-        Teller(database, patience),
-        ImportTeller(database, client),
+        HeldTouches(database, patience),
+        ImportCommands(database, client),
         Rounds(database, client, settings.doctor_every),
     )
     return Relay(database, client, [one.run for one in beside])
@@ -149,7 +149,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         workers = build_workers(client, activities, settings)
         for worker in workers:
             await stack.enter_async_context(worker)
-        await stack.enter_async_context(LaneWatch(database, client, activities.lanes))
+        await stack.enter_async_context(DirectSendWatch(database, client, activities.direct_sends))
         await stack.enter_async_context(Watch(database, activities.providers.email, client, settings))
         if relay:
             await stack.enter_async_context(build_relay(client, database, settings))

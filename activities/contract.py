@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from tracks import importing
-from tracks.importing import ImportState
-from tracks.run import TASK_QUEUE, Matched, PathEntry, RunStatus
-from tracks.wire import Clock, Wire
+from tracks.program import import_job
+from tracks.program.import_job import ImportState
+from tracks.program.run import TASK_QUEUE, Matched, PathEntry, RunStatus
+from tracks.shared.wire import Clock, Wire
 
 SEND_EMAIL = "send_email"
 SEND_SMS = "send_sms"
@@ -32,7 +32,7 @@ QUEUE_EMAIL = "perennial-email"
 QUEUE_SMS = "perennial-sms"
 QUEUE_CRM = "perennial-crm"
 QUEUE_WEBHOOK = "perennial-webhook"
-QUEUE_IMPORTS = importing.TASK_QUEUE
+QUEUE_IMPORTS = import_job.TASK_QUEUE
 
 ERROR_THROTTLED = "ProviderThrottled"
 ERROR_UNAVAILABLE = "ProviderUnavailable"

@@ -10,25 +10,25 @@ from typing import Any
 import structlog
 
 from activities import contract
-from activities.busy import busy_here
-from activities.closing import ClosingActivities
-from activities.content import Links
-from activities.decisions import BranchActivities, WaitActivities
-from activities.effects import CrmActivities, WebhookActivities
-from activities.email import EmailActivities
-from activities.importing import ImportActivities
-from activities.in_database import AttributeActivities, EnrollActivities
-from activities.lanes import AT_ONCE, Lane
-from activities.ports import Crm, EmailProvider, SmsProvider, WebhookCaller
-from activities.progress import ProgressActivities
-from activities.providers.receivers import Receivers
+from activities.channels.email import EmailActivities
+from activities.channels.reconcile import Reconciler
+from activities.channels.sms import SmsActivities, SmsKind
+from activities.effects.attributes_and_enrollments import AttributeActivities, EnrollActivities
+from activities.effects.crm_and_webhooks import CrmActivities, WebhookActivities
+from activities.imports.import_chunks import ImportActivities
+from activities.imports.queue_backlog import busy_here
+from activities.providers.ports import Crm, EmailProvider, SmsProvider, WebhookCaller
 from activities.providers.ses import SesEmail
 from activities.providers.twilio import TwilioSms
+from activities.providers.webhook_addresses import Receivers
 from activities.providers.webhooks import SignedWebhooks
-from activities.reconcile import Reconciler
-from activities.sms import SmsActivities, SmsKind
+from activities.runs.closing import ClosingActivities
+from activities.runs.decisions import BranchActivities, WaitActivities
+from activities.runs.progress import ProgressActivities
+from activities.sending.direct_send import AT_ONCE, DirectSend
+from activities.shared.step_content import Links
 from settings import SENDING, Settings
-from store.database import Database
+from store.engine.database import Database
 
 log = structlog.get_logger(__name__)
 Method = Callable[..., Awaitable[Any]]
@@ -54,7 +54,7 @@ class Activities:
     """For one worker per provider queue."""
     imports: Sequence[Method]
     """For the worker of imports, with their workflow."""
-    lanes: Mapping[str, Lane]
+    direct_sends: Mapping[str, DirectSend]
     """The ways past the queues that have one."""
     providers: Providers
     reconcile: Reconciler
@@ -62,7 +62,7 @@ class Activities:
 
     async def close(self) -> None:
         """Let calls under way finish, then let go of connections and threads."""
-        await asyncio.gather(*(lane.close() for lane in self.lanes.values()))
+        await asyncio.gather(*(direct.close() for direct in self.direct_sends.values()))
         for provider in (self.providers.email, self.providers.sms, self.providers.webhooks, self.providers.crm):
             if provider is not None:
                 await provider.close()
@@ -81,9 +81,9 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     reconciler = Reconciler(db, providers.sms, sms)
     reconcile = reconciler.reconcile_message
     at_once = min(AT_ONCE, settings.concurrent_sends)
-    lanes = {contract.QUEUE_EMAIL: Lane(at_once), contract.QUEUE_SMS: Lane(at_once)}
-    emails = EmailActivities(db, providers.email, links, lanes[contract.QUEUE_EMAIL])
-    texts = SmsActivities(db, sms, lanes[contract.QUEUE_SMS])
+    direct_sends = {contract.QUEUE_EMAIL: DirectSend(at_once), contract.QUEUE_SMS: DirectSend(at_once)}
+    emails = EmailActivities(db, providers.email, links, direct_sends[contract.QUEUE_EMAIL])
+    texts = SmsActivities(db, sms, direct_sends[contract.QUEUE_SMS])
     progress = ProgressActivities(db)
     return Activities(
         local=[
@@ -104,7 +104,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
             contract.QUEUE_WEBHOOK: [WebhookActivities(db, providers.webhooks).call_webhook],
         },
         imports=[importing.apply_chunk, importing.steer_import],
-        lanes=lanes,
+        direct_sends=direct_sends,
         providers=providers,
         reconcile=reconciler,
     )

@@ -13,43 +13,30 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from temporalio.client import Client
 
-import store.enrolling
-import store.events
-from api import (
-    breakers,
-    confirmation,
-    consents,
-    contacts,
-    deploys,
-    docs_page,
-    document,
-    enrolling,
-    enrollments,
-    events,
-    health,
-    imports,
-    policy,
-    preferences,
-    previews,
-    problems,
-    segment,
-    suppressions,
-    templates,
-    tracks,
-)
-from api.auth import Keys
-from api.context import Context
-from api.gate import Gate, RefuseOverload
-from api.headers import ProtectAnswers
-from api.metrics import MeasureRequests, Metrics
-from api.pagination import Cursors
+import store.runs.enrolling
+import store.runs.events
+from api.feedback.provider_feedback import take as take_reports
+from api.feedback.sns_signature import SnsVerifier
+from api.health import api_health
+from api.http import problems
+from api.http.auth import Keys
+from api.http.context import Context
+from api.http.metrics import MeasureRequests, Metrics
+from api.http.overload import Admission, RefuseOverload
+from api.http.pagination import Cursors
+from api.http.security_headers import ProtectAnswers
+from api.openapi import docs_page, document
+from api.preferences import confirmation
+from api.preferences import routes as preferences
+from api.resources import breakers, consents, contacts, enrolling, enrollments, events, suppressions
+from api.resources.imports import imports
+from api.resources.publishing import deploys, policy, previews, templates, tracks
+from api.resources.segment import segment
 from api.tracking import routes as tracking
 from api.webhooks import ses, twilio
-from api.webhooks.feedback import take as take_reports
-from api.webhooks.sns_signature import SnsVerifier
 from settings import RECEIVING, Settings
-from store.database import Database
-from store.intake import Intake
+from store.engine.database import Database
+from store.engine.group_commit import GroupCommit
 
 TOGETHER = 0.1
 """Seconds that a provider's callback waits for others to share its transaction; nobody is in a hurry for its answer."""
@@ -117,13 +104,13 @@ def create_app(
         temporal=temporal,
         metrics=metrics,
         keys=Keys(db),
-        events=Intake(db, partial(store.events.accept_many, pace=settings.pace_at_entry)),
-        enrolling=Intake(db, store.enrolling.enroll_many),
-        feedback=Intake(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
+        events=GroupCommit(db, partial(store.runs.events.accept_many, pace=settings.pace_at_entry)),
+        enrolling=GroupCommit(db, store.runs.enrolling.enroll_many),
+        feedback=GroupCommit(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),
         sns=SnsVerifier(outgoing, *settings.sns_believed),
     )
-    app.state.operations = health.Operations(context)
+    app.state.operations = api_health.Operations(context)
     for part in (  # the busy ones first: routes are tried in order
         events.router,
         enrolling.batch_router,
@@ -146,18 +133,20 @@ def create_app(
         breakers.router,
         preferences.router,
         confirmation.router,
-        health.router,
+        api_health.router,
     ):
         _serve(app, part)
     if settings.operations_port is None:
-        _serve(app, health.operating)
+        _serve(app, api_health.operating)
     problems.install(app)
     document.install(app)
     if settings.docs_served:
         document.serve(app)
         docs_page.serve(app)
-    gate = Gate(settings.requests_at_once, settings.requests_waiting, settings.longest_request_wait.total_seconds())
-    app.add_middleware(RefuseOverload, gate=gate, metrics=metrics)
+    admission = Admission(
+        settings.requests_at_once, settings.requests_waiting, settings.longest_request_wait.total_seconds()
+    )
+    app.add_middleware(RefuseOverload, admission=admission, metrics=metrics)
     if cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(ProtectAnswers, secure=secure)

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from infra.launch.ports import HOST
-from store.database import driver_url
+from store.engine.database import driver_url
 
 POOL = 10
 """Connections, as many as the project's API has by default."""

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bench.bare import QUEUE, BareInput, BareTrack
-from bench.spent import Spent
+from bench.resource_use import Spent
 from bench.stand import PROJECT, PYTHON, set_up_sandbox_command
 from infra.launch.ports import HOST, any_free
 from infra.launch.process import Child

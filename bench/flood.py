@@ -16,14 +16,14 @@ from typing import Any
 from rich.console import Console
 
 from bench.bare_worker import RATE
-from bench.crowd import asleep, clicked, enrol, enrol_one, for_each, make
+from bench.contacts import asleep, clicked, enrol, enrol_one, for_each, make
+from bench.documents import publish, waiting_track
 from bench.house import House
+from bench.idle import quiet
 from bench.mail_feed import MailFeed
-from bench.material import publish, waiting_track
-from bench.pairs import Pair, Row
+from bench.measured_runs import Taken, measured
+from bench.paired_runs import Pair, Row
 from bench.percentiles import percentile
-from bench.quiet import quiet
-from bench.sides import Taken, measured
 from bench.stand import Stand
 
 LIVE = 60

@@ -20,14 +20,14 @@ from rich.console import Console
 
 from api.doctor.check import Check
 from bench.bare_worker import RATE
-from bench.crowd import asleep, click, clicked, enrol, make
+from bench.contacts import asleep, click, clicked, enrol, make
+from bench.documents import waiting_track
 from bench.house import House
 from bench.journey import Load, live, prepare
 from bench.mail_feed import MailFeed
-from bench.material import waiting_track
-from bench.pairs import MEGABYTE, Pair, Row
+from bench.measured_runs import measured
+from bench.paired_runs import MEGABYTE, Pair, Row
 from bench.percentiles import percentile
-from bench.sides import measured
 from bench.stand import Stand
 
 CACHED = 100

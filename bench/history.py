@@ -24,8 +24,8 @@ from temporalio.worker import Worker
 
 from bench.bare import QUEUE, QUEUE_EMAIL, BareInput, BareMails, BareTrack
 from bench.bare_worker import ses_client
-from bench.material import MAIL
-from bench.pairs import Pair, Row
+from bench.documents import MAIL
+from bench.paired_runs import Pair, Row
 from bench.stand import ENDED, PROJECT, Stand, fresh_servers, stand_on
 from infra.publishing import read_folder
 

@@ -13,7 +13,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from bench.spent import Spent
+from bench.resource_use import Spent
 from bench.stand import (
     PROJECT,
     PYTHON,
@@ -28,9 +28,9 @@ from infra.launch.postgres import Postgres
 from infra.launch.process import Child
 from infra.launch.stack import answers
 from infra.launch.temporal import NAMESPACE, Temporal, without_temporal_environment
-from store import keys
-from store.database import Database
-from store.migrate import upgrade
+from store.engine.database import Database
+from store.operations import api_keys
+from store.schema.migrate import upgrade
 
 SERVERS = ("postgres", "temporal", "sandbox")
 LONGEST_START = 60.0
@@ -151,7 +151,7 @@ class House:
         settings = local_settings(self.servers, **self._more)
         database = Database(self.servers.database_url, 4)
         async with database.transaction() as tx:
-            _, key = await keys.create(tx, "house")
+            _, key = await api_keys.create(tx, "house")
         temporal = await Client.connect(self.servers.temporal_address, data_converter=pydantic_data_converter)
         return Stand(self.servers, settings, database, temporal, key)
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.crowd import enrol_one, for_each
+from bench.contacts import enrol_one, for_each
 from bench.house import House
 from bench.http_load import Loaded, Plan, started
 from bench.http_wire import request
-from bench.pairs import Pair, Row, alone, compare, pairs
-from bench.quiet import quiet
-from bench.sides import Taken, measured
-from bench.spent import Spent
+from bench.idle import quiet
+from bench.measured_runs import Taken, measured
+from bench.paired_runs import Pair, Row, alone, compare, pairs
+from bench.resource_use import Spent
 from bench.stand import PROJECT, PYTHON, Stand
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres

@@ -18,12 +18,12 @@ from rich.console import Console
 
 from bench.bare_house import bare_house
 from bench.bare_worker import RATE
-from bench.crowd import click, contact, enrol_one, for_each
+from bench.contacts import click, contact, enrol_one, for_each
+from bench.documents import click_track, publish
 from bench.house import House
 from bench.mail_feed import MailFeed
-from bench.material import click_track, publish
-from bench.pairs import MEGABYTE, Pair, Row, alone, compare, pairs
-from bench.sides import Taken, measured
+from bench.measured_runs import Taken, measured
+from bench.paired_runs import MEGABYTE, Pair, Row, alone, compare, pairs
 from bench.stand import Stand
 
 PATIENCE = 30.0

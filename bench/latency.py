@@ -25,15 +25,15 @@ from rich.console import Console
 
 from bench.bare_house import bare_house
 from bench.bare_worker import RATE
-from bench.crowd import click, contact, enrol_one, for_each
+from bench.contacts import click, contact, enrol_one, for_each
+from bench.documents import click_track, publish
 from bench.house import House
+from bench.idle import quiet
 from bench.mail_feed import Mail, MailFeed
-from bench.material import click_track, publish
-from bench.pairs import Pair, Row, compare, pairs
+from bench.measured_runs import Taken, measured
+from bench.paired_runs import Pair, Row, compare, pairs
 from bench.percentiles import percentile
-from bench.quiet import quiet
-from bench.sides import Taken, measured
-from bench.spent import Spent
+from bench.resource_use import Spent
 
 RATES = (2, 5, 10, 15)
 """Events a second."""

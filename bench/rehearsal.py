@@ -34,17 +34,17 @@ from activities.contract import (
     StepCall,
     UndeliveredCall,
 )
-from activities.decisions import decide, moment_of
+from activities.runs.decisions import decide, moment_of
 from bench.time_skipping import time_skipping
-from store.rows import Contact
-from tracks.compiler import compile_track, find_step
-from tracks.conditions import ConditionError, evaluate
-from tracks.interests import about_own, event_view, interested, signal_of
-from tracks.model import Track
-from tracks.program import Compiled
-from tracks.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
-from tracks.steps import BranchStep
-from tracks.wire import Clock
+from store.schema.rows import Contact
+from tracks.compiler.compiler import compile_track, find_step
+from tracks.conditions.conditions import ConditionError, evaluate
+from tracks.model.steps import BranchStep
+from tracks.model.track import Track
+from tracks.program.interests import about_own, event_view, interested, signal_of
+from tracks.program.program import Compiled
+from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
+from tracks.shared.wire import Clock
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
 

@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 
 from rich.console import Console
 
-from bench.pairs import Pair, Row, alone
+from bench.paired_runs import Pair, Row, alone
 from bench.rehearsal import Rehearsed, stage
 from bench.stand import PROJECT
-from store.rows import Contact
-from tracks.document import parse_track
-from tracks.model import Track
+from store.schema.rows import Contact
+from tracks.checks.track_document import parse_track
+from tracks.model.track import Track
 
 TRACK = PROJECT / "tracks" / "library" / "trial-to-paid.yaml"
 DAYS = 90

@@ -18,10 +18,10 @@ import uvicorn
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from activities.lanes import LaneWatch
 from activities.registry import build_activities
+from activities.sending.direct_send import DirectSendWatch
 from api.app import create_app
-from api.temporal import data_converter
+from api.temporal.connection import data_converter
 from bench.http_wire import Caller
 from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
@@ -30,9 +30,9 @@ from infra.launch.stack import SENDER_DOMAIN, answers
 from infra.launch.temporal import Temporal
 from infra.sandbox.options import TWILIO_TOKEN as TOKEN_VARIABLE
 from settings import Settings
-from store import keys
-from store.database import Database
-from store.migrate import upgrade
+from store.engine.database import Database
+from store.operations import api_keys
+from store.schema.migrate import upgrade
 from worker import build_relay, build_workers
 
 PYTHON = sys.executable
@@ -182,7 +182,7 @@ async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> Asy
         temporal = await Client.connect(servers.temporal_address, data_converter=converter)
         database = Database(servers.database_url, settings.database_pool)
         async with database.transaction() as tx:
-            _, key = await keys.create(tx, "stand")
+            _, key = await api_keys.create(tx, "stand")
         stand = Stand(servers, settings, database, temporal, key)
         stack.push_async_callback(stand.close)
         await stack.enter_async_context(_served(settings, database, temporal, servers.callback_port))
@@ -191,7 +191,7 @@ async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> Asy
             stack.push_async_callback(activities.close)
             for each in build_workers(temporal, activities, settings):
                 await stack.enter_async_context(each)
-            await stack.enter_async_context(LaneWatch(database, temporal, activities.lanes))
+            await stack.enter_async_context(DirectSendWatch(database, temporal, activities.direct_sends))
             await stack.enter_async_context(build_relay(temporal, database, settings))
         await stand.sandbox.post("/_control/identities", json={"identity": SENDER_DOMAIN})
         yield stand

@@ -18,14 +18,14 @@ from rich.console import Console
 from bench.bare import QUEUE, BareSleeper, SleeperInput
 from bench.bare_house import BareHouse, bare_house
 from bench.bare_worker import RATE
-from bench.crowd import asleep, click, enrol, for_each, latencies, make, poke
+from bench.contacts import asleep, click, enrol, for_each, latencies, make, poke
+from bench.documents import publish, waiting_track
 from bench.house import House
 from bench.journey import AT_MOST
 from bench.mail_feed import Mail, MailFeed
-from bench.material import publish, waiting_track
-from bench.pairs import Pair, Row, alone, compare, pairs
+from bench.measured_runs import Taken, measured
+from bench.paired_runs import Pair, Row, alone, compare, pairs
 from bench.percentiles import percentile
-from bench.sides import Taken, measured
 
 OTHERS = 20
 """Contacts of the other track who click before the moment, and as many who click after it."""

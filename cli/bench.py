@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.pairs import Pair, Row
+    from bench.paired_runs import Pair, Row
 
     Measure = Callable[[Console], Coroutine[Any, Any, tuple[list[Row], list[Pair]]]]
 
@@ -36,8 +36,8 @@ def _run(title: str, measure: Measure, *, as_json: bool) -> None:
     from rich.console import Console
 
     from bench.machine import machine
-    from bench.pairs import as_json as to_json
-    from bench.pairs import show, status
+    from bench.paired_runs import as_json as to_json
+    from bench.paired_runs import show, status
     from infra import logs
 
     logs.set_up(json=False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
     from settings import Settings
-    from store.database import Database
+    from store.engine.database import Database
 
 
 Url = Annotated[str | None, typer.Option(help="The API's address; by default the local stack's.")]
@@ -30,7 +30,7 @@ def fail(words: str) -> NoReturn:
 
 def read_settings() -> Settings:
     """The settings; ends with what is wrong with them, whatever else the caller takes a ValueError for."""
-    from cli.sentences import sentence
+    from cli.error_sentences import sentence
     from settings import get_settings
 
     try:
@@ -95,8 +95,8 @@ def address_secret() -> str:
 
 def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     """Do something in that database."""
-    from store.database import Database
-    from store.hash_secret import use_secret
+    from store.engine.database import Database
+    from store.engine.hash_secret import use_secret
 
     use_secret(address_secret())
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from api.doctor.findings import Report
     from api.doctor.repair import Lost, Repaired, Settle, Word
     from infra.launch.stack import Addresses
-    from store.database import Database
+    from store.engine.database import Database
 
 STUCK = (
     "outbox-late delivery-refused run-full lost-start run-ended run-lost run-unended run-deaf holds-nothing "
@@ -68,7 +68,7 @@ async def _run(repair: bool, lost: Lost, refused: Word, every_run: bool, everyth
 
     from api.doctor.check import Check
     from api.doctor.repair import Repair
-    from store.database import Database
+    from store.engine.database import Database
 
     async with AsyncExitStack() as stack:
         url = database_url()
@@ -119,13 +119,13 @@ async def stuck(addresses: Addresses) -> list[str]:
 
     from api.doctor.check import Check
     from api.doctor.findings import KINDS
-    from api.doctor.patience import Patience
-    from api.temporal import connect, data_converter
+    from api.doctor.time_limits import TimeLimits
+    from api.temporal.connection import connect, data_converter
     from settings import get_settings
-    from store.database import Database
+    from store.engine.database import Database
 
     late = timedelta(seconds=15)
-    patience = Patience(
+    limits = TimeLimits(
         outbox=late, start=late, late=late, worker=4 * late, activity=4 * late, deferred=late, touch=late
     )
     database = Database(addresses.database, 2)
@@ -135,7 +135,7 @@ async def stuck(addresses: Addresses) -> list[str]:
         else:
             converter = data_converter(get_settings().payload_keys)
             client = await Client.connect(addresses.temporal, data_converter=converter)
-        report = await Check(database, client, patience).whole()
+        report = await Check(database, client, limits).whole()
     finally:
         await database.close()
     return [

@@ -24,7 +24,7 @@ def schema() -> None:
 
     Asks nobody.
     """
-    from tracks.schema import schema_text
+    from tracks.model.json_schema import schema_text
 
     typer.echo(schema_text(), nl=False)
 

@@ -10,7 +10,7 @@ import typer
 
 from cli.common import Key, Url, api_caller, fail
 from cli.printing import Json, say, say_json, say_table
-from tracks.importing import MAX_RATE
+from tracks.program.import_job import MAX_RATE
 
 if TYPE_CHECKING:
     import httpx

@@ -11,7 +11,7 @@ from cli.common import fail, in_database
 from cli.printing import Json, minute, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from store.database import Database
+    from store.engine.database import Database
 
 key_commands = typer.Typer(
     help="Make, list and revoke the API's keys.",
@@ -31,11 +31,11 @@ def create_key(name: Annotated[str, typer.Argument(help="Whose key it is, for `k
 
     Example: perennial key create backend
     """
-    from store import keys
+    from store.operations import api_keys
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
-            _, secret = await keys.create(tx, name)
+            _, secret = await api_keys.create(tx, name)
         say(secret)
 
     in_database(work)
@@ -44,11 +44,11 @@ def create_key(name: Annotated[str, typer.Argument(help="Whose key it is, for `k
 @key_commands.command("list")
 def list_keys(as_json: Json = False) -> None:
     """List the keys: id, name, when made, when revoked."""
-    from store import keys
+    from store.operations import api_keys
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
-            found = await keys.list_all(tx)
+            found = await api_keys.list_all(tx)
         if as_json:
             say_json([asdict(key) for key in found])
             return
@@ -74,11 +74,11 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
 
     Example: perennial key revoke 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90
     """
-    from store import keys
+    from store.operations import api_keys
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
-            if not await keys.revoke(tx, key_id):
+            if not await api_keys.revoke(tx, key_id):
                 fail(f"There is no key {key_id} in use.")
         say("Revoked.")
 

@@ -7,15 +7,39 @@ from typing import Annotated
 
 import typer
 
-from cli import bench, doctor, documents, imports, keys, operate, people, schema, serve, ui_links, up
-from cli.sentences import Sentences
+from cli import (
+    bench,
+    breakers_and_limits,
+    doctor,
+    documents,
+    imports,
+    keys,
+    schema,
+    serve,
+    suppressions_and_consents,
+    ui_links,
+    up,
+)
+from cli.error_sentences import Sentences
 
 app = typer.Typer(
     cls=Sentences,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for room in (up, ui_links, serve, schema, documents, people, doctor, imports, keys, operate, bench):
+for room in (
+    up,
+    ui_links,
+    serve,
+    schema,
+    documents,
+    suppressions_and_consents,
+    doctor,
+    imports,
+    keys,
+    breakers_and_limits,
+    bench,
+):
     room.add_to(app)
 
 

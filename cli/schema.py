@@ -18,7 +18,7 @@ def upgrade(url: str, secret: str) -> None:
     from sqlalchemy.exc import DBAPIError
 
     from infra.launch.errors import LaunchError
-    from store import migrate
+    from store.schema import migrate
 
     try:
         migrate.upgrade(url, secret)

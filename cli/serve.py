@@ -26,13 +26,13 @@ def api(
     import uvicorn
 
     from api.app import create_app
-    from api.health import operations_app
-    from api.server import Beside, BoundedProtocol, Server
-    from api.temporal import connect
+    from api.health.api_health import operations_app
+    from api.http.server import Beside, BoundedProtocol, Server
+    from api.temporal.connection import connect
     from infra import logs, serving
     from settings import RECEIVING, get_settings
-    from store.database import Database
-    from store.hash_secret import use_secret
+    from store.engine.database import Database
+    from store.engine.hash_secret import use_secret
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")

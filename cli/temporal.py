@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 async def connect_alone() -> Client:
     """For commands that need Temporal only: what the environment names goes before the local stack."""
-    from api.temporal import connect
+    from api.temporal.connection import connect
 
     if _is_named() or of_stack("temporal") is None:
         return await connect()
@@ -25,7 +25,7 @@ async def connect_alone() -> Client:
 
 async def connect_beside(database: str) -> Client:
     """The Temporal that belongs to that database. Ends the command where the two would be of two installations."""
-    from api.temporal import connect
+    from api.temporal.connection import connect
 
     stack = local_stack()
     if stack and stack.get("database") == database:
@@ -46,7 +46,7 @@ async def _of_stack() -> Client:
     """The running local stack's own; of its user's, the one it was started with."""
     from temporalio.client import Client
 
-    from api.temporal import connect, data_converter
+    from api.temporal.connection import connect, data_converter
     from infra.launch.stack import named_temporal
     from settings import get_settings
 

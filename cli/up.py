@@ -56,7 +56,7 @@ def up(
     crowd: Annotated[bool, typer.Option(help="Let sample contacts live through the library's tracks.")] = True,
     contacts: Annotated[int, typer.Option(min=1, max=1000, help="How many sample contacts.")] = 60,
     pace: Annotated[float, typer.Option(min=1, help="Seconds of the crowd's lives in one real second.")] = 86_400,
-    seed: Annotated[int, typer.Option(help="What the crowd's whims are drawn from.")] = 24,
+    seed: Annotated[int, typer.Option(help="What the sample contacts' behaviour is drawn from.")] = 24,
 ) -> None:
     """Start everything on this machine and show what it does; Ctrl-C stops it.
 
@@ -119,7 +119,7 @@ def _run_stack(state: State, console: Console, wish: Wish) -> int:
 
 async def _live(stack: Stack, addresses: Addresses, key: str, console: Console, wish: Wish) -> int:
     """Run the crowd while watching over the stack; then stay until interrupted, or answer the status."""
-    from infra.demo.show import Demo, show_addresses
+    from infra.demo.terminal import Demo, show_addresses
 
     async def watch() -> None:
         while True:
@@ -168,16 +168,16 @@ async def _live(stack: Stack, addresses: Addresses, key: str, console: Console, 
 
 async def _local_key(state: State, database_url: str) -> str:
     """The stack's own API key; a new one where the database does not know it."""
-    from store import keys
-    from store.database import Database
+    from store.engine.database import Database
+    from store.operations import api_keys
 
     database = Database(database_url, 1)
     try:
         kept = state.secrets().get("api_key", "")
         async with database.transaction() as tx:
-            if kept and await keys.find(tx, kept):
+            if kept and await api_keys.find(tx, kept):
                 return kept
-            _, made = await keys.create(tx, "run")
+            _, made = await api_keys.create(tx, "run")
         state.keep_secret("api_key", made)
         return made
     finally:

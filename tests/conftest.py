@@ -127,8 +127,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def no_address_secret() -> Iterator[None]:
     """A command that a test has run in this process may have left its stack's secret behind."""
     yield
-    if "store.hash_secret" in sys.modules:
-        sys.modules["store.hash_secret"].use_secret("")
+    if "store.engine.hash_secret" in sys.modules:
+        sys.modules["store.engine.hash_secret"].use_secret("")
 
 
 def pytest_sessionfinish() -> None:

@@ -30,12 +30,12 @@ from infra.launch.ports import any_free
 from infra.launch.process import Child
 from infra.launch.temporal import Temporal
 from settings import Settings
-from store.database import Database
+from store.engine.database import Database
 from tests.conftest import DevServer
 from tests.support.sandbox import Sandbox
 from tests.workflows.scripted import start
-from tracks.program import Wait, WaitFor
-from tracks.run import EventSignal, Journey
+from tracks.program.program import Wait, WaitFor
+from tracks.program.run import EventSignal, Journey
 from worker import NoDatabaseError, build_workers, run, run_relay
 
 

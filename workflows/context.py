@@ -12,13 +12,13 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import UndeliveredCall
-    from tracks.program import WaitFor
-    from tracks.run import Journey, RunInput
-    from workflows.memory import Memory
+    from tracks.program.program import WaitFor
+    from tracks.program.run import Journey, RunInput
+    from workflows.run_memory import Memory
 
 from workflows import policies, search_attributes
-from workflows.details import describe
-from workflows.local import local
+from workflows.current_details import describe
+from workflows.local_activities import local
 from workflows.policies import WAIT_SLICE
 
 

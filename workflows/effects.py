@@ -11,11 +11,11 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import EffectResult
-    from tracks.program import Effect
+    from tracks.program.program import Effect
 
-from workflows.calls import call, fruitless, step_call, stop_if_ended
+from workflows.activity_calls import call, fruitless, step_call, stop_if_ended
 from workflows.context import Context
-from workflows.local import local
+from workflows.local_activities import local
 from workflows.sending import send
 
 OUTSIDE = MappingProxyType(

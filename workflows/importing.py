@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import ChunkCall, ImportProgress, SteerCall
-    from tracks.importing import (
+    from tracks.program.import_job import (
         ENDED,
         MAX_RATE,
         QUERY_PROGRESS,
@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
         ImportResult,
     )
 
-from workflows.arguments import NOTHING, demand
+from workflows.handler_arguments import NOTHING, demand
 from workflows.policies import WAIT_SLICE
 
 ATTEMPT_LIMIT = timedelta(seconds=30)

@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import CloseCall, ReportCall
-    from tracks.run import (
+    from tracks.program.run import (
         QUERY_JOURNEY,
         SIGNAL_ATTRIBUTES,
         SIGNAL_END,
@@ -34,9 +34,9 @@ with workflow.unsafe.imports_passed_through():
     )
 
 from workflows import policies
-from workflows.arguments import NOTHING, Reason, demand
 from workflows.context import Context
-from workflows.local import local
+from workflows.handler_arguments import NOTHING, Reason, demand
+from workflows.local_activities import local
 from workflows.steps import execute
 
 Told = TypeVar("Told", EventSignal, AttributesChanged, EndSignal)

@@ -1,4 +1,4 @@
-"""The search attributes that a run keeps up to date. Names live in `tracks.run`, pinned by a test."""
+"""The search attributes that a run keeps up to date. Names live in `tracks.program.run`, pinned by a test."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ from temporalio.exceptions import ActivityError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import ReconcileCall, SendResult, StepCall
-    from tracks.program import Effect, UnknownPolicy
-    from tracks.run import MessageAmid
+    from tracks.program.program import Effect, UnknownPolicy
+    from tracks.program.run import MessageAmid
 
 from workflows import policies
-from workflows.calls import RUN_ENDED, call, fruitless, once, step_call, stop_if_ended
+from workflows.activity_calls import RUN_ENDED, call, fruitless, once, step_call, stop_if_ended
 from workflows.context import Context
 
 BY_CHANNEL = MappingProxyType(

@@ -10,7 +10,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import BranchCall, Decided, ResolvedWait, ResolveWaitCall
-    from tracks.conditions import (
+    from tracks.conditions.conditions import (
         NO_TRACE,
         ConditionError,
         TooDearError,
@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
         judge_as_before,
         not_computed,
     )
-    from tracks.program import (
+    from tracks.program.program import (
         Branch,
         Break,
         Effect,
@@ -33,14 +33,14 @@ with workflow.unsafe.imports_passed_through():
         WaitFor,
         WaitUntil,
     )
-    from tracks.run import HeardEvent, Matched
-    from tracks.split import pick_arm
-    from workflows.heard import Since
+    from tracks.program.run import HeardEvent, Matched
+    from tracks.program.split import pick_arm
+    from workflows.received_events import Since
 
 from workflows import policies
 from workflows.context import Context
 from workflows.effects import perform
-from workflows.local import local
+from workflows.local_activities import local
 
 JUST_AFTER = timedelta(milliseconds=1)
 """A wait for a time of day that follows a late one for the same time is for the next day, as it is without delay."""

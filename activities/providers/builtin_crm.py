@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.ports import CrmChange
-from store import crm
+from activities.providers.ports import CrmChange
+from store.people import crm
 
 
 async def apply(tx: AsyncConnection, contact_id: str, change: CrmChange) -> None:

@@ -17,9 +17,9 @@ from hubspot.crm.objects import notes, tasks
 from hubspot.crm.objects.notes.exceptions import OpenApiException as NotesException
 from hubspot.crm.objects.tasks.exceptions import OpenApiException as TasksException
 
-from activities.outcomes import BAD_REQUEST, Fault, ProviderError, parse_retry_after, transport_code
-from activities.ports import CrmChange, CrmContact, CrmTask
-from activities.providers.threads import Threads
+from activities.providers.ports import CrmChange, CrmContact, CrmTask
+from activities.providers.provider_errors import BAD_REQUEST, Fault, ProviderError, parse_retry_after, transport_code
+from activities.providers.thread_pool import Threads
 
 PROVIDER = "hubspot"
 _NOTE_TO_CONTACT, _TASK_TO_CONTACT = 202, 204  # HubSpot's own association types

@@ -19,7 +19,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from activities.outcomes import (
+from activities.providers.ports import OutgoingEmail, SendingQuota
+from activities.providers.provider_errors import (
     BAD_REQUEST,
     DAILY_QUOTA,
     NO_CREDENTIALS,
@@ -29,9 +30,8 @@ from activities.outcomes import (
     parse_retry_after,
     transport_code,
 )
-from activities.ports import OutgoingEmail, SendingQuota
-from activities.providers.threads import Threads
-from tracks.people import mail_form
+from activities.providers.thread_pool import Threads
+from tracks.contacts.contact_fields import mail_form
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from activities.outcomes import NO_CREDENTIALS, Fault, ProviderError, parse_retry_after, transport_code
-from activities.ports import FoundSms, OutgoingSms
-from activities.providers.threads import Threads
+from activities.providers.ports import FoundSms, OutgoingSms
+from activities.providers.provider_errors import NO_CREDENTIALS, Fault, ProviderError, parse_retry_after, transport_code
+from activities.providers.thread_pool import Threads
 
 PROVIDER = "twilio"
 _FIND_LIMIT = 50

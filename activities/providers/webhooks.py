@@ -1,7 +1,8 @@
 """Signed calls to the user's own systems, after the Standard Webhooks specification.
 
 What is called was written by whoever may publish a track, and what it answers by a stranger. So the address is
-judged where the connection is made (`receivers.py`), and of an answer only its status and `Retry-After` are read.
+judged where the connection is made (`webhook_addresses.py`), and of an answer only its status and `Retry-After` are
+read.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import httpcore
 import httpx
 from standardwebhooks import Webhook
 
-from activities.outcomes import NO_CREDENTIALS, Fault, ProviderError, parse_retry_after, transport_code
-from activities.ports import WebhookCall
-from activities.providers.receivers import JudgingBackend, Receivers, RefusedAddressError
+from activities.providers.ports import WebhookCall
+from activities.providers.provider_errors import NO_CREDENTIALS, Fault, ProviderError, parse_retry_after, transport_code
+from activities.providers.webhook_addresses import JudgingBackend, Receivers, RefusedAddressError
 
 PROVIDER = "webhook"
 ADDRESS_REFUSED = "address-refused"

@@ -14,14 +14,15 @@ from uuid import UUID
 
 from temporalio.client import Client
 
-from api.doctor import waiting
+from api.doctor import database_waits
 from api.doctor.findings import Finding, Report
-from api.doctor.patience import Patience
-from api.doctor.runs import LIVE, RUNS, UNREADABLE, Listed, Look, Runs
-from store import doctor, told
-from store.database import Database
-from store.doctor import Live
-from store.ids import is_id
+from api.doctor.temporal_runs import LIVE, RUNS, UNREADABLE, Listed, Look, Runs
+from api.doctor.time_limits import TimeLimits
+from store.engine.database import Database
+from store.engine.ids import is_id
+from store.operations import doctor
+from store.operations.doctor import Live
+from store.runs import signaled_runs
 
 SIDE_BY_SIDE = 8
 """Runs looked at in detail at once."""
@@ -45,11 +46,11 @@ def silent(_: str) -> None:
 class Check:
     """One look at a house."""
 
-    def __init__(self, database: Database, client: Client, patience: Patience | None = None, say: Say = silent) -> None:
+    def __init__(self, database: Database, client: Client, limits: TimeLimits | None = None, say: Say = silent) -> None:
         """`say` is told of the progress, in short texts."""
         self._database = database
-        self._patience = patience or Patience()
-        self._runs = Runs(client, self._patience)
+        self._limits = limits or TimeLimits()
+        self._runs = Runs(client, self._limits)
         self._say = say
         self._began = datetime.now(UTC)
         self._report = Report()
@@ -59,7 +60,7 @@ class Check:
         self._unreadable = 0
         """Listed runs that are encrypted with a key that this process has not got."""
         self.position = 0
-        """Where in the outbox the next brief look begins: see `store.told`."""
+        """Where in the outbox the next brief look begins: see `store.runs.signaled_runs`."""
         self.untaken: list[str] = []
         """Enrollments whose runs have a task now: it may be for longer than it should when somebody looks next."""
 
@@ -91,7 +92,7 @@ class Check:
         await self._look_at(await self._enrollments(suspects), "live")
         if not every_run:
             await self._taken_up(0, TOLD_IN_ALL, ())
-        await waiting.look(self._database, self._patience, self._report, self._look)
+        await database_waits.look(self._database, self._limits, self._report, self._look)
         return self._report
 
     async def brief(self, after: int = 0, again: Collection[str] = ()) -> Report:
@@ -102,7 +103,7 @@ class Check:
         without a trace only that there are fewer than there should be. `again` are those that were
         `untaken` when somebody looked last.
         """
-        late = (self._began - self._patience.late).isoformat()
+        late = (self._began - self._limits.late).isoformat()
         ended = f"{RUNS} AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut')"
         suspects: dict[str, str] = {}
         for query in (f"{LIVE} AND NextActionAt < '{late}'", f"{LIVE} AND NextActionAt IS NULL", ended):
@@ -118,14 +119,14 @@ class Check:
         if short > max(20, self._report.enrollments // 50):
             self._report.add(Finding("counts-differ", "", f"{short:,} of {self._report.enrollments:,}"), short)
         await self._taken_up(after, TOLD_BRIEFLY, again)
-        await waiting.look(self._database, self._patience, self._report, self._look)
+        await database_waits.look(self._database, self._limits, self._report, self._look)
         return self._report
 
     async def _taken_up(self, after: int, most: int, again: Collection[str]) -> None:
         """Whether a worker has taken up what runs were told: their timers may be days away."""
-        before = self._began - self._patience.worker
+        before = self._began - self._limits.worker
         async with self._database.transaction() as tx:
-            found = await told.told(tx, after=after, before=before, limit=most)
+            found = await signaled_runs.find_signaled(tx, after=after, before=before, limit=most)
         self.position = found.position
         self._report.told, self._report.passed_over = found.count, found.count - len(found.ids)
         suspects = await self._enrollments({which: which for which in (*found.ids, *list(again)[:most])})
@@ -133,12 +134,12 @@ class Check:
 
     def _settled(self, run: Listed) -> bool:
         """Whether it began long enough ago to be judged."""
-        return self._began - run.started_at > self._patience.late
+        return self._began - run.started_at > self._limits.late
 
     def _suspicious(self, run: Listed) -> bool:
         """Whether its wait is over, or it should have begun to wait, and it has not been seen to."""
         if run.next_action_at is not None:
-            return self._began - run.next_action_at > self._patience.late
+            return self._began - run.next_action_at > self._limits.late
         return self._settled(run)
 
     async def _unended(self, page: list[Listed]) -> None:
@@ -151,7 +152,7 @@ class Check:
             if run.enrollment_id == UNREADABLE:
                 continue
             found = known.get(run.enrollment_id)
-            if found is not None and (found.ended_at is None or self._began - found.ended_at < self._patience.late):
+            if found is not None and (found.ended_at is None or self._began - found.ended_at < self._limits.late):
                 continue
             if found is None and not self._settled(run):
                 continue
@@ -177,20 +178,20 @@ class Check:
             self._report.enrollments += len(page)
             self._say(f"{self._report.enrollments:,} live enrollments compared")
             for one in page:
-                if one.created_at >= self._began - self._patience.start:
+                if one.created_at >= self._began - self._limits.start:
                     self._report.young += 1
                 elif one.started_at is None:
                     await self._unstarted(one)
                 elif UUID(one.id).bytes in seen:
                     ending += [one] if self._should_have_ended(one) else []
-                elif self._began - one.started_at > self._patience.start and not one.start_waits:
+                elif self._began - one.started_at > self._limits.start and not one.start_waits:
                     missing.append(one)
 
     async def _lost_starts(self) -> None:
         after = doctor.NO_ID
         while True:
             async with self._database.transaction() as tx:
-                before = self._began - self._patience.start
+                before = self._began - self._limits.start
                 page = await doctor.live(tx, after=after, created_before=before, only_unstarted=True)
             if not page:
                 return
@@ -210,7 +211,7 @@ class Check:
 
     def _should_have_ended(self, one: Live) -> bool:
         since = one.ending_since
-        return one.told and since is not None and self._began - since > self._patience.late
+        return one.told and since is not None and self._began - since > self._limits.late
 
     async def _enrollments(self, suspects: dict[str, str]) -> list[Live]:
         """The live enrollments of suspect runs; the runs of others are judged as those that live on."""

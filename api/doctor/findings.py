@@ -189,7 +189,7 @@ class Report:
     young: int = 0
     """Those too young to be compared: Temporal's lists may not have them yet."""
     told: int = 0
-    """Live enrolments whose runs were told something: see `store.told`."""
+    """Live enrolments whose runs were told something: see `store.runs.signaled_runs`."""
     passed_over: int = 0
     """Of these those for whom there was no room among the runs looked into."""
 

@@ -13,11 +13,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.doctor.findings import KINDS, Finding, Report
-from api.doctor.patience import Patience
-from api.doctor.runs import UNREADABLE, Runs
-from store import doctor, enrollments, messages, refused, settling
-from store.database import Database
-from tracks.run import SIGNAL_END, EndSignal, RunStatus
+from api.doctor.temporal_runs import UNREADABLE, Runs
+from api.doctor.time_limits import TimeLimits
+from store.engine.database import Database
+from store.operations import doctor
+from store.runs import enrollments, refused_deliveries
+from store.sending import messages, settling
+from tracks.program.run import SIGNAL_END, EndSignal, RunStatus
 
 Lost = Literal["leave", "restart", "close"]
 Word = Literal["leave", "again", "drop"]
@@ -48,7 +50,7 @@ class Repair:
     ) -> None:
         self._database = database
         self._client = client
-        self._runs = Runs(client, Patience())
+        self._runs = Runs(client, TimeLimits())
         self._settle = settle
         self._lost = lost
         self._word = word
@@ -150,9 +152,9 @@ class Repair:
             return Repaired(finding, False, "left to you: --refused again or --refused drop")
         async with self._database.transaction() as tx:
             if self._word == "drop":
-                await refused.drop(tx, int(finding.id))
+                await refused_deliveries.drop(tx, int(finding.id))
                 return Repaired(finding, True, "given up")
-            again = await refused.try_again(tx, int(finding.id))
+            again = await refused_deliveries.try_again(tx, int(finding.id))
         return Repaired(finding, True, "in the outbox again" if again else "given up: its enrollment is over")
 
     async def _give_up(self, finding: Finding) -> Repaired:

@@ -21,10 +21,10 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from store.outbox import RUN_FULL
-from tracks.bounds import bounded
-from tracks.program import Program
-from tracks.run import MEMO_ENROLLMENT, SIGNAL_END, TASK_QUEUE, WORKFLOW_TYPE, EndSignal, RunInput
+from store.runs.outbox import RUN_FULL
+from tracks.program.history_bounds import bounded
+from tracks.program.program import Program
+from tracks.program.run import MEMO_ENROLLMENT, SIGNAL_END, TASK_QUEUE, WORKFLOW_TYPE, EndSignal, RunInput
 
 RPC_TIMEOUT = timedelta(seconds=10)
 

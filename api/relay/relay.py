@@ -16,15 +16,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 
 from api.relay.delivery import Delivered, Delivery, Dropped, Later, Refused, encoded, start, tell
-from api.relay.places import Places
-from store import dropped, outbox, refused, tracks
-from store.database import Database
-from store.dropped import LATE, NOT_ENROLLED, TOO_LARGE, Drop
-from store.listening import Listener
-from store.tasks import ended
-from tracks.about import about
-from tracks.program import Program
-from tracks.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, RunState
+from api.relay.start_limit import StartLimit
+from store.engine.background_tasks import ended
+from store.engine.database import Database
+from store.engine.outbox_listener import Listener
+from store.published import tracks
+from store.runs import dropped, outbox, refused_deliveries
+from store.runs.dropped import LATE, NOT_ENROLLED, TOO_LARGE, Drop
+from tracks.compiler.run_details import about
+from tracks.program.program import Program
+from tracks.program.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, RunState
 
 SIGNALS = {"event": SIGNAL_EVENT, "attributes": SIGNAL_ATTRIBUTES, "end": SIGNAL_END}
 
@@ -90,7 +91,7 @@ class Relay:
         self._beside = beside
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._bulk: set[str] = set()
-        self._places = Places(IN_FLIGHT)
+        self._start_limit = StartLimit(IN_FLIGHT)
         self._outcomes: list[_Outcome] = []
         self._looks = 0
         self._crowded = False
@@ -144,7 +145,7 @@ class Relay:
                     prune_at += PRUNE_EVERY
                     async with self._database.transaction() as tx:
                         await outbox.prune(tx, datetime.now(UTC) - KEPT)
-                        await refused.prune(tx)
+                        await refused_deliveries.prune(tx)
                         await dropped.compact(tx)
                 if await self._deliver_pending():
                     await asyncio.sleep(BREATH)
@@ -168,7 +169,7 @@ class Relay:
         over = {run for run, task in self._busy.items() if task.done()}
         delivered = await self._undelivered_noted()
         busy, bulk = self._busy.keys() - over, self._bulk - over
-        room, starts = IN_FLIGHT - len(busy), self._places.free
+        room, starts = IN_FLIGHT - len(busy), self._start_limit.free
         limit = ROWS_PER_PLACE * room
         async with self._database.statement() as connection:
             waiting = await outbox.pending(
@@ -198,7 +199,7 @@ class Relay:
         for outcome in outcomes:
             if isinstance(outcome.answer, Refused):  # each by itself: it may close an enrollment
                 async with self._database.transaction() as tx:
-                    await refused.set_aside(tx, outcome.row.id, outcome.answer.cause, outcome.answer.reason)
+                    await refused_deliveries.set_aside(tx, outcome.row.id, outcome.answer.cause, outcome.answer.reason)
         if any(outcome.answer != HAD for outcome in outcomes):
             async with self._database.transaction() as tx:
                 for outcome in outcomes:
@@ -271,7 +272,7 @@ class Relay:
             starting = start(
                 self._client, row.workflow_id, given, program.encoded, about=program.about, tried=row.attempts
             )
-            return await self._places.within(starting)
+            return await self._start_limit.within(starting)
         if row.ended:
             return Dropped(LATE)
         told = {name: row.payload[name] for name in SAID_FIRST if name in row.payload}

@@ -11,17 +11,17 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from api.auth import OpenRoute
-from api.context import Context, Ctx
-from api.gate import vouch
+from api.http.auth import OpenRoute
+from api.http.context import Context, Ctx
+from api.http.overload import vouch
+from api.pages.dead_link import HEADERS, PIXEL, page
 from api.pages.sender import sender_of
-from api.tracking.machines import seen
-from api.tracking.pages import HEADERS, PIXEL, page
-from api.tracking.telling import Patience, note
-from store import touches
-from store.errors import BusyError
-from store.touches import Kind
-from tracks.links import verify_click, verify_open
+from api.tracking.bot_requests import seen
+from api.tracking.engagement_events import HoldTimes, note
+from store.engine.errors import BusyError
+from store.sending import engagement
+from store.sending.engagement import Kind
+from tracks.shared.link_tokens import verify_click, verify_open
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
 Token = Annotated[str, Path(max_length=200, description="The signed token from the message.")]
@@ -80,7 +80,7 @@ async def _follow(token: str, request: Request, ctx: Context) -> Response:
 async def _note(ctx: Context, request: Request, message_id: str, kind: Kind, link: int | None) -> str | None:
     """Store the touch; answers where the link leads, None where it leads nowhere (any more)."""
     async with ctx.db.transaction() as tx:
-        found = await touches.find(tx, message_id, datetime.now(UTC))
+        found = await engagement.find(tx, message_id, datetime.now(UTC))
         if found is None or (link is not None and not link <= found.links) or (kind == "click" and not found.urls):
             return None
         accepted = await note(tx, found, kind, link, seen(kind, request.method, _lower(request)), _patience(ctx))
@@ -94,8 +94,8 @@ def _lower(request: Request) -> Mapping[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
 
 
-def _patience(ctx: Context) -> Patience:
-    return Patience(ctx.settings.click_hold, ctx.settings.click_soon, ctx.settings.pace_at_entry)
+def _patience(ctx: Context) -> HoldTimes:
+    return HoldTimes(ctx.settings.click_hold, ctx.settings.click_soon, ctx.settings.pace_at_entry)
 
 
 def _page(ctx: Context, state: Literal["unknown", "busy"]) -> HTMLResponse:

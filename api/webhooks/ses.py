@@ -10,15 +10,15 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json
 
-from api.auth import OpenRoute
-from api.bodies import load_json
-from api.context import Context, Ctx
-from api.gate import visit_of, vouch
-from api.problems import ProblemError, documented, overloaded_error
+from api.feedback.provider_feedback import Report
+from api.feedback.sns_signature import CertificateUnavailableError, ForgedError
+from api.http.auth import OpenRoute
+from api.http.bodies import load_json
+from api.http.context import Context, Ctx
+from api.http.overload import visit_of, vouch
+from api.http.problems import ProblemError, documented, overloaded_error
 from api.webhooks import ses_events
-from api.webhooks.feedback import Report
-from api.webhooks.sns_signature import CertificateUnavailableError, ForgedError
-from tracks.people import storable_text
+from tracks.contacts.contact_fields import storable_text
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/webhooks", tags=["callbacks"], route_class=OpenRoute)
@@ -77,7 +77,7 @@ async def _verify(request: Request, ctx: Context, message: dict[str, Any], size:
         visit.step_out()
         await ctx.sns.verify(message)
         if not await visit.enter(size):
-            raise overloaded_error(visit.gate.retry_after())
+            raise overloaded_error(visit.admission.retry_after())
     vouch(request)
 
 

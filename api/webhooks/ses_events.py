@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from email.utils import parseaddr
 from typing import Any
 
-from api.tracking.machines import by_agent
-from store import bounces
-from store.addresses import normalise
-from store.messages import Progress
-from store.touches import Kind
-from tracks.links import without_query
-from tracks.people import storable_text
+from api.tracking.bot_requests import by_agent
+from store.schema.addresses import normalise
+from store.sending import bounces
+from store.sending.engagement import Kind
+from store.sending.messages import Progress
+from tracks.contacts.contact_fields import storable_text
+from tracks.shared.link_tokens import without_query
 
 TAG = "perennial-message"
 """The message tag that carries the ledger's message id."""

@@ -8,15 +8,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.auth import OpenRoute
-from api.bodies import parse_form
-from api.context import Context, Ctx
-from api.gate import vouch
-from api.problems import ProblemError, documented
-from api.webhooks import feedback, twilio_events
+from api.feedback import provider_feedback
+from api.http.auth import OpenRoute
+from api.http.bodies import parse_form
+from api.http.context import Context, Ctx
+from api.http.overload import vouch
+from api.http.problems import ProblemError, documented
+from api.webhooks import twilio_events
 from api.webhooks.twilio_signature import genuine
-from store import contacts, events, inbound, messages, suppressions
-from tracks.people import storable_text
+from store.people import contacts, suppressions
+from store.runs import events
+from store.sending import inbound_texts, messages
+from tracks.contacts.contact_fields import storable_text
 
 router = APIRouter(prefix="/webhooks/twilio", tags=["callbacks"], route_class=OpenRoute)
 _REQUEST: dict[str, Any] = {
@@ -64,7 +67,7 @@ async def post_status(
     failed = twilio_events.failure(form) if progress == "failed" else None
     sender = {"sender": form["From"]} if form.get("From") else {}
     reported = await ctx.feedback.accept(
-        feedback.Report(
+        provider_feedback.Report(
             provider="twilio",
             channel="sms",
             message_id=message_id,
@@ -116,7 +119,7 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
         stopped = word in twilio_events.STOP
         now = datetime.now(UTC)
         happened = []
-        if not await inbound.is_new(tx, sid, now=now):
+        if not await inbound_texts.is_new(tx, sid, now=now):
             ctx.metrics.rejected.labels("twilio", "duplicate").inc()
             return answer
         people = await contacts.by_phone(tx, phone)
@@ -124,7 +127,7 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
         for person in people:
             told = f"twilio:{sid}:{person.id}"
             # Contacts may share a number; only one of them had the message that this answers.
-            about = feedback.about(latest) if latest and latest.contact_id == person.id else {}
+            about = provider_feedback.about(latest) if latest and latest.contact_id == person.id else {}
             happened.append(events.Event(told, person.id, "sms.replied", about | properties, now))
             if stopped:
                 left = {"channel": "sms", "reason": "stop"}

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.demo.memory import Memory
-from infra.demo.people import Person
-from infra.demo.whims import Act
-from infra.demo.wire import Wire
+from infra.demo.behaviour import Act
+from infra.demo.clients import Wire
+from infra.demo.progress import Memory
+from infra.demo.sample_contacts import Person
 
 Stuck = Callable[[], Awaitable[list[str]]]
 """Names, in sentences, whoever has nothing that will wake them: `perennial doctor`'s check."""

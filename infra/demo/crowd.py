@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from infra.demo.memory import Memory
-from infra.demo.people import Person
-from infra.demo.whims import Act, draw_answer, draw_life
-from infra.demo.wire import Wire
+from infra.demo.behaviour import Act, draw_answer, draw_life
+from infra.demo.clients import Wire
+from infra.demo.progress import Memory
+from infra.demo.sample_contacts import Person
 
 QUIET = 2.0  # seconds without an act or a live run after which the crowd has finished
 

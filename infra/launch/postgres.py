@@ -21,7 +21,7 @@ import psycopg
 
 from infra.launch.errors import LOCAL, LaunchError
 from infra.launch.ports import HOST, require_free
-from infra.launch.process import LEASH, Child
+from infra.launch.process import GUARD, Child
 
 UNPRIVILEGED = 65534  # nobody
 ROLE = "perennial"
@@ -150,14 +150,23 @@ class Postgres:
         options += ["--no-sync", "--locale", "C"]
         if major_version(self.binaries) >= 17:
             options += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
-        leash = [sys.executable, "-I", "-S", LEASH, "--parent", str(os.getpid()), "--signal", str(int(signal.SIGTERM))]
+        guarded = [
+            sys.executable,
+            "-I",
+            "-S",
+            GUARD,
+            "--parent",
+            str(os.getpid()),
+            "--signal",
+            str(int(signal.SIGTERM)),
+        ]
         if self._user is not None:
-            leash += ["--user", str(self._user)]
+            guarded += ["--user", str(self._user)]
         if self._reach:
-            leash.append("--reach")
+            guarded.append("--reach")
         try:
             made = subprocess.run(
-                [*map(str, leash), "--", str(self.binaries / "initdb"), "-D", str(draft), *options],
+                [*map(str, guarded), "--", str(self.binaries / "initdb"), "-D", str(draft), *options],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

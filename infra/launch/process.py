@@ -12,11 +12,11 @@ from pathlib import Path
 
 from infra.launch.errors import LaunchError
 
-LEASH = Path(__file__).with_name("leash.py")
+GUARD = Path(__file__).with_name("parent_guard.py")
 
 
 class Child:
-    """A started program in a session of its own, on a leash: it gets `stop_signal` when this process dies.
+    """A started program in a session of its own, under a guard: it gets `stop_signal` when this process dies.
 
     Start children from the main thread: the kernel counts the death of the starting thread as the parent's.
     """
@@ -49,7 +49,7 @@ class Child:
             options.append("--reach")
         with open(log, "ab", opener=_private) as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LEASH), *options, "--", *map(str, command)],
+                [sys.executable, "-I", "-S", str(GUARD), *options, "--", *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

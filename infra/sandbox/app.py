@@ -10,13 +10,13 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from infra.sandbox.actions import Actions
-from infra.sandbox.book import Book
 from infra.sandbox.callbacks import Callbacks
 from infra.sandbox.control import Control
 from infra.sandbox.faults import Faults
 from infra.sandbox.hubspot import HubSpot
 from infra.sandbox.hubspot_store import HubSpotStore
 from infra.sandbox.inbox import Inbox
+from infra.sandbox.journal import Journal
 from infra.sandbox.mailbox import Mailbox
 from infra.sandbox.options import Options
 from infra.sandbox.ses import Ses
@@ -34,7 +34,7 @@ def create_app(options: Options) -> Starlette:
 
     Raises JournalInUse when another sandbox has the same data directory.
     """
-    book = Book(options.data / "journal.jsonl")
+    book = Journal(options.data / "journal.jsonl")
     faults = Faults()
     mailbox = Mailbox(book)
     callbacks = Callbacks(book, faults)

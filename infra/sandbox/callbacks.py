@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from infra.sandbox.book import Book, Entry, Place
 from infra.sandbox.faults import Faults
+from infra.sandbox.journal import Entry, Journal, Place
 from infra.sandbox.outbound import Outbound, Unreachable
 
 CONCURRENCY = 16
@@ -61,7 +61,7 @@ class Callback:
 class Callbacks:
     """The queue. Callbacks of one key (a message) never overtake each other."""
 
-    def __init__(self, book: Book, faults: Faults) -> None:
+    def __init__(self, book: Journal, faults: Faults) -> None:
         self._book = book
         self._faults = faults
         self._builders: dict[str, Builder] = {}

@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from infra.sandbox.actions import Actions, BadAction
-from infra.sandbox.book import Book
 from infra.sandbox.callbacks import Callbacks
 from infra.sandbox.faults import BadFault, Faults
 from infra.sandbox.hubspot_store import HubSpotStore
+from infra.sandbox.journal import Journal
 from infra.sandbox.mailbox import Mailbox, Message, iso
 from infra.sandbox.ses_account import SesAccount
 
@@ -29,7 +29,7 @@ class Control:
 
     def __init__(
         self,
-        book: Book,
+        book: Journal,
         mailbox: Mailbox,
         account: SesAccount,
         callbacks: Callbacks,

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from infra.sandbox.book import Book, Entry, Place
+from infra.sandbox.journal import Entry, Journal, Place
 from infra.sandbox.mailbox import iso
 
 TYPES = ("contacts", "notes", "tasks")
@@ -16,7 +16,7 @@ Properties = dict[str, str | None]
 class HubSpotStore:
     """Contacts, notes and tasks by id, which is a number counted up over all types."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Journal) -> None:
         self._book = book
         self._objects: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in TYPES}
         self._associations: defaultdict[tuple[str, str], list[tuple[str, str, int]]] = defaultdict(list)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parseaddr
 from typing import Any
 
-from infra.sandbox.book import Book, Entry, Place
+from infra.sandbox.journal import Entry, Journal, Place
 
 NOWHERE = Place(0, 0)
 
@@ -75,7 +75,7 @@ class Message:
 class Mailbox:
     """The accepted messages, by id and by the person's address."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Journal) -> None:
         self._book = book
         self._by_id: dict[str, Message] = {}
         self._by_person: defaultdict[str, list[Message]] = defaultdict(list)

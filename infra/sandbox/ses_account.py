@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from infra.sandbox.aws_model import AwsError
-from infra.sandbox.book import Book, Entry, Place
+from infra.sandbox.journal import Entry, Journal, Place
 from infra.sandbox.mailbox import bare
 from infra.sandbox.options import Options
 from infra.sandbox.sns import Sns, topic_arn
@@ -31,7 +31,7 @@ T = TypeVar("T")
 class SesAccount:
     """State of the account, and the operations that read and change it."""
 
-    def __init__(self, options: Options, book: Book, sns: Sns) -> None:
+    def __init__(self, options: Options, book: Journal, sns: Sns) -> None:
         self._book = book
         self._sns = sns
         self._identities: dict[str, bool] = dict.fromkeys(options.verified_domains, True)

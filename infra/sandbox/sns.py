@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from infra.sandbox.book import Book, Entry, Place
 from infra.sandbox.callbacks import Callbacks, NotYet, Outgoing
+from infra.sandbox.journal import Entry, Journal, Place
 from infra.sandbox.mailbox import iso
 from infra.sandbox.options import Options
 
@@ -85,7 +85,7 @@ def topic_arn(name: str) -> str:
 class Sns:
     """Every topic has one subscriber, `<callback base>/webhooks/ses`, which must confirm before it is told anything."""
 
-    def __init__(self, options: Options, book: Book, callbacks: Callbacks) -> None:
+    def __init__(self, options: Options, book: Journal, callbacks: Callbacks) -> None:
         self._base = options.base_url
         self._endpoint = f"{options.callback_base}/webhooks/ses" if options.callback_base else ""
         self._book = book

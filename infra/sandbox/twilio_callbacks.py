@@ -7,8 +7,8 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from infra.sandbox.book import Book, Entry, Place
 from infra.sandbox.callbacks import Callbacks, Outgoing
+from infra.sandbox.journal import Entry, Journal, Place
 from infra.sandbox.mailbox import Happening, Mailbox, Message
 from infra.sandbox.options import Options
 from infra.sandbox.twilio_form import new_sid, sign
@@ -20,7 +20,7 @@ _START = {"START", "YES", "UNSTOP"}
 class TwilioCallbacks:
     """Signed form posts to the application, and who asked a sender to stop."""
 
-    def __init__(self, options: Options, book: Book, mailbox: Mailbox, callbacks: Callbacks) -> None:
+    def __init__(self, options: Options, book: Journal, mailbox: Mailbox, callbacks: Callbacks) -> None:
         self._options = options
         self._book = book
         self._mailbox = mailbox

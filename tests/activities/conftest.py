@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from activities.registry import Activities, build_activities
 from settings import Settings
-from store.database import Database
+from store.engine.database import Database
 from tests.activities.world import Outside, World
 from tests.support.sandbox import Sandbox
 

@@ -6,7 +6,7 @@ import pytest
 
 from activities import contract
 from activities.registry import Activities, build_activities
-from store.database import Database
+from store.engine.database import Database
 from tests.activities.world import Outside
 
 

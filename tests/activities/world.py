@@ -17,15 +17,17 @@ from activities import contract
 from activities.contract import EffectResult, ReconcileCall, SendResult, StepCall
 from activities.registry import Activities, build_activities
 from settings import Settings
-from store import contacts, messages, templates
-from store.database import Database
-from store.messages import Message
-from store.rows import Channel, Enrollment
+from store.engine.database import Database
+from store.people import contacts
+from store.published import templates
+from store.schema.rows import Channel, Enrollment
+from store.sending import messages
+from store.sending.messages import Message
 from tests.store.scene import Scene
 from tests.support.sandbox import Sandbox
-from tracks.content.template import parse_template
-from tracks.document import parse_track
-from tracks.run import PathEntry
+from tracks.checks.track_document import parse_track
+from tracks.content.templates.template import parse_template
+from tracks.program.run import PathEntry
 
 HELLO = """---
 kind: email

@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.webhooks.sns_signature import SnsVerifier
+from api.feedback.sns_signature import SnsVerifier
 from settings import Settings
-from store import keys
-from store.database import Database
+from store.engine.database import Database
+from store.operations import api_keys
 from tests.api.client import Api
 from tests.api.sns import Signer
 
@@ -46,7 +46,7 @@ def app(settings: Settings, db: Database) -> FastAPI:
 @pytest.fixture
 async def key(db: Database) -> str:
     async with db.transaction() as tx:
-        return (await keys.create(tx, "tests"))[1]
+        return (await api_keys.create(tx, "tests"))[1]
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from store import ledger
-from store.database import Database
-from store.messages import Message, get
-from store.rows import Channel
+from store.engine.database import Database
+from store.schema.rows import Channel
+from store.sending import ledger
+from store.sending.messages import Message, get
 from tests.api.client import Api, track
 
 PHONE = "+41446681800"

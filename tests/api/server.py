@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import LOGGING_CONFIG
 
-from api.server import BoundedProtocol
+from api.http.server import BoundedProtocol
 
 
 @asynccontextmanager

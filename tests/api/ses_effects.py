@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from store import suppressions
-from store.database import Database
+from store.engine.database import Database
+from store.people import suppressions
 from tests.api.messages import EMAIL, another_day, rows
 from tests.api.ses_payloads import SES_ID
 

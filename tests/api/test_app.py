@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from api.app import create_app
 from settings import Settings
-from store.database import Database
+from store.engine.database import Database
 from tests.api.client import Api, track
 
 

@@ -6,8 +6,8 @@ import httpx
 from fastapi import FastAPI
 from twilio.request_validator import RequestValidator
 
-from store import suppressions
-from store.database import Database
+from store.engine.database import Database
+from store.people import suppressions
 from tests.api.conftest import TWILIO_TOKEN
 from tests.api.messages import PHONE
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from bench.bulk import Bulk, report
-from bench.crowd import latencies
+from bench.contacts import latencies
 from bench.grow import Size, rows
 from bench.mail_feed import Mail
-from bench.pairs import status
+from bench.measured_runs import Taken
+from bench.paired_runs import status
 from bench.percentiles import percentile
-from bench.sides import Taken
 from bench.wake import figures
 
 SIZE = Size(1000, 40.0, 30.0, 0.1, 0.2, {"api": 0.01}, {"api": 100_000_000}, 4000.0, 9000.0, 1.0, 0.5, 0)

@@ -11,7 +11,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from bench.history import BUDGET, Cost, Costs, bare, billable, five_step, rows
 from bench.history_cost import report
-from bench.pairs import status
+from bench.paired_runs import status
 from bench.stand import Servers, stand_on
 from tests.conftest import DevServer
 from tests.support.sandbox import Sandbox

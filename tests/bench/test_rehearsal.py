@@ -9,14 +9,14 @@ import pytest
 import pytest_asyncio
 
 from bench.rehearsal import Rehearsed, Stage, Told, stage
-from store.rows import Contact
+from store.schema.rows import Contact
 from tests.tracks.programmes import (
     AN_HOUR_AFTER_THE_LAST_CHANGE,
     FAILED_THREE_TIMES,
     NO_USE_FOR_14_DAYS,
     VIEWED_THREE_TIMES,
 )
-from tracks.document import parse_track
+from tracks.checks.track_document import parse_track
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

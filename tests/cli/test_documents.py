@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from api.app import create_app
 from cli.main import app
 from settings import Settings, get_settings
-from store import keys
-from store.database import Database
+from store.engine.database import Database
+from store.operations import api_keys
 from tests.api.client import EMAIL_TEMPLATE, track
 from tests.api.server import serve
 
@@ -31,7 +31,7 @@ async def perennial(postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path
     get_settings.cache_clear()
     database = Database(postgres_url, pool_size=5)
     async with database.transaction() as tx:
-        _, key = await keys.create(tx, "cli")
+        _, key = await api_keys.create(tx, "cli")
     settings = Settings(DATABASE_URL=SecretStr(postgres_url), secret=SecretStr("a secret of thirty-two characters!"))
     async with serve(create_app(settings, database)) as url:
         monkeypatch.setenv("PERENNIAL_PUBLIC_URL", url)

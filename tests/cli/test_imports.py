@@ -13,13 +13,14 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from activities.contract import ChunkCall
-from activities.importing import ImportActivities
+from activities.imports.import_chunks import ImportActivities
 from api.app import create_app
 from cli.main import app
 from settings import Settings, get_settings
-from store import imports, keys
-from store.database import Database
-from tests.activities.test_importing import TRACK, nobody_is_busy
+from store.engine.database import Database
+from store.operations import api_keys
+from store.runs.imports import imports
+from tests.activities.imports.test_import_chunks import TRACK, nobody_is_busy
 from tests.api.server import serve
 from tests.support.enrolling import publish
 
@@ -42,7 +43,7 @@ async def perennial(
     get_settings.cache_clear()
     await publish(db, TRACK.format(name="welcome", reentry="never"))
     async with db.transaction() as tx:
-        _, key = await keys.create(tx, "cli")
+        _, key = await api_keys.create(tx, "cli")
     settings = Settings(DATABASE_URL=SecretStr(postgres_url), secret=SecretStr("a secret of thirty-two characters!"))
 
     async def apply() -> None:

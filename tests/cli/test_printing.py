@@ -25,8 +25,9 @@ from cli.main import app
 from cli.preview_shown import show
 from cli.printing import printable
 from settings import get_settings
-from store import breakers, keys
-from store.database import Database
+from store.engine.database import Database
+from store.operations import api_keys
+from store.sending import breakers
 from tests.conftest import DevServer
 
 EVIL = "\x1b]0;title\x07 wrong \u202eprice\r\nnext"
@@ -77,7 +78,7 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
 def test_a_breakers_reason_and_a_keys_name_are_printed_harmlessly(perennial: Command, postgres_url: str) -> None:
     async def put(tx: Any) -> None:
         await breakers.trip(tx, "account:sms", "operator", EVIL)
-        await keys.create(tx, EVIL)
+        await api_keys.create(tx, EVIL)
 
     in_database(postgres_url, put)
     for words in (("breakers", "list"), ("key", "list"), ("breakers", "resume", "account:sms")):
@@ -94,7 +95,7 @@ def test_a_breakers_reason_and_a_keys_name_are_printed_harmlessly(perennial: Com
 
 def test_only_one_place_prints() -> None:
     """Whoever prints what others wrote goes through `cli.printing`, but for what is JSON or ours."""
-    ours = {"printing.py", "sentences.py", "common.py", "bench.py", "main.py"}
+    ours = {"printing.py", "error_sentences.py", "common.py", "bench.py", "main.py"}
     for file in Path(cli.__file__).parent.glob("*.py"):
         if file.name in ours:
             continue

@@ -19,8 +19,8 @@ from infra.launch.state import State, started_at, write_private
 from infra.launch.temporal import SEARCH_ATTRIBUTES
 from infra.launch.ui_links import COLUMNS, saved_queries
 from settings import Settings, get_settings
-from store import keys
-from store.database import Database
+from store.engine.database import Database
+from store.operations import api_keys
 from tests.api.server import serve
 from tests.docs.test_examples import ui_queries
 from tests.support.enrolling import enter, meet, publish
@@ -103,7 +103,7 @@ def test_the_link_to_a_contact_leads_to_nobody_else(folder: Path) -> None:
 async def test_a_contact_is_found_in_every_track(folder: Path, postgres_url: str) -> None:
     database = Database(postgres_url, pool_size=2)
     async with database.transaction() as tx:
-        _, key = await keys.create(tx, "cli")
+        _, key = await api_keys.create(tx, "cli")
     for name in ("first", "second"):
         await publish(database, f"{{track: {name}, reentry: {{per: cart}}, steps: [{{id: pause, wait: 1d}}]}}")
     await meet(database, "user_1")

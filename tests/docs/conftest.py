@@ -18,8 +18,8 @@ from temporalio.service import RPCError
 from activities.registry import build_activities
 from api.app import create_app
 from settings import Settings
-from store import keys
-from store.database import Database
+from store.engine.database import Database
+from store.operations import api_keys
 from tests.api.server import serve
 from tests.conftest import DevServer
 from worker import build_relay, build_workers
@@ -60,7 +60,7 @@ async def perennial(postgres_url: str, dev_server: DevServer) -> AsyncIterator[I
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         async with database.transaction() as tx:
-            _, key = await keys.create(tx, "docs")
+            _, key = await api_keys.create(tx, "docs")
         activities = build_activities(settings, database)
         stack.push_async_callback(activities.close)
         for worker in build_workers(temporal, activities, settings):

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from infra.publishing import publish, read_folder
 from settings import Settings
-from store.database import Database
+from store.engine.database import Database
 from tests.docs.conftest import Installation
 from tests.docs.documents import PAGES, ROOT, Block, blocks, commands, curl, differs, prose
 
@@ -122,7 +122,7 @@ def test_the_api_page_names_every_parameter_of_a_list(document: dict[str, Any]) 
 
 
 def test_the_api_page_names_every_kind_of_problem() -> None:
-    from api.problems import TITLES
+    from api.http.problems import TITLES
 
     named = set(re.findall(r"^\| \d{3} \| `([a-z-]+)` \|", API_PAGE.read_text(), re.MULTILINE))
     assert named == set(TITLES)

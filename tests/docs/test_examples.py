@@ -17,15 +17,15 @@ from pydantic_core import PydanticUndefined
 
 from cli.main import app
 from settings import Settings
-from store.messages import MessageStatus, Progress
+from store.sending.messages import MessageStatus, Progress
 from tests.docs.documents import PAGES, ROOT, Block, anchors, blocks, commands, links, prose
-from tracks.compiler import compile_track
-from tracks.content.check import check_template
-from tracks.content.template import parse_template
-from tracks.document import TrackProblems, parse_track
-from tracks.policy import parse_policy
-from tracks.run import SEARCH_ATTRIBUTES
-from tracks.steps import STEP_TYPES
+from tracks.checks.track_document import TrackProblems, parse_track
+from tracks.compiler.compiler import compile_track
+from tracks.content.checks.template_check import check_template
+from tracks.content.templates.template import parse_template
+from tracks.model.steps import STEP_TYPES
+from tracks.policy.workspace_policy import parse_policy
+from tracks.program.run import SEARCH_ATTRIBUTES
 
 DOCS = ROOT / "docs"
 TRACKS, OPERATING, DEVELOPING = DOCS / "tracks.md", DOCS / "operating.md", DOCS / "developing.md"

@@ -20,7 +20,7 @@ from bench.faults_records import Received, caught_up, compare
 from bench.stand import Servers, stand_on
 from infra.launch.ports import any_free
 from infra.launch.postgres import Postgres
-from store.migrate import upgrade
+from store.schema.migrate import upgrade
 from tests.conftest import DevServer
 from tests.support.sandbox import start_sandbox
 

@@ -11,13 +11,13 @@ from sqlalchemy import text
 
 from api.relay.relay import Relay
 from bench.stand import Stand
-from store import outbox
-from store.database import Database
+from store.engine.database import Database
+from store.runs import outbox
 from tests.conftest import DevServer
 from tests.laws.conftest import servers, stand
 from tests.support.enrolling import enter, meet, publish
-from tracks.compiler import compile_track
-from tracks.document import parse_track
+from tracks.checks.track_document import parse_track
+from tracks.compiler.compiler import compile_track
 
 __all__ = ["servers", "stand"]
 

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import text
 
 from infra import logs
-from store.database import Database
+from store.engine.database import Database
 
 ADDRESS = "ann@people.test"
 

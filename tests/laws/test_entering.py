@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from bench.stand import Stand
-from store import tracks
-from tracks.compiler import compile_track
-from tracks.document import parse_track
+from store.published import tracks
+from tracks.checks.track_document import parse_track
+from tracks.compiler.compiler import compile_track
 
 TRACK = """
 track: cart-anew

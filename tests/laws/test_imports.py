@@ -13,18 +13,21 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
-from activities import busy, contract
-from activities.importing import ImportActivities
+from activities import contract
+from activities.imports import queue_backlog
+from activities.imports.import_chunks import ImportActivities
 from api.relay.delivery import Delivered
-from api.relay.importing import ImportTeller
+from api.relay.import_commands import ImportCommands
 from api.relay.relay import BULK_IN_FLIGHT, IN_FLIGHT, Relay
-from store import contacts, enrolling, imports, outbox
-from store.database import Database
-from store.enrolling import Enrol
-from tests.activities.test_importing import TRACK, nobody_is_busy, people, received, rows
+from store.engine.database import Database
+from store.people import contacts
+from store.runs import enrolling, outbox
+from store.runs.enrolling import Enrol
+from store.runs.imports import imports
+from tests.activities.imports.test_import_chunks import TRACK, nobody_is_busy, people, received, rows
 from tests.conftest import DevServer
 from tests.support.enrolling import behave, enter, meet, publish
-from tracks.importing import workflow_id
+from tracks.program.import_job import workflow_id
 from workflows.importing import ImportContacts
 from workflows.sandbox import runner
 
@@ -60,7 +63,7 @@ async def test_an_import_goes_on_where_its_worker_died_and_its_history_names_nob
 ) -> None:
     client = await dev_server.connect()
     import_id = await received(db, [people(n * 10, 10) for n in range(8)])
-    teller = ImportTeller(db, client)
+    teller = ImportCommands(db, client)
     async with importer(client, db):
         assert await teller.tell() == 1
         assert await teller.tell() == 0
@@ -152,15 +155,15 @@ async def test_places_in_the_relay_stay_free_for_what_is_live(db: Database, dev_
 async def test_a_queue_that_does_not_keep_up_is_noticed(dev_server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
     client = await dev_server.connect()
     queue = "nobody-polls-this"
-    monkeypatch.setattr(busy, "_QUEUES", ((queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),))
-    monkeypatch.setattr(busy, "SOME_TASKS", 2)
-    assert await busy.busy_queue(client) == ""
+    monkeypatch.setattr(queue_backlog, "_QUEUES", ((queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),))
+    monkeypatch.setattr(queue_backlog, "SOME_TASKS", 2)
+    assert await queue_backlog.busy_queue(client) == ""
     async with AsyncExitStack() as stack:
         for number in range(4):
             run = await client.start_workflow("Nothing", id=f"nothing-{number}", task_queue=queue)
             stack.push_async_callback(run.terminate)
         async with asyncio.timeout(60):
-            while await busy.busy_queue(client) != queue:
+            while await queue_backlog.busy_queue(client) != queue:
                 await asyncio.sleep(0.2)
 
 
@@ -168,7 +171,7 @@ async def test_news_that_temporal_could_not_be_told_wait(db: Database) -> None:
     """The relay's leader tries again; nothing accepted is lost while Temporal is away."""
     nowhere = await Client.connect("127.0.0.1:9", data_converter=pydantic_data_converter, lazy=True)
     import_id = await received(db, [people(0, 1)])
-    assert await ImportTeller(db, nowhere).tell() == 1
+    assert await ImportCommands(db, nowhere).tell() == 1
     async with db.transaction() as tx:
         assert [one.id for one in await imports.untold(tx)] == [import_id]
         assert (await tx.execute(text("SELECT told FROM import_job"))).scalar_one() == 0

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType
 
 from bench.stand import Servers, Stand, stand_on
 from tests.laws.conftest import MAIL
-from tracks.run import MEMO_ENROLLMENT
+from tracks.program.run import MEMO_ENROLLMENT
 
 NAME, MAILBOX, PHONE = "Zebulon-Quagmire", "zebulon.quagmire", "+4915112345678"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from activities import rates
 from activities.contract import QUEUE_EMAIL
-from activities.lanes import AT_ONCE
+from activities.sending import queue_rates
+from activities.sending.direct_send import AT_ONCE
 from bench.stand import PROJECT, Servers, Stand, environment_of, local_settings, stand_on
 from infra.launch.process import Child
 from tests.laws.conftest import MAIL
@@ -83,13 +83,13 @@ async def test_a_refused_contact_does_not_hold_up_its_neighbours(stand: Stand) -
 
 async def test_the_rate_of_a_queue_holds_for_what_goes_past_it(stand: Stand) -> None:
     await stand.publish("careful", TRACK)
-    await rates.write(stand.temporal, QUEUE_EMAIL, 4, "test")
+    await queue_rates.write(stand.temporal, QUEUE_EMAIL, 4, "test")
     try:
-        await asyncio.sleep(rates.TRUSTED_FOR)
+        await asyncio.sleep(queue_rates.TRUSTED_FOR)
         runs = [await enrolled(stand, f"paced-{number}") for number in range(20)]
         ended = [await stand.until(run, "completed", seconds=40) for run in runs]
     finally:
-        await rates.write(stand.temporal, QUEUE_EMAIL, None, "test")
+        await queue_rates.write(stand.temporal, QUEUE_EMAIL, None, "test")
     settled = sorted(datetime.fromisoformat(one["messages"][0]["settled_at"]) for one in ended)
     # the server lets through almost twice its rate in the first second of a burst, and the worker has one to spare
     assert settled[-1] - settled[0] >= timedelta(seconds=(20 - 2 * 4 - 1) / 4 - 0.5)

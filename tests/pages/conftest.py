@@ -10,8 +10,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from infra.launch.stack import Addresses
-from store import keys
-from store.database import Database
+from store.engine.database import Database
+from store.operations import api_keys
 from tests.api.client import Api
 from tests.pages.browsing import ARGUMENTS, Visits, find_chromium
 from tests.pages.office import PATIENCE, Office
@@ -47,7 +47,7 @@ async def db(stack: Addresses) -> AsyncIterator[Database]:
 async def office(stack: Addresses, db: Database) -> AsyncIterator[Office]:
     """The API with a key; the two tracks of the tests are published."""
     async with db.transaction() as tx:
-        _, key = await keys.create(tx, "pages")
+        _, key = await api_keys.create(tx, "pages")
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False, timeout=30) as client:
         office = Office(stack, Api(client, key), client)
         await office.publish()

@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from infra.launch.stack import Addresses
-from store import suppressions
-from store.database import Database
+from store.engine.database import Database
+from store.people import suppressions
 from tests.pages.browsing import Visits
 from tests.pages.office import Office, Person, step
 

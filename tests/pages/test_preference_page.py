@@ -6,13 +6,14 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from api.preference_texts.languages import LANGUAGES
-from store import consents, policies, suppressions
-from store.database import Database
+from api.pages.texts.languages import LANGUAGES
+from store.engine.database import Database
+from store.people import consents, suppressions
+from store.published import policies
 from tests.pages.accessible import hindrances, tab_through
 from tests.pages.browsing import PHONE, SMALL_PHONE, Visits
 from tests.pages.office import Office, Person, step
-from tracks.policy import parse_policy
+from tracks.policy.workspace_policy import parse_policy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

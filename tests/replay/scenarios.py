@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import ResolvedWait, SendResult
 from tests.workflows.scripted import SENT, Script
-from tracks.program import (
+from tracks.program.program import (
     Arm,
     Branch,
     Break,
@@ -28,8 +28,8 @@ from tracks.program import (
     WaitFor,
     WaitUntil,
 )
-from tracks.run import AttributesChanged, EventSignal, RunResult
-from tracks.wire import Clock
+from tracks.program.run import AttributesChanged, EventSignal, RunResult
+from tracks.shared.wire import Clock
 
 DAY = 86400.0
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")

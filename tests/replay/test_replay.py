@@ -14,7 +14,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from tests.replay.imports import IMPORTS
 from tests.replay.record import HISTORIES, IMPORT_HISTORIES
 from tests.replay.scenarios import SCENARIOS
-from tracks.run import WORKFLOW_TYPE, RunInput, RunResult
+from tracks.program.run import WORKFLOW_TYPE, RunInput, RunResult
 from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner

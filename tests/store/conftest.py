@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from store.database import Database
+from store.engine.database import Database
 from tests.store.scene import Scene
 
 

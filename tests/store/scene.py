@@ -8,17 +8,20 @@ from typing import Any, Literal
 
 from sqlalchemy import text
 
-from store import contacts, effects, enrolling, enrollments, events, ledger, messages, settling, tracks
-from store.database import Database
-from store.enrolling import Enrol, Enrolled
-from store.events import Accepted, Event
-from store.messages import Message
-from store.outbox import Delivery, Pending
-from store.rows import Channel, Enrollment
-from store.sql import utc_now
-from tracks.compiler import compile_track
-from tracks.document import parse_track
-from tracks.run import RunStatus
+from store.engine.database import Database
+from store.engine.sql import utc_now
+from store.people import contacts
+from store.published import tracks
+from store.runs import effect_records, enrolling, enrollments, events
+from store.runs.enrolling import Enrol, Enrolled
+from store.runs.events import Accepted, Event
+from store.runs.outbox import Delivery, Pending
+from store.schema.rows import Channel, Enrollment
+from store.sending import ledger, messages, settling
+from store.sending.messages import Message
+from tracks.checks.track_document import parse_track
+from tracks.compiler.compiler import compile_track
+from tracks.program.run import RunStatus
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -135,9 +138,9 @@ class Scene:
         assert found is not None
         return found
 
-    async def begin(self, enrollment_id: str, step: str = "mark") -> effects.Begun:
+    async def begin(self, enrollment_id: str, step: str = "mark") -> effect_records.Begun:
         async with self.db.transaction() as tx:
-            return await effects.begin(tx, enrollment_id=enrollment_id, step=step, occurrence=1)
+            return await effect_records.begin(tx, enrollment_id=enrollment_id, step=step, occurrence=1)
 
     async def rows(self, sql: str, **values: Any) -> Sequence[Any]:
         async with self.db.transaction() as tx:

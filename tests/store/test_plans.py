@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import pytest_asyncio
 
-from store import outbox
-from store.database import Database
-from store.events import Event
+from store.engine.database import Database
+from store.runs import outbox
+from store.runs.events import Event
 from tests.store.scene import NOW, TRIAL, Scene, rows_of
-from tracks.message_rules import MessageRules
-from tracks.sending import Lately
+from tracks.model.message_rules import MessageRules
+from tracks.model.sending import Lately
 
 UNLESS = """
 track: cart

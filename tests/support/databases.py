@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from store.migrate import upgrade
+from store.schema.migrate import upgrade
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = "migrated"

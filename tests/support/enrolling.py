@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from store import contacts, events, tracks
-from store.database import Database
-from store.enrolling import Enrol, Enrolled, enroll
-from store.events import Accepted, Event
-from tracks.compiler import compile_track
-from tracks.document import parse_track
+from store.engine.database import Database
+from store.people import contacts
+from store.published import tracks
+from store.runs import events
+from store.runs.enrolling import Enrol, Enrolled, enroll
+from store.runs.events import Accepted, Event
+from tracks.checks.track_document import parse_track
+from tracks.compiler.compiler import compile_track
 
 
 async def publish(database: Database, text: str) -> str:

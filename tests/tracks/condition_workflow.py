@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tracks.conditions import evaluate
+    from tracks.conditions.conditions import evaluate
 
 
 @workflow.defn

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from tracks.document import TrackProblems, parse_track, track_from_data
-from tracks.model import Track
+from tracks.checks.track_document import TrackProblems, parse_track, track_from_data
+from tracks.model.track import Track
 
 HEAD = """\
 track: example

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.publishing import read_folder
-from tracks.content.sharing import SharedKey, with_shared
-from tracks.content.template import Template, parse_template
+from tracks.content.templates.shared_blocks import SharedKey, with_shared
+from tracks.content.templates.template import Template, parse_template
 
 FOLDER = Path(__file__).parents[2] / "tracks" / "library" / "templates"
 

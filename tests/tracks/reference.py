@@ -13,8 +13,20 @@ from zlib import crc32
 
 from hypothesis import strategies as st
 
-from tracks.model import Track, blocks
-from tracks.program import (
+from tracks.model.steps import (
+    MESSAGES,
+    BranchStep,
+    Detour,
+    ExitStep,
+    MessageStep,
+    RepeatStep,
+    SplitStep,
+    Steps,
+    WaitDateStep,
+    WaitForStep,
+)
+from tracks.model.track import Track, blocks
+from tracks.program.program import (
     Branch,
     Effect,
     Exit,
@@ -27,18 +39,6 @@ from tracks.program import (
     WaitDate,
     WaitFor,
     WaitUntil,
-)
-from tracks.steps import (
-    MESSAGES,
-    BranchStep,
-    Detour,
-    ExitStep,
-    MessageStep,
-    RepeatStep,
-    SplitStep,
-    Steps,
-    WaitDateStep,
-    WaitForStep,
 )
 
 LONGEST = 2_000

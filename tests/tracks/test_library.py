@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from tests.tracks.library import TEMPLATES as LIBRARY_TEMPLATES
-from tracks.compiler import compile_track
-from tracks.conditions import evaluate
-from tracks.document import parse_track, track_from_data, track_to_data
-from tracks.model import ReentryPer, Track
-from tracks.policy import parse_policy
-from tracks.templates import template_keys
-from tracks.topics import topics_of
+from tracks.checks.template_use import template_keys
+from tracks.checks.topic_use import topics_of
+from tracks.checks.track_document import parse_track, track_from_data, track_to_data
+from tracks.compiler.compiler import compile_track
+from tracks.conditions.conditions import evaluate
+from tracks.model.track import ReentryPer, Track
+from tracks.policy.workspace_policy import parse_policy
 
 LIBRARY = Path(__file__).parents[2] / "tracks" / "library"
 NAMES = ["abandoned-cart", "trial-to-paid", "win-back"]

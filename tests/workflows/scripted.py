@@ -28,10 +28,10 @@ from activities.contract import (
     StepCall,
     UndeliveredCall,
 )
-from activities.lanes import QUEUED
-from tracks.program import Program
-from tracks.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, RunInput, RunResult
-from tracks.wire import Clock
+from activities.sending.direct_send import QUEUED
+from tracks.program.program import Program
+from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, RunInput, RunResult
+from tracks.shared.wire import Clock
 from workflows.nurture import NurtureTrack
 from workflows.sandbox import runner
 

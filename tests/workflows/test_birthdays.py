@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bench.rehearsal import stage
-from store.rows import Contact
-from tracks.document import parse_track
+from store.schema.rows import Contact
+from tracks.checks.track_document import parse_track
 
 BIRTHDAYS = """
 track: birthdays

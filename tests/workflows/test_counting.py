@@ -13,8 +13,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from tests.workflows.scripted import Script, started
-from tracks.program import Break, Effect, Instruction, Jump, Repeat, Wait, WaitFor
-from tracks.run import EventSignal, Journey
+from tracks.program.program import Break, Effect, Instruction, Jump, Repeat, Wait, WaitFor
+from tracks.program.run import EventSignal, Journey
 from workflows import policies
 
 DAY = 86400.0

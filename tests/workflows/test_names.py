@@ -10,9 +10,9 @@ import pytest
 from activities import contract
 from api.relay.delivery import _payload, encoded
 from infra.launch.temporal import SEARCH_ATTRIBUTES as REGISTERED
-from tracks import importing, run
-from tracks.program import Program
-from tracks.wire import Clock
+from tracks.program import import_job, run
+from tracks.program.program import Program
+from tracks.shared.wire import Clock
 from workflows import policies, search_attributes
 
 
@@ -60,11 +60,11 @@ def test_activities_and_their_queues_keep_their_names() -> None:
 
 
 def test_imports_keep_their_names() -> None:
-    assert (importing.WORKFLOW_TYPE, importing.TASK_QUEUE) == ("ImportContacts", "perennial-imports")
-    assert (importing.SIGNAL_CHANGED, importing.QUERY_PROGRESS) == ("changed", "progress")
-    updates = (importing.UPDATE_PAUSE, importing.UPDATE_RESUME, importing.UPDATE_CANCEL, importing.UPDATE_SET_RATE)
+    assert (import_job.WORKFLOW_TYPE, import_job.TASK_QUEUE) == ("ImportContacts", "perennial-imports")
+    assert (import_job.SIGNAL_CHANGED, import_job.QUERY_PROGRESS) == ("changed", "progress")
+    updates = (import_job.UPDATE_PAUSE, import_job.UPDATE_RESUME, import_job.UPDATE_CANCEL, import_job.UPDATE_SET_RATE)
     assert updates == ("pause", "resume", "cancel", "set_rate")
-    assert importing.workflow_id("i-1") == "import/i-1"
+    assert import_job.workflow_id("i-1") == "import/i-1"
 
 
 def test_search_attributes_are_the_ones_that_the_project_registers() -> None:

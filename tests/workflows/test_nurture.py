@@ -17,9 +17,9 @@ from temporalio.testing import WorkflowEnvironment
 from activities.contract import Decided, ReconcileCall, ResolvedWait, ResolveWaitCall, SendResult, StepCall
 from tests.conftest import DevServer
 from tests.workflows.scripted import SENT, Script, lasted, start, started
-from tracks.program import Arm, Branch, Case, Effect, Exit, Jump, Repeat, Split, Wait, WaitDate, WaitFor
-from tracks.run import AttributesChanged, EndSignal, EventSignal, Journey, ResolveMessage
-from tracks.wire import Clock
+from tracks.program.program import Arm, Branch, Case, Effect, Exit, Jump, Repeat, Split, Wait, WaitDate, WaitFor
+from tracks.program.run import AttributesChanged, EndSignal, EventSignal, Journey, ResolveMessage
+from tracks.shared.wire import Clock
 
 DAY = 86400.0
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")

@@ -21,8 +21,8 @@ from temporalio.service import RPCError
 from activities.contract import ResolvedWait, ResolveWaitCall
 from tests.conftest import DevServer
 from tests.workflows.scripted import Script, lasted, runs_worker, start
-from tracks.program import Effect, Exit, Instruction, Repeat, Wait, WaitFor, WaitUntil
-from tracks.run import EventSignal, RunResult
+from tracks.program.program import Effect, Exit, Instruction, Repeat, Wait, WaitFor, WaitUntil
+from tracks.program.run import EventSignal, RunResult
 from workflows import policies
 
 DUE = 2.0

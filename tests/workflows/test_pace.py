@@ -13,9 +13,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.contract import ResolvedWait, ResolveWaitCall, SendResult, StepCall
 from tests.workflows.scripted import SENT, Script, started
-from tracks.program import Effect, Exit, Wait, WaitDate, WaitFor
-from tracks.run import EventSignal
-from tracks.wire import Clock
+from tracks.program.program import Effect, Exit, Wait, WaitDate, WaitFor
+from tracks.program.run import EventSignal
+from tracks.shared.wire import Clock
 
 DAY = 86400.0
 

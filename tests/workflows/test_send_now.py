@@ -14,8 +14,8 @@ from temporalio.exceptions import ApplicationError
 from activities.contract import SendResult, StepCall
 from tests.conftest import DevServer
 from tests.workflows.scripted import SENT, Script, started
-from tracks.program import Effect
-from tracks.run import RunResult
+from tracks.program.program import Effect
+from tracks.program.run import RunResult
 
 HELLO = Effect(step="hello", kind="email")
 ELSEWHERE = SendResult(outcome="elsewhere", channel="sms")

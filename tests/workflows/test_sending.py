@@ -16,8 +16,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.contract import SendResult
 from tests.workflows.scripted import SENT, Script, lasted, started
-from tracks.program import Effect, Exit, Jump, Wait
-from tracks.run import EventSignal, Journey, MessageAmid, ResolveMessage, RunResult, RunState
+from tracks.program.program import Effect, Exit, Jump, Wait
+from tracks.program.run import EventSignal, Journey, MessageAmid, ResolveMessage, RunResult, RunState
 from workflows import policies
 
 DAY = 86400.0

@@ -15,8 +15,8 @@ from temporalio.exceptions import ApplicationError
 
 from tests.workflows.scripted import Script, started
 from tests.workflows.scripted_imports import Rows, begun
-from tracks import importing, run
-from tracks.program import Wait
+from tracks.program import import_job, run
+from tracks.program.program import Wait
 
 UNREADABLE = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"{"))
 UNKNOWN = RawValue(Payload(metadata={"encoding": b"binary/of-another-company"}, data=b"\x00"))
@@ -88,10 +88,10 @@ async def test_an_odd_signal_is_counted_and_the_run_goes_on(
 async def test_an_import_outlives_odd_words_too(client: Client, stack: AsyncExitStack) -> None:
     handle = await begun(stack, client, Rows(chunks=5))
     for args in ODD:
-        await handle.signal(importing.SIGNAL_CHANGED, args=args)
+        await handle.signal(import_job.SIGNAL_CHANGED, args=args)
     wrong: list[list[Any]] = [[], [None], ["fast"], ["12"], [True], [0], [UNREADABLE]]
     for args in wrong:
-        word = await refused(handle, importing.UPDATE_SET_RATE, args)
+        word = await refused(handle, import_job.UPDATE_SET_RATE, args)
         assert "Data must be rows a second" in word
     await handle.result()
     assert await failed_tasks(handle) == 0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from activities.outcomes import ProviderError, Verdict
-from activities.ports import CrmChange, CrmContact, OutgoingEmail, OutgoingSms, WebhookCall
 from activities.providers.hubspot import HubSpotCrm
+from activities.providers.ports import CrmChange, CrmContact, OutgoingEmail, OutgoingSms, WebhookCall
+from activities.providers.provider_errors import ProviderError, Verdict
 from activities.providers.ses import SesEmail
 from activities.providers.twilio import TwilioSms
 from activities.providers.webhooks import SignedWebhooks

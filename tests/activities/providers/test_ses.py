@@ -12,8 +12,8 @@ import boto3
 import pytest
 import pytest_asyncio
 
-from activities.outcomes import ProviderError, Verdict
-from activities.ports import OutgoingEmail
+from activities.providers.ports import OutgoingEmail
+from activities.providers.provider_errors import ProviderError, Verdict
 from activities.providers.ses import SesEmail
 from tests.activities.providers.rude import http, rude_server
 from tests.activities.world import Outside

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from moto.server import ThreadedMotoServer
 
-from activities.outcomes import ProviderError, Verdict
-from activities.ports import OutgoingEmail
+from activities.providers.ports import OutgoingEmail
+from activities.providers.provider_errors import ProviderError, Verdict
 from activities.providers.ses import SesEmail
 
 

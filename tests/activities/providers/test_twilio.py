@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from activities.outcomes import ProviderError, Verdict
-from activities.ports import OutgoingSms
+from activities.providers.ports import OutgoingSms
+from activities.providers.provider_errors import ProviderError, Verdict
 from activities.registry import build_providers
 from tests.activities.world import Outside
 

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.outcomes import Fault, ProviderError, Verdict
-from activities.ports import WebhookCall
-from activities.providers.receivers import Receivers, RefusedAddressError, reachable_by_all
+from activities.providers.ports import WebhookCall
+from activities.providers.provider_errors import Fault, ProviderError, Verdict
+from activities.providers.webhook_addresses import Receivers, RefusedAddressError, reachable_by_all
 from activities.providers.webhooks import SignedWebhooks
 from tests.activities.providers.rude import http, rude_server
 

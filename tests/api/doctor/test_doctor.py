@@ -25,21 +25,22 @@ from activities.contract import QUEUE_RUNS, ReconcileCall
 from activities.registry import build_activities
 from api.doctor.check import Check
 from api.doctor.findings import Finding, Report
-from api.doctor.patience import Patience
+from api.doctor.periodic_check import CHORE, Rounds
 from api.doctor.repair import Lost, Repair, Repaired
-from api.doctor.rounds import CHORE, Rounds
+from api.doctor.time_limits import TimeLimits
 from api.relay.relay import Relay
-from api.temporal import data_converter
+from api.temporal.connection import data_converter
 from bench.stand import Servers, Stand, stand_on
 from cli.main import app
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
 from settings import get_settings
-from store import chores, doctor
-from store.sql import utc_now
+from store.engine import periodic_jobs
+from store.engine.sql import utc_now
+from store.operations import doctor
 from tests.laws.conftest import MAIL
 from tests.support.sandbox import Sandbox
-from tracks.run import EndSignal, RunInput
+from tracks.program.run import EndSignal, RunInput
 from worker import build_workers
 
 SLEEPY = """
@@ -60,7 +61,7 @@ steps:
 """
 AGED = "UPDATE enrollment SET started_at = now() - interval '1 h', created_at = now() - interval '1 h'"
 MOMENT = timedelta(seconds=1)
-HASTY = Patience(
+HASTY = TimeLimits(
     outbox=MOMENT,
     start=MOMENT,
     late=MOMENT,
@@ -135,17 +136,17 @@ async def until(what: Callable[[], Awaitable[bool]], seconds: float = 30) -> Non
             await asyncio.sleep(0.05)
 
 
-async def checked(stand: Stand, patience: Patience = HASTY, *, every_run: bool = False) -> Report:
-    return await Check(stand.database, stand.temporal, patience).whole(every_run=every_run)
+async def checked(stand: Stand, limits: TimeLimits = HASTY, *, every_run: bool = False) -> Report:
+    return await Check(stand.database, stand.temporal, limits).whole(every_run=every_run)
 
 
-async def named(stand: Stand, *expected: tuple[str, str], patience: Patience = HASTY) -> Report:
+async def named(stand: Stand, *expected: tuple[str, str], limits: TimeLimits = HASTY) -> Report:
     """Once the report names exactly these, by kind and id; visibility and patience take their time."""
     report = Report()
     try:
         async with asyncio.timeout(25):
             while True:
-                report = await checked(stand, patience)
+                report = await checked(stand, limits)
                 if sorted((it.kind, it.id) for it in report.findings) == sorted(expected):
                     return report
                 await asyncio.sleep(0.5)
@@ -397,7 +398,7 @@ async def test_a_terminated_run_is_noticed_by_the_rounds_and_shown_as_figures(st
 
         async def noticed() -> bool:
             async with stand.database.transaction() as tx:
-                await chores.again(tx, CHORE, utc_now())
+                await periodic_jobs.again(tx, CHORE, utc_now())
             report = await rounds.look_if_due()
             return report is not None and [(it.kind, it.id) for it in report.findings] == [("run-ended", one)]
 

@@ -28,13 +28,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.relay.relay import Relay, pause_before
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
-from store import contacts, dropped, enrollments, outbox
-from store.database import Database
-from store.enrolling import Enrol, enroll_many
+from store.engine.database import Database
+from store.people import contacts
+from store.runs import dropped, enrollments, outbox
+from store.runs.enrolling import Enrol, enroll_many
 from tests.conftest import DevServer
 from tests.support.enrolling import behave, enter, meet, publish
 from tests.workflows.scripted import Script, started
-from tracks.run import EventSignal
+from tracks.program.run import EventSignal
 
 PATIENT = """
 track: patient

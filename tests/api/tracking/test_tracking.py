@@ -10,15 +10,15 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from api.tracking.pages import PIXEL
-from api.tracking.telling import Patience, Teller
+from api.pages.dead_link import PIXEL
+from api.tracking.engagement_events import HeldTouches, HoldTimes
 from settings import Settings
-from store import touches
-from store.database import Database
+from store.engine.database import Database
+from store.sending import engagement
 from tests.api.client import Api, track
 from tests.api.messages import message, rows, sending
-from tests.api.tracking.test_machines import BROWSERS, CHROME
-from tracks.links import DECOY, click_url, open_url, unsubscribe_url
+from tests.api.tracking.test_bot_requests import BROWSERS, CHROME
+from tracks.shared.link_tokens import DECOY, click_url, open_url, unsubscribe_url
 
 SECRET = "a secret of at least thirty-two characters"
 URLS = ["https://acme.test/start?email=ada@example.com#top", "https://ada:x@acme.test/docs", "http://acme.test/é x"]
@@ -46,8 +46,8 @@ class Mail:
                 await tx.execute(text(f"UPDATE {table} SET {name} = {name} - make_interval(secs => {seconds})"))
 
     async def tell(self, after: timedelta = HOLD) -> int:
-        patience = Patience(HOLD, timedelta(seconds=5))
-        return await Teller(self.db, patience).tell_due(datetime.now(UTC) + after)
+        patience = HoldTimes(HOLD, timedelta(seconds=5))
+        return await HeldTouches(self.db, patience).tell_due(datetime.now(UTC) + after)
 
     async def touched(self) -> list[Any]:
         return await rows(self.db, "SELECT kind, link, by, why FROM touch ORDER BY id")
@@ -66,7 +66,7 @@ class Mail:
 async def mail(api: Api, db: Database, anyone: httpx.AsyncClient) -> Mail:
     found = Mail(db, anyone, await sending(api, db, "email"))
     async with db.transaction() as tx:
-        await touches.keep_links(tx, found.id, URLS)
+        await engagement.keep_links(tx, found.id, URLS)
     await found.age(3600)
     return found
 
@@ -193,7 +193,7 @@ async def test_without_the_database_a_person_is_told_to_come_back(mail: Mail, mo
     async def away(*_: object) -> None:
         raise OSError("away")
 
-    monkeypatch.setattr(touches, "find", away)
+    monkeypatch.setattr(engagement, "find", away)
     answer = await mail.fetch(1)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "try it again in a minute" in answer.text
@@ -204,7 +204,7 @@ async def test_without_the_database_a_person_is_told_to_come_back(mail: Mail, mo
 async def test_one_touch_that_cannot_be_told_holds_up_no_other(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     await mail.fetch(1)
     await mail.fetch(2)
-    find, seen = touches.find, list[str]()
+    find, seen = engagement.find, list[str]()
 
     async def faulty(*given: Any) -> Any:
         seen.append("")
@@ -212,7 +212,7 @@ async def test_one_touch_that_cannot_be_told_holds_up_no_other(mail: Mail, monke
             raise RuntimeError("a bug")
         return await find(*given)
 
-    monkeypatch.setattr(touches, "find", faulty)
+    monkeypatch.setattr(engagement, "find", faulty)
     assert await mail.tell() == 2
     assert len(await mail.told()) == 1
     assert await mail.tell(timedelta(minutes=2)) == 1
@@ -225,7 +225,7 @@ async def test_a_text_messages_links_are_told_as_its_own(
     await api.publish(track(steps="  - {id: w, wait_for: {event: sms.clicked, within: 1d}}\n"))
     sms = Mail(db, anyone, await sending(api, db, "sms"))
     async with db.transaction() as tx:
-        await touches.keep_links(tx, sms.id, ["https://acme.test/"])
+        await engagement.keep_links(tx, sms.id, ["https://acme.test/"])
     await sms.age(60)
     await sms.fetch(1)
     await sms.tell()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.demo.audit import doubled, missed_goals, table
-from infra.demo.memory import Memory
-from infra.demo.people import draw_people
-from infra.demo.whims import Act
+from infra.demo.behaviour import Act
+from infra.demo.progress import Memory
+from infra.demo.sample_contacts import draw_people
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PEOPLE = draw_people(1, date(2026, 1, 31), 2)

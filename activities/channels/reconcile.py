@@ -1,0 +1,87 @@
+"""The `reconcile_message` activity: finds out what became of a message whose outcome nobody knows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import activity
+
+from activities.channels.sms import SmsKind
+from activities.contract import RECONCILE_MESSAGE, ReconcileCall, SendResult
+from activities.providers.ports import OutgoingSms, SmsProvider
+from activities.providers.provider_errors import ProviderError, Verdict
+from activities.sending.message_sender import result_of
+from activities.shared.step_content import Draft
+from activities.shared.temporal_errors import again_later, without_details
+from store.engine.database import Database
+from store.runs import enrollments
+from store.sending import messages, settling
+from store.sending.messages import Message
+from tracks.content.rendering.render import TemplateError
+
+_CLOCKS_APART = timedelta(minutes=1)
+"""How far the provider's clock may lag behind ours."""
+
+
+class Reconciler:
+    """Asks the ledger, which the provider's callbacks settle; for a text message then Twilio's list.
+
+    SES has no way to look for a message whose answer was lost: its events, which carry our message's id, are the
+    only witness.
+    """
+
+    def __init__(self, db: Database, sms: SmsProvider, kind: SmsKind) -> None:
+        self._db = db
+        self._sms = sms
+        self._kind = kind
+
+    @activity.defn(name=RECONCILE_MESSAGE)
+    @without_details
+    async def reconcile_message(self, call: ReconcileCall) -> SendResult:
+        """Ask again; with `settle`, decide. A message that is known to be sent stays so, whatever is decided.
+
+        Raises ApplicationError where the provider cannot be asked now and the answer matters.
+        """
+        async with self._db.transaction() as tx:
+            message = await messages.get(tx, call.message_id)
+        if message is None:
+            return SendResult(outcome="failed", reason="no such message", message_id=call.message_id)
+        if message.status == "unknown" and message.channel == "sms":
+            message = await self._look_for(message, must_know=call.settle in ("", "resend"))
+        if message.status == "unknown" and call.settle:
+            async with self._db.transaction() as tx:
+                message = await settling.resolve(tx, message.id, call.settle)
+        return result_of(message)
+
+    async def _look_for(self, message: Message, *, must_know: bool) -> Message:
+        """Ask the provider for a message to that person with that text, which no other row of the ledger has."""
+        sms = await self._as_sent(message)
+        if sms is None:
+            return message
+        try:
+            listed = await self._sms.find(sms, message.claimed_at - _CLOCKS_APART)
+        except ProviderError as error:
+            if error.fault.verdict is Verdict.GIVE_UP or not must_know:
+                return message
+            raise again_later(error.fault) from None
+        # A trial account's texts come back with a sentence of Twilio's before ours.
+        same = [found.provider_id for found in listed if found.body.strip().endswith(sms.body.strip())]
+        async with self._db.transaction() as tx:
+            await enrollments.lock_run(tx, message.enrollment_id)  # two unknown messages cannot both take one
+            taken = await messages.known_provider_ids(tx, "sms", same)
+            free = [provider_id for provider_id in same if provider_id not in taken]
+            if not free:
+                return await messages.get(tx, message.id) or message
+            return await settling.settle(tx, message.id, token=message.token, outcome="sent", provider_id=free[-1])
+
+    async def _as_sent(self, message: Message) -> OutgoingSms | None:
+        """The message written once more, or None where that cannot be: the person is gone, or the text has changed."""
+        async with self._db.transaction() as tx:
+            run = await enrollments.run(tx, message.enrollment_id)
+            if run is None or run.contact is None or not run.contact.phone:
+                return None
+            try:
+                written = await self._kind.read(tx, run.enrollment, message.step)
+                return await self._kind.compose(tx, written, Draft(message.id, run.enrollment, run.contact))
+            except (TemplateError, LookupError):
+                return None

@@ -1,0 +1,105 @@
+"""The `send_sms` activity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+
+from activities.contract import SEND_SMS, SEND_SMS_NOW, SendResult, StepCall
+from activities.providers.ports import OutgoingSms, SmsProvider
+from activities.sending.channel_choice import find_message
+from activities.sending.direct_send import DirectSend
+from activities.sending.link_tracking import track_sms
+from activities.sending.message_sender import Sender
+from activities.shared.step_content import (
+    Draft,
+    Links,
+    find_template,
+    log_choices,
+    message_context,
+    with_steps,
+    with_template,
+)
+from activities.shared.temporal_errors import without_details
+from store.engine.database import Database
+from store.schema.rows import Channel, Pinned
+from tracks.content.rendering.render import TemplateError, render_sms, write_sms
+from tracks.model.effects import Sms
+from tracks.model.message_rules import MessageRules, rules_of
+
+
+@dataclass(frozen=True)
+class WrittenSms:
+    """A text message as the track says it, with the track's defaults filled in."""
+
+    sms: Sms
+    sender: str | None
+    rules: MessageRules
+    tracked: bool
+
+
+class SmsKind:
+    """What makes a message a text message (`activities.sending.message_sender.MessageKind`)."""
+
+    channel: Channel = "sms"
+
+    def __init__(self, provider: SmsProvider, links: Links) -> None:
+        self._provider = provider
+        self._links = links
+
+    async def read(self, tx: AsyncConnection, pinned: Pinned, step: str) -> WrittenSms:
+        """See `MessageKind`."""
+        track, sms = await find_message(tx, pinned, step, Sms)
+        defaults = track.defaults.sms
+        sender = sms.from_ or defaults.from_
+        return WrittenSms(sms, sender, with_template(rules_of(track, sms), sms), sms.tracks(defaults.track))
+
+    def rules(self, written: WrittenSms) -> MessageRules:
+        """See `MessageKind`."""
+        return written.rules
+
+    async def compose(self, tx: AsyncConnection, written: WrittenSms, draft: Draft) -> OutgoingSms:
+        """See `MessageKind`."""
+        sms = written.sms
+        links = self._links.in_texts(draft.message_id)
+        context = message_context(
+            draft.enrollment, draft.contact, sms.variables, links, written.rules.timezone, draft.due
+        )
+        if sms.text is not None:
+            body = render_sms(sms.text, context)
+        elif sms.template is not None:
+            template = await find_template(tx, sms.template, sms.version or draft.newest, "sms")
+            rendered = write_sms(template, await with_steps(tx, template, context))
+            log_choices(draft.message_id, rendered.choices)
+            body = rendered.text
+        else:
+            raise TemplateError("NotFound")
+        if written.tracked:
+            body = await track_sms(tx, body, draft, self._links)
+        return OutgoingSms(message_id=draft.message_id, sender=written.sender, to=draft.contact.phone or "", body=body)
+
+    async def deliver(self, outgoing: OutgoingSms) -> str:
+        """See `MessageKind`."""
+        return await self._provider.send(outgoing)
+
+
+class SmsActivities:
+    """Sends the text of `sms` steps."""
+
+    def __init__(self, db: Database, kind: SmsKind, direct: DirectSend) -> None:
+        self._sender = Sender(db, kind)
+        self._direct = direct
+
+    @activity.defn(name=SEND_SMS)
+    @without_details
+    async def send_sms(self, call: StepCall) -> SendResult:
+        """Send one text message to one contact, at most once."""
+        return await self._direct.send(self._sender.send(call))
+
+    @activity.defn(name=SEND_SMS_NOW)
+    @without_details
+    async def send_sms_now(self, call: StepCall) -> SendResult:
+        """The same, as a local activity of the run's own worker, where the message need not stand in the queue."""
+        return await self._direct.now(lambda: self._sender.send(call))

@@ -1,0 +1,142 @@
+"""Effects outside other than messages: `update_crm` and `call_webhook`. Each is done once per effect key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+
+from activities.contract import CALL_WEBHOOK, UPDATE_CRM, EffectResult, StepCall
+from activities.providers import builtin_crm
+from activities.providers.ports import Crm, CrmChange, CrmContact, CrmTask, WebhookCall, WebhookCaller
+from activities.providers.provider_errors import ProviderError, Verdict
+from activities.shared.idempotency import attempt, begin, contact_of, finish, scheduled_at
+from activities.shared.step_content import find_in, message_context
+from activities.shared.temporal_errors import again_later, without_details
+from store.engine.database import Database
+from store.runs.effect_records import Begun
+from store.schema.rows import Contact
+from tracks.content.rendering.render import TemplateError, render_text, render_values
+from tracks.model.steps import CrmStep, WebhookStep
+from tracks.time.durations import format_duration
+
+
+class CrmActivities:
+    """Writes the changes of `crm` steps: to the outside CRM, or with None to the project's own tables."""
+
+    def __init__(self, db: Database, outside: Crm | None) -> None:
+        self._db = db
+        self._outside = outside
+
+    @activity.defn(name=UPDATE_CRM)
+    @without_details
+    async def update_crm(self, call: StepCall) -> EffectResult:
+        """Write stage, fields, note and task of one step.
+
+        Raises ApplicationError where the CRM cannot be reached now; an attempt that is repeated makes no second
+        note or task.
+        """
+        async with self._db.transaction() as tx:
+            begun = await begin(tx, call)
+            if isinstance(begun, EffectResult):
+                return begun
+            contact = contact_of(begun)
+            try:
+                change = await self._change(tx, call, begun, contact)
+            except TemplateError as error:
+                return await finish(tx, begun, "crm", "failed", f"template: {error.code}")
+            if self._outside is None:
+                await builtin_crm.apply(tx, contact.id, change)
+                return await finish(tx, begun, "crm", "done")
+        outside, person = self._outside, CrmContact(contact.id, contact.email, contact.phone)
+        again = attempt() > 1
+        return await _outside(self._db, begun, "crm", lambda: outside.apply(person, change, again=again))
+
+    async def _change(self, tx: AsyncConnection, call: StepCall, begun: Begun, contact: Contact) -> CrmChange:
+        enrollment = begun.run.enrollment
+        track, step = await find_in(tx, enrollment, call.step, CrmStep)
+        context = message_context(enrollment, contact, zone=track.defaults.timezone, due=call.due)
+        crm, at = step.crm, scheduled_at()
+        task = None
+        if crm.task is not None:
+            due = (call.due or at) + call.clock.real_delay(crm.task.due) if crm.task.due is not None else None
+            task = CrmTask(render_text(crm.task.title, context), due, crm.task.owner)
+        return CrmChange(
+            effect_key=begun.effect_key,
+            at=at,
+            stage=crm.stage,
+            fields=render_values(crm.fields, context),
+            note=None if crm.note is None else render_text(crm.note, context),
+            task=task,
+        )
+
+
+class WebhookActivities:
+    """Makes the calls of `webhook` steps."""
+
+    def __init__(self, db: Database, caller: WebhookCaller) -> None:
+        self._db = db
+        self._caller = caller
+
+    @activity.defn(name=CALL_WEBHOOK)
+    @without_details
+    async def call_webhook(self, call: StepCall) -> EffectResult:
+        """Deliver the signed call of one step, at least once under the same `webhook-id`.
+
+        Raises ApplicationError where the receiver did not say yes or no.
+        """
+        async with self._db.transaction() as tx:
+            begun = await begin(tx, call)
+            if isinstance(begun, EffectResult):
+                return begun
+            try:
+                webhook, patience = await self._written(tx, call, begun, contact_of(begun))
+            except TemplateError as error:
+                return await finish(tx, begun, "webhook", "failed", f"template: {error.code}")
+        return await _outside(self._db, begun, "webhook", lambda: self._caller.call(webhook), patience)
+
+    async def _written(
+        self, tx: AsyncConnection, call: StepCall, begun: Begun, contact: Contact
+    ) -> tuple[WebhookCall, timedelta | None]:
+        """The call, and how long it is tried."""
+        enrollment = begun.run.enrollment
+        track, step = await find_in(tx, enrollment, call.step, WebhookStep)
+        context = message_context(enrollment, contact, zone=track.defaults.timezone, due=call.due)
+        payload = render_values(step.webhook.payload, context)
+        data: dict[str, Any] = {
+            "contact_id": contact.id,
+            "enrollment_id": enrollment.id,
+            "track": enrollment.track,
+            "version": enrollment.version,
+            "step": call.step,
+            "payload": payload,
+        }
+        body = {"type": "track.webhook", "timestamp": scheduled_at().isoformat(), "data": data}
+        webhook = WebhookCall(webhook_id=begun.effect_key, url=step.webhook.url, body=body)
+        return webhook, step.webhook.give_up_after
+
+
+async def _outside(
+    db: Database,
+    begun: Begun,
+    kind: Literal["crm", "webhook"],
+    act: Callable[[], Awaitable[None]],
+    patience: timedelta | None = None,
+) -> EffectResult:
+    """Act outside of any transaction, then record how it ended. What may have happened is simply done again,
+    for as long as the step's `patience`, in real time, since it was first asked for."""
+    outcome: Literal["done", "failed"] = "done"
+    reason = ""
+    try:
+        await act()
+    except ProviderError as error:
+        outcome, reason = "failed", str(error.fault)
+        if error.fault.verdict is not Verdict.GIVE_UP:
+            if patience is None or datetime.now(UTC) - scheduled_at() < patience:
+                raise again_later(error.fault) from None
+            reason += f" for {format_duration(patience)}"
+    async with db.transaction() as tx:
+        return await finish(tx, begun, kind, outcome, reason)

@@ -1,0 +1,95 @@
+"""What workers see to beside their activities: breakers and SES's quota. Any number may run, one at a time acts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+
+from activities import contract
+from activities.providers.ports import EmailProvider
+from activities.providers.provider_errors import ProviderError
+from activities.sending import ses_quota
+from settings import Settings
+from store.engine import periodic_jobs
+from store.engine.background_tasks import Beside
+from store.engine.database import Database
+from store.engine.sql import utc_now
+from store.published import policies
+from store.sending import breakers, reputation
+
+TICK = 1.0
+"""Seconds between looks at what is due."""
+BREAKERS, QUOTA = "breakers", "ses-quota"
+
+log = structlog.get_logger(__name__)
+
+
+class Watch(Beside):
+    """Watches while it is open."""
+
+    def __init__(self, database: Database, email: EmailProvider, client: Client, settings: Settings) -> None:
+        self._database = database
+        self._email = email
+        self._client = client
+        self._rate_is_ours = contract.QUEUE_EMAIL not in settings.queue_rates
+        self._quota_works = True
+
+    async def _run(self) -> None:
+        while True:
+            for look in await self._due():
+                try:
+                    await look()
+                except Exception as error:  # a database that is away; the next look is a second away
+                    log.warning("watch failed", look=look.__name__, error=type(error).__name__)
+            await asyncio.sleep(TICK)
+
+    async def _due(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        looks = (self.look_at_breakers, self.look_at_quota)
+        try:
+            async with self._database.transaction() as tx:
+                return looks if await periodic_jobs.any_due(tx, (BREAKERS, QUOTA), utc_now()) else ()
+        except Exception as error:
+            log.warning("watch failed", look="due", error=type(error).__name__)
+            return ()
+
+    async def look_at_breakers(self) -> None:
+        """Open what does harm, and tend what is open."""
+        now, began = utc_now(), time.monotonic()
+        async with self._database.transaction() as tx:
+            if not await periodic_jobs.due(tx, BREAKERS, now):
+                return
+            limits = (await policies.current(tx)).policy.breaker
+            opened = await reputation.check(tx, limits, now)
+            took = timedelta(seconds=time.monotonic() - began)
+            await periodic_jobs.again(tx, BREAKERS, now + reputation.rest_after(took))
+        for found, cause in opened:
+            log.error("breaker opened", scope=found.scope, cause=cause, **found.figures(limits))
+        async with self._database.transaction() as tx:
+            changed = await breakers.tend(tx, per_second=limits.per_second, now=utc_now())
+        for breaker in changed:
+            log.warning(f"breaker {breaker.state}", scope=breaker.scope, cause=breaker.cause)
+
+    async def look_at_quota(self) -> None:
+        """Ask SES what the account may send, and keep within it."""
+        async with self._database.transaction() as tx:
+            if not await periodic_jobs.due(tx, QUOTA, utc_now()):
+                return
+            await periodic_jobs.again(tx, QUOTA, utc_now() + ses_quota.LATEST)
+        try:
+            found = await self._email.quota()
+        except ProviderError as error:
+            if self._quota_works:
+                log.warning("SES quota not read", fault=str(error.fault))
+            self._quota_works = False
+            return
+        self._quota_works = True
+        async with self._database.transaction() as tx:
+            await ses_quota.hold_or_resume(tx, found, utc_now())
+            await periodic_jobs.again(tx, QUOTA, utc_now() + ses_quota.next_look(found))
+        if self._rate_is_ours:
+            await ses_quota.limit_queue(self._client, found)

@@ -1,0 +1,235 @@
+"""How every message is sent: claimed in the ledger, handed over once, settled. No message goes out twice (law 3).
+
+The claim, with all checks that protect the contact, and the message's text are one transaction; the provider is
+called outside of any; how it ended is a second transaction. A claim that an earlier attempt left behind is
+`unknown`, never a reason to send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import uuid4
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.contract import SendResult, StepCall
+from activities.providers.provider_errors import DAILY_QUOTA, Fault, ProviderError, Verdict
+from activities.sending.channel_choice import ElsewhereError, settle_channel
+from activities.sending.permanent_failures import fail
+from activities.shared.step_content import Draft
+from activities.shared.temporal_errors import again_later
+from store.engine.database import Database
+from store.engine.group_commit import GroupCommit
+from store.schema.rows import Channel, Enrollment, Pin, Pinned
+from store.sending import breakers, ledger, settling
+from store.sending.ledger import Claim
+from store.sending.messages import Message
+from store.sending.settling import Sent
+from tracks.content.rendering.render import TemplateError
+from tracks.model.message_rules import MessageRules
+
+Outgoing = TypeVar("Outgoing")
+Written = TypeVar("Written")
+
+_SETTLE_AGAIN_AFTER = (0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 4.0)
+"""Seconds: a database that restarts is back by then, and an attempt may last as long (`workflows.policies`). Past them
+the row stays `sending`, which the next attempt finds."""
+
+log = structlog.get_logger(__name__)
+
+
+class MessageKind(Protocol[Written, Outgoing]):
+    """What differs between an email and a text message; `Written` is the step with its defaults filled in."""
+
+    channel: Channel
+
+    async def read(self, tx: AsyncConnection, pinned: Pinned, step: str) -> Written:
+        """The message as the enrollment's track version says; raises LookupError where it has no such step."""
+        ...
+
+    def rules(self, written: Written) -> MessageRules:
+        """What is checked when it is claimed."""
+        ...
+
+    async def compose(self, tx: AsyncConnection, written: Written, draft: Draft) -> Outgoing:
+        """The message itself. Raises TemplateError."""
+        ...
+
+    async def deliver(self, outgoing: Outgoing) -> str:
+        """Hand it to the provider, once; answers the provider's id. Raises ProviderError."""
+        ...
+
+
+class _Reader(Generic[Written]):
+    """Reads the message in the midst of the claim, which has the enrollment, and keeps it for the text."""
+
+    def __init__(self, kind: MessageKind[Written, Any], call: StepCall) -> None:
+        self._kind = kind
+        self._call = call
+        self._pin: Pin | None = None
+        self.written: Written | None = None
+
+    async def template(self, tx: AsyncConnection) -> str:
+        """The message's template, if the call says enough to know it."""
+        pin = Pin(self._call.track, self._call.version)
+        if pin.version:
+            with suppress(LookupError, TypeError):  # said where it matters: by then the run may be over
+                return self._kind.rules(await self._written(tx, pin)).template
+        return ""
+
+    async def rules(self, tx: AsyncConnection, enrollment: Enrollment) -> MessageRules:
+        await settle_channel(tx, enrollment, self._call, self._kind.channel)
+        return self._kind.rules(await self._written(tx, Pin(enrollment.track, enrollment.version)))
+
+    async def _written(self, tx: AsyncConnection, pin: Pin) -> Written:
+        if self.written is None or pin != self._pin:
+            self._pin, self.written = pin, await self._kind.read(tx, pin, self._call.step)
+        return self.written
+
+
+class Sender(Generic[Written, Outgoing]):
+    """Sends one kind of message."""
+
+    def __init__(self, db: Database, kind: MessageKind[Written, Outgoing]) -> None:
+        self._db = db
+        self._kind = kind
+        self._sent = GroupCommit(db, settling.settle_sent, begin=db.statement)
+
+    async def send(self, call: StepCall) -> SendResult:
+        """Send the message of a step, or say why not.
+
+        Raises ApplicationError (`ProviderThrottled`, `ProviderUnavailable`) where it was certainly not sent and
+        may be tried again: the claim is released by then.
+        """
+        token = uuid4().hex
+        async with self._db.transaction() as tx:
+            reader = _Reader(self._kind, call)
+            try:
+                claim = await self._claim(tx, call, token, reader)
+            except ElsewhereError as better:
+                return SendResult(outcome="elsewhere", channel=better.channel)
+            except LookupError:
+                return SendResult(outcome="ended", reason="no such enrollment")
+            if claim.decision != "granted":
+                return _answer(claim)
+            written = reader.written
+            assert claim.run.contact is not None
+            assert written is not None
+            try:
+                draft = Draft(
+                    claim.message_id,
+                    claim.run.enrollment,
+                    claim.run.contact,
+                    claim.newest,
+                    claim.first,
+                    call.due,
+                )
+                outgoing = await self._kind.compose(tx, written, draft)
+            except TemplateError as error:
+                reason = f"template: {error.code}"
+                failed = await settling.settle(tx, claim.message_id, token=token, outcome="failed", reason=reason)
+                return result_of(failed)
+        try:
+            provider_id = await self._kind.deliver(outgoing)
+        except ProviderError as error:
+            address = claim.run.contact.address(self._kind.channel)
+            return await self._not_delivered(claim.message_id, token, error.fault, address)
+        sent = Sent(claim.message_id, provider_id)
+        return result_of(await _surely(lambda: self._sent.accept(sent)))
+
+    async def _claim(self, tx: AsyncConnection, call: StepCall, token: str, reader: _Reader[Written]) -> Claim:
+        return await ledger.claim(
+            tx,
+            enrollment_id=call.enrollment_id,
+            step=call.step,
+            occurrence=call.occurrence,
+            channel=self._kind.channel,
+            token=token,
+            rules=reader.rules,
+            template=await reader.template(tx),
+            path=call.path,
+            due=call.due,
+        )
+
+    async def _not_delivered(self, message_id: str, token: str, fault: Fault, address: str | None) -> SendResult:
+        log.warning("not delivered", message_id=message_id, fault=str(fault), verdict=fault.verdict.value)
+        reason = str(fault)
+        if fault.verdict in (Verdict.RETRY, Verdict.WAIT):
+            row = await self._write(lambda tx: self._give_back(tx, message_id, token, fault))
+            if row.status == "released":
+                raise again_later(fault)
+        elif fault.verdict is Verdict.GIVE_UP:
+            row = await self._write(
+                lambda tx: fail(tx, message_id, token=token, fault=fault, channel=self._kind.channel, address=address)
+            )
+        else:
+            row = await self._write(
+                lambda tx: settling.settle(tx, message_id, token=token, outcome="unknown", reason=reason)
+            )
+        return result_of(row)
+
+    async def _give_back(self, tx: AsyncConnection, message_id: str, token: str, fault: Fault) -> Message:
+        """Release the claim; where the account's day is used up, hold the others before each finds out by itself."""
+        row = await settling.release(tx, message_id, token=token, reason=str(fault))
+        if fault.code == DAILY_QUOTA:
+            scope, now = breakers.account(self._kind.channel), datetime.now(UTC)
+            until = now + (fault.retry_after or timedelta(minutes=10))
+            if await breakers.trip(tx, scope, "provider", "the 24 hours' quota is used up", until=until, now=now):
+                log.error("breaker opened", scope=scope, cause="provider", fault=str(fault))
+        return row
+
+    async def _write(self, write: Callable[[AsyncConnection], Awaitable[Message]]) -> Message:
+        async def attempt() -> Message:
+            async with self._db.transaction() as tx:
+                return await write(tx)
+
+        return await _surely(attempt)
+
+
+async def _surely(write: Callable[[], Awaitable[Message]]) -> Message:
+    """Write what is known of a message; a moment without the database must not make it unknown."""
+    for pause in (*_SETTLE_AGAIN_AFTER, None):
+        try:
+            return await write()
+        except (SQLAlchemyError, OSError):
+            if pause is None:
+                raise
+        await asyncio.sleep(pause)
+    raise AssertionError("the loop above returns or raises")
+
+
+def _answer(claim: Claim) -> SendResult:
+    if claim.decision == "ended":
+        return SendResult(outcome="ended", reason=claim.reason, message_id=claim.message_id)
+    if claim.decision == "unknown":
+        return SendResult(outcome="unknown", message_id=claim.message_id)
+    if claim.decision == "deferred":
+        return SendResult(
+            outcome="deferred", reason=claim.reason, until=claim.until, message_id=claim.message_id, why=claim.why
+        )
+    return _settled(claim.status or "unknown", claim.reason, claim.message_id)
+
+
+def result_of(message: Message) -> SendResult:
+    """What the workflow is told of a message as the ledger has it."""
+    return _settled(message.status, message.reason, message.id)
+
+
+def _settled(status: str, reason: str, message_id: str) -> SendResult:
+    match status:
+        case "sent":
+            return SendResult(outcome="sent", reason=reason, message_id=message_id)
+        case "failed":
+            return SendResult(outcome="failed", reason=reason, message_id=message_id)
+        case "skipped":
+            return SendResult(outcome="skipped", reason=reason, message_id=message_id)
+        case "released":
+            return SendResult(outcome="deferred", reason=reason, until=datetime.now(UTC), message_id=message_id)
+        case _:  # `sending` is somebody's claim whose end this call does not know
+            return SendResult(outcome="unknown", reason=reason, message_id=message_id)

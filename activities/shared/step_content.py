@@ -1,0 +1,170 @@
+"""What messages are made of: the step as written, its template, and what the template may speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.published import templates, tracks
+from store.runs import enrollments
+from store.schema.rows import Channel, Contact, Enrollment, Pinned
+from tracks.content.rendering.render import Choices, MessageContext, TemplateError, render_values
+from tracks.content.templates.blocks import reads_steps
+from tracks.content.templates.template_model import Template
+from tracks.model.effects import Email, Sms
+from tracks.model.message_rules import MessageRules
+from tracks.model.steps import Base
+from tracks.model.track import Track, find_step
+from tracks.shared.link_tokens import click_url, confirm_url, open_url, unsubscribe_url
+
+StepType = TypeVar("StepType", bound=Base)
+
+log = structlog.get_logger(__name__)
+
+_KEPT = 500
+_parsed: dict[str, Template] = {}
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where the links of messages lead, and what signs them."""
+
+    public_url: str
+    secret: str
+
+    def unsubscribe(self, message_id: str) -> str:
+        """The message's way out."""
+        return unsubscribe_url(self.public_url, self.secret, message_id)
+
+    def in_texts(self, message_id: str) -> dict[str, str]:
+        """What every text may show, by its name; the way out and the page of preferences are one page."""
+        way_out = self.unsubscribe(message_id)
+        return {
+            "unsubscribe_url": way_out,
+            "preferences_url": way_out,
+            "confirm_url": confirm_url(self.public_url, self.secret, message_id),
+        }
+
+    def click(self, message_id: str, number: int) -> str:
+        """The tracked address of the message's link of that number."""
+        return click_url(self.public_url, self.secret, message_id, number)
+
+    def open(self, message_id: str) -> str:
+        """The picture that tells that the message was opened."""
+        return open_url(self.public_url, self.secret, message_id)
+
+    def ours(self, url: str) -> bool:
+        """Whether an address leads to Perennial itself: the ways out are never tracked."""
+        return url.startswith(self.public_url.rstrip("/") + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The message that is to be written, and to whom."""
+
+    message_id: str
+    enrollment: Enrollment
+    contact: Contact
+    newest: int | None = None
+    """Its template's newest version, where that is known."""
+    first: bool = False
+    """It has never been written before: none of its links is known."""
+    due: datetime | None = None
+    """See `StepCall.due`."""
+
+
+async def find_in(tx: AsyncConnection, pinned: Pinned, step: str, kind: type[StepType]) -> tuple[Track, StepType]:
+    """The track version that an enrollment is pinned to, and the step in it.
+
+    Raises LookupError where there is no such step, TypeError where it is of another kind.
+    """
+    version = await tracks.pinned(tx, pinned.track, pinned.version)
+    found = find_step(version.track, step)
+    if not isinstance(found, kind):
+        raise TypeError(f"step {step} is no {kind.__name__}")
+    return version.track, found
+
+
+async def find_template(tx: AsyncConnection, name: str, version: int | None, channel: Channel) -> Template:
+    """A template, the newest version without a number.
+
+    Raises TemplateError where there is none of that name, version and kind.
+    """
+    stored = await templates.get(tx, name, version)
+    if stored is None:
+        raise TemplateError("NotFound")
+    if stored.kind != channel:
+        raise TemplateError("WrongKind")
+    template = _parsed.get(stored.digest)
+    if template is None:
+        if len(_parsed) >= _KEPT:
+            _parsed.clear()
+        template = _parsed[stored.digest] = Template.model_validate(stored.data)
+    return template
+
+
+def with_template(rules: MessageRules, message: Email | Sms) -> MessageRules:
+    """The rules with the template whose newest version the message is made from, so that the claim asks for it."""
+    return replace(rules, template=message.template or "") if message.version is None else rules
+
+
+def message_context(
+    enrollment: Enrollment,
+    contact: Contact,
+    variables: Mapping[str, Any] | None = None,
+    links: Mapping[str, str] = MappingProxyType({}),
+    zone: str = "UTC",
+    due: datetime | None = None,
+) -> MessageContext:
+    """What the texts of a step may speak of; texts among the variables are Liquid too. `zone` is the track's.
+
+    `due` is what is to be taken for now, in real time; None: now.
+
+    Raises TemplateError where a variable does not render.
+    """
+    context = MessageContext(
+        contact={
+            "id": contact.id,
+            "email": contact.email,
+            "phone": contact.phone,
+            "timezone": contact.timezone,
+            "locale": contact.locale,
+            "attributes": contact.attributes or {},
+        },
+        enrollment={
+            "id": enrollment.id,
+            "track": enrollment.track,
+            "version": enrollment.version,
+            "properties": enrollment.properties,
+        },
+        unsubscribe_url=links.get("unsubscribe_url", ""),
+        preferences_url=links.get("preferences_url", ""),
+        confirm_url=links.get("confirm_url", ""),
+        now=enrollment.clock.at(due or datetime.now(UTC)),
+        zone=zone,
+    )
+    return replace(context, variables=render_values(dict(variables), context)) if variables else context
+
+
+async def with_steps(tx: AsyncConnection, template: Template, context: MessageContext) -> MessageContext:
+    """The context with how the run's steps ended, read only where a block of the template asks for it.
+
+    The claim has stored the run's path up to this message in this very transaction.
+    """
+    if not reads_steps(template.blocks):
+        return context
+    return replace(context, steps=await enrollments.outcomes(tx, str(context.enrollment["id"])))
+
+
+def log_choices(message_id: str, choices: Choices) -> None:
+    """Say which language and which texts a message was made of, and what its data would have led to."""
+    if choices.left_out:
+        log.warning("links left out", message_id=message_id, schemes=choices.left_out)
+    if choices.locale or choices.blocks:
+        log.info("message written", message_id=message_id, locale=choices.locale, blocks=choices.chosen)

@@ -1,0 +1,89 @@
+"""What activities raise to Temporal: classes and codes, never a text that could hold personal data."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
+from activities.providers.provider_errors import Fault, Verdict
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+LONGEST_PAUSE = timedelta(minutes=5)
+LONGEST_WITHOUT_DATABASE = timedelta(seconds=40)
+"""Everybody waits for the database, so it is asked more often than a provider: after four minutes without it some
+contacts waited four minutes more (measured)."""
+
+
+def again_later(fault: Fault) -> ApplicationError:
+    """The error that has Temporal try again: when told and quietly if throttled, else by its retry policy."""
+    if fault.verdict is Verdict.WAIT:
+        return ApplicationError(
+            str(fault),
+            type=ERROR_THROTTLED,
+            next_retry_delay=_scattered(fault.retry_after),
+            category=ApplicationErrorCategory.BENIGN,
+        )
+    return ApplicationError(str(fault), type=ERROR_UNAVAILABLE, next_retry_delay=_at_least_a_second(fault.retry_after))
+
+
+def without_details(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """An activity whose unexpected errors reach Temporal and the log as a class and the places it passed.
+
+    The texts of drivers and libraries quote values: addresses, names, whole statements.
+    """
+
+    @wraps(function)
+    async def safe(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await function(*args, **kwargs)
+        except ApplicationError:
+            raise
+        except Exception as error:
+            places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+            name = type(error).__name__
+            log.error("activity failed", activity=function.__name__, error=name, places=places[-8:])
+            delay = _until_the_database_is_back() if isinstance(error, SQLAlchemyError | OSError) else None
+            unexpected = ApplicationError(f"unexpected {name}", type=name, next_retry_delay=delay)
+        raise unexpected
+
+    return safe
+
+
+def _scattered(wait: timedelta | None) -> timedelta:
+    """The wait that a throttling provider asks for, or one that doubles with each attempt, and up to half as much
+    again, at least a second: those refused together do not come back together."""
+    if wait is None:
+        wait = _doubling(LONGEST_PAUSE)
+    return wait + max(wait / 2, timedelta(seconds=1)) * random.random()
+
+
+def _until_the_database_is_back() -> timedelta | None:
+    """Doubling like the retry policies', but not for as long; a local activity keeps its own."""
+    if not activity.in_activity() or activity.info().is_local:
+        return None
+    return _doubling(LONGEST_WITHOUT_DATABASE) * (1 + random.random() / 2)
+
+
+def _doubling(at_most: timedelta) -> timedelta:
+    """A second after the first attempt, twice as long after each further one."""
+    attempt = activity.info().attempt if activity.in_activity() else 1
+    return min(timedelta(seconds=2 ** min(attempt - 1, 10)), at_most)
+
+
+def _at_least_a_second(wait: timedelta | None) -> timedelta | None:
+    return None if wait is None else max(wait, timedelta(seconds=1))

@@ -1,0 +1,161 @@
+"""Storing what providers say about messages: ledger, suppressions and events, many in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.people import suppressions
+from store.runs import events
+from store.schema.addresses import address_hash
+from store.schema.rows import Channel
+from store.sending import bounces, messages, recipients, settling
+from store.sending.messages import Message, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One thing that a provider says about one message, which `message_id` names or else the provider's own id.
+
+    What happens to a message once has a name for it (`once`), so that it is told once whoever repeats it; what may
+    happen again is told once for each `notification`. `event` is None where it means nothing to tracks, `progress`
+    where it says nothing of the delivery.
+
+    With a `suppress_reason` the address that the message went to must not be written to again, whatever address the
+    contact has by now; with `soft` its bounces in a row count. Only that address: `named` are those that the provider
+    says it of, and where another is among them the mail was `forwarded`, or it is not believed. `sent_to` is where
+    the provider says that it sent the message.
+    """
+
+    provider: str
+    channel: Channel
+    message_id: str | None
+    at: datetime
+    event: str | None = None
+    once: str = ""
+    notification: str = ""
+    progress: Progress | None = None
+    reason: str = ""
+    provider_id: str | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    suppress_reason: str = ""
+    soft: bool = False
+    named: Sequence[str] = ()
+    sent_to: Sequence[str] = ()
+    forwarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Whether there is such a message, and what became of the event, where there was one.
+
+    `others` is how many addresses the provider named to which the message had not gone: nothing is done to them.
+    `after_delivery`: it is a bounce of a message that had arrived, and not a permanent one. Tracks do not hear of it:
+    most of them are automatic answers.
+    """
+
+    known: bool
+    accepted: events.Accepted | None = None
+    others: int = 0
+    after_delivery: bool = False
+
+
+async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -> list[Reported]:
+    """Store them, one answer each, in order. `pace` is that of runs they begin by an entry rule.
+
+    The order is everybody's: contacts and enrollments (by the events), then messages, then addresses. What was told
+    before, under the same name, suppresses nothing again: an operator may have lifted that since.
+    """
+    by_id = await messages.get_many(tx, {report.message_id for report in reports if report.message_id})
+    found = [await _find(tx, report, by_id) for report in reports]
+    late = _after_delivery(reports, found)
+    told = [
+        (index, _event(report, message))
+        for index, (report, message) in enumerate(zip(reports, found, strict=True))
+        if message is not None and report.event is not None and index not in late
+    ]
+    answers = await events.accept_many(tx, [event for _, event in told], pace=pace) if told else []
+    accepted = {index: answer for (index, _), answer in zip(told, answers, strict=True)}
+    pairs = [(report, message) for report, message in zip(reports, found, strict=True) if message is not None]
+    await settling.record_callbacks(
+        tx,
+        [
+            settling.Callback(message.id, report.progress, report.provider_id, report.reason)
+            for report, message in pairs
+            if report.progress is not None
+        ],
+    )
+    answers_in_order = []
+    for index, (report, message) in enumerate(zip(reports, found, strict=True)):
+        answer, others = accepted.get(index), 0
+        if message is not None and index not in late and not (answer and answer.duplicate):
+            others = await _keep_from(tx, report, message)
+        answers_in_order.append(Reported(message is not None, answer, others, index in late))
+    return answers_in_order
+
+
+def _after_delivery(reports: Sequence[Report], found: Sequence[Message | None]) -> set[int]:
+    """The places of bounces that are not permanent, of messages that are known to have arrived."""
+    arrived = {message.id for message in found if message is not None and message.delivery == "delivered"}
+    pairs = list(enumerate(zip(reports, found, strict=True)))
+    arrived |= {message.id for _, (report, message) in pairs if message and report.progress == "delivered"}
+    return {
+        index
+        for index, (report, message) in pairs
+        if message is not None
+        and message.id in arrived
+        and report.progress == "bounced"
+        and bounces.is_soft(report.reason)
+    }
+
+
+async def _keep_from(tx: AsyncConnection, report: Report, message: Message) -> int:
+    """Suppress the message's address if that is what the report is for; how many others the provider named."""
+    if not report.suppress_reason and not report.soft:
+        return 0
+    own = await recipients.hash_of(tx, message, [*report.named, *report.sent_to])
+    named = {address_hash(message.channel, one) for one in report.named}
+    others = len(named - {own})
+    if own is None or (named and own not in named and not report.forwarded):
+        return others
+    if report.suppress_reason:
+        await suppressions.add_hashed(tx, [(message.channel, own)], report.suppress_reason)
+    if report.soft:
+        await bounces.suppress_if_many(tx, message, own)
+    return others
+
+
+async def _find(tx: AsyncConnection, report: Report, by_id: dict[str, Message]) -> Message | None:
+    if report.message_id is not None:
+        found = by_id.get(report.message_id)
+    elif report.provider_id:
+        found = await messages.by_provider_id(tx, report.channel, report.provider_id)
+    else:
+        found = None
+    return found if found is not None and found.channel == report.channel else None
+
+
+def _event(report: Report, message: Message) -> events.Event:
+    assert report.event is not None
+    told_by = f"{message.id}:{report.once}" if report.once else report.notification
+    return events.Event(
+        event_id=f"{report.provider}:{told_by}",
+        contact_id=message.contact_id,
+        name=report.event,
+        properties=about(message) | report.properties,
+        occurred_at=min(report.at, datetime.now(UTC)),
+    )
+
+
+def about(message: Message) -> dict[str, Any]:
+    """The properties that every event about a message has."""
+    return {
+        "message_id": message.id,
+        "track": message.track,
+        "step": message.step,
+        "enrollment_id": message.enrollment_id,
+    }

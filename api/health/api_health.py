@@ -1,0 +1,137 @@
+"""For the orchestrator and Prometheus.
+
+`operating` is served on the public port or, where `PERENNIAL_OPERATIONS_PORT` is set, on that one only. Whoever calls
+it often costs little: what has just been asked is not asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, Literal, TypeVar
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import BaseModel, Field
+
+from api.http import problems
+from api.http.auth import OpenRoute
+from api.http.context import Context, Ctx
+from api.http.metrics import StoredFigures
+from api.http.problems import documented
+from api.http.security_headers import ProtectAnswers
+from store.operations import doctor
+from store.runs import dropped, outbox, refused_deliveries
+from store.sending import breakers
+
+router = APIRouter(tags=["operating"], route_class=OpenRoute)
+operating = APIRouter(tags=["operating"], route_class=OpenRoute)
+FIGURES_KEPT = 5.0
+"""Seconds for which the database's figures, and whether Temporal answers, are taken to hold."""
+READY_KEPT = 1.0
+"""Seconds for which a database that has answered is taken to be there."""
+_PATIENCE = 2.0
+Answer = TypeVar("Answer")
+TemporalState = Literal["ok", "unreachable", "not configured"]
+
+
+class Health(BaseModel):
+    """The process is up."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Whether requests can be accepted, and how the parts are."""
+
+    status: Literal["ready"] = "ready"
+    database: Literal["ok"] = "ok"
+    temporal: TemporalState = Field(
+        description="A detail only: requests are accepted and kept while Temporal is down. As of some seconds ago."
+    )
+
+
+class Kept(Generic[Answer]):
+    """An answer that is asked for once in so many seconds, however many want it."""
+
+    def __init__(self, seconds: float, ask: Callable[[], Awaitable[Answer]]) -> None:
+        self._seconds, self._ask = seconds, ask
+        self._asking = asyncio.Lock()
+        self._answer: tuple[float, Answer] | None = None
+
+    async def get(self) -> Answer:
+        """The answer; a failure is raised, and asked for anew."""
+        async with self._asking:
+            now = time.monotonic()
+            if self._answer is None or now >= self._answer[0]:
+                self._answer = now + self._seconds, await self._ask()
+            return self._answer[1]
+
+
+class Operations:
+    """What the operating calls look at."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.ready = Kept(READY_KEPT, context.db.ping)
+        self.temporal = Kept(FIGURES_KEPT, self._temporal)
+        self.stored = Kept(FIGURES_KEPT, self._stored)
+
+    async def _temporal(self) -> TemporalState:
+        if self._context.temporal is None:
+            return "not configured"
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return "ok" if await self._context.temporal.service_client.check_health() else "unreachable"
+        except Exception:  # whatever it is, the answer is the same
+            return "unreachable"
+
+    async def _stored(self) -> StoredFigures:
+        async with self._context.db.transaction() as tx:
+            return StoredFigures(
+                await outbox.backlog(tx),
+                await dropped.totals(tx),
+                await breakers.all_known(tx),
+                await doctor.noted(tx),
+                await refused_deliveries.counts(tx),
+            )
+
+
+@router.get("/healthz", summary="Is the process up?")
+async def healthz() -> Health:
+    """Answers as long as the process can answer at all; looks at nothing else."""
+    return Health()
+
+
+@operating.get("/readyz", summary="Can requests be accepted?", responses=documented(503))
+async def readyz(request: Request) -> Readiness:
+    """503 while the database does not answer. Temporal being down is reported, and is no reason to refuse."""
+    operations: Operations = request.app.state.operations
+    await operations.ready.get()
+    return Readiness(temporal=await operations.temporal.get())
+
+
+@operating.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented(503)},
+)
+async def metrics(request: Request, ctx: Ctx) -> Response:
+    """Requests, events, rejections of this process; outbox and drops from the database. Nothing personal."""
+    operations: Operations = request.app.state.operations
+    stored = CollectorRegistry(auto_describe=False)
+    stored.register(await operations.stored.get())
+    return Response(generate_latest(ctx.metrics.registry) + generate_latest(stored), media_type=CONTENT_TYPE_LATEST)
+
+
+def operations_app(public: FastAPI) -> FastAPI:
+    """The application of the operations port, about the process that serves `public`."""
+    app = FastAPI(title="Perennial, operations", openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.context, app.state.operations = public.state.context, public.state.operations
+    app.add_middleware(ProtectAnswers, secure=False)
+    app.include_router(router)
+    app.include_router(operating)
+    problems.install(app)
+    return app

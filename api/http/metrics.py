@@ -1,0 +1,149 @@
+"""What Prometheus is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.doctor.findings import KINDS
+from store.runs.dropped import Drop
+from store.runs.events import Accepted
+from store.runs.outbox import Backlog
+from store.sending.breakers import Breaker
+
+
+class Metrics:
+    """The API process's instruments, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "perennial_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "perennial_http_request_seconds",
+            "Time from a request to the end of its answer.",
+            ["method", "route"],
+            registry=self.registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+        )
+        self.events_accepted = Counter(
+            "perennial_events_accepted", "Events stored, by where they came from.", ["source"], registry=self.registry
+        )
+        self.events_duplicate = Counter(
+            "perennial_events_duplicate", "Events that had been stored before.", ["source"], registry=self.registry
+        )
+        self.events_matched = Counter(
+            "perennial_events_matched", "Live enrollments that accepted events went to.", registry=self.registry
+        )
+        self.rejected = Counter(
+            "perennial_rejected",
+            "Items of batches and webhooks that were refused, by reason.",
+            ["source", "reason"],
+            registry=self.registry,
+        )
+
+        self.refused = Counter(
+            "perennial_overload_refused",
+            "Requests answered 429, by whether they go first.",
+            ["class"],
+            registry=self.registry,
+        )
+
+    def event(self, source: str, accepted: Accepted) -> None:
+        """Count what became of one event."""
+        if accepted.duplicate:
+            self.events_duplicate.labels(source).inc()
+        elif accepted.erased:
+            self.rejected.labels(source, "erased").inc()
+        else:
+            self.events_accepted.labels(source).inc()
+            self.events_matched.inc(accepted.matched)
+
+
+class StoredFigures(Collector):
+    """Figures that live in the database, read for one scrape."""
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        dropped: Sequence[Drop],
+        breakers: Sequence[Breaker],
+        checkup: tuple[datetime, Mapping[str, int]] | None,
+        refused: Sequence[tuple[str, str, int]],
+    ) -> None:
+        """`refused` are the deliveries that were set aside: kind, cause, how many."""
+        self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
+        self._checkup, self._refused = checkup, refused
+
+    def collect(self) -> Iterable[Metric]:
+        """The figures as metric families."""
+        oldest = self._backlog.oldest
+        age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+        yield GaugeMetricFamily(
+            "perennial_outbox_depth", "Deliveries that Temporal has not had yet.", self._backlog.waiting
+        )
+        yield GaugeMetricFamily("perennial_outbox_oldest_seconds", "Age of the oldest of them.", max(age, 0.0))
+        aside = GaugeMetricFamily(
+            "perennial_outbox_refused",
+            "Deliveries that Temporal refuses for good, until somebody decides.",
+            labels=["kind", "reason"],
+        )
+        for kind, cause, count in self._refused:
+            aside.add_metric([kind, cause], count)
+        yield aside
+        dropped = CounterMetricFamily(
+            "perennial_dropped", "What went nowhere, by reason.", labels=["reason", "kind", "track"]
+        )
+        for drop in self._dropped:
+            dropped.add_metric([drop.reason, drop.kind, drop.track or ""], drop.count)
+        yield dropped
+        holding = GaugeMetricFamily("perennial_breaker_open", "1 while it holds its messages.", labels=["scope"])
+        held = GaugeMetricFamily("perennial_breaker_held", "Messages that wait for it.", labels=["scope"])
+        for breaker in self._breakers:
+            holding.add_metric([breaker.scope], 1.0 if breaker.state == "open" else 0.0)
+            held.add_metric([breaker.scope], breaker.held)
+        yield holding
+        yield held
+        at, counts = self._checkup or (datetime.fromtimestamp(0, UTC), {})
+        yield GaugeMetricFamily(
+            "perennial_doctor_seconds", "Time since the doctor looked last.", (datetime.now(UTC) - at).total_seconds()
+        )
+        found = GaugeMetricFamily("perennial_doctor_findings", "What it found, by kind.", labels=["kind"])
+        for kind in KINDS:
+            found.add_metric([kind], counts.get(kind, 0))
+        yield found
+
+
+class MeasureRequests:
+    """ASGI middleware that counts and times requests by their route, never by their path."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and measure it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            method = scope["method"] if route != "unmatched" else "other"
+            self._metrics.requests.labels(method, route, status).inc()
+            self._metrics.seconds.labels(method, route).observe(time.perf_counter() - began)

@@ -1,0 +1,61 @@
+"""Keyset cursors: opaque to the caller, signed, and bound to the list that they were given out for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import WithJsonSchema
+
+from api.http.problems import FieldProblem, invalid
+
+MAX_LIMIT = 200
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items in one page.")]
+CursorText = Annotated[
+    str | None,
+    Query(max_length=600, description="`next` of the page before; the other parameters must be the same."),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": "^[A-Za-z0-9_-]{19,600}$", "maxLength": 600}, {"type": "null"}]}
+    ),
+]
+_MAC = 12
+
+
+class Cursors:
+    """Makes and reads cursors. Without a secret they hold for the life of the process only."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = hashlib.sha256(b"perennial cursor" + (secret.encode() or secrets.token_bytes(32))).digest()
+
+    def make(self, listing: Sequence[str | None], position: Sequence[str | int]) -> str:
+        """A cursor after `position` of the list that `listing` (its name and filters) tells from others."""
+        body = json.dumps(list(position), separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(self._mac(listing, body) + body).decode().rstrip("=")
+
+    def read(self, listing: Sequence[str | None], cursor: str | None) -> list[str | int] | None:
+        """The position that a cursor holds, or None for the first page.
+
+        Raises:
+            ProblemError: 422 where it was not made by `make` for the same list.
+        """
+        if cursor is None:
+            return None
+        try:
+            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            raw = b""
+        body = raw[_MAC:]
+        if not body or not hmac.compare_digest(raw[:_MAC], self._mac(listing, body)):
+            detail = "This is no cursor of this list with these parameters; begin again without one."
+            raise invalid([FieldProblem(detail=detail, parameter="cursor")])
+        position: list[str | int] = json.loads(body)
+        return position
+
+    def _mac(self, listing: Sequence[str | None], body: bytes) -> bytes:
+        return hmac.digest(self._key, json.dumps(list(listing)).encode() + b"\0" + body, "sha256")[:_MAC]

@@ -1,0 +1,40 @@
+"""The pages of a link that leads nowhere now, and the picture that opens are counted by."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Literal
+
+from api.pages.rendering import template
+from api.pages.sender import NOBODY, Sender
+from api.pages.texts.languages import FALLBACK
+
+PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of these pages."""
+_TEXTS = {
+    "unknown": (
+        "This link does not work",
+        "It may have been cut off, or the message it came in is gone. Open the whole link from the message.",
+    ),
+    "full": (
+        "One moment, please",
+        "More people are here than we can answer at once. Please try it again in a minute.",
+    ),
+    "busy": (
+        "One moment, please",
+        "We cannot look up where this link leads just now. Please try it again in a minute.",
+    ),
+}
+
+
+def page(state: Literal["unknown", "busy", "full"], sender: Sender = NOBODY) -> str:
+    """The whole page as HTML, with who it is from and the way to their website."""
+    title, text = _TEXTS[state]
+    return template("dead_link.html").render(title=title, text=text, sender=sender, texts=FALLBACK)

@@ -1,0 +1,68 @@
+"""The pages for contacts in French."""
+
+from __future__ import annotations
+
+from api.pages.texts.texts import Texts
+
+TEXTS = Texts(
+    language="fr",
+    right_to_left=False,
+    title="Vos préférences",
+    intro="Choisissez ce que vous souhaitez recevoir de notre part. Les changements prennent effet immédiatement.",
+    needed="Vous recevrez toujours les messages nécessaires, comme les reçus.",
+    channel={"email": "E-mail", "sms": "SMS"},
+    receive={"email": "Recevoir des e-mails", "sms": "Recevoir des SMS"},
+    topics="Sujets",
+    pending="en attente de votre confirmation",
+    stopped_by_word="Vous avez arrêté nos SMS en répondant STOP. Pour les recevoir de nouveau, envoyez START au même numéro.",
+    blocked="Nous n’écrivons pas à cette adresse actuellement. Pour changer cela, répondez à l’un de nos messages.",
+    save="Enregistrer",
+    leave="Se désabonner",
+    leave_channel={"email": "Plus aucun e-mail de notre part.", "sms": "Plus aucun SMS de notre part."},
+    leave_topic={"email": "Plus aucun e-mail sur « {topic} ».", "sms": "Plus aucun SMS sur « {topic} »."},
+    pause_title="Une pause",
+    pause="Suspendre pendant 30 jours",
+    pause_hint="Rien pendant 30 jours. Ensuite, vos choix s’appliquent de nouveau.",
+    paused="En pause jusqu’au {date}.",
+    resume="Mettre fin à la pause",
+    all_off_title="Tout arrêter",
+    all_off="Tout arrêter",
+    all_off_hint="Plus aucun e-mail ni SMS de notre part. Vous pouvez revenir sur cette page et choisir de nouveau.",
+    left="Vous êtes désabonné(e)",
+    left_channel={
+        "email": "Vous ne recevrez plus d’e-mails de notre part.",
+        "sms": "Vous ne recevrez plus de SMS de notre part.",
+    },
+    left_topic={
+        "email": "Vous ne recevrez plus d’e-mails sur « {topic} ».",
+        "sms": "Vous ne recevrez plus de SMS sur « {topic} ».",
+    },
+    saved="Vos choix sont enregistrés",
+    saved_hint="Ils s’appliquent dès maintenant, tels que vous les voyez ici.",
+    resumed="La pause est terminée",
+    resumed_hint="Vos choix s’appliquent de nouveau.",
+    off="Tout est arrêté",
+    off_hint="Vous ne recevrez plus ni e-mails ni SMS de notre part.",
+    confirm_title="Merci de confirmer",
+    confirm_text="Souhaitez-vous recevoir « {topic} » ?",
+    confirm="Oui, je le souhaite",
+    confirmed="Merci",
+    confirmed_text="Vous avez confirmé « {topic} ».",
+    nothing_to_confirm="Il n’y a rien à confirmer",
+    nothing_to_confirm_text="« {topic} » n’attend aucune confirmation. Inscrivez-vous de nouveau si vous souhaitez le recevoir.",
+    unknown="Ce lien ne fonctionne pas",
+    unknown_text="Il a peut-être été coupé, ou nous ne vous connaissons plus. Ouvrez le lien complet depuis le message, ou répondez au message.",
+    why_title="Pourquoi vous recevez ceci",
+    why_topic={
+        "email": "Le message qui vous a mené ici était un e-mail sur « {topic} ».",
+        "sms": "Le message qui vous a mené ici était un SMS sur « {topic} ».",
+    },
+    why_channel={
+        "email": "Le message qui vous a mené ici était un e-mail qui vous était adressé.",
+        "sms": "Le message qui vous a mené ici était un SMS qui vous était adressé.",
+    },
+    why_agreed="Vous l’avez accepté le {date}.",
+    why_not_left="Vous ne l’avez pas refusé jusqu’ici.",
+    to_preferences="Tous vos réglages",
+    to_website="Aller chez {sender}",
+)

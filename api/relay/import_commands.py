@@ -1,0 +1,89 @@
+"""Telling imports' workflows what the API was told: the relay's leader does it, so that a process that dies right
+after its answer loses nothing, and Temporal being away delays and loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.service import RPCError
+
+from api.relay.delivery import RPC_TIMEOUT
+from store.engine.database import Database
+from store.runs.imports import imports
+from store.runs.imports.imports import Import
+from tracks.program.import_job import SIGNAL_CHANGED, TASK_QUEUE, WORKFLOW_TYPE, ImportInput, workflow_id
+
+LOOK = 1.0
+"""Seconds between looks for news."""
+TIDY_EVERY = timedelta(minutes=1)
+
+log = structlog.get_logger(__name__)
+
+
+class ImportCommands:
+    """Starts the workflows of imports, and wakes them where something has changed."""
+
+    def __init__(self, db: Database, client: Client) -> None:
+        self._db, self._client = db, client
+
+    async def run(self) -> None:
+        """Look again and again; a database or a Temporal that is away is waited for."""
+        tidy_at = datetime.now(UTC)
+        while True:
+            try:
+                await self.tell()
+                if datetime.now(UTC) >= tidy_at:
+                    tidy_at = datetime.now(UTC) + TIDY_EVERY
+                    async with self._db.transaction() as tx:
+                        await imports.tidy(tx)
+            except Exception as error:
+                log.warning("imports wait", error=type(error).__name__)
+            await asyncio.sleep(LOOK)
+
+    async def tell(self) -> int:
+        """Tell all that is new; answers how many imports there were."""
+        async with self._db.transaction() as tx:
+            found = await imports.untold(tx)
+        for one in found:
+            try:
+                await self._start_or_wake(one)
+            except (RPCError, RuntimeError) as error:  # a client that has never connected raises the latter
+                reason = error.status.name if isinstance(error, RPCError) else "no connection"
+                log.warning("an import waits", import_id=one.id, reason=reason)
+                continue
+            async with self._db.transaction() as tx:
+                await imports.told(tx, one.id, one.news)
+        return len(found)
+
+    async def _start_or_wake(self, one: Import) -> None:
+        """Start with a signal: whichever of both is needed, and harmless where neither is."""
+        await self._client.start_workflow(
+            WORKFLOW_TYPE,
+            ImportInput(import_id=one.id, track=one.track),
+            id=workflow_id(one.id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=SIGNAL_CHANGED,
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(SearchAttributeKey.for_keyword("Track"), one.track),
+                    SearchAttributePair(SearchAttributeKey.for_keyword("State"), "running"),
+                ]
+            ),
+            static_summary=f"import into {one.track}"[:200],
+            priority=Priority(fairness_key=one.track[:64]),
+            rpc_timeout=RPC_TIMEOUT,
+        )

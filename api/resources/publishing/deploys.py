@@ -1,0 +1,187 @@
+"""Deploys: policy, templates and tracks published together, or only shown what that would do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.http.auth import KeyedRoute
+from api.http.bodies import BATCH
+from api.http.context import Ctx
+from api.http.fields import SLUG
+from api.http.problems import FieldProblem, documented, invalid, not_published
+from api.resources.publishing import policy, template_files, tracks
+from api.resources.publishing.publishing import (
+    Done,
+    PolicyDocument,
+    Publishing,
+    RefusedError,
+    TemplateDocument,
+    TrackDocument,
+    track_errors,
+)
+from api.resources.publishing.template_files import TemplateFiles
+from store.published import tracks as stored
+from store.runs.live_runs import RunsAt, runs_at_steps
+from tracks.checks.template_reach import may_send
+
+
+class DeployRoute(KeyedRoute):
+    """A keyed route that takes the documents of a whole folder."""
+
+    limit = BATCH
+
+
+router = APIRouter(prefix="/v1/deploys", tags=["deploys"], route_class=DeployRoute, responses=documented(401, 422))
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""What may be said of it is left to its document, so that one wrong name does not hide other problems."""
+Written = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})] | dict[str, Any]
+_NAMES: dict[str, Any] = {"propertyNames": {"pattern": SLUG}}
+_MOST = 2000
+"""Documents of one kind."""
+
+
+_SOMETHING: list[dict[str, Any]] = [
+    {"required": ["policy"], "properties": {"policy": {"type": ["string", "object"]}}},
+    {"required": ["templates"], "properties": {"templates": {"minProperties": 1}}},
+    {"required": ["tracks"], "properties": {"tracks": {"minProperties": 1}}},
+]
+
+
+class Deploy(BaseModel, extra="forbid", json_schema_extra={"anyOf": _SOMETHING}):
+    """The documents to publish; what is published and not named here stays as it is."""
+
+    dry_run: bool = Field(default=False, description="Check everything and say what would change; publish nothing.")
+    policy: Written | None = Field(default=None, description="As YAML, or the same as JSON.")
+    templates: dict[Name, TemplateFiles] = Field(
+        default={}, max_length=_MOST, description="By name.", json_schema_extra=_NAMES
+    )
+    tracks: dict[Name, Written] = Field(
+        default={},
+        max_length=_MOST,
+        description="By name, as YAML or the same as JSON.",
+        json_schema_extra=_NAMES,
+    )
+
+
+class RunsOn(BaseModel):
+    """Live runs on one version of a track."""
+
+    track: str
+    version: int
+    runs: int
+
+
+class Deployed(BaseModel):
+    """What became of a document, or would become of it."""
+
+    kind: Literal["policy", "template", "track"]
+    name: str
+    version: int = Field(description="The newest one then.")
+    outcome: Literal["new", "changed", "unchanged"]
+    changes: list[str] = Field(
+        default=[], description="Of a changed policy: what differs.", examples=[["caps[0].most: 1 → 2"]]
+    )
+    reaches: list[RunsOn] = Field(
+        default=[], description="Of a changed template: runs in flight that may still be sent it, at most so many."
+    )
+    staying: list[RunsOn] = Field(
+        default=[], description="Of a changed track: runs in flight, which stay on the version they began with."
+    )
+
+
+class DeployAnswer(BaseModel):
+    """What was published, or with `dry_run` would be."""
+
+    dry_run: bool
+    documents: list[Deployed]
+    warnings: list[FieldProblem] = Field(description="What may be meant, and is worth a look.")
+
+
+class _DryRunError(Exception):
+    """Takes back what a dry run has done."""
+
+
+@router.post("", summary="Publish together", response_model_exclude_none=True, responses=documented(400, 413, 415))
+async def post_deploy(deploy: Deploy, ctx: Ctx) -> DeployAnswer:
+    """Publishes all of these documents in one transaction, or none, with everything that is wrong told at once.
+
+    Each is checked against the others as they will be then: a track may name templates, topics and tracks of the same
+    deploy. `dry_run` does the same and takes it back. A refusal points at the document, such as `#/tracks/welcome`.
+    """
+    if deploy.policy is None and not deploy.templates and not deploy.tracks:
+        raise invalid([FieldProblem(detail="There is nothing to publish: name a policy, templates or tracks.")])
+    written, templates, plans = await asyncio.to_thread(_read, deploy)
+    done: list[Done] = []
+    try:
+        async with ctx.db.transaction() as tx:
+            done = await Publishing(tx, inside=True).publish(policy=written, templates=templates, tracks=plans)
+            if deploy.dry_run:
+                raise _DryRunError
+    except _DryRunError:
+        pass
+    except RefusedError as refused:
+        raise not_published("deploy", refused.errors) from None
+    async with ctx.db.transaction() as tx:
+        documents = await _told(tx, done)
+    return DeployAnswer(dry_run=deploy.dry_run, documents=documents, warnings=_warnings(plans))
+
+
+def _read(deploy: Deploy) -> tuple[PolicyDocument | None, list[TemplateDocument], list[TrackDocument]]:
+    return (
+        None if deploy.policy is None else policy.read_document(*_source(deploy.policy)),
+        [template_files.read_document(name, files) for name, files in deploy.templates.items()],
+        [tracks.read_document(name, *_source(source)) for name, source in sorted(deploy.tracks.items())],
+    )
+
+
+def _source(written: Written) -> tuple[str, Any]:
+    """What is kept as the document's source, and its data where it came as JSON."""
+    return (written, None) if isinstance(written, str) else (json.dumps(written, ensure_ascii=False), written)
+
+
+def _warnings(plans: Iterable[TrackDocument]) -> list[FieldProblem]:
+    return [problem for plan in plans for problem in track_errors(plan.reading.warnings(), at=["tracks", plan.name])]
+
+
+async def _told(tx: AsyncConnection, done: list[Done]) -> list[Deployed]:
+    """What was done, and the people in flight whom it concerns: those of before, for a new version has none."""
+    changed = [one for one in done if one.created and one.version > 1]
+    used = {one.name: await stored.in_use_with(tx, one.name) for one in changed if one.kind == "template"}
+    concerned = {one.name for one in changed if one.kind == "track"}
+    concerned |= {version.track for versions in used.values() for version in versions if version.live}
+    runs = await runs_at_steps(tx, concerned)
+    told: list[Deployed] = []
+    for one in done:
+        answer = Deployed(
+            kind=one.kind, name=one.name, version=one.version, outcome=_outcome(one), changes=list(one.changes)
+        )
+        if one in changed and one.kind == "track":
+            answer.staying = _by_version(at for at in runs if at.track == one.name and at.version < one.version)
+        for version in used.get(one.name, ()) if one.kind == "template" else ():
+            if version.live:
+                reached = may_send((await stored.pinned(tx, version.track, version.version)).track, one.name)
+                here = (at for at in runs if (at.track, at.version) == (version.track, version.version))
+                answer.reaches += _by_version(at for at in here if reached(at.step))
+        told.append(answer)
+    return told
+
+
+def _outcome(one: Done) -> Literal["new", "changed", "unchanged"]:
+    if not one.created:
+        return "unchanged"
+    return "new" if one.version == 1 else "changed"
+
+
+def _by_version(runs: Iterable[RunsAt]) -> list[RunsOn]:
+    count: dict[tuple[str, int], int] = {}
+    for at in runs:
+        count[at.track, at.version] = count.get((at.track, at.version), 0) + at.runs
+    return [RunsOn(track=track, version=version, runs=number) for (track, version), number in count.items()]

@@ -1,0 +1,111 @@
+"""The workspace's policy: topics, consent, caps, quiet hours and breakers, for all tracks together."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from api.http.auth import KeyedRoute
+from api.http.bodies import is_json, media_type, parse_json, read_text
+from api.http.context import Ctx
+from api.http.problems import ProblemError, documented, not_published
+from api.resources.publishing.publishing import PolicyDocument, Publishing, RefusedError
+from api.resources.publishing.tracks import YAML_TYPES
+from store.published import policies
+from tracks.policy.workspace_policy import parse_policy, policy_from_data, policy_to_data
+from tracks.shared.problems import TrackProblems
+
+router = APIRouter(prefix="/v1/policy", tags=["policy"], route_class=KeyedRoute, responses=documented(401, 422))
+
+_EXAMPLE = """topics:
+  product-tips: {name: Product tips}
+  newsletter: {name: Newsletter, opt_in: double}
+channels:
+  sms: {opt_in: explicit, quiet_hours: {from: '20:00', to: '08:00'}}
+caps:
+  - {most: 1, per: 1d, channel: sms}
+  - {most: 4, per: 7d}
+"""
+
+
+class PublishedPolicy(BaseModel):
+    """The policy's version after publishing."""
+
+    version: int
+    created: bool = Field(description="False where the newest version was the same already.")
+    changes: list[str] = Field(
+        default=[], description="What differs from the version before.", examples=[["caps[0].most: 1 → 2"]]
+    )
+
+
+class PolicyDetail(BaseModel):
+    """The policy that holds now."""
+
+    version: int = Field(description="0 where none was ever published: then nothing is capped and no topic is known.")
+    published_at: datetime | None
+    source: str = Field(description="The document as it was published.")
+    data: dict[str, Any] = Field(description="The same in its canonical form.")
+
+
+def read_document(source: str, data: Any = None) -> PolicyDocument:
+    """The policy in a text, or in `data` where it came as JSON."""
+    try:
+        return PolicyDocument(source, parse_policy(source) if data is None else policy_from_data(data))
+    except TrackProblems as error:
+        return PolicyDocument(source, None, tuple(error.problems))
+
+
+def _read(kind: str, body: bytes) -> PolicyDocument:
+    source = read_text(body)
+    return read_document(source, parse_json(body) if is_json(kind) else None)
+
+
+@router.put(
+    "",
+    summary="Publish the policy",
+    responses={201: {"model": PublishedPolicy, "description": "A new version"}, **documented(400, 413, 415)},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The policy as YAML 1.2 (problems then name their line), or the same as JSON.",
+            "content": {
+                "application/yaml": {"schema": {"type": "string", "minLength": 1}, "example": _EXAMPLE},
+                "application/json": {"schema": {"type": "object"}},
+            },
+        }
+    },
+)
+async def put_policy(request: Request, response: Response, ctx: Ctx) -> PublishedPolicy:
+    """Checks it (all problems at once); every message claimed from then on obeys it, of runs in flight too.
+
+    A topic that the newest version of a track names cannot be taken away.
+    """
+    kind = media_type(request)
+    if not is_json(kind) and kind not in YAML_TYPES:
+        raise ProblemError(415, "unsupported-media-type", "Send the policy as application/yaml or application/json.")
+    document = await asyncio.to_thread(_read, kind, await request.body())
+    try:
+        async with ctx.db.transaction() as tx:
+            (published,) = await Publishing(tx).publish(policy=document)
+    except RefusedError as error:
+        raise not_published("policy", error.errors) from None
+    response.status_code = 201 if published.created else 200
+    changes = list(published.changes)
+    return PublishedPolicy(version=published.version, created=published.created, changes=changes)
+
+
+@router.get("", summary="Read the policy")
+async def get_policy(ctx: Ctx) -> PolicyDetail:
+    """What holds now."""
+    async with ctx.db.transaction() as tx:
+        found = await policies.current(tx)
+    return PolicyDetail(
+        version=found.version,
+        published_at=found.published_at,
+        source=found.source,
+        data=policy_to_data(found.policy),
+    )

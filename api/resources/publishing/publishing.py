@@ -1,0 +1,297 @@
+"""Publishing documents together: all of them or none, with everything that is wrong told at once.
+
+Whoever publishes takes turns with all others. Everything is stored as it is found sound, later documents are checked
+against it, and where anything at all is wrong the caller's transaction has to go back: `publish` raises then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.http.problems import FieldProblem, pointer
+from store.published import policies, publish_lock, templates, tracks
+from tracks.checks.enrolled_tracks import missing_tracks
+from tracks.checks.enrollment_loops import circle_problems, may_go_round
+from tracks.checks.template_use import TemplateFacts, TemplateKey, check_template_use, keys_of, template_problems
+from tracks.checks.topic_use import topic_problems, topics_of
+from tracks.checks.track_document import Reading
+from tracks.checks.track_texts import text_problems
+from tracks.compiler.compiler import compile_track
+from tracks.content.checks.template_check import check_template
+from tracks.content.templates.shared_blocks import SharedKey, shared_keys, with_shared
+from tracks.content.templates.template import Template, TemplateProblem, template_facts
+from tracks.model.track import Track
+from tracks.policy.workspace_policy import Policy, policy_to_data
+from tracks.program.history_bounds import program_problems
+from tracks.program.program import Compiled
+from tracks.shared.differences import differences
+from tracks.shared.problems import Problem
+
+_KNOWN_TEMPLATES = 1000
+
+
+@dataclass(frozen=True)
+class PolicyDocument:
+    """A policy as far as it could be read."""
+
+    source: str
+    policy: Policy | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class TemplateDocument:
+    """A template as far as it could be read; the blocks it shares are not in their places yet."""
+
+    name: str
+    source: str
+    template: Template | None
+    problems: tuple[TemplateProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrackDocument:
+    """A track as far as it could be read."""
+
+    name: str
+    source: str
+    reading: Reading
+    compiled: Compiled | None
+
+    @classmethod
+    def read(cls, name: str, source: str, reading: Reading) -> TrackDocument:
+        """Compiles it, where it is sound."""
+        return cls(name, source, reading, compile_track(reading.track) if reading.track else None)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a document: `version` is the newest now, and `changes` says what changed in a policy."""
+
+    kind: Literal["policy", "template", "track"]
+    name: str
+    version: int
+    created: bool
+    changes: tuple[str, ...] = ()
+
+
+class RefusedError(Exception):
+    """Nothing may be published; `errors` holds everything that is wrong with any of the documents."""
+
+    def __init__(self, errors: Sequence[FieldProblem]) -> None:
+        super().__init__(f"{len(errors)} problems")
+        self.errors = list(errors)
+
+
+@dataclass
+class Publishing:
+    """One publishing, in a transaction that the caller ends. `inside` says that a deploy holds the documents."""
+
+    tx: AsyncConnection
+    inside: bool = False
+    done: list[Done] = field(default_factory=list)
+    errors: list[FieldProblem] = field(default_factory=list)
+    _facts: dict[TemplateKey, TemplateFacts] = field(default_factory=dict)
+    _unreadable: set[str] = field(default_factory=set)
+    _refused: dict[str, Template] = field(default_factory=dict)
+    _changed: list[tuple[str, Template, Template | None]] = field(default_factory=list)
+
+    async def publish(
+        self,
+        *,
+        policy: PolicyDocument | None = None,
+        templates: Sequence[TemplateDocument] = (),
+        tracks: Sequence[TrackDocument] = (),
+    ) -> list[Done]:
+        """Check and store these documents; raises RefusedError where anything is wrong with any of them."""
+        await publish_lock.take_turns(self.tx)
+        topics = await self._policy(policy)
+        self._unreadable = {template.name for template in templates if template.template is None}
+        for template in sorted(templates, key=_blocks_first):
+            await self._template(template)
+        await self._tracks(tracks, topics)
+        brought = {track.name for track in tracks}
+        if policy is not None and policy.policy is not None:
+            self._tell("policy", await self._topics_missed(policy.policy, brought))
+        for name, now, before in self._changed:
+            await self._break_nothing(name, now, before, brought)
+        if self.errors:
+            raise RefusedError(self.errors)
+        return self.done
+
+    async def _policy(self, document: PolicyDocument | None) -> set[str] | None:
+        """The topics that tracks may name; None where a broken policy hides them."""
+        before = await policies.current(self.tx)
+        if document is None:
+            return set(before.policy.topics)
+        self._tell("policy", document.problems)
+        if document.policy is None:
+            return None
+        published = await policies.publish(self.tx, document.policy, document.source)
+        changes = differences(policy_to_data(before.policy), policy_to_data(document.policy))
+        told = tuple(changes) if before.version else ()
+        self.done.append(Done("policy", "policy", published.version, published.created, told))
+        return set(document.policy.topics)
+
+    async def _template(self, document: TemplateDocument) -> None:
+        problems = list(document.problems)
+        shared, version = document.template, None
+        if shared is not None:
+            shared, missing = await self._with_blocks(shared)
+            problems += missing
+        if shared is not None and not problems:
+            problems += await asyncio.to_thread(check_template, shared)
+        self.errors += template_errors(problems, self._at("templates", document.name))
+        if shared is None:
+            self._unreadable.add(document.name)
+            return
+        self._facts[document.name, None] = template_facts(shared)
+        newest = await templates.get(self.tx, document.name)
+        before = Template.model_validate(newest.data) if newest else None
+        if not problems:
+            version = await templates.publish(
+                self.tx, document.name, shared.kind, document.source, shared.model_dump(mode="json")
+            )
+            self.done.append(Done("template", document.name, version.version, version.created))
+            self._facts[document.name, version.version] = template_facts(shared)
+        else:
+            self._refused[document.name] = shared
+        if version is None or version.created:
+            self._changed.append((document.name, shared, before))
+
+    async def _with_blocks(self, template: Template) -> tuple[Template | None, list[TemplateProblem]]:
+        """The template with the blocks that it shares; None where one of them is brought along and broken."""
+        wanted = shared_keys(template)
+        if any(name in self._unreadable for name, _ in wanted):
+            return None, []
+        known: dict[SharedKey, tuple[int, Template]] = {}
+        for key in wanted:
+            if key[1] is None and key[0] in self._refused:
+                known[key] = (0, self._refused[key[0]])
+            elif found := await templates.get(self.tx, *key):
+                known[key] = (found.version, Template.model_validate(found.data))
+        shared, problems = with_shared(template, known)
+        return (None if problems else shared), problems
+
+    async def _tracks(self, documents: Sequence[TrackDocument], topics: set[str] | None) -> None:
+        facts = await self._known_templates(documents) if documents else {}
+        known = await tracks.names(self.tx) | {document.name for document in documents}
+        for document in documents:
+            reading = document.reading
+            found = list(reading.problems)
+            found += reading.at(text_problems(reading.pieces))
+            found += reading.at(template_problems(reading.pieces, facts, self._unreadable))
+            found += reading.at(missing_tracks(reading.pieces, known))
+            if document.compiled is not None:
+                found += program_problems(document.compiled.program, document.name)
+            if topics is not None:
+                found += reading.at(topic_problems(reading.source.data, reading.pieces, topics))
+            at = self._at("tracks", document.name)
+            self.errors += track_errors(sorted(set(found)), at)
+            data = reading.source.data
+            own = data.get("track") if isinstance(data, Mapping) else None
+            if isinstance(own, str) and own != document.name:
+                words = f"The document says `track: {own}`, the address says {document.name}."
+                self.errors.append(FieldProblem(detail=words, pointer=pointer([*at, "track"])))
+            elif reading.track and document.compiled and not found:
+                published = await tracks.publish(self.tx, reading.track, document.compiled, document.source)
+                self.done.append(Done("track", document.name, published.version, published.created))
+
+        await self._circles(documents)
+
+    async def _circles(self, documents: Sequence[TrackDocument]) -> None:
+        """Tell of tracks that enrol each other without a pause, now that these are the newest."""
+        read = {document.name: document.reading.track for document in documents if document.reading.track}
+        if not any(may_go_round(track) for track in read.values()):
+            return
+        newest = {name: track async for name, track in self._newest_tracks()} | read
+        for document in documents:
+            if document.name in read:
+                found = document.reading.at(circle_problems(document.name, newest))
+                self.errors += track_errors(found, self._at("tracks", document.name))
+
+    async def _known_templates(self, documents: Sequence[TrackDocument]) -> dict[TemplateKey, TemplateFacts]:
+        """The newest version of each template, and those that the tracks pin."""
+        stored = await templates.list_all(self.tx, limit=_KNOWN_TEMPLATES)
+        facts: dict[TemplateKey, TemplateFacts] = {(one.name, None): _facts_of(one) for one in stored}
+        for name, version in {key for document in documents for key in keys_of(document.reading.pieces)}:
+            if (name, version) not in facts and (pinned := await templates.get(self.tx, name, version)):
+                facts[name, version] = _facts_of(pinned)
+        return facts | self._facts
+
+    async def _topics_missed(self, policy: Policy, brought: set[str]) -> list[Problem]:
+        """Topics that the tracks which are not brought along send about, and this policy does not know."""
+        problems: list[Problem] = []
+        async for name, track in self._newest_tracks():
+            missing = () if name in brought else sorted(topics_of(track) - set(policy.topics))
+            for topic in missing:
+                words = f"topics: '{topic}' is missing; the track {name} sends messages about it"
+                problems.append(Problem("policy", 0, "", words))
+        return problems
+
+    async def _newest_tracks(self) -> AsyncIterator[tuple[str, Track]]:
+        """Every track's newest version by its name, those that are just being published among them."""
+        after = ""
+        while page := await tracks.list_all(self.tx, after=after, limit=100):
+            for one in page:
+                yield one.name, (await tracks.pinned(self.tx, one.name, one.latest)).track
+            after = page[-1].name
+
+    async def _break_nothing(self, name: str, now: Template, before: Template | None, brought: set[str]) -> None:
+        """Tell of tracks in use that fitted the template as it was and do not fit it as it is now."""
+        facts, known = template_facts(now), template_facts(before) if before else None
+        judged = {(done.name, done.version) for done in self.done if done.kind == "track"}
+        for used in await tracks.in_use_with(self.tx, name):
+            if (used.track, used.version) in judged or (used.track in brought and not used.live):
+                continue  # judged with its track, or about to be replaced
+            stored = await tracks.pinned(self.tx, used.track, used.version)
+            standing = set(check_template_use(stored.track, name, known)) if known else set()
+            self.errors += [
+                FieldProblem(
+                    detail=f"track {used.track} version {used.version}, step {step}: {said}",
+                    step=step,
+                    pointer=self._pointer(self._at("templates", name)),
+                )
+                for step, said in check_template_use(stored.track, name, facts)
+                if (step, said) not in standing
+            ]
+
+    def _tell(self, part: str, problems: Iterable[Problem]) -> None:
+        self.errors += track_errors(problems, self._at(part))
+
+    def _at(self, *place: str) -> list[str]:
+        return list(place) if self.inside else []
+
+    def _pointer(self, at: Sequence[str]) -> str | None:
+        return pointer(at) if at else None
+
+
+def track_errors(problems: Iterable[Problem], at: Sequence[str] = ()) -> Iterator[FieldProblem]:
+    """Problems of a track or a policy; `at` is where a deploy holds it."""
+    for one in problems:
+        where = pointer(at) if at else None
+        yield FieldProblem(detail=one.message, line=one.line or None, step=one.step or None, pointer=where)
+
+
+def template_errors(problems: Iterable[TemplateProblem], at: Sequence[str] = ()) -> Iterator[FieldProblem]:
+    """Problems of a template: `pointer` names the variant, `line` counts in its file."""
+    for one in problems:
+        place = [*at, *(["locales", one.locale] if one.locale else [])]
+        yield FieldProblem(
+            detail=f"locale {one.locale}: {one.message}" if one.locale else one.message,
+            pointer=pointer(place) if place else None,
+            line=one.line or None,
+        )
+
+
+def _blocks_first(document: TemplateDocument) -> tuple[bool, str]:
+    return document.template is None or document.template.kind != "block", document.name
+
+
+def _facts_of(stored: templates.TemplateVersion) -> TemplateFacts:
+    return template_facts(Template.model_validate(stored.data))

@@ -1,0 +1,197 @@
+"""Tracks: published as YAML or JSON, one immutable version after another."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from api.http.auth import KeyedRoute
+from api.http.bodies import is_json, media_type, parse_json, read_text
+from api.http.context import Ctx
+from api.http.fields import SLUG
+from api.http.pagination import CursorText, Limit
+from api.http.problems import FieldProblem, ProblemError, documented, not_found, not_published
+from api.resources.publishing.publishing import Publishing, RefusedError, TrackDocument, track_errors
+from store.published import tracks
+from tracks.checks.track_document import read_track, read_track_data, track_to_data
+
+router = APIRouter(prefix="/v1/tracks", tags=["tracks"], route_class=KeyedRoute, responses=documented(401, 422))
+
+TrackName = Annotated[str, Path(pattern=SLUG, description="The track's name.", examples=["trial-to-paid"])]
+YAML_TYPES = {"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"}
+_EXAMPLE = """track: trial-to-paid
+entry: {event: trial.started}
+goal: {event: subscription.started}
+defaults:
+  email: {from: 'Ada <ada@acme.test>'}
+steps:
+  - id: settle
+    wait: 2d
+  - id: welcome
+    email: {template: trial-welcome}
+"""
+
+
+class PublishedTrack(BaseModel):
+    """A track's version after publishing."""
+
+    track: str
+    version: int
+    created: bool = Field(description="False where the newest version was the same already.")
+    warnings: list[FieldProblem] = Field(default=[], description="What may be meant, and is worth a look.")
+
+
+class TrackSummary(BaseModel):
+    """A track and its newest version."""
+
+    track: str
+    version: int
+    reentry: str = Field(description="The re-entry rule in words.", examples=["never"])
+    entry_event: str | None
+    published_at: datetime
+
+
+class TrackDetail(BaseModel):
+    """One version of a track."""
+
+    track: str
+    version: int
+    digest: str
+    published_at: datetime
+    source: str = Field(description="The document as it was published.")
+    data: dict[str, Any] = Field(description="The same in its canonical form.")
+
+
+class TrackPage(BaseModel):
+    """Tracks by name."""
+
+    tracks: list[TrackSummary]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+class TrackVersionSummary(BaseModel):
+    """One version, as listed."""
+
+    version: int
+    digest: str
+    published_at: datetime
+
+
+class TrackVersions(BaseModel):
+    """Versions, newest first."""
+
+    versions: list[TrackVersionSummary]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+def read_document(name: str, source: str, data: Any = None) -> TrackDocument:
+    """A track as YAML, or as `data` where it came as JSON."""
+    return TrackDocument.read(name, source, read_track(source, name) if data is None else read_track_data(data, name))
+
+
+def _read(name: str, kind: str, body: bytes) -> TrackDocument:
+    source = read_text(body)
+    return read_document(name, source, parse_json(body) if is_json(kind) else None)
+
+
+@router.put(
+    "/{track}",
+    summary="Publish a track",
+    response_model_exclude_none=True,
+    responses={201: {"model": PublishedTrack, "description": "A new version"}, **documented(400, 413, 415)},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The track as YAML 1.2 (problems then name their line), or the same as JSON.",
+            "content": {
+                "application/yaml": {"schema": {"type": "string", "minLength": 1}, "example": _EXAMPLE},
+                "application/json": {"schema": {"type": "object", "required": ["track", "steps"]}},
+            },
+        }
+    },
+)
+async def put_track(track: TrackName, request: Request, response: Response, ctx: Ctx) -> PublishedTrack:
+    """Checks the track (all problems at once) and makes it the newest version.
+
+    Enrollments that run keep the version they began with. Publishing the same again changes nothing. Templates,
+    topics and tracks that it names have to be published before, or with it in one deploy.
+    """
+    kind = media_type(request)
+    if not is_json(kind) and kind not in YAML_TYPES:
+        raise ProblemError(415, "unsupported-media-type", "Send the track as application/yaml or application/json.")
+    document = await asyncio.to_thread(_read, track, kind, await request.body())
+    try:
+        async with ctx.db.transaction() as tx:
+            (published,) = await Publishing(tx).publish(tracks=[document])
+    except RefusedError as refused:
+        raise not_published(f"track {track}", refused.errors) from None
+    response.status_code = 201 if published.created else 200
+    warnings = list(track_errors(document.reading.warnings()))
+    return PublishedTrack(track=track, version=published.version, created=published.created, warnings=warnings)
+
+
+@router.get("", summary="List tracks")
+async def list_tracks(ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) -> TrackPage:
+    """Every track with its newest version, by name."""
+    position = ctx.cursors.read(["tracks"], cursor)
+    async with ctx.db.transaction() as tx:
+        found = await tracks.list_all(tx, after=str(position[0]) if position else "", limit=limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    return TrackPage(
+        tracks=[
+            TrackSummary(
+                track=one.name,
+                version=one.latest,
+                reentry=str(one.rules.reentry),
+                entry_event=one.rules.entry_event,
+                published_at=one.published_at,
+            )
+            for one in shown
+        ],
+        next=ctx.cursors.make(["tracks"], [shown[-1].name]) if more else None,
+    )
+
+
+@router.get("/{track}", summary="Read a track", responses=documented(404))
+async def get_track(
+    track: TrackName,
+    ctx: Ctx,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Absent: the newest.")] = None,
+) -> TrackDetail:
+    """One version, as it was published and in its canonical form."""
+    async with ctx.db.transaction() as tx:
+        found = await tracks.version(tx, track, version)
+    if found is None:
+        raise not_found(f"track {track}" + (f" with version {version}" if version else ""))
+    return TrackDetail(
+        track=found.name,
+        version=found.version,
+        digest=found.digest,
+        published_at=found.published_at,
+        source=found.source,
+        data=track_to_data(found.track),
+    )
+
+
+@router.get("/{track}/versions", summary="List a track's versions", responses=documented(404))
+async def list_track_versions(
+    track: TrackName, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None
+) -> TrackVersions:
+    """Newest first."""
+    listing = ["track-versions", track]
+    position = ctx.cursors.read(listing, cursor)
+    async with ctx.db.transaction() as tx:
+        found = await tracks.versions(tx, track, before=int(position[0]) if position else None, limit=limit + 1)
+    if not found and position is None:
+        raise not_found(f"track {track}")
+    shown, more = found[:limit], len(found) > limit
+    return TrackVersions(
+        versions=[
+            TrackVersionSummary(version=one.version, digest=one.digest, published_at=one.published_at) for one in shown
+        ],
+        next=ctx.cursors.make(listing, [shown[-1].version]) if more else None,
+    )

@@ -1,0 +1,165 @@
+"""Segment's ingest address, so that Segment's own libraries for servers work unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.http.auth import OpenRoute, SegmentRoute
+from api.http.bodies import load_json
+from api.http.context import Context, Ctx
+from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer
+from api.resources.events import TrackNotEntered
+from api.resources.segment.segment_format import MAX_ITEMS, Identify, Item, ItemProblem, Sent, Track, translate
+from store.people import contacts
+from store.runs import events
+
+router = APIRouter(prefix="/v1", tags=["events"], route_class=SegmentRoute)
+public_router = APIRouter(prefix="/v1", route_class=OpenRoute, include_in_schema=False)
+
+
+class ItemNotEntered(TrackNotEntered):
+    """The same of one event of the batch."""
+
+    index: int = Field(description="Place in `batch`, from 0.")
+
+
+class BatchAccepted(BaseModel):
+    """What became of a batch. Items that could not be used are listed; the others are stored."""
+
+    success: bool = True
+    accepted: int = Field(description="Contacts changed and events stored, with those stored before.")
+    duplicates: int = Field(description="Events that had been stored before.")
+    matched: int = Field(description="Live enrollments that the events went to.")
+    enrolled: int = Field(description="Enrollments that the events began.")
+    not_enrolled: list[ItemNotEntered] = Field(
+        default=[], description="Tracks that the events could have begun runs in, and why they did not."
+    )
+    problems: list[ItemProblem] = []
+
+
+_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "Segment's batch, as its libraries send it; gzip is understood.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["batch"],
+                    "properties": {
+                        "batch": {"type": "array", "maxItems": MAX_ITEMS, "items": {"type": "object"}},
+                        "sentAt": {"description": "When it was sent, by the clock that the timestamps are of."},
+                    },
+                },
+                "example": {
+                    "batch": [
+                        {"type": "identify", "userId": "user_1042", "traits": {"email": "ada@example.com"}},
+                        {
+                            "type": "track",
+                            "userId": "user_1042",
+                            "messageId": "m-1",
+                            "event": "trial.started",
+                            "properties": {"plan": "team"},
+                        },
+                    ]
+                },
+            }
+        },
+    }
+}
+
+
+@router.post("/batch", summary="Segment's batch", responses=documented(400, 401, 413, 415, 422), openapi_extra=_REQUEST)
+@router.post("/import", include_in_schema=False)
+async def post_batch(request: Request, ctx: Ctx) -> BatchAccepted:
+    """`identify` creates or changes a contact, `track` is an event; `page`, `screen`, `group`, `alias` are ignored.
+
+    The key goes in the user name of HTTP Basic, as Segment's libraries send their write key. An item that
+    cannot be used does not touch its neighbours. An `identify` with a bad address is used without it.
+    """
+    data = load_json(await request.body())
+    batch = data.get("batch") if isinstance(data, dict) else None
+    if not isinstance(batch, list):
+        raise invalid([FieldProblem(detail="must be an array of messages", pointer=pointer(["batch"]))])
+    if len(batch) > MAX_ITEMS:
+        raise invalid([FieldProblem(detail=f"may have at most {MAX_ITEMS:,} messages", pointer=pointer(["batch"]))])
+    sent = Sent(datetime.now(UTC), data.get("sentAt"))
+    items = [translate(index, item, sent) for index, item in enumerate(batch)]
+    async with ctx.db.transaction() as tx:
+        results = await _store(tx, [item.action for item in items if item.action], ctx.settings.pace_at_entry)
+    return _answer(ctx, items, results)
+
+
+async def refuse_public_key() -> None:
+    """What Segment's libraries for browsers and phones call, with a key that everybody can read in them."""
+    detail = (
+        "Segment's libraries for browsers and phones carry their key where everybody can read it, and a key of this "
+        "API may do everything. Tell your own server, and have it tell /v1/batch."
+    )
+    raise ProblemError(403, "key-in-public", detail)
+
+
+for _call in ("b", "m", "t", "i", "p", "s", "g", "a"):  # batch, metrics, track, identify, page, screen, group, alias
+    public_router.add_api_route(f"/{_call}", refuse_public_key, methods=["POST"])
+
+
+async def _store(tx: AsyncConnection, actions: Sequence[Identify | Track], pace: float) -> list[events.Accepted]:
+    """In the order given: who identifies and then acts is known when the act is judged."""
+    accepted: list[events.Accepted] = []
+    at = 0
+    while at < len(actions):
+        end = at
+        while end < len(actions) and type(actions[end]) is type(actions[at]):
+            end += 1
+        alike = actions[at:end]
+        changes = [(one.contact_id, _changes(one)) for one in alike if isinstance(one, Identify)]
+        if changes:
+            await contacts.upsert_many(tx, changes)
+        happened = [
+            events.Event(one.event_id, one.contact_id, one.name, one.properties, one.occurred_at)
+            for one in alike
+            if isinstance(one, Track)
+        ]
+        if happened:
+            accepted += await events.accept_many(tx, happened, pace=pace)
+        at = end
+    return accepted
+
+
+def _changes(identify: Identify) -> contacts.Changes:
+    changes: contacts.Changes = {"attributes": identify.attributes}
+    for name, value in identify.own.items():
+        changes[name] = value  # type: ignore[literal-required]
+    return changes
+
+
+def _answer(ctx: Context, items: Sequence[Item], results: Sequence[events.Accepted]) -> BatchAccepted:
+    for one in results:
+        ctx.metrics.event("segment", one)
+    happened = [index for index, item in enumerate(items) if isinstance(item.action, Track)]
+    problems = []
+    for index, item in enumerate(items):
+        if not item.reason:
+            continue
+        ctx.metrics.rejected.labels("segment", item.reason).inc()
+        ignored = item.action is None and not item.errors
+        status = "partly accepted" if item.action else "ignored" if ignored else "rejected"
+        problems.append(ItemProblem(index=index, status=status, reason=item.reason, errors=item.errors))
+    return BatchAccepted(
+        accepted=sum(item.action is not None for item in items),
+        duplicates=sum(one.duplicate for one in results),
+        matched=sum(one.matched for one in results),
+        enrolled=sum(one.enrolled for one in results),
+        not_enrolled=[
+            ItemNotEntered(index=index, track=one.track, reason=one.reason)
+            for index, result in zip(happened, results, strict=True)
+            for one in result.not_enrolled
+        ],
+        problems=problems,
+    )

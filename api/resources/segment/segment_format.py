@@ -1,0 +1,244 @@
+"""Segment's wire format, translated: `identify` is a contact, `track` an event, the rest is nothing for us.
+
+https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.http import fields
+from api.http.bodies import storable
+from api.http.problems import FieldProblem, pointer
+from tracks.contacts.contact_fields import storable_data
+
+MAX_ITEMS = 2_500
+_MAX_EXACT = 1 << 53
+"""Up to here JSON's numbers are whole numbers to everybody; past it JavaScript's have been rounded."""
+_FREE = ("properties", "traits", "context")
+"""What an item says in words of its own. A NUL in it is left out: Segment's libraries do not repeat what was refused,
+and an event or a contact would be lost for it. In an id or a name it would make another of it."""
+_ADDRESSES: dict[str, Callable[[str], str]] = {
+    "email": fields.check_email,
+    "phone": fields.check_phone,
+    "timezone": fields.check_zone,
+    "locale": fields.check_locale,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Change a contact: `own` are its columns, `attributes` the rest of the traits."""
+
+    contact_id: str
+    own: dict[str, str | None]
+    attributes: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Something a contact did."""
+
+    contact_id: str
+    event_id: str
+    name: str
+    properties: dict[str, Any]
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one item of a batch: what to do, or why nothing is done, and what was wrong with it."""
+
+    action: Identify | Track | None
+    reason: str = ""
+    errors: list[FieldProblem] = field(default_factory=list)
+
+
+class ItemProblem(BaseModel):
+    """An item that was not used, or not all of it."""
+
+    index: int = Field(description="Place in `batch`, from 0.")
+    status: Literal["partly accepted", "rejected", "ignored"]
+    reason: str
+    errors: list[FieldProblem] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """When a batch came in by our clock, and when it was sent by the clock of the device (the batch's `sentAt`)."""
+
+    received: datetime
+    sent_at: Any = None
+
+
+def translate(index: int, item: Any, sent: Sent | None = None) -> Item:
+    """One item of `batch`; never raises, because one bad item must not touch its neighbours."""
+    sent = sent or Sent(datetime.now(UTC))
+    at: tuple[str | int, ...] = ("batch", index)
+    if not isinstance(item, dict):
+        return Item(None, "not-an-object", [FieldProblem(detail="must be an object", pointer=pointer(at))])
+    kind = item.get("type")
+    if kind not in ("identify", "track"):
+        return Item(None, f"type-{kind}" if kind in ("page", "screen", "group", "alias") else "unknown-type")
+    lost = storable(item, at)
+    if lost and storable(item := item | {name: storable_data(item[name]) for name in _FREE if name in item}, at):
+        return Item(None, "unstorable", lost)
+    found = _translated(kind, item, at, sent)
+    return replace(found, reason=found.reason or "unstorable", errors=[*lost, *found.errors]) if lost else found
+
+
+def _translated(
+    kind: Literal["identify", "track"], item: dict[str, Any], at: tuple[str | int, ...], sent: Sent
+) -> Item:
+    user = item.get("userId")
+    if user is None or user == "":
+        detail = "userId is missing: events of anonymous visitors belong to no contact"
+        return Item(None, "anonymous", [FieldProblem(detail=detail, pointer=pointer((*at, "userId")))])
+    errors: list[FieldProblem] = []
+    contact_id = ""
+    try:
+        contact_id = fields.check_identifier(_user(user))
+    except ValueError as error:
+        errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, "userId"))))
+    return _identify(contact_id, item, at, errors) if kind == "identify" else _track(contact_id, item, at, errors, sent)
+
+
+def _user(given: Any) -> str:
+    """A user's id as a text. JSON knows one kind of number, so 1.0 and 1 are the same user."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise ValueError("must be a text or a whole number")
+    if isinstance(given, float) and (not given.is_integer() or abs(given) > _MAX_EXACT):
+        raise ValueError("must be a text or a whole number of at most 15 digits")
+    return str(int(given))
+
+
+def _identify(contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], errors: list[FieldProblem]) -> Item:
+    traits = _object(item, "traits", at, errors)
+    if errors:
+        return Item(None, "invalid", errors)
+    context = item.get("context")
+    hints = context if isinstance(context, dict) else {}
+    own: dict[str, str | None] = {}
+    written = {name.casefold(): name for name in traits} | {name: name for name in traits}
+    for name, check in _ADDRESSES.items():
+        place: tuple[str | int, ...] = (*at, "traits", written.get(name, name))
+        if name in written:
+            value = traits[written[name]]
+            value = value.strip() if isinstance(value, str) else value
+        elif name in ("timezone", "locale") and hints.get(name):
+            place, value = (*at, "context", name), hints[name]
+        else:
+            continue
+        if value is None or value == "":
+            own[name] = None
+        elif not isinstance(value, str):
+            errors.append(FieldProblem(detail="must be a text", pointer=pointer(place)))
+        else:
+            try:
+                own[name] = check(value)
+            except ValueError as error:
+                errors.append(FieldProblem(detail=str(error), pointer=pointer(place)))
+    taken = {written[name] for name in _ADDRESSES if name in written}
+    attributes = {name: value for name, value in traits.items() if name not in taken}
+    return Item(Identify(contact_id, own, attributes), "invalid" if errors else "", errors)
+
+
+def _track(
+    contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], errors: list[FieldProblem], sent: Sent
+) -> Item:
+    properties = _object(item, "properties", at, errors)
+    name = item.get("event")
+    try:
+        name = fields.check_event_name(name if isinstance(name, str) else "")
+    except ValueError as error:
+        errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, "event"))))
+    moment, doubts = _moment(item, sent, at, errors)
+    if errors:
+        return Item(None, "invalid", errors)
+    track = Track(contact_id, _event_id(item), str(name), properties, moment)
+    return Item(track, "sent-at" if doubts else "", doubts)
+
+
+def _event_id(item: dict[str, Any]) -> str:
+    """The client's `messageId`; without one (or with an absurd one) the content decides what is the same."""
+    given = item.get("messageId")
+    if isinstance(given, str) and 1 <= len(given) <= 200:
+        return given
+    said = {name: value for name, value in item.items() if name not in ("sentAt", "receivedAt")}  # of this attempt
+    content = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    return f"segment-{hashlib.sha256(content).hexdigest()[:40]}"
+
+
+def _object(item: dict[str, Any], name: str, at: tuple[str | int, ...], errors: list[FieldProblem]) -> dict[str, Any]:
+    value = item.get(name)
+    if value is None:
+        return {}
+    try:
+        if not isinstance(value, dict):
+            raise ValueError("must be an object")
+        return fields.check_object(value)
+    except ValueError as error:
+        errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, name))))
+        return {}
+
+
+def _moment(
+    item: dict[str, Any], sent: Sent, at: tuple[str | int, ...], errors: list[FieldProblem]
+) -> tuple[datetime, list[FieldProblem]]:
+    """When it happened, by our clock, and what could not be used to tell.
+
+    A device's clock may be off by seconds or years, but by as much when it sends: so what it says is shifted by what
+    its `sentAt` is off. A `timestamp` beside an `originalTimestamp`, or with a `receivedAt`, was shifted before: such
+    an item comes from a collector in between.
+    https://segment.com/docs/connections/spec/common/#timestamps
+    """
+    name = "timestamp" if item.get("timestamp") is not None else "originalTimestamp"
+    if item.get(name) is None:
+        return sent.received, []
+    try:
+        moment = _time(item[name])
+    except ValueError:
+        errors.append(FieldProblem(detail="must be an ISO 8601 time since 1970", pointer=pointer((*at, name))))
+        return sent.received, []
+    doubts: list[FieldProblem] = []
+    shifted = moment
+    collected = name == "timestamp" and (item.get("originalTimestamp") is not None or "receivedAt" in item)
+    place, sent_at = (
+        ((*at, "sentAt"), item["sentAt"]) if item.get("sentAt") is not None else (("sentAt",), sent.sent_at)
+    )
+    if sent_at is not None and not collected:
+        try:
+            shifted = min(moment + (sent.received - _time(sent_at)), sent.received)
+        except ValueError:
+            detail = "must be an ISO 8601 time; the clock that it was sent by is taken as right"
+            doubts.append(FieldProblem(detail=detail, pointer=pointer(place)))
+        except OverflowError:
+            pass
+    for candidate in (shifted, moment):  # a sentAt that leads to before 1970 is of another clock than the timestamp
+        try:
+            return fields.check_moment(candidate), doubts
+        except ValueError:
+            continue
+    errors.append(FieldProblem(detail="must be an ISO 8601 time since 1970", pointer=pointer((*at, name))))
+    return sent.received, []
+
+
+def _time(value: Any) -> datetime:
+    """An ISO 8601 time, in UTC where it names no zone. Raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    moment = datetime.fromisoformat(value)
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None

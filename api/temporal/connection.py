@@ -1,0 +1,35 @@
+"""The connection to Temporal, for the API, the relay and the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import SecretStr
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.envconfig import ClientConfig
+
+from settings import get_settings
+
+
+def data_converter(keys: Sequence[SecretStr]) -> DataConverter:
+    """How values become what Temporal keeps; with keys, encrypted. Raises ValueError for what is no key."""
+    if not keys:
+        return pydantic_data_converter
+    from api.temporal.payload_codec import AesGcmCodec
+
+    return replace(pydantic_data_converter, payload_codec=AesGcmCodec([key.get_secret_value() for key in keys]))
+
+
+async def connect(*, lazy: bool = False, otherwise: str | None = None) -> Client:
+    """Connect as the standard Temporal environment and profile say (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
+    `TEMPORAL_API_KEY`, TLS files, `TEMPORAL_PROFILE`).
+
+    Where none of them names an address, it is `otherwise`, or the one that Temporal has by default.
+    A lazy client connects at its first call: the API accepts work while Temporal is down.
+    """
+    options = ClientConfig.load_client_connect_config()
+    options.setdefault("target_host", otherwise or "127.0.0.1:7233")
+    return await Client.connect(**options, data_converter=data_converter(get_settings().payload_keys), lazy=lazy)

@@ -1,0 +1,145 @@
+"""From a fetch to an event: what is known at once is told at once, what looks like a person's is held first.
+
+The first fetch of a burst looks like a person's click, so each is held for as long as the burst may take. It is on
+disk meanwhile: the relay's leader tells what is due, whichever process wrote it down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.feedback.provider_feedback import about
+from api.tracking.bot_bursts import BURST, REPEAT, judge
+from api.tracking.bot_requests import Verdict
+from store.engine.database import Database
+from store.runs import events
+from store.runs.events import Accepted
+from store.sending import engagement, settling
+from store.sending.engagement import Kind, Touch, Touched
+from tracks.shared.link_tokens import DECOY, without_query
+
+LOOK = 1.0
+"""Seconds between looks for held touches whose time has come."""
+SHORTEST_HOLD = timedelta(seconds=0.2)
+"""A hold that a fast run's clock makes shorter than this is none: looking for it would take longer."""
+AGAIN = timedelta(minutes=1)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTimes:
+    """How long to be in doubt, on the run's clock: `hold` before a person's touch is told, `soon` after delivery."""
+
+    hold: timedelta
+    soon: timedelta
+    entry_pace: float = 1.0
+    """Pace of the runs that an event begins by an entry rule."""
+
+
+async def note(
+    tx: AsyncConnection, found: Touched, kind: Kind, link: int | None, verdict: Verdict, patience: HoldTimes
+) -> Accepted | None:
+    """Write down that something was fetched; answers what became of the event, or None where it is held."""
+    now = datetime.now(UTC)
+    message = found.message
+    if link == DECOY:
+        verdict = Verdict("scanner", "hidden link")
+    hold = patience.hold / found.pace
+    held = verdict.by == "human" and hold >= SHORTEST_HOLD and not _too_soon(found, kind, now, patience)
+    touch = await engagement.add(
+        tx, message.id, kind, link, verdict.by, verdict.why, now, due_at=now + hold if held else None
+    )
+    accepted = None if held else await _tell(tx, touch, found, patience)
+    if message.status in ("sending", "unknown"):  # whoever fetches it, it was sent
+        await settling.record_callbacks(tx, [settling.Callback(message.id, "delivered")])
+    return accepted
+
+
+def _too_soon(found: Touched, kind: Kind, now: datetime, patience: HoldTimes) -> bool:
+    return kind == "click" and now - found.reached_at < patience.soon / found.pace
+
+
+async def _tell(tx: AsyncConnection, touch: Touch, found: Touched, patience: HoldTimes) -> Accepted:
+    """Decide whose touch it was, and accept the event."""
+    burst = BURST / found.pace
+    verdict = judge(
+        touch,
+        await engagement.around(tx, touch, burst) if touch.by == "human" else (),
+        links=found.links,
+        reached_at=found.reached_at,
+        soon=patience.soon / found.pace,
+        burst=burst,
+    )
+    event_id = await engagement.decide(tx, touch, verdict.by, verdict.why, REPEAT / found.pace)
+    message = found.message
+    properties = about(message) | {"by": verdict.by}
+    if touch.link is not None:
+        properties["link_number"] = touch.link
+        if 0 < touch.link <= found.links:
+            properties["link"] = without_query(found.urls[touch.link - 1])
+    return await events.accept(
+        tx,
+        events.Event(
+            event_id=event_id,
+            contact_id=message.contact_id,
+            name=f"{message.channel}.{'clicked' if touch.kind == 'click' else 'opened'}",
+            properties=properties,
+            occurred_at=touch.at,
+        ),
+        pace=patience.entry_pace,
+    )
+
+
+class HeldTouches:
+    """Tells held touches when they are due; the relay's leader runs it."""
+
+    def __init__(self, db: Database, patience: HoldTimes) -> None:
+        self._db, self._patience = db, patience
+
+    async def run(self) -> None:
+        """Look again and again; a database that is away is waited for."""
+        while True:
+            try:
+                while await self.tell_due():
+                    pass
+            except Exception as error:
+                log.warning("held touches wait for the database", error=type(error).__name__)
+            await asyncio.sleep(LOOK)
+
+    async def tell_due(self, now: datetime | None = None) -> int:
+        """Tell what is due, each in a transaction of its own; answers how many there were."""
+        async with self._db.transaction() as tx:
+            ids = await engagement.due(tx, now or datetime.now(UTC))
+        for touch_id in ids:
+            try:
+                async with self._db.transaction() as tx:
+                    await self._tell_one(tx, touch_id)
+            except Exception as error:  # one that cannot be told must not stop its neighbours (law 12)
+                if _away(error):
+                    raise
+                log.exception("a touch cannot be told", touch_id=touch_id)
+                async with self._db.transaction() as tx:
+                    await engagement.postpone(tx, touch_id, datetime.now(UTC) + AGAIN)
+        return len(ids)
+
+    async def _tell_one(self, tx: AsyncConnection, touch_id: int) -> None:
+        touch = await engagement.take(tx, touch_id)
+        if touch is None:
+            return
+        found = await engagement.find(tx, touch.message_id, touch.at)
+        assert found is not None  # a touch refers to its message
+        await _tell(tx, touch, found, self._patience)
+
+
+def _away(error: Exception) -> bool:
+    """Whether the database does not answer, rather than being at odds with what it was told."""
+    return isinstance(error, OSError) or (
+        isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) is None
+    )

@@ -1,0 +1,131 @@
+"""The one way to a connection: a pool, transactions that commit at the end, and a listener."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any
+
+from psycopg.pq import TransactionStatus
+from psycopg.types.string import TextLoader
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.exc import DataError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import PoolResetState
+
+from store.engine.driver_sql import DirectConnection, DirectEngine
+from store.engine.errors import UnstorableError
+from store.engine.hash_secret import SESSION, current_secret
+from store.engine.outbox_listener import Listener
+
+_BY_INDEX = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_mergejoin = off"
+"""Ways that every statement of ours has a better one than, an index that leads to its rows. The plans that a connection
+keeps are made while the tables are small, where reading all of one looks cheap, and made anew only once PostgreSQL has
+analyzed them: until then each send went through all messages (`tests/store/test_plans.py`)."""
+CONNECT_TIMEOUT = 5
+"""Seconds for a server that takes the connection and then says nothing."""
+_CONNECT = {"connect_timeout": CONNECT_TIMEOUT}
+_POOLED = {**_CONNECT, "prepare_threshold": None}  # `store.engine.pipeline` prepares
+
+
+def driver_url(url: str) -> URL:
+    """The database's URL, whichever of the usual schemes it names, for the psycopg driver.
+
+    Raises `ValueError` where the URL is not one of a PostgreSQL database.
+    """
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise ValueError("DATABASE_URL is not a database URL") from error
+    if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
+        raise ValueError(f"DATABASE_URL must name a PostgreSQL database, not {parsed.drivername}")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database; make it inside a running event loop."""
+
+    def __init__(self, url: str, pool_size: int = 10, *, patience: float = 30.0, name: str = "perennial") -> None:
+        """`patience` is how many seconds a transaction may wait for a connection of the pool.
+
+        PostgreSQL shows the pool's connections by `name`.
+        """
+        self.url = driver_url(url)
+        pooled = create_async_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_use_lifo=True,
+            pool_timeout=patience,
+            pool_reset_on_return=None,  # `_reset` does it where there is something to take back
+            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are sent by `store.engine.pipeline`
+            connect_args={**_POOLED, "application_name": name},
+            hide_parameters=True,  # its errors, which reach logs, would quote addresses
+            json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
+        )
+        # A busy pool does not mean that the database is away: whoever asks for that has a connection of its own.
+        self._aside = create_async_engine(
+            self.url, pool_size=1, max_overflow=0, pool_timeout=CONNECT_TIMEOUT, connect_args=_CONNECT
+        )
+        self.engine = DirectEngine(pooled.sync_engine)
+        event.listen(self.engine.sync_engine, "connect", _prepare)
+        event.listen(self.engine.sync_engine, "reset", _reset)
+
+    def transaction(self) -> AbstractAsyncContextManager[DirectConnection]:
+        """A transaction at READ COMMITTED that commits at the end of the block and rolls back on any error.
+
+        Raises `UnstorableError` where PostgreSQL could not hold a value.
+        """
+        return self._connected(transactional=True)
+
+    def statement(self) -> AbstractAsyncContextManager[DirectConnection]:
+        """For one statement, which commits by itself: less than a transaction around it.
+
+        Raises `UnstorableError` where PostgreSQL could not hold a value.
+        """
+        return self._connected(transactional=False)
+
+    @asynccontextmanager
+    async def _connected(self, *, transactional: bool) -> AsyncIterator[DirectConnection]:
+        connection = self.engine.connect()
+        connection.transactional = transactional
+        with _storable():
+            async with connection:
+                yield connection
+                await connection.commit()
+
+    async def ping(self) -> None:
+        """Return if the database answers; raises the driver's error if it does not."""
+        async with self._aside.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    def listener(self) -> Listener:
+        """A connection of its own, outside the pool, that hears of new outbox rows and can hold the lead."""
+        return Listener(self.url.set(drivername="postgresql").render_as_string(hide_password=False))
+
+    async def close(self) -> None:
+        """Close every pooled connection."""
+        await self.engine.dispose()
+        await self._aside.dispose()
+
+
+@contextmanager
+def _storable() -> Iterator[None]:
+    try:
+        yield
+    except (DataError, UnicodeEncodeError) as error:
+        raise UnstorableError("a value cannot be stored: NUL, lone surrogate or number out of range") from error
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # ids are text everywhere else: histories, URLs, logs
+    connection.adapters.register_loader("uuid", TextLoader)
+    connection.execute(_BY_INDEX)
+    connection.execute(SESSION, current_secret().parts)
+
+
+def _reset(connection: Any, _record: object, state: PoolResetState) -> None:
+    """Take back what a transaction that did not come to its end has done."""
+    if not state.terminate_only and connection.driver_connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        connection.rollback()

@@ -1,0 +1,295 @@
+"""Contacts: created, changed and erased."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.errors import BusyError
+from store.engine.ids import new_id
+from store.engine.sql import any_of, as_json, as_json_list, many, utc_now
+from store.people import suppressions
+from store.runs.imports import import_erasure
+from store.schema.rows import Channel, Contact, columns, read_row
+
+
+class Changes(TypedDict, total=False):
+    """What to change of a contact: an absent key leaves the value, None removes it."""
+
+    email: str | None
+    phone: str | None
+    timezone: str | None
+    locale: str | None
+    attributes: Mapping[str, Any]
+    """Merged key by key; a None removes that attribute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """The contact as it is now; `changed` names the attributes (not the other fields) that differ."""
+
+    contact: Contact
+    created: bool
+    changed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What erasing found: a contact, and how many live runs it told to end."""
+
+    existed: bool
+    ended: int
+
+
+async def get(tx: AsyncConnection, contact_id: str) -> Contact | None:
+    """The contact, or None where there is none (never was, or erased)."""
+    row = (await tx.execute(_GET, {"id": contact_id})).mappings().first()
+    return read_row(Contact, row) if row else None
+
+
+async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
+    """The contact, who stays as they are until the transaction ends; None where there is none."""
+    return (await _lock(tx, [contact_id])).get(contact_id)
+
+
+async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> bool:
+    """Let nothing promotional go to the contact until then, or end that with None; whether there is such a contact."""
+    return (await tx.execute(_PAUSE, {"id": contact_id, "until": until})).rowcount > 0
+
+
+async def by_phone(tx: AsyncConnection, phone: str) -> list[Contact]:
+    """Every contact with this phone number (E.164), the most recently changed first."""
+    return [read_row(Contact, row) for row in (await tx.execute(_BY_PHONE, {"phone": phone})).mappings()]
+
+
+async def upsert(
+    tx: AsyncConnection, contact_id: str, changes: Changes, *, replace: bool = False, now: datetime | None = None
+) -> Upserted:
+    """Create or change one contact; see `upsert_many`."""
+    return (await upsert_many(tx, [(contact_id, changes)], replace=replace, now=now))[0]
+
+
+async def upsert_many(
+    tx: AsyncConnection,
+    items: Sequence[tuple[str, Changes]],
+    *,
+    replace: bool = False,
+    bulk: bool = False,
+    now: datetime | None = None,
+) -> list[Upserted]:
+    """Create or change contacts, in order; an id may occur more than once.
+
+    `replace` removes what an item does not name. Live runs whose track waits on a changed attribute are told
+    through the outbox (its slow lane, if `bulk`), in this transaction. A contact that was erased is a new person.
+    """
+    now = now or utc_now()
+    for _ in range(5):
+        state = await _lock(tx, sorted({contact_id for contact_id, _ in items}))
+        before = dict(state)
+        results: list[Upserted] = []
+        for contact_id, changes in items:
+            old = state.get(contact_id)
+            new = _apply(old or Contact(contact_id, attributes={}, created_at=now), changes, replace, now)
+            changed = _differing(old.attributes if old else {}, new.attributes)
+            if old is None or _facts(old) != _facts(new):
+                state[contact_id] = new
+            results.append(Upserted(state[contact_id], old is None, changed))
+        fresh = [contact for contact_id, contact in state.items() if contact_id not in before]
+        if await _insert(tx, fresh) == len(fresh):
+            await _update(tx, [state[i] for i, old in before.items() if state[i] is not old])
+            await _tell_runs(tx, before, state, bulk, now)
+            return results
+    raise BusyError("contacts kept changing")
+
+
+async def erased_since(tx: AsyncConnection, ids: Sequence[str], moment: datetime) -> set[str]:
+    """Which of these were erased at that moment or later, and have not been made anew since.
+
+    It holds the contacts first, so that for those who exist the answer stays true until the transaction ends.
+    """
+    await _lock(tx, sorted(ids))
+    return set((await tx.execute(_ERASED, {"ids": list(ids), "moment": moment})).scalars())
+
+
+async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = None) -> Erased:
+    """Remove every personal datum of a contact and tell their live runs to end; counts stay.
+
+    Repeating it is harmless. Only hashes of their addresses are kept, as suppressed: `erased`, unless they were for a
+    harsher reason. A new explicit consent to a channel ends that, or an operator.
+    """
+    now = now or utc_now()
+    gone = (await tx.execute(_ERASE, {"id": contact_id, "now": now})).first()
+    ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
+    await tx.execute(_FORGET, {"id": contact_id})
+    await import_erasure.redact(tx, contact_id)
+    if gone is not None:
+        addresses: list[tuple[Channel, str | None]] = [("email", gone.email), ("sms", gone.phone)]
+        await suppressions.add_many(tx, [(channel, it) for channel, it in addresses if it], "erased", now)
+    return Erased(existed=gone is not None, ended=ended.rowcount)
+
+
+async def _lock(tx: AsyncConnection, ids: list[str]) -> dict[str, Contact]:
+    rows = (await tx.execute(_LOCK, {"ids": ids})).mappings()
+    return {row["id"]: read_row(Contact, row) for row in rows}
+
+
+async def _insert(tx: AsyncConnection, contacts: list[Contact]) -> int:
+    """How many were inserted: fewer than given means that another transaction was first."""
+    if not contacts:
+        return 0
+    return (await tx.execute(_INSERT, _arrays(contacts))).rowcount
+
+
+async def _update(tx: AsyncConnection, contacts: list[Contact]) -> None:
+    if contacts:
+        await tx.execute(_UPDATE, _arrays(contacts))
+
+
+async def _tell_runs(
+    tx: AsyncConnection, before: Mapping[str, Contact], state: Mapping[str, Contact], bulk: bool, now: datetime
+) -> None:
+    changed = {i: sorted(_differing(old.attributes, state[i].attributes)) for i, old in before.items()}
+    pairs = [(i, name) for i, names in changed.items() for name in names]
+    if pairs:
+        await tx.execute(
+            _ATTRIBUTES_CHANGED,
+            {
+                "contact_id": [i for i, _ in pairs],
+                "name": [name for _, name in pairs],
+                "change": new_id(),
+                "bulk": bulk,
+                "now": now,
+            },
+        )
+
+
+def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Contact:
+    def field(name: str) -> str | None:
+        value = changes.get(name, None if replace else getattr(old, name))
+        return value if isinstance(value, str) else None
+
+    merged = {**({} if replace else old.attributes or {}), **(changes.get("attributes") or {})}
+    return Contact(
+        id=old.id,
+        email=field("email"),
+        phone=field("phone"),
+        timezone=field("timezone"),
+        locale=field("locale"),
+        attributes={name: value for name, value in merged.items() if value is not None},
+        created_at=old.created_at,
+        updated_at=now,
+        paused_until=old.paused_until,
+    )
+
+
+def _differing(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> frozenset[str]:
+    a, b = old or {}, new or {}
+    # compared as JSON: 1, 1.0 and True are different answers to a condition
+    return frozenset(n for n in {*a, *b} if (n in a) != (n in b) or as_json(a[n]) != as_json(b[n]))
+
+
+def _facts(contact: Contact) -> tuple[object, ...]:
+    return (contact.email, contact.phone, contact.timezone, contact.locale, as_json(contact.attributes))
+
+
+def _arrays(contacts: list[Contact]) -> dict[str, Any]:
+    ordered = sorted(contacts, key=lambda contact: contact.id)  # one order everywhere: no deadlocks
+    plain = {name: [getattr(c, name) for c in ordered] for name in ("id", "email", "phone", "timezone", "locale")}
+    return {
+        **plain,
+        "attributes": as_json_list(c.attributes for c in ordered),
+        "created_at": [c.created_at for c in ordered],
+        "updated_at": [c.updated_at for c in ordered],
+    }
+
+
+_COLUMNS = columns(Contact, "contact")
+_GET = text(f"SELECT {_COLUMNS} FROM contact WHERE id = :id")
+_BY_PHONE = text(f"SELECT {_COLUMNS} FROM contact WHERE phone = :phone ORDER BY updated_at DESC, id LIMIT 100")
+_LOCK = text(f"SELECT {_COLUMNS} FROM contact WHERE id = {any_of('ids')} ORDER BY contact.id FOR NO KEY UPDATE")
+_INPUT = many(
+    "i",
+    id="text",
+    email="text",
+    phone="text",
+    timezone="text",
+    locale="text",
+    attributes="text",
+    created_at="timestamptz",
+    updated_at="timestamptz",
+)
+_INSERT = text(f"""
+    WITH cleared AS (DELETE FROM erasure WHERE contact_id = {any_of("id")})
+    INSERT INTO contact (id, email, phone, timezone, locale, attributes, created_at, updated_at)
+    SELECT i.id, i.email, i.phone, i.timezone, i.locale, i.attributes::jsonb, i.created_at, i.updated_at
+    FROM {_INPUT} ORDER BY i.id
+    ON CONFLICT (id) DO NOTHING
+""")
+_UPDATE = text(f"""
+    UPDATE contact SET email = i.email, phone = i.phone, timezone = i.timezone, locale = i.locale,
+        attributes = i.attributes::jsonb, updated_at = i.updated_at
+    FROM {_INPUT} WHERE contact.id = i.id
+""")
+_ERASED = text(f"SELECT contact_id FROM erasure WHERE contact_id = {any_of('ids')} AND erased_at >= :moment")
+_PAUSE = text("UPDATE contact SET paused_until = :until WHERE id = :id")
+_ATTRIBUTES_CHANGED = text(f"""
+    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at, bulk)
+    SELECT e.id, 'attributes',
+        jsonb_build_object('change_id', CAST(:change AS text), 'names', jsonb_agg(c.name ORDER BY c.name)),
+        :now, :now, :bulk
+    FROM {many("c", contact_id="text", name="text")}
+    JOIN enrollment e ON e.contact_id = c.contact_id AND e.ended_at IS NULL
+    JOIN track_version v ON v.track = e.track AND v.version = e.version AND c.name = ANY(v.attributes)
+    GROUP BY e.id ORDER BY e.id
+""")
+# Somebody unknown here may still wait in an import's rows: their erasure has to be remembered too.
+_ERASE = text("""
+    WITH gone AS (DELETE FROM contact WHERE id = :id RETURNING id, email, phone),
+    stone AS (
+        INSERT INTO erasure (contact_id, erased_at)
+        SELECT :id, :now
+        WHERE EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM import_job WHERE ended_at IS NULL)
+        ON CONFLICT (contact_id) DO UPDATE SET erased_at = greatest(erasure.erased_at, excluded.erased_at)
+    ),
+    card AS (DELETE FROM crm_contact WHERE contact_id = :id),
+    notes AS (DELETE FROM crm_note WHERE contact_id = :id),
+    tasks AS (DELETE FROM crm_task WHERE contact_id = :id)
+    SELECT email, phone FROM gone
+""")
+# A statement of its own: its snapshot is taken once the contact's row is ours, so that it sees every event and
+# enrollment of transactions that held the contact until then.
+_END_RUNS = text("""
+    WITH links AS (DELETE FROM message_links WHERE message_id IN (SELECT id FROM message WHERE contact_id = :id)),
+    refused AS (
+        DELETE FROM refused_delivery WHERE enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
+    ),
+    events AS (UPDATE event SET properties = '{}' WHERE contact_id = :id AND properties <> '{}'),
+    waiting AS (
+        UPDATE outbox SET payload = '{}', delivered_at = :now, dropped_reason = 'erased'
+        WHERE kind IN ('event', 'attributes') AND delivered_at IS NULL
+            AND enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
+        RETURNING id
+    ),
+    counted AS (
+        INSERT INTO dropped (reason, kind, count)
+        SELECT 'erased', 'outbox', count(*) FROM waiting HAVING count(*) > 0
+    ),
+    runs AS (
+        UPDATE enrollment SET properties = '{}',
+            exit_reached_at = CASE WHEN ended_at IS NULL THEN coalesce(exit_reached_at, :now) ELSE exit_reached_at END
+        WHERE contact_id = :id AND (properties <> '{}' OR ended_at IS NULL)
+        RETURNING id, ended_at
+    )
+    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
+    SELECT id, 'end', CAST(:payload AS jsonb), :now, :now FROM runs WHERE ended_at IS NULL ORDER BY id
+""")
+_FORGET = text("""
+    WITH consents AS (DELETE FROM consent WHERE contact_id = :id),
+    proof AS (DELETE FROM consent_change WHERE contact_id = :id)
+    UPDATE message SET address_hash = NULL WHERE contact_id = :id AND address_hash IS NOT NULL
+""")

@@ -1,0 +1,84 @@
+"""The published policy, one immutable version after another; the newest one holds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.ids import digest
+from store.engine.sql import utc_now
+from store.published.tracks import MINE, Published
+from store.schema.tables_policy import policy as table
+from tracks.policy.workspace_policy import NO_POLICY, Policy, policy_from_data, policy_to_data
+
+_CACHE_SIZE = 20
+_POLICY_LOCK = 0x706F_6C69_6379
+
+NEWEST = "(SELECT max(version) FROM policy)"
+"""SQL for the number to pass to `of_version`, so that a claim asks for it along the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """One version; `version` is 0 where none was ever published."""
+
+    version: int
+    policy: Policy
+    source: str
+    published_at: datetime | None
+
+
+_cache: WeakKeyDictionary[Engine, OrderedDict[int, PolicyVersion]] = WeakKeyDictionary()
+
+
+async def publish(tx: AsyncConnection, policy: Policy, source: str, *, now: datetime | None = None) -> Published:
+    """Store a new version unless the newest is the same policy; two publishers at once take turns."""
+    await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POLICY_LOCK})
+    data = policy_to_data(policy)
+    fingerprint = digest(data)
+    newest = (
+        await tx.execute(select(table.c.version, table.c.digest).order_by(table.c.version.desc()).limit(1))
+    ).first()
+    if newest is not None and newest.digest == fingerprint:
+        return Published(newest.version, False)
+    version = newest.version + 1 if newest else 1
+    await tx.execute(
+        insert(table).values(
+            version=version, source=source, data=data, digest=fingerprint, published_at=now or utc_now()
+        )
+    )
+    return Published(version, True)
+
+
+async def current(tx: AsyncConnection) -> PolicyVersion:
+    """What holds now."""
+    number = (await tx.execute(text(f"SELECT {NEWEST}"))).scalar_one_or_none()
+    return await of_version(tx, number)
+
+
+def caps_known(tx: AsyncConnection) -> bool:
+    """Whether the newest policy that this process has read has caps: a hint of what a claim will have to count."""
+    cache = _cache.get(tx.sync_engine)
+    return bool(cache and cache[max(cache)].policy.caps)
+
+
+async def of_version(tx: AsyncConnection, number: int | None) -> PolicyVersion:
+    """That version, which each process reads once; no number means that none was published."""
+    if number is None:
+        return PolicyVersion(0, NO_POLICY, "", None)
+    cache = _cache.setdefault(tx.sync_engine, OrderedDict())
+    if known := cache.get(number):
+        return known
+    columns = select(table.c.data, table.c.source, table.c.published_at, MINE)
+    row = (await tx.execute(columns.where(table.c.version == number))).one()
+    read = PolicyVersion(number, policy_from_data(row.data), row.source, row.published_at)
+    if not row.mine:
+        cache[number] = read
+    if len(cache) > _CACHE_SIZE:
+        cache.popitem(last=False)
+    return read

@@ -1,0 +1,222 @@
+"""Published tracks. A version never changes, so each process reads it once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Boolean, ColumnElement, Engine, insert, literal_column, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.ids import digest
+from store.engine.sql import utc_now
+from store.published.entry_rules import Rules, rules_from_json, rules_of
+from store.schema import tables
+from tracks.checks.track_document import track_to_data
+from tracks.model.track import Track
+from tracks.model.values import PUBLISHED
+from tracks.program.program import Compiled
+
+_CACHE_SIZE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The newest version, and whether publishing made it (False: it was the same already)."""
+
+    version: int
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSummary:
+    """A track and its newest version."""
+
+    name: str
+    latest: int
+    published_at: datetime
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSummary:
+    """One version, as listed."""
+
+    version: int
+    digest: str
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrackVersion:
+    """One immutable version: the track as written, read and compiled."""
+
+    name: str
+    version: int
+    track: Track
+    compiled: Compiled
+    source: str
+    digest: str
+    published_at: datetime
+
+
+class InUse(NamedTuple):
+    """A version of a track that people are on, or may enter."""
+
+    track: str
+    version: int
+    live: bool
+    """Runs live on it."""
+
+
+MINE: ColumnElement[bool] = literal_column("xmin = pg_current_xact_id_if_assigned()::xid", Boolean).label("mine")
+"""Whether this very transaction wrote the row: it may yet roll back, so it is not remembered."""
+
+_cache: WeakKeyDictionary[Engine, OrderedDict[tuple[str, int], TrackVersion]] = WeakKeyDictionary()
+
+
+async def publish(
+    tx: AsyncConnection, track: Track, compiled: Compiled, source: str, *, now: datetime | None = None
+) -> Published:
+    """Store a new version unless the newest is the same track; two publishers at once take turns."""
+    now = now or utc_now()
+    data = track_to_data(track)
+    rules = rules_of(data)
+    compiled_data = compiled.model_dump(mode="json")
+    fingerprint = digest({"track": data, "compiled": compiled_data})
+    name = str(data["track"])
+    latest = (
+        await tx.execute(_LOCK, {"name": name, "rules": "{}", "now": now})
+    ).scalar_one()  # 0 where this made the row
+    if latest and fingerprint == await _digest(tx, name, latest):
+        return Published(latest, False)
+    version = latest + 1
+    await tx.execute(
+        insert(tables.track_version).values(
+            track=name,
+            version=version,
+            source=source,
+            data=data,
+            compiled=compiled_data,
+            digest=fingerprint,
+            attributes=list(compiled.attributes),
+            published_at=now,
+        )
+    )
+    events = sorted({interest.event for interest in compiled.interests})
+    if events:
+        await tx.execute(
+            insert(tables.interest), [{"track": name, "version": version, "event": event} for event in events]
+        )
+    await tx.execute(
+        update(tables.track)
+        .where(tables.track.c.name == name)
+        .values(latest=version, entry_event=rules.entry_event, rules=rules.to_json(), published_at=now)
+    )
+    return Published(version, True)
+
+
+async def get(tx: AsyncConnection, name: str) -> TrackSummary | None:
+    """A track by its name."""
+    row = (await tx.execute(_SUMMARY.where(tables.track.c.name == name))).first()
+    return TrackSummary(row.name, row.latest, row.published_at, rules_from_json(row.rules)) if row else None
+
+
+async def list_all(tx: AsyncConnection, *, after: str = "", limit: int = 100) -> list[TrackSummary]:
+    """Tracks by name, those after `after` (keyset pagination)."""
+    rows = await tx.execute(_SUMMARY.where(tables.track.c.name > after).order_by(tables.track.c.name).limit(limit))
+    return [TrackSummary(row.name, row.latest, row.published_at, rules_from_json(row.rules)) for row in rows]
+
+
+async def versions(
+    tx: AsyncConnection, name: str, *, before: int | None = None, limit: int = 100
+) -> list[VersionSummary]:
+    """A track's versions, newest first, those below `before`; empty where there is no such track."""
+    table = tables.track_version
+    statement = select(table.c.version, table.c.digest, table.c.published_at).where(table.c.track == name)
+    if before is not None:
+        statement = statement.where(table.c.version < before)
+    rows = await tx.execute(statement.order_by(table.c.version.desc()).limit(limit))
+    return [VersionSummary(*row) for row in rows]
+
+
+async def version(tx: AsyncConnection, name: str, number: int | None = None) -> TrackVersion | None:
+    """One version (the newest without a number), from memory where this process has read it before."""
+    if number is None:
+        summary = await get(tx, name)
+        if summary is None:
+            return None
+        number = summary.latest
+    cache = _cache.setdefault(tx.sync_engine, OrderedDict())
+    known = cache.get((name, number))
+    if known is not None:
+        cache.move_to_end((name, number))
+        return known
+    table = tables.track_version
+    row = (await tx.execute(select(table, MINE).where(table.c.track == name, table.c.version == number))).first()
+    if row is None:
+        return None
+    loaded = TrackVersion(
+        name=name,
+        version=number,
+        track=Track.model_validate(row.data, context=PUBLISHED),  # not judged again: rules became stricter
+        compiled=Compiled.model_validate(row.compiled),
+        source=row.source,
+        digest=row.digest,
+        published_at=row.published_at,
+    )
+    if not row.mine:
+        cache[name, number] = loaded
+    if len(cache) > _CACHE_SIZE:
+        cache.popitem(last=False)
+    return loaded
+
+
+async def in_use_with(tx: AsyncConnection, template: str) -> list[InUse]:
+    """Tracks that name a template: the newest version of each, and those on which runs still live."""
+    rows = await tx.execute(_IN_USE_WITH, {"template": template})
+    return [InUse(row.track, row.version, row.live) for row in rows]
+
+
+async def names(tx: AsyncConnection) -> set[str]:
+    """Every track's name."""
+    return set((await tx.execute(text("SELECT name FROM track"))).scalars())
+
+
+async def pinned(tx: AsyncConnection, name: str, number: int) -> TrackVersion:
+    """The version that an enrollment is pinned to; raises LookupError, which no enrollment row should see."""
+    found = await version(tx, name, number)
+    if found is None:
+        raise LookupError(f"track {name} has no version {number}")
+    return found
+
+
+async def _digest(tx: AsyncConnection, name: str, number: int) -> str:
+    table = tables.track_version
+    found: Any = (
+        await tx.execute(select(table.c.digest).where(table.c.track == name, table.c.version == number))
+    ).scalar_one()
+    return str(found)
+
+
+_LOCK = text("""
+    INSERT INTO track (name, latest, rules, published_at) VALUES (:name, 0, CAST(:rules AS jsonb), :now)
+    ON CONFLICT (name) DO UPDATE SET latest = track.latest
+    RETURNING latest
+""")
+_IN_USE_WITH = text("""
+    SELECT * FROM (
+        SELECT v.track, v.version, v.version = t.latest AS newest, EXISTS (
+            SELECT 1 FROM enrollment e WHERE e.track = v.track AND e.version = v.version AND e.ended_at IS NULL
+        ) AS live
+        FROM track_version v JOIN track t ON t.name = v.track
+        WHERE jsonb_path_exists(
+            v.data, '$.steps.**.template ? (@ == $name)', jsonb_build_object('name', CAST(:template AS text))
+        )
+    ) used
+    WHERE newest OR live ORDER BY track, version DESC
+""")
+_SUMMARY = select(tables.track.c.name, tables.track.c.latest, tables.track.c.published_at, tables.track.c.rules)

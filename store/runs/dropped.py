@@ -1,0 +1,84 @@
+"""Counting what was dropped, and why. Rows are only ever added: a counter row would make writers queue."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.driver_sql import later
+from store.engine.sql import many
+from store.schema.tables import dropped
+
+DUPLICATE = "duplicate"
+LATE = "late"
+NOT_ENROLLED = "no longer enrolled"
+ERASED = "erased"
+NOT_A_PERSON = "machine"
+"""A click or an open by whom the track does not count (`tracks.program.engagement`)."""
+CONDITION = "condition"
+"""A condition over too much data, or that would take too much work over it: false. Followed by `: ` and why where it
+met what it could not compute."""
+
+TOO_SOON = "too-soon"
+"""An `enroll` step of a contact who has just been on that track."""
+
+TOO_LARGE = "too large"
+"""A property of an event that would not fit into a run's history (`tracks.program.history_bounds`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """`count` things of a `kind` that went nowhere: event, outbox, message, branch, signal, property."""
+
+    reason: str
+    kind: str
+    track: str | None = None
+    count: int = 1
+
+
+async def add(tx: AsyncConnection, drops: Iterable[Drop]) -> None:
+    """Count them."""
+    rows = [{"reason": d.reason, "kind": d.kind, "track": d.track, "count": d.count} for d in drops if d.count]
+    if rows:
+        await tx.execute(insert(dropped), rows)
+
+
+def count(tx: AsyncConnection, drops: Iterable[Drop]) -> None:
+    """Count them with the next statement of the transaction, which costs no round trip."""
+    counts: Counter[tuple[str, str, str | None]] = Counter()
+    for drop in drops:
+        counts[drop.reason, drop.kind, drop.track] += drop.count
+    if counts:
+        reasons, kinds, tracks = zip(*counts, strict=True)
+        values = {"reason": list(reasons), "kind": list(kinds), "track": list(tracks), "count": list(counts.values())}
+        later(tx, _COUNT, values)
+
+
+async def compact(tx: AsyncConnection) -> None:
+    """Make one row of all that say the same, so that totals stay cheap to read. One process at a time."""
+    await tx.execute(_COMPACT)
+
+
+async def totals(tx: AsyncConnection) -> list[Drop]:
+    """All that was ever dropped, by reason, kind and track."""
+    keys = (dropped.c.reason, dropped.c.kind, dropped.c.track)
+    statement = select(*keys, func.sum(dropped.c.count)).group_by(*keys).order_by(*keys)
+    return [Drop(reason, kind, track, int(number)) for reason, kind, track, number in await tx.execute(statement)]
+
+
+_COUNTS = many("d", reason="text", kind="text", track="text", count="int")
+_COUNT = text(f"""
+    INSERT INTO dropped (reason, kind, track, count) SELECT reason, kind, track, count FROM {_COUNTS} ORDER BY ord
+""")
+# Rows that would not fit into one are left alone.
+_COMPACT = text("""
+    WITH gone AS (
+        DELETE FROM dropped WHERE count < 1000000000 RETURNING reason, kind, track, count, at
+    )
+    INSERT INTO dropped (reason, kind, track, count, at)
+    SELECT reason, kind, track, sum(count), max(at) FROM gone GROUP BY reason, kind, track
+""")

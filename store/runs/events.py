@@ -1,0 +1,213 @@
+"""Accepting what contacts did: the event, its deliveries and the enrollments it opens, in one transaction.
+
+An event that nobody can react to costs one statement and writes no outbox row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.errors import BusyError
+from store.engine.sql import as_json_list, many, utc_now
+from store.runs import dropped, event_matching
+from store.runs.dropped import Drop
+from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a contact did. `event_id` is the sender's, unique among all events; the time is real."""
+
+    event_id: str
+    contact_id: str
+    name: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """How many live enrollments can react to it and how many it opened, or why it was dropped.
+
+    `not_enrolled` are the tracks that it could have enrolled the contact in.
+    """
+
+    matched: int = 0
+    enrolled: int = 0
+    duplicate: bool = False
+    erased: bool = False
+    not_enrolled: tuple[NotEnrolled, ...] = ()
+
+    @property
+    def dropped(self) -> Reason | Literal["erased"] | None:
+        """Why nothing came of it, although a track would be entered by such an event; the gravest reason."""
+        if self.erased:
+            return "erased"
+        if self.matched or self.enrolled or not self.not_enrolled:
+            return None
+        return min((one.reason for one in self.not_enrolled), key=REASONS.index)
+
+
+async def accept(tx: AsyncConnection, event: Event, *, now: datetime | None = None, pace: float = 1.0) -> Accepted:
+    """Accept one event; see `accept_many`."""
+    return (await accept_many(tx, [event], now=now, pace=pace))[0]
+
+
+async def accept_many(
+    tx: AsyncConnection, events: Sequence[Event], *, now: datetime | None = None, pace: float = 1.0
+) -> list[Accepted]:
+    """Accept events in order, one answer each.
+
+    An event id seen before (also within `events`) is a duplicate and changes nothing. An event of an unknown
+    contact makes that contact, without an address; one of an erased contact is dropped. `pace` is that of the
+    enrollments opened by entry rules, whose properties are the event's.
+    """
+    now = now or utc_now()
+    results: list[Accepted | None] = [None] * len(events)
+    first: dict[str, int] = {}
+    for index, event in enumerate(events):
+        if first.setdefault(event.event_id, index) != index:
+            results[index] = Accepted(duplicate=True)
+    fresh: list[_Fresh] = []
+    waiting = sorted(first.values())
+    for _ in range(5):
+        waiting = await _store(tx, events, waiting, now, results, fresh)
+        if not waiting:
+            break
+    else:
+        raise BusyError("the same contacts kept being made and erased")
+    counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace)
+    for index, accepted in counts.items():
+        results[index] = accepted
+    answers = [answer for answer in results if answer is not None]
+    await dropped.add(
+        tx,
+        [
+            Drop(dropped.DUPLICATE, "event", count=sum(a.duplicate for a in answers)),
+            Drop(dropped.ERASED, "event", count=sum(a.erased for a in answers)),
+        ],
+    )
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """An event stored just now, and whether its name interests a live run or an entry rule."""
+
+    index: int
+    event: Event
+    reacts: bool
+    enters: bool
+
+    @property
+    def at(self) -> datetime:
+        assert self.event.occurred_at is not None
+        return self.event.occurred_at
+
+
+async def _store(
+    tx: AsyncConnection,
+    events: Sequence[Event],
+    indexes: list[int],
+    now: datetime,
+    results: list[Accepted | None],
+    fresh: list[_Fresh],
+) -> list[int]:
+    """Insert these events; answers those to try again, whose contact another transaction was making."""
+    batch = [replace(events[i], occurred_at=events[i].occurred_at or now) for i in indexes]
+    rows = await tx.execute(
+        _STORE,
+        {
+            "event_id": [e.event_id for e in batch],
+            "contact_id": [e.contact_id for e in batch],
+            "name": [e.name for e in batch],
+            "properties": as_json_list(e.properties for e in batch),
+            "occurred_at": [e.occurred_at for e in batch],
+            "now": now,
+        },
+    )
+    again: list[int] = []
+    for row in rows:
+        index = indexes[row.ord - 1]
+        if row.fresh:
+            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters))
+        elif row.known:
+            results[index] = Accepted(duplicate=True)
+        elif row.erased:
+            results[index] = Accepted(erased=True)
+        else:
+            again.append(index)
+    return sorted(again)
+
+
+async def _apply(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: float) -> dict[int, Accepted]:
+    """Tell live runs and open new ones, in the order in which each contact's events came.
+
+    A contact's events after one that may open a run form a later round, because the run must see them.
+    """
+    counts = {f.index: Accepted() for f in fresh}
+    rounds: dict[int, list[_Fresh]] = defaultdict(list)
+    level: dict[str, int] = defaultdict(int)
+    for item in fresh:
+        number = level[item.event.contact_id]
+        rounds[number].append(item if number == 0 else replace(item, reacts=True))
+        level[item.event.contact_id] += item.enters
+    for number in sorted(rounds):
+        reacting = [item for item in rounds[number] if item.reacts]
+        if reacting:
+            told = await event_matching.tell_runs(tx, [(item.event, item.at) for item in reacting], now)
+            for item, matched in zip(reacting, told, strict=True):
+                counts[item.index] = replace(counts[item.index], matched=matched)
+        entering = [item for item in rounds[number] if item.enters]
+        if entering:
+            entered = await enter(tx, [(item.event, item.at) for item in entering], now, pace)
+            for item, one in zip(entering, entered, strict=True):
+                counts[item.index] = replace(counts[item.index], enrolled=one.enrolled, not_enrolled=one.not_enrolled)
+    return counts
+
+
+_INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
+# The contact is held (FOR KEY SHARE, as a foreign key would) so that an erasure cannot pass between; rows go in
+# by id, so that two batches with the same events never wait for each other in a circle.
+_STORE = text(f"""
+    WITH input AS (
+        SELECT * FROM {_INPUT}
+    ),
+    held AS (
+        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM input) ORDER BY id FOR KEY SHARE
+    ),
+    stub AS (
+        INSERT INTO contact (id, created_at, updated_at)
+        SELECT DISTINCT i.contact_id, CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM input i
+        WHERE NOT EXISTS (SELECT 1 FROM contact c WHERE c.id = i.contact_id)
+            AND NOT EXISTS (SELECT 1 FROM erasure x WHERE x.contact_id = i.contact_id)
+        ORDER BY 1
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id
+    ),
+    person AS (SELECT id FROM held UNION ALL SELECT id FROM stub),
+    stored AS (
+        INSERT INTO event (event_id, contact_id, name, properties, occurred_at, received_at)
+        SELECT i.event_id, i.contact_id, i.name, i.properties::jsonb, i.occurred_at, :now
+        FROM input i JOIN person p ON p.id = i.contact_id ORDER BY i.event_id
+        ON CONFLICT (event_id) DO NOTHING
+        RETURNING event_id
+    )
+    SELECT i.ord, s.event_id IS NOT NULL AS fresh, p.id IS NOT NULL AS known,
+        EXISTS (SELECT 1 FROM erasure x WHERE x.contact_id = i.contact_id) AS erased,
+        EXISTS (
+            SELECT 1 FROM enrollment e
+            JOIN interest n ON n.track = e.track AND n.version = e.version AND n.event = i.name
+            WHERE e.contact_id = i.contact_id AND e.ended_at IS NULL
+        ) AS reacts,
+        EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters
+    FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
+    ORDER BY i.ord
+""")

@@ -1,0 +1,15 @@
+"""Alembic's entry: runs the migrations on the connection that `store.schema.migrate` passes."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from store.schema import tables, tables_imports, tables_policy  # noqa: F401
+from store.schema.columns import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transaction_per_migration=True,
+)
+context.run_migrations()

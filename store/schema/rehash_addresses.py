@@ -1,0 +1,63 @@
+"""Turning hashes of addresses that anybody can guess into ones that take the secret, once and for good.
+
+`PERENNIAL_ADDRESS_SECRET` begins to hold when `perennial migrate` is called with it: from that moment on a process
+without it, or with another one, claims no message and suppresses no address, because it would look for hashes that
+nobody has written. Messages wait, callbacks are told again, and nobody who must not be written to is.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, text
+
+from store.engine.hash_secret import KEYED, Secret
+from store.schema.suppression_reasons import HARSHEST_FIRST
+
+_BATCH = 5_000
+
+
+def seal(engine: Engine, secret: Secret) -> None:
+    """Have the database's hashes made with this secret; called again, it does what is left.
+
+    Raises:
+        ValueError: they are made with another one, or with one where none is given.
+    """
+    with engine.begin() as connection:
+        kept = connection.execute(_KEPT).scalar() or ""
+        if kept not in ("", secret.fingerprint):
+            raise ValueError(
+                "PERENNIAL_ADDRESS_SECRET is not the one that this database's hashes of addresses are made with"
+            )
+        if not secret.fingerprint:
+            return
+        connection.execute(_KEEP, {"fingerprint": secret.fingerprint})
+        connection.execute(_SUPPRESSIONS, {**secret.parts, "harshest": list(HARSHEST_FIRST)})
+    after: str | None = ""
+    while after is not None:
+        with engine.begin() as connection:
+            after = connection.execute(_MESSAGES, {**secret.parts, "after": after or None, "batch": _BATCH}).scalar()
+
+
+_SEALED = KEYED.format(plain="{column}", inner=":inner", outer=":outer")
+_KEPT = text("SELECT fingerprint FROM address_secret WHERE sole")
+_KEEP = text("INSERT INTO address_secret (fingerprint) VALUES (:fingerprint) ON CONFLICT DO NOTHING")
+_SUPPRESSIONS = text(f"""
+    WITH plain AS (DELETE FROM suppression WHERE address_hash NOT LIKE 'k%' RETURNING *)
+    INSERT INTO suppression AS s (channel, address_hash, reason, at)
+    SELECT channel, {_SEALED.format(column="address_hash")}, reason, at FROM plain
+    ON CONFLICT (channel, address_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at
+    WHERE array_position(CAST(:harshest AS text[]), excluded.reason)
+        < array_position(CAST(:harshest AS text[]), s.reason)
+""")
+_MESSAGES = text(f"""
+    WITH plain AS (
+        SELECT id FROM message
+        WHERE (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid))
+            AND address_hash IS NOT NULL AND address_hash NOT LIKE 'k%'
+        ORDER BY id LIMIT :batch
+    ),
+    written AS (
+        UPDATE message m SET address_hash = {_SEALED.format(column="m.address_hash")} FROM plain
+        WHERE m.id = plain.id AND m.address_hash NOT LIKE 'k%'
+    )
+    SELECT max(CAST(id AS text)) FROM plain
+""")

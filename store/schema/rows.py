@@ -1,0 +1,138 @@
+"""What several parts of the store answer with: a contact, an enrollment, and how conditions see them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
+
+from sqlalchemy import RowMapping
+
+from tracks.model.values import Channel as Channel
+from tracks.shared.wire import Clock
+
+EnrollmentStatus = Literal["active", "completed", "converted", "exited"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person; times are UTC. `timezone` is an IANA name or absent."""
+
+    id: str
+    email: str | None = None
+    phone: str | None = None
+    timezone: str | None = None
+    locale: str | None = None
+    attributes: Mapping[str, Any] | None = None
+    paused_until: datetime | None = None
+    """Nothing promotional until then (real time), at the contact's own wish."""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+    def address(self, channel: Channel) -> str | None:
+        """The email address or the phone number."""
+        return (self.email if channel == "email" else self.phone) or None
+
+    def view(self) -> dict[str, Any]:
+        """`contact` in conditions: no address, only whether there is one."""
+        return {
+            "id": self.id,
+            "timezone": self.timezone,
+            "locale": self.locale,
+            "attributes": self.attributes or {},
+            "has_email": bool(self.email),
+            "has_phone": bool(self.phone),
+        }
+
+
+class Pinned(Protocol):
+    """What is pinned to a version of a track: an enrollment, or as much as is known of one."""
+
+    @property
+    def track(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+
+class Pin(NamedTuple):
+    """A version of a track."""
+
+    track: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """One contact's one run of one track version. All times but those on its clock are real, UTC."""
+
+    id: str
+    track: str
+    version: int
+    contact_id: str
+    key: str
+    workflow_id: str
+    status: EnrollmentStatus
+    properties: Mapping[str, Any]
+    pace: float
+    origin: datetime
+    step: str | None
+    created_at: datetime
+    started_at: datetime | None
+    goal_reached_at: datetime | None
+    exit_reached_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str | None
+    counts: Mapping[str, Any]
+
+    @property
+    def clock(self) -> Clock:
+        """The run's sense of time."""
+        return Clock.of(self.origin, self.pace)
+
+    @property
+    def over(self) -> str | None:
+        """Why nothing may be done for this enrollment any more: `ended`, `goal`, `exit`, or None if it lives."""
+        if self.ended_at is not None:
+            return "ended"
+        if self.goal_reached_at is not None:
+            return "goal"
+        return "exit" if self.exit_reached_at is not None else None
+
+    def view(self, steps: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """`enrollment` in conditions."""
+        return {
+            "id": self.id,
+            "track": self.track,
+            "version": self.version,
+            "properties": self.properties,
+            "steps": dict(steps or {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An enrollment with its contact, who is None once erased."""
+
+    enrollment: Enrollment
+    contact: Contact | None
+
+
+_Row = TypeVar("_Row")
+
+
+@lru_cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cast(Any, kind)))
+
+
+def read_row(kind: type[_Row], row: RowMapping, prefix: str = "") -> _Row:
+    """Build a row's dataclass from the columns of the same names (with a prefix, where two are joined)."""
+    return kind(**{name: row[prefix + name] for name in _names(cast(Hashable, kind))})
+
+
+def columns(kind: type[Any], table: str, prefix: str = "") -> str:
+    """The SQL select list that `read_row` reads."""
+    return ", ".join(f"{table}.{name} AS {prefix}{name}" for name in _names(cast(Hashable, kind)))

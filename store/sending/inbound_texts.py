@@ -1,0 +1,18 @@
+"""Which text messages of contacts have been heard: their provider's ids, and nothing of what they said."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.sql import utc_now
+
+
+async def is_new(tx: AsyncConnection, provider_id: str, *, now: datetime | None = None) -> bool:
+    """Remember this text message; False where it is known already. Two at once take turns."""
+    return (await tx.execute(_HEARD, {"id": provider_id, "now": now or utc_now()})).rowcount > 0
+
+
+_HEARD = text("INSERT INTO inbound_text (provider_id, received_at) VALUES (:id, :now) ON CONFLICT DO NOTHING")

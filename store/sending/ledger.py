@@ -1,0 +1,220 @@
+"""The ledger of messages: claim, send, settle (`store.sending.settling`). A message is never sent twice.
+
+A row is `sending` while somebody holds its claim, and then `sent`, `failed`, `skipped` (refused before the
+provider was asked), `unknown` (nobody can tell), `released` (certainly not sent: it may be claimed again) or
+`deferred` (it has to wait for its turn, and is judged anew then). The last two last as long as their run: where
+it is closed they become `skipped` (`store.runs.enrollments.close`). No address is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.driver_sql import later, together
+from store.engine.hash_secret import FINGERPRINT, demand
+from store.engine.ids import is_id, new_id
+from store.engine.pipeline import Statement
+from store.engine.sql import utc_now
+from store.published import policies
+from store.runs.enrollments import PATH_INSERT, path_arrays
+from store.schema.addresses import HASH, address_hash
+from store.schema.rows import Channel, Contact, Enrollment, Run, columns, read_row
+from store.sending.breakers import Deferred
+from store.sending.messages import COLUMNS, Message, MessageStatus
+from store.sending.send_policy import FACTS, SPANS, SendDecision, SendRequest, decide
+from tracks.model.message_rules import MessageRules
+from tracks.program.run import PathEntry
+from tracks.shared.identifiers import effect_key
+
+Rules = Callable[[AsyncConnection, Enrollment], Awaitable[MessageRules]]
+"""Reads a message's rules from the track version that the enrollment is pinned to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What to do about a message.
+
+    `granted`: send it now, to the address in `run.contact`, then settle; granted once, then only after a release.
+    `settled`: it is over, `status` (`sent`, `failed`, `skipped`) and `reason` say how. `deferred`: claim it again
+    at `until` (real time). `unknown`: an earlier attempt had claimed it, and nobody knows whether it went out.
+    `ended`: the enrollment is over, `reason` says why (`ended`, `goal`, `exit`, `erased`).
+    """
+
+    decision: Literal["granted", "settled", "deferred", "unknown", "ended"]
+    run: Run
+    message_id: str = ""
+    status: MessageStatus | None = None
+    reason: str = ""
+    until: datetime | None = None
+    newest: int | None = None
+    """Of a granted one: the newest version of `MessageRules.template`."""
+    first: bool = False
+    """Nobody has claimed this message before."""
+    why: str = ""
+    """Of a deferred one that a breaker holds: why that is open."""
+
+
+async def claim(
+    tx: AsyncConnection,
+    *,
+    enrollment_id: str,
+    step: str,
+    occurrence: int,
+    channel: Channel,
+    token: str,
+    rules: MessageRules | Rules = MessageRules(),
+    template: str = "",
+    path: Sequence[PathEntry] = (),
+    due: datetime | None = None,
+    now: datetime | None = None,
+) -> Claim:
+    """Claim the right to send the message of this effect, with everything that protects the contact checked.
+
+    `token` is unique to the attempt. Claims of one contact, and of one address, take turns, and a goal that another
+    transaction is just storing is waited for. `path` is stored whatever is decided. See `store.sending.send_policy` for
+    what is checked. `template` is the one that `rules` will name, as far as is known: its newest version is read along.
+    `due` is what a run whose clock jumps takes for now: hours, caps and spans of time are judged and counted by it.
+    Raises LookupError where there is no such enrollment.
+    """
+    real = now or utc_now()
+    now = due or real
+    asked: dict[str, Any] = {
+        "id": enrollment_id,
+        "channel": channel,
+        "key": effect_key(enrollment_id, step, occurrence),
+        "step": step,
+        "hash": None,
+        "template": template,
+        "counting": policies.caps_known(tx),
+        "now": now,
+        **SPANS,
+    }
+    contact, row = await _read(tx, asked)
+    run = Run(read_row(Enrollment, row, "e_"), contact)
+    message = read_row(Message, row, "m_") if row["m_id"] is not None else None
+    if message is not None and message.status == "sending":
+        message = await _abandoned(tx, message)
+    written = {**asked, **path_arrays(path), "message": message.id if message else new_id(), "token": token}
+    if message is not None and message.status not in ("released", "deferred"):
+        later(tx, _PROGRESS, written)
+        if message.status == "unknown":
+            return Claim("unknown", run, message.id, "unknown")
+        return Claim("settled", run, message.id, message.status, message.reason)
+    over = "erased" if contact is None else run.enrollment.over
+    if over and message is None:
+        later(tx, _PROGRESS, written)
+        return Claim("ended", run, reason=over)
+    found = rules if isinstance(rules, MessageRules) else await rules(tx, run.enrollment)
+    if over:
+        judged = SendDecision("skip", over)
+    else:
+        held_since = message.held_since if message else None
+        asked_for = SendRequest(run, step, channel, asked["hash"], found, now, real, held_since, _deferred(message))
+        judged = await decide(tx, asked_for, row)
+    later(tx, _WRITE, written | _judged(judged, run, found, now))
+    if over:
+        return Claim("ended", run, written["message"], reason=over)
+    if judged.outcome == "skip":
+        return Claim("settled", run, written["message"], "skipped", judged.reason)
+    if judged.outcome == "defer":
+        return Claim("deferred", run, written["message"], "deferred", judged.reason, judged.until, why=judged.why)
+    newest = row["newest"] if found.template == template else None
+    return Claim("granted", run, written["message"], newest=newest, first=message is None)
+
+
+def _deferred(message: Message | None) -> Deferred | None:
+    if message is None or message.status != "deferred" or message.due_at is None:
+        return None
+    return Deferred(message.reason, message.claimed_at, message.due_at)
+
+
+def _judged(judged: SendDecision, run: Run, rules: MessageRules, now: datetime) -> dict[str, Any]:
+    return {
+        "contact": run.enrollment.contact_id,
+        "track": run.enrollment.track,
+        "pace": run.enrollment.pace,
+        "topic": rules.topic,
+        "transactional": rules.transactional,
+        "priority": rules.priority,
+        "status": _STATUS[judged.outcome],
+        "reason": judged.reason,
+        "settled": now if judged.outcome == "skip" else None,
+        "held": judged.held_since,
+        "due": judged.until,
+    }
+
+
+async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> tuple[Contact | None, RowMapping]:
+    """Lock the contact and read the facts; fills in the hash of their address."""
+    if not is_id(asked["id"]):
+        raise LookupError("there is no such enrollment")
+    locked, found = await together(tx, Statement(_LOCK, asked), Statement(_READ, asked))
+    person, facts = locked.mappings().first(), found.mappings().first()
+    if facts is None:
+        raise LookupError("there is no such enrollment")
+    demand(facts["secret"])
+    contact = read_row(Contact, person) if person else None
+    address = contact.address(asked["channel"]) if contact else None
+    asked["hash"] = address_hash(asked["channel"], address) if address else ""
+    if facts["hash"] != asked["hash"]:  # an address of which PostgreSQL cannot tell how it is spelt
+        facts = (await tx.execute(_READ, asked)).mappings().one()
+    return contact, facts
+
+
+async def _abandoned(tx: AsyncConnection, message: Message) -> Message:
+    """An earlier attempt's claim: unknown from now on, unless that attempt has settled it at this moment."""
+    return read_row(Message, (await tx.execute(_ABANDON, {"id": message.id})).mappings().one())
+
+
+_STATUS = {"go": "sending", "skip": "skipped", "defer": "deferred"}
+
+# Two contacts may share an address. Its lock comes with the contact's, in one statement, so that the next one sees
+# what a claim of the other contact has just written; spellings that lower() does not fold may race, no more.
+_LOCK = text(f"""
+    SELECT {columns(Contact, "c")},
+        pg_advisory_xact_lock(
+            hashtextextended(CASE WHEN CAST(:channel AS text) = 'email' THEN lower(c.email) ELSE c.phone END, 0)
+        )
+    FROM contact c WHERE c.id = (SELECT contact_id FROM enrollment WHERE id = :id) FOR NO KEY UPDATE
+""")
+# FOR NO KEY UPDATE waits for a transaction that is storing this run's goal, and then sees it. Claims of one
+# contact hold the contact's row, so what this reads of the effect's message cannot be another claim's past.
+_READ = text(f"""
+    SELECT {columns(Enrollment, "e", "e_")}, {columns(Message, "m", "m_")}, {FACTS},
+        (SELECT latest FROM template WHERE name = :template) AS newest, h.hash,
+        {FINGERPRINT} AS secret
+    FROM enrollment e
+    LEFT JOIN contact c ON c.id = e.contact_id
+    CROSS JOIN LATERAL (SELECT coalesce(CAST(:hash AS text), {HASH}) AS hash) h
+    LEFT JOIN message m ON m.effect_key = :key
+    LEFT JOIN suppression s ON s.channel = :channel AND s.address_hash = h.hash
+    WHERE e.id = :id FOR NO KEY UPDATE OF e
+""")
+_PROGRESS = text(f"""
+    WITH path AS ({PATH_INSERT})
+    UPDATE enrollment SET step = :step WHERE id = :id AND ended_at IS NULL AND step IS DISTINCT FROM :step
+""")
+_WRITE = text(f"""
+    WITH path AS ({PATH_INSERT}),
+    at AS (UPDATE enrollment SET step = :step WHERE id = :id AND ended_at IS NULL AND step IS DISTINCT FROM :step)
+    INSERT INTO message AS m (id, effect_key, enrollment_id, contact_id, track, step, channel, status, token, reason,
+        claimed_at, settled_at, topic, transactional, priority, pace, address_hash, held_since, due_at)
+    VALUES (:message, :key, :id, :contact, :track, :step, :channel, :status, :token, :reason,
+        :now, :settled, :topic, :transactional, :priority, :pace, nullif(:hash, ''), :held, :due)
+    ON CONFLICT (effect_key) DO UPDATE SET status = excluded.status, channel = excluded.channel,
+        token = excluded.token, reason = excluded.reason, attempts = m.attempts + 1,
+        claimed_at = excluded.claimed_at, settled_at = excluded.settled_at, topic = excluded.topic,
+        transactional = excluded.transactional, priority = excluded.priority, address_hash = excluded.address_hash,
+        held_since = CASE WHEN excluded.status = 'deferred' THEN excluded.held_since ELSE m.held_since END,
+        due_at = excluded.due_at
+""")
+_ABANDON = text(f"""
+    UPDATE message m SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE status END
+    WHERE id = :id RETURNING {COLUMNS}
+""")

@@ -1,0 +1,34 @@
+"""Whose address a message went to: the only one that a report about that message may have suppressed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.people import contacts, suppressions
+from store.schema.addresses import address_hash
+from store.sending.messages import Message
+
+
+async def hash_of(tx: AsyncConnection, message: Message, named: Collection[str]) -> str | None:
+    """The hash of the message's address; None where nobody can tell any more.
+
+    Where the ledger has none, an address that the provider names (`named`) is believed if it is the contact's present
+    one (the message is older than the ledger's hashes), or if it was suppressed when the contact was erased: then a
+    complaint still makes that harsher.
+    """
+    if message.address_hash is not None:
+        return message.address_hash
+    if not named:
+        return None
+    person = await contacts.get(tx, message.contact_id)
+    if person is not None and person.created_at is not None and person.created_at <= message.claimed_at:
+        address = person.address(message.channel)
+        own = address_hash(message.channel, address) if address else ""
+        return own if own in {address_hash(message.channel, one) for one in named} else None
+    for one in named:
+        found = await suppressions.find(tx, message.channel, one)
+        if found is not None and found.reason in ("erased", "complained", "bounced"):
+            return found.address_hash
+    return None

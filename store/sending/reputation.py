@@ -1,0 +1,130 @@
+"""Whether a track, or a channel as a whole, does harm: the share of its messages that bounced or were complained of.
+
+It is computed from the ledger alone, over messages claimed within the policy's window and since the breaker was
+last resumed. So nothing has to be told of a bounce: whatever is in the ledger is seen by the next `check`.
+Messages of paced runs are rehearsals: they neither count nor make a share smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.sql import any_of
+from store.schema.rows import Channel
+from store.sending import breakers
+from store.sending.bounces import WITHHELD
+from store.sending.breakers import Cause
+from tracks.policy.workspace_policy import Breaker as Limits
+
+SMS_BOUNCES = ("30004", "30005", "30006", "30007", "30450")
+"""Twilio's delivery errors that count as bounces: blocked, no such number, landline, filtered as unwanted. A phone
+that is off (30003) does not, nor does what only the network or the sender's registration is at fault for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reputation:
+    """Messages of one scope in one channel, and how many did harm; `messages` is counted only as far as matters."""
+
+    scope: str
+    channel: Channel
+    messages: int
+    bounces: int
+    complaints: int
+
+    def cause(self, limits: Limits) -> Cause | None:
+        """What opens the breaker, if anything does."""
+        if self.messages < limits.least:
+            return None
+        kinds: tuple[tuple[Cause, int, float], ...] = (
+            ("complaints", self.complaints, limits.complaints),
+            ("bounces", self.bounces, limits.bounces),
+        )
+        for cause, bad, share in kinds:
+            if bad >= limits.least_bad and bad >= share * self.messages:
+                return cause
+        return None
+
+    def figures(self, limits: Limits) -> Mapping[str, int | str]:
+        """For whoever looks at the open breaker."""
+        return {
+            "channel": self.channel,
+            "messages": self.messages,
+            "bounces": self.bounces,
+            "complaints": self.complaints,
+            "window_seconds": int(limits.window.total_seconds()),
+        }
+
+
+async def check(tx: AsyncConnection, limits: Limits, now: datetime) -> list[tuple[Reputation, Cause]]:
+    """Open the breaker of every scope that does harm; those that this call opened."""
+    opened = []
+    for harm in await suspects(tx, limits, now):
+        cause = harm.cause(limits)
+        if cause is None:
+            continue
+        bad = harm.complaints if cause == "complaints" else harm.bounces
+        reason = f"{bad} {cause} of {harm.messages} {harm.channel} messages"
+        if await breakers.trip(tx, harm.scope, cause, reason, figures=harm.figures(limits), now=now):
+            opened.append((harm, cause))
+    return opened
+
+
+async def suspects(tx: AsyncConnection, limits: Limits, now: datetime) -> Sequence[Reputation]:
+    """Scopes with enough bad messages to open a breaker if they have few others, in the order of scopes."""
+    asked = {"now": now, "window": limits.window, "sms": list(SMS_BOUNCES), "least": limits.least_bad}
+    found = []
+    for row in (await tx.execute(_BAD, asked)).all():
+        enough = 1 + int(max(row.bounces / limits.bounces, row.complaints / limits.complaints))
+        counted = {"channel": row.channel, "since": row.since, "enough": max(enough, limits.least)}
+        statement = _OF_CHANNEL
+        if row.track is not None:
+            statement = _OF_TRACK
+            counted["track"] = row.track
+        messages = (await tx.execute(statement, counted)).scalar_one()
+        found.append(Reputation(row.scope, row.channel, messages, row.bounces, row.complaints))
+    return found
+
+
+SMALLEST_REST = timedelta(seconds=3)
+"""Between two checks, so that a flood of bounces costs no more than a few."""
+SHARE_OF_TIME = 20
+"""A check that took long is followed by a rest this much longer."""
+
+
+def rest_after(took: timedelta) -> timedelta:
+    """How long to leave the ledger alone after a check."""
+    return max(SMALLEST_REST, took * SHARE_OF_TIME)
+
+
+# Bounces on the account's own suppression list never left Amazon and count nowhere there either.
+_BAD = text(f"""
+    WITH bad AS (
+        SELECT channel, track, claimed_at, delivery = 'complained' AS complaint FROM message
+        WHERE claimed_at > :now - CAST(:window AS interval) AND pace = 1 AND channel IN ('email', 'sms')
+            AND bad AND CASE delivery
+                WHEN 'complained' THEN true
+                WHEN 'bounced' THEN delivery_reason LIKE 'bounce-permanent%'
+                    AND delivery_reason NOT LIKE '%{WITHHELD}'
+                ELSE channel = 'sms' AND substring(delivery_reason FROM '[0-9]+$') = {any_of("sms")}
+            END
+    ), scoped AS (
+        SELECT 'track:' || track AS scope, bad.* FROM bad
+        UNION ALL SELECT 'account:' || channel, channel, NULL, claimed_at, complaint FROM bad
+    )
+    SELECT s.scope, s.track, s.channel, greatest(:now - CAST(:window AS interval), b.resumed_at) AS since,
+        count(*) FILTER (WHERE complaint) AS complaints, count(*) FILTER (WHERE NOT complaint) AS bounces
+    FROM scoped s LEFT JOIN breaker b USING (scope)
+    WHERE (coalesce(b.state, '') <> 'open' OR b.cause = 'provider')
+        AND s.claimed_at > coalesce(b.resumed_at, '-infinity')
+    GROUP BY s.scope, s.track, s.channel, b.resumed_at
+    HAVING greatest(count(*) FILTER (WHERE complaint), count(*) FILTER (WHERE NOT complaint)) >= :least
+    ORDER BY s.scope, s.channel
+""")
+_COUNTED = "FROM message WHERE channel = :channel AND claimed_at > :since AND status = 'sent' AND pace = 1"
+_OF_CHANNEL = text(f"SELECT count(*) FROM (SELECT {_COUNTED} LIMIT :enough) m")
+_OF_TRACK = text(f"SELECT count(*) FROM (SELECT {_COUNTED} AND track = :track LIMIT :enough) m")

@@ -1,0 +1,266 @@
+"""Everything that protects the contact, judged at the moment of sending in the transaction of the claim (law 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.people.permission import CONSENTS, refusal
+from store.published import policies
+from store.published.policies import NEWEST
+from store.runs.event_matching import count, holds, judged
+from store.schema.rows import Channel, Run
+from store.sending import breakers
+from store.sending.breakers import Deferred
+from tracks.model.message_rules import MessageRules
+from tracks.model.sending import CLOCKS, LATELY_AT_MOST, Lately
+from tracks.policy.frequency_caps import Counted, applying, flooded, full
+from tracks.policy.workspace_policy import MAX_CAP, MAX_PER_ADDRESS, Policy
+from tracks.program.interests import event_view
+from tracks.time.durations import format_duration
+from tracks.time.quiet_hours import NeverOpenError, sendable_at
+
+SAME_ADDRESS = timedelta(days=30)
+"""Within this time (on the run's clock) two contacts with one address get one copy of a step's message."""
+FLOOD = "flood: "
+"""Why a message waits that would be one too many to an address, with the bound behind it."""
+YIELDS_FOR = timedelta(hours=1)
+"""A waiting message of a higher priority keeps its place under a cap until it is this long overdue (real time)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendDecision:
+    """`go`: send it now. `skip`: never. `defer`: ask again at `until` (real time)."""
+
+    outcome: Literal["go", "skip", "defer"]
+    reason: str = ""
+    until: datetime | None = None
+    held_since: datetime | None = None
+    """Since when its `hold` runs (real time); a breaker's hold is nobody's fault, and begins it anew."""
+    why: str = ""
+    """Of a breaker's hold: why it is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """The message in question."""
+
+    run: Run
+    step: str
+    channel: Channel
+    address_hash: str
+    rules: MessageRules
+    now: datetime
+    """What is now for the run, in real time."""
+    real: datetime
+    """Now for what is done outside of runs: pauses and breakers."""
+    held_since: datetime | None
+    """Since when it has been put off by anything but a breaker (real time)."""
+    deferred: Deferred | None
+    """What it was told last, if it waits."""
+
+    @property
+    def pace(self) -> float:
+        return self.run.enrollment.pace
+
+    @property
+    def run_now(self) -> datetime:
+        """Now on the run's clock."""
+        return self.run.enrollment.clock.at(self.now)
+
+
+GO = SendDecision("go")
+
+_COUNTED = """
+    SELECT coalesce(jsonb_agg(jsonb_build_array(c.channel, c.topic, c.at, c.priority)), '[]') FROM (
+        WITH mine AS (
+            SELECT id FROM message WHERE contact_id = e.contact_id
+            UNION SELECT id FROM message WHERE address_hash = h.hash
+        )
+        SELECT m.channel, m.topic, m.claimed_at AS at, CAST(NULL AS integer) AS priority
+        FROM message m JOIN mine USING (id)
+        WHERE NOT m.transactional AND m.pace = e.pace AND m.status IN ('sending', 'sent', 'unknown')
+            AND m.claimed_at > :now - CAST(:longest_cap AS interval) / e.pace
+        UNION ALL
+        SELECT m.channel, m.topic, greatest(m.due_at, :now), m.priority FROM message m JOIN mine USING (id)
+        JOIN enrollment live ON live.id = m.enrollment_id AND live.ended_at IS NULL
+        WHERE NOT m.transactional AND m.pace = e.pace AND m.status = 'deferred'
+            AND m.due_at > :now - CAST(:yields_for AS interval) AND starts_with(m.reason, 'capped')
+    ) c
+"""
+# OFFSET keeps the planner from looking for the track first: before it knows better (a new table has no statistics)
+# it went through all that the track had sent in thirty days.
+_TO_THE_ADDRESS = """
+    SELECT * FROM message WHERE address_hash = h.hash AND claimed_at > :now - CAST(:same_address AS interval) / e.pace
+    OFFSET 0
+"""
+FACTS = f"""
+    s.reason AS suppressed, {CONSENTS.format(contact="e.contact_id", channel=":channel")} AS consents,
+    {NEWEST} AS policy,
+    (SELECT array_agg(b.scope) FROM breaker b
+     WHERE b.state <> 'closed' AND b.scope IN ('account:' || CAST(:channel AS text), 'track:' || e.track)) AS breakers,
+    EXISTS (
+        SELECT FROM ({_TO_THE_ADDRESS}) d
+        WHERE d.track = e.track AND d.step = :step AND d.contact_id <> e.contact_id AND d.pace = e.pace
+            AND d.status IN ('sending', 'sent', 'unknown')
+    ) AS twin,
+    CASE WHEN CAST(:counting AS boolean) THEN ({_COUNTED}) END AS counted,
+    ARRAY(
+        SELECT n.claimed_at FROM message n
+        WHERE n.address_hash = h.hash AND n.claimed_at > :now - interval '1 day' / e.pace AND n.pace = e.pace
+            AND n.status IN ('sending', 'sent', 'unknown')
+        ORDER BY n.claimed_at DESC LIMIT {MAX_PER_ADDRESS}
+    ) AS lately
+"""
+"""Select list of what `decide` reads of the database in the claim's own statement, besides `suppression s`, of the
+enrollment `e` and the address `h.hash`.
+
+What caps count is read along where the newest policy that this process knows has any (`policies.caps_known`).
+"""
+SPANS = {"same_address": SAME_ADDRESS, "longest_cap": MAX_CAP, "yields_for": YIELDS_FOR}
+"""What the statement is told of spans of time."""
+
+
+async def decide(tx: AsyncConnection, asked: SendRequest, facts: RowMapping) -> SendDecision:
+    """Whether the message may go, in the order: permission, whom it is not for, when, a flood, caps, breakers.
+
+    `facts` are the columns of `FACTS`. The contact's row is locked, and so is their address against claims of
+    other contacts with the same one: what is counted here cannot change before this claim is written.
+    """
+    contact, rules = asked.run.contact, asked.rules
+    assert contact is not None
+    policy = (await policies.of_version(tx, facts["policy"])).policy
+    why = refusal(
+        policy,
+        asked.channel,
+        topic=rules.topic,
+        transactional=rules.transactional,
+        address=contact.address(asked.channel),
+        suppressed=facts["suppressed"],
+        consents=facts["consents"] or {},
+    )
+    if not why and facts["twin"] and not rules.transactional:
+        why = "duplicate address"
+    why = why or await _excluded(tx, asked)
+    if why:
+        return SendDecision("skip", why)
+    return await _when(tx, asked, policy, facts)
+
+
+async def _when(tx: AsyncConnection, asked: SendRequest, policy: Policy, facts: RowMapping) -> SendDecision:
+    """Its turn, checked cheapest first; a breaker's slot and a place under a cap are taken last."""
+    rules = asked.rules
+    contact = asked.run.contact
+    assert contact is not None
+    if not rules.transactional and contact.paused_until is not None and contact.paused_until > asked.real:
+        return _held(asked, "paused", contact.paused_until)
+    try:
+        opens = _opens(asked, policy)
+    except NeverOpenError:
+        return SendDecision("skip", "quiet hours: they leave nothing of its window")
+    if opens > asked.run_now:
+        reason = "window" if rules.window is not None else "quiet hours"
+        return _held(asked, reason, asked.run.enrollment.clock.real(opens))
+    flood = flooded(policy.breaker, facts["lately"], asked.now, asked.pace)
+    if flood is not None:
+        return _held(asked, f"{FLOOD}{flood.cap}", flood.until)
+    if rules.transactional:
+        return GO
+    caps = applying(policy.caps, asked.channel, rules.topic)
+    if caps:
+        used = full(caps, await _counted(tx, asked, facts["counted"]), asked.now, asked.pace)
+        if used is not None:
+            return _held(asked, f"capped: {used.cap}", used.until)
+    if facts["breakers"]:
+        hold = await breakers.turn(tx, facts["breakers"], asked.real, asked.deferred)
+        if hold is not None:  # however long: nobody is lost to a breaker
+            return SendDecision("defer", f"{breakers.REASON}{hold.scope}", hold.until, why=hold.why)
+    return GO
+
+
+def _held(asked: SendRequest, reason: str, until: datetime) -> SendDecision:
+    """Wait, unless that would be longer than the message may be held."""
+    since = asked.held_since or asked.now
+    if until - since > asked.rules.hold / asked.pace:
+        return SendDecision("skip", f"expired: {reason}")
+    return SendDecision("defer", reason, until, since)
+
+
+def _opens(asked: SendRequest, policy: Policy) -> datetime:
+    """The first moment on the run's clock outside quiet hours and inside the window."""
+    contact, rules = asked.run.contact, asked.rules
+    assert contact is not None
+    quiet = None if rules.transactional else policy.rules(asked.channel).quiet_hours
+    window = rules.window
+    if quiet is None and window is None:
+        return asked.run_now
+    return sendable_at(
+        asked.run_now,
+        contact.timezone,
+        (quiet.from_, quiet.to) if quiet else None,
+        (window.from_, window.to, window.weekdays) if window else None,
+        default=rules.timezone,
+    )
+
+
+async def _excluded(tx: AsyncConnection, asked: SendRequest) -> str:
+    """Why the contact is one of those that the message is not for; empty if they are not."""
+    unless, run = asked.rules.unless, asked.run
+    if unless is None or run.contact is None:
+        return ""
+    if isinstance(unless, str):
+        context = {"contact": run.contact.view(), "enrollment": run.enrollment.view(), "now": asked.run_now}
+        return "excluded: condition" if await holds(tx, unless, context, run.enrollment.track, "message") else ""
+    return await _did_lately(tx, asked, unless)
+
+
+async def _did_lately(tx: AsyncConnection, asked: SendRequest, lately: Lately) -> str:
+    rows = await tx.execute(
+        _LATELY,
+        {
+            "contact": asked.run.enrollment.contact_id,
+            "name": lately.event,
+            "since": asked.now - lately.within / asked.pace,
+            "clocks": CLOCKS,
+            "limit": LATELY_AT_MOST,
+        },
+    )
+    clock = asked.run.enrollment.clock
+    failed: set[str] = set()
+    for row in rows:
+        context: Mapping[str, Any] = {"event": event_view(row, clock.at(row.occurred_at)), "now": asked.run_now}
+        holding, why = judged(lately.where, context) if lately.where is not None else (True, "")
+        if holding:
+            return f"excluded: {lately.event} within {format_duration(lately.within)}"
+        failed |= {why} - {""}
+    for reason in failed:
+        count(tx, reason, "message", asked.run.enrollment.track)
+    return ""
+
+
+async def _counted(tx: AsyncConnection, asked: SendRequest, known: list[Any] | None) -> list[Counted]:
+    """The messages that count against caps; one that waits does so only before those of a lower priority."""
+    if known is None:
+        values = {"id": asked.run.enrollment.id, "hash": asked.address_hash, "now": asked.now, **SPANS}
+        known = (await tx.execute(_COUNT, values)).scalar_one()
+    return [
+        Counted(channel, topic, datetime.fromisoformat(at))
+        for channel, topic, at, priority in known
+        if priority is None or priority > asked.rules.priority
+    ]
+
+
+_LATELY = text("""
+    SELECT event_id, contact_id, name, properties, occurred_at FROM event
+    WHERE contact_id = :contact AND name = :name AND occurred_at > :since
+        AND received_at > CAST(:since AS timestamptz) - CAST(:clocks AS interval)
+    ORDER BY received_at DESC LIMIT :limit
+""")
+_COUNT = text(f"""
+    SELECT ({_COUNTED}) FROM enrollment e CROSS JOIN (SELECT CAST(:hash AS text) AS hash) h WHERE e.id = :id
+""")

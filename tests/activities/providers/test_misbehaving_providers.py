@@ -1,0 +1,110 @@
+"""The providers misbehave at every point of a send; then ledger and provider are compared: none doubled, none lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from temporalio.exceptions import ApplicationError
+
+from activities.contract import SendResult
+from activities.registry import Activities
+from api.app import create_app
+from settings import Settings
+from store.engine.database import Database
+from tests.activities.world import Outside, World
+from tests.api.server import serve
+
+SEED = 20261121
+MESSAGES = 36
+FAULTS = ("latency", "429", "500", "500_after", "drop_before", "drop_after")
+CHANNELS = {"hello": ("email", "ses"), "nudge": ("sms", "twilio")}
+
+
+class Sending:
+    """What a run does about one message, without its waits."""
+
+    def __init__(self, world: World, step: str, policy: str, faults: list[str]) -> None:
+        self.world, self.step, self.policy, self.faults = world, step, policy, faults
+        self.channel, self.provider = CHANNELS[step]
+        self.tries = 0
+
+    @property
+    def address(self) -> str:
+        return self.world.email if self.channel == "email" else self.world.phone
+
+    async def perform(self) -> SendResult:
+        """Send until it is settled; a worker that dies in mid-call is a second attempt of the same activity."""
+        for kind in self.faults:
+            self.world.outside.fault(self.provider, kind, seconds=1.0, match=self.address.lstrip("+"))
+        while True:
+            self.tries += 1
+            try:
+                result = await self.world.send(self.step, attempt=self.tries)
+            except ApplicationError:
+                continue  # certainly not sent: Temporal asks again
+            if result.outcome == "unknown":
+                result = await self._reconcile(result)
+            if result.outcome != "deferred":
+                return result
+
+    async def _reconcile(self, result: SendResult) -> SendResult:
+        await self.quiet()
+        for settle in ("", self.policy):
+            try:
+                result = await self.world.reconcile(result, settle)
+            except ApplicationError:
+                continue
+            if result.outcome != "unknown":
+                break
+        return result
+
+    async def quiet(self) -> None:
+        """The provider's word comes some time after it has taken the message, which may be after its answer is late."""
+        begun = time.monotonic()
+        while (await self.world.message(self.channel)).status != "sent":  # type: ignore[arg-type]
+            if time.monotonic() - begun > 2.5 and not self.world.outside.accepted(self.address, self.channel):
+                return
+            assert time.monotonic() - begun < 30, "the provider has it and never said so"
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("policy", ["resend", "assume_sent"])
+async def test_none_is_doubled_and_none_is_lost(
+    db: Database, activities: Activities, outside: Outside, settings: Settings, policy: str
+) -> None:
+    chance = random.Random(f"{SEED} {policy}")
+    here = settings.model_copy(
+        update={
+            "sns_certificate_url": outside.sandbox.url,
+            "twilio_auth_token": SecretStr(outside.sandbox.twilio_auth_token),
+        }
+    )
+    sendings = []
+    for number in range(MESSAGES // 2):
+        world = World(db, activities, outside)
+        await world.begin()
+        faults = [chance.choice(FAULTS) for _ in range(number % 4)]
+        sendings.append(Sending(world, ("hello", "nudge")[number % 2], policy, faults))
+    async with serve(create_app(here, db), outside.sandbox.callback_port):
+        results = await asyncio.gather(*(sending.perform() for sending in sendings))
+        await asyncio.gather(*(sending.quiet() for sending in sendings))
+    wrong: list[Any] = []
+    ends: Counter[str] = Counter()
+    for sending, result in zip(sendings, results, strict=True):
+        row = await sending.world.message(sending.channel)  # type: ignore[arg-type]
+        taken = len(outside.accepted(sending.address, sending.channel))
+        ends[f"{result.outcome} {row.reason}".strip()] += 1
+        if policy == "resend":
+            good = (row.status, taken) == ("sent", 1)
+        else:  # `assume_sent` gives a message up rather than risk a second one, and says so
+            good = (row.status, taken) == ("sent", 1) or (row.reason, taken) == ("assumed", 0)
+        if not good:
+            wrong.append((sending.channel, sending.faults, row.status, row.reason, taken))
+    assert wrong == [], ends
+    assert any(sending.tries > 1 for sending in sendings)

@@ -1,0 +1,70 @@
+"""What messages are made of, as they go out: the contact's clock, links that lead somewhere, texts as Liquid prints."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from activities.contract import SET_ATTRIBUTES
+from store.people import contacts
+from tests.activities.world import World
+
+EMAIL = """---
+kind: email
+subject: Offer
+---
+<mjml><mj-body><mj-section><mj-column>
+<mj-button href="https://shop.acme.test/pay?plan=team&currency=EUR&region=eu">Pay</mj-button>
+<mj-text>Until {{ enrollment.properties.at | local_time | date: "%H:%M" | default: "soon" }},
+<a href="{{ enrollment.properties.site | default: "" }}">your site</a>,
+<a href="{{ unsubscribe_url }}">leave</a></mj-text>
+</mj-column></mj-section></mj-body></mjml>
+"""
+TRACK = """
+track: content
+defaults:
+  email: {from: ada@acme.test, track: {opens: false}}
+  sms: {from: '+15005550006'}
+  timezone: America/New_York
+steps:
+  - {id: hello, email: {template: offer}}
+  - {id: nudge, sms: {text: 'Until {{ enrollment.properties.at | local_time | date: "%H:%M" | default: "soon" }}.'}}
+  - id: mark
+    set:
+      attributes:
+        at: '{{ enrollment.properties.at | local_time | date: "%H:%M" }}'
+        tags: '{{ enrollment.properties.tags | join: "+" }}'
+"""
+
+
+async def enrolled(world: World, zone: str | None) -> None:
+    async with world.db.transaction() as tx:
+        await contacts.upsert(tx, world.contact, {"timezone": zone})
+    await world.template("offer", EMAIL)
+    properties = {"at": "2026-12-25T02:00:00Z", "site": "javascript:alert(1)", "tags": ["a", None, True]}
+    await world.enroll(TRACK, properties=properties)
+
+
+@pytest.mark.parametrize(("zone", "time"), [("Asia/Tokyo", "11:00"), (None, "21:00")], ids=["own", "the track's"])
+async def test_a_moment_is_told_by_the_contacts_clock_or_the_tracks(world: World, zone: str | None, time: str) -> None:
+    await enrolled(world, zone)
+    await world.send("hello")
+    await world.run("perennial-sms", "send_sms", world.call("nudge"))
+    await world.local(SET_ATTRIBUTES, world.call("mark"))
+    assert f"Until {time}," in world.outside.accepted(world.email)[0]["text"]
+    assert world.outside.accepted(world.phone)[0]["text"] == f"Until {time}."
+    async with world.db.transaction() as tx:
+        contact = await contacts.get(tx, world.contact)
+    assert contact is not None and contact.attributes is not None
+    assert (contact.attributes["at"], contact.attributes["tags"]) == (time, "a++true")
+
+
+async def test_a_link_that_runs_does_not_go_out_and_the_others_are_tracked_as_they_are_written(world: World) -> None:
+    await enrolled(world, "Europe/Berlin")
+    await world.send("hello")
+    (mail,) = world.outside.accepted(world.email)
+    assert "javascript" not in mail["html"] and "javascript" not in mail["text"]
+    assert "your site" in mail["html"] and "your site," in mail["text"]
+    assert re.fullmatch(r"Pay: http\S+/c/[\w-]{36}", mail["text"].splitlines()[0])
+    assert "currency" not in mail["text"] and "¤" not in mail["text"]

@@ -1,0 +1,170 @@
+"""Whoever was told something that no worker takes up is seen, though their timer is weeks away."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from api.doctor.check import Check
+from api.doctor.periodic_check import CHORE, Rounds
+from api.relay.relay import Relay
+from bench.stand import Servers, Stand, stand_on
+from infra.launch.ports import any_free
+from infra.launch.temporal import Temporal
+from store.engine import periodic_jobs
+from store.engine.database import Database
+from store.engine.sql import utc_now
+from store.runs import outbox
+from store.runs.signaled_runs import find_signaled
+from tests.api.doctor.test_doctor import HASTY, checked, until
+from tests.store.scene import TRIAL, Scene, rows_of
+from tests.support.sandbox import Sandbox
+from tests.test_worker import build_of, built, waiting_at
+
+PATIENT = """
+track: patient
+goal: {event: bought}
+steps:
+  - id: reply
+    wait_for: {event: said, within: 30d, then: [], else: []}
+  - id: rest
+    wait: 30d
+"""
+
+
+@pytest.fixture
+async def db(postgres_url: str) -> AsyncIterator[Database]:
+    opened = Database(postgres_url, 4)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def scene(db: Database) -> Scene:
+    return Scene(db)
+
+
+@pytest.fixture
+def temporal(tmp_path: Path) -> Iterator[Temporal]:
+    """Of this test's own: a deployment's current version routes all of a queue's runs."""
+    server = Temporal(any_free(), log=tmp_path / "temporal.log", file=tmp_path / "temporal.db")
+    server.start()
+    yield server
+    server.stop(0)
+
+
+@pytest.fixture
+async def stand(postgres_url: str, temporal: Temporal, sandbox: Sandbox) -> AsyncIterator[Stand]:
+    servers = Servers(postgres_url, temporal.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
+    async with stand_on(servers, worker=False) as opened:
+        await opened.publish("patient", PATIENT)
+        yield opened
+
+
+async def entered(stand: Stand, who: str) -> str:
+    await stand.call("PUT", f"/v1/contacts/{who}", {})
+    found = await stand.call("POST", "/v1/enrollments", {"track": "patient", "contact_id": who})
+    await waiting_at(stand.temporal, f"nurture/patient/{who}", "reply")
+    return str(found["id"])
+
+
+async def happened(stand: Stand, who: str, name: str) -> None:
+    answer = await stand.call("POST", "/v1/events", {"event_id": f"{who}-{name}", "contact_id": who, "name": name})
+    assert answer["matched"] == 1
+
+
+async def test_an_event_for_a_run_whose_build_has_no_worker_is_named_by_the_rounds_and_by_the_command(
+    stand: Stand,
+) -> None:
+    rounds = Rounds(stand.database, stand.temporal, timedelta(minutes=5), HASTY)
+
+    async def unserved() -> list[tuple[str, str]]:
+        async with stand.database.transaction() as tx:
+            await periodic_jobs.again(tx, CHORE, utc_now())
+        report = await rounds.look_if_due()
+        assert report is not None
+        assert {it.kind for it in report.findings} <= {"no-worker"}, report.findings
+        return [(it.enrollment_id, it.detail.rpartition(", ")[2]) for it in report.findings]
+
+    # Two processes have two clients: the workers of one answer for each other.
+    address = stand.servers.temporal_address
+    one, two = [await Client.connect(address, data_converter=pydantic_data_converter) for _ in range(2)]
+    async with Relay(stand.database, stand.temporal), built(one, stand.settings, "a"):
+        await entered(stand, "of-a")
+        async with built(two, stand.settings, "b"):
+            waits = await entered(stand, "of-b")
+            await entered(stand, "well")
+            await entered(stand, "sleeps")
+            assert await build_of(stand.temporal, "nurture/patient/of-b") == "b"
+            await happened(stand, "well", "said")
+            await waiting_at(stand.temporal, "nurture/patient/well", "rest")
+            assert await unserved() == []
+        await happened(stand, "of-b", "said")
+        await happened(stand, "of-a", "bought")
+
+        async def named() -> bool:
+            return await unserved() == [(waits, "build b")]
+
+        await until(named)
+        assert await named(), "it stays named, though the rounds have gone on in the outbox"
+        report = await checked(stand)
+        assert [(it.kind, it.id) for it in report.findings] == [("no-worker", waits)]
+        # a leader that begins anew finds it in what the outbox keeps
+        report = await Check(stand.database, stand.temporal, HASTY).brief()
+        assert [(it.kind, it.id) for it in report.findings] == [("no-worker", waits)]
+        async with built(two, stand.settings, "b"):
+            await waiting_at(stand.temporal, "nurture/patient/of-b", "rest")
+
+            async def served() -> bool:
+                return await unserved() == []
+
+            await until(served)
+
+
+MINUTE = timedelta(minutes=1)
+
+
+async def test_a_look_begins_where_the_last_one_ended_and_misses_nothing(scene: Scene, db: Database) -> None:
+    now = datetime.now(UTC)
+    runs = [(await scene.live(TRIAL, who)).id for who in ("ann", "bob", "cleo")]
+    async with db.transaction() as tx:
+        await outbox.delivered(tx, [row.id for row in rows_of(await outbox.pending(tx))], now=now - 9 * MINUTE)
+        assert (await find_signaled(tx, after=0, before=now, limit=10)).count == 0, "starts are not what it looks for"
+    for number, who in enumerate(("ann", "bob", "cleo")):
+        await scene.happen("email.clicked", who, f"e-{number}", step="hello")
+    async with db.transaction() as tx:
+        first, second, third = (row.id for row in rows_of(await outbox.pending(tx)))
+        await outbox.delivered(tx, [first], now=now - 9 * MINUTE)
+        await outbox.delivered(tx, [third], now=now - 9 * MINUTE)
+        found = await find_signaled(tx, after=0, before=now - 5 * MINUTE, limit=10)
+        assert (set(found.ids), found.count) == ({runs[0], runs[2]}, 2)
+        # the second was not delivered by then, so that the next look begins before it
+        assert found.position < second
+        await outbox.delivered(tx, [second], now=now - MINUTE)
+        later = await find_signaled(tx, after=found.position, before=now, limit=10)
+        assert (set(later.ids), later.position) == ({runs[1], runs[2]}, third)
+        assert (await find_signaled(tx, after=later.position, before=now, limit=10)) == (type(later)([], 0, third))
+
+
+async def test_a_few_of_an_old_build_are_not_overlooked_for_the_many_of_a_new_one(scene: Scene, db: Database) -> None:
+    await scene.publish(TRIAL)
+    for number in range(40):
+        await scene.contact(f"c-{number}")
+        await scene.enrolled("trial", f"c-{number}")
+        await scene.happen("email.clicked", f"c-{number}", f"e-{number}", step="hello")
+    async with db.transaction() as tx:
+        ids = (await tx.execute(text("SELECT id FROM outbox ORDER BY id"))).scalars().all()
+        await outbox.delivered(tx, ids, now=datetime.now(UTC))
+        few = (
+            "UPDATE enrollment SET started_at = now() - interval '9 d' WHERE contact_id IN ('c-7', 'c-8') RETURNING id"
+        )
+        old = {str(one) for one in (await tx.execute(text(few))).scalars()}
+        found = await find_signaled(tx, after=0, before=datetime.now(UTC), limit=4)
+    assert (len(found.ids), found.count) == (4, 40)
+    assert old < set(found.ids)

@@ -1,0 +1,359 @@
+"""Segment's own library is a client that we did not write; its batches are taken item by item."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+from segment.analytics.client import Client
+from sqlalchemy import text
+
+from api.resources.segment.segment_format import Identify, Sent, Track, translate
+from store.engine.database import Database
+from tests.api.client import Api, track
+from tests.api.server import serve
+
+
+async def send(api: Api, *items: Any) -> dict[str, Any]:
+    answer = await api.call("POST", "/v1/batch", json={"batch": list(items)})
+    assert answer.status_code == 200
+    result: dict[str, Any] = answer.json()
+    return result
+
+
+@pytest.mark.parametrize("gzip", [False, True])
+async def test_segments_own_library_identifies_and_tracks(
+    app: FastAPI, api: Api, key: str, db: Database, gzip: bool
+) -> None:
+    await api.publish(track("trial", more="entry: {event: Trial Started}\n"))
+    failures: list[Any] = []
+    async with serve(app) as address:
+
+        def speak() -> None:
+            segment = Client(
+                key, host=address, gzip=gzip, on_error=lambda *error: failures.append(error), max_retries=1
+            )
+            segment.identify(
+                "user-1", {"email": "ada@example.com", "first_name": "Ada", "since": datetime(2026, 1, 2, tzinfo=UTC)}
+            )
+            segment.track("user-1", "Trial Started", {"plan": "team"})
+            segment.page("user-1", "docs", "home")
+            segment.track("user-1", "Seen")
+            segment.flush()
+            segment.join()
+
+        await asyncio.to_thread(speak)
+    assert failures == []
+    shown = (await api.get("/v1/contacts/user-1")).json()
+    assert (shown["email"], shown["attributes"]["first_name"]) == ("ada@example.com", "Ada")
+    assert shown["attributes"]["since"].startswith("2026-01-02")
+    enrolled = (await api.get("/v1/enrollments", contact_id="user-1")).json()["enrollments"]
+    assert [one["track"] for one in enrolled] == ["trial"]
+    async with db.transaction() as tx:
+        names = (await tx.execute(text("SELECT name FROM event ORDER BY name"))).scalars().all()
+    assert names == ["Seen", "Trial Started"]
+    assert not [thread for thread in threading.enumerate() if "Consumer" in type(thread).__name__]
+
+
+async def test_a_wrong_write_key_is_refused(app: FastAPI, api: Api) -> None:
+    answer = await api.client.post("/v1/batch", json={"batch": []}, auth=("wrong", ""))
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="perennial"')
+    assert "`writeKey` in the body is not read" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("call", ["b", "m", "t", "i", "p", "s", "g", "a"])
+async def test_a_key_that_everybody_can_read_is_refused_with_the_way_round(api: Api, key: str, call: str) -> None:
+    """What Segment's libraries for browsers and phones post, with or without a key that is good."""
+    body = {"type": "track", "userId": "user-1", "event": "x", "writeKey": key}
+    for answer in (
+        await api.client.post(f"/v1/{call}", json=body),
+        await api.client.post(f"/v1/{call}", json=body, auth=(key, "")),
+    ):
+        assert answer.status_code == 403
+        assert "/v1/batch" in answer.json()["detail"]
+        assert "access-control-allow-origin" not in answer.headers
+    assert (await api.get("/v1/contacts/user-1")).status_code == 404
+
+
+async def test_the_older_address_works_too(api: Api, key: str) -> None:
+    item = {"type": "track", "userId": "user-1", "event": "x", "messageId": "m-1"}
+    answer = await api.client.post("/v1/import", json={"batch": [item]}, auth=(key, ""))
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+
+
+async def test_a_batch_sent_twice_counts_once(api: Api) -> None:
+    items = [{"type": "track", "userId": "user-1", "event": "x", "messageId": f"m-{n}"} for n in range(3)]
+    assert (await send(api, *items))["duplicates"] == 0
+    assert (await send(api, *items))["duplicates"] == 3
+
+
+async def test_bad_items_are_told_and_do_not_touch_their_neighbours(api: Api) -> None:
+    result = await send(
+        api,
+        {"type": "identify", "userId": "user-1", "traits": {"email": "ada@example.com"}},
+        {"type": "identify", "userId": "ada@example.com", "traits": {"email": "ada@example.com"}},
+        {"type": "track", "anonymousId": "a-1", "event": "x"},
+        {"type": "track", "userId": "user-1", "event": "", "properties": [], "timestamp": "yesterday"},
+        {"type": "page", "userId": "user-1"},
+        "nonsense",
+        {"type": "track", "userId": "user-1", "event": "x\x00"},
+        {"type": "track", "userId": "user-1", "event": "kept"},
+    )
+    assert result["accepted"] == 2
+    said = {one["index"]: one for one in result["problems"]}
+    assert {index: one["status"] for index, one in said.items()} == {
+        1: "rejected",
+        2: "rejected",
+        3: "rejected",
+        4: "ignored",
+        5: "rejected",
+        6: "rejected",
+    }
+    assert "email address" in said[1]["errors"][0]["detail"]
+    assert {error["pointer"] for error in said[3]["errors"]} == {
+        "#/batch/3/event",
+        "#/batch/3/properties",
+        "#/batch/3/timestamp",
+    }
+
+
+async def test_a_bad_address_does_not_cost_the_other_traits(api: Api) -> None:
+    result = await send(
+        api,
+        {"type": "identify", "userId": "user-1", "traits": {"phone": "044 668", "email": "ada@example.com", "n": 1}},
+    )
+    assert (result["accepted"], result["problems"][0]["status"]) == (1, "partly accepted")
+    shown = (await api.get("/v1/contacts/user-1")).json()
+    assert (shown["email"], shown["phone"], shown["attributes"]) == ("ada@example.com", None, {"n": 1})
+
+
+async def test_a_nul_costs_its_own_place_and_no_event(api: Api) -> None:
+    result = await send(
+        api,
+        {"type": "identify", "userId": "user-1", "traits": {"first_name": "A\x00da", "city\x00": ["Z\x00"]}},
+        {"type": "track", "userId": "user-1", "event": "x", "properties": {"a": "\x00", "n": 1}},
+        {"type": "track", "userId": "user-1", "event": "x", "properties": {"a": "\x00", "n": 1 << 70}},
+        {"type": "track", "userId": "us\x00er-1", "event": "x"},
+    )
+    assert result["accepted"] == 2
+    assert [(one["status"], one["reason"]) for one in result["problems"]] == [
+        ("partly accepted", "unstorable"),
+        ("partly accepted", "unstorable"),
+        ("rejected", "unstorable"),
+        ("rejected", "unstorable"),
+    ]
+    assert result["problems"][1]["errors"][0]["pointer"] == "#/batch/1/properties/a"
+    shown = (await api.get("/v1/contacts/user-1")).json()
+    assert shown["attributes"] == {"first_name": "Ada", "city": ["Z"]}
+
+
+async def test_who_identifies_and_then_acts_is_known_when_the_act_is_judged(api: Api) -> None:
+    await api.publish(track("vip", more="entry: {event: x, where: 'contact.attributes.vip == true'}\n"))
+    result = await send(
+        api,
+        {"type": "track", "userId": "user-1", "event": "x", "messageId": "m-1"},
+        {"type": "identify", "userId": "user-1", "traits": {"vip": True}},
+        {"type": "track", "userId": "user-1", "event": "x", "messageId": "m-2"},
+    )
+    assert (result["accepted"], result["enrolled"]) == (3, 1)
+
+
+@pytest.mark.parametrize("body", [{}, [], {"batch": {}}, {"batch": None}])
+async def test_what_is_no_batch_is_refused(api: Api, body: Any) -> None:
+    answer = await api.call("POST", "/v1/batch", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/batch")
+
+
+RECEIVED = datetime(2026, 3, 1, 9, tzinfo=UTC)
+SOMETIME = st.datetimes(datetime(1971, 1, 1), datetime(2026, 2, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+def happened(timestamps: dict[str, Any], sent_at: Any = None) -> tuple[datetime, str]:
+    """When an item with these times happened, and what is said of it."""
+    item = {"type": "track", "userId": "u", "event": "x", **timestamps}
+    result = translate(0, item, Sent(RECEIVED, sent_at))
+    assert isinstance(result.action, Track)
+    return result.action.occurred_at, result.reason
+
+
+@given(SOMETIME, st.timedeltas(timedelta(0), timedelta(days=40)), st.timedeltas(timedelta(-9000), timedelta(9000)))
+def test_a_device_whose_clock_is_off_tells_when_it_happened(
+    moment: datetime, until_sent: timedelta, off: timedelta
+) -> None:
+    """It happened at `moment` and was sent so much later; all that the device says is `off`."""
+    item = {"type": "track", "userId": "u", "event": "x", "timestamp": (moment + off).isoformat()}
+    sent_at = (moment + until_sent + off).isoformat()
+    by_batch = translate(0, item, Sent(moment + until_sent, sent_at)).action
+    by_item = translate(0, item | {"sentAt": sent_at}, Sent(moment + until_sent, "2001-01-01")).action
+    assert isinstance(by_batch, Track) and by_batch == by_item
+    assert by_batch.occurred_at == moment
+
+
+@given(st.none() | SOMETIME, SOMETIME, SOMETIME)
+def test_the_order_of_what_one_device_did_is_kept(sent_at: datetime | None, a: datetime, b: datetime) -> None:
+    sent = sent_at.isoformat() if sent_at else None
+    first, second = (happened({"timestamp": at.isoformat()}, sent)[0] for at in sorted((a, b)))
+    assert first <= second <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("times", "sent_at", "moment", "reason"),
+    [
+        pytest.param({}, "1970-01-01", RECEIVED, "", id="no timestamp: now"),
+        pytest.param({"timestamp": "2019-03-01"}, None, datetime(2019, 3, 1, tzinfo=UTC), "", id="no sentAt"),
+        pytest.param(
+            {"timestamp": "2019-03-01"}, RECEIVED.isoformat(), datetime(2019, 3, 1, tzinfo=UTC), "", id="history"
+        ),
+        pytest.param(
+            {"timestamp": "1970-01-01T00:01:00Z"},
+            "1970-01-01T00:02:00Z",
+            RECEIVED - timedelta(minutes=1),
+            "",
+            id="a clock that began anew",
+        ),
+        pytest.param(
+            {"originalTimestamp": "2026-03-01T08:00:00Z"},
+            "2026-03-01T08:50:00Z",
+            RECEIVED - timedelta(minutes=50),
+            "",
+            id="as other libraries call it",
+        ),
+        pytest.param(
+            {"timestamp": "2026-02-28T09:00:00Z", "originalTimestamp": "2026-02-27T09:00:00Z"},
+            "2026-02-27T10:00:00Z",
+            RECEIVED - timedelta(days=1),
+            "",
+            id="shifted before, by whoever passes it on",
+        ),
+        pytest.param(
+            {"timestamp": "2026-02-28T09:00:00Z", "receivedAt": "2026-02-28T09:00:01Z"},
+            "2026-02-27T10:00:00Z",
+            RECEIVED - timedelta(days=1),
+            "",
+            id="received before",
+        ),
+        pytest.param(
+            {"timestamp": "2026-02-28T09:00:00Z"}, "2099-01-01", RECEIVED - timedelta(days=1), "", id="before 1970"
+        ),
+        pytest.param(
+            {"timestamp": "2026-02-28T09:00:00Z"}, "0001-01-01", RECEIVED, "", id="sent before it happened: now"
+        ),
+        pytest.param({"timestamp": "2026-02-28T09:00:00Z"}, 7, RECEIVED - timedelta(days=1), "sent-at", id="a number"),
+        pytest.param(
+            {"timestamp": "2026-02-28T09:00:00Z", "sentAt": "now"},
+            None,
+            RECEIVED - timedelta(days=1),
+            "sent-at",
+            id="now",
+        ),
+    ],
+)
+def test_odd_times_are_taken_for_what_they_can_mean(
+    times: dict[str, Any], sent_at: Any, moment: datetime, reason: str
+) -> None:
+    assert happened(times, sent_at) == (moment, reason)
+
+
+async def test_a_slow_clock_still_ends_the_wait_for_what_it_tells(api: Api, db: Database) -> None:
+    now = datetime.now(UTC)
+    item = {"type": "track", "userId": "user-1", "event": "x", "timestamp": (now - timedelta(minutes=10)).isoformat()}
+    sent_at = (now - timedelta(minutes=10) + timedelta(seconds=1)).isoformat()
+    answer = await api.call("POST", "/v1/batch", json={"batch": [item], "sentAt": sent_at})
+    assert (answer.status_code, answer.json()["problems"]) == (200, [])
+    async with db.transaction() as tx:
+        at = (await tx.execute(text("SELECT occurred_at FROM event"))).scalar_one()
+    assert now - timedelta(seconds=1) <= at <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("user", "contact"), [(1, "1"), (1.0, "1"), (-3, "-3"), (90071992547409910, "90071992547409910")]
+)
+def test_a_number_is_the_same_user_however_json_writes_it(user: Any, contact: str) -> None:
+    action = translate(0, {"type": "track", "userId": user, "event": "x"}).action
+    assert isinstance(action, Track) and action.contact_id == contact
+
+
+@pytest.mark.parametrize("user", [1.5, 1e300, True, [], {"id": 1}, ".", ".."])
+def test_what_is_no_id_of_a_user_is_refused(user: Any) -> None:
+    assert translate(0, {"type": "track", "userId": user, "event": "x"}).reason == "invalid"
+
+
+async def test_a_traits_own_name_is_known_in_any_case_and_without_space(api: Api) -> None:
+    await send(api, {"type": "identify", "userId": "user-1", "traits": {"Email": " ada@example.com\n", "Plan": "pro"}})
+    await send(
+        api,
+        {"type": "identify", "userId": "user-2", "traits": {"email": "bob@example.com", "Email": "old@example.com"}},
+    )
+    first, second = [(await api.get(f"/v1/contacts/user-{n}")).json() for n in (1, 2)]
+    assert (first["email"], first["attributes"]) == ("ada@example.com", {"Plan": "pro"})
+    assert (second["email"], second["attributes"]) == ("bob@example.com", {"Email": "old@example.com"})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+items = st.fixed_dictionaries(
+    {"type": st.sampled_from(["identify", "track", "page"]) | json_values},
+    optional={
+        name: json_values | st.just("user-1")
+        for name in (
+            "userId",
+            "traits",
+            "properties",
+            "event",
+            "messageId",
+            "timestamp",
+            "originalTimestamp",
+            "sentAt",
+            "context",
+        )
+    },
+)
+
+
+@given(items | json_values)
+def test_no_item_breaks_the_translation(item: Any) -> None:
+    result = translate(0, item)
+    assert isinstance(result.action, Identify | Track) or result.reason
+
+
+@given(items)
+def test_an_item_without_an_id_of_its_own_is_the_same_each_time(item: Any) -> None:
+    first, second = translate(0, item).action, translate(5, item).action
+    if isinstance(first, Track):
+        assert isinstance(second, Track)
+        assert first.event_id == second.event_id
+
+
+def test_what_is_sent_again_is_the_same_though_its_sending_is_another() -> None:
+    item = {"type": "track", "userId": "u", "event": "x", "timestamp": "2026-02-28T09:00:00Z"}
+    first, again = (translate(0, item | {"sentAt": f"2026-02-28T09:00:0{n}Z"}).action for n in (1, 2))
+    assert isinstance(first, Track) and isinstance(again, Track) and first.event_id == again.event_id
+
+
+async def test_events_of_a_batch_that_enrol_nobody_say_why(api: Api) -> None:
+    await api.publish(track("cart", reentry="{per: cart_id}", more="entry: {event: cart.left}\n"))
+    told: dict[str, Any] = {"type": "track", "userId": "user-1", "event": "cart.left"}
+    result = await send(
+        api,
+        {"type": "identify", "userId": "user-1"},
+        {**told, "messageId": "m-1"},
+        {**told, "messageId": "m-2", "properties": {"cart_id": "c-1"}},
+        {**told, "messageId": "m-3", "properties": {"cart_id": "c-2"}, "timestamp": "2019-05-01T00:00:00Z"},
+        {"type": "page"},
+        {**told, "messageId": "m-4", "properties": {"cart_id": "c-1"}},
+    )
+    assert result["enrolled"] == 1
+    assert [tuple(one[key] for key in ("index", "track", "reason")) for one in result["not_enrolled"]] == [
+        (1, "cart", "no-key"),
+        (3, "cart", "too-old"),
+        (5, "cart", "live"),
+    ]

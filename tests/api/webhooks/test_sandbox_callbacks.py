@@ -1,0 +1,177 @@
+"""The provider sandbox calls the API back as Amazon and Twilio do: signed, over a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from botocore.config import Config
+from pydantic import SecretStr
+
+from api.app import create_app
+from settings import Settings
+from store.engine.database import Database
+from store.people import suppressions
+from tests.api.client import Api
+from tests.api.messages import EMAIL, PHONE, message, rows, sending
+from tests.api.server import serve
+from tests.support.sandbox import Sandbox
+from tracks.shared.link_tokens import unsubscribe_url
+
+
+@pytest.fixture
+async def called_back(settings: Settings, db: Database, sandbox: Sandbox) -> AsyncIterator[Settings]:
+    """The API where the sandbox calls back."""
+    here = settings.model_copy(
+        update={
+            "public_url": sandbox.callback_base,
+            "sns_certificate_url": sandbox.url,
+            "twilio_auth_token": SecretStr(sandbox.twilio_auth_token),
+        }
+    )
+    async with serve(create_app(here, db), sandbox.callback_port):
+        yield here
+
+
+async def until(what: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + 20
+    while not await what():
+        assert time.monotonic() < deadline, "nobody called back"
+        await asyncio.sleep(0.05)
+
+
+def email(sandbox: Sandbox, message_id: str, link: str, to: str = EMAIL) -> str:
+    """Send with the real client, tagged as the email activity tags; gives the sandbox's id."""
+    ses = boto3.client(
+        "sesv2",
+        endpoint_url=sandbox.url,
+        region_name="us-east-1",
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+        config=Config(retries={"total_max_attempts": 1}, proxies={}),
+    )
+    body = {"Html": {"Data": f'<a href="https://acme.test/start?x=1">Start</a> <a href="{link}">Leave</a>'}}
+    headers = [
+        {"Name": "List-Unsubscribe", "Value": f"<{link}>"},
+        {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
+    ]
+    answer = ses.send_email(
+        FromEmailAddress="ada@acme.test",
+        Destination={"ToAddresses": [to]},
+        Content={"Simple": {"Subject": {"Data": "Hello"}, "Body": body, "Headers": headers}},
+        EmailTags=[{"Name": "perennial-message", "Value": message_id}],
+        ConfigurationSetName="perennial",
+    )
+    ses.close()
+    return str(answer["MessageId"])
+
+
+async def texted(sandbox: Sandbox, called_back: Settings, message_id: str, to: str = PHONE) -> str:
+    """Send as Twilio's client does; gives the sandbox's id."""
+    form = {
+        "To": to,
+        "From": "+15005550006",
+        "Body": "Still interested?",
+        "StatusCallback": f"{called_back.public_url}/webhooks/twilio/status/{message_id}",
+    }
+    account = "AC" + "0" * 32
+    async with httpx.AsyncClient(trust_env=False, auth=(account, sandbox.twilio_auth_token)) as client:
+        made = await client.post(f"{sandbox.url}/2010-04-01/Accounts/{account}/Messages.json", data=form)
+    assert made.status_code == 201
+    return str(made.json()["sid"])
+
+
+async def control(sandbox: Sandbox, what: str, **data: Any) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        (await client.post(f"{sandbox.url}/_control/{what}", json=data)).raise_for_status()
+
+
+async def test_an_emails_fate_comes_back(api: Api, db: Database, sandbox: Sandbox, called_back: Settings) -> None:
+    sent = await sending(api, db, "email")
+    link = unsubscribe_url(called_back.public_url, called_back.secret.get_secret_value(), sent)
+    await control(sandbox, "identities", identity="acme.test")
+    provider_id = await asyncio.to_thread(email, sandbox, sent, link)
+
+    async def delivered() -> bool:
+        return (await message(db, sent)).delivery == "delivered"
+
+    await until(delivered)
+    found = await message(db, sent)
+    assert (found.status, found.provider_id) == ("sent", provider_id)
+
+    await control(sandbox, "actions", message=provider_id, action="click")
+    await control(sandbox, "actions", message=provider_id, action="unsubscribe")
+
+    async def told() -> bool:
+        return {("email.clicked",), ("contact.unsubscribed",)} <= set(await rows(db, "SELECT name FROM event"))
+
+    await until(told)
+    async with db.transaction() as tx:
+        assert await suppressions.find(tx, "email", EMAIL) is not None
+
+
+async def test_what_comes_back_in_the_older_format_finds_its_message(
+    api: Api, db: Database, sandbox: Sandbox, called_back: Settings
+) -> None:
+    to = "grace@example.com"  # the sandbox's account will not write there again, either
+    sent = await sending(api, db, "email", to=to)
+    await control(sandbox, "identities", identity="acme.test")
+    provider_id = await asyncio.to_thread(email, sandbox, sent, "https://acme.test/leave", to)
+
+    async def reason() -> str:
+        return (await message(db, sent)).delivery_reason
+
+    for action, more, wanted in (
+        ("delay", {"delay_type": "MailboxFull"}, ""),  # it has been delivered by then
+        ("bounce", {"bounce_type": "Transient", "sub_type": "MailboxFull"}, ""),
+        ("bounce", {"sub_type": "NoEmail", "format": "notification"}, "bounce-permanent-noemail"),
+        ("complain", {"feedback": "fraud", "format": "notification"}, "complaint-fraud"),
+    ):
+        await control(sandbox, "actions", message=provider_id, action=action, **more)
+
+        async def come(wanted: str = wanted) -> bool:
+            return await reason() == wanted
+
+        await until(come)
+    async with db.transaction() as tx:
+        found = await suppressions.find(tx, "email", to)
+    assert found is not None and found.reason == "complained"
+
+
+async def test_a_text_messages_fate_and_its_reply_come_back(
+    api: Api, db: Database, sandbox: Sandbox, called_back: Settings
+) -> None:
+    sent = await sending(api, db, "sms")
+    sid = await texted(sandbox, called_back, sent)
+
+    async def delivered() -> bool:
+        return (await message(db, sent)).delivery == "delivered"
+
+    await until(delivered)
+    assert (await message(db, sent)).provider_id == sid
+    await control(sandbox, "actions", message=sid, action="reply", text="STOP")
+
+    async def stopped() -> bool:
+        return {("sms.replied",), ("contact.unsubscribed",)} <= set(await rows(db, "SELECT name FROM event"))
+
+    await until(stopped)
+
+
+async def test_a_landline_is_not_texted_again(api: Api, db: Database, sandbox: Sandbox, called_back: Settings) -> None:
+    to = "+41446681811"
+    sent = await sending(api, db, "sms", to=to)
+    await control(sandbox, "faults", provider="twilio", kind="undelivered", error_code=30006, match=to)
+    await texted(sandbox, called_back, sent, to)
+
+    async def failed() -> bool:
+        return (await message(db, sent)).delivery_reason == "landline: twilio-30006"
+
+    await until(failed)
+    async with db.transaction() as tx:
+        found = await suppressions.find(tx, "sms", to)
+    assert found is not None and found.reason == "bounced"

@@ -1,0 +1,95 @@
+"""Tracks that enrol each other in a circle without time: one contact would go round as fast as machines can.
+
+Looked for when a track is published, over all tracks that would then be the newest. What only data can tell is left to
+the floor between two enrolments (`activities.effects.attributes_and_enrollments`), and to the bound on one person's
+messages (`store.sending.send_policy`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tracks.checks.track_document import track_to_data
+from tracks.conditions.conditions import ConditionError, judge
+from tracks.model.sending import Lately
+from tracks.model.track import ReentryPer, ReentryRestart, Track
+from tracks.shared.yaml_source import Path
+from tracks.structure.built_in_events import MADE_BY_SENDING
+from tracks.structure.flow import Flow
+from tracks.structure.references import MESSAGES
+from tracks.structure.steps_taking_time import lasts
+
+_NEW_EACH_TIME = ("message_id", "enrollment_id")
+"""Properties of those events that are another value for each message: one run for each is no bound."""
+_NOW = datetime(2000, 1, 1, tzinfo=UTC)
+"""Conditions see some moment."""
+
+
+def circle_problems(name: str, tracks: Mapping[str, Track]) -> Iterator[tuple[Path, str]]:
+    """The steps of the track `name` that close a circle, each with the circle in words."""
+    quick = {other: dict(_entered_at_once(track, tracks)) for other, track in tracks.items() if may_go_round(track)}
+    for target, path in quick.get(name, {}).items():
+        way = _way(target, name, quick)
+        if way is not None:
+            words = " → ".join([name, *way])
+            yield (
+                path,
+                f"contacts would go round without a pause: {words}. Put a wait before this step, or give one of the "
+                "tracks a `reentry` that does not let everybody in again at once",
+            )
+
+
+def may_go_round(track: Track) -> bool:
+    """Whether nothing but time between two entries keeps the same contact from entering once more."""
+    match track.reentry:
+        case ReentryPer(per=name):
+            return name in _NEW_EACH_TIME
+        case ReentryRestart():
+            return True
+    return track.reentry == "always"
+
+
+def _entered_at_once(track: Track, tracks: Mapping[str, Track]) -> Iterator[tuple[str, Path]]:
+    """The tracks that a contact may be in the moment after they entered this one, with the step that does it."""
+    flow = Flow(track_to_data(track)["steps"])
+    for path in flow.at_once(lasts):
+        step = flow.steps[path]
+        enroll = step.get("enroll")
+        if isinstance(enroll, dict) and enroll.get("track") in tracks:
+            yield enroll["track"], (*path, "enroll", "track")
+        for channel in [one for verb in MESSAGES if verb in step for one in MESSAGES[verb]]:
+            for event in MADE_BY_SENDING[channel]:
+                yield from ((name, path) for name, other in tracks.items() if _begun_by(other, event, track, step))
+
+
+def _begun_by(other: Track, event: str, track: Track, step: Mapping[str, Any]) -> bool:
+    """Whether a message of a step, by an event that follows it, enrols in the other track: as far as can be known.
+
+    A condition sees the event, and a contact of whom nothing is known.
+    """
+    entry = other.entry
+    if entry is None or entry.event != event:
+        return False
+    if isinstance(entry.unless, Lately) and entry.unless.event == event:
+        return False  # the event before keeps this one out
+    about = {"track": track.track, "step": step.get("id"), "message_id": "m", "enrollment_id": "e"}
+    context = {"event": {"event_id": "e", "name": event, "at": _NOW, "properties": about}, "now": _NOW}
+    try:
+        return entry.where is None or judge(entry.where, context).holds
+    except ConditionError:
+        return False
+
+
+def _way(start: str, end: str, quick: Mapping[str, Mapping[str, Path]]) -> list[str] | None:
+    """The tracks from `start` to `end`, both named, or None where there is no way."""
+    ways, seen = [[start]], {start}
+    for way in ways:
+        if way[-1] == end:
+            return way
+        for following in quick.get(way[-1], {}):
+            if following not in seen:
+                seen.add(following)
+                ways.append([*way, following])
+    return None

@@ -1,0 +1,138 @@
+"""What a track asks of templates, and whether those at hand can give it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Any, Literal, Protocol
+
+from tracks.model import liquid_texts
+from tracks.model.effects import Email, Sms
+from tracks.model.steps import MessageStep, Step
+from tracks.model.track import Track
+from tracks.shared.problems import meant
+from tracks.shared.yaml_source import Path
+from tracks.structure.effect_parts import MESSAGES, EffectPart, written
+
+Found = Iterator[tuple[Path, str]]
+"""Where in a track's data, and what is wrong."""
+
+TemplateKey = tuple[str, int | None]
+"""A template's name, and the version a step pins, or None for the latest."""
+
+
+class TemplateFacts(Protocol):
+    """What a track needs to know of a template."""
+
+    @property
+    def kind(self) -> Literal["email", "sms", "block"]: ...
+    @property
+    def variables(self) -> frozenset[str]:
+        """All that it declares."""
+        ...
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Those without a default."""
+        ...
+
+    @property
+    def unsubscribe(self) -> bool:
+        """Whether its body offers the way out."""
+        ...
+
+
+def template_keys(track: Track) -> set[TemplateKey]:
+    """The templates that a sound track sends."""
+    messages = (message for step in track.walk() for message in messages_of(step))
+    return {(message.template, message.version) for message in messages if message.template is not None}
+
+
+def keys_of(pieces: Iterable[EffectPart]) -> set[TemplateKey]:
+    """The templates that the readable parts of a track name."""
+    messages = (piece.part for piece in pieces if isinstance(piece.part, Email | Sms))
+    return {(message.template, message.version) for message in messages if message.template is not None}
+
+
+def template_problems(
+    pieces: Iterable[EffectPart], templates: Mapping[TemplateKey, TemplateFacts], unreadable: Container[str] = ()
+) -> Found:
+    """What does not fit between a track's messages and the templates known (see `keys_of`).
+
+    Templates that are there but `unreadable` have problems of their own, and nothing is said of them here.
+    """
+    for piece in pieces:
+        message = piece.part
+        if isinstance(message, Email | Sms) and message.template is not None and message.template not in unreadable:
+            for words in _check_message(message, templates, piece.unread):
+                yield piece.path, words
+
+
+def check_template_use(track: Track, template: str, facts: TemplateFacts) -> list[tuple[str, str]]:
+    """What does not fit between a track and the newest version of one template: the step's id and a sentence."""
+    return [
+        (step.id, words)
+        for step in track.walk()
+        for message in messages_of(step)
+        if message.template == template and message.version is None
+        for words in _check_message(message, {(template, None): facts})
+    ]
+
+
+def messages_of(step: Step) -> tuple[Email | Sms, ...]:
+    """The messages of which a step may send one."""
+    return step.messages if isinstance(step, MessageStep) else ()
+
+
+def _check_message(
+    message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts], unread: frozenset[str] = frozenset()
+) -> list[str]:
+    if message.template is None:
+        return []  # its text is judged with the other texts
+    kind = "email" if isinstance(message, Email) else "sms"
+    facts = templates.get((message.template, message.version))
+    if facts is None:
+        if message.version is not None and any(known == message.template for known, _ in templates):
+            return [f"template '{message.template}' has no version {message.version}"]
+        known = sorted({known for (known, _), its in templates.items() if its.kind == kind})
+        return [f"there is no template '{message.template}'" + meant(message.template, known)]
+    if facts.kind != kind:
+        what = "a block, not" if facts.kind == "block" else f"for {facts.kind}, not for"
+        return [f"template '{message.template}' is {what} {kind}"]
+    if unread & {"version", "variables", "transactional"}:
+        return []  # what it gives the template, and which, is not known yet
+    problems = [
+        f"template '{message.template}' needs the variable '{name}'; give it in variables"
+        for name in sorted(facts.required - set(message.variables))
+    ]
+    if kind == "email" and not facts.unsubscribe and not message.transactional:
+        problems.append(
+            f"template '{message.template}' shows no unsubscribe_url; only a transactional email may do without"
+        )
+    problems += [
+        f"template '{message.template}' has no variable '{name}'" + meant(name, sorted(facts.variables))
+        for name in sorted(set(message.variables) - facts.variables)
+    ]
+    return problems + _check_subject(message, facts)
+
+
+def _check_subject(message: Email | Sms, facts: TemplateFacts) -> list[str]:
+    """A subject in the track stands in for the template's: it may show the same variables."""
+    if not isinstance(message, Email) or message.subject is None:
+        return []
+    known = facts.variables | set(message.variables)
+    return [f"subject: {said}" for said in liquid_texts.problems(message.subject, known, told=True)]
+
+
+def sender_problems(data: dict[str, Any]) -> Found:
+    """Messages of a track's data that no one is named as the sender of."""
+    defaults = data.get("defaults")
+    for path, kind, _, message in written(data):
+        if kind not in MESSAGES or not isinstance(message, dict):
+            continue
+        common = defaults.get(kind) if isinstance(defaults, dict) else None
+        named = (part.get("from") for part in (message, common) if isinstance(part, dict))
+        if all(sender is None for sender in named):
+            yield path, f"has no sender: write from: {_SENDERS[kind]} here or in defaults.{kind}"
+
+
+_SENDERS = {"email": "'Ada <ada@acme.test>'", "sms": "'+15005550006'"}

@@ -1,0 +1,270 @@
+"""From a nested track to the flat program: every block becomes a run of instructions, joined by jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+from tracks.conditions.expressions import read
+from tracks.model.effects import Email, Sms
+from tracks.model.steps import (
+    Base,
+    BranchStep,
+    BreakStep,
+    Detour,
+    ExitStep,
+    MessageStep,
+    RepeatStep,
+    SendStep,
+    SplitStep,
+    Steps,
+    WaitDateStep,
+    WaitForStep,
+    WaitStep,
+    WaitUntilStep,
+)
+from tracks.model.track import Track
+from tracks.model.track import find_step as find_step
+from tracks.program.program import (
+    Arm,
+    Branch,
+    Break,
+    Case,
+    Compiled,
+    Effect,
+    EffectKind,
+    Exit,
+    Instruction,
+    Interest,
+    Jump,
+    Program,
+    Repeat,
+    Split,
+    UnknownPolicy,
+    Wait,
+    WaitDate,
+    WaitFor,
+    WaitUntil,
+)
+
+DATE_MISSING = "date-missing"
+DATE_PAST = "date-past"
+"""Reasons of an exit that a `wait_date` step asks for."""
+MESSAGE_SKIPPED = "message-skipped"
+MESSAGE_FAILED = "message-failed"
+"""Reasons of an exit that a message asks for."""
+
+
+def compile_track(track: Track) -> Compiled:
+    """All that publishing derives from a sound track (see `tracks.checks.track_document`)."""
+    return Compiled(
+        program=Program(code=tuple(_Compiler(track).compile())),
+        interests=tuple(_interests(track)),
+        attributes=tuple(
+            dict.fromkeys(step.wait_date.attribute for step in track.walk() if isinstance(step, WaitDateStep))
+        ),
+        event_properties=tuple(sorted(_event_properties(track))),
+    )
+
+
+def _interests(track: Track) -> list[Interest]:
+    found: list[Interest] = []
+    if track.goal:
+        found.append(Interest(event=track.goal.event, match="goal", where=track.goal.where))
+    found.extend(Interest(event=rule.event, match=f"exit:{rule.reason}", where=rule.where) for rule in track.exits)
+    found.extend(
+        Interest(
+            event=step.wait_for.event,
+            match=f"step:{step.id}",
+            where=step.wait_for.where,
+            of=step.wait_for.of or "",
+            by=step.wait_for.by,
+        )
+        for step in track.walk()
+        if isinstance(step, WaitForStep)
+    )
+    return found
+
+
+def _conditions(track: Track) -> list[str]:
+    return [choice.when for step in track.walk() if isinstance(step, BranchStep) for choice in step.branch]
+
+
+def _event_properties(track: Track) -> set[str]:
+    return {
+        path[2]
+        for condition in _conditions(track)
+        for path in read(condition).paths
+        if path[:2] == ("event", "properties") and len(path) > 2
+    }
+
+
+def _reads_store(condition: str) -> bool:
+    """Whether the workflow cannot know all that the condition reads."""
+    return any(
+        path[0] == "contact" or path == ("enrollment",) or path[:2] == ("enrollment", "properties")
+        for path in read(condition).paths
+    )
+
+
+class _Compiler:
+    """Emits instructions in order; targets that lie ahead are filled in when they are reached."""
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+        self._code: list[Instruction] = []
+        self._leaving: list[tuple[str, list[int]]] = []
+        """The repeats around the step that is compiled: the id, and where its breaks stand."""
+
+    def compile(self) -> list[Instruction]:
+        self._block(self._track.steps)
+        return self._code
+
+    @property
+    def _here(self) -> int:
+        return len(self._code)
+
+    def _block(self, steps: Steps) -> None:
+        for step in steps:
+            self._step(step)
+
+    def _step(self, step: Base) -> None:
+        match step:
+            case WaitStep():
+                self._code.append(Wait(step=step.id, seconds=step.wait.total_seconds()))
+            case WaitUntilStep():
+                self._code.append(WaitUntil(step=step.id))
+            case WaitDateStep():
+                self._wait_date(step)
+            case WaitForStep():
+                self._wait_for(step)
+            case BranchStep():
+                at = self._hold()
+                *starts, otherwise = self._arms([*(choice.steps for choice in step.branch), step.otherwise])
+                stored = any(_reads_store(choice.when) for choice in step.branch)
+                self._code[at] = Branch(
+                    step=step.id,
+                    cases=tuple(
+                        Case(when="" if stored else choice.when, goto=start)
+                        for choice, start in zip(step.branch, starts, strict=True)
+                    ),
+                    otherwise=otherwise,
+                    stored=stored,
+                )
+            case SplitStep():
+                at = self._hold()
+                starts = self._arms([arm.steps for arm in step.split])
+                self._code[at] = Split(
+                    step=step.id,
+                    arms=tuple(
+                        Arm(name=arm.name, weight=arm.weight, goto=start)
+                        for arm, start in zip(step.split, starts, strict=True)
+                    ),
+                )
+            case RepeatStep():
+                self._repeat(step)
+            case BreakStep():
+                repeat, breaks = self._leaving[-1]
+                breaks.append(self._here)
+                self._code.append(Break(step=step.id, repeat=repeat, goto=-1))
+            case ExitStep():
+                self._code.append(Exit(step=step.id, reason=step.exit.reason))
+            case MessageStep():
+                self._message(step)
+            case _:
+                self._code.append(Effect(step=step.id, kind=cast(EffectKind, step.kind)))
+
+    def _repeat(self, step: RepeatStep) -> None:
+        at = self._hold()
+        self._leaving.append((step.id, []))
+        self._block(step.repeat.steps)
+        _, breaks = self._leaving.pop()
+        self._code.append(Jump(goto=at))
+        self._code[at] = Repeat(step=step.id, times=step.repeat.times, end=self._here)
+        for here in breaks:
+            self._code[here] = cast(Break, self._code[here]).model_copy(update={"goto": self._here})
+
+    def _message(self, step: MessageStep) -> None:
+        at = self._hold()
+        starts, _ = self._detours(step.id, ((step.skipped, MESSAGE_SKIPPED), (step.failed, MESSAGE_FAILED)))
+        policies = [self._on_unknown(message) for message in step.messages]
+        channels = tuple(offer.channel for offer in step.send.channels) if isinstance(step, SendStep) else ()
+        self._code[at] = Effect(
+            step=step.id,
+            kind=cast(EffectKind, step.kind),
+            on_unknown=policies[0],
+            channels=channels,
+            unknown_by_channel={
+                channel: policy for channel, policy in zip(channels, policies, strict=False) if policy != policies[0]
+            },
+            skipped=starts.get(MESSAGE_SKIPPED),
+            failed=starts.get(MESSAGE_FAILED),
+        )
+
+    def _on_unknown(self, message: Email | Sms) -> UnknownPolicy:
+        defaults = self._track.defaults
+        return message.on_unknown or (defaults.email if isinstance(message, Email) else defaults.sms).on_unknown
+
+    def _wait_for(self, step: WaitForStep) -> None:
+        wait = step.wait_for
+        at = self._hold()
+        _, timeout = self._arms([wait.then, wait.otherwise])
+        self._code[at] = WaitFor(
+            step=step.id, event=wait.event, seconds=wait.within.total_seconds(), since=wait.since, timeout=timeout
+        )
+
+    def _wait_date(self, step: WaitDateStep) -> None:
+        date = step.wait_date
+        at = self._hold()
+        starts, end = self._detours(step.id, ((date.missing, DATE_MISSING), (date.past, DATE_PAST)))
+        self._code[at] = WaitDate(step=step.id, missing=starts.get(DATE_MISSING, end), past=starts.get(DATE_PAST, end))
+
+    def _detours(
+        self, step: str, ways: Sequence[tuple[Detour | Literal["skip", "continue", "exit"] | None, str]]
+    ) -> tuple[dict[str, int], int]:
+        """Emit what follows a step other than the next one, each way with the reason of its exit.
+
+        Answers where the ways begin, by reason, and where all meet; one that goes straight on has no beginning.
+        """
+        detours = [(way, reason) for way, reason in ways if way not in (None, "skip", "continue")]
+        over = self._hold() if detours else None  # where all went well, the run passes the detours by
+        starts: dict[str, int] = {}
+        leaving: list[int] = []
+        for number, (way, reason) in enumerate(detours):
+            starts[reason] = self._here
+            if isinstance(way, Detour):
+                self._block(way.steps)
+                if number + 1 < len(detours):
+                    leaving.append(self._hold())
+            else:
+                self._code.append(Exit(step=step, reason=reason))
+        end = self._here
+        for jump in [*leaving, *([] if over is None else [over])]:
+            self._code[jump] = Jump(goto=end)
+        return starts, end
+
+    def _arms(self, blocks: list[Steps]) -> list[int]:
+        """Emit alternative blocks that all meet behind the last one; answers where each begins.
+
+        An empty block begins at the meeting point, so that taking it costs no jump; only the first one, which
+        a wait falls into, gets a jump of its own.
+        """
+        starts: list[int | None] = []
+        jumps: list[int] = []
+        last = max((index for index, block in enumerate(blocks) if block), default=0)
+        for index, block in enumerate(blocks):
+            if not block and index > 0:
+                starts.append(None)
+                continue
+            starts.append(self._here)
+            self._block(block)
+            if index < last:
+                jumps.append(self._hold())
+        for jump in jumps:
+            self._code[jump] = Jump(goto=self._here)
+        return [self._here if start is None else start for start in starts]
+
+    def _hold(self) -> int:
+        """Room for an instruction whose targets are not known yet."""
+        self._code.append(Jump(goto=-1))
+        return self._here - 1

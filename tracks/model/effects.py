@@ -1,0 +1,183 @@
+"""What the steps that do something outside are told: messages, the CRM, attributes, webhooks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+
+from tracks.model.sending import Message
+from tracks.model.values import (
+    Amount,
+    AttributeName,
+    Channel,
+    Delay,
+    Duration,
+    Liquid,
+    Mailbox,
+    Model,
+    Short,
+    Slug,
+    SmsSender,
+    Url,
+    wrong,
+)
+
+
+class EmailTracking(Model):
+    """What is noted of an email; left out: as the track's defaults say."""
+
+    opens: bool | None = Field(None, description="a picture whose loading tells that the email was opened")
+    clicks: bool | None = Field(None, description="links that tell which of them were followed")
+
+
+class SmsTracking(Model):
+    """What is noted of a text message; left out: as the track's defaults say."""
+
+    clicks: bool | None = Field(None, description="links that tell which of them were followed; they are longer")
+
+
+class Email(Message):
+    """An email made from a template."""
+
+    template: Slug = Field(description="the name of a published email template")
+    version: int | None = Field(None, ge=1, description="pins a template version; otherwise the latest is sent")
+    subject: Liquid | None = Field(None, description="Liquid, in place of the template's subject")
+    from_: Mailbox | None = Field(None, alias="from", description="in place of defaults.email.from")
+    reply_to: Mailbox | None = None
+    variables: dict[str, JsonValue] = Field(default={}, description="values for the template's variables")
+    track: EmailTracking = EmailTracking()
+
+    def tracks(self, what: Literal["opens", "clicks"], defaults: EmailTracking) -> bool:
+        """Whether opens or clicks are noted: as said here, else by the defaults, else unless it is transactional.
+
+        What a track's defaults say is about its marketing: a transactional email is tracked only if it says so.
+        """
+        own, common = getattr(self.track, what), getattr(defaults, what)
+        return bool(own) if own is not None else not self.transactional and common is not False
+
+
+class Sms(Message):
+    """A text message, from a template or written here."""
+
+    template: Slug | None = Field(None, description="the name of a published SMS template")
+    version: int | None = Field(None, ge=1)
+    text: Liquid | None = Field(None, description="the message itself, in Liquid, in place of a template")
+    from_: SmsSender | None = Field(None, alias="from", description="in place of defaults.sms.from")
+    variables: dict[str, JsonValue] = {}
+    track: SmsTracking = SmsTracking()
+
+    def tracks(self, defaults: SmsTracking) -> bool:
+        """Whether clicks are noted: as said here, else by the defaults, else not."""
+        return bool(defaults.clicks if self.track.clicks is None else self.track.clicks)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Sms:
+        if (self.template is None) == (self.text is None):
+            raise wrong("needs either a template or a text")
+        if self.text is not None and self.version is not None:
+            raise wrong("has a version, which only a template can have")
+        return self
+
+
+class Offer(Model):
+    """One channel that a `send` may go out by, with its message."""
+
+    email: Email | None = None
+    sms: Sms | None = None
+
+    @model_validator(mode="after")
+    def _one_channel(self) -> Offer:
+        if (self.email is None) == (self.sms is None):
+            raise wrong("needs exactly one of email, sms")
+        return self
+
+    @property
+    def message(self) -> Email | Sms:
+        """The message."""
+        message = self.email or self.sms
+        assert message is not None
+        return message
+
+    @property
+    def channel(self) -> Channel:
+        """What it goes out by."""
+        return "email" if self.email is not None else "sms"
+
+
+def _each_once(value: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    if len({offer.channel for offer in value}) < len(value):
+        raise wrong("has a channel twice; each is written at most once")
+    return value
+
+
+class Send(Model):
+    """One message by one of several channels."""
+
+    to: Literal["best", "first"] = Field(
+        "best", description="best: what they agreed to and what reached them; first: the first that may be used"
+    )
+    channels: Annotated[tuple[Offer, ...], Field(min_length=2), AfterValidator(_each_once)] = Field(
+        description="at least two, such as [{email: …}, {sms: …}]; the order decides where nothing else does"
+    )
+
+
+class Enrolment(Model):
+    """Another track to enrol the contact into."""
+
+    track: Slug
+    properties: dict[str, JsonValue] = {}
+
+
+class Task(Model):
+    """Something for a salesperson to do."""
+
+    title: Liquid
+    due: Delay | None = Field(None, description="how long from now, such as 1d")
+    owner: Short | None = None
+
+
+class Crm(Model):
+    """What to write to the CRM."""
+
+    stage: Short | None = Field(None, description="the lifecycle stage")
+    fields: dict[str, JsonValue] = {}
+    note: Liquid | None = None
+    task: Task | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Crm:
+        if self.stage is None and not self.fields and self.note is None and self.task is None:
+            raise wrong("needs at least one of stage, fields, note, task")
+        return self
+
+
+class Changes(Model):
+    """Contact attributes to write. A text in `attributes` writes a text, also where it reads like a number."""
+
+    attributes: dict[AttributeName, JsonValue] = Field(default={}, description="values as they are; texts are Liquid")
+    add: dict[AttributeName, Amount] = Field(
+        default={}, description="numbers to add to attributes; one that is not there counts as 0"
+    )
+    numbers: dict[AttributeName, Amount] = Field(default={}, description="Liquid that computes a number, kept as one")
+
+    @model_validator(mode="after")
+    def _something(self) -> Changes:
+        if not self.attributes and not self.add and not self.numbers:
+            raise wrong("needs at least one of attributes, add, numbers")
+        named = [*self.attributes, *self.add, *self.numbers]
+        twice = next((name for name in named if named.count(name) > 1), None)
+        if twice is not None:
+            raise wrong(f"writes '{twice}' twice; each attribute is written once in a step")
+        return self
+
+
+class Webhook(Model):
+    """A signed call (Standard Webhooks) to your own system."""
+
+    url: Url
+    payload: dict[str, JsonValue] = {}
+    give_up_after: Duration | None = Field(
+        default=None,
+        description="How long a receiver that does not answer is tried, in real time; three days if left out.",
+    )

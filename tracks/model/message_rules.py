@@ -1,0 +1,40 @@
+"""What is checked when a message is claimed: what the message says, with the track's defaults filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tracks.model.sending import HOLD, PRIORITY, Lately, Message, Window
+from tracks.model.track import Track
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRules:
+    """What is checked when a message is claimed; all of it is as the track's version says."""
+
+    topic: str = ""
+    priority: int = PRIORITY
+    transactional: bool = False
+    unless: str | Lately | None = None
+    window: Window | None = None
+    hold: timedelta = HOLD
+    """On the run's clock."""
+    timezone: str = "UTC"
+    """The zone of contacts who have none."""
+    template: str = ""
+    """The template whose newest version it is made from; empty where it names a version or has its own text."""
+
+
+def rules_of(track: Track, message: Message) -> MessageRules:
+    """The rules of a message with the track's defaults filled in."""
+    defaults = track.defaults.sending
+    return MessageRules(
+        topic=message.topic or defaults.topic or "",
+        priority=defaults.priority if message.priority is None else message.priority,
+        transactional=message.transactional,
+        unless=message.unless or (None if message.transactional else defaults.unless),
+        window=message.window or (None if message.transactional else defaults.window),
+        hold=message.hold or defaults.hold,
+        timezone=track.defaults.timezone,
+    )

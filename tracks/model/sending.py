@@ -1,0 +1,85 @@
+"""What a message says about when and to whom it may go."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+from tracks.model.values import (
+    Duration,
+    EntryCondition,
+    EventName,
+    LocalSpan,
+    Model,
+    PastEventCondition,
+    SendCondition,
+    Slug,
+    Weekday,
+)
+from tracks.program.program import UnknownPolicy
+
+PRIORITY = 5
+"""In the middle of 0 to 9."""
+HOLD = timedelta(days=7)
+
+
+class Window(LocalSpan):
+    """Local hours, and weekdays, in which a message may go; may cross midnight."""
+
+    weekdays: tuple[Weekday, ...] | None = Field(None, min_length=1)
+
+
+LATELY_AT_MOST = 200
+"""Earlier events of one name of one contact that an `unless` looks at, newest first."""
+CLOCKS = timedelta(days=1)
+"""An event is received after it happened, but for clocks of others that are fast, by less than this."""
+
+
+class Lately(Model):
+    """An event that the contact did within a time."""
+
+    event: EventName
+    within: Duration
+    where: PastEventCondition | None = None
+
+
+def _exclusion_tag(value: Any) -> str:
+    return "#lately" if isinstance(value, (dict, Lately)) else "#condition"
+
+
+Exclusion = Annotated[
+    Annotated[SendCondition, Tag("#condition")] | Annotated[Lately, Tag("#lately")], Discriminator(_exclusion_tag)
+]
+"""Whom a message is not for: a condition, or something they did lately."""
+EntryExclusion = Annotated[
+    Annotated[EntryCondition, Tag("#condition")] | Annotated[Lately, Tag("#lately")], Discriminator(_exclusion_tag)
+]
+"""Whom an event does not enrol, in the same words."""
+
+
+class SendingDefaults(Model):
+    """For every message of the track that does not say otherwise."""
+
+    unless: Exclusion | None = Field(
+        None, description="whom not to send them to: a condition, or {event, within}; not asked by transactional ones"
+    )
+    topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
+    priority: int = Field(PRIORITY, ge=0, le=9, description="who goes first under a cap; 9 is first")
+    window: Window | None = Field(None, description="the local hours in which messages go")
+    hold: Duration = Field(HOLD, description="how long a message may wait for its turn; then it is skipped")
+
+
+class Message(Model):
+    """What every message may say."""
+
+    topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
+    priority: int | None = Field(None, ge=0, le=9, description="who goes first under a cap; 9 is first")
+    unless: Exclusion | None = Field(None, description="whom not to send it to: a condition, or {event, within}")
+    window: Window | None = Field(None, description="the local hours in which it may go")
+    hold: Duration | None = Field(None, description="how long it may wait for its turn; then it is skipped")
+    on_unknown: UnknownPolicy | None = Field(None, description="what to do when nobody knows whether it was sent")
+    transactional: bool = Field(
+        default=False, description="not marketing: passes consent, caps, quiet hours; only what the contact asked for"
+    )

@@ -1,0 +1,196 @@
+"""The track: a written plan of messages, waits and branches. Written as YAML, or built from these models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from tracks.model.effects import EmailTracking, SmsTracking
+from tracks.model.sending import EntryExclusion, SendingDefaults
+from tracks.model.steps import (
+    Base,
+    BranchStep,
+    Detour,
+    MessageStep,
+    RepeatStep,
+    SplitStep,
+    Step,
+    Steps,
+    WaitDateStep,
+    WaitForStep,
+)
+from tracks.model.values import (
+    Duration,
+    EntryCondition,
+    EventCondition,
+    EventName,
+    Mailbox,
+    Model,
+    Short,
+    Slug,
+    SmsSender,
+    Text,
+    Zone,
+)
+from tracks.program.program import UnknownPolicy
+
+MAX_AGE = timedelta(days=7)
+"""Events that are told later than this after they happened enrol nobody, unless the track says otherwise: devices that
+were offline for days are heard, history that is told again is not. It is given when a version is published: those
+published before there was such an age have none."""
+
+
+class Entry(Model):
+    """The event that enrols a contact by itself."""
+
+    event: EventName
+    where: EntryCondition | None = None
+    unless: EntryExclusion | None = Field(
+        None, description="whom it does not enrol: a condition, or {event, within}, something they did before"
+    )
+    max_age: Duration | None = Field(
+        None, description="how long ago the event may have happened when it is told; 7d if left out"
+    )
+
+
+class Goal(Model):
+    """The event that ends the run at once as converted."""
+
+    event: EventName
+    where: EventCondition | None = None
+
+
+class ExitRule(Model):
+    """An event that ends the run at once, with a reason."""
+
+    event: EventName
+    where: EventCondition | None = None
+    reason: Slug
+
+
+_RESTART = "whether the entry event begins a live run anew"
+
+
+class ReentryAfter(Model):
+    """Again, once this long has passed since the last run ended."""
+
+    after: Duration
+    restart: bool = Field(default=False, description=_RESTART)
+
+
+class ReentryPer(Model):
+    """One run for each value of this enrolment property, such as a cart's id; again only where `after` says when."""
+
+    per: Short
+    after: Duration | None = Field(None, description="once for each value again, this long after its last run ended")
+    restart: bool = Field(default=False, description=_RESTART)
+
+
+class ReentryRestart(Model):
+    """Always, and the entry event ends the run that lives and begins a new one."""
+
+    restart: Literal[True]
+
+
+def _reentry_tag(value: Any) -> str:
+    match value:
+        case ReentryPer() | {"per": _}:
+            return "#per"
+        case ReentryAfter() | {"after": _}:
+            return "#after"
+        case ReentryRestart() | {"restart": _}:
+            return "#restart"
+    return "#after" if isinstance(value, dict) else "#word"
+
+
+Reentry = Annotated[
+    Annotated[Literal["never", "always"], Tag("#word")]
+    | Annotated[ReentryAfter, Tag("#after")]
+    | Annotated[ReentryPer, Tag("#per")]
+    | Annotated[ReentryRestart, Tag("#restart")],
+    Discriminator(_reentry_tag),
+]
+
+
+class EmailDefaults(Model):
+    """For every email of the track that does not say otherwise."""
+
+    from_: Mailbox | None = Field(None, alias="from")
+    reply_to: Mailbox | None = None
+    on_unknown: UnknownPolicy = "assume_sent"
+    track: EmailTracking = EmailTracking()
+
+
+class SmsDefaults(Model):
+    """For every text message of the track that does not say otherwise."""
+
+    from_: SmsSender | None = Field(None, alias="from")
+    on_unknown: UnknownPolicy = "assume_sent"
+    track: SmsTracking = SmsTracking()
+
+
+class Defaults(Model):
+    """What messages and local times use where nothing else is said."""
+
+    email: EmailDefaults = EmailDefaults()
+    sms: SmsDefaults = SmsDefaults()
+    sending: SendingDefaults = Field(SendingDefaults(), description="when and to whom messages may go")
+    timezone: Zone = Field("UTC", description="the zone of contacts who have none")
+
+
+class Track(Model):
+    """A whole track. `track` is its name in ids, `name` the one people read."""
+
+    track: Slug = Field(description="the track's name in ids: lower-case letters, digits and -, such as trial-to-paid")
+    name: Short | None = None
+    description: Text = ""
+    owner: Short | None = None
+    entry: Entry | None = Field(None, description="absent: contacts are enrolled through the API only")
+    reentry: Reentry = "never"
+    goal: Goal | None = None
+    exits: tuple[ExitRule, ...] = ()
+    defaults: Defaults = Defaults()
+    steps: Steps = Field(min_length=1, description="at least one step")
+
+    def walk(self) -> Iterator[Step]:
+        """Every step, in the order written, an outer one before those it holds."""
+        return walk(self.steps)
+
+
+def blocks(step: Base) -> Iterator[Steps]:
+    """The lists of steps that a step holds, in the order written."""
+    match step:
+        case MessageStep():
+            yield from (way.steps for way in (step.skipped, step.failed) if isinstance(way, Detour))
+        case WaitDateStep(wait_date=date):
+            yield from (way.steps for way in (date.missing, date.past) if isinstance(way, Detour))
+        case WaitForStep(wait_for=happening):
+            yield from (happening.then, happening.otherwise)
+        case BranchStep():
+            yield from (choice.steps for choice in step.branch)
+            yield step.otherwise
+        case SplitStep():
+            yield from (arm.steps for arm in step.split)
+        case RepeatStep():
+            yield step.repeat.steps
+        case _:
+            pass
+
+
+def walk(steps: Steps) -> Iterator[Step]:
+    """These steps and all within them, in the order written."""
+    for step in steps:
+        yield step
+        for block in blocks(step):
+            yield from walk(block)
+
+
+def find_step(track: Track, step_id: str) -> Step:
+    """The step of that id, at any depth. Raises KeyError."""
+    for step in track.walk():
+        if step.id == step_id:
+            return step
+    raise KeyError(step_id)

@@ -1,0 +1,43 @@
+"""What an import's workflow is started with and told: ids and counts only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tracks.shared.wire import Wire
+
+WORKFLOW_TYPE = "ImportContacts"
+TASK_QUEUE = "perennial-imports"
+SIGNAL_CHANGED = "changed"
+QUERY_PROGRESS = "progress"
+UPDATE_PAUSE = "pause"
+UPDATE_RESUME = "resume"
+UPDATE_CANCEL = "cancel"
+UPDATE_SET_RATE = "set_rate"
+
+ImportState = Literal["receiving", "running", "paused", "cancelled", "completed", "failed"]
+MAX_RATE = 10_000
+"""Rows a second that anybody may ask for."""
+ENDED: tuple[ImportState, ...] = ("cancelled", "completed", "failed")
+
+
+class ImportInput(Wire):
+    """What `ImportContacts` is started with, and continues with. Where the import stands is in the database."""
+
+    import_id: str
+    track: str
+    continue_after: int = 1000
+    """Continue as new once the history holds this many events (or the server suggests it)."""
+
+
+class ImportResult(Wire):
+    """How an import ended."""
+
+    state: ImportState
+    rows: int = 0
+    outcomes: dict[str, int] = {}
+
+
+def workflow_id(import_id: str) -> str:
+    """`import/<id>`."""
+    return f"import/{import_id}"

@@ -1,0 +1,57 @@
+"""Which of a run's interests an event meets, and what the run is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from tracks.program.engagement import heard
+from tracks.program.history_bounds import carried
+from tracks.program.program import Compiled, Interest
+from tracks.program.run import EventSignal
+
+
+class Happened(Protocol):
+    """The part of an event that matching reads."""
+
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def contact_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def properties(self) -> Mapping[str, Any]: ...
+
+
+def event_view(event: Happened, at: datetime) -> dict[str, Any]:
+    """`event` in conditions; `at` is on the same clock as the condition's `now`."""
+    return {"event_id": event.event_id, "name": event.name, "at": at, "properties": event.properties}
+
+
+def interested(compiled: Compiled, event: Happened) -> tuple[list[Interest], int]:
+    """The interests in events of this name, and how many more do not hear it, as no person caused it."""
+    named = [interest for interest in compiled.interests if interest.event == event.name]
+    hearing = [interest for interest in named if heard(event.name, event.properties, interest.by)]
+    return hearing, len(named) - len(hearing)
+
+
+def about_own(interest: Interest, event: Happened, enrollment_id: str) -> bool:
+    """Whether an interest in the message of one step is met: the run's own, and not that of another run or step."""
+    about = (event.properties.get("enrollment_id"), event.properties.get("step"))
+    return not interest.of or about == (enrollment_id, interest.of)
+
+
+def signal_of(event: Happened, at: datetime, matches: tuple[str, ...], compiled: Compiled) -> EventSignal:
+    """What the run is told: of the properties only those that conditions inside it read, and that are not too large.
+
+    Histories stay small, and hold nothing else of the person.
+    """
+    told = carried(event.properties, compiled)
+    return EventSignal(event_id=event.event_id, name=event.name, at=at, matches=matches, properties=told)
+
+
+def left_out(signal: EventSignal, event: Happened, compiled: Compiled) -> int:
+    """How many properties that conditions read were too large to be told."""
+    return sum(name in event.properties for name in compiled.event_properties) - len(signal.properties)

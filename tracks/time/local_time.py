@@ -1,0 +1,184 @@
+"""Moments by a contact's own clock: computed in the IANA zone at the target date, never at now.
+
+One rule covers daylight-saving changes: a local time means *the first instant at which the wall clock shows
+that time or a later one on its way there*. In a gap that is the first instant after it; in an overlap, the
+first of the two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import UTC, date, datetime, time, timedelta
+from importlib.resources import files
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from tracks.time.durations import Shift
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+_SECOND = timedelta(seconds=1)
+_DAY = timedelta(days=1)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DAY_OF_YEAR = re.compile(r"--(\d{2})-?(\d{2})", re.ASCII)
+_YEAR = re.compile(r"^\d{4}(?=-)", re.ASCII)
+_LEAP_YEAR = 2000
+
+NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+"""Files that lie among the zones and are none: nowhere, the machine's own zone, and New York under a false name."""
+ZONES = frozenset((files("tzdata") / "zones").read_text().split()) - NO_ZONES
+"""The names of the IANA database. A machine's own files have more: `posix/…`, and `right/…` with leap seconds."""
+
+
+def zone_of(name: str | None, default: str = "UTC") -> ZoneInfo:
+    """The zone of that IANA name; the default where it is missing or unknown (one bad contact stays one)."""
+    for candidate in (name, default):
+        if candidate and candidate.rpartition("/")[2] not in NO_ZONES:
+            try:
+                return ZoneInfo(candidate)
+            except (KeyError, ValueError, OSError):  # unknown, malformed, or the name of a folder
+                continue
+    return ZoneInfo("UTC")
+
+
+def is_zone(name: str) -> bool:
+    """Whether `name` is a zone of the IANA database."""
+    return name in ZONES
+
+
+def local_instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant (UTC) at which clocks in `zone` show `wall` (naive) or have jumped past it.
+
+    Raises OverflowError at the ends of the calendar.
+    """
+    first = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if first.astimezone(zone).replace(tzinfo=None, fold=0) == wall:
+        return first
+    # A gap. fold=1 counts with the offset after the change and so lies before it; fold=0 lies after it.
+    low = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    high = first
+    while high - low > _SECOND:
+        middle = low + timedelta(seconds=int((high - low).total_seconds()) // 2)
+        if middle.astimezone(zone).replace(tzinfo=None) >= wall:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def next_local(now: datetime, zone: str | None, at: time | None, weekdays: Collection[str] | None) -> datetime:
+    """The first moment (UTC), `now` or later, that is `at` o'clock on one of `weekdays` in `zone`.
+
+    Without `weekdays` any day will do. Without `at` the whole day counts: `now` itself when today is one of
+    them, else the start of the next such day. The weekday is the local one. An unknown zone counts as UTC.
+    """
+    place = zone_of(zone)
+    now = now.astimezone(UTC)
+    days = frozenset(weekdays) if weekdays else frozenset(WEEKDAYS)
+    local = now.astimezone(place)
+    if at is None and WEEKDAYS[local.weekday()] in days:
+        return now
+    # From the day before: a time in a gap across midnight comes true on the following date.
+    for ahead in range(-1, 32):
+        day = local.date() + timedelta(days=ahead)
+        start = local_instant(datetime.combine(day, time()), place)
+        if start.astimezone(place).date() != day:
+            continue  # a date that this zone skipped as a whole
+        moment = start if at is None else local_instant(datetime.combine(day, at), place)
+        if moment >= now and WEEKDAYS[moment.astimezone(place).weekday()] in days:
+            return moment
+    raise ValueError(f"no such local time within a month: {at} on {sorted(days)} in {place.key}")
+
+
+def date_moment(
+    value: object, offset: Shift, zone: str | None, at: time | None, *, date_only: bool = False
+) -> datetime | None:
+    """When a date among a contact's attributes, moved by `offset`, comes true (UTC); None if it is no date.
+
+    `value` is a date (`2026-03-01`: local midnight), a datetime with an offset, or one without (local time),
+    as text or as Python's own. The days of the offset move the local date, the rest is a span of time;
+    `at` then replaces the time of day. With `date_only` nothing but the date counts, as it is written.
+    """
+    place = zone_of(zone)
+    wall = _wall(value, place, date_only)
+    return None if wall is None else _moved(wall, offset, place, at)
+
+
+def next_yearly(
+    value: object,
+    offset: Shift,
+    zone: str | None,
+    at: time | None,
+    now: datetime,
+    leap_day: Literal["feb-28", "mar-1"],
+    *,
+    date_only: bool = False,
+) -> datetime | None:
+    """When such a date comes round next (UTC): more than a second after `now`. None if it is no date.
+
+    The year of `value` does not matter: it may be without one (`--02-29`, or `--0229` as in vCards), or name one that
+    has no such day (`2027-02-29`, `0000-02-29`). The second keeps a run that has waited for an occurrence from meeting
+    the same one again, its clock being rounded.
+    """
+    place = zone_of(zone)
+    wall = _wall(value, place, date_only) or _wall(_of_leap_year(value), place, date_only) or _without_year(value)
+    if wall is None:
+        return None
+    try:
+        first = (now.astimezone(place) - timedelta(days=offset.days) - offset.span).year - 1
+    except OverflowError:
+        return None
+    for year in range(first, first + 4):
+        moment = _moved(_in_year(wall, year, leap_day), offset, place, at) if 1 <= year <= 9999 else None
+        if moment is not None and moment > now + _SECOND:
+            return moment
+    return None
+
+
+def _moved(wall: datetime, offset: Shift, place: ZoneInfo, at: time | None) -> datetime | None:
+    """The moment that lies so far from a local time; None off the calendar."""
+    try:
+        wall += timedelta(days=offset.days)
+        if at is not None:
+            wall = datetime.combine(wall.date(), at)
+        return local_instant(wall, place) + offset.span
+    except (OverflowError, ValueError):
+        return None  # 0001-01-01 or 9999-12-31 moved off the calendar
+
+
+def _in_year(wall: datetime, year: int, leap_day: str) -> datetime:
+    try:
+        return wall.replace(year=year)
+    except ValueError:  # 29 February in a year without
+        return wall.replace(year=year, day=28) if leap_day == "feb-28" else wall.replace(year=year, month=3, day=1)
+
+
+def _of_leap_year(value: object) -> object:
+    return _YEAR.sub(str(_LEAP_YEAR), value.strip()) if isinstance(value, str) else value
+
+
+def _without_year(value: object) -> datetime | None:
+    found = _DAY_OF_YEAR.fullmatch(value.strip()) if isinstance(value, str) else None
+    try:
+        return datetime.combine(date(_LEAP_YEAR, int(found[1]), int(found[2])), time()) if found else None
+    except ValueError:
+        return None
+
+
+def _wall(value: object, place: ZoneInfo, date_only: bool) -> datetime | None:
+    """The naive local time that the value names in `place`."""
+    if isinstance(value, str):
+        text = value.strip()
+        if not _DATE.match(text):
+            return None
+        try:
+            value = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+    if isinstance(value, datetime) and not date_only:
+        try:
+            return value.astimezone(place).replace(tzinfo=None, fold=0) if value.tzinfo else value
+        except (OverflowError, ValueError):
+            return None
+    return datetime.combine(value, time()) if isinstance(value, date) else None

@@ -1,0 +1,101 @@
+"""How a run calls activities, and what it makes of a call that came to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from temporalio import exceptions, workflow
+from temporalio.exceptions import ApplicationError, CancelledError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.contract import StepCall
+    from tracks.program.program import Effect
+
+from workflows import policies
+from workflows.context import Context
+
+RUN_ENDED = "the run ended"
+"""Why a step was not carried through when a goal, an exit rule or an operator ended the run."""
+
+
+async def call(ctx: Context, name: str, queue: str, arg: Any, result: type[Any], summary: str) -> Any:
+    """Run an activity to its result. An ending in mid-call cancels its retries, not an attempt under way."""
+    task = workflow.start_activity(
+        name,
+        arg,
+        task_queue=queue,
+        result_type=result,
+        start_to_close_timeout=policies.ATTEMPT_LIMIT,
+        schedule_to_close_timeout=policies.EFFECT_DEADLINE,
+        retry_policy=policies.UNTIL_PROVIDER_ANSWERS,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=summary,
+    )
+    await workflow.wait_condition(lambda: task.done() or ctx.ending)
+    if not task.done():
+        task.cancel()
+    return await task
+
+
+async def once(name: str, arg: Any, result: type[Any], summary: str) -> Any:
+    """Run a local activity once; to its end, though the run be cancelled: it may be handing a message over."""
+    task = workflow.start_local_activity(
+        name,
+        arg,
+        result_type=result,
+        start_to_close_timeout=policies.ATTEMPT_LIMIT,
+        retry_policy=policies.ONCE,
+        summary=summary,
+    )
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await workflow.wait([task])
+        raise
+
+
+def step_call(ctx: Context, effect: Effect, channel: str = "") -> StepCall:
+    """What an effect's activity is told."""
+    return StepCall(
+        enrollment_id=ctx.given.enrollment_id,
+        step=effect.step,
+        occurrence=ctx.memory.occurrences[effect.step],
+        clock=ctx.given.clock,
+        path=tuple(ctx.memory.unreported),
+        channel=channel,
+        track=ctx.given.track,
+        version=ctx.given.version,
+        due=ctx.now() if ctx.given.clock.jumps else None,
+    )
+
+
+def fruitless(ctx: Context, error: BaseException) -> tuple[str, str]:
+    """Outcome and reason of an effect that did not happen: the class only, for provider texts may hold an address.
+
+    Raises the error again where the run itself was cancelled from outside.
+    """
+    if isinstance(error, asyncio.CancelledError) and not ctx.ending:
+        raise error  # the operator means the run
+    cause = error.__cause__
+    if isinstance(error, asyncio.CancelledError) or isinstance(cause, CancelledError):
+        return "skipped", RUN_ENDED
+    if ctx.ending:  # the attempt under way came to its own end, and the ending forbade another
+        return ("unknown" if isinstance(cause, exceptions.TimeoutError) else "skipped"), RUN_ENDED
+    if isinstance(cause, ApplicationError) and cause.type:
+        return "failed", cause.type
+    return "failed", type(cause).__name__
+
+
+def stop_if_ended(ctx: Context, outcome: str, reason: str) -> tuple[str, str]:
+    """End the run where the database says that it is over: it hears of a goal before the signal does.
+
+    Answers the outcome and reason to record.
+    """
+    if outcome != "ended":
+        return outcome, reason
+    if reason == "goal":
+        ctx.memory.end("converted", "goal")
+    else:
+        ctx.memory.end("exited", "no longer enrolled")
+    return "skipped", f"{RUN_ENDED}: {reason}" if reason else RUN_ENDED
