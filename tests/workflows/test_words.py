@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,6 +18,7 @@ from tests.workflows.scripted import Script, started
 from tests.workflows.scripted_imports import Rows, begun
 from tracks.program import import_job, run
 from tracks.program.program import Wait
+from tracks.program.run import Journey
 
 UNREADABLE = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"{"))
 UNKNOWN = RawValue(Payload(metadata={"encoding": b"binary/of-another-company"}, data=b"\x00"))
@@ -51,6 +53,15 @@ async def refused(handle: WorkflowHandle[Any, Any], update: str, args: Sequence[
     return str(caught.value.cause.message)
 
 
+async def waiting_at(handle: WorkflowHandle[Any, Any], step: str) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            journey = await handle.query("journey", result_type=Journey)
+            if (journey.step, journey.state) == (step, "waiting"):
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_an_update_says_what_it_wants_and_the_run_goes_on(client: Client, stack: AsyncExitStack) -> None:
     handle = await started(stack, client, Script(), [Wait(step="long", seconds=86400 * 20)])
     for args in ODD:
@@ -67,7 +78,8 @@ async def test_a_wait_is_skipped_whatever_data_comes_with_the_word(client: Clien
     waits = [Wait(step=f"wait-{number}", seconds=86400 * 20) for number in range(2)]
     handle = await started(stack, client, Script(), waits)
     anything: list[list[Any]] = [[None], [{}]]
-    for args in anything:
+    for number, args in enumerate(anything):
+        await waiting_at(handle, f"wait-{number}")
         await handle.execute_update(run.UPDATE_SKIP_WAIT, args=args)
     assert (await handle.result()).status == "completed"
     assert await failed_tasks(handle) == 0
