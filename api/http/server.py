@@ -19,7 +19,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_BYTES = 64 << 10
-"""Bytes that the request line and the headers may have together."""
+"""Bytes that the request line and the headers may have together, and what is no body between two parts of one, or
+after its last: extensions of chunks and trailers."""
 HEADERS = 200
 """Headers that a request may have."""
 CHUNK_BYTES = 16 << 10
@@ -119,7 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._fed = 0
-        """Bytes of the chunks that hold the headers, since the request began."""
+        """Bytes of what was looked at since the last request ended, or since the last part of a body."""
         self._in_head = False
         self._whole = True
         self._late: asyncio.TimerHandle | None = None
@@ -142,20 +143,20 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Look at what came piece by piece, for as long as something of it may be answered."""
         for at in range(0, len(data), CHUNK_BYTES):
-            if self._last_kept or self.transport.is_closing():
+            if self._ended:
                 return
             self._take(data if len(data) <= CHUNK_BYTES else data[at : at + CHUNK_BYTES])
 
     def _take(self, data: bytes) -> None:
-        """Refuse headers that do not end, and wait no longer than so long for the rest of them."""
+        """Refuse headers and trailers that do not end, and wait no longer than so long for the rest of them."""
         self._fed += len(data)
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self._ended:
             return
         if self._fed > HEAD_BYTES + CHUNK_BYTES:  # the first chunk may hold the end of the request before
             self._refuse(431, "The headers are too large.")
-        elif self._late is None:
-            self._wait(HEAD_SECONDS)
+        elif self._late is None and (self._in_head or (self._whole and not self._answering)):
+            self._wait(HEAD_SECONDS)  # without a request too: line ends before one are allowed, but not for ever
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -165,36 +166,41 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The headers are there: begin the request, unless they are too large."""
         self._stop_waiting()
-        self._in_head = False
-        if self.transport.is_closing() or self._last_kept:
+        if self._ended:
             return
         if len(self.headers) > HEADERS or (self._fed > HEAD_BYTES and self._size() > HEAD_BYTES):
             self._refuse(431, "The headers are too large.")
             return
         if len(self.pipeline) >= AHEAD:
-            self._last_kept = True
-            self.pipeline[0][0].keep_alive = False  # whose answer closes the connection
+            self._keep_no_more()
             return
         super().on_headers_complete()
+        self._in_head, self._fed = False, 0
+        self.headers = []  # what follows a chunked body is no header (RFC 9110, section 6.5.1) and is dropped
 
     def on_body(self, body: bytes) -> None:
         """Part of a body; of a request that was refused for its headers, or is not kept, nothing is."""
-        if not self.transport.is_closing() and not self._last_kept:
+        self._fed = 0
+        if not self._ended:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole, and the next one may begin."""
         self._stop_waiting()
         self._whole, self._fed = True, 0
-        if not self.transport.is_closing() and not self._last_kept:
+        if not self._ended:
             super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP."""
+        self._refuse(400, msg)
+
     def on_response_complete(self) -> None:
-        """It is answered. Where the body is still coming, that shall not take for ever."""
+        """It is answered. Where its own body is still coming, that shall not take for ever."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._read_in_time()
-        elif not self._whole:
+        elif not self._whole and not self._in_head and not self._answering:
             self._wait(LINGER)
 
     def pause_writing(self) -> None:
@@ -253,10 +259,32 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
                 self._read_in_time()
 
+    @property
+    def _ended(self) -> bool:
+        """Whether nothing more of this connection is looked at."""
+        return self._last_kept or self.transport.is_closing()
+
+    @property
+    def _answering(self) -> bool:
+        """Whether a request was begun and is not answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _keep_no_more(self) -> None:
+        """Answer what was begun, the newest of it with a close."""
+        self._last_kept = True
+        self._stop_waiting()
+        self.cycle.keep_alive = False
+
     def _refuse(self, status: int, why: str) -> None:
+        """Answer so and close; what was asked before is answered first, and then there is no other answer."""
         self.logger.info("refused before the application: %s", why)
-        told = f"{why}\n".encode("ascii")
-        head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(told)
-        self.transport.write(STATUS_LINE[status] + head + told)
+        if self._answering and (self._in_head or self._whole):
+            self._keep_no_more()
+            return
+        begun = not self._in_head and not self._whole and (self.pipeline or self.cycle.response_started)
+        if not begun:
+            told = f"{why}\n".encode("ascii")
+            head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head % len(told) + told)
         self.transport.close()
         self._read_in_time()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
@@ -173,6 +173,98 @@ async def test_headers_are_bounded(app: FastAPI, said: bytes) -> None:
     async with serve(app) as url, sockets(url, said, 1) as [(reader, _)]:
         async with asyncio.timeout(20):
             assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+
+
+CHUNKED = b" HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+AFTER_A_BODY = [
+    pytest.param(b"0\r\nX: " + b"x" * 400_000, id="one trailer without an end"),
+    pytest.param(b"0\r\n" + b"X: y\r\n" * 60_000, id="many trailers"),
+    pytest.param(b"1;" + b"x" * 400_000, id="an extension of a chunk without an end"),
+]
+
+
+@pytest.mark.parametrize("said", AFTER_A_BODY)
+async def test_what_is_no_body_amid_a_chunked_one_is_bounded(app: FastAPI, said: bytes) -> None:
+    async with serve(app) as url, asyncio.timeout(20):
+        async with sockets(url, b"POST /webhooks/ses" + CHUNKED + said, 1) as [(reader, _)]:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+        async with sockets(url, b"POST /u/x" + CHUNKED, 1) as [(reader, writer)]:  # answered before its body is read
+            answer = await reader.readuntil(b"}")
+            writer.write(said)
+            with suppress(ConnectionResetError):
+                answer += await reader.read()
+            assert answer.count(b"HTTP/1.1 ") == 1
+            assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+@asynccontextmanager
+async def served_slowly(said: bytes) -> AsyncIterator[tuple[*Socket, asyncio.Event]]:
+    """A connection to what tells the headers of a request and its body's size, once the event is set."""
+    app, may = FastAPI(), asyncio.Event()
+
+    @app.post("/")
+    async def tell(request: Request) -> dict[str, Any]:
+        await may.wait()
+        return {"size": len(await request.body()), "named": sorted(request.headers)}
+
+    async with serve(app) as url, sockets(url, said, 1) as [(reader, writer)], asyncio.timeout(20):
+        yield reader, writer, may
+
+
+async def test_trailers_are_no_headers() -> None:
+    trailer = b"0\r\nAuthorization: Bearer x\r\n\r\n"
+    async with served_slowly(b"POST /" + CHUNKED + trailer) as (reader, _, may):
+        may.set()
+        answer = await reader.readuntil(b"}")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"size": 1, "named": ["host", "transfer-encoding"]}
+
+
+@pytest.mark.parametrize(
+    "next_said",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nX: " + b"x" * 10_000, id="too large a header"),
+        pytest.param(b"GET / HTTP/1.1\r\nX: ", id="half a request"),
+        pytest.param(b"\x16\x03\x01", id="no HTTP"),
+        pytest.param(b"\r\n" * 5_000, id="line ends"),
+    ],
+)
+async def test_what_was_asked_is_answered_before_what_follows_is_refused(
+    next_said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    for bound in ("HEAD_BYTES", "CHUNK_BYTES"):
+        monkeypatch.setattr(server, bound, 1000)
+    one = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
+    async with served_slowly(one * 2 + next_said) as (reader, _, may):
+        await asyncio.sleep(0.6)
+        may.set()
+        answers = await reader.read()
+    assert answers.count(b"HTTP/1.1 200 ") == answers.count(b"HTTP/1.1 ") == 2
+    assert answers.count(b"connection: close") == 1
+
+
+async def test_the_body_of_a_request_behind_an_answered_one_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LINGER", 0.2)
+    one = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx"
+    async with served_slowly(one + b"x" + one) as (reader, writer, may):
+        may.set()
+        await reader.readuntil(b"}")
+        await asyncio.sleep(0.6)
+        writer.write(b"x")
+        assert b'"size":2' in await reader.readuntil(b"}")
+
+
+async def test_line_ends_keep_no_connection(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.5)
+    async with serve(app) as url, sockets(url, b"GET /healthz HTTP/1.1\r\n\r\n", 1) as [(reader, writer)]:
+        await reader.readuntil(b'{"status":"ok"}')
+        closed = asyncio.create_task(reader.read())
+        for _ in range(100):
+            writer.write(b"\r\n")
+            await asyncio.sleep(0.05)
+            if closed.done():
+                return
+    raise AssertionError("still open")
 
 
 async def test_requests_ahead_of_their_answers_are_bounded(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
