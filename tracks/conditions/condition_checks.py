@@ -83,7 +83,7 @@ def _check_parts(expression: str, program: cel.Program) -> Iterator[str]:
         return
     shapes = [problem for node in nodes if node.kind == "call" for problem in _check_shape(node)]
     yield from dict.fromkeys(shapes)
-    costs = cost.price(nodes, cost.over(PLAIN_DATA))
+    costs = cost.price(nodes, cost.over(PLAIN_DATA), cost.PLAIN_DATE)
     if sum(costs) > cost.MAX_COST:
         dearest = nodes[costs.index(max(costs))]
         yield (

@@ -22,6 +22,13 @@ _UNREAD = 500
 """The weight of data up to which an expression may run that cannot be read here."""
 _CALL = 4
 """Copies of its operands that a function may make, and looks that it may have at them."""
+_DATED = 400
+"""What `timestamp` costs beside the copies, where it goes back to Python to read a date (`tracks.conditions.dates`):
+4 to 12 microseconds."""
+_HANDED = 100
+"""Units that handing data over to Python takes for each of its own: 85 where this was measured."""
+PLAIN_DATE = 2
+"""The weight of a date as text."""
 _ROUND = 15
 """What an element of a loop costs beside what is done with it."""
 _TEXT = 64
@@ -54,8 +61,11 @@ class Size:
 _SCALAR = Size(2)
 
 
-def price(nodes: Sequence[Node], variable: Callable[[str], Size]) -> list[int]:
-    """What each node can cost in all its rounds; `variable` says how large the variables are."""
+def price(nodes: Sequence[Node], variable: Callable[[str], Size], dated: int = _HEAVIEST) -> list[int]:
+    """What each node can cost in all its rounds; `variable` says how large the variables are.
+
+    `dated` is what anything that is given to `timestamp` weighs at most.
+    """
     sizes: list[Size] = []
     costs: list[int] = []
     for node in nodes:
@@ -64,7 +74,7 @@ def price(nodes: Sequence[Node], variable: Callable[[str], Size]) -> list[int]:
         rounds = 1
         for item in node.loops:
             rounds *= sizes[nodes[item].args[0]].count
-        costs.append(rounds * _cost(node, size, parts, nodes))
+        costs.append(rounds * _cost(node, size, parts, nodes, dated))
         sizes.append(size)
     costs[-1] += 2 * sizes[-1].weight  # the answer, handed over
     return costs
@@ -177,7 +187,7 @@ def _larger(one: Size, other: Size) -> Size:
     return Size(max(one.weight, other.weight), max(one.count, other.count), max(one.largest, other.largest))
 
 
-def _cost(node: Node, size: Size, parts: list[Size], nodes: Sequence[Node]) -> int:
+def _cost(node: Node, size: Size, parts: list[Size], nodes: Sequence[Node], dated: int) -> int:
     """What the node costs once, beside what its parts cost."""
     together = sum(part.weight for part in parts)
     match node.kind:
@@ -188,6 +198,8 @@ def _cost(node: Node, size: Size, parts: list[Size], nodes: Sequence[Node]) -> i
         case "call" if node.name == "matches":
             pattern = nodes[node.args[-1]]
             return _pattern(pattern.name if pattern.kind == "literal" else "", together * _TEXT)
+        case "call" if node.name == "timestamp" and nodes[node.args[-1]].kind != "literal":
+            return 3 + _CALL * together + _DATED + _HANDED * min(together, dated)
         case "call":
             return 3 + _CALL * together
         case "operator" if node.name in ("+", "-", "*", "/", "%", "-_"):

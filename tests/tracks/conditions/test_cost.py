@@ -98,7 +98,7 @@ def test_whatever_the_library_offers_is_refused_or_within_the_budget(name: str, 
         expression = f"event.properties.l.all(each, {inner} == 1 || true)" if "loop" in place else f"{inner} == 1"
         if check(expression, ALL):
             continue
-        for data in (LARGE_LIST, LARGE_TEXT, LINES):
+        for data in (LARGE_LIST, LARGE_TEXT, LINES, DATES):
             assert seconds(expression, data) < SLOW, place
 
 
@@ -111,6 +111,7 @@ def test_every_loop_of_the_library_is_read_as_one(name: str) -> None:
 
 LARGE_LIST = {"event": {"properties": {"l": list(range(MAX_VALUES - 10)), "s": "ab"}}}
 LARGE_TEXT = {"event": {"properties": {"l": ["z" * 9] * 4_990, "s": "z" * (MAX_TEXT // 2)}}}
+DATES = {"event": {"properties": {"l": ["2026-01-01"] * 4_900, "s": "2026-01-01"}}, "now": SAMPLES[-2]}
 LINES = {
     "event": {
         "properties": {"l": [{"sku": f"x{number}", "price": 200, "qty": 1} for number in range(1_200)], "s": "ab" * 900}
@@ -129,13 +130,15 @@ LINES = {
         "event.properties.l.all(x, event.properties.l == event.properties.l)",
         "event.properties.l.all(x, x in event.properties.l)",
         "event.properties.l.filter(i, i.price > 100).size() > 2",
+        "event.properties.l.all(x, " + " && ".join(["timestamp(x) < now"] * 8) + ")",  # read as a date in Python
+        "[" + ", ".join(["timestamp(event.properties.l)"] * 14) + "] == []",
         "event.properties.l.exists(i, i == event.properties.limit)",  # a path in a loop is copied at each element
         "event.properties.s.matches('" + "(?:a|b|ab|ba)*a(?:a|b|ab|ba|aa|bb){20}c" + "')",
         " || ".join(["'x'.matches('\\\\w{20}')"] * 30),
     ],
 )
 def test_what_ran_away_is_refused_when_published_or_before_it_runs(expression: str) -> None:
-    largest = (LARGE_LIST, LARGE_TEXT, LINES)
+    largest = (LARGE_LIST, LARGE_TEXT, LINES, DATES)
     for data in largest:
         assert seconds(expression, data) < SLOW
     assert check(expression, ALL) or any(refused(expression, data) for data in largest)
@@ -160,6 +163,16 @@ def test_a_filter_over_a_basket_works_and_over_a_catalogue_is_refused() -> None:
     with pytest.raises(TooDearError):
         evaluate(condition, lines(1_600))
     assert evaluate("event.properties.items.exists(i, i.price > 100)", lines(1_600)) is True
+
+
+def test_dates_in_a_list_are_compared_and_too_many_of_them_refused() -> None:
+    condition = "event.properties.l.exists(x, timestamp(x) > now && timestamp(x) > timestamp(contact.attributes.since))"
+    assert check(condition, ALL) == []
+    contact = {"attributes": {"since": "2020-01-01"}}
+    some = {"event": {"properties": {"l": ["2025-01-01"] * 300 + ["2026-01-02"]}}, "now": DATES["now"]}
+    assert evaluate(condition, some | {"contact": contact}) is True
+    with pytest.raises(TooDearError):
+        evaluate(condition, DATES | {"contact": contact})
 
 
 def test_a_condition_that_is_dear_over_little_is_refused_with_its_dearest_part() -> None:
@@ -221,7 +234,10 @@ def expressions(variables: st.SearchStrategy[str], loops: bool = True) -> st.Sea
 
 
 elements = st.sampled_from(
-    [1, "z" * 15, {"a": 1}, {"a": "x" * 30, "price": 200}, [1, 2, 3], {"a": [1, 2, 3, {"a": 1}]}, None, True, 2.5]
+    [
+        *(1, "z" * 15, {"a": 1}, {"a": "x" * 30, "price": 200}, [1, 2, 3], {"a": [1, 2, 3, {"a": 1}]}, None, True, 2.5),
+        *("2026-01-01", "2026-01-01T00:00:00Z", {"a": "2026-01-01 09:00:00"}),
+    ]
 )
 
 
@@ -253,7 +269,7 @@ def test_no_condition_that_is_published_runs_away(expression: str, data: dict[st
 
 PRICED = [
     (cache(cost.of(data)), cost.over(sum(cost.weigh(value) for value in data.values()) + 64))
-    for data in (LARGE_LIST, LINES, lines(3), {})
+    for data in (LARGE_LIST, LINES, DATES, lines(3), {})
 ]
 """What is known of some data itself, and of any data that weighs as much."""
 
