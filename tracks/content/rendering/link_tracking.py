@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -22,8 +22,10 @@ _ANCHOR = re.compile(
 )
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _URL = re.compile(r"""https?://[^\s<>"'\\^`{|}]+""", re.IGNORECASE)
-_BEGINS = re.compile("https?://", re.IGNORECASE)
-_AFTER = re.compile(r"""[)\].,;:!?'">]*+(?:\s|$)""")  # an address that goes on is another one
+_RUN = re.compile(r"""https?://[^\s<>"]+""", re.IGNORECASE)
+"""What begins like an address; more than one address may not, and the one that goes on is another one."""
+_CLOSING = frozenset(")].,;:!?'")
+_AFTER = re.compile(r"""[)\].,;:!?'">]*+(?:\s|$)""")
 _TRAILING = ".,;:!?'\""
 _PAIRS = {")": "(", "]": "["}
 MAX_ADDRESS = 2_000
@@ -78,16 +80,42 @@ def find_addresses(text: str, keeps: Keeps) -> list[str]:
 
 def track_part(text: str, addresses: Mapping[str, str]) -> str:
     """The text part of an email whose HTML was tracked: the same targets lead the same way."""
-    lengths = sorted({len(url) for url in addresses}, reverse=True)
+    known = _Known(addresses)
     parts, last = [], 0
-    for begin in _BEGINS.finditer(text) if addresses else ():
-        start = begin.start()
-        ends = (start + length for length in lengths) if start >= last else ()
-        end = next((end for end in ends if text[start:end] in addresses and _AFTER.match(text, end)), None)
-        if end is not None:
+    for found in _RUN.finditer(text) if addresses else ():
+        start = found.start()
+        ends = known.ends(text, found) if start >= last else ()
+        if end := next((end for end in ends if _AFTER.match(text, end)), 0):
             parts += [text[last:start], addresses[text[start:end]]]
             last = end
     return "".join(parts) + text[last:]
+
+
+class _Known:
+    """Addresses as they are looked up at a run of a text: not each of them at each run."""
+
+    def __init__(self, addresses: Collection[str]) -> None:
+        self._addresses = addresses
+        self._lengths = {len(url) for url in addresses}
+        self._longer: dict[str, list[str]] = {}
+        """Those that are more than one run, such as one with a space, by the run with which they begin."""
+        for url in sorted(addresses, key=len, reverse=True):
+            run = _RUN.match(url)
+            if run and run[0] != url:
+                self._longer.setdefault(run[0], []).append(url)
+
+    def ends(self, text: str, found: re.Match[str]) -> Iterator[int]:
+        """Where each of them would end that begins with this run, the longest first."""
+        run, start = found[0], found.start()
+        for url in self._longer.get(run, ()):
+            if text.startswith(url, start):
+                yield start + len(url)
+        for length in range(len(run), 0, -1):
+            if length in self._lengths and run[:length] in self._addresses:  # not cut out at each of many closing marks
+                yield start + length
+                return
+            if run[length - 1] not in _CLOSING:
+                return
 
 
 def track_text(text: str, addresses: Mapping[str, str]) -> str:

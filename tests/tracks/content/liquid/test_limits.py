@@ -133,7 +133,7 @@ def test_a_greedy_template_is_stopped_soon_with_a_code(source: str, code: str) -
     began = time.process_time()
     with pytest.raises(TemplateError, match=f"^({code})$"):
         render_text(source, context())
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 8  # 0.5 s on most machines, 2.5 on one that others use too; minutes unbounded
 
 
 def test_all_parts_of_a_message_share_its_work(monkeypatch: pytest.MonkeyPatch) -> None:

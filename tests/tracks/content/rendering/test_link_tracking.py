@@ -144,6 +144,17 @@ def test_the_text_of_a_message_is_kept(parts: list[str]) -> None:
         assert "t.test" in text or back == text
 
 
+def test_an_address_with_a_space_leads_whole_from_the_text_part_too() -> None:
+    known = numbered(["https://a.test/?to=Ann", "https://a.test/?to=Ann Lee"])
+    text = "Pay (https://a.test/?to=Ann Lee). Or https://a.test/?to=Ann Leeds"
+    assert track_part(text, known) == "Pay (https://t.test/c/1). Or https://t.test/c/0 Leeds"
+
+
+def test_an_address_within_another_one_is_left_as_it_is() -> None:
+    text = "https://other.test/?to=https://a.test"
+    assert track_part(text, numbered(["https://a.test"])) == text
+
+
 def test_the_text_part_follows_the_html_and_takes_no_part_of_a_longer_address() -> None:
     known = numbered(["https://a.test", "https://a.test/x"])
     text = "Site (https://a.test), x: https://a.test/x. Not https://a.test/xy nor https://a.test?q"
