@@ -38,6 +38,20 @@ async def test_a_forged_call_changes_nothing(api: Api, db: Database, settings: S
     assert await rows(db, "SELECT 1 FROM event") == []
 
 
+@pytest.mark.parametrize("channel", ["", "whatsapp:"])
+async def test_a_signed_text_is_not_cut_into_one_of_another_sender(api: Api, db: Database, channel: str) -> None:
+    """Twilio's signature is over `Body…From…MessageSid…To…` run together, of which the sender wrote the first part."""
+    victim, sender = PHONE, channel + "+15005550009"
+    heard = reply(f"STOPFrom{victim}MessageSid{sid(8)}N", From=sender)
+    rest = f"From{sender}MessageSid{heard['MessageSid']}To{heard['To']}"
+    cut = {"Body": "STOP", "From": victim, "MessageSid": sid(8), "N": rest}
+    signatures = [RequestValidator(TWILIO_TOKEN).compute_signature(PUBLIC, form) for form in (heard, cut)]
+    assert signatures[0] == signatures[1]
+    assert (await call(api.client, "/webhooks/twilio/inbound", heard)).status_code == 200
+    assert (await call(api.client, "/webhooks/twilio/inbound", cut)).status_code == 403
+    assert await suppressed(db, victim) is None
+
+
 @pytest.mark.parametrize("channel", ["", "whatsapp:", "rcs:"])
 async def test_a_reply_counts_by_whatever_channel_the_number_writes(api: Api, db: Database, channel: str) -> None:
     await sending(api, db, "sms")
