@@ -25,7 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.metrics import Metrics
 from api.http.problems import overloaded
-from api.pages.dead_link import HEADERS, page
+from api.pages.dead_link import page
+from api.pages.rendering import HEADERS
 
 FREE = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 """What neither waits nor counts."""

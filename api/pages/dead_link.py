@@ -10,14 +10,6 @@ from api.pages.sender import NOBODY, Sender
 from api.pages.texts.languages import FALLBACK
 
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Of these pages."""
 _TEXTS = {
     "unknown": (
         "This link does not work",

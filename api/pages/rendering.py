@@ -21,7 +21,6 @@ HEADERS = {
 }
 
 
-@lru_cache
 def template(name: str) -> Template:
     """The template of that file in this room, which escapes whatever it is given."""
     return _environment().get_template(name)

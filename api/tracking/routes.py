@@ -14,7 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from api.http.auth import OpenRoute
 from api.http.context import Context, Ctx
 from api.http.overload import vouch
-from api.pages.dead_link import HEADERS, PIXEL, page
+from api.pages.dead_link import PIXEL, page
+from api.pages.rendering import HEADERS
 from api.pages.sender import sender_of
 from api.tracking.bot_requests import seen
 from api.tracking.engagement_events import HoldTimes, note
