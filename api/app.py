@@ -28,7 +28,19 @@ from api.http.security_headers import ProtectAnswers
 from api.openapi import docs_page, document
 from api.preferences import confirmation
 from api.preferences import routes as preferences
-from api.resources import breakers, consents, contacts, enrolling, enrollments, events, suppressions
+from api.resources import (
+    breakers,
+    consents,
+    contact_batches,
+    contact_history,
+    contacts,
+    enrolling,
+    enrollments,
+    events,
+    messages,
+    run_commands,
+    suppressions,
+)
 from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, templates, tracks
 from api.resources.segment import segment
@@ -54,6 +66,7 @@ _TAGS = [
     {"name": "suppressions", "description": "Addresses that are not written to."},
     {"name": "events", "description": "What contacts did."},
     {"name": "enrollments", "description": "Where each contact is on each track."},
+    {"name": "messages", "description": "What was sent, and how it fared."},
     {"name": "imports", "description": "Files of contacts, enrolled at a pace."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
@@ -118,12 +131,16 @@ def create_app(
         ses.router,
         twilio.router,
         tracking.router,
+        contact_batches.router,
         contacts.router,
+        contact_history.router,
         consents.router,
         suppressions.router,
         segment.router,
         segment.public_router,
         enrollments.router,
+        run_commands.router,
+        messages.router,
         imports.router,
         tracks.router,
         templates.router,

@@ -14,11 +14,11 @@ from activities.sending.channel_choice import find_message
 from activities.sending.direct_send import DirectSend
 from activities.sending.link_tracking import track_email
 from activities.sending.message_sender import Sender
+from activities.sending.sent_content import keep_content
 from activities.shared.step_content import (
     Draft,
     Links,
     find_template,
-    log_choices,
     message_context,
     with_steps,
     with_template,
@@ -71,23 +71,24 @@ class EmailKind:
         email = written.email
         if not written.sender:
             raise TemplateError("NoSender")
-        template = await find_template(tx, email.template, email.version or draft.newest, "email")
+        found = await find_template(tx, email.template, email.version or draft.newest, "email")
         links = self._links.in_texts(draft.message_id)
         context = message_context(
             draft.enrollment, draft.contact, email.variables, links, written.rules.timezone, draft.due
         )
-        rendered = render_email(template, await with_steps(tx, template, context), subject=email.subject)
-        log_choices(draft.message_id, rendered.choices)
+        rendered = render_email(found.template, await with_steps(tx, found.template, context), subject=email.subject)
         rendered = await track_email(
             tx, rendered, draft, self._links, clicks=written.tracks("clicks"), opens=written.tracks("opens")
         )
+        subject, html, text = rendered.subject, rendered.html, rendered.text
+        await keep_content(tx, draft, found, rendered.choices, subject=subject, html=html, text=text)
         return OutgoingEmail(
             message_id=draft.message_id,
             sender=written.sender,
             to=draft.contact.email or "",
-            subject=rendered.subject,
-            html=rendered.html,
-            text=rendered.text,
+            subject=subject,
+            html=html,
+            text=text,
             reply_to=written.reply_to,
             unsubscribe_url="" if email.transactional else context.unsubscribe_url,
         )

@@ -13,11 +13,11 @@ from activities.sending.channel_choice import find_message
 from activities.sending.direct_send import DirectSend
 from activities.sending.link_tracking import track_sms
 from activities.sending.message_sender import Sender
+from activities.sending.sent_content import keep_content
 from activities.shared.step_content import (
     Draft,
     Links,
     find_template,
-    log_choices,
     message_context,
     with_steps,
     with_template,
@@ -25,7 +25,7 @@ from activities.shared.step_content import (
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
 from store.schema.rows import Channel, Pinned
-from tracks.content.rendering.render import TemplateError, render_sms, write_sms
+from tracks.content.rendering.render import Choices, TemplateError, render_sms, write_sms
 from tracks.model.effects import Sms
 from tracks.model.message_rules import MessageRules, rules_of
 
@@ -67,17 +67,18 @@ class SmsKind:
         context = message_context(
             draft.enrollment, draft.contact, sms.variables, links, written.rules.timezone, draft.due
         )
+        found, choices = None, Choices()
         if sms.text is not None:
             body = render_sms(sms.text, context)
         elif sms.template is not None:
-            template = await find_template(tx, sms.template, sms.version or draft.newest, "sms")
-            rendered = write_sms(template, await with_steps(tx, template, context))
-            log_choices(draft.message_id, rendered.choices)
-            body = rendered.text
+            found = await find_template(tx, sms.template, sms.version or draft.newest, "sms")
+            rendered = write_sms(found.template, await with_steps(tx, found.template, context))
+            body, choices = rendered.text, rendered.choices
         else:
             raise TemplateError("NotFound")
         if written.tracked:
             body = await track_sms(tx, body, draft, self._links)
+        await keep_content(tx, draft, found, choices, text=body)
         return OutgoingSms(message_id=draft.message_id, sender=written.sender, to=draft.contact.phone or "", body=body)
 
     async def deliver(self, outgoing: OutgoingSms) -> str:

@@ -1,4 +1,7 @@
-"""What workers see to beside their activities: breakers and SES's quota. Any number may run, one at a time acts."""
+"""What workers see to beside their activities: breakers, SES's quota, texts kept for a time.
+
+Any number of them may run, one at a time acts.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,13 @@ from store.engine.background_tasks import Beside
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.published import policies
-from store.sending import breakers, reputation
+from store.sending import breakers, message_content, reputation
 
 TICK = 1.0
 """Seconds between looks at what is due."""
-BREAKERS, QUOTA = "breakers", "ses-quota"
+BREAKERS, QUOTA, RENDERINGS = "breakers", "ses-quota", "renderings"
+CLEAR_EVERY = timedelta(minutes=10)
+"""How late the text of a message is removed, at most, that the policy keeps for a time."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,10 +54,10 @@ class Watch(Beside):
             await asyncio.sleep(TICK)
 
     async def _due(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        looks = (self.look_at_breakers, self.look_at_quota)
+        looks = (self.look_at_breakers, self.look_at_quota, self.clear_renderings)
         try:
             async with self._database.transaction() as tx:
-                return looks if await periodic_jobs.any_due(tx, (BREAKERS, QUOTA), utc_now()) else ()
+                return looks if await periodic_jobs.any_due(tx, (BREAKERS, QUOTA, RENDERINGS), utc_now()) else ()
         except Exception as error:
             log.warning("watch failed", look="due", error=type(error).__name__)
             return ()
@@ -73,6 +78,14 @@ class Watch(Beside):
             changed = await breakers.tend(tx, per_second=limits.per_second, now=utc_now())
         for breaker in changed:
             log.warning(f"breaker {breaker.state}", scope=breaker.scope, cause=breaker.cause)
+
+    async def clear_renderings(self) -> None:
+        """Remove the texts of messages whose time is over."""
+        now = utc_now()
+        async with self._database.transaction() as tx:
+            if await periodic_jobs.due(tx, RENDERINGS, now):
+                more = await message_content.forget(tx, now) >= message_content.AT_ONCE
+                await periodic_jobs.again(tx, RENDERINGS, now if more else now + CLEAR_EVERY)
 
     async def look_at_quota(self) -> None:
         """Ask SES what the account may send, and keep within it."""

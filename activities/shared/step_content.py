@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.published import templates, tracks
 from store.runs import enrollments
 from store.schema.rows import Channel, Contact, Enrollment, Pinned
-from tracks.content.rendering.render import Choices, MessageContext, TemplateError, render_values
+from tracks.content.rendering.render import MessageContext, TemplateError, render_values
 from tracks.content.templates.blocks import reads_steps
 from tracks.content.templates.template_model import Template
 from tracks.model.effects import Email, Sms
@@ -24,8 +23,6 @@ from tracks.model.track import Track, find_step
 from tracks.shared.link_tokens import click_url, confirm_url, open_url, unsubscribe_url
 
 StepType = TypeVar("StepType", bound=Base)
-
-log = structlog.get_logger(__name__)
 
 _KEPT = 500
 _parsed: dict[str, Template] = {}
@@ -91,7 +88,15 @@ async def find_in(tx: AsyncConnection, pinned: Pinned, step: str, kind: type[Ste
     return version.track, found
 
 
-async def find_template(tx: AsyncConnection, name: str, version: int | None, channel: Channel) -> Template:
+class Found(NamedTuple):
+    """A version of a template."""
+
+    name: str
+    version: int
+    template: Template
+
+
+async def find_template(tx: AsyncConnection, name: str, version: int | None, channel: Channel) -> Found:
     """A template, the newest version without a number.
 
     Raises TemplateError where there is none of that name, version and kind.
@@ -106,7 +111,7 @@ async def find_template(tx: AsyncConnection, name: str, version: int | None, cha
         if len(_parsed) >= _KEPT:
             _parsed.clear()
         template = _parsed[stored.digest] = Template.model_validate(stored.data)
-    return template
+    return Found(stored.name, stored.version, template)
 
 
 def with_template(rules: MessageRules, message: Email | Sms) -> MessageRules:
@@ -160,11 +165,3 @@ async def with_steps(tx: AsyncConnection, template: Template, context: MessageCo
     if not reads_steps(template.blocks):
         return context
     return replace(context, steps=await enrollments.outcomes(tx, str(context.enrollment["id"])))
-
-
-def log_choices(message_id: str, choices: Choices) -> None:
-    """Say which language and which texts a message was made of, and what its data would have led to."""
-    if choices.left_out:
-        log.warning("links left out", message_id=message_id, schemes=choices.left_out)
-    if choices.locale or choices.blocks:
-        log.info("message written", message_id=message_id, locale=choices.locale, blocks=choices.chosen)

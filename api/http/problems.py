@@ -61,6 +61,7 @@ TITLES: Mapping[str, str] = {
     "method-not-allowed": "The method is not allowed here",
     "import-conflict": "The import is in no state for that",
     "reentry-refused": "The track's re-entry rule refuses this contact",
+    "run-refused": "The run is in no state for that",
     "overloaded": "More requests than can be served now",
     "unavailable": "The service cannot answer now",
     "internal": "Something went wrong on this side",
@@ -253,12 +254,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, on_bug)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route for the OpenAPI document."""
+def documented(*statuses: int, conflict: str = "reentry-refused") -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route for the OpenAPI document; `conflict` is the kind of problem that 409 stands for."""
     return {
         status: {
             "model": Problem,
-            "description": TITLES[_BY_STATUS.get(status, "reentry-refused" if status == 409 else "internal")],
+            "description": TITLES[_BY_STATUS.get(status, conflict if status == 409 else "internal")],
             "content": {MEDIA_TYPE: {}},
         }
         for status in statuses

@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from api.http.auth import KeyedRoute
 from api.http.context import Ctx
 from api.http.fields import Body, Email, Identifier, Locale, Object, Phone, Zone
+from api.http.pagination import CursorText, Limit
 from api.http.problems import documented, not_found
-from store.people import contacts
+from store.people import contact_search, contacts
+from store.people.contact_search import Wanted
 from store.schema import rows
+from tracks.contacts.contact_fields import ways_to_write
 
 router = APIRouter(prefix="/v1/contacts", tags=["contacts"], route_class=KeyedRoute, responses=documented(401, 422))
 
@@ -50,12 +53,27 @@ class Contact(BaseModel):
     updated_at: datetime | None
 
 
+class ContactPage(BaseModel):
+    """Contacts by id, in the order of its bytes."""
+
+    contacts: list[Contact]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
 class Erased(BaseModel):
     """What erasing did."""
 
     contact_id: str
     existed: bool = Field(description="False where there was nothing to erase (any more).")
     runs_ended: int = Field(description="Live enrollments that were told to end.")
+
+
+def changes_of(body: ContactChange) -> contacts.Changes:
+    """What a body asks to change."""
+    changes: contacts.Changes = {}
+    for name in body.model_fields_set & ContactChange.model_fields.keys():
+        changes[name] = getattr(body, name)  # type: ignore[literal-required]
+    return changes
 
 
 def _shown(found: rows.Contact) -> Contact:
@@ -82,13 +100,48 @@ async def put_contact(contact_id: ContactId, body: ContactChange, response: Resp
 
     Live enrollments that wait on an attribute which this changes are told.
     """
-    changes: contacts.Changes = {}
-    for name in body.model_fields_set:
-        changes[name] = getattr(body, name)  # type: ignore[literal-required]
     async with ctx.db.transaction() as tx:
-        result = await contacts.upsert(tx, contact_id, changes)
+        result = await contacts.upsert(tx, contact_id, changes_of(body))
     response.status_code = 201 if result.created else 200
     return _shown(result.contact)
+
+
+@router.get("", summary="List contacts, or look for some")
+async def list_contacts(
+    ctx: Ctx,
+    email: Annotated[Email | None, Query(description="With this address, in any letters. Proxies may log it.")] = None,
+    phone: Annotated[Phone | None, Query(description="With this number. Proxies may log it.")] = None,
+    attribute: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[^:]+:",
+            max_length=1_000,
+            description="`name:value`: with an attribute of that value, a text, a number, `true` or `false`.",
+            examples=["plan:team"],
+        ),
+    ] = None,
+    id_prefix: Annotated[
+        str | None, Query(min_length=1, max_length=128, description="Whose id begins with this.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> ContactPage:
+    """By id. Where several ways to look are given, all of them have to be true of a contact."""
+    listing = ["contacts", email, phone, attribute, id_prefix]
+    position = ctx.cursors.read(listing, cursor)
+    name, _, value = (attribute or "").partition(":")
+    wanted = Wanted(
+        emails=ways_to_write(email) if email else (),
+        phone=phone,
+        attribute=(name, value) if name else None,
+        prefix=id_prefix or "",
+    )
+    async with ctx.db.transaction() as tx:
+        found = await contact_search.page(tx, wanted, after=str(position[0]) if position else None, limit=limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    return ContactPage(
+        contacts=[_shown(one) for one in shown], next=ctx.cursors.make(listing, [shown[-1].id]) if more else None
+    )
 
 
 @router.get("/{contact_id}", summary="Read a contact", responses=documented(404))

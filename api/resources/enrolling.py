@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from api.http.auth import KeyedLenientBatchRoute, KeyedRoute
-from api.http.bodies import storable
+from api.http.batches import judged
 from api.http.context import Context, Ctx
 from api.http.fields import SLUG, Body, Identifier, Object, ObjectKey
-from api.http.problems import FieldProblem, ProblemError, documented, field_problems, invalid, pointer
+from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer
 from store.runs import enrolling
 
 MAX_ITEMS = 1_000
@@ -83,9 +83,6 @@ class BatchResult(BaseModel):
     results: list[BatchItem]
 
 
-_request = TypeAdapter(EnrollmentRequest)
-
-
 @router.post(
     "",
     status_code=201,
@@ -127,20 +124,17 @@ async def post_enrollment(body: EnrollmentRequest, response: Response, ctx: Ctx)
 )
 async def post_enrollments(body: BatchRequest, ctx: Ctx) -> BatchResult:
     """One result per item, in order; a bad item does not touch its neighbours. One transaction for all."""
-    results: dict[int, BatchItem] = {}
-    wishes: dict[int, EnrollmentRequest] = {}
-    for index, item in enumerate(body.enrollments):
-        errors = storable(item)
-        if not errors:
-            try:
-                wishes[index] = _request.validate_python(item)
-            except ValidationError as error:
-                errors = field_problems({**e, "loc": ("body", *e["loc"])} for e in error.errors())
-            else:
-                errors = pace_problems(ctx, wishes[index].pace, pointer=pointer(["pace"]))
-        if errors:
-            wishes.pop(index, None)
-            results[index] = BatchItem(index=index, status=422, detail="See `errors`.", errors=errors)
+    wishes, wrong = judged(body.enrollments, EnrollmentRequest)
+    wrong |= {
+        index: errors
+        for index, wish in wishes.items()
+        if (errors := pace_problems(ctx, wish.pace, pointer=pointer(["pace"])))
+    }
+    wishes = {index: wish for index, wish in wishes.items() if index not in wrong}
+    results = {
+        index: BatchItem(index=index, status=422, detail="See `errors`.", errors=errors)
+        for index, errors in wrong.items()
+    }
     async with ctx.db.transaction() as tx:
         enrolled = await enrolling.enroll_many(tx, [_wish(wish) for wish in wishes.values()], bulk=True)
     for (index, wish), result in zip(wishes.items(), enrolled, strict=True):

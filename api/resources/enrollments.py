@@ -9,15 +9,16 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from api.http.auth import KeyedRoute
-from api.http.context import Ctx
+from api.http.context import Context, Ctx
 from api.http.fields import SLUG, Body, Identifier
 from api.http.pagination import CursorText, Limit
 from api.http.problems import documented, not_found
+from api.resources.messages import MessageSummary, summary
 from api.temporal import run_queries
 from store.runs import enrollments
 from store.schema.rows import Enrollment, EnrollmentStatus
-from store.sending import messages
-from store.sending.messages import Message
+from store.sending import message_lists
+from store.sending.message_lists import Listed
 from tracks.program.run import Journey, PathEntry
 
 router = APIRouter(prefix="/v1/enrollments", tags=["enrollments"], route_class=KeyedRoute)
@@ -55,20 +56,6 @@ class Step(BaseModel):
     outcome: str
     at: datetime = Field(description="When it ended, on the run's clock.")
     detail: str = Field(description="Why, which arm, which message: ids and reasons only.")
-
-
-class MessageSummary(BaseModel):
-    """One message of the run, without its text or address."""
-
-    id: str
-    step: str
-    channel: Literal["email", "sms"]
-    status: str = Field(description="What is known of the handing over to the provider.")
-    reason: str
-    delivery: str | None = Field(description="What the provider said afterwards.")
-    delivery_reason: str
-    claimed_at: datetime
-    settled_at: datetime | None
 
 
 class EnrollmentDetail(EnrollmentSummary):
@@ -143,6 +130,18 @@ async def list_enrollments(
     cursor: CursorText = None,
 ) -> EnrollmentPage:
     """Newest first. What the database knows: live runs are not asked."""
+    return await page_of(ctx, track, contact_id, status, limit, cursor)
+
+
+async def page_of(
+    ctx: Context,
+    track: str | None,
+    contact_id: str | None,
+    status: EnrollmentStatus | None,
+    limit: int,
+    cursor: str | None,
+) -> EnrollmentPage:
+    """One page of the enrollments that are wanted."""
     listing = ["enrollments", track, contact_id, status]
     position = ctx.cursors.read(listing, cursor)
     async with ctx.db.transaction() as tx:
@@ -181,22 +180,22 @@ async def get_enrollment(enrollment_id: EnrollmentId, ctx: Ctx) -> EnrollmentDet
         if found is None:
             raise not_found(f"enrollment {enrollment_id}")
         path = await enrollments.path(tx, enrollment_id, limit=_PATH_SHOWN)
-        sent = await messages.for_enrollment(tx, enrollment_id)
+        sent = await message_lists.of_enrollment(tx, enrollment_id)
     return _detail(found, path, sent, journey, trouble)
 
 
 def _detail(
-    found: Enrollment, path: list[PathEntry], sent: list[Message], journey: Journey | None, trouble: str | None
+    found: Enrollment, path: list[PathEntry], sent: list[Listed], journey: Journey | None, trouble: str | None
 ) -> EnrollmentDetail:
     entries = {entry.seq: entry for entry in path}
-    summary = _summary(found)
+    shown = _summary(found)
     until = None
     if journey is not None:
         entries |= {entry.seq: entry for entry in journey.path}
-        summary["step"] = journey.step
+        shown["step"] = journey.step
         until = journey.until
     return EnrollmentDetail(
-        **summary,
+        **shown,
         properties=dict(found.properties),
         as_of="database" if journey is None else "run",
         state=journey.state if journey else None,
@@ -208,20 +207,7 @@ def _detail(
             Step(step=entry.step, kind=entry.kind, outcome=entry.outcome, at=entry.at, detail=entry.detail)
             for _, entry in sorted(entries.items())
         ],
-        messages=[
-            MessageSummary(
-                id=one.id,
-                step=one.step,
-                channel=one.channel,
-                status=one.status,
-                reason=one.reason,
-                delivery=one.delivery,
-                delivery_reason=one.delivery_reason,
-                claimed_at=one.claimed_at,
-                settled_at=one.settled_at,
-            )
-            for one in sent
-        ],
+        messages=[MessageSummary(**summary(one.message, one.content)) for one in sent],
         counts=dict(found.counts),
         dropped=journey.dropped if journey else {},
     )

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from api.http.auth import KeyedRoute
-from api.http.context import Ctx
-from api.http.fields import Body, EventId, EventName, Identifier, Moment, Object
+from api.http.context import Context, Ctx
+from api.http.fields import Body, EventId, EventName, Identifier, Moment, Object, WrittenMoment
+from api.http.pagination import CursorText, Limit
 from api.http.problems import documented
-from store.runs import events
+from store.runs import event_lists, events
 from store.runs.enrolling_by_event import Reason
+from store.runs.event_lists import Wanted
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=KeyedRoute)
+
+
+NameWanted = Annotated[EventName | None, Query(description="Of this name.")]
+Since = Annotated[WrittenMoment | None, Query(description="Accepted then or later.", examples=["2026-11-21T12:00:00Z"])]
+Until = Annotated[WrittenMoment | None, Query(description="Accepted before then.", examples=["2026-11-22T12:00:00Z"])]
 
 
 class EventBody(Body):
@@ -56,6 +64,53 @@ class EventAccepted(BaseModel):
     not_enrolled: list[TrackNotEntered] = Field(
         description="The tracks that such an event begins a run in, where it did not."
     )
+
+
+class StoredEvent(BaseModel):
+    """An event as it was told."""
+
+    event_id: str
+    contact_id: str
+    name: str
+    properties: dict[str, Any] = Field(description="Empty once the contact is erased.")
+    occurred_at: datetime
+    received_at: datetime = Field(description="When it was accepted.")
+
+
+class EventPage(BaseModel):
+    """Events, those accepted last first."""
+
+    events: list[StoredEvent]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+async def page_of(ctx: Context, wanted: Wanted, limit: int, cursor: str | None) -> EventPage:
+    """One page of the events that are wanted."""
+    spans = (str(moment) for moment in (wanted.since, wanted.until))
+    listing = ["events", wanted.contact_id, wanted.name, *spans]
+    position = ctx.cursors.read(listing, cursor)
+    before = (datetime.fromisoformat(str(position[0])), str(position[1])) if position else None
+    async with ctx.db.transaction() as tx:
+        found = await event_lists.page(tx, wanted, before=before, limit=limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    return EventPage(
+        events=[StoredEvent(**asdict(one)) for one in shown],
+        next=ctx.cursors.make(listing, [shown[-1].received_at.isoformat(), shown[-1].event_id]) if more else None,
+    )
+
+
+@router.get("", summary="List events", responses=documented(401, 422))
+async def list_events(
+    ctx: Ctx,
+    contact_id: Annotated[Identifier | None, Query()] = None,
+    name: NameWanted = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> EventPage:
+    """Those accepted last first, Perennial's own (`email.clicked` and the like) among them."""
+    return await page_of(ctx, Wanted(contact_id, name, since=since, until=until), limit, cursor)
 
 
 @router.post(

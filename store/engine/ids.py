@@ -9,6 +9,7 @@ import re
 import threading
 import time
 import uuid
+from datetime import datetime
 from typing import Any
 
 _order = threading.Lock()
@@ -30,6 +31,12 @@ def new_id() -> str:
     milliseconds, fraction = ticks >> 12, ticks & 0xFFF
     random = int.from_bytes(os.urandom(8), "big") >> 2
     return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | random))
+
+
+def first_id_of(moment: datetime) -> str:
+    """The smallest id that could be made in that millisecond: ids made since then are no less."""
+    milliseconds = max(int(moment.timestamp() * 1000), 0)
+    return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62))
 
 
 def is_id(text: str) -> bool:

@@ -265,6 +265,11 @@ _ERASE = text("""
 # enrollment of transactions that held the contact until then.
 _END_RUNS = text("""
     WITH links AS (DELETE FROM message_links WHERE message_id IN (SELECT id FROM message WHERE contact_id = :id)),
+    texts AS (
+        UPDATE message_content SET rendering = NULL, kept_until = NULL, subject_digest = NULL
+        WHERE message_id IN (SELECT id FROM message WHERE contact_id = :id)
+            AND (rendering IS NOT NULL OR subject_digest IS NOT NULL)
+    ),
     refused AS (
         DELETE FROM refused_delivery WHERE enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
     ),

@@ -61,10 +61,10 @@ async def current(tx: AsyncConnection) -> PolicyVersion:
     return await of_version(tx, number)
 
 
-def caps_known(tx: AsyncConnection) -> bool:
-    """Whether the newest policy that this process has read has caps: a hint of what a claim will have to count."""
+def known(tx: AsyncConnection) -> Policy:
+    """The newest policy that this process has read, as each claim does; none where there is none."""
     cache = _cache.get(tx.sync_engine)
-    return bool(cache and cache[max(cache)].policy.caps)
+    return cache[max(cache)].policy if cache else NO_POLICY
 
 
 async def of_version(tx: AsyncConnection, number: int | None) -> PolicyVersion:

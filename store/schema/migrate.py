@@ -17,8 +17,9 @@ from store.schema.rehash_addresses import seal
 _MIGRATE_LOCK = 0x7065_7265_6D69
 
 
-def upgrade(url: str, address_secret: str = "") -> None:
-    """Apply every migration that the database does not have yet; waits for another process doing the same.
+def upgrade(url: str, address_secret: str = "", *, to: str = "head") -> None:
+    """Apply every migration, up to the one `to`, that the database does not have yet; waits for another process doing
+    the same.
 
     From then on hashes of addresses are made with the secret, if there is one. Raises ValueError where the database
     has another.
@@ -29,7 +30,7 @@ def upgrade(url: str, address_secret: str = "") -> None:
         try:
             config = _config()
             config.attributes |= {"connection": connection, "address_secret": Secret(address_secret)}
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
             connection.commit()
             seal(engine, Secret(address_secret))
         finally:

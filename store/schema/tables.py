@@ -46,6 +46,10 @@ contact = Table(
     moment("updated_at", now=True),
     Index("contact_email", text("lower(email)"), postgresql_where=text("email IS NOT NULL")),
     Index("contact_phone", "phone", postgresql_where=text("phone IS NOT NULL")),
+    Index("contact_listed", "id", postgresql_ops={"id": 'COLLATE "C"'}),
+    Index(
+        "contact_by_attributes", "attributes", postgresql_using="gin", postgresql_ops={"attributes": "jsonb_path_ops"}
+    ),
 )
 
 erasure = Table(
@@ -162,6 +166,7 @@ event = Table(
     moment("occurred_at"),
     moment("received_at", now=True),
     Index("event_by_contact", "contact_id", "name", "received_at"),
+    Index("event_by_name", "name", "received_at", "event_id"),
 )
 
 inbound_text = Table(
@@ -236,6 +241,8 @@ message = Table(
     Index("message_by_track", "track", "channel", "claimed_at"),
     # Not by what the provider says: a row is changed in place only where no index names what changes.
     Index("message_bad", "channel", "claimed_at", postgresql_where=text("bad")),
+    Index("message_listed", "track", "step", "channel", "status", "id"),
+    Index("message_bad_listed", "id", postgresql_where=text("bad")),
     Index("message_waiting", "reason", postgresql_where=text("status = 'deferred'")),
     Index("message_by_run", "enrollment_id", "id"),
     Index("message_by_contact", "contact_id", "id"),

@@ -97,6 +97,21 @@ message_links = Table(
     Column("urls", ARRAY(Text), nullable=False),
 )
 
+message_content = Table(
+    "message_content",
+    metadata,
+    Column("message_id", Uuid(as_uuid=False), ForeignKey("message.id"), primary_key=True),
+    words("template"),
+    Column("template_version", Integer, nullable=False),
+    words("locale", nullable=True),
+    data("blocks"),
+    words("subject_digest", nullable=True),
+    data("rendering", nullable=True, default=None),
+    moment("kept_until", nullable=True),
+    Index("message_content_by_template", "template", "template_version", "message_id"),
+    Index("message_content_kept", "kept_until", postgresql_where=text("kept_until IS NOT NULL")),
+)
+
 touch = Table(
     "touch",
     metadata,

@@ -91,7 +91,7 @@ async def claim(
         "step": step,
         "hash": None,
         "template": template,
-        "counting": policies.caps_known(tx),
+        "counting": bool(policies.known(tx).caps),
         "now": now,
         **SPANS,
     }

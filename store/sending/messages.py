@@ -70,14 +70,6 @@ async def by_provider_id(tx: AsyncConnection, channel: Channel, provider_id: str
     return read_row(Message, row) if row else None
 
 
-async def for_enrollment(tx: AsyncConnection, enrollment_id: str, *, limit: int = 1000) -> list[Message]:
-    """An enrollment's messages, oldest first."""
-    if not is_id(enrollment_id):
-        return []
-    rows = await tx.execute(_FOR_ENROLLMENT, {"id": enrollment_id, "limit": limit})
-    return [read_row(Message, row) for row in rows.mappings()]
-
-
 async def answered(tx: AsyncConnection, contact_ids: Collection[str], *, sender: str) -> Message | None:
     """The text message that a reply to `sender` by one of these contacts answers: the last one from there.
 
@@ -99,7 +91,6 @@ _GET_MANY = text(f"SELECT {COLUMNS} FROM message m WHERE id = {any_of('ids', 'uu
 _BY_PROVIDER = text(f"""
     SELECT {COLUMNS} FROM message m WHERE channel = :channel AND provider_id = :provider_id ORDER BY id LIMIT 1
 """)
-_FOR_ENROLLMENT = text(f"SELECT {COLUMNS} FROM message m WHERE enrollment_id = :id ORDER BY m.id LIMIT :limit")
 _ANSWERED = text(f"""
     SELECT {COLUMNS} FROM message m
     WHERE contact_id = {any_of("ids")} AND channel = 'sms' AND status = 'sent' AND NOT EXISTS (

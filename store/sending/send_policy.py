@@ -120,7 +120,7 @@ FACTS = f"""
 """Select list of what `decide` reads of the database in the claim's own statement, besides `suppression s`, of the
 enrollment `e` and the address `h.hash`.
 
-What caps count is read along where the newest policy that this process knows has any (`policies.caps_known`).
+What caps count is read along where the newest policy that this process knows has any (`policies.known`).
 """
 SPANS = {"same_address": SAME_ADDRESS, "longest_cap": MAX_CAP, "yields_for": YIELDS_FOR}
 """What the statement is told of spans of time."""

@@ -21,7 +21,7 @@ from store.engine.database import Database
 from store.people import contacts
 from store.published import templates
 from store.schema.rows import Channel, Enrollment
-from store.sending import messages
+from store.sending import message_lists
 from store.sending.messages import Message
 from tests.store.scene import Scene
 from tests.support.sandbox import Sandbox
@@ -192,7 +192,8 @@ class World:
     async def message(self, channel: Channel = "email") -> Message:
         """The one message of that channel in the ledger."""
         async with self.db.transaction() as tx:
-            found = [m for m in await messages.for_enrollment(tx, self.enrollment.id) if m.channel == channel]
+            listed = await message_lists.of_enrollment(tx, self.enrollment.id)
+            found = [one.message for one in listed if one.message.channel == channel]
         assert len(found) == 1, found
         return found[0]
 

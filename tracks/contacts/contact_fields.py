@@ -103,6 +103,12 @@ def domain_form(domain: str) -> str:
     return _read_email(f"x@{domain}").ascii_domain.lower()
 
 
+def ways_to_write(address: str) -> tuple[str, ...]:
+    """The address with its domain in its own letters, and as mail goes out: contacts are kept as they were given."""
+    found = _read_email(address)
+    return tuple(dict.fromkeys((address, found.normalized, found.ascii_email or address)))
+
+
 def _read_email(value: str, *, strict: bool = False) -> ValidatedEmail:
     """`strict`: at most 64 letters before the @ (https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.1)."""
     try:

@@ -35,6 +35,9 @@ MAX_WINDOW = timedelta(days=31)
 """Breakers look back at most this far: the ledger's rows of that time are counted while messages bounce."""
 
 
+MAX_KEPT = timedelta(days=366)
+"""Texts of messages are kept at most this long."""
+
 MAX_PER_ADDRESS = 1_000
 """The rows of one address over a day that are read at each claim, at most."""
 
@@ -126,6 +129,12 @@ ENROLL_MOST = 20
 """Within that time, entries by `enroll` of a contact into a track with one run per object."""
 
 
+def _bounded_keeping(value: timedelta) -> timedelta:
+    if not timedelta(hours=1) <= value <= MAX_KEPT:
+        raise wrong(f"is not between an hour and {MAX_KEPT.days} days")
+    return value
+
+
 def _at_least_half_an_hour(value: timedelta) -> timedelta:
     if value < ENROLL_APART:
         raise wrong("may be raised, not lowered: at least 30m")
@@ -141,6 +150,10 @@ class Policy(Model):
     breaker: Breaker = Breaker()
     enroll_apart: Annotated[Duration, AfterValidator(_at_least_half_an_hour)] = Field(
         ENROLL_APART, description="least time between two entries of a contact into one track by `enroll`, such as 2h"
+    )
+
+    keep_sent: Annotated[Duration, AfterValidator(_bounded_keeping)] | None = Field(
+        None, description="how long the text of each message is kept as it was sent, such as 30d; absent: not at all"
     )
 
     def rules(self, channel: Channel) -> ChannelRules:
@@ -174,7 +187,7 @@ def _judge(source: Source, name: str) -> Policy:
     data = source.data
     problems = [Problem(name, line, "", message) for line, message in source.problems]
     if not isinstance(data, Mapping):
-        words = "a policy is a mapping: topics, channels, caps, breaker"
+        words = "a policy is a mapping: topics, channels, caps, breaker, keep_sent"
         raise TrackProblems([*problems, Problem(name, source.line(()), "", words)])
     policy: Policy | None = None
     try:

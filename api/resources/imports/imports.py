@@ -109,7 +109,7 @@ def _shown(found: Import) -> ImportView:
     summary="Import a file of contacts into a track",
     responses={
         200: {"model": ImportView, "description": "Sent before under this key: that import"},
-        **documented(400, 404, 408, 409, 413, 415),
+        **documented(400, 404, 408, 409, 413, 415, conflict="import-conflict"),
     },
     openapi_extra={
         "requestBody": {
@@ -256,26 +256,34 @@ def _csv(rows: list[list[Any]]) -> str:
     return text.getvalue()
 
 
-@router.post("/{import_id}/pause", summary="Pause an import", responses=documented(404, 409))
+@router.post(
+    "/{import_id}/pause", summary="Pause an import", responses=documented(404, 409, conflict="import-conflict")
+)
 async def pause_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     """Nothing more is enrolled from the answer on, until it is resumed; what was enrolled goes on."""
     return await _steer(ctx, import_id, "pause")
 
 
-@router.post("/{import_id}/resume", summary="Resume an import", responses=documented(404, 409))
+@router.post(
+    "/{import_id}/resume", summary="Resume an import", responses=documented(404, 409, conflict="import-conflict")
+)
 async def resume_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     """It goes on where it was."""
     return await _steer(ctx, import_id, "resume")
 
 
-@router.post("/{import_id}/cancel", summary="Cancel an import", responses=documented(404, 409))
+@router.post(
+    "/{import_id}/cancel", summary="Cancel an import", responses=documented(404, 409, conflict="import-conflict")
+)
 async def cancel_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     """Ends it for good and deletes the rows that wait. Whom it has enrolled stays enrolled."""
     return await _steer(ctx, import_id, "cancel")
 
 
 @router.post(
-    "/{import_id}/rate", summary="Change how fast an import goes", responses=documented(400, 404, 409, 413, 415)
+    "/{import_id}/rate",
+    summary="Change how fast an import goes",
+    responses=documented(400, 404, 409, 413, 415, conflict="import-conflict"),
 )
 async def set_rate(import_id: ImportId, body: RateChange, ctx: Ctx) -> ImportView:
     """From the next rows on."""

@@ -19,7 +19,7 @@ from activities.sending import queue_rates
 from activities.sending.direct_send import BURST, QUEUED, SHUT_FOR, DirectSend, DirectSendWatch
 from store.engine.database import Database
 from store.engine.live_workers import worker_name
-from store.sending import messages
+from store.sending import message_lists
 from tests.activities.world import World
 from tests.conftest import DevServer
 
@@ -216,7 +216,7 @@ async def test_a_message_that_is_claimed_is_handed_over_though_its_runs_task_is_
 
 async def claimed(world: World) -> bool:
     async with world.db.transaction() as tx:
-        return bool(await messages.for_enrollment(tx, world.enrollment.id))
+        return bool(await message_lists.of_enrollment(tx, world.enrollment.id))
 
 
 async def test_what_may_not_go_past_the_queue_is_not_touched(world: World) -> None:

@@ -9,7 +9,7 @@ from store.engine.ids import new_id
 from store.people import contacts, suppressions
 from store.runs import enrollments
 from store.runs.events import Event, accept
-from store.sending import ledger, messages
+from store.sending import ledger, message_lists, messages
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
 from tracks.model.message_rules import MessageRules
 from tracks.program.run import PathEntry
@@ -160,7 +160,7 @@ async def test_messages_are_found_by_run_and_provider(scene: Scene) -> None:
     async with scene.db.transaction() as tx:
         found = [
             await messages.get(tx, claim.message_id),
-            *(await messages.for_enrollment(tx, run.id)),
+            *(one.message for one in await message_lists.of_enrollment(tx, run.id)),
             await messages.by_provider_id(tx, "email", "ses-1"),
         ]
         assert await messages.answered(tx, ["ann"], sender="+15005550006") is None

@@ -1,0 +1,29 @@
+"""Bodies of many items, each judged by itself: a bad one does not touch its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from api.http.bodies import storable
+from api.http.problems import FieldProblem, field_problems
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+def judged(items: Sequence[Any], form: type[Item]) -> tuple[dict[int, Item], dict[int, list[FieldProblem]]]:
+    """The items that are sound, and what is wrong with the others, each by its place."""
+    sound: dict[int, Item] = {}
+    wrong: dict[int, list[FieldProblem]] = {}
+    for index, item in enumerate(items):
+        if problems := storable(item):
+            wrong[index] = problems
+            continue
+        try:
+            sound[index] = form.model_validate(item)
+        except ValidationError as error:
+            found = ({**e, "loc": ("body", *e["loc"])} for e in error.errors())
+            wrong[index] = field_problems(found, tuple(form.model_fields))
+    return sound, wrong

@@ -1,0 +1,67 @@
+"""Contacts created and changed, up to a thousand at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, WithJsonSchema
+
+from api.http.auth import KeyedLenientBatchRoute
+from api.http.batches import judged
+from api.http.context import Ctx
+from api.http.fields import Body, Identifier
+from api.http.problems import FieldProblem, documented
+from api.resources.contacts import ContactChange, changes_of
+from store.people import contacts
+
+MAX_ITEMS = 1_000
+
+router = APIRouter(prefix="/v1/contacts", tags=["contacts"], route_class=KeyedLenientBatchRoute)
+
+
+class ContactItem(ContactChange):
+    """A contact's id, and what to change of them: as `PUT /v1/contacts/{contact_id}` has it."""
+
+    id: Identifier
+
+
+class ContactBatch(Body):
+    """Up to 1,000 contacts. One that occurs more than once is changed in the order of the list."""
+
+    contacts: Annotated[
+        list[Any],
+        Field(max_length=MAX_ITEMS, description=f"At most {MAX_ITEMS}; each is judged by itself."),
+        WithJsonSchema({"type": "array", "maxItems": MAX_ITEMS, "items": {"$ref": "#/components/schemas/ContactItem"}}),
+    ]
+
+
+class ContactBatchItem(BaseModel):
+    """What became of one item."""
+
+    index: int = Field(description="Place in `contacts`, from 0.")
+    status: Literal[200, 201, 422] = Field(description="What the item would have been answered by itself.")
+    contact_id: str | None = None
+    errors: list[FieldProblem] = []
+
+
+class ContactBatchResult(BaseModel):
+    """One result per item, in order."""
+
+    results: list[ContactBatchItem]
+
+
+@router.post("/batch", summary="Create or change up to 1,000 contacts", responses=documented(400, 401, 413, 415, 422))
+async def post_contacts(body: ContactBatch, ctx: Ctx) -> ContactBatchResult:
+    """One result per item, in order; a bad item does not touch its neighbours. One transaction for all.
+
+    Live enrollments that wait on an attribute which this changes are told, after whatever is live.
+    """
+    sound, wrong = judged(body.contacts, ContactItem)
+    results = {index: ContactBatchItem(index=index, status=422, errors=errors) for index, errors in wrong.items()}
+    async with ctx.db.transaction() as tx:
+        changed = await contacts.upsert_many(tx, [(one.id, changes_of(one)) for one in sound.values()], bulk=True)
+    for index, done in zip(sound, changed, strict=True):
+        status: Literal[200, 201] = 201 if done.created else 200
+        results[index] = ContactBatchItem(index=index, status=status, contact_id=done.contact.id)
+    return ContactBatchResult(results=[results[index] for index in range(len(body.contacts))])

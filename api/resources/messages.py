@@ -1,0 +1,169 @@
+"""Messages: what was sent to whom, in which version, and how it fared."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+
+from api.http.auth import KeyedRoute
+from api.http.context import Context, Ctx
+from api.http.fields import SLUG, Identifier, WrittenMoment
+from api.http.pagination import CursorText, Limit
+from api.http.problems import FieldProblem, documented, invalid, not_found
+from store.published import tracks
+from store.runs import enrollments
+from store.schema.rows import Channel
+from store.sending import message_content, message_lists, messages
+from store.sending.message_content import MessageContent
+from store.sending.message_lists import Wanted
+from store.sending.messages import Message, MessageStatus, Progress
+from tracks.model.effects import Email, Sms
+
+router = APIRouter(prefix="/v1/messages", tags=["messages"], route_class=KeyedRoute)
+
+MessageId = Annotated[
+    str, Path(max_length=64, description="The message's id.", examples=["0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90"])
+]
+Since = Annotated[
+    WrittenMoment | None, Query(description="First to be sent then or later.", examples=["2026-11-21T12:00:00Z"])
+]
+Until = Annotated[
+    WrittenMoment | None, Query(description="First to be sent before then.", examples=["2026-11-22T12:00:00Z"])
+]
+
+
+class MessageSummary(BaseModel):
+    """One message, without its text or address."""
+
+    id: str
+    enrollment_id: str
+    contact_id: str
+    track: str
+    step: str
+    channel: Channel
+    status: MessageStatus = Field(description="What is known of the handing over to the provider.")
+    reason: str
+    delivery: Progress | None = Field(description="What the provider said afterwards.")
+    delivery_reason: str
+    delivery_at: datetime | None
+    claimed_at: datetime
+    settled_at: datetime | None
+    topic: str
+    template: str | None = Field(description="Null where the step writes its text itself, or nothing was written yet.")
+    template_version: int | None
+    locale: str | None = Field(description="The language variant, where the template says which language it is in.")
+
+
+class Rendering(BaseModel):
+    """A message as it was handed over to its provider."""
+
+    subject: str | None = None
+    html: str | None = None
+    text: str
+
+
+class MessageDetail(MessageSummary):
+    """A message with what it was made of."""
+
+    track_version: int | None = Field(description="The version that the enrollment is pinned to.")
+    variables: dict[str, Any] = Field(description="As the track's step writes them.")
+    blocks: dict[str, str] = Field(description="The choice that was made for each block of the template.")
+    subject_digest: str | None = Field(description="SHA-256 of the subject, in hex: equal for equal subjects.")
+    attempts: int
+    provider_id: str | None = Field(description="The provider's own id of it.")
+    rendering: Rendering | None = Field(
+        description="Kept as long as the policy's `keep_sent` says, and erased with the person."
+    )
+    rendering_kept_until: datetime | None
+
+
+class MessagePage(BaseModel):
+    """Messages, newest first."""
+
+    messages: list[MessageSummary]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+def summary(found: Message, content: MessageContent | None) -> dict[str, Any]:
+    """The fields of `MessageSummary`."""
+    shown = {name: getattr(found, name) for name in MessageSummary.model_fields if hasattr(found, name)}
+    written = content if content is not None and content.template else None
+    return {
+        **shown,
+        "template": written.template if written else None,
+        "template_version": written.template_version if written else None,
+        "locale": content.locale if content else None,
+    }
+
+
+async def page_of(ctx: Context, wanted: Wanted, limit: int, cursor: str | None) -> MessagePage:
+    """One page of the messages that are wanted."""
+    asked = (wanted.contact_id, wanted.track, wanted.step, wanted.channel, wanted.status, wanted.delivery)
+    made_of = (wanted.template, None if wanted.template_version is None else str(wanted.template_version))
+    listing = ["messages", *asked, *made_of, *(str(moment) for moment in (wanted.since, wanted.until))]
+    position = ctx.cursors.read(listing, cursor)
+    async with ctx.db.transaction() as tx:
+        found = await message_lists.page(tx, wanted, before=str(position[0]) if position else None, limit=limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    return MessagePage(
+        messages=[MessageSummary(**summary(one.message, one.content)) for one in shown],
+        next=ctx.cursors.make(listing, [shown[-1].message.id]) if more else None,
+    )
+
+
+@router.get("", summary="List messages", responses=documented(401, 422))
+async def list_messages(
+    ctx: Ctx,
+    contact_id: Annotated[Identifier | None, Query()] = None,
+    track: Annotated[str | None, Query(pattern=SLUG)] = None,
+    step: Annotated[str | None, Query(max_length=100)] = None,
+    channel: Annotated[Channel | None, Query()] = None,
+    status: Annotated[MessageStatus | None, Query()] = None,
+    delivery: Annotated[
+        Progress | None,
+        Query(description="What the provider said last. All but `bounced`, `complained` and `failed` need `since`."),
+    ] = None,
+    template: Annotated[str | None, Query(pattern=SLUG)] = None,
+    template_version: Annotated[int | None, Query(ge=1, le=2_147_483_647, description="Needs `template`.")] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> MessagePage:
+    """Newest first. Who got a bad version of a template is one call: `template`, `template_version`."""
+    if template_version is not None and template is None:
+        raise invalid([FieldProblem(detail="A version needs its template.", parameter="template_version")])
+    if delivery in message_lists.UNLISTED and since is None and contact_id is None and template is None:
+        detail = f"Messages are not listed by `{delivery}`; say since when to look."
+        raise invalid([FieldProblem(detail=detail, parameter="since")])
+    wanted = Wanted(
+        contact_id, track, step, channel, status, delivery, template, template_version, since=since, until=until
+    )
+    return await page_of(ctx, wanted, limit, cursor)
+
+
+@router.get("/{message_id}", summary="Read a message", responses=documented(401, 404, 422))
+async def get_message(message_id: MessageId, ctx: Ctx) -> MessageDetail:
+    """What was sent, in which version, and what came of it; the text itself where the policy keeps it."""
+    async with ctx.db.transaction() as tx:
+        found = await messages.get(tx, message_id)
+        if found is None:
+            raise not_found(f"message {message_id}")
+        content = await message_content.get(tx, message_id) or MessageContent()
+        run = await enrollments.get(tx, found.enrollment_id)
+        pinned = await tracks.pinned(tx, run.track, run.version) if run else None
+    step = next((one for one in pinned.track.walk() if one.id == found.step), None) if pinned else None
+    return MessageDetail(
+        **summary(found, content),
+        track_version=pinned.version if pinned else None,
+        variables=dict(step.variables) if isinstance(step, Email | Sms) else {},
+        blocks=dict(content.blocks),
+        subject_digest=content.subject_digest,
+        attempts=found.attempts,
+        provider_id=found.provider_id,
+        rendering=None if content.rendering is None else Rendering.model_validate(content.rendering),
+        rendering_kept_until=content.kept_until,
+    )

@@ -1,0 +1,52 @@
+"""Operators' words to a live run, as Temporal Updates: the run judges each, and answers once it has heard it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+log = structlog.get_logger(__name__)
+PATIENCE = timedelta(seconds=5)
+"""How long a run may take to answer: a worker that is at hand takes some 20 ms."""
+
+
+class NoRunError(LookupError):
+    """Temporal has no such run that lives."""
+
+
+class RefusedError(ValueError):
+    """The run refuses it; the text says why, in the run's own words."""
+
+
+class NotAnsweredError(RuntimeError):
+    """Temporal or the workers are away, or too slow. What was asked may still happen."""
+
+
+async def ask(client: Client | None, workflow_id: str, update: str, *given: Any) -> str:
+    """What the run answers to an Update.
+
+    Raises NoRunError, RefusedError, NotAnsweredError.
+    """
+    if client is None:
+        raise NotAnsweredError("this process has no connection to Temporal")
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            return str(await handle.execute_update(update, args=given, result_type=str, rpc_timeout=PATIENCE))
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        raise RefusedError(cause.message if isinstance(cause, ApplicationError) else "the run refuses it") from None
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise NoRunError from None
+        why = error.status.name
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, RuntimeError) as error:
+        why = type(error).__name__
+    log.warning("update not answered", workflow=workflow_id, update=update, error=why)
+    raise NotAnsweredError("no worker has answered")

@@ -1,0 +1,86 @@
+"""What was sent in a message: its template's version and what it was made of. Its text only where the policy says so.
+
+It is written with the claim, before the provider is asked: of a message whose outcome nobody knows it is known too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.driver_sql import later
+from store.engine.ids import is_id
+from store.engine.sql import as_json
+from store.schema.rows import columns, read_row
+
+AT_ONCE = 1_000
+"""Renderings that are removed in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageContent:
+    """What one message was made of. A step's own text has no template: then that is empty and its version 0."""
+
+    template: str = ""
+    template_version: int = 0
+    locale: str | None = None
+    """The language variant's; None where the template does not say which language it is in."""
+    blocks: Mapping[str, str] = field(default_factory=dict)
+    """The name of the choice by block."""
+    subject_digest: str | None = None
+    """SHA-256 of the subject as it was sent, in hex; None once its contact is erased, and of a text message."""
+    rendering: Mapping[str, Any] | None = None
+    """`subject`, `html` and `text` as they were handed over."""
+    kept_until: datetime | None = None
+    """When the rendering is removed."""
+
+
+async def keep(tx: AsyncConnection, message_id: str, content: MessageContent) -> None:
+    """Store it with whatever this transaction does next; one that is sent again replaces what was to be sent."""
+    values = {
+        "id": message_id,
+        "template": content.template,
+        "version": content.template_version,
+        "locale": content.locale,
+        "blocks": as_json(dict(content.blocks)),
+        "subject": content.subject_digest,
+        "rendering": None if content.rendering is None else as_json(dict(content.rendering)),
+        "until": content.kept_until,
+    }
+    later(tx, _KEEP, values)
+
+
+async def get(tx: AsyncConnection, message_id: str) -> MessageContent | None:
+    """What was sent; None of a message that was never written, or before this was kept."""
+    if not is_id(message_id):
+        return None
+    row = (await tx.execute(_GET, {"id": message_id})).mappings().first()
+    return read_row(MessageContent, row) if row else None
+
+
+async def forget(tx: AsyncConnection, now: datetime) -> int:
+    """Remove the renderings whose time is over, at most `AT_ONCE`; how many there were."""
+    return (await tx.execute(_FORGET, {"now": now, "limit": AT_ONCE})).rowcount
+
+
+COLUMNS = columns(MessageContent, "c")
+_GET = text(f"SELECT {COLUMNS} FROM message_content c WHERE message_id = :id")
+_KEEP = text("""
+    INSERT INTO message_content
+        (message_id, template, template_version, locale, blocks, subject_digest, rendering, kept_until)
+    VALUES (:id, :template, :version, :locale, CAST(:blocks AS jsonb), :subject, CAST(:rendering AS jsonb), :until)
+    ON CONFLICT (message_id) DO UPDATE SET template = excluded.template, template_version = excluded.template_version,
+        locale = excluded.locale, blocks = excluded.blocks, subject_digest = excluded.subject_digest,
+        rendering = excluded.rendering, kept_until = excluded.kept_until
+""")
+_FORGET = text("""
+    UPDATE message_content SET rendering = NULL, kept_until = NULL WHERE message_id IN (
+        SELECT message_id FROM message_content WHERE kept_until <= :now
+        ORDER BY kept_until LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+""")
