@@ -139,10 +139,16 @@ def test_commands_exist(page: Path) -> None:
     for line in named:
         command: Any = root
         words = line.split()
-        while hasattr(command, "commands"):
+        while words and hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
         options = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
         assert {word for word in words if word.startswith("--")} <= options, line
+
+
+def test_every_command_is_in_the_reference() -> None:
+    named = re.findall(r"`perennial ([a-z][a-z-]*)`", (REFERENCE / "command-line.md").read_text())
+    root: Any = typer.main.get_command(app)
+    assert set(named) == set(root.commands)
 
 
 @pytest.mark.parametrize("block", of("sh"), ids=str)
