@@ -42,13 +42,13 @@ wait for a provider, of two channels, are not among them."""
 
 POLLS = 8
 """Calls that wait for workflow tasks at once, of each of a worker's two queues; each keeps a place for what it may
-bring. Without a limit those at its own queue, which a burst multiplies and then leaves empty, kept 19 of 24 places, and
-1,000 timers of one track went off at 40 a second instead of 50 (measured)."""
+bring. Without a limit, a burst multiplies the calls at the worker's own queue and then leaves them empty, and they keep
+most of the places: docs/design/benchmarks.md#wake has the figures."""
 
 OWN_QUEUE = timedelta(seconds=1)
 """How long a run's next task waits for the worker that has the run in memory. In that worker's own queue tasks go in
-order; in the common one tracks take turns. With 1,000 timers of one track due at once another's click was answered
-after 0.8 s (p50) instead of the 9.7 s of Temporal's default of 10 s, at the same cost (measured)."""
+order; in the common one tracks take turns. With very many timers of one track due at once, a click of another waits
+about as long as this: docs/design/benchmarks.md#wake compares other values."""
 
 IMPORT_TASKS = 4
 """Imports that a process works for at once; most of them wait."""

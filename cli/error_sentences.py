@@ -63,7 +63,7 @@ def _of_settings(problem: Exception) -> str | None:
         if found is None:
             return f"The settings cannot be read: {_first_line(problem)}"
         name = _variable(found[1])
-        return f"{name} cannot be read: it must be JSON, as docs/operating.md shows it."
+        return f"{name} cannot be read: it must be JSON, as docs/reference/configuration.md shows it."
     if isinstance(problem, ValidationError) and problem.title == Settings.__name__:
         wrong = [
             ".".join((_variable(str(error["loc"][0])), *map(str, error["loc"][1:]))) + ": " + error["msg"]

@@ -13,8 +13,8 @@ Answer = TypeVar("Answer")
 def run(service: Coroutine[Any, Any, Answer]) -> Answer:
     """Run a service to its end, on the faster loop.
 
-    All that was imported is alive for good. The collector leaves it alone: each of its full rounds stopped a worker
-    for 0.3 s, and they were a twentieth of its CPU (measured).
+    All that was imported is alive for good. The collector leaves it alone: otherwise each of its full rounds
+    stops a worker for some tenths of a second.
     """
     import uvloop
 

@@ -2,10 +2,9 @@
 
 What is not passed through is loaded anew for every run that a worker holds. `cel`, a native extension, fails from
 the second run on unless it is passed through. `activities.contract` is the only module of its package that workflows
-import. Workers pass the workflows themselves through as well: to load them took 2.2 ms of CPU for every run
-(measured), a twentieth of what a worker spends on it. They hold no state, import nothing outside this list (the
-import rules see to that), and every test, replay and rehearsal runs them inside the sandbox (`strict`), where reading
-the machine's clock, chance or files raises.
+import. Workers pass the workflows themselves through as well, because to load them for every run costs CPU. They hold
+no state, import nothing outside this list (the import rules see to that), and every test, replay and rehearsal runs
+them inside the sandbox (`strict`), where reading the machine's clock, chance or files raises.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ PASSED_THROUGH = ("cel", "pydantic", "tracks", "activities.contract")
 class _Instance(WorkflowInstance):
     """A run whose payloads' contexts are answered outside the sandbox.
 
-    The SDK asks for the context of each payload up to three times, and each time runs a compiled text in the sandbox:
-    a tenth of a worker's CPU (measured). Only a codec or an external storage that looks at contexts would use them,
-    and Perennial has neither.
+    The SDK asks for the context of each payload up to three times, and each time runs a compiled text in the sandbox,
+    which costs CPU. Only a codec or an external storage that looks at contexts would use them, and Perennial has
+    neither.
     """
 
     def __init__(self, sandboxed: WorkflowInstance) -> None:

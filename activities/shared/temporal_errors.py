@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE = timedelta(minutes=5)
 LONGEST_WITHOUT_DATABASE = timedelta(seconds=40)
-"""Everybody waits for the database, so it is asked more often than a provider: after four minutes without it some
-contacts waited four minutes more (measured)."""
+"""Everybody waits for the database, so it is asked more often than a provider: with a provider's pauses some contacts
+would wait as long again as it was away."""
 
 
 def again_later(fault: Fault) -> ApplicationError:

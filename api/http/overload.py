@@ -46,8 +46,8 @@ LARGEST = 40
 """Places of the largest body that is read (5 MiB), whatever it unzips to."""
 REFUSED_QUICKLY = 100
 """Refusals a second that are answered at once. Each costs a third of a millisecond: callers who do not heed
-`Retry-After` could have this process do nothing but refuse (measured: a ninth of the work was left), so they are
-answered the later the more they are."""
+`Retry-After` could have this process do hardly anything but refuse, so they are answered the later the more they
+are."""
 LATEST_REFUSAL = 5.0
 """Seconds."""
 LONGEST_RETRY = 30

@@ -142,7 +142,7 @@ async def start(
 
 
 def _payload(given: RunInput, program: str) -> RawValue:
-    """The run's input as the data converter would write it; encoding the program anew took a third of a start."""
+    """The run's input as the data converter would write it. The program is taken as it was encoded before."""
     own = given.model_dump_json(exclude={"program"})
     data = f'{own[:-1]},"program":{program}}}'
     return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data.encode()))

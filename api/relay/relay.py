@@ -35,14 +35,14 @@ ROWS_PER_PLACE = 2
 """Rows read for each enrolment that may be told: most have one."""
 FEW_ROWS = 8
 """Rows read besides one for each start that may set out, until there is more than that for live runs. What there is no
-place for is read in vain: amid 600 enrolments 125 rows for each of them, which was most of the relay's own work."""
+place for is read in vain, and in a burst that can become most of the relay's own work."""
 IN_FLIGHT = 64
 """Enrolments being told at once; beyond it Temporal only queues."""
 BREATH = 0.02
 """Seconds between two looks while rows are being delivered: a look costs CPU, whatever it finds."""
 TOGETHER = 0.1
 """Seconds until a delivery that came alone is written down, unless a look comes first. Within the next 30 ms the run
-answers to what it was told: a look amid that made its message 1.5 ms later (measured)."""
+answers to what it was told: a look in between makes its message later."""
 PROGRAMS = 256
 """Track versions whose encoded programs are kept."""
 BULK_IN_FLIGHT = 32

@@ -1,8 +1,8 @@
 """How many starts may be on their way to Temporal at once: no more than it takes without a queue.
 
-A start asks little of a server and causes much. With 64 on their way at once a server on two cores took 91 starts a
-second, kept the workers' own calls waiting, and let them work off five (measured); a click of anybody else was answered
-after twelve seconds.
+A start asks little of a server and causes much. With too many on their way at once, a server takes the starts, keeps
+the workers' own calls waiting, and hardly lets them work off any; then everybody else's clicks wait too. The
+figures are in docs/design/benchmarks.md#what-was-tried.
 """
 
 from __future__ import annotations

@@ -23,16 +23,16 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
 }
 NAMESPACE = "default"
 SERVER_SETTINGS: Mapping[str, str] = {
-    # Tracks take turns in a queue: with a thousand of one track waking at once, the last of twenty clicks of another
-    # was answered after 11.5 s instead of 30 s (measured).
+    # Tracks take turns in a queue, so that contacts of other tracks do not wait for a thousand of one track that wake
+    # at once: docs/design/benchmarks.md#wake has the figures.
     "matching.useNewMatcher": "true",
     "matching.enableFairness": "true",
-    # A shard looks 20 times a second at most for tasks to hand out, and the dev server has one shard: from 7 events a
-    # second on, a message took 90 ms instead of 30 (measured).
+    # By default a shard looks 20 times a second at most for tasks to hand out, and the dev server has one shard: from a
+    # few events a second on, messages would wait for the next look.
     "history.transferProcessorMaxPollRPS": "1000",
     "history.timerProcessorMaxPollRPS": "1000",
-    # The dev server reads the search attributes' definitions from its file 15 times for a contact (measured: 4 % of
-    # its CPU), so that a new one is known at once; with this, as on other servers, after seconds.
+    # By default the dev server reads the search attributes' definitions from its file at each use, so that a new one is
+    # known at once. With this, a new one is known after seconds, as on other servers, and the reading costs no CPU.
     "system.forceSearchAttributesCacheRefreshOnRead": "false",
 }
 """What the dev server does otherwise by default, by the names of Temporal's dynamic configuration."""

@@ -183,7 +183,7 @@ def test_who_needs_arguments_shows_an_example_that_can_be_typed(
     (tmp_path / "contacts.csv").touch()
     (tmp_path / "tracks" / "library").mkdir(parents=True)
     examples = re.findall(r"Example: perennial (.+)", command.help or "")
-    by_id = name[0] == "imports"  # of which docs/operating.md shows all
+    by_id = name[0] == "imports"  # of which docs/operations/imports.md shows all
     assert examples or by_id or not any(one.required for one in command.params), name
     for example in examples:
         words = shlex.split(example)

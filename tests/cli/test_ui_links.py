@@ -73,7 +73,7 @@ def test_they_lead_to_the_running_stack(folder: Path) -> None:
 
 
 def test_the_pages_name_the_same_lists() -> None:
-    """Those of the pages are put to a real Temporal in `tests/docs/test_operating.py`."""
+    """Those of the pages are put to a real Temporal in `tests/docs/test_operations.py`."""
     named = {without_times(query) for query in ui_queries()}
     contact = saved_queries("win-back", "nurture/win-back/user_1042").values()
     assert {without_times(query) for query in contact} - named <= {

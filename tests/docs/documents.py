@@ -11,7 +11,14 @@ from string import Template
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+REFERENCE, OPERATIONS, DESIGN = DOCS / "reference", DOCS / "operations", DOCS / "design"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def name_of(page: Path) -> str:
+    """The page's path in the project: what a test is called after."""
+    return page.relative_to(ROOT).as_posix()
 
 
 @dataclass(frozen=True)
@@ -30,9 +37,8 @@ class Block:
 def blocks(page: Path, *kinds: str) -> list[Block]:
     """The page's code blocks of these kinds (all of them if none is named), in order."""
     text = page.read_text(encoding="utf-8")
-    name = page.relative_to(ROOT).as_posix()
     found = [
-        Block(name, text.count("\n", 0, match.start()) + 1, match[1].strip(), match[2])
+        Block(name_of(page), text.count("\n", 0, match.start()) + 1, match[1].strip(), match[2])
         for match in re.finditer(r"^```([^\n]*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     ]
     return [block for block in found if not kinds or block.kind in kinds]

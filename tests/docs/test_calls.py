@@ -17,9 +17,9 @@ from infra.publishing import publish, read_folder
 from settings import Settings
 from store.engine.database import Database
 from tests.docs.conftest import Installation
-from tests.docs.documents import PAGES, ROOT, Block, blocks, commands, curl, differs, prose
+from tests.docs.documents import PAGES, REFERENCE, ROOT, Block, blocks, commands, curl, differs, name_of, prose
 
-API_PAGE = ROOT / "docs" / "api.md"
+API_PAGE = REFERENCE / "api.md"
 LIBRARY = ROOT / "tracks" / "library"
 
 
@@ -128,7 +128,7 @@ def test_the_api_page_names_every_kind_of_problem() -> None:
     assert named == set(TITLES)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != API_PAGE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != API_PAGE], ids=name_of)
 def test_python_examples_run(page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
     for block in blocks(page, "python"):

@@ -14,10 +14,10 @@ import pytest
 
 from infra.publishing import publish, read_folder
 from tests.docs.conftest import Installation
-from tests.docs.documents import ROOT, blocks, commands
+from tests.docs.documents import DOCS, ROOT, blocks, commands
 from tests.docs.test_calls import Story
 
-PAGE = ROOT / "docs" / "tutorial.md"
+PAGE = DOCS / "tutorial.md"
 FILE = re.compile(r"`(my-tracks/[\w./-]+)`:\n\n```[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

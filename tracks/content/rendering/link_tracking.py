@@ -14,7 +14,7 @@ Keeps = Callable[[str], bool]
 """Whether an address stays as it is: the ways out, and others of our own."""
 
 # Start tags of links, not those in comments, scripts or styles. A serializer of HTML 5 (css-inline) wrote the page:
-# its quotes are closed. A parser of all of it took 1 ms of CPU a message, this takes 0.03 ms.
+# its quotes are closed. This takes a fraction of the time of a parser of the whole page.
 _ANCHOR = re.compile(
     r"""<!--.*?(?:-->|\Z)|<(?P<raw>script|style|title|textarea)\b.*?(?:</(?P=raw)\s*>|\Z)"""
     r"""|(?:(?P<anchor><a(?=[\s/]))|</?[a-z!?])""" + QUOTED,

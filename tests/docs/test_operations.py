@@ -12,9 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra.launch.temporal import without_temporal_environment
 from tests.docs.conftest import Installation
-from tests.docs.documents import blocks, commands
+from tests.docs.documents import OPERATIONS, REFERENCE, blocks, commands
 from tests.docs.test_calls import publish_library
-from tests.docs.test_examples import OPERATING, ui_queries
+from tests.docs.test_examples import ui_queries
 
 WIN_BACK = {"track": "win-back", "contact_id": "user_1042"}
 
@@ -29,7 +29,7 @@ async def temporal(perennial: Installation, words: list[str]) -> tuple[int, str]
     return told.returncode, told.stdout + told.stderr
 
 
-async def test_the_operators_commands_do_what_the_page_says(perennial: Installation) -> None:
+async def test_the_operators_commands_do_what_the_pages_say(perennial: Installation) -> None:
     await publish_library(perennial)
     headers = {"Authorization": f"Bearer {perennial.key}"}
     address = {"email": "grace@example.com", "timezone": "Europe/Zurich"}
@@ -40,7 +40,8 @@ async def test_the_operators_commands_do_what_the_page_says(perennial: Installat
 
     typed = [
         words[1:]
-        for block in blocks(OPERATING, "sh")
+        for page in sorted(OPERATIONS.glob("*.md"))
+        for block in blocks(page, "sh")
         for words in commands(block)
         if words[:2] == ["temporal", "workflow"]
     ]
@@ -85,5 +86,5 @@ async def test_every_metric_is_documented_and_no_other(perennial: Installation) 
     families = {
         family.name + ("_total" if family.type == "counter" else "") for family in text_string_to_metric_families(shown)
     }
-    named = set(re.findall(r"^\| `(perennial_\w+)` \|", OPERATING.read_text(), re.MULTILINE))
+    named = set(re.findall(r"^\| `(perennial_\w+)` \|", (REFERENCE / "metrics.md").read_text(), re.MULTILINE))
     assert named == {name for name in families if not name.endswith("_created")}
