@@ -21,6 +21,8 @@ from store.sending.message_content import MessageContent
 from store.sending.message_lists import Wanted
 from store.sending.messages import Message, MessageStatus, Progress
 from tracks.model.effects import Email, Sms
+from tracks.model.steps import MessageStep
+from tracks.model.track import Track
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"], route_class=KeyedRoute)
 
@@ -155,11 +157,10 @@ async def get_message(message_id: MessageId, ctx: Ctx) -> MessageDetail:
         content = await message_content.get(tx, message_id) or MessageContent()
         run = await enrollments.get(tx, found.enrollment_id)
         pinned = await tracks.pinned(tx, run.track, run.version) if run else None
-    step = next((one for one in pinned.track.walk() if one.id == found.step), None) if pinned else None
     return MessageDetail(
         **summary(found, content),
         track_version=pinned.version if pinned else None,
-        variables=dict(step.variables) if isinstance(step, Email | Sms) else {},
+        variables=_variables(pinned.track, found) if pinned else {},
         blocks=dict(content.blocks),
         subject_digest=content.subject_digest,
         attempts=found.attempts,
@@ -167,3 +168,11 @@ async def get_message(message_id: MessageId, ctx: Ctx) -> MessageDetail:
         rendering=None if content.rendering is None else Rendering.model_validate(content.rendering),
         rendering_kept_until=content.kept_until,
     )
+
+
+def _variables(track: Track, found: Message) -> dict[str, Any]:
+    """What the message's step gives its template, as the track writes it; a step may have one for each channel."""
+    kind = Email if found.channel == "email" else Sms
+    steps = [step for step in track.walk() if step.id == found.step and isinstance(step, MessageStep)]
+    written = [message for step in steps for message in step.messages if isinstance(message, kind)]
+    return dict(written[0].variables) if written else {}
