@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     entry_pace: float = 1.0
     """Pace of the runs that a track's entry rule begins, where pacing is allowed: demos and staging."""
     api_key: SecretStr = SecretStr("")
+    profile: str = ""
+    """Which profile of a person's file commands take the API's address and key from (`cli.profiles`)."""
     """The key that the command line calls the API with (`perennial publish`)."""
 
     database_url: SecretStr = Field(

@@ -14,6 +14,7 @@ from cli.printing import printable
 if TYPE_CHECKING:
     import httpx
 
+    from cli.profiles import Profile
     from settings import Settings
     from store.engine.database import Database
 
@@ -110,17 +111,41 @@ def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(run())
 
 
+def _profile(settings: Settings) -> Profile | None:
+    """The profile that is named; where nothing names an installation, the default one. Ends with what is wrong."""
+    from cli.profiles import ProfileError, find
+    from infra.launch.state import State
+
+    if not settings.profile and ("public_url" in settings.model_fields_set or State(settings.data).is_kept):
+        return None
+    try:
+        return find(settings.profile)
+    except ProfileError as problem:
+        fail(str(problem))
+
+
 def api_caller(url: str | None, key: str | None) -> httpx.Client:
-    """A client of the API: by default the local stack's. Ends where there is no key, or one that cannot be sent."""
+    """A client of the API. Ends where there is no key, or one that cannot be sent.
+
+    The API is the one of `url`, of the profile that PERENNIAL_PROFILE names, of PERENNIAL_PUBLIC_URL, of the local
+    stack, or of the default profile: the first of these that there is. A profile's key goes to its own address only.
+    """
     import httpx
 
     from infra.launch.state import State, read_json
 
     settings = read_settings()
-    named = "public_url" in settings.model_fields_set and not local_stack()
-    address = url or (settings.public_url if named else of_stack("api") or settings.public_url)
-    secret = key or settings.api_key.get_secret_value()
-    secret = secret or str(read_json(State(settings.data).folder / "secrets.json").get("api_key", ""))
+    profile = _profile(settings)
+    if profile is not None:
+        address, known = url or profile.url, profile.key if url in (None, profile.url) else ""
+    else:
+        named = "public_url" in settings.model_fields_set and not local_stack()
+        address = url or (settings.public_url if named else of_stack("api") or settings.public_url)
+        known = ""
+    own = settings.api_key.get_secret_value()
+    secret = key or (known or own if profile is not None else own)
+    if not secret and profile is None:
+        secret = str(read_json(State(settings.data).folder / "secrets.json").get("api_key", ""))
     if not re.fullmatch("[!-~]+", secret):
         missing = "There is no key for the API" if not secret else "The API's key has letters that no key has"
         fail(f"{missing}: set PERENNIAL_API_KEY, or give it with --key; `perennial key create NAME` makes one.")

@@ -21,6 +21,7 @@ from cli import (
     up,
 )
 from cli.error_sentences import Sentences
+from cli.over_api import contacts, enrollments, messages_and_events, tracks
 
 app = typer.Typer(
     cls=Sentences,
@@ -33,6 +34,10 @@ for room in (
     serve,
     schema,
     documents,
+    contacts,
+    enrollments,
+    messages_and_events,
+    tracks,
     suppressions_and_consents,
     doctor,
     imports,

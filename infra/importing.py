@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ class RefusedError(Exception):
     """The API refused; the text says everything that it named."""
 
 
-def ask(client: httpx.Client, method: str, path: str, body: Any = None) -> Any:
+def ask(
+    client: httpx.Client, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None
+) -> Any:
     """Call the API; answers its JSON. Raises `RefusedError`."""
-    return _answer(client.request(method, path, json=body))
+    return _answer(client.request(method, path, json=body, params=params))
 
 
 def upload(client: httpx.Client, file: Path, kind: str, wanted: dict[str, Any]) -> Any:

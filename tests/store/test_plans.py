@@ -15,6 +15,7 @@ from store.engine.database import Database
 from store.runs import outbox
 from store.runs.events import Event
 from tests.store.scene import NOW, TRIAL, Scene, rows_of
+from tests.support.databases import TestServer
 from tracks.model.message_rules import MessageRules
 from tracks.model.sending import Lately
 
@@ -32,11 +33,12 @@ ROWS_READ = "seq_tup_read + coalesce(idx_tup_fetch, 0)"
 
 
 @pytest_asyncio.fixture
-async def scene(postgres_url: str) -> AsyncIterator[Scene]:
-    """One connection, whose plans and counters are all there are."""
-    database = Database(postgres_url, pool_size=1)
-    yield Scene(database)
-    await database.close()
+async def scene(postgres_server: TestServer) -> AsyncIterator[Scene]:
+    """A new database and one connection, whose plans and counters are all there are."""
+    with postgres_server.fresh_database(unused=True) as url:
+        database = Database(url, pool_size=1)
+        yield Scene(database)
+        await database.close()
 
 
 async def test_the_rows_read_for_a_contact_are_as_many_after_many_others(scene: Scene) -> None:

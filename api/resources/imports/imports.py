@@ -27,6 +27,7 @@ from store.published import tracks
 from store.runs.imports import import_rows, imports
 from store.runs.imports.imports import Import
 from tracks.program.import_job import MAX_RATE, ImportState, workflow_id
+from tracks.shared.csv_cells import plain_cell
 
 router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=KeyedRoute, responses=documented(401, 422))
 
@@ -38,8 +39,6 @@ TYPES: dict[str, Format] = {
 }
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a formula may begin with in a spreadsheet, in East Asian width too."""
 
 ImportId = Annotated[str, Path(max_length=64, description="The import's id.")]
 Rate = Annotated[float, Field(gt=0, le=MAX_RATE, allow_inf_nan=False, description="Rows a second, at most.")]
@@ -245,14 +244,9 @@ async def _problem_file(ctx: Context, import_id: str) -> AsyncIterator[str]:
         after = (found[-1][1].line, found[-1][0])
 
 
-def _harmless(cell: Any) -> Any:
-    """A text that a spreadsheet takes for no formula: https://owasp.org/www-community/attacks/CSV_Injection."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-
-
 def _csv(rows: list[list[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([plain_cell(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 

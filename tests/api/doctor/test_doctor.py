@@ -459,7 +459,16 @@ async def test_another_installations_temporal_is_recognised_and_nothing_called_l
             "SELECT gen_random_uuid(), track, version, contact_id, 'moved', workflow_id || '/moved', origin, "
             "now() - interval '1 h', now() - interval '1 h' FROM enrollment",
         )
-        for table in ("outbox", "message_links", "touch", "path_entry", "effect", "message", "enrollment"):
+        for table in (
+            "outbox",
+            "message_links",
+            "message_content",
+            "touch",
+            "path_entry",
+            "effect",
+            "message",
+            "enrollment",
+        ):
             where = "key <> 'moved'" if table == "enrollment" else "true"
             await sql(stand, f"DELETE FROM {table} WHERE {where}")
         report = await checked(stand)

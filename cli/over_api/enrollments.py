@@ -1,0 +1,119 @@
+"""Enrollments, and an operator's words to their runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.common import Key, Url, api_caller, fail
+from cli.over_api.lists import Contact, Csv, Limit, Listing, Track, at, field, show
+from cli.printing import Json, say, say_json, say_table
+
+Id = Annotated[str, typer.Argument(help="The enrolment's id.")]
+
+enrollment_commands = typer.Typer(
+    help="See where contacts are, and steer their runs.",
+    epilog="Speaks to the API (--url, --key).",
+    no_args_is_help=True,
+)
+ENROLLMENTS = Listing(
+    "/v1/enrollments",
+    "enrollments",
+    {
+        "id": field("id"),
+        "track": lambda one: f"{one['track']} v{one['version']}",
+        "contact": field("contact_id"),
+        "status": field("status"),
+        "step": lambda one: one["end_reason"] or one["step"],
+        "begun (UTC)": at("created_at"),
+    },
+    empty="No enrolment is like that.",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Wire them into the command line."""
+    app.add_typer(enrollment_commands, name="enrollments")
+
+
+@enrollment_commands.command("list")
+def list_enrollments(
+    track: Track = None,
+    contact: Contact = None,
+    status: Annotated[str | None, typer.Option(help="active, completed, converted or exited.")] = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """List enrolments, newest first.
+
+    Example: perennial enrollments list --track win-back --status active
+    """
+    filters = {"track": track, "contact_id": contact, "status": status}
+    show(ENROLLMENTS, filters, limit=limit, as_json=as_json, as_csv=as_csv, url=url, key=key)
+
+
+@enrollment_commands.command("show")
+def show_enrollment(enrollment_id: Id, as_json: Json = False, url: Url = None, key: Key = None) -> None:
+    """Show where a run is, and its path.
+
+    Example: perennial enrollments show 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90
+    """
+    found = _ask("GET", f"/v1/enrollments/{enrollment_id}", None, url, key)
+    if as_json:
+        say_json(found)
+        return
+    for name in ("track", "version", "contact_id", "status", "step", "state", "trouble", "waiting_for", "end_reason"):
+        if found[name] is not None:
+            say(f"{name:<13} {found[name]}")
+    for name in ("until_real", "created_at", "ended_at"):
+        if found[name] is not None:
+            say(f"{name:<13} {at(name)(found)} UTC")
+    typer.echo("")
+    rows = [(at("at")(one), one["step"], one["kind"], one["outcome"], one["detail"]) for one in found["path"]]
+    say_table(("on the run's clock", "step", "kind", "outcome", "detail"), rows, empty="It has been through no step.")
+
+
+@enrollment_commands.command("skip-wait")
+def skip_wait(
+    enrollment_id: Id,
+    step: Annotated[str | None, typer.Option(help="Only if it waits in this step.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """End the wait that a run is in; it goes on with its next step.
+
+    Example: perennial enrollments skip-wait 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90 --step cooling
+    """
+    found = _ask("POST", f"/v1/enrollments/{enrollment_id}/skip-wait", {"step": step}, url, key)
+    say_json(found) if as_json else say(f"The wait {found['step']} has ended; the run goes on.")
+
+
+@enrollment_commands.command("end")
+def end_run(
+    enrollment_id: Id,
+    reason: Annotated[str, typer.Option(help="A word for reports; nothing personal.")] = "ended-by-operator",
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """End a run now. Nothing more is sent, also where no worker is there to hear it.
+
+    Example: perennial enrollments end 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90 --reason asked-by-phone
+    """
+    found = _ask("POST", f"/v1/enrollments/{enrollment_id}/end", {"reason": reason}, url, key)
+    say_json(found) if as_json else say("The run ends." if found["ending"] else "The run had ended already.")
+
+
+def _ask(method: str, path: str, body: Any, url: str | None, key: str | None) -> Any:
+    from infra.importing import RefusedError, ask
+
+    with api_caller(url, key) as client:
+        try:
+            return ask(client, method, path, body)
+        except RefusedError as why:
+            fail(str(why))
