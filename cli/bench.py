@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.paired_runs import Pair, Row
+    from bench.measuring.paired_runs import Pair, Row
 
     Measure = Callable[[Console], Coroutine[Any, Any, tuple[list[Row], list[Pair]]]]
 
@@ -35,9 +35,9 @@ def add_to(app: typer.Typer) -> None:
 def _run(title: str, measure: Measure, *, as_json: bool) -> None:
     from rich.console import Console
 
-    from bench.machine import machine
-    from bench.paired_runs import as_json as to_json
-    from bench.paired_runs import show, status
+    from bench.measuring.machine import machine
+    from bench.measuring.paired_runs import as_json as to_json
+    from bench.measuring.paired_runs import show, status
     from infra import logs
 
     logs.set_up(json=False)
@@ -57,7 +57,7 @@ def journey(
     as_json: Json = False,
 ) -> None:
     """Enrol, email, wait for a click (half of them click), email; beside a hand-written workflow."""
-    from bench.journey import bench
+    from bench.comparisons.journey import bench
 
     _run("journey", lambda console: bench(console, count=pairs, contacts=contacts), as_json=as_json)
 
@@ -72,7 +72,7 @@ def faults(
     as_json: Json = False,
 ) -> None:
     """Kill parts of the house at random moments under load, and compare what everybody recorded."""
-    from bench.faults import run
+    from bench.faults.run import run
 
     raise typer.Exit(run(kills=kills, seed=seed, rate=rate, pause=pause, folder=folder, as_json=as_json))
 
@@ -84,7 +84,7 @@ def latency(
     as_json: Json = False,
 ) -> None:
     """From an accepted event to the message at the provider; beside a signal and an activity by hand."""
-    from bench.latency import bench
+    from bench.comparisons.latency import bench
 
     _run("latency", lambda console: bench(console, count=pairs, events=events), as_json=as_json)
 
@@ -96,7 +96,7 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Events a second through the API; beside a hand-written service that inserts each into PostgreSQL."""
-    from bench.ingest import bench
+    from bench.comparisons.ingest import bench
 
     _run("ingest", lambda console: bench(console, count=pairs, events=events), as_json=as_json)
 
@@ -104,7 +104,7 @@ def ingest(
 @bench_commands.command()
 def history(as_json: Json = False) -> None:
     """Events, bytes, activities and billable actions: five steps beside a bare workflow, and the library."""
-    from bench.history import bench
+    from bench.comparisons.history import bench
 
     _run("history", bench, as_json=as_json)
 
@@ -116,7 +116,7 @@ def wake(
     as_json: Json = False,
 ) -> None:
     """Many timers in the same second, and what another track notices of it; beside hand-written workflows."""
-    from bench.wake import bench
+    from bench.comparisons.wake import bench
 
     _run("wake", lambda console: bench(console, count=pairs, contacts=contacts), as_json=as_json)
 
@@ -127,7 +127,7 @@ def grow(
     as_json: Json = False,
 ) -> None:
     """One house with more and more enrolled sleepers: throughput and latency must not bend."""
-    from bench.grow import bench
+    from bench.comparisons.grow import bench
 
     try:
         chosen = [int(size) for size in sizes.split(",")]
@@ -144,7 +144,7 @@ def flood(
     as_json: Json = False,
 ) -> None:
     """Very many enrolled at once through the API, and what another track notices of it."""
-    from bench.flood import bench
+    from bench.comparisons.flood import bench
 
     _run("flood", lambda console: bench(console, contacts=contacts), as_json=as_json)
 
@@ -156,7 +156,7 @@ def bulk(
     as_json: Json = False,
 ) -> None:
     """A file of very many rows: received, worked off beside live contacts, cancelled."""
-    from bench.bulk import bench
+    from bench.comparisons.bulk import bench
 
     _run("bulk", lambda console: bench(console, rows=rows, seconds=seconds), as_json=as_json)
 
@@ -164,7 +164,7 @@ def bulk(
 @bench_commands.command()
 def simulate(as_json: Json = False) -> None:
     """A 90-day track of the library, lived through in a test under the time-skipping server."""
-    from bench.simulate import bench
+    from bench.comparisons.simulate import bench
     from bench.time_skipping import MissingServer
 
     try:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from infra.sandbox.options import TWILIO_TOKEN
+from infra.sandbox.core.options import TWILIO_TOKEN
 
 ROOT = Path(__file__).parents[1]
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2

@@ -25,7 +25,7 @@ from temporalio.service import RPCError
 
 import worker
 from activities.registry import build_activities
-from bench.stand import PROJECT, Servers, environment_of, local_settings
+from bench.installation.one_process import PROJECT, Servers, environment_of, local_settings
 from infra.launch.ports import any_free
 from infra.launch.process import Child
 from infra.launch.temporal import Temporal

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from infra.sandbox.app import create_app
-from infra.sandbox.journal import JournalInUse
-from infra.sandbox.options import TWILIO_TOKEN, Options
+from infra.sandbox.core.journal import JournalInUse
+from infra.sandbox.core.options import TWILIO_TOKEN, Options
 from infra.sandbox.server import listen, serve
 
 

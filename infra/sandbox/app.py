@@ -9,23 +9,23 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from infra.sandbox.actions import Actions
-from infra.sandbox.callbacks import Callbacks
+from infra.sandbox.amazon.ses import Ses
+from infra.sandbox.amazon.ses_account import SesAccount
+from infra.sandbox.amazon.ses_events import SesEvents
+from infra.sandbox.amazon.sns import Sns
+from infra.sandbox.amazon.tracking import Tracking
 from infra.sandbox.control import Control
-from infra.sandbox.faults import Faults
-from infra.sandbox.hubspot import HubSpot
-from infra.sandbox.hubspot_store import HubSpotStore
-from infra.sandbox.inbox import Inbox
-from infra.sandbox.journal import Journal
-from infra.sandbox.mailbox import Mailbox
-from infra.sandbox.options import Options
-from infra.sandbox.ses import Ses
-from infra.sandbox.ses_account import SesAccount
-from infra.sandbox.ses_events import SesEvents
-from infra.sandbox.sns import Sns
-from infra.sandbox.tracking import Tracking
-from infra.sandbox.twilio import Twilio
-from infra.sandbox.twilio_callbacks import TwilioCallbacks
+from infra.sandbox.core.callbacks import Callbacks
+from infra.sandbox.core.faults import Faults
+from infra.sandbox.core.journal import Journal
+from infra.sandbox.core.mailbox import Mailbox
+from infra.sandbox.core.options import Options
+from infra.sandbox.hubspot.objects import HubSpotStore
+from infra.sandbox.hubspot.objects_api import HubSpot
+from infra.sandbox.people.actions import Actions
+from infra.sandbox.people.inbox import Inbox
+from infra.sandbox.twilio.callbacks import TwilioCallbacks
+from infra.sandbox.twilio.messages_api import Twilio
 from infra.sandbox.webhook_sink import WebhookSink
 
 

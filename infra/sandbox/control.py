@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.sandbox.actions import Actions, BadAction
-from infra.sandbox.callbacks import Callbacks
-from infra.sandbox.faults import BadFault, Faults
-from infra.sandbox.hubspot_store import HubSpotStore
-from infra.sandbox.journal import Journal
-from infra.sandbox.mailbox import Mailbox, Message, iso
-from infra.sandbox.ses_account import SesAccount
+from infra.sandbox.amazon.ses_account import SesAccount
+from infra.sandbox.core.callbacks import Callbacks
+from infra.sandbox.core.faults import BadFault, Faults
+from infra.sandbox.core.journal import Journal
+from infra.sandbox.core.mailbox import Mailbox, Message, iso
+from infra.sandbox.hubspot.objects import HubSpotStore
+from infra.sandbox.people.actions import Actions, BadAction
 
 MOST = 5000
 LONGEST_WAIT = 30.0

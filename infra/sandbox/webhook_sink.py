@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.sandbox.faults import Dropped, Faults
-from infra.sandbox.mailbox import Happening, Mailbox, Message
+from infra.sandbox.core.faults import Dropped, Faults
+from infra.sandbox.core.mailbox import Happening, Mailbox, Message
 
 
 class WebhookSink:

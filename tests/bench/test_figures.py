@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from bench.bulk import Bulk, report
-from bench.contacts import latencies
-from bench.grow import Size, rows
-from bench.mail_feed import Mail
-from bench.measured_runs import Taken
-from bench.paired_runs import status
-from bench.percentiles import percentile
-from bench.wake import figures
+from bench.comparisons.bulk import Bulk, report
+from bench.comparisons.grow import Size, rows
+from bench.comparisons.wake import figures
+from bench.installation.contacts import latencies
+from bench.installation.mail_feed import Mail
+from bench.measuring.measured_runs import Taken
+from bench.measuring.paired_runs import status
+from bench.measuring.percentiles import percentile
 
 SIZE = Size(1000, 40.0, 30.0, 0.1, 0.2, {"api": 0.01}, {"api": 100_000_000}, 4000.0, 9000.0, 1.0, 0.5, 0)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from bench.faults_house import FaultyHouse
-from bench.faults_load import prepare
-from bench.stand import Stand
+from bench.faults.load import prepare
+from bench.faults.processes import FaultyHouse
+from bench.installation.one_process import Stand
 
 
 @dataclass

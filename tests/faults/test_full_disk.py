@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bench.faults_load import Load, prepare
-from bench.faults_records import Received, caught_up, compare
-from bench.stand import Servers, stand_on
+from bench.faults.load import Load, prepare
+from bench.faults.records import Received, caught_up, compare
+from bench.installation.one_process import Servers, stand_on
 from infra.launch.ports import any_free
 from infra.launch.postgres import Postgres
 from store.schema.migrate import upgrade

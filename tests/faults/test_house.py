@@ -1,6 +1,6 @@
 """The whole house in processes of its own, killed at random and asked to stop: laws 2, 3 and 7 hold all the same.
 
-The long version is `perennial bench faults`; what is compared is in `bench.faults_records`.
+The long version is `perennial bench faults`; what is compared is in `bench.faults.records`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bench.faults import Result, one_round
-from bench.faults_records import Received
-from bench.stand import Stand
+from bench.faults.records import Received
+from bench.faults.run import Result, one_round
+from bench.installation.one_process import Stand
 from tests.faults.conftest import Home
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]

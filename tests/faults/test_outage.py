@@ -1,6 +1,6 @@
 """People live through an outage in every kind of wait, and their paths are those of people who had none.
 
-The workers or Temporal are away for some seconds, which the processes here take for long (`bench.faults_process`).
+The workers or Temporal are away for some seconds, which the processes here take for long (`bench.faults.process`).
 Runs are paced: a day passes in a second. People who have no outage live once, for both.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bench.stand import Stand
+from bench.installation.one_process import Stand
 from tests.faults.conftest import Home
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from api.relay.relay import Relay
-from bench.stand import Stand
+from bench.installation.one_process import Stand
 from store.engine.database import Database
 from store.runs import outbox
 from tests.conftest import DevServer

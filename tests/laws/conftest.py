@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bench.stand import Servers, Stand, stand_on
+from bench.installation.one_process import Servers, Stand, stand_on
 from tests.conftest import DevServer
 from tests.support.sandbox import Sandbox
 

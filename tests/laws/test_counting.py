@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.stand import Stand
+from bench.installation.one_process import Stand
 from tests.tracks.programmes import (
     AN_HOUR_AFTER_THE_LAST_CHANGE,
     FAILED_THREE_TIMES,

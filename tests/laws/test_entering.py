@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bench.stand import Stand
+from bench.installation.one_process import Stand
 from store.published import tracks
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track

@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio.api.enums.v1 import EventType
 
-from bench.stand import Stand
+from bench.installation.one_process import Stand
 
 TRACK = """
 track: listening

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from bench.stand import Stand
+from bench.installation.one_process import Stand
 
 TRACK = """
 track: commanded

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.common import SearchAttributeKey
 
-from bench.stand import Stand
+from bench.installation.one_process import Stand
 
 TRACK = """
 track: watched

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bench.stand import Stand
+from bench.installation.one_process import Stand
 
 POLICY = {
     "channels": {"sms": {"quiet_hours": {"from": "12:00", "to": "10:30"}}},

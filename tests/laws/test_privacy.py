@@ -7,7 +7,7 @@ import base64
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
 
-from bench.stand import Servers, Stand, stand_on
+from bench.installation.one_process import Servers, Stand, stand_on
 from tests.laws.conftest import MAIL
 from tracks.program.run import MEMO_ENROLLMENT
 

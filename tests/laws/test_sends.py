@@ -15,7 +15,7 @@ from sqlalchemy import text
 from activities.contract import QUEUE_EMAIL
 from activities.sending import queue_rates
 from activities.sending.direct_send import AT_ONCE
-from bench.stand import PROJECT, Servers, Stand, environment_of, local_settings, stand_on
+from bench.installation.one_process import PROJECT, Servers, Stand, environment_of, local_settings, stand_on
 from infra.launch.process import Child
 from tests.laws.conftest import MAIL
 

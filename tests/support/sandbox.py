@@ -10,7 +10,7 @@ from pathlib import Path
 from infra.launch.ports import HOST, any_free
 from infra.launch.process import Child
 from infra.launch.stack import answers
-from infra.sandbox.options import TWILIO_TOKEN
+from infra.sandbox.core.options import TWILIO_TOKEN
 
 ROOT = Path(__file__).parents[2]
 

@@ -30,7 +30,7 @@ from api.doctor.repair import Lost, Repair, Repaired
 from api.doctor.time_limits import TimeLimits
 from api.relay.relay import Relay
 from api.temporal.connection import data_converter
-from bench.stand import Servers, Stand, stand_on
+from bench.installation.one_process import Servers, Stand, stand_on
 from cli.main import app
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal

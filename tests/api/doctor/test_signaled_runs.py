@@ -14,7 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from api.doctor.check import Check
 from api.doctor.periodic_check import CHORE, Rounds
 from api.relay.relay import Relay
-from bench.stand import Servers, Stand, stand_on
+from bench.installation.one_process import Servers, Stand, stand_on
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
 from store.engine import periodic_jobs

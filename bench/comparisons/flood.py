@@ -1,0 +1,101 @@
+"""`flood`: very many enrolled at once through the API, and what contacts of another track notice of it.
+
+Once by the batch call and once by calls of their own, each in a fresh house; the flooded runs send nothing and wait.
+There is no bare side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.bare.worker import RATE
+from bench.installation.contacts import asleep, clicked, enrol, enrol_one, for_each, make
+from bench.installation.documents import publish, waiting_track
+from bench.installation.idle import quiet
+from bench.installation.mail_feed import MailFeed
+from bench.installation.one_process import Stand
+from bench.installation.processes import House
+from bench.measuring.measured_runs import Taken, measured
+from bench.measuring.paired_runs import Pair, Row
+from bench.measuring.percentiles import percentile
+
+LIVE = 60
+"""Contacts of the other track: half click while nothing happens, half during the flood."""
+GAP = 0.3
+"""Seconds between two of their clicks."""
+AT_MOST = 1800.0
+
+Pour = Callable[[Stand, Sequence[str]], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class Flood:
+    """What came of one: the whole of it, and seconds from a click to its mail."""
+
+    contacts: int
+    taken: Taken
+    before: Sequence[float]
+    meanwhile: Sequence[float]
+
+
+async def by_batch(stand: Stand, people: Sequence[str]) -> None:
+    """Enrol by the batch call, one after another."""
+    await enrol(stand, "flood", people)
+
+
+async def by_single_calls(stand: Stand, people: Sequence[str]) -> None:
+    """Enrol each by a call of its own, many at a time."""
+    await for_each(people, lambda who: enrol_one(stand, "flood", who))
+
+
+WAYS: Mapping[str, Pour] = {"by batch": by_batch, "by single calls": by_single_calls}
+
+
+async def poured(pour: Pour, contacts: int) -> Flood:
+    """Enrol them in a fresh house, and wait until all sleep."""
+    with tempfile.TemporaryDirectory(prefix="perennial-bench-") as name:
+        house = House(Path(name), queue_rates={"perennial-email": RATE})
+        async with house.open() as stand:
+            feed = MailFeed(stand.sandbox)
+            async with feed.follow():
+                live = [f"live-{number}" for number in range(LIVE)]
+                flood = [f"flood-{number}" for number in range(contacts)]
+                await publish(stand, flood=waiting_track("flood"), other=waiting_track("other"))
+                await make(stand, [*live, *flood])
+                await enrol(stand, "other", live)
+                await asleep(stand.temporal, "State = 'waiting'", LIVE, 60)
+                await quiet(house.spent)
+                before = await clicked(stand, feed, live[::2], GAP, AT_MOST)
+                async with measured(house.spent, memory=False) as taken:
+                    pouring = asyncio.create_task(pour(stand, flood))
+                    meanwhile = await clicked(stand, feed, live[1::2], GAP, AT_MOST)
+                    await pouring
+                    await asleep(stand.temporal, "Track = 'flood' AND State = 'waiting'", contacts, AT_MOST)
+        return Flood(contacts, taken, before, meanwhile)
+
+
+async def bench(console: Console, *, contacts: int) -> tuple[list[Row], list[Pair]]:
+    """The report; there is nothing to compare with, so there are no pairs."""
+    rows: list[Row] = []
+    for way, pour in WAYS.items():
+        console.print(f"{contacts:,} enrolments {way} …")
+        rows += report(way, await poured(pour, contacts))
+    return rows, []
+
+
+def report(way: str, flood: Flood) -> list[Row]:
+    """What one came to, line by line."""
+    return [
+        Row(f"{way}: contacts asleep per second", flood.contacts / flood.taken.seconds),
+        Row("  CPU-s for 1,000", flood.taken.cpu_counted / flood.contacts * 1000),
+        Row("  another track, before: click → mail p50, s", percentile(flood.before, 0.5)),
+        Row("  meanwhile: p50, s", percentile(flood.meanwhile, 0.5)),
+        Row("  meanwhile: the slowest, s", max(flood.meanwhile)),
+    ]

@@ -1,0 +1,200 @@
+"""`history`: what a track costs in history and in billable Temporal actions, beside a bare workflow of its shape.
+
+Both run for real: the track through the API, PostgreSQL, the ledger and the sandbox; both on the same Temporal dev
+server, timing out (the dearer way through the wait). Bytes are those of the events as the server hands them out.
+The tracks of the library are lived through by a contact who never reacts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Worker
+
+from bench.bare.worker import ses_client
+from bench.bare.workflow import QUEUE, QUEUE_EMAIL, BareInput, BareMails, BareTrack
+from bench.installation.documents import MAIL
+from bench.installation.one_process import ENDED, PROJECT, Stand, fresh_servers, stand_on
+from bench.measuring.paired_runs import Pair, Row
+from infra.publishing import read_folder
+
+BUDGET = {"events": 32, "bytes": 8_000, "activities": 2}
+LIBRARY = PROJECT / "tracks" / "library"
+DAY_A_SECOND = 86_400
+"""Pace of the library's tracks: any faster, and the time that a step takes shifts what hour of the day it is."""
+PROPERTIES: Mapping[str, dict[str, Any]] = {"abandoned-cart": {"cart_id": "cart-1"}}
+"""What a track's runs are told at their start."""
+
+TRACK = """
+track: five-step
+defaults: {email: {from: 'Ada <ada@acme.test>'}}
+steps:
+  - {id: hello, email: {template: hello}}
+  - {id: pause, wait: 2d}
+  - {id: click, wait_for: {event: email.clicked, within: 3d}}
+  - id: which
+    branch:
+      - {when: 'enrollment.steps.click == "happened"', steps: [{id: thanks, email: {template: hello}}]}
+    else: [{id: reminder, email: {template: hello}}]
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One run's history: events, their size as protobuf in bytes, activities (not local ones), billable actions."""
+
+    events: int
+    bytes: int
+    activities: int
+    actions: int
+
+    @classmethod
+    def of(cls, history: WorkflowHistory) -> Cost:
+        """Count a fetched history."""
+        scheduled = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        return cls(
+            events=len(history.events),
+            bytes=sum(event.ByteSize() for event in history.events),
+            activities=sum(event.event_type == scheduled for event in history.events),
+            actions=billable(history.events),
+        )
+
+
+BILLED = (
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,  # every run of a chain that continues as new has one
+    EventType.EVENT_TYPE_TIMER_STARTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+)
+LOCAL_ACTIVITY = "core_local_activity"
+
+
+def billable(events: Iterable[HistoryEvent]) -> int:
+    """Actions that Temporal Cloud would bill, by https://docs.temporal.io/cloud/actions, fairness left out.
+
+    Each attempt of an activity counts, and local activities once per workflow task. What no history shows is not
+    counted: queries, rejected updates, heartbeats.
+    """
+    actions, tasks_with_local = 0, set()
+    for event in events:
+        if event.event_type in BILLED:
+            actions += 1
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            actions += event.activity_task_started_event_attributes.attempt
+        elif event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
+            marker = event.marker_recorded_event_attributes
+            if marker.marker_name == LOCAL_ACTIVITY:
+                tasks_with_local.add(marker.workflow_task_completed_event_id)
+    return actions + len(tasks_with_local)
+
+
+async def five_step(stand: Stand) -> Cost:
+    """The five-step track, through the public API, a day per second."""
+    await stand.publish("hello", MAIL, "templates")
+    await stand.publish("five-step", TRACK)
+    await stand.call("PUT", "/v1/contacts/user-1", {"email": "user-1@people.test", "attributes": {"first_name": "Ann"}})
+    wish = {"track": "five-step", "contact_id": "user-1", "pace": DAY_A_SECOND}
+    enrolled = await stand.call("POST", "/v1/enrollments", wish)
+    await stand.until(enrolled["id"], "completed")
+    run = stand.temporal.get_workflow_handle(enrolled["workflow_id"])
+    await run.result()
+    return Cost.of(await run.fetch_history())
+
+
+async def bare(stand: Stand) -> Cost:
+    """The same shape by hand, on the same server."""
+    mails = BareMails(ses_client(stand.servers.sandbox_url))
+    with ThreadPoolExecutor(4) as threads:
+        runs = Worker(stand.temporal, task_queue=QUEUE, workflows=[BareTrack], build_id="bare")
+        sends = Worker(
+            stand.temporal,
+            task_queue=QUEUE_EMAIL,
+            activities=[mails.send_bare_mail],
+            activity_executor=threads,
+            build_id="bare",
+        )
+        async with runs, sends:
+            given = BareInput("user-1", delay=0.5, patience=0.5)
+            run = await stand.temporal.start_workflow(BareTrack.run, given, id="bare/user-1", task_queue=QUEUE)
+            await run.result()
+            return Cost.of(await run.fetch_history())
+
+
+async def library(stand: Stand) -> dict[str, Cost]:
+    """Every track of the library, with its workspace and templates, by a contact who never reacts."""
+    documents = read_folder(LIBRARY)
+    for document in documents:
+        if document.kind == "template":
+            await stand.call("PUT", document.address, document.body())
+        else:
+            headers = {"Content-Type": "application/yaml"}
+            answer = await stand.api.put(document.address, content=document.text.encode(), headers=headers)
+            answer.raise_for_status()
+    tracks = [document.name for document in documents if document.kind == "track"]
+    return dict(zip(tracks, await asyncio.gather(*(_silent(stand, track) for track in tracks)), strict=True))
+
+
+async def _silent(stand: Stand, track: str) -> Cost:
+    who = f"silent-{track}"
+    contact = {"email": f"{who}@people.test", "phone": "+15005550010", "timezone": "Europe/Berlin"}
+    await stand.call("PUT", f"/v1/contacts/{who}", contact)
+    wish = {"track": track, "contact_id": who, "pace": DAY_A_SECOND, "properties": PROPERTIES.get(track, {})}
+    enrolled = await stand.call("POST", "/v1/enrollments", wish)
+    await stand.until(enrolled["id"], *ENDED, seconds=120)
+    run = stand.temporal.get_workflow_handle(enrolled["workflow_id"])
+    await run.result()
+    return Cost.of(await run.fetch_history())
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Everything measured in one run."""
+
+    five_step: Cost
+    bare: Cost
+    library: Mapping[str, Cost]
+
+
+async def measure() -> Costs:
+    """All costs, on one fresh set of servers."""
+    with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
+        async with fresh_servers(Path(folder)) as servers, stand_on(servers) as stand:
+            return Costs(await five_step(stand), await bare(stand), await library(stand))
+
+
+def rows(costs: Costs) -> list[Row]:
+    """The report: the five-step track beside the bare workflow and its budget, then the library."""
+    return [*_compared(costs), *_listed(costs.library)]
+
+
+def _compared(costs: Costs) -> Iterator[Row]:
+    ours, bare_cost = asdict(costs.five_step), asdict(costs.bare)
+    for what, value in ours.items():
+        limit = BUDGET.get(what)
+        budget, kept = ("", None) if limit is None else (f"≤ {limit:,}", value <= limit)
+        yield Row(f"five steps: {what}", value, bare_cost[what], value / bare_cost[what], budget, kept)
+
+
+def _listed(library: Mapping[str, Cost]) -> Iterator[Row]:
+    for track, cost in sorted(library.items()):
+        for what, value in asdict(cost).items():
+            yield Row(f"{track}: {what}", value)
+
+
+async def bench(console: Console) -> tuple[list[Row], list[Pair]]:
+    """The report; nothing here varies, so once is enough and there are no pairs."""
+    logging.getLogger().setLevel(logging.WARNING)  # the house runs in this process and has much to say
+    console.print("the five-step track, the bare workflow and the library, once each …")
+    return rows(await measure()), []

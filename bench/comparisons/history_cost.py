@@ -1,0 +1,53 @@
+"""The five-step track beside a bare workflow, alone: `python -m bench.comparisons.history_cost [--json]`.
+
+`perennial bench history` tells more; this is one JSON object of a fixed shape, for a machine that watches the budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.comparisons.history import BUDGET, Cost, bare, five_step
+from bench.installation.one_process import fresh_servers, stand_on
+from infra import logs
+
+
+async def measure() -> dict[str, Cost]:
+    """Both costs, from one run."""
+    with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
+        async with fresh_servers(Path(folder)) as servers, stand_on(servers) as stand:
+            return {"five_step": await five_step(stand), "bare": await bare(stand)}
+
+
+def report(measured: Mapping[str, Cost], *, as_json: bool) -> int:
+    """Print the costs; answers 1 where the track is over its budget."""
+    costs = {name: {what: getattr(cost, what) for what in BUDGET} for name, cost in measured.items()}
+    if as_json:
+        print(json.dumps(costs))
+    else:
+        print(f"{'':12}" + "".join(f"{what:>12}" for what in BUDGET))
+        for name, cost in (costs | {"budget": BUDGET}).items():
+            print(f"{name:12}" + "".join(f"{value:>12}" for value in cost.values()))
+    over = [what for what, limit in BUDGET.items() if costs["five_step"][what] > limit]
+    if over:
+        print(f"over the budget: {', '.join(over)}", file=sys.stderr)
+    return 1 if over else 0
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    chosen = parser.parse_args()
+    logs.set_up(json=False)
+    return report(asyncio.run(measure()), as_json=chosen.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

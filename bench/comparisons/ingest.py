@@ -1,0 +1,197 @@
+"""`ingest`: events a second through the API that match nothing, that match a waiting run, and in batches.
+
+The other side is a hand-written service that inserts each event into PostgreSQL and does nothing else. What is
+measured is the acceptance; of events that match, Temporal is told meanwhile, in the same machine's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.installation.contacts import enrol_one, for_each
+from bench.installation.http_load import Loaded, Plan, started
+from bench.installation.idle import quiet
+from bench.installation.one_process import PROJECT, PYTHON, Stand
+from bench.installation.processes import House
+from bench.measuring.http_wire import request
+from bench.measuring.measured_runs import Taken, measured
+from bench.measuring.paired_runs import Pair, Row, alone, compare, pairs
+from bench.measuring.resource_use import Spent
+from infra.launch.ports import HOST, any_free
+from infra.launch.postgres import Postgres
+from infra.launch.process import Child
+from infra.launch.stack import answers
+from infra.launch.temporal import without_temporal_environment
+
+WARM_UP = 300
+"""Events before the first that counts."""
+PEOPLE = 500
+"""Contacts that nothing waits for."""
+PER_RUN = 10
+"""Events that each waiting run gets."""
+IN_A_BATCH = 100
+BATCHES_AT_ONCE = 4
+ACCEPTING = ("api", "postgres")
+"""The parts that an event that matches nothing concerns."""
+
+TRACK = """
+track: ingest
+steps:
+  - {id: click, wait_for: {event: site.clicked, within: 30d}}
+  - {id: settle, wait: 30d}
+"""
+
+
+def event(number: int, kind: str, contact: str, name: str) -> dict[str, Any]:
+    """An event of the load, with properties as a product sends them."""
+    return {
+        "event_id": f"{kind}-{number:08d}",
+        "contact_id": contact,
+        "name": name,
+        "properties": {"page": "/pricing", "plan": "team", "seats": number % 50, "trial": True},
+        "occurred_at": "2026-03-02T09:30:00+01:00",
+    }
+
+
+def singles(port: int, key: str, kind: str, count: int) -> list[str]:
+    """Requests with one event each that match nothing."""
+    return [
+        request(port, "/v1/events", key, event(number, kind, f"idle-{number % PEOPLE}", "page.viewed"))
+        for number in range(count)
+    ]
+
+
+def matching(port: int, key: str, count: int) -> list[str]:
+    """Requests with one event each that goes to one waiting run; those of a run come far apart."""
+    runs = waiting(count)
+    return [
+        request(port, "/v1/events", key, event(number, "match", runs[number % len(runs)], "site.clicked"))
+        for number in range(count)
+    ]
+
+
+def waiting(count: int) -> list[str]:
+    """The contacts whose runs get so many events."""
+    return [f"waiting-{number}" for number in range(-(-count // PER_RUN))]
+
+
+def batches(port: int, key: str, count: int) -> list[str]:
+    """Requests with a hundred events each, in Segment's format; the last may hold fewer."""
+    items = [_item(event(number, "batch", f"idle-{number % PEOPLE}", "page.viewed")) for number in range(count)]
+    return [
+        request(port, "/v1/batch", key, {"batch": items[first : first + IN_A_BATCH]})
+        for first in range(0, count, IN_A_BATCH)
+    ]
+
+
+def _item(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "track",
+        "userId": one["contact_id"],
+        "messageId": one["event_id"],
+        "event": one["name"],
+        "properties": one["properties"],
+        "timestamp": one["occurred_at"],
+    }
+
+
+async def ours(folder: Path, events: int) -> Taken:
+    """The API with everything beside it that a house has."""
+    house = House(folder)
+    async with house.open() as stand:
+        port, key = stand.servers.callback_port, stand.key
+        await _people(stand)
+        await stand.publish("ingest", TRACK)
+        await for_each(waiting(events), lambda who: _enrol(stand, who))
+        await quiet(house.spent)
+        nothing = '"matched":0,"enrolled":0,"duplicate":false'
+        await _load(folder, house.spent, Plan(port, singles(port, key, "warm", WARM_UP), 202, nothing))
+        await quiet(house.spent)
+        taken, told = await _load(folder, house.spent, Plan(port, singles(port, key, "one", events), 202, nothing))
+        taken.figures = dict(_figures(taken, told, events, ""))
+        plan = Plan(port, batches(port, key, events), 200, '"problems":[]', BATCHES_AT_ONCE)
+        batch, told = await _load(folder, house.spent, plan)
+        taken.figures |= dict(_figures(batch, told, events, "batch "))
+        plan = Plan(port, matching(port, key, events), 202, '"matched":1,"enrolled":0,"duplicate":false')
+        match, told = await _load(folder, house.spent, plan)
+        taken.figures |= dict(_figures(match, told, events, "match "))
+        return taken
+
+
+async def bare(folder: Path, events: int) -> Taken:
+    """The hand-written service and PostgreSQL, nothing beside them."""
+    postgres = Postgres(folder / "postgres", any_free(), "bare", log=folder / "postgres.log")
+    port, key, spent = any_free(), "bare-key", Spent()
+    api: Child | None = None
+    try:
+        url = postgres.start()
+        assert postgres.child is not None
+        spent.watch("postgres", postgres.child.pid)
+        environment = without_temporal_environment() | {"DATABASE_URL": url, "PERENNIAL_API_KEY": key}
+        command = [PYTHON, "-m", "bench.bare.api", str(port)]
+        api = Child("api", command, folder / "api.log", env=environment, cwd=PROJECT)
+        spent.watch("api", api.pid)
+        api.wait_ready(lambda: answers(f"http://{HOST}:{port}/healthz"), 30)
+        new = '"duplicate":false'
+        await _load(folder, spent, Plan(port, singles(port, key, "warm", WARM_UP), 202, new))
+        await quiet(spent)
+        taken, told = await _load(folder, spent, Plan(port, singles(port, key, "one", events), 202, new))
+        taken.figures = dict(_figures(taken, told, events, ""))
+        return taken
+    finally:
+        if api is not None:
+            api.stop(1.0)
+        postgres.stop()
+
+
+async def _load(folder: Path, spent: Spent, plan: Plan) -> tuple[Taken, Loaded]:
+    async with started(folder, plan) as load, measured(spent) as taken:
+        told = await load.go()
+    return taken, told
+
+
+def _figures(taken: Taken, told: Loaded, events: int, kind: str) -> Iterator[tuple[str, float]]:
+    yield f"{kind}per second", events / told.seconds
+    yield f"{kind}cpu per 1,000", sum(taken.cpu[part] for part in ACCEPTING) * 1000 / events
+    yield f"{kind}p50", told.p50 * 1000
+    yield f"{kind}p99", told.p99 * 1000
+    yield f"{kind}load cores", told.cpu / told.seconds
+
+
+async def _people(stand: Stand) -> None:
+    items = [{"type": "identify", "userId": f"idle-{n}", "traits": {"first_name": "Ann"}} for n in range(PEOPLE)]
+    await stand.call("POST", "/v1/batch", {"batch": items})
+
+
+async def _enrol(stand: Stand, who: str) -> None:
+    await stand.call("PUT", f"/v1/contacts/{who}", {"attributes": {"first_name": "Ann"}})
+    await enrol_one(stand, "ingest", who)
+
+
+async def bench(console: Console, *, count: int, events: int) -> tuple[list[Row], list[Pair]]:
+    """The report on so many pairs, with so many events of each kind."""
+    made = await pairs(lambda f: ours(f, events), lambda f: bare(f, events), count, console)
+    rows = [
+        _both(made, "events per second, matching nothing", "per second", at_least=0.7),
+        _both(made, "  CPU-s of API and Postgres per 1,000", "cpu per 1,000"),
+        _both(made, "  ms until the answer, p50", "p50"),
+        _both(made, "  ms until the answer, p99", "p99"),
+        _both(made, "  cores that made the load", "load cores"),
+    ]
+    for what, kind in (("matching one run", "match"), (f"in batches of {IN_A_BATCH}", "batch")):
+        rows.append(_alone(made, f"events per second, {what}", f"{kind} per second"))
+        rows.append(_alone(made, "  CPU-s of API and Postgres per 1,000", f"{kind} cpu per 1,000"))
+        rows.append(_alone(made, "  ms until the answer, p99", f"{kind} p99"))
+    return rows, made
+
+
+def _both(made: Sequence[Pair], what: str, figure: str, *, at_least: float | None = None) -> Row:
+    return compare(made, what, lambda taken: taken.figures[figure], at_least=at_least)
+
+
+def _alone(made: Sequence[Pair], what: str, figure: str) -> Row:
+    return alone(what, [pair.ours.figures[figure] for pair in made])

@@ -1,0 +1,197 @@
+"""`latency`: an event accepted by the API → the message handed to the provider, paced at several rates.
+
+Every contact has had a first email and waits for a click; the click comes at a moment that was fixed beforehand,
+however long the ones before it take. The other side is the same by hand: a signal to a workflow that waits, then an
+activity. A message counts from the moment the sandbox accepted it, by the same clock as the load's (in whole
+milliseconds). On a busy machine the load hears late that an event is accepted, which shortens what follows: then
+the figures since sending are the ones to believe, and `late` says how late the load itself was.
+
+Ours answers once the event is stored, and has the signal yet before it; the other side answers once it has signalled.
+So a third figure counts from where the signal begins on both sides (`ONCE_STORED`): what a hand-written service takes
+that stores an event and answers before it signals, at the least.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.bare.servers import bare_house
+from bench.bare.worker import RATE
+from bench.installation.contacts import click, contact, enrol_one, for_each
+from bench.installation.documents import click_track, publish
+from bench.installation.idle import quiet
+from bench.installation.mail_feed import Mail, MailFeed
+from bench.installation.processes import House
+from bench.measuring.measured_runs import Taken, measured
+from bench.measuring.paired_runs import Pair, Row, compare, pairs
+from bench.measuring.percentiles import percentile
+from bench.measuring.resource_use import Spent
+
+RATES = (2, 5, 10, 15)
+"""Events a second."""
+WARM_UP = 10
+"""Events before the first that counts, at `WARM_UP_RATE` a second."""
+WARM_UP_RATE = 5
+PATIENCE = 3600.0
+"""Seconds that a run waits for its click: nobody is reminded."""
+AT_MOST = 60.0
+"""Seconds after the last event of a rate within which all messages must have come."""
+
+ONCE_STORED = "p50 all once stored"
+"""Milliseconds from the acceptance of ours, and from the beginning of the other side's signal, until the message."""
+
+Act = Callable[[str], Coroutine[Any, Any, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """When the load began to send an event, and when it was told that it is accepted (epoch).
+
+    `late` is how many seconds after the planned moment it began: the machine's fault, on a busy one.
+    """
+
+    sent: float
+    accepted: float
+    late: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Seconds until the provider had the message."""
+
+    since_sent: float
+    since_accepted: float
+    late: float = 0.0
+
+
+class NotArrivedError(RuntimeError):
+    """Events that were accepted, and messages that are not there, or there twice, or not the expected ones."""
+
+
+def moments(rate: float, count: int) -> list[float]:
+    """Seconds from the start at which events are sent: one in each slot, scattered, so that nothing beats with them."""
+    scatter = random.Random(count)
+    return [(slot + scatter.random()) / rate for slot in range(count)]
+
+
+def delays(told: Mapping[str, Told], mails: Iterable[Mail]) -> list[Delay]:
+    """The delay of each contact's message. Raises NotArrivedError unless each got exactly the one."""
+    came: dict[str, list[Mail]] = {who: [] for who in told}
+    strange = 0
+    for mail in mails:
+        if mail.contact in came and "(thanks)" in mail.subject:
+            came[mail.contact].append(mail)
+        else:
+            strange += 1
+    missing = sum(not found for found in came.values())
+    double = sum(len(found) > 1 for found in came.values())
+    if missing or double or strange:
+        raise NotArrivedError(f"of {len(told)} messages {missing} missing, {double} doubled; {strange} unexpected")
+    at = {who: found[0].at for who, found in came.items()}
+    return [Delay(at[who] - one.sent, at[who] - one.accepted, one.late) for who, one in told.items()]
+
+
+async def ours(folder: Path, events: int) -> Taken:
+    """Through the API, in processes of its own."""
+    house = House(folder, queue_rates={"perennial-email": RATE})
+    people = crowd(events)
+    async with house.open() as stand:
+        await publish(stand, latency=click_track("latency", PATIENCE))
+        await for_each([*_warming(), *(who for group in people.values() for who in group)], lambda w: contact(stand, w))
+        feed = MailFeed(stand.sandbox)
+        async with feed.follow():
+            taken = await take(
+                lambda w: enrol_one(stand, "latency", w), lambda w: click(stand, w), feed, people, house.spent
+            )
+    taken.figures[ONCE_STORED] = taken.figures["p50 all"]
+    return taken
+
+
+async def bare(folder: Path, events: int) -> Taken:
+    """The same by hand."""
+    async with bare_house(folder) as house:
+        feed = MailFeed(house.sandbox)
+        async with feed.follow():
+            taken = await take(lambda w: house.start(w, PATIENCE), house.click, feed, crowd(events), house.spent)
+    taken.figures[ONCE_STORED] = taken.figures["p50 all since sent"]
+    return taken
+
+
+def crowd(events: int) -> dict[int, list[str]]:
+    """Who clicks at which rate."""
+    return {rate: [f"user-{rate}-{number}" for number in range(events)] for rate in RATES}
+
+
+async def take(enrol: Act, tell: Act, feed: MailFeed, people: Mapping[int, Sequence[str]], spent: Spent) -> Taken:
+    """Bring everybody to the wait, then let them click rate by rate."""
+    everybody = [*_warming(), *(who for group in people.values() for who in group)]
+    await for_each(everybody, enrol)
+    await feed.until(len(everybody), 60 + len(everybody))
+    await quiet(spent)
+    await _paced(tell, feed, _warming(), WARM_UP_RATE)
+    taken_delays: dict[int, list[Delay]] = {}
+    async with measured(spent, memory=False) as taken:
+        for rate, group in people.items():
+            await quiet(spent)
+            taken_delays[rate] = await _paced(tell, feed, group, rate)
+    taken.figures = dict(figures(taken_delays))
+    return taken
+
+
+def figures(found: Mapping[int, Sequence[Delay]]) -> Iterator[tuple[str, float]]:
+    """Percentiles in milliseconds by rate, and of all rates together."""
+    groups = {f"{rate}/s": group for rate, group in found.items()}
+    groups["all"] = [delay for group in found.values() for delay in group]
+    for name, group in groups.items():
+        for share in (50, 99):
+            yield f"p{share} {name}", 1000 * percentile([delay.since_accepted for delay in group], share / 100)
+            yield f"p{share} {name} since sent", 1000 * percentile([delay.since_sent for delay in group], share / 100)
+        yield f"p99 {name} late", 1000 * percentile([delay.late for delay in group], 0.99)
+
+
+async def _paced(tell: Act, feed: MailFeed, group: Sequence[str], rate: float) -> list[Delay]:
+    already = len(feed.seen)
+    told: dict[str, Told] = {}
+    clock = asyncio.get_running_loop().time
+    began = clock()
+
+    async def one(who: str, moment: float) -> None:
+        await asyncio.sleep(began + moment - clock())
+        sent, late = time.time(), clock() - began - moment
+        await tell(who)
+        told[who] = Told(sent, time.time(), late)
+
+    async with asyncio.TaskGroup() as tasks:
+        for who, moment in zip(group, moments(rate, len(group)), strict=True):
+            tasks.create_task(one(who, moment))
+    await feed.until(already + len(group), AT_MOST)
+    return delays(told, feed.seen[already:])
+
+
+def _warming() -> list[str]:
+    return [f"warm-{number}" for number in range(WARM_UP)]
+
+
+async def bench(console: Console, *, count: int, events: int) -> tuple[list[Row], list[Pair]]:
+    """The report on so many pairs, with so many events at each rate."""
+    made = await pairs(lambda f: ours(f, events), lambda f: bare(f, events), count, console)
+    rows = []
+    for name in (*(f"{rate}/s" for rate in RATES), "all"):
+        rows.append(_row(made, f"p50 {name}", at_most=1.5))
+        rows.append(_row(made, f"p99 {name}"))
+    rows.append(_row(made, ONCE_STORED, at_most=1.3))
+    rows += [_row(made, f"p{share} all since sent") for share in (50, 99)]
+    rows.append(_row(made, "p99 all late"))
+    return rows, made
+
+
+def _row(made: Sequence[Pair], figure: str, *, at_most: float | None = None) -> Row:
+    return compare(made, f"ms, {figure}", lambda taken: taken.figures[figure], at_most=at_most)

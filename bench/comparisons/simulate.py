@@ -1,0 +1,83 @@
+"""`simulate`: the library's longest track over 90 days, as a test of one's own rehearses it (`bench/rehearsal.py`).
+
+The longest is `trial-to-paid`, whose length the contact's trial has: here one that ends on day 88, which makes the
+run last 90 days where nobody reacts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rich.console import Console
+
+from bench.installation.one_process import PROJECT
+from bench.measuring.paired_runs import Pair, Row, alone
+from bench.rehearsal import Rehearsed, stage
+from store.schema.rows import Contact
+from tracks.checks.track_document import parse_track
+from tracks.model.track import Track
+
+TRACK = PROJECT / "tracks" / "library" / "trial-to-paid.yaml"
+DAYS = 90
+TRIAL = timedelta(days=88)
+BUDGET = 1.0
+"""Seconds for one track, in a test."""
+STAGES = 3
+PLAYS = 3
+"""Tracks that each stage plays."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds by the clock of one stage: until it stood, and for each play."""
+
+    start: float
+    plays: tuple[float, ...]
+
+
+def long_trial(now: datetime) -> Contact:
+    """Somebody whose trial makes the track last 90 days."""
+    ends = (now + TRIAL).date().isoformat()
+    return Contact("user-1", "user-1@people.test", timezone="Europe/London", attributes={"trial_ends_on": ends})
+
+
+async def once(track: Track) -> tuple[Timed, Rehearsed]:
+    """A stage of its own, and some plays on it. Raises RuntimeError where the track did not last its days."""
+    began = time.monotonic()
+    async with stage() as theatre:
+        start, plays = time.monotonic() - began, []
+        for _ in range(PLAYS):
+            contact = long_trial(await theatre.now())
+            began = time.monotonic()
+            played = await theatre.play(track, contact)
+            plays.append(time.monotonic() - began)
+            if round(played.lasted / timedelta(days=1)) != DAYS:
+                raise RuntimeError(f"the track lasted {played.lasted}")
+        return Timed(start, tuple(plays)), played
+
+
+def rows(timed: Sequence[Timed]) -> list[Row]:
+    """The report: the start for itself, the first play, which finds nothing loaded, and the others."""
+    first, *later = [seconds for one in timed for seconds in one.plays]
+    return [
+        alone("server and worker start, s: not counted", [one.start for one in timed]),
+        alone(f"{DAYS} days, the first in its process, s", [first], at_most=BUDGET),
+        alone(f"{DAYS} days, any later one, s", later, at_most=BUDGET),
+    ]
+
+
+async def bench(console: Console) -> tuple[list[Row], list[Pair]]:
+    """The report. Raises MissingServer without the time-skipping server."""
+    logging.getLogger().setLevel(logging.WARNING)  # each of the workers says when it goes
+    track = parse_track(TRACK.read_text(encoding="utf-8"), TRACK.name)
+    timed = []
+    for number in range(STAGES):
+        console.print(f"stage {number + 1} of {STAGES} …", end=" ")
+        one, played = await once(track)
+        console.print(f"{played.lasted.days} days, {len(played.path)} steps, {played.status}: {played.reason}")
+        timed.append(one)
+    return rows(timed), []

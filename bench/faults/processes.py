@@ -1,0 +1,90 @@
+"""The house that faults are done to: its processes have a clock that can be put wrong, and come back by themselves."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.installation.one_process import PYTHON
+from bench.installation.processes import SERVERS, House
+from infra.launch.errors import LaunchError
+
+COME_BACK = 90.0
+"""Seconds within which a part that was killed must be up again."""
+
+
+class FaultyHouse(House):
+    """A house with two workers and its relay apart. Parts that died are started again when their time has come."""
+
+    def __init__(self, folder: Path, *, workers: int = 2, **more: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.clock = folder / "clock"
+        self.clock.write_text("0")
+        super().__init__(folder, workers=workers, relay_apart=True, **({"provider_timeout": 2, "drain": 10} | more))
+        self._due: dict[str, float] = {}
+
+    def set_clock(self, seconds: float) -> None:
+        """Put the clock of Perennial's processes that far off the servers'."""
+        draft = self.clock.with_suffix(".draft")
+        draft.write_text(str(seconds))
+        draft.replace(self.clock)
+
+    def kill_for(self, part: str, pause: float) -> None:
+        """Kill a part now; it may come back after so many seconds."""
+        self.kill(part)
+        self._due[part] = time.monotonic() + pause
+
+    def asked_to_end(self, *parts: str, grace: float) -> list[int]:
+        """Ask parts to stop, all at once, and wait; their exit statuses, negative where they had to be killed."""
+        children = [self._children[part] for part in parts]
+        for child in children:
+            child.ask_to_stop()
+        for part in parts:
+            self.stop(part, grace)
+        return [child.popen.returncode for child in children]
+
+    def tend(self) -> None:
+        """Start what is down and whose time has come, as an orchestrator does."""
+        for part in self.parts:
+            if self.running(part):
+                continue
+            if time.monotonic() < self._due.setdefault(part, time.monotonic()):
+                continue
+            self.kill(part)  # one that ended by itself leaves its name behind
+            try:
+                if part in SERVERS:
+                    self.start(part)
+                else:
+                    self.launch(part)
+            except LaunchError:
+                self._due[part] = time.monotonic() + 0.5  # such as a server whose last connections are still closing
+
+    def all_up(self) -> None:
+        """Return once every part answers. Raises LaunchError where one does not within `COME_BACK`."""
+        deadline = time.monotonic() + COME_BACK
+        self._due.clear()
+        while True:
+            self.tend()
+            down = [part for part in self.parts if not self._well(part)]
+            if not down:
+                return
+            if time.monotonic() > deadline:
+                raise LaunchError(f"{', '.join(down)} did not come back; see {self.folder}")
+            time.sleep(0.05)
+
+    def _well(self, part: str) -> bool:
+        child = self._children.get(part)
+        if child is None or not child.running:
+            return False
+        if part in ("postgres", "temporal"):
+            return True  # starting them has waited for them
+        if part in ("api", "sandbox"):
+            return self._ready(part, child)()
+        return " started " in child.beginning()
+
+    def _command(self, part: str) -> list[str]:
+        command = super()._command(part)
+        if part == "sandbox":
+            return command
+        return [PYTHON, "-m", "bench.faults.process", str(self.clock), *command[command.index("cli") + 1 :]]

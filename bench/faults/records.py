@@ -1,0 +1,236 @@
+"""Three records compared: what the API accepted, what the ledger says, what the sandbox received."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from bench.faults.load import EXPECTED, Taken
+from bench.installation.one_process import Stand
+
+LATE = timedelta(seconds=20)
+"""How long after the end of its wait a live run counts as stuck."""
+AT_ONCE = 8
+PAGE = 2000
+FEW = 30
+"""Live runs that are asked one by one what they do."""
+
+MUST_BE_EMPTY = ("events_lost", "messages_doubled", "messages_lost", "contacts_stuck", "wrong")
+
+
+@dataclass
+class Findings:
+    """The four counts that must be 0, each with its sentences, and what else there is to say."""
+
+    events_lost: list[str] = field(default_factory=list)
+    messages_doubled: list[str] = field(default_factory=list)
+    messages_lost: list[str] = field(default_factory=list)
+    contacts_stuck: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    """Answers of the API that no call should get."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Contacts, events, messages received, and messages assumed sent that never were."""
+
+    @property
+    def broken(self) -> list[str]:
+        """Every sentence about what should not be."""
+        return [sentence for name in MUST_BE_EMPTY for sentence in getattr(self, name)]
+
+    def add(self, other: Findings) -> None:
+        """Take in another round's."""
+        for name in MUST_BE_EMPTY:
+            getattr(self, name).extend(getattr(other, name))
+        self.counts.update(other.counts)
+
+
+class Received:
+    """What the sandbox's providers have accepted: by the ledger's id where it travels along, else by recipient."""
+
+    def __init__(self) -> None:
+        self.emails: Counter[str] = Counter()
+        self.texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.webhooks: Counter[str] = Counter()
+        self._last = 0
+
+    async def read(self, sandbox: httpx.AsyncClient) -> None:
+        """Read what came since the last time."""
+        while True:
+            params = {"after": str(self._last), "limit": str(PAGE)}
+            answer = await sandbox.get("/_control/messages", params=params)
+            found = answer.raise_for_status().json()["messages"]
+            for message in found:
+                self._last = message["seq"]
+                if message["direction"] == "out":
+                    self._take(message)
+            if len(found) < PAGE:
+                return
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        if message["channel"] == "email":
+            self.emails[message["tags"]["perennial-message"]] += 1
+        elif message["channel"] == "sms":
+            self.texts[message["to"]][message["text"]] += 1
+        else:
+            self.webhooks[message["subject"]] += 1
+
+
+async def caught_up(stand: Stand, contacts: Iterable[str], patience: float, *, reconciled: bool = True) -> bool:
+    """Wait, at most `patience` seconds, until nothing is on its way any more and every run has ended.
+
+    Without `reconciled`, runs that wait for a provider's word on a message are not waited for.
+    """
+    until, wanted = time.monotonic() + patience, set(contacts)
+    while time.monotonic() < until:
+        waiting = (await stand.sandbox.get("/_control/callbacks")).json()["waiting"]
+        if not waiting and not await _outbox(stand):
+            live = await _live(stand, wanted)
+            if not live or (not reconciled and await _all_reconcile(stand, live)):
+                return True
+        await asyncio.sleep(0.5)
+    return False
+
+
+async def compare(stand: Stand, taken: Taken, received: Received) -> Findings:
+    """Compare the records of these people, once everything has settled."""
+    found = Findings(wrong=list(taken.wrong))
+    await received.read(stand.sandbox)
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(contact: str) -> None:
+        async with gate:
+            _judge(found, contact, taken, await _enrollments(stand, contact), received)
+
+    async def event(body: dict[str, Any]) -> None:
+        async with gate:
+            if not (await stand.call("POST", "/v1/events", body))["duplicate"]:
+                found.events_lost.append(f"Event {body['event_id']} was accepted and is not known any more.")
+
+    await asyncio.gather(*(one(contact) for contact in taken.people))
+    await asyncio.gather(*(event(body) for body in taken.events.values()))
+    callbacks = (await stand.sandbox.get("/_control/callbacks")).json()
+    if callbacks["waiting"] or callbacks["dropped"]:
+        found.wrong.append(f"Callbacks were not taken: {callbacks}.")
+    if depth := await _outbox(stand):
+        found.wrong.append(f"{depth} deliveries to Temporal are still due.")
+    found.counts.update(contacts=len(taken.people), events=len(taken.events))
+    return found
+
+
+def _judge(
+    found: Findings, contact: str, taken: Taken, enrollments: Sequence[Mapping[str, Any]], received: Received
+) -> None:
+    track = taken.people[contact]
+    if len(enrollments) != 1:
+        found.events_lost.append(f"{contact} was enrolled in {track} and has {len(enrollments)} enrollments.")
+        return
+    enrollment = enrollments[0]
+    _judge_run(found, contact, enrollment)
+    _judge_messages(found, contact, taken, enrollment, received)
+
+
+def _judge_run(found: Findings, contact: str, enrollment: Mapping[str, Any]) -> None:
+    """Whether the run ended as it should, through all of its steps."""
+    track = enrollment["track"]
+    status, steps = EXPECTED[track]
+    if enrollment["ended_at"] is None:
+        if not _waits(enrollment, datetime.now(UTC)):
+            where = f"step {enrollment['step']}, {enrollment['state']}, until {enrollment['until_real']}"
+            found.contacts_stuck.append(f"{contact} is stuck in {track} at {where} (as of {enrollment['as_of']}).")
+        elif enrollment["state"] != "reconciling":
+            found.events_lost.append(f"{contact} still waits in {track} at step {enrollment['step']}.")
+        else:
+            found.counts["still reconciling"] += 1
+        return
+    if enrollment["status"] != status:
+        found.events_lost.append(f"{contact} ended {track} as {enrollment['status']} ({enrollment['end_reason']}).")
+    outcomes = {entry["step"]: entry["outcome"] for entry in enrollment["path"]}
+    for step, outcome in steps.items():
+        if status == "converted" and outcomes.get(step) in (None, "skipped", "unknown"):
+            continue  # the goal came before it, or before it was known what had become of it
+        if outcomes.get(step) != outcome:
+            kind = found.messages_lost if outcome == "sent" else found.events_lost
+            kind.append(f"{contact} in {track}: step {step} is {outcomes.get(step)}, not {outcome}.")
+    if outcomes.keys() - steps.keys():
+        found.events_lost.append(f"{contact} in {track} took steps {sorted(outcomes.keys() - steps.keys())}.")
+
+
+def _waits(enrollment: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a live run says until when it waits, and that is not over (law 7)."""
+    until = enrollment["until_real"] and datetime.fromisoformat(enrollment["until_real"])
+    return enrollment["as_of"] == "run" and until is not None and until > now - LATE
+
+
+def _judge_messages(
+    found: Findings, contact: str, taken: Taken, enrollment: Mapping[str, Any], received: Received
+) -> None:
+    """Whether each message of the ledger was received as often as the ledger says: once, or not at all."""
+    phone = next((phone for phone, owner in taken.phones.items() if owner == contact), "")
+    texts = Counter(received.texts.get(phone, {}))
+    for message in enrollment["messages"]:
+        name = f"Message {message['id']} ({enrollment['track']}, {message['step']}, {contact})"
+        if message["channel"] == "email":
+            count = received.emails.pop(message["id"], 0)
+        else:
+            count = texts.total()
+            texts.clear()
+        found.counts["messages"] += count
+        if count > 1:
+            found.messages_doubled.append(f"{name} was received {count} times.")
+        match message["status"], message["reason"]:
+            case "sent", "assumed":
+                found.counts["assumed sent"] += 1
+                found.counts["assumed sent, never received"] += not count
+            case "sent", _ if not count:
+                found.messages_lost.append(f"{name} is sent and was never received.")
+            case (("unknown" | "sending" | "sent"), _):
+                pass
+            case status, reason if count:
+                found.messages_doubled.append(f"{name} was received, and the ledger says {status} ({reason}).")
+            case "skipped", "ended" | "goal":
+                pass
+            case status, reason:
+                found.messages_lost.append(f"{name} is {status} ({reason}) and was never received.")
+    if texts:
+        found.messages_doubled.append(f"{contact} received texts that no row of the ledger has.")
+    if enrollment["track"] == "faults-silent" and enrollment["ended_at"]:
+        calls = received.webhooks[f"{enrollment['id']}/tell/1"]
+        found.counts["webhooks repeated"] += max(0, calls - 1)
+        if not calls:
+            found.messages_lost.append(f"The webhook of {contact} was never received.")
+
+
+async def _enrollments(stand: Stand, contact: str) -> list[dict[str, Any]]:
+    page = await stand.call("GET", f"/v1/enrollments?contact_id={contact}")
+    return [await stand.call("GET", f"/v1/enrollments/{one['id']}") for one in page["enrollments"]]
+
+
+async def _outbox(stand: Stand) -> int:
+    text = (await stand.api.get("/metrics")).text
+    depth = re.search(r"^perennial_outbox_depth (\S+)", text, re.MULTILINE)
+    return int(float(depth[1])) if depth else 0
+
+
+async def _live(stand: Stand, wanted: set[str]) -> list[str]:
+    """The live runs of these people; of very many, some."""
+    cursor, live = "", list[str]()
+    while True:
+        page = await stand.call("GET", f"/v1/enrollments?status=active&limit=100{cursor}")
+        live += [one["id"] for one in page["enrollments"] if one["contact_id"] in wanted]
+        if len(live) > FEW or not page["next"]:
+            return live
+        cursor = f"&cursor={page['next']}"
+
+
+async def _all_reconcile(stand: Stand, runs: Sequence[str]) -> bool:
+    if len(runs) > FEW:
+        return False
+    found = [await stand.call("GET", f"/v1/enrollments/{run}") for run in runs]
+    return all(run["ended_at"] or run["state"] == "reconciling" for run in found)

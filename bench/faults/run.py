@@ -1,0 +1,185 @@
+"""`perennial bench faults`: kill the parts of the house at random under load, then compare what everybody recorded.
+
+Kills come in rounds. After each everything comes up, settles, and is compared; the next round has other people and
+the same servers. The end status is 1 if anything was lost, doubled or stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.faults.chaos import Chaos
+from bench.faults.load import Load, prepare
+from bench.faults.processes import FaultyHouse
+from bench.faults.records import Findings, Received, caught_up, compare
+from bench.installation.one_process import Stand
+
+ROUND = 50
+"""Kills between two comparisons."""
+PATIENCE = 240.0
+"""Seconds after a round within which everything must have settled."""
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Result:
+    """What a run of any length came to."""
+
+    seed: int
+    kills: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    findings: Findings = field(default_factory=Findings)
+    settled: list[float] = field(default_factory=list)
+    """Seconds from everything being up to nothing being on its way, round by round; runs that still wait for a
+    provider's word on a message are not on their way."""
+    seconds: float = 0.0
+
+    @property
+    def killed(self) -> int:
+        """Processes killed."""
+        return sum(self.kills.values())
+
+    def figures(self) -> dict[str, Any]:
+        """For machines, and for the table."""
+        found = self.findings
+        return {
+            "seed": self.seed,
+            "kills": self.killed,
+            "kills_by_part": dict(sorted(self.kills.items())),
+            "other_faults": dict(sorted(self.others.items())),
+            "contacts": found.counts["contacts"],
+            "events_accepted": found.counts["events"],
+            "messages_received": found.counts["messages"],
+            "api_answers": dict(sorted(self.answers.items())),
+            "events_lost": len(found.events_lost),
+            "messages_doubled": len(found.messages_doubled),
+            "messages_lost": len(found.messages_lost),
+            "contacts_stuck": len(found.contacts_stuck),
+            "wrong_answers": len(found.wrong),
+            "assumed_sent": found.counts["assumed sent"],
+            "assumed_sent_never_received": found.counts["assumed sent, never received"],
+            "webhooks_repeated": found.counts["webhooks repeated"],
+            "caught_up_seconds": {
+                "median": round(median(self.settled), 1) if self.settled else None,
+                "longest": round(max(self.settled), 1) if self.settled else None,
+            },
+            "seconds": round(self.seconds, 1),
+            "broken": found.broken[:100],
+        }
+
+
+async def one_round(
+    house: FaultyHouse,
+    stand: Stand,
+    received: Received,
+    result: Result,
+    *,
+    name: str,
+    kills: int,
+    rate: float,
+    pause: float,
+    say: Say,
+    patience: float = PATIENCE,
+    clocks: bool = True,
+) -> Findings:
+    """Load and kills, then peace; answers what the comparison found, and adds it to `result`."""
+    began = time.monotonic()
+    rng = random.Random(name)
+    load = Load(stand, name, rate, rng)
+    chaos = Chaos(house, random.Random(f"{name} chaos"), say, clocks)
+    load.start()
+    try:
+        chaos.rage(kills, pause)
+        load.stop()
+        chaos.end()
+        up = time.monotonic()
+    finally:
+        load.finish()
+    await caught_up(stand, load.taken.people, patience, reconciled=False)
+    settled = time.monotonic() - up
+    await caught_up(stand, load.taken.people, patience)
+    found = await compare(stand, load.taken, received)
+    result.settled.append(settled)
+    result.kills += chaos.kills
+    result.others += chaos.others
+    result.answers += load.taken.answers
+    result.findings.add(found)
+    result.seconds += time.monotonic() - began
+    return found
+
+
+async def kill_many(folder: Path, *, kills: int, seed: int, rate: float, pause: float, say: Say) -> Result:
+    """Run rounds until so many processes have been killed."""
+    result = Result(seed)
+    house = FaultyHouse(folder / "house")
+    received = Received()
+    log = folder / "faults.log"
+    with log.open("a", encoding="utf-8") as file:
+        async with house.open() as stand:
+            await prepare(stand)
+            while result.killed < kills:
+                number = len(result.settled) + 1
+                name = f"s{seed}r{number}"
+
+                def write(line: str, name: str = name) -> None:
+                    file.write(f"{name} {line}\n")
+                    file.flush()
+
+                wanted = min(ROUND, kills - result.killed)
+                found = await one_round(
+                    house, stand, received, result, name=name, kills=wanted, rate=rate, pause=pause, say=write
+                )
+                for sentence in found.broken:
+                    say(sentence)
+                say(
+                    f"round {number}: {result.killed}/{kills} kills, {found.counts['contacts']} contacts, "
+                    f"caught up in {result.settled[-1]:.1f} s, {len(found.broken)} broken"
+                )
+    return result
+
+
+def run(*, kills: int, seed: int, rate: float, pause: float, folder: Path | None, as_json: bool) -> int:
+    """The command. Answers the end status."""
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    folder = folder or Path(tempfile.mkdtemp(prefix="perennial-faults-"))
+    say(f"seed {seed}; logs in {folder}")
+    result = asyncio.run(kill_many(folder, kills=kills, seed=seed, rate=rate, pause=pause, say=say))
+    figures = result.figures()
+    if as_json:
+        print(json.dumps(figures, indent=2))
+    else:
+        print("\n".join(_table(figures)))
+    return 1 if result.findings.broken else 0
+
+
+def _table(figures: dict[str, Any]) -> list[str]:
+    per = 1000 / max(1, figures["kills"])
+    lines = [f"{'':24}{'total':>10}{'per 1,000 kills':>18}"]
+    for name in ("events_lost", "messages_doubled", "messages_lost", "contacts_stuck"):
+        lines.append(f"{name.replace('_', ' '):24}{figures[name]:>10}{figures[name] * per:>18.1f}")
+    lines.append("")
+    for name in (
+        *("kills", "contacts", "events_accepted", "messages_received"),
+        *("assumed_sent", "assumed_sent_never_received", "webhooks_repeated", "wrong_answers", "seconds"),
+    ):
+        lines.append(f"{name.replace('_', ' '):32}{figures[name]:>10}")
+    for name in ("kills_by_part", "other_faults", "api_answers", "caught_up_seconds"):
+        shown = ", ".join(f"{key} {value}" for key, value in figures[name].items())
+        lines.append(f"{name.replace('_', ' ')}: {shown}")
+    return lines

@@ -1,0 +1,181 @@
+"""All of Perennial in processes of its own, as in production: each may be killed, stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from bench.installation.one_process import (
+    PROJECT,
+    PYTHON,
+    Servers,
+    Stand,
+    environment_of,
+    local_settings,
+    set_up_sandbox_command,
+)
+from bench.measuring.resource_use import Spent
+from infra.launch.ports import HOST, any_free
+from infra.launch.postgres import Postgres
+from infra.launch.process import Child
+from infra.launch.stack import answers
+from infra.launch.temporal import NAMESPACE, Temporal, without_temporal_environment
+from store.engine.database import Database
+from store.operations import api_keys
+from store.schema.migrate import upgrade
+
+SERVERS = ("postgres", "temporal", "sandbox")
+LONGEST_START = 60.0
+"""Seconds: a server that was killed first puts its files in order."""
+
+
+class House:
+    """The parts by name: `postgres`, `temporal`, `sandbox`, `api`, `relay` and `worker-1` onwards.
+
+    Ports stay the same over a restart, as they would behind an address of production.
+    """
+
+    def __init__(self, folder: Path, *, workers: int = 1, relay_apart: bool = False, **more: Any) -> None:
+        """`more` are settings, by their names in `Settings`. Without `relay_apart` each worker carries a relay."""
+        self.folder = folder
+        postgres = Postgres(folder / "postgres", any_free(), "house", log=folder / "postgres.log")
+        temporal = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
+        self._launchers: Mapping[str, Postgres | Temporal] = {"postgres": postgres, "temporal": temporal}
+        self._sandbox_port, self._api_port = any_free(), any_free()
+        self.servers = Servers(postgres.url(), temporal.address, f"http://{HOST}:{self._sandbox_port}", self._api_port)
+        self._more = more
+        self.workers = [f"worker-{number}" for number in range(1, workers + 1)]
+        self._relay_apart = relay_apart
+        self._children: dict[str, Child] = {}
+        self.spent = Spent()
+
+    @property
+    def ours(self) -> list[str]:
+        """The parts that are Perennial's own code, in the order in which they start."""
+        return ["api", *(["relay"] if self._relay_apart else []), *self.workers]
+
+    @property
+    def parts(self) -> list[str]:
+        """Every part, in the order in which they start."""
+        return [*SERVERS, *self.ours]
+
+    def running(self, part: str) -> bool:
+        """Whether the part runs now."""
+        child = self._children.get(part)
+        return child is not None and child.running
+
+    def log(self, part: str) -> Path:
+        """Where a part writes what it has to say."""
+        return self.folder / f"{part}.log"
+
+    def start(self, part: str) -> None:
+        """Start a part and wait until it answers; harmless where it runs. Call it from the main thread.
+
+        Raises LaunchError where it does not come up.
+        """
+        if self.running(part):
+            return
+        if part in self._launchers:
+            launcher = self._launchers[part]
+            launcher.start(LONGEST_START)
+            assert launcher.child is not None
+            self._children[part] = launcher.child
+            self.spent.watch(part, launcher.child.pid)
+        else:
+            child = self.launch(part)
+            child.wait_ready(self._ready(part, child), LONGEST_START)
+
+    def launch(self, part: str) -> Child:
+        """Start one of the Python parts without waiting for it."""
+        child = Child(part, self._command(part), self.log(part), env=self._environment(), cwd=PROJECT)
+        self._children[part] = child
+        self.spent.watch(part, child.pid)
+        return child
+
+    def kill(self, part: str) -> None:
+        """End a part by SIGKILL, with whatever it had started; harmless where it does not run."""
+        child = self._children.pop(part, None)
+        if child is None:
+            return
+        self.spent.forget(part)
+        if child.running:
+            os.kill(child.pid, signal.SIGKILL)
+        child.stop(0)
+        self._forget(part)
+
+    def stop(self, part: str, grace: float = 30.0) -> None:
+        """Ask a part to stop, as an orchestrator does, and wait; past `grace` seconds it is killed."""
+        child = self._children.pop(part, None)
+        if child is not None:
+            child.ask_to_stop()
+            self.spent.forget(part)
+            child.stop(grace)
+            self._forget(part)
+
+    def close(self) -> None:
+        """End everything, the parts that use others first."""
+        for part in reversed(self.parts):
+            self.stop(part, grace=3.0 if part in SERVERS else 1.0)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Stand]:
+        """Start every part, migrate, make a key; answers the words to speak to it with."""
+        try:
+            for part in SERVERS:
+                self.start(part)
+            upgrade(self.servers.database_url)
+            ours = [(part, self.launch(part)) for part in self.ours]
+            for part, child in ours:
+                while not self._ready(part, child)():
+                    child.wait_ready(lambda: True, 1)  # says so if it died
+                    await asyncio.sleep(0.03)
+            stand = await self._stand()
+        except BaseException:
+            self.close()
+            raise
+        try:
+            yield stand
+        finally:
+            await stand.close()
+            self.close()
+
+    async def _stand(self) -> Stand:
+        settings = local_settings(self.servers, **self._more)
+        database = Database(self.servers.database_url, 4)
+        async with database.transaction() as tx:
+            _, key = await api_keys.create(tx, "house")
+        temporal = await Client.connect(self.servers.temporal_address, data_converter=pydantic_data_converter)
+        return Stand(self.servers, settings, database, temporal, key)
+
+    def _command(self, part: str) -> list[str]:
+        words: Mapping[str, list[str]] = {
+            "api": ["cli", "api", "--port", str(self._api_port)],
+            "relay": ["cli", "relay"],
+            "sandbox": set_up_sandbox_command(self.folder, self._sandbox_port, self._api_port),
+        }
+        worker = ["cli", "worker", *(["--no-relay"] if self._relay_apart else [])]
+        return [PYTHON, "-m", *words.get(part, worker)]
+
+    def _environment(self) -> dict[str, str]:
+        own = environment_of(local_settings(self.servers, **self._more))
+        temporal = {"TEMPORAL_ADDRESS": self.servers.temporal_address, "TEMPORAL_NAMESPACE": NAMESPACE}
+        return without_temporal_environment() | own | temporal
+
+    def _ready(self, part: str, child: Child) -> Callable[[], bool]:
+        if part == "api":
+            return lambda: answers(f"http://{HOST}:{self._api_port}/readyz")
+        if part == "sandbox":
+            return lambda: answers(f"{self.servers.sandbox_url}/healthz")
+        return lambda: child.said("relay started" if part == "relay" else "worker started")
+
+    def _forget(self, part: str) -> None:
+        if part in self._launchers:
+            self._launchers[part].child = None
