@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     """Pace of the runs that a track's entry rule begins, where pacing is allowed: demos and staging."""
     api_key: SecretStr = SecretStr("")
     profile: str = ""
-    """Which profile of a person's file commands take the API's address and key from (`cli.profiles`)."""
+    """Which profile of a person's file commands take the API's address and key from (`cli.shared.profiles`)."""
     """The key that the command line calls the API with (`perennial publish`)."""
 
     database_url: SecretStr = Field(

@@ -7,21 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cli import (
-    bench,
-    breakers_and_limits,
-    doctor,
-    documents,
-    imports,
-    keys,
-    schema,
-    serve,
-    suppressions_and_consents,
-    ui_links,
-    up,
-)
-from cli.error_sentences import Sentences
-from cli.over_api import contacts, enrollments, messages_and_events, tracks
+from cli import bench, ui_links
+from cli.over_api import contacts, documents, enrollments, imports, messages_and_events, tracks
+from cli.over_database import breakers_and_limits, doctor, keys, suppressions_and_consents
+from cli.processes import schema, serve, up
+from cli.shared.error_sentences import Sentences
 
 app = typer.Typer(
     cls=Sentences,

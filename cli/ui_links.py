@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import typer
 
-from cli.common import api_caller, fail, of_stack
-from cli.printing import Json, say, say_json
+from cli.shared.common import api_caller, fail, of_stack
+from cli.shared.printing import Json, say, say_json
 
 MOST_RUNS = 50
 """Of one contact in one link: servers and browsers take no address without end."""

@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cli.error_sentences import sentence
+from cli.shared.error_sentences import sentence
 from infra.launch.errors import LaunchError
 from infra.launch.temporal import find_temporal
 

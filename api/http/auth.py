@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from api.http.bodies import BATCH, SINGLE, BoundedRequest, is_json, media_type
+from api.http.bodies.reading import BATCH, SINGLE, BoundedRequest, is_json, media_type
 from api.http.problems import ProblemError
 from api.http.query_parameters import Parameters
 from store.engine.database import Database

@@ -4,7 +4,7 @@ A request that is refused costs little: its key and its body are not read. What 
 goes first and is refused last, because some of them never call again (Twilio does not repeat a status callback).
 What the orchestrator calls never waits.
 
-A place is for work. Who sends a body slowly has none meanwhile (`api.http.body_arrival`), and what a body takes is
+A place is for work. Who sends a body slowly has none meanwhile (`api.http.bodies.arrival`), and what a body takes is
 counted by the bytes that came, not by what was announced. Whoever has shown neither a key nor a signature is a
 stranger: all of them together have a share of the places, and who waits for that share keeps nobody else waiting.
 """

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from api.http.auth import KeyedLenientBatchRoute
-from api.http.batches import judged
+from api.http.bodies.batches import judged
 from api.http.context import Ctx
 from api.http.fields import Body, Identifier
 from api.http.problems import FieldProblem, documented

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from api.http.auth import KeyedLenientBatchRoute, KeyedRoute
-from api.http.batches import judged
+from api.http.bodies.batches import judged
 from api.http.context import Context, Ctx
 from api.http.fields import SLUG, Body, Identifier, Object, ObjectKey
 from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer

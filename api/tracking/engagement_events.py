@@ -44,29 +44,29 @@ class HoldTimes:
 
 
 async def note(
-    tx: AsyncConnection, found: Touched, kind: Kind, link: int | None, verdict: Verdict, patience: HoldTimes
+    tx: AsyncConnection, found: Touched, kind: Kind, link: int | None, verdict: Verdict, hold_times: HoldTimes
 ) -> Accepted | None:
     """Write down that something was fetched; answers what became of the event, or None where it is held."""
     now = datetime.now(UTC)
     message = found.message
     if link == DECOY:
         verdict = Verdict("scanner", "hidden link")
-    hold = patience.hold / found.pace
-    held = verdict.by == "human" and hold >= SHORTEST_HOLD and not _too_soon(found, kind, now, patience)
+    hold = hold_times.hold / found.pace
+    held = verdict.by == "human" and hold >= SHORTEST_HOLD and not _too_soon(found, kind, now, hold_times)
     touch = await engagement.add(
         tx, message.id, kind, link, verdict.by, verdict.why, now, due_at=now + hold if held else None
     )
-    accepted = None if held else await _tell(tx, touch, found, patience)
+    accepted = None if held else await _tell(tx, touch, found, hold_times)
     if message.status in ("sending", "unknown"):  # whoever fetches it, it was sent
         await settling.record_callbacks(tx, [settling.Callback(message.id, "delivered")])
     return accepted
 
 
-def _too_soon(found: Touched, kind: Kind, now: datetime, patience: HoldTimes) -> bool:
-    return kind == "click" and now - found.reached_at < patience.soon / found.pace
+def _too_soon(found: Touched, kind: Kind, now: datetime, hold_times: HoldTimes) -> bool:
+    return kind == "click" and now - found.reached_at < hold_times.soon / found.pace
 
 
-async def _tell(tx: AsyncConnection, touch: Touch, found: Touched, patience: HoldTimes) -> Accepted:
+async def _tell(tx: AsyncConnection, touch: Touch, found: Touched, hold_times: HoldTimes) -> Accepted:
     """Decide whose touch it was, and accept the event."""
     burst = BURST / found.pace
     verdict = judge(
@@ -74,7 +74,7 @@ async def _tell(tx: AsyncConnection, touch: Touch, found: Touched, patience: Hol
         await engagement.around(tx, touch, burst) if touch.by == "human" else (),
         links=found.links,
         reached_at=found.reached_at,
-        soon=patience.soon / found.pace,
+        soon=hold_times.soon / found.pace,
         burst=burst,
     )
     event_id = await engagement.decide(tx, touch, verdict.by, verdict.why, REPEAT / found.pace)
@@ -93,15 +93,15 @@ async def _tell(tx: AsyncConnection, touch: Touch, found: Touched, patience: Hol
             properties=properties,
             occurred_at=touch.at,
         ),
-        pace=patience.entry_pace,
+        pace=hold_times.entry_pace,
     )
 
 
 class HeldTouches:
     """Tells held touches when they are due; the relay's leader runs it."""
 
-    def __init__(self, db: Database, patience: HoldTimes) -> None:
-        self._db, self._patience = db, patience
+    def __init__(self, db: Database, hold_times: HoldTimes) -> None:
+        self._db, self._hold_times = db, hold_times
 
     async def run(self) -> None:
         """Look again and again; a database that is away is waited for."""
@@ -135,7 +135,7 @@ class HeldTouches:
             return
         found = await engagement.find(tx, touch.message_id, touch.at)
         assert found is not None  # a touch refers to its message
-        await _tell(tx, touch, found, self._patience)
+        await _tell(tx, touch, found, self._hold_times)
 
 
 def _away(error: Exception) -> bool:

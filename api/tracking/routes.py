@@ -84,7 +84,7 @@ async def _note(ctx: Context, request: Request, message_id: str, kind: Kind, lin
         found = await engagement.find(tx, message_id, datetime.now(UTC))
         if found is None or (link is not None and not link <= found.links) or (kind == "click" and not found.urls):
             return None
-        accepted = await note(tx, found, kind, link, seen(kind, request.method, _lower(request)), _patience(ctx))
+        accepted = await note(tx, found, kind, link, seen(kind, request.method, _lower(request)), _hold_times(ctx))
     if accepted is not None:
         ctx.metrics.event(kind, accepted)
     # The link that nobody sees leads where the first one does, should somebody find it after all.
@@ -95,7 +95,7 @@ def _lower(request: Request) -> Mapping[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
 
 
-def _patience(ctx: Context) -> HoldTimes:
+def _hold_times(ctx: Context) -> HoldTimes:
     return HoldTimes(ctx.settings.click_hold, ctx.settings.click_soon, ctx.settings.pace_at_entry)
 
 

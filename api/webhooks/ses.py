@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from api.feedback.provider_feedback import Report
 from api.feedback.sns_signature import CertificateUnavailableError, ForgedError
 from api.http.auth import OpenRoute
-from api.http.bodies import load_json
+from api.http.bodies.reading import load_json
 from api.http.context import Context, Ctx
 from api.http.overload import visit_of, vouch
 from api.http.problems import ProblemError, documented, overloaded_error

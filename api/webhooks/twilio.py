@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.feedback import provider_feedback
 from api.http.auth import OpenRoute
-from api.http.bodies import parse_form
+from api.http.bodies.reading import parse_form
 from api.http.context import Context, Ctx
 from api.http.overload import vouch
 from api.http.problems import ProblemError, documented

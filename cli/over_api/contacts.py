@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.common import Key, Url, api_caller, fail
 from cli.over_api.lists import Csv, Limit, Listing, at, field, outcome, show
-from cli.printing import Json, say, say_json, say_table
+from cli.shared.common import Key, Url, api_caller, fail
+from cli.shared.printing import Json, say, say_json, say_table
 
 if TYPE_CHECKING:
     import httpx

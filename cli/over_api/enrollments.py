@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.common import Key, Url, api_caller, fail
 from cli.over_api.lists import Contact, Csv, Limit, Listing, Track, at, field, show
-from cli.printing import Json, say, say_json, say_table
+from cli.shared.common import Key, Url, api_caller, fail
+from cli.shared.printing import Json, say, say_json, say_table
 
 Id = Annotated[str, typer.Argument(help="The enrolment's id.")]
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.common import api_caller, fail
-from cli.printing import say, say_json, say_table
+from cli.shared.common import api_caller, fail
+from cli.shared.printing import printable, say, say_json, say_table
 from tracks.shared.csv_cells import plain_cell
 from tracks.time.durations import parse_duration
 
@@ -123,7 +123,7 @@ def _as_csv(found: Sequence[Item]) -> str:
 
 def _cell(value: Any) -> object:
     if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
+        return printable(json.dumps(value, ensure_ascii=False))
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return value  # a phone number is no formula
-    return "" if value is None else plain_cell(value)
+    return "" if value is None else plain_cell(printable(value))

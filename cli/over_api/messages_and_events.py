@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Key, Url, api_caller, fail
 from cli.over_api.lists import Contact, Csv, Limit, Listing, Since, Track, Until, at, field, moment, outcome, show
-from cli.printing import Json, say, say_json
+from cli.shared.common import Key, Url, api_caller, fail
+from cli.shared.printing import Json, say, say_json
 
 message_commands = typer.Typer(
     help="See what was sent, and how it fared.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Key, Url, api_caller, fail
 from cli.over_api.lists import Csv, Limit, Listing, at, field, show
-from cli.printing import Json, say, say_json
+from cli.shared.common import Key, Url, api_caller, fail
+from cli.shared.printing import Json, say, say_json
 
 track_commands = typer.Typer(
     help="See the published tracks.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True

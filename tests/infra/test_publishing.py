@@ -11,7 +11,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from cli.preview_shown import show
+from cli.over_api.preview_shown import show
 from infra.previewing import PreviewRefusedError, ask, parse_pairs
 from infra.publishing import publish, read_folder
 

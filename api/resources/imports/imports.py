@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from api.http.auth import KeyedRoute
-from api.http.bodies import media_type
+from api.http.bodies.reading import media_type
 from api.http.context import Context, Ctx
 from api.http.fields import SLUG, Body
 from api.http.pagination import CursorText, Limit

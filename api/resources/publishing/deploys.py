@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.auth import KeyedRoute
-from api.http.bodies import BATCH
+from api.http.bodies.reading import BATCH
 from api.http.context import Ctx
 from api.http.fields import SLUG
 from api.http.problems import FieldProblem, documented, invalid, not_published

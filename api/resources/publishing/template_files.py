@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.http.bodies import is_json, parse_json, read_text
+from api.http.bodies.reading import is_json, parse_json, read_text
 from api.http.fields import SLUG
 from api.http.problems import ProblemError, field_problems, invalid, not_published
 from api.resources.publishing.publishing import TemplateDocument, template_errors

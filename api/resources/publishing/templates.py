@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from api.http.auth import KeyedRoute
-from api.http.bodies import is_json, media_type
+from api.http.bodies.reading import is_json, media_type
 from api.http.context import Ctx
 from api.http.fields import SLUG
 from api.http.pagination import CursorText, Limit

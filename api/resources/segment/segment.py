@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.auth import OpenRoute, SegmentRoute
-from api.http.bodies import load_json
+from api.http.bodies.reading import load_json
 from api.http.context import Context, Ctx
 from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer
 from api.resources.events import TrackNotEntered

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from api.http import fields
-from api.http.bodies import storable
+from api.http.bodies.reading import storable
 from api.http.problems import FieldProblem, pointer
 from tracks.contacts.contact_fields import storable_data
 

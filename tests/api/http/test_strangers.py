@@ -21,8 +21,9 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from api.app import create_app
-from api.http import bodies, body_arrival, server
-from api.http.body_arrival import Arrivals
+from api.http import server
+from api.http.bodies import arrival, reading
+from api.http.bodies.arrival import Arrivals
 from api.http.metrics import Metrics
 from api.http.overload import Admission, Line, RefuseOverload, Visit
 from api.http.problems import ProblemError
@@ -104,7 +105,7 @@ async def test_idle_connections_keep_nobody_waiting(app: FastAPI, key: str, said
 async def test_a_body_that_comes_too_slowly_is_answered_408_and_the_connection_closed(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body_arrival, "SECONDS", 0.5)
+    monkeypatch.setattr(arrival, "SECONDS", 0.5)
     async with serve(app) as url, sockets(url, begun("/webhooks/ses", 1000), 3) as opened:
         for reader, _ in opened:
             async with asyncio.timeout(20):
@@ -430,7 +431,7 @@ def test_places_are_counted_right_whoever_comes_and_goes(steps: list[tuple[Line,
 
 
 async def test_the_memory_of_slow_bodies_is_bounded_by_giving_up_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_arrival, "HELD_FOR_STRANGERS", 100_000)
+    monkeypatch.setattr(arrival, "HELD_FOR_STRANGERS", 100_000)
     held, admission, metrics = Arrivals(), Admission(100, 5, 30), Metrics()
 
     async def slow() -> bytes:
@@ -464,7 +465,7 @@ async def test_the_memory_of_slow_bodies_is_bounded_by_giving_up_the_oldest(monk
 
 
 def test_nothing_of_slow_bodies_is_left_over() -> None:
-    assert bodies._ARRIVALS.held == {True: 0, False: 0}
+    assert reading._ARRIVALS.held == {True: 0, False: 0}
 
 
 async def test_a_small_body_costs_one_place_and_a_large_one_more(app: FastAPI, key: str) -> None:

@@ -82,7 +82,7 @@ def test_a_fields_schema_allows_what_is_accepted_and_little_else(kind: Any, lett
     accepted, asked = 0, st.text(letters, min_size=1, max_size=12) | st.text(max_size=12)
 
     @given(asked | from_schema(schema) | st.sampled_from(schema["examples"]))
-    @settings(max_examples=300, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     def compare(value: str) -> None:
         nonlocal accepted
         refused = ""

@@ -46,8 +46,8 @@ class Mail:
                 await tx.execute(text(f"UPDATE {table} SET {name} = {name} - make_interval(secs => {seconds})"))
 
     async def tell(self, after: timedelta = HOLD) -> int:
-        patience = HoldTimes(HOLD, timedelta(seconds=5))
-        return await HeldTouches(self.db, patience).tell_due(datetime.now(UTC) + after)
+        hold_times = HoldTimes(HOLD, timedelta(seconds=5))
+        return await HeldTouches(self.db, hold_times).tell_due(datetime.now(UTC) + after)
 
     async def touched(self) -> list[Any]:
         return await rows(self.db, "SELECT kind, link, by, why FROM touch ORDER BY id")

@@ -85,7 +85,7 @@ def maybe(*values: Any) -> st.SearchStrategy[Any]:
 moments = st.integers(0, 210).map(lambda number: NOW + timedelta(milliseconds=number))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 async def test_a_list_is_every_message_that_was_asked_for_newest_first(scene: Scene, data: st.DataObject) -> None:
     if not await scene.rows("SELECT 1 FROM message LIMIT 1"):

@@ -254,7 +254,7 @@ def shapes_of_data(draw: st.DrawFn) -> dict[str, Any]:
     return {"event": {"properties": parts}, "contact": {"attributes": {"l": parts["l"][:50]}}}
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(expressions(names), shapes_of_data())
 def test_no_condition_that_is_published_runs_away(expression: str, data: dict[str, Any]) -> None:
     for condition in (expression, f"{expression} == 1"):
@@ -274,7 +274,7 @@ PRICED = [
 """What is known of some data itself, and of any data that weighs as much."""
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(expressions(names))
 def test_what_data_of_any_shape_may_cost_is_no_less_than_what_it_costs(expression: str) -> None:
     nodes = parse(expression)
@@ -282,7 +282,7 @@ def test_what_data_of_any_shape_may_cost_is_no_less_than_what_it_costs(expressio
         assert sum(cost.price(nodes, data)) <= sum(cost.price(nodes, bound)) * 1.2 + 1_000
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(expressions(names))
 def test_the_library_and_this_reader_see_the_same_names_and_functions(expression: str) -> None:
     try:
@@ -318,7 +318,7 @@ def regular_expressions(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(regular_expressions(), st.sampled_from(TEXTS), st.sampled_from([100, 5_000, 50_000]))
 def test_no_pattern_takes_longer_than_it_is_said_to(pattern: str, text: str, letters: int) -> None:
     condition = f"event.properties.s.matches('{pattern}')"

@@ -224,7 +224,7 @@ PIECES = st.sampled_from((
 ))  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_what_is_refused_before_parsing_could_not_have_been_parsed_either(source: str) -> None:
     """But for what stands in a comment, where the language takes anything."""

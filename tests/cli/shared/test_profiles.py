@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.common import api_caller
-from cli.profiles import Profile, ProfileError, find, path
+from cli.shared.common import api_caller
+from cli.shared.profiles import Profile, ProfileError, find, path
 from settings import get_settings
 
 TWO = '[default]\nurl = "https://one.test"\nkey = "pk_one"\n\n[staging]\nurl = "https://two.test"\nkey = "pk_two"\n'

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.common import Key, Url, api_caller, fail
-from cli.printing import Json, say, say_json
+from cli.shared.common import Key, Url, api_caller, fail
+from cli.shared.printing import Json, say, say_json
 
 
 def add_to(app: typer.Typer) -> None:
@@ -93,7 +93,7 @@ def preview(
     """
     from rich.console import Console
 
-    from cli.preview_shown import show
+    from cli.over_api.preview_shown import show
     from infra.previewing import PreviewRefusedError, ask, parse_pairs
 
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from cli.common import fail, local_stack, of_stack
+from cli.shared.common import fail, local_stack, of_stack
 
 if TYPE_CHECKING:
     from temporalio.client import Client

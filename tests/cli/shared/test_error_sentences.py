@@ -16,15 +16,15 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 import worker
-from cli.error_sentences import sentence
 from cli.main import app
+from cli.shared.error_sentences import sentence
 from infra.launch.stack import TEMPORAL_VARIABLES
 from settings import get_settings
 from tests.conftest import DevServer
 
 PASSWORD = "s3cret-of-the-database"
 DEAD = f"postgresql://nurse:{PASSWORD}@127.0.0.1:1/none"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 WORDS: dict[str, list[str]] = {
     "up": ["--no-crowd", "--exit"],

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.common import fail, in_database
-from cli.printing import Json, minute, say, say_json, say_table
+from cli.shared.common import fail, in_database
+from cli.shared.printing import Json, minute, say, say_json, say_table
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -195,7 +195,7 @@ def _line(breaker: Breaker) -> str:
 
 
 def _with_temporal(work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
-    from cli.temporal import connect_alone
+    from cli.shared.temporal import connect_alone
 
     async def run() -> None:
         await work(await connect_alone())

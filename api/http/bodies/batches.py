@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from api.http.bodies import storable
+from api.http.bodies.reading import storable
 from api.http.problems import FieldProblem, field_problems
 
 Item = TypeVar("Item", bound=BaseModel)

@@ -26,7 +26,7 @@ from infra.launch.state import KEPT, started_at
 from infra.launch.temporal import find_temporal
 from settings import get_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMES_UP_WITHIN = 60.0
 TRACKS = ("abandoned-cart", "trial-to-paid", "win-back")
 pytestmark = pytest.mark.timeout(240)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.common import database_url, fail
-from cli.printing import printable, say_json
-from cli.temporal import connect_beside
+from cli.shared.common import database_url, fail
+from cli.shared.printing import printable, say_json
+from cli.shared.temporal import connect_beside
 
 if TYPE_CHECKING:
     from rich.console import Console

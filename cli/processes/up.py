@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.doctor import stuck
-from cli.printing import printable
-from cli.schema import upgrade
+from cli.over_database.doctor import stuck
+from cli.processes.schema import upgrade
+from cli.shared.printing import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from infra.launch.state import State
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LIBRARY = Path(__file__).parent.parent / "tracks" / "library"
+LIBRARY = Path(__file__).parents[2] / "tracks" / "library"
 
 
 def add_to(app: typer.Typer) -> None:

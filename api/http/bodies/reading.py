@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 from pydantic_core import from_json
 
-from api.http.body_arrival import Arrivals, too_large
+from api.http.bodies.arrival import Arrivals, too_large
 from api.http.overload import visit_of
 from api.http.problems import FieldProblem, ProblemError, invalid, pointer
 from tracks.contacts.contact_fields import unstorable

@@ -13,8 +13,8 @@ from typing import Any
 from typer import Context, Exit, echo
 from typer.core import TyperGroup
 
-from cli.help_texts import in_plain_words, plain_kind
-from cli.printing import printable
+from cli.shared.help_texts import in_plain_words, plain_kind
+from cli.shared.printing import printable
 
 _VARIABLE = re.compile(r"\b(PERENNIAL_[A-Z_]+|DATABASE_URL)\b")
 _TEMPORAL = "look at TEMPORAL_ADDRESS, and at TEMPORAL_PROFILE and the like where you use them"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.printing import printable
+from cli.shared.printing import printable
 
 _WHY = {
     "false": "does not hold",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.common import fail, in_database
-from cli.printing import Json, minute, say, say_json, say_table
+from cli.shared.common import fail, in_database
+from cli.shared.printing import Json, minute, say, say_json, say_table
 
 if TYPE_CHECKING:
     from store.engine.database import Database

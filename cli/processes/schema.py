@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from cli.common import address_secret, database_url, fail
-from cli.printing import say
+from cli.shared.common import address_secret, database_url, fail
+from cli.shared.printing import say
 
 
 def add_to(app: typer.Typer) -> None:

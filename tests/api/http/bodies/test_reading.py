@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from api.http import problems
 from api.http.auth import OpenRoute
-from api.http.bodies import SINGLE, parse_form, parse_json, storable
+from api.http.bodies.reading import SINGLE, parse_form, parse_json, storable
 from api.http.problems import ProblemError
 
 router = APIRouter(route_class=OpenRoute)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from cli.common import fail, in_database
-from cli.printing import Json, minute, say, say_json, say_table
+from cli.shared.common import fail, in_database
+from cli.shared.printing import Json, minute, say, say_json, say_table
 
 if TYPE_CHECKING:
     from store.engine.database import Database

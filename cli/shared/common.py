@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from cli.printing import printable
+from cli.shared.printing import printable
 
 if TYPE_CHECKING:
     import httpx
 
-    from cli.profiles import Profile
+    from cli.shared.profiles import Profile
     from settings import Settings
     from store.engine.database import Database
 
@@ -31,7 +31,7 @@ def fail(words: str) -> NoReturn:
 
 def read_settings() -> Settings:
     """The settings; ends with what is wrong with them, whatever else the caller takes a ValueError for."""
-    from cli.error_sentences import sentence
+    from cli.shared.error_sentences import sentence
     from settings import get_settings
 
     try:
@@ -113,7 +113,7 @@ def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
 
 def _profile(settings: Settings) -> Profile | None:
     """The profile that is named; where nothing names an installation, the default one. Ends with what is wrong."""
-    from cli.profiles import ProfileError, find
+    from cli.shared.profiles import ProfileError, find
     from infra.launch.state import State
 
     if not settings.profile and ("public_url" in settings.model_fields_set or State(settings.data).is_kept):

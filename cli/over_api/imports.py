@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.common import Key, Url, api_caller, fail
-from cli.printing import Json, say, say_json, say_table
+from cli.shared.common import Key, Url, api_caller, fail
+from cli.shared.printing import Json, say, say_json, say_table
 from tracks.program.import_job import MAX_RATE
 
 if TYPE_CHECKING:
