@@ -42,7 +42,7 @@ TRACKS = {
     "sleeps": """
         goal: {event: used}
         steps:
-          - {id: settle, wait: 3d}
+          - {id: settle, wait: 4d}
           - {id: mark, set: {attributes: {late: true}}}
     """,
 }
