@@ -43,7 +43,6 @@ async def test_without_a_policy_only_what_it_was_made_of_is_kept(world: World) -
 
 async def test_the_text_is_kept_as_it_went_out_until_its_time_is_over(world: World, dev_server: DevServer) -> None:
     await keep(world, "2h")
-    await world.scene.rows("SELECT 1")
     email, text = await world.send("hello"), await world.send("nudge")
     (mail,), (sms,) = (
         world.outside.accepted(world.email, "email"),
@@ -73,7 +72,7 @@ async def test_the_text_is_kept_as_it_went_out_until_its_time_is_over(world: Wor
 
 
 async def test_a_message_that_is_written_again_is_kept_as_it_was_sent_at_last(world: World) -> None:
-    world.outside.fault("ses", "throttle", count=1)
+    world.outside.fault("ses", "429", times=1, match=world.email)
     with pytest.raises(Exception, match=r"\w"):
         await world.send("hello")
     await world.template("hello", "---\nkind: email\nsubject: Anew\n---\nHi. {{ unsubscribe_url }}\n")
