@@ -30,9 +30,9 @@ from settings import SENDING, Settings, get_settings
 from store.engine.database import Database
 from store.engine.hash_secret import use_secret
 from store.engine.live_workers import worker_name
+from workflows.determinism_sandbox import runner
 from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack
-from workflows.sandbox import runner
 
 HOST = "127.0.0.1"
 

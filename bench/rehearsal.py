@@ -45,8 +45,8 @@ from tracks.program.interests import about_own, event_view, interested, signal_o
 from tracks.program.program import Compiled
 from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
 from tracks.shared.wire import Clock
+from workflows.determinism_sandbox import runner
 from workflows.nurture import NurtureTrack
-from workflows.sandbox import runner
 
 
 @dataclass(frozen=True)

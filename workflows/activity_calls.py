@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.contract import StepCall
     from tracks.program.program import Effect
 
-from workflows import policies
+from workflows import retry_policies
 from workflows.context import Context
 
 RUN_ENDED = "the run ended"
@@ -26,9 +26,9 @@ async def call(ctx: Context, name: str, queue: str, arg: Any, result: type[Any],
         arg,
         task_queue=queue,
         result_type=result,
-        start_to_close_timeout=policies.ATTEMPT_LIMIT,
-        schedule_to_close_timeout=policies.EFFECT_DEADLINE,
-        retry_policy=policies.UNTIL_PROVIDER_ANSWERS,
+        start_to_close_timeout=retry_policies.ATTEMPT_LIMIT,
+        schedule_to_close_timeout=retry_policies.EFFECT_DEADLINE,
+        retry_policy=retry_policies.UNTIL_PROVIDER_ANSWERS,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=summary,
     )
@@ -44,8 +44,8 @@ async def once(name: str, arg: Any, result: type[Any], summary: str) -> Any:
         name,
         arg,
         result_type=result,
-        start_to_close_timeout=policies.ATTEMPT_LIMIT,
-        retry_policy=policies.ONCE,
+        start_to_close_timeout=retry_policies.ATTEMPT_LIMIT,
+        retry_policy=retry_policies.ONCE,
         summary=summary,
     )
     try:

@@ -16,10 +16,10 @@ with workflow.unsafe.imports_passed_through():
     from tracks.program.run import Journey, RunInput
     from workflows.run_memory import Memory
 
-from workflows import policies, search_attributes
+from workflows import patches, retry_policies, search_attributes
 from workflows.current_details import describe
 from workflows.local_activities import local
-from workflows.policies import WAIT_SLICE
+from workflows.retry_policies import WAIT_SLICE
 
 
 def nothing() -> bool:
@@ -108,7 +108,7 @@ class Context:
 
     def late(self, due: datetime) -> bool:
         """Whether something that was due at a moment, in real time, comes to its turn only now, after an outage."""
-        return workflow.now() - due > policies.LATE and workflow.patched(policies.PATCH_LATE_WAITS)
+        return workflow.now() - due > retry_policies.LATE and workflow.patched(patches.LATE_WAITS)
 
     def due(self) -> datetime:
         """When the step that begins was due, in real time: now, or before an outage that delays it.
@@ -128,14 +128,16 @@ class Context:
         """
         if not self.late(deadline):
             return False
-        until = workflow.now() + policies.LISTEN_FOR
+        until = workflow.now() + retry_policies.LISTEN_FOR
         question = UndeliveredCall(enrollment_id=self.given.enrollment_id)
         self.show(step, "waiting", "what was told to it meanwhile", until)
         waiting = 1
         while waiting and workflow.now() < until:
             waiting = await local(contract.COUNT_UNDELIVERED, question, int, summary=f"{step}: what is on its way?")
             with suppress(TimeoutError):  # also where none waits: what was just told comes with the next workflow task
-                await workflow.wait_condition(woken, timeout=policies.LISTEN_AGAIN_AFTER, timeout_summary="listening")
+                await workflow.wait_condition(
+                    woken, timeout=retry_policies.LISTEN_AGAIN_AFTER, timeout_summary="listening"
+                )
                 return True
         return False
 
@@ -145,7 +147,7 @@ class Context:
         return (
             (info.get_current_history_length() >= self.given.continue_after or info.is_continue_as_new_suggested())
             and (deadline is None or workflow.now() < deadline)
-            and workflow.patched(policies.PATCH_TOLD_ENOUGH)
+            and workflow.patched(patches.TOLD_ENOUGH)
         )
 
     def carried(self) -> datetime | None:

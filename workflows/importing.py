@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     )
 
 from workflows.handler_arguments import NOTHING, demand
-from workflows.policies import WAIT_SLICE
+from workflows.retry_policies import WAIT_SLICE
 
 ATTEMPT_LIMIT = timedelta(seconds=30)
 """One chunk: at most ten seconds of giving way and a transaction. A worker killed amid one is noticed after this."""

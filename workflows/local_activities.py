@@ -6,7 +6,7 @@ from typing import Any
 
 from temporalio import workflow
 
-from workflows import policies
+from workflows import retry_policies
 
 
 async def local(name: str, arg: Any, result: type[Any] | None = None, *, summary: str | None = None) -> Any:
@@ -15,7 +15,7 @@ async def local(name: str, arg: Any, result: type[Any] | None = None, *, summary
         name,
         arg,
         result_type=result,
-        start_to_close_timeout=policies.LOCAL_LIMIT,
-        retry_policy=policies.UNTIL_DATABASE_ANSWERS,
+        start_to_close_timeout=retry_policies.LOCAL_LIMIT,
+        retry_policy=retry_policies.UNTIL_DATABASE_ANSWERS,
         summary=summary,
     )

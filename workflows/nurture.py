@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
         RunResult,
     )
 
-from workflows import policies
+from workflows import patches, retry_policies
 from workflows.context import Context
 from workflows.handler_arguments import NOTHING, Reason, demand
 from workflows.local_activities import local
@@ -62,7 +62,7 @@ class NurtureTrack:
                     await workflow.wait_condition(workflow.all_handlers_finished)
                     ctx.continue_as_new()
                 memory.pc = await execute(ctx, code[memory.pc])
-                if len(memory.unreported) >= policies.PATH_LIMIT and workflow.patched(policies.PATCH_REPORT_PATH):
+                if len(memory.unreported) >= retry_policies.PATH_LIMIT and workflow.patched(patches.REPORT_PATH):
                     await self._report()
         except asyncio.CancelledError:
             # An operator's cancel: the enrolment ends like any other, with its books closed.

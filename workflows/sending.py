@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from tracks.program.program import Effect, UnknownPolicy
     from tracks.program.run import MessageAmid
 
-from workflows import policies
+from workflows import patches, retry_policies
 from workflows.activity_calls import RUN_ENDED, call, fruitless, once, step_call, stop_if_ended
 from workflows.context import Context
 
@@ -127,7 +127,7 @@ class _Sending:
         """Send by a channel: at once if it may, else from the provider's queue."""
         now, in_turn, queue = BY_CHANNEL[channel]
         summary = f"{given.step}: {channel}"
-        if workflow.patched(policies.PATCH_SEND_NOW):
+        if workflow.patched(patches.SEND_NOW):
             with suppress(FailureError):  # a local activity's own, not in an ActivityError; tried again from the queue
                 at_once: SendResult = await once(now, given, SendResult, summary)
                 if at_once.outcome != "queued":
@@ -142,15 +142,15 @@ class _Sending:
     def _put_off(self, result: SendResult) -> datetime | None:
         """Note a deferral, once for each reason; answers when the message's turn is."""
         ctx, now = self._ctx, self._ctx.now()
-        least = now + ctx.given.clock.real_delay(policies.ASK_AGAIN_AFTER)
+        least = now + ctx.given.clock.real_delay(retry_policies.ASK_AGAIN_AFTER)
         due: datetime | None = None
         if ctx.given.clock.jumps and self.message.unknown:
             pass  # it is to be sent after all, which took the provider's time and not the run's
         elif result.until is not None and result.until > now:
             due = max(result.until, least)
         elif ctx.given.clock.jumps:
-            due = workflow.now() + policies.ASK_AGAIN_AFTER
-        elif workflow.patched(policies.PATCH_PAUSE_BETWEEN_TURNS):
+            due = workflow.now() + retry_policies.ASK_AGAIN_AFTER
+        elif workflow.patched(patches.PAUSE_BETWEEN_TURNS):
             due = least
         ctx.memory.count("deferred")
         if result.reason != self.message.deferred or self.message.unknown:
@@ -163,8 +163,8 @@ class _Sending:
     async def _reconcile(self, due: datetime | None) -> SendResult:
         """Ask the ledger and the provider again and again, then settle as the step says."""
         ctx, step = self._ctx, self._effect.step
-        while self.message.asked < len(policies.RECONCILE_AFTER):
-            due = due or workflow.now() + policies.RECONCILE_AFTER[self.message.asked]
+        while self.message.asked < len(retry_policies.RECONCILE_AFTER):
+            due = due or workflow.now() + retry_policies.RECONCILE_AFTER[self.message.asked]
             await ctx.wait(step, self._word(due), due, state="reconciling")
             self._keep(asked=self.message.asked + 1)
             result = await self._ask("")
@@ -179,7 +179,7 @@ class _Sending:
 
     def _word(self, due: datetime) -> str:
         """Which question is next, and what happens if the last finds out nothing."""
-        asked, pauses = self.message.asked, policies.RECONCILE_AFTER
+        asked, pauses = self.message.asked, retry_policies.RECONCILE_AFTER
         last = due + sum(pauses[asked + 1 :], timedelta(0))
         return (
             f"the provider's word on the message (question {asked + 1} of {len(pauses)}; "

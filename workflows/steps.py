@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from tracks.program.split import pick_arm
     from workflows.received_events import Since
 
-from workflows import policies
+from workflows import patches
 from workflows.context import Context
 from workflows.effects import perform
 from workflows.local_activities import local
@@ -187,9 +187,9 @@ def _ending_event(ctx: Context, wait: WaitFor, deadline: datetime) -> HeardEvent
     near = memory.match_despite_clocks(step, since) if old is None else None
     same = old is not None and new is not None and old.event_id == new.event.event_id
     # Asked only where it makes a difference: a patch costs a run an event of its history.
-    if same or (old is None and near is None and new is None) or workflow.patched(policies.PATCH_EVENTS_COUNT_ONCE):
+    if same or (old is None and near is None and new is None) or workflow.patched(patches.EVENTS_COUNT_ONCE):
         return new
-    if near is not None and workflow.patched(policies.PATCH_CLOCKS_APART):
+    if near is not None and workflow.patched(patches.CLOCKS_APART):
         return near
     return old
 
@@ -243,7 +243,7 @@ def _decide(ctx: Context, branch: Branch) -> int:
             verdict, new = Verdict(False, "too much work"), True
         except ConditionError:
             verdict, new = Verdict(False, "too much data"), False
-        if new and not workflow.patched(policies.PATCH_CONDITIONS):
+        if new and not workflow.patched(patches.CONDITIONS):
             # Asked only where it makes a difference: a patch costs a run an event of its history.
             verdict = _as_before(case.when, known)
         if verdict.holds:

@@ -38,8 +38,8 @@ Outgoing = TypeVar("Outgoing")
 Written = TypeVar("Written")
 
 _SETTLE_AGAIN_AFTER = (0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 4.0)
-"""Seconds: a database that restarts is back by then, and an attempt may last as long (`workflows.policies`). Past them
-the row stays `sending`, which the next attempt finds."""
+"""Seconds: a database that restarts is back by then, and an attempt may last as long (`workflows.retry_policies`). Past
+them the row stays `sending`, which the next attempt finds."""
 
 log = structlog.get_logger(__name__)
 

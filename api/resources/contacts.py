@@ -13,7 +13,7 @@ from api.http.context import Ctx
 from api.http.fields import Body, Email, Identifier, Locale, Object, Phone, Zone
 from api.http.pagination import CursorText, Limit
 from api.http.problems import documented, not_found
-from store.people import contact_search, contacts
+from store.people import contact_search, contacts, erasure
 from store.people.contact_search import Wanted
 from store.schema import rows
 from tracks.contacts.contact_fields import ways_to_write
@@ -162,5 +162,5 @@ async def delete_contact(contact_id: ContactId, ctx: Ctx) -> Erased:
     so there is nothing to erase in them. Repeating it is harmless.
     """
     async with ctx.db.transaction() as tx:
-        erased = await contacts.erase(tx, contact_id)
+        erased = await erasure.erase(tx, contact_id)
     return Erased(contact_id=contact_id, existed=erased.existed, runs_ended=erased.ended)

@@ -18,7 +18,7 @@ def data_converter(keys: Sequence[SecretStr]) -> DataConverter:
     """How values become what Temporal keeps; with keys, encrypted. Raises ValueError for what is no key."""
     if not keys:
         return pydantic_data_converter
-    from api.temporal.payload_codec import AesGcmCodec
+    from api.temporal.payload_encryption import AesGcmCodec
 
     return replace(pydantic_data_converter, payload_codec=AesGcmCodec([key.get_secret_value() for key in keys]))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from bench.faults.processes import FaultyHouse
+from bench.faults.restarting_processes import FaultyHouse
 
 ORDERS: Sequence[tuple[str, str, dict[str, float]]] = (
     # provider, kind, more; each for a few calls

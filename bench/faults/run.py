@@ -21,8 +21,8 @@ from typing import Any
 
 from bench.faults.chaos import Chaos
 from bench.faults.load import Load, prepare
-from bench.faults.processes import FaultyHouse
 from bench.faults.records import Findings, Received, caught_up, compare
+from bench.faults.restarting_processes import FaultyHouse
 from bench.installation.one_process import Stand
 
 ROUND = 50

@@ -22,8 +22,8 @@ from infra.sandbox.core.mailbox import Mailbox
 from infra.sandbox.core.options import Options
 from infra.sandbox.hubspot.objects import HubSpotStore
 from infra.sandbox.hubspot.objects_api import HubSpot
-from infra.sandbox.people.actions import Actions
-from infra.sandbox.people.inbox import Inbox
+from infra.sandbox.recipients.actions import Actions
+from infra.sandbox.recipients.inbox import Inbox
 from infra.sandbox.twilio.callbacks import TwilioCallbacks
 from infra.sandbox.twilio.messages_api import Twilio
 from infra.sandbox.webhook_sink import WebhookSink

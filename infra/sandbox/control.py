@@ -18,7 +18,7 @@ from infra.sandbox.core.faults import BadFault, Faults
 from infra.sandbox.core.journal import Journal
 from infra.sandbox.core.mailbox import Mailbox, Message, iso
 from infra.sandbox.hubspot.objects import HubSpotStore
-from infra.sandbox.people.actions import Actions, BadAction
+from infra.sandbox.recipients.actions import Actions, BadAction
 
 MOST = 5000
 LONGEST_WAIT = 30.0

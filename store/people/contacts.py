@@ -1,4 +1,4 @@
-"""Contacts: created, changed and erased."""
+"""Contacts: created and changed. `store.people.erasure` erases them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.errors import BusyError
 from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json, as_json_list, many, utc_now
-from store.people import suppressions
-from store.runs.imports import import_erasure
-from store.schema.rows import Channel, Contact, columns, read_row
+from store.schema.rows import Contact, columns, read_row
 
 
 class Changes(TypedDict, total=False):
@@ -36,14 +34,6 @@ class Upserted:
     contact: Contact
     created: bool
     changed: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """What erasing found: a contact, and how many live runs it told to end."""
-
-    existed: bool
-    ended: int
 
 
 async def get(tx: AsyncConnection, contact_id: str) -> Contact | None:
@@ -114,23 +104,6 @@ async def erased_since(tx: AsyncConnection, ids: Sequence[str], moment: datetime
     """
     await _lock(tx, sorted(ids))
     return set((await tx.execute(_ERASED, {"ids": list(ids), "moment": moment})).scalars())
-
-
-async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = None) -> Erased:
-    """Remove every personal datum of a contact and tell their live runs to end; counts stay.
-
-    Repeating it is harmless. Only hashes of their addresses are kept, as suppressed: `erased`, unless they were for a
-    harsher reason. A new explicit consent to a channel ends that, or an operator.
-    """
-    now = now or utc_now()
-    gone = (await tx.execute(_ERASE, {"id": contact_id, "now": now})).first()
-    ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
-    await tx.execute(_FORGET, {"id": contact_id})
-    await import_erasure.redact(tx, contact_id)
-    if gone is not None:
-        addresses: list[tuple[Channel, str | None]] = [("email", gone.email), ("sms", gone.phone)]
-        await suppressions.add_many(tx, [(channel, it) for channel, it in addresses if it], "erased", now)
-    return Erased(existed=gone is not None, ended=ended.rowcount)
 
 
 async def _lock(tx: AsyncConnection, ids: list[str]) -> dict[str, Contact]:
@@ -246,55 +219,4 @@ _ATTRIBUTES_CHANGED = text(f"""
     JOIN enrollment e ON e.contact_id = c.contact_id AND e.ended_at IS NULL
     JOIN track_version v ON v.track = e.track AND v.version = e.version AND c.name = ANY(v.attributes)
     GROUP BY e.id ORDER BY e.id
-""")
-# Somebody unknown here may still wait in an import's rows: their erasure has to be remembered too.
-_ERASE = text("""
-    WITH gone AS (DELETE FROM contact WHERE id = :id RETURNING id, email, phone),
-    stone AS (
-        INSERT INTO erasure (contact_id, erased_at)
-        SELECT :id, :now
-        WHERE EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM import_job WHERE ended_at IS NULL)
-        ON CONFLICT (contact_id) DO UPDATE SET erased_at = greatest(erasure.erased_at, excluded.erased_at)
-    ),
-    card AS (DELETE FROM crm_contact WHERE contact_id = :id),
-    notes AS (DELETE FROM crm_note WHERE contact_id = :id),
-    tasks AS (DELETE FROM crm_task WHERE contact_id = :id)
-    SELECT email, phone FROM gone
-""")
-# A statement of its own: its snapshot is taken once the contact's row is ours, so that it sees every event and
-# enrollment of transactions that held the contact until then.
-_END_RUNS = text("""
-    WITH links AS (DELETE FROM message_links WHERE message_id IN (SELECT id FROM message WHERE contact_id = :id)),
-    texts AS (
-        UPDATE message_content SET rendering = NULL, kept_until = NULL, subject_digest = NULL
-        WHERE message_id IN (SELECT id FROM message WHERE contact_id = :id)
-            AND (rendering IS NOT NULL OR subject_digest IS NOT NULL)
-    ),
-    refused AS (
-        DELETE FROM refused_delivery WHERE enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
-    ),
-    events AS (UPDATE event SET properties = '{}' WHERE contact_id = :id AND properties <> '{}'),
-    waiting AS (
-        UPDATE outbox SET payload = '{}', delivered_at = :now, dropped_reason = 'erased'
-        WHERE kind IN ('event', 'attributes') AND delivered_at IS NULL
-            AND enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
-        RETURNING id
-    ),
-    counted AS (
-        INSERT INTO dropped (reason, kind, count)
-        SELECT 'erased', 'outbox', count(*) FROM waiting HAVING count(*) > 0
-    ),
-    runs AS (
-        UPDATE enrollment SET properties = '{}',
-            exit_reached_at = CASE WHEN ended_at IS NULL THEN coalesce(exit_reached_at, :now) ELSE exit_reached_at END
-        WHERE contact_id = :id AND (properties <> '{}' OR ended_at IS NULL)
-        RETURNING id, ended_at
-    )
-    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
-    SELECT id, 'end', CAST(:payload AS jsonb), :now, :now FROM runs WHERE ended_at IS NULL ORDER BY id
-""")
-_FORGET = text("""
-    WITH consents AS (DELETE FROM consent WHERE contact_id = :id),
-    proof AS (DELETE FROM consent_change WHERE contact_id = :id)
-    UPDATE message SET address_hash = NULL WHERE contact_id = :id AND address_hash IS NOT NULL
 """)

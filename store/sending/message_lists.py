@@ -61,12 +61,9 @@ async def page(tx: AsyncConnection, wanted: Wanted, *, before: str | None = None
         "template": wanted.template,
         "version": wanted.template_version,
     }
-    where = []
-    for name in ("contact_id", "track", "step", "channel", "status", "delivery"):
-        if (value := getattr(wanted, name)) is not None:
-            where.append(f"m.{name} = :{name}")
-            asked[name] = value
-    return [_listed(row) for row in (await tx.execute(text(_statement(wanted, where)), asked)).mappings()]
+    given = {name: value for name in _EQUAL if (value := getattr(wanted, name)) is not None}
+    where = {name: f"m.{name} = :{name}" for name in given}
+    return [_listed(row) for row in (await tx.execute(text(_statement(wanted, where)), asked | given)).mappings()]
 
 
 async def of_enrollment(tx: AsyncConnection, enrollment_id: str, *, limit: int = 1000) -> list[Listed]:
@@ -77,8 +74,9 @@ async def of_enrollment(tx: AsyncConnection, enrollment_id: str, *, limit: int =
     return [_listed(row) for row in rows.mappings()]
 
 
-def _statement(wanted: Wanted, where: list[str]) -> str:
-    """The newest of the messages of `where`, by the index that fits, with their content."""
+def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
+    """The newest of the messages of which all of `equal` is true, by the index that fits, with their content."""
+    where = equal.values()
     if wanted.contact_id is not None:
         of_template = [_OF_TEMPLATE] if wanted.template is not None else []
         found = f"SELECT m.* FROM message m WHERE {' AND '.join([*where, *of_template, _SPAN])} {_ORDER}"
@@ -97,9 +95,9 @@ def _statement(wanted: Wanted, where: list[str]) -> str:
         found = f"SELECT m.* FROM message m WHERE {' AND '.join(['m.bad', *where, _SPAN])} {_ORDER}"
     else:
         span = _within("m", {**{name: f"p.{name}" for name in _PLACE}, "status": "s.status"}, "id")
-        others = [part for part in where if not part.startswith(("m.track", "m.step", "m.channel", "m.status"))]
+        others = [part for name, part in equal.items() if name not in (*_PLACE, "status")]
         of_place = f"SELECT m.* FROM message m WHERE {' AND '.join([span.where, *others])} {span.order}"
-        given = [f"{name} = :{name}" for name in _PLACE if getattr(wanted, name) is not None]
+        given = [f"{name} = :{name}" for name in _PLACE if name in equal]
         found = f"""
             {_places(wanted)}
             SELECT m.* FROM (SELECT * FROM place WHERE {" AND ".join(["track IS NOT NULL", *given])}) p
@@ -154,6 +152,7 @@ _ORDER = "ORDER BY m.id DESC LIMIT :limit"
 _SPAN = "m.id >= CAST(:first AS uuid) AND m.id < CAST(:end AS uuid)"
 _FIRST, _END = str(UUID(int=0)), str(UUID(int=(1 << 128) - 1))
 _PLACE = ("track", "step", "channel")
+_EQUAL = ("contact_id", *_PLACE, "status", "delivery")
 _CONTENT = columns(MessageContent, "c", "c_").replace("c.rendering AS", "CAST(NULL AS jsonb) AS")
 _OF_ENROLLMENT = text(f"""
     SELECT {COLUMNS}, {_CONTENT} FROM message m LEFT JOIN message_content c ON c.message_id = m.id

@@ -18,7 +18,7 @@ from activities.contract import EffectResult, ReconcileCall, SendResult, StepCal
 from activities.registry import Activities, build_activities
 from settings import Settings
 from store.engine.database import Database
-from store.people import contacts
+from store.people import erasure
 from store.published import templates
 from store.schema.rows import Channel, Enrollment
 from store.sending import message_lists
@@ -162,7 +162,7 @@ class World:
 
     async def erase(self) -> None:
         async with self.db.transaction() as tx:
-            await contacts.erase(tx, self.contact)
+            await erasure.erase(tx, self.contact)
 
     async def send(self, step: str = "hello", occurrence: int = 1, *, attempt: int = 1) -> SendResult:
         """Run the send activity of a step."""

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from bench.faults.load import prepare
-from bench.faults.processes import FaultyHouse
+from bench.faults.restarting_processes import FaultyHouse
 from bench.installation.one_process import Stand
 
 

@@ -1,7 +1,8 @@
 """People live through an outage in every kind of wait, and their paths are those of people who had none.
 
-The workers or Temporal are away for some seconds, which the processes here take for long (`bench.faults.process`).
-Runs are paced: a day passes in a second. People who have no outage live once, for both.
+The workers or Temporal are away for some seconds, which the processes here take for long
+(`bench.faults.clocked_process`). Runs are paced: a day passes in a second. People who have no outage live once, for
+both.
 """
 
 from __future__ import annotations

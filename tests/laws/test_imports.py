@@ -28,8 +28,8 @@ from tests.activities.imports.test_import_chunks import TRACK, nobody_is_busy, p
 from tests.conftest import DevServer
 from tests.support.enrolling import behave, enter, meet, publish
 from tracks.program.import_job import workflow_id
+from workflows.determinism_sandbox import runner
 from workflows.importing import ImportContacts
-from workflows.sandbox import runner
 
 
 @pytest.fixture

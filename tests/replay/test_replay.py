@@ -15,9 +15,9 @@ from tests.replay.imports import IMPORTS
 from tests.replay.record import HISTORIES, IMPORT_HISTORIES
 from tests.replay.scenarios import SCENARIOS
 from tracks.program.run import WORKFLOW_TYPE, RunInput, RunResult
+from workflows.determinism_sandbox import runner
 from workflows.importing import ImportContacts
 from workflows.nurture import NurtureTrack
-from workflows.sandbox import runner
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
 RECORDED_IMPORTS = sorted(IMPORT_HISTORIES.glob("*.json"))

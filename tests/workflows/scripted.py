@@ -32,8 +32,8 @@ from activities.sending.direct_send import QUEUED
 from tracks.program.program import Program
 from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, RunInput, RunResult
 from tracks.shared.wire import Clock
+from workflows.determinism_sandbox import runner
 from workflows.nurture import NurtureTrack
-from workflows.sandbox import runner
 
 SENT = SendResult(outcome="sent", message_id="m-1")
 
@@ -156,7 +156,7 @@ async def started(
 async def work(
     stack: AsyncExitStack, client: Client, script: Script, *, max_cached_workflows: int = 1000, strict: bool = True
 ) -> None:
-    """Serve every queue by the script, until the stack is closed; see `workflows.sandbox.runner` for `strict`."""
+    """Serve every queue by the script, until the stack is closed; for `strict` see `workflows.determinism_sandbox`."""
     sends = [script.send_email, script.send_sms, script.reconcile_message]
     by_queue: dict[str, list[Any]] = {
         contract.QUEUE_EMAIL: sends,

@@ -14,8 +14,8 @@ from activities import contract
 from activities.contract import ChunkCall, ImportProgress, SteerCall
 from tracks.program import import_job
 from tracks.program.import_job import ImportInput, ImportResult, ImportState
+from workflows.determinism_sandbox import runner
 from workflows.importing import ImportContacts
-from workflows.sandbox import runner
 
 
 @dataclass

@@ -15,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from tests.workflows.scripted import Script, started
 from tracks.program.program import Break, Effect, Instruction, Jump, Repeat, Wait, WaitFor
 from tracks.program.run import EventSignal, Journey
-from workflows import policies
+from workflows import retry_policies
 
 DAY = 86400.0
 
@@ -172,10 +172,10 @@ async def test_a_path_that_nobody_takes_is_brought_to_the_books_before_it_grows_
     client: Client, stack: AsyncExitStack
 ) -> None:
     script = Script()
-    times = policies.PATH_LIMIT + 50
+    times = retry_policies.PATH_LIMIT + 50
     code = [Repeat(step="days", times=times, end=3), Wait(step="day", seconds=DAY), Jump(goto=0)]
     run = await started(stack, client, script, code)
     await run.result()
-    assert [len(call.path) for call in script.reported] == [policies.PATH_LIMIT]
+    assert [len(call.path) for call in script.reported] == [retry_policies.PATH_LIMIT]
     assert len(script.closed[0].path) == 51
     assert len(script.path) == times + 1

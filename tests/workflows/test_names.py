@@ -13,7 +13,7 @@ from infra.launch.temporal import SEARCH_ATTRIBUTES as REGISTERED
 from tracks.program import import_job, run
 from tracks.program.program import Program
 from tracks.shared.wire import Clock
-from workflows import policies, search_attributes
+from workflows import patches, retry_policies, search_attributes
 
 
 def test_the_workflow_and_its_messages_keep_their_names() -> None:
@@ -74,19 +74,19 @@ def test_search_attributes_are_the_ones_that_the_project_registers() -> None:
 
 
 def test_the_policies_hold_what_their_names_say() -> None:
-    assert policies.UNTIL_PROVIDER_ANSWERS.maximum_attempts == 0
-    assert policies.UNTIL_DATABASE_ANSWERS.maximum_attempts == 0
-    assert policies.ATTEMPT_LIMIT < policies.EFFECT_DEADLINE
-    assert timedelta(days=30) == policies.WAIT_SLICE
-    assert policies.PATCH_PAUSE_BETWEEN_TURNS == "pause-between-turns"
-    assert policies.PATCH_CLOCKS_APART == "clocks-apart"
-    assert policies.PATCH_SEND_NOW == "send-now"
-    assert policies.PATCH_EVENTS_COUNT_ONCE == "events-count-once"
-    assert policies.PATCH_LATE_WAITS == "late-waits"
-    assert policies.PATCH_TOLD_ENOUGH == "told-enough"
-    assert policies.PATCH_REPORT_PATH == "report-path"
-    assert policies.ONCE.maximum_attempts == 1
-    assert list(policies.RECONCILE_AFTER) == sorted(policies.RECONCILE_AFTER)
+    assert retry_policies.UNTIL_PROVIDER_ANSWERS.maximum_attempts == 0
+    assert retry_policies.UNTIL_DATABASE_ANSWERS.maximum_attempts == 0
+    assert retry_policies.ATTEMPT_LIMIT < retry_policies.EFFECT_DEADLINE
+    assert timedelta(days=30) == retry_policies.WAIT_SLICE
+    assert patches.PAUSE_BETWEEN_TURNS == "pause-between-turns"
+    assert patches.CLOCKS_APART == "clocks-apart"
+    assert patches.SEND_NOW == "send-now"
+    assert patches.EVENTS_COUNT_ONCE == "events-count-once"
+    assert patches.LATE_WAITS == "late-waits"
+    assert patches.TOLD_ENOUGH == "told-enough"
+    assert patches.REPORT_PATH == "report-path"
+    assert retry_policies.ONCE.maximum_attempts == 1
+    assert list(retry_policies.RECONCILE_AFTER) == sorted(retry_policies.RECONCILE_AFTER)
 
 
 @pytest.mark.parametrize("state", [run.RunState(), run.RunState(pc=2, seq=5)], ids=["begun", "continued"])

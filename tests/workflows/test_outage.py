@@ -23,7 +23,7 @@ from tests.conftest import DevServer
 from tests.workflows.scripted import Script, lasted, runs_worker, start
 from tracks.program.program import Effect, Exit, Instruction, Repeat, Wait, WaitFor, WaitUntil
 from tracks.program.run import EventSignal, RunResult
-from workflows import policies
+from workflows import retry_policies
 
 DUE = 2.0
 """Seconds from a run's beginning to the end of its first wait: by then its workers are away."""
@@ -115,8 +115,8 @@ def outage(dev_server: DevServer) -> dict[Life, BaseException | None]:
         return await asyncio.gather(*(live(client, life) for life in LIVES), return_exceptions=True)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(policies, "LATE", second(1))
-        patch.setattr(policies, "LISTEN_AGAIN_AFTER", second(0.3))
+        patch.setattr(retry_policies, "LATE", second(1))
+        patch.setattr(retry_policies, "LISTEN_AGAIN_AFTER", second(0.3))
         return dict(zip(LIVES, asyncio.run(live_all()), strict=True))
 
 

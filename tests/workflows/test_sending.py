@@ -18,7 +18,7 @@ from activities.contract import SendResult
 from tests.workflows.scripted import SENT, Script, lasted, started
 from tracks.program.program import Effect, Exit, Jump, Wait
 from tracks.program.run import EventSignal, Journey, MessageAmid, ResolveMessage, RunResult, RunState
-from workflows import policies
+from workflows import retry_policies
 
 DAY = 86400.0
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")
@@ -143,7 +143,7 @@ async def test_a_deferral_without_a_time_to_come_is_asked_again_after_a_pause(
     script = Script(sends={"hello": [answer, answer, answer, SENT]})
     run = await started(stack, client, script, [Effect(step="hello", kind="email")])
     assert (await run.result()).messages == {"deferred": 3, "sent": 1}
-    assert await lasted(run) >= 3 * policies.ASK_AGAIN_AFTER
+    assert await lasted(run) >= 3 * retry_policies.ASK_AGAIN_AFTER
 
 
 async def test_a_goal_ends_a_deferral_at_once(client: Client, stack: AsyncExitStack) -> None:

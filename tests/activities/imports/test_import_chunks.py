@@ -16,7 +16,7 @@ from activities.imports import import_chunks
 from activities.imports.import_chunks import ImportActivities
 from store.engine.database import Database
 from store.engine.driver_sql import DirectConnection
-from store.people import contacts
+from store.people import erasure
 from store.runs import outbox
 from store.runs.imports import import_rows, imports
 from store.runs.imports.import_rows import Problem, Raw
@@ -116,7 +116,7 @@ async def test_whoever_is_erased_while_their_row_waits_stays_erased(db: Database
         await meet(db, "user-0")
     import_id = await received(db, [people(0, 2)])
     async with db.transaction() as tx:
-        await contacts.erase(tx, "user-0")
+        await erasure.erase(tx, "user-0")
     assert (await applied(db, import_id)).outcomes == {"enrolled": 1, "erased": 1}
     assert await rows(db, "SELECT id FROM contact") == [("user-1",)]
     assert [problem.kind for problem in await problems(db, import_id)] == ["erased"]
@@ -136,7 +136,7 @@ async def test_the_rows_of_an_erased_person_are_emptied_while_they_wait(db: Data
     ]
     first, second = await received(db, [table]), await received(db, [lines])
     async with db.transaction() as tx:
-        await contacts.erase(tx, "u-1")
+        await erasure.erase(tx, "u-1")
     kept = "".join(str(row[0]) for row in await rows(db, "SELECT rows FROM import_chunk ORDER BY import_id"))
     assert not [word for word in ("zeb", "Zebulon") if word in kept]
     assert all(word in kept for word in ("o@p.test", "friend"))
@@ -147,7 +147,7 @@ async def test_the_rows_of_an_erased_person_are_emptied_while_they_wait(db: Data
 async def test_an_erasure_of_before_the_upload_does_not_stand_in_the_way(db: Database) -> None:
     await meet(db, "user-0")
     async with db.transaction() as tx:
-        await contacts.erase(tx, "user-0")
+        await erasure.erase(tx, "user-0")
     import_id = await received(db, [people(0, 1)])
     assert (await applied(db, import_id)).outcomes == {"enrolled": 1}
 

@@ -26,7 +26,7 @@ from infra.launch import temporal as launch
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
 from store.engine.database import Database
-from store.people import contacts
+from store.people import erasure
 from store.runs import enrollments, outbox, refused_deliveries
 from store.schema.rows import Enrollment
 from tests.api.doctor.test_doctor import HASTY
@@ -284,7 +284,7 @@ async def test_what_was_set_aside_goes_with_the_erased(database: Database, clien
         (run,) = (await outbox.pending(tx)).runs
         await refused_deliveries.set_aside(tx, run[1].id, "too large", "INVALID_ARGUMENT")
         assert (await refused_deliveries.waiting(tx, 10))[0] == 1
-        await contacts.erase(tx, "c-1")
+        await erasure.erase(tx, "c-1")
         assert (await refused_deliveries.waiting(tx, 10)) == (0, [])
 
 

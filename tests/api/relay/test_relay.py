@@ -29,7 +29,7 @@ from api.relay.relay import Relay, pause_before
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
 from store.engine.database import Database
-from store.people import contacts
+from store.people import erasure
 from store.runs import dropped, enrollments, outbox
 from store.runs.enrolling import Enrol, enroll_many
 from tests.conftest import DevServer
@@ -291,7 +291,7 @@ async def test_an_erased_contact_whose_run_never_started_is_ended_at_once(
     await meet(database, "c-1")
     await enter(database, track, "c-1")
     async with database.transaction() as tx:
-        await contacts.erase(tx, "c-1")
+        await erasure.erase(tx, "c-1")
     async with AsyncExitStack() as stack:
         await started(stack, client, Script(), [])
         async with Relay(database, client):

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from store.engine.database import Database
 from store.engine.ids import new_id
-from store.people import contacts, suppressions
+from store.people import erasure, suppressions
 from tests.api.client import Api
 from tests.api.messages import EMAIL, another_day, message, rows, sending
 from tests.api.ses_effects import forget, refused, suppressed, told
@@ -120,7 +120,7 @@ async def test_a_complaint_after_the_contact_was_erased_makes_their_suppression_
 ) -> None:
     sent = await sending(api, db, "email")
     async with db.transaction() as tx:
-        await contacts.erase(tx, "user-1")
+        await erasure.erase(tx, "user-1")
     said = complaint(sent)
     said["complaint"]["complainedRecipients"].append({"emailAddress": "another@example.org"})
     await tell(api.client, signer.notification(said))

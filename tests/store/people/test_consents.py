@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.engine.ids import new_id
-from store.people import consents, contacts, preferences, suppressions
+from store.people import consents, contacts, erasure, preferences, suppressions
 from store.people.consents import Change, Proof, Said, follows
 from store.published import policies
 from store.schema.rows import Channel
@@ -217,7 +217,7 @@ async def test_erasing_forgets_the_proof_and_keeps_the_addresses_from_being_writ
     await scene.rows("UPDATE message SET address_hash = 'h' WHERE id = :id RETURNING id", id=claim.message_id)
     async with scene.db.transaction() as tx:
         await suppressions.add(tx, "sms", "+15005550009", "complained", NOW)
-        await contacts.erase(tx, "ann", now=at(1))
+        await erasure.erase(tx, "ann", now=at(1))
     assert await scene.rows("SELECT 1 FROM consent UNION ALL SELECT 1 FROM consent_change") == []
     assert await scene.rows("SELECT 1 FROM message WHERE address_hash IS NOT NULL") == []
     assert (await suppressed(scene), await suppressed(scene, "+15005550009", "sms")) == ("erased", "complained")

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.engine.ids import new_id
-from store.people import contacts, crm, suppressions
+from store.people import contacts, crm, erasure, suppressions
 from store.runs.enrolling import Enrolled
 from store.runs.events import Accepted
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
@@ -20,9 +20,9 @@ async def upsert(scene: Scene, changes: contacts.Changes, *, replace: bool = Fal
         return await contacts.upsert(tx, "ann", changes, replace=replace, now=NOW)
 
 
-async def erase(scene: Scene, contact_id: str = "ann") -> contacts.Erased:
+async def erase(scene: Scene, contact_id: str = "ann") -> erasure.Erased:
     async with scene.db.transaction() as tx:
-        return await contacts.erase(tx, contact_id, now=NOW)
+        return await erasure.erase(tx, contact_id, now=NOW)
 
 
 async def test_what_is_not_named_stays_and_none_removes(scene: Scene) -> None:
@@ -99,7 +99,7 @@ async def test_erasing_leaves_no_personal_datum_and_keeps_the_counts(scene: Scen
         await crm.apply(tx, "ann", "k", note="Secretname called", task=crm.NewTask("Call Secretname"))
         await suppressions.add(tx, "email", "ann@acme.test", "unsubscribed")
     await scene.happen("email.clicked", step="hello", link="Secretname")
-    assert await erase(scene) == contacts.Erased(existed=True, ended=1)
+    assert await erase(scene) == erasure.Erased(existed=True, ended=1)
     for (table,) in await scene.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"):
         for (row,) in await scene.rows(f"SELECT row_to_json(t)::text FROM {table} t"):
             if table not in ("track_version",):
@@ -107,8 +107,8 @@ async def test_erasing_leaves_no_personal_datum_and_keeps_the_counts(scene: Scen
     assert [len(await scene.rows(f"SELECT 1 FROM {t}")) for t in ("enrollment", "event", "message")] == [1, 1, 1]
     assert await scene.waiting() == [("start", {}), ("end", {"reason": "erased"})]
     assert claim.decision == "granted"
-    assert await erase(scene) == contacts.Erased(existed=False, ended=1)
-    assert await erase(scene, "nobody") == contacts.Erased(existed=False, ended=0)
+    assert await erase(scene) == erasure.Erased(existed=False, ended=1)
+    assert await erase(scene, "nobody") == erasure.Erased(existed=False, ended=0)
 
 
 async def test_event_of_an_erased_contact_is_dropped_until_they_are_made_anew(scene: Scene) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.people import contacts
+from store.people import erasure
 from store.runs.enrolling_by_event import NotEnrolled
 from store.runs.events import Accepted, Event
 from store.sending import engagement
@@ -60,7 +60,7 @@ async def test_erasing_a_contact_forgets_where_their_links_lead(scene: Scene) ->
         await engagement.keep_links(tx, message, ["https://acme.test/?email=ann@acme.test"])
         await engagement.add(tx, message, "click", 1, "human", "", NOW)
     async with scene.db.transaction() as tx:
-        await contacts.erase(tx, "ann")
+        await erasure.erase(tx, "ann")
         found = await engagement.find(tx, message, NOW)
     assert found is not None and found.urls == ()
     assert len(await scene.rows("SELECT 1 FROM touch")) == 1  # the count stays

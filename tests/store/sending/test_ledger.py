@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from store.engine.ids import new_id
-from store.people import contacts, suppressions
+from store.people import erasure, suppressions
 from store.runs import enrollments
 from store.runs.events import Event, accept
 from store.sending import ledger, message_lists, messages
@@ -70,7 +70,7 @@ async def test_claim_waits_for_the_goal_that_is_being_stored_and_then_refuses(sc
 async def test_claim_waits_for_the_erasure_of_its_contact_and_then_refuses(scene: Scene) -> None:
     run = await scene.live()
     async with scene.db.transaction() as tx:
-        await contacts.erase(tx, "ann", now=NOW)
+        await erasure.erase(tx, "ann", now=NOW)
         racing = asyncio.create_task(scene.claim(run.id))
         await asyncio.sleep(0.1)
         assert not racing.done()

@@ -35,27 +35,6 @@ LOCAL_LIMIT = timedelta(seconds=10)
 ASK_AGAIN_AFTER = timedelta(seconds=5)
 """The shortest pause before a message that was put off is asked for again, so that no answer can make a run spin."""
 
-PATCH_PAUSE_BETWEEN_TURNS = "pause-between-turns"
-"""Runs from before this patch asked again at once where a deferral named no time to come."""
-
-PATCH_CLOCKS_APART = "clocks-apart"
-"""Runs from before this patch ignored an event that came after their wait began with a time from just before it."""
-
-PATCH_SEND_NOW = "send-now"
-"""Messages of runs from before this patch all stood in their provider's queue."""
-
-PATCH_EVENTS_COUNT_ONCE = "events-count-once"
-"""In runs from before this patch one event could end several waits, and a wait knew the latest event only."""
-
-PATCH_LATE_WAITS = "late-waits"
-"""Runs from before this patch took the moment at which a late timer was noticed for the one at which it was due."""
-
-PATCH_TOLD_ENOUGH = "told-enough"
-"""Runs from before this patch never continued as new because of what they were told amid a wait."""
-
-PATCH_REPORT_PATH = "report-path"
-"""Runs from before this patch carried their path along until an activity took it, however long it grew."""
-
 LATE = timedelta(seconds=30)
 """A wait that ends later than this says that something was away: Temporal, or the workers."""
 
@@ -65,9 +44,6 @@ LISTEN_FOR = timedelta(minutes=10)
 
 PATH_LIMIT = 200
 """Path entries that a run carries along at most before they are brought to the database."""
-
-PATCH_CONDITIONS = "conditions-bounded"
-"""Branches of runs from before this patch took any time they liked, and dates without a time failed in them."""
 
 WAIT_SLICE = timedelta(days=30)
 """The longest single timer: a sleeper looks for a new deployment at least this often."""

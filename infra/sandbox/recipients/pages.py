@@ -154,7 +154,7 @@ def _clock(moment: float) -> dict[str, str]:
 
 
 _TEMPLATES = Environment(
-    loader=PackageLoader("infra.sandbox.people"),
+    loader=PackageLoader("infra.sandbox.recipients"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

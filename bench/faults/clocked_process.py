@@ -1,7 +1,7 @@
 """Perennial's command line in a process whose clock may be wrong and whose patience is short.
 
-`python -m bench.faults.process CLOCK COMMAND…`: CLOCK is a file that holds by how many seconds this machine's clock
-is off, read anew all the time. What a run waits for on Temporal's side is shortened here and not by a setting: no
+`python -m bench.faults.clocked_process CLOCK COMMAND…`: CLOCK is a file that holds by how many seconds this machine's
+clock is off, read anew all the time. What a run waits for on Temporal's side is shortened here and not by a setting: no
 installation needs it.
 """
 
@@ -62,9 +62,9 @@ def put_wrong(clock: Clock) -> None:
 
 def hurry() -> None:
     """Notice a killed worker after seconds, an outage of seconds, and settle within a minute what nobody knows."""
-    from workflows import policies
+    from workflows import retry_policies
 
-    patient: Any = policies
+    patient: Any = retry_policies
     patient.ATTEMPT_LIMIT, patient.RECONCILE_AFTER, patient.LATE = ATTEMPT_LIMIT, RECONCILE_AFTER, LATE
 
 

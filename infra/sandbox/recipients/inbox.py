@@ -18,8 +18,8 @@ from starlette.staticfiles import StaticFiles
 from infra.sandbox.amazon.tracking import shown_html, shown_text
 from infra.sandbox.core.links import link_text, one_click_url
 from infra.sandbox.core.mailbox import Happening, Mailbox, Message
-from infra.sandbox.people.actions import Actions, BadAction
-from infra.sandbox.people.pages import address_of, label, listing, page
+from infra.sandbox.recipients.actions import Actions, BadAction
+from infra.sandbox.recipients.pages import address_of, label, listing, page
 
 _VIEWS = (("html", "Email"), ("text", "Text"), ("headers", "Headers"), ("activity", "Activity"))
 _SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox; script-src 'none'"

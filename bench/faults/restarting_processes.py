@@ -87,4 +87,4 @@ class FaultyHouse(House):
         command = super()._command(part)
         if part == "sandbox":
             return command
-        return [PYTHON, "-m", "bench.faults.process", str(self.clock), *command[command.index("cli") + 1 :]]
+        return [PYTHON, "-m", "bench.faults.clocked_process", str(self.clock), *command[command.index("cli") + 1 :]]

@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.temporal.connection import data_converter
-from api.temporal.payload_codec import ENCODING, AesGcmCodec, PayloadKeyError
+from api.temporal.payload_encryption import ENCODING, AesGcmCodec, PayloadKeyError
 
 OLD, NEW = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
 PAYLOADS = st.builds(Payload, metadata=st.dictionaries(st.text(max_size=9), st.binary(max_size=9)), data=st.binary())
