@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from tracks.conditions.syntax_tree import Node, text_of
@@ -56,6 +57,8 @@ class Size:
     """The weight of its heaviest element or key."""
     value: Any = _MISSING
     """The value itself, where it is known."""
+    fields: dict[str, Size] = field(default_factory=dict, compare=False, repr=False)
+    """Its fields that were looked at: a path that a condition names forty times is measured once."""
 
 
 _SCALAR = Size(2)
@@ -97,7 +100,7 @@ def over(weight: int) -> Callable[[str], Size]:
 
 def of(variables: Mapping[str, Any]) -> Callable[[str], Size]:
     """Variables as they are."""
-    return lambda name: size_of(variables.get(name))
+    return cache(lambda name: size_of(variables.get(name)))
 
 
 def size_of(value: Any) -> Size:
@@ -170,7 +173,9 @@ def _field(whole: Size, name: str | None) -> Size:
     if whole.value is _MISSING or name is None:
         return Size(whole.weight, whole.weight, whole.weight)
     if isinstance(whole.value, Mapping) and name in whole.value:
-        return size_of(whole.value[name])
+        if name not in whole.fields:
+            whole.fields[name] = size_of(whole.value[name])
+        return whole.fields[name]
     return _SCALAR  # an error when it is computed
 
 
