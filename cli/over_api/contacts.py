@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -71,13 +72,8 @@ def show_contact(
 
     Example: perennial show user_1042
     """
-    from infra.importing import RefusedError
-
     with api_caller(url, key) as client:
-        try:
-            known = _known(client, contact)
-        except RefusedError as why:
-            fail(str(why))
+        known = _known(client, contact)
     if as_json:
         say_json(known)
     else:
@@ -93,7 +89,7 @@ def _known(client: httpx.Client, contact: str) -> dict[str, Any]:
         if len(found) != 1:
             fail(f"{'No' if not found else 'More than one'} contact has the address {contact}.")
         contact = found[0]["id"]
-    path = f"/v1/contacts/{_quoted(contact)}"
+    path = f"/v1/contacts/{quote(contact, safe='')}"
     person = ask(client, "GET", path)
     runs = ask(client, "GET", f"{path}/enrollments")["enrollments"]
     live = {one["id"]: ask(client, "GET", f"/v1/enrollments/{one['id']}") for one in runs if one["ended_at"] is None}
@@ -104,12 +100,6 @@ def _known(client: httpx.Client, contact: str) -> dict[str, Any]:
         "messages": ask(client, "GET", f"{path}/messages", params=last)["messages"],
         "events": ask(client, "GET", f"{path}/events", params=last)["events"],
     }
-
-
-def _quoted(contact: str) -> str:
-    from urllib.parse import quote
-
-    return quote(contact, safe="")
 
 
 def _print(known: dict[str, Any]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cli.over_api.lists import Contact, Csv, Limit, Listing, Track, at, field, show
-from cli.shared.common import Key, Url, api_caller, fail
+from cli.shared.common import Key, Url, ask_api
 from cli.shared.printing import Json, say, say_json, say_table
 
 Id = Annotated[str, typer.Argument(help="The enrolment's id.")]
@@ -62,7 +62,7 @@ def show_enrollment(enrollment_id: Id, as_json: Json = False, url: Url = None, k
 
     Example: perennial enrollments show 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90
     """
-    found = _ask("GET", f"/v1/enrollments/{enrollment_id}", None, url, key)
+    found = ask_api(url, key, "GET", f"/v1/enrollments/{enrollment_id}")
     if as_json:
         say_json(found)
         return
@@ -89,7 +89,7 @@ def skip_wait(
 
     Example: perennial enrollments skip-wait 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90 --step cooling
     """
-    found = _ask("POST", f"/v1/enrollments/{enrollment_id}/skip-wait", {"step": step}, url, key)
+    found = ask_api(url, key, "POST", f"/v1/enrollments/{enrollment_id}/skip-wait", {"step": step})
     say_json(found) if as_json else say(f"The wait {found['step']} has ended; the run goes on.")
 
 
@@ -105,15 +105,5 @@ def end_run(
 
     Example: perennial enrollments end 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90 --reason asked-by-phone
     """
-    found = _ask("POST", f"/v1/enrollments/{enrollment_id}/end", {"reason": reason}, url, key)
+    found = ask_api(url, key, "POST", f"/v1/enrollments/{enrollment_id}/end", {"reason": reason})
     say_json(found) if as_json else say("The run ends." if found["ending"] else "The run had ended already.")
-
-
-def _ask(method: str, path: str, body: Any, url: str | None, key: str | None) -> Any:
-    from infra.importing import RefusedError, ask
-
-    with api_caller(url, key) as client:
-        try:
-            return ask(client, method, path, body)
-        except RefusedError as why:
-            fail(str(why))

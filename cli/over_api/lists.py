@@ -96,16 +96,13 @@ def outcome(item: Item) -> str:
 
 
 def _fetch(client: Any, listing: Listing, filters: Mapping[str, object], limit: int) -> tuple[list[Item], bool]:
-    from infra.importing import RefusedError, ask
+    from infra.importing import ask
 
     found: list[Item] = []
     cursor: str | None = None
     while True:
         wanted = {**filters, "limit": min(_PAGE, limit - len(found)), **({"cursor": cursor} if cursor else {})}
-        try:
-            page = ask(client, "GET", listing.path, params=wanted)
-        except RefusedError as why:
-            fail(str(why))
+        page = ask(client, "GET", listing.path, params=wanted)
         found += page[listing.items]
         cursor = page["next"]
         if cursor is None or len(found) >= limit:

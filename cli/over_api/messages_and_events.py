@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.over_api.lists import Contact, Csv, Limit, Listing, Since, Track, Until, at, field, moment, outcome, show
-from cli.shared.common import Key, Url, api_caller, fail
+from cli.shared.common import Key, Url, ask_api
 from cli.shared.printing import Json, say, say_json
 
 message_commands = typer.Typer(
@@ -98,13 +98,7 @@ def show_message(
 
     Example: perennial messages show 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90
     """
-    from infra.importing import RefusedError, ask
-
-    with api_caller(url, key) as client:
-        try:
-            found = ask(client, "GET", f"/v1/messages/{message_id}")
-        except RefusedError as why:
-            fail(str(why))
+    found = ask_api(url, key, "GET", f"/v1/messages/{message_id}")
     if as_json:
         say_json(found)
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.over_api.lists import Csv, Limit, Listing, at, field, show
-from cli.shared.common import Key, Url, api_caller, fail
+from cli.shared.common import Key, Url, ask_api
 from cli.shared.printing import Json, say, say_json
 
 track_commands = typer.Typer(
@@ -52,13 +52,7 @@ def show_track(
 
     Example: perennial tracks show win-back
     """
-    from infra.importing import RefusedError, ask
-
-    with api_caller(url, key) as client:
-        try:
-            found = ask(client, "GET", f"/v1/tracks/{track}", params={"version": version} if version else {})
-        except RefusedError as why:
-            fail(str(why))
+    found = ask_api(url, key, "GET", f"/v1/tracks/{track}", params={"version": version} if version else {})
     if as_json:
         say_json(found)
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -112,20 +112,27 @@ def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
 
 
 def _profile(settings: Settings) -> Profile | None:
-    """The profile that is named; where nothing names an installation, the default one. Ends with what is wrong."""
-    from cli.shared.profiles import ProfileError, find
+    """The profile that is named; where nothing names an installation, the default one. Raises ProfileError."""
+    from cli.shared.profiles import find
     from infra.launch.state import State
 
     if not settings.profile and ("public_url" in settings.model_fields_set or State(settings.data).is_kept):
         return None
-    try:
-        return find(settings.profile)
-    except ProfileError as problem:
-        fail(str(problem))
+    return find(settings.profile)
+
+
+def ask_api(
+    url: str | None, key: str | None, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None
+) -> Any:
+    """Call the API once; answers its JSON. Raises what `infra.importing.ask` raises."""
+    from infra.importing import ask
+
+    with api_caller(url, key) as client:
+        return ask(client, method, path, body, params=params)
 
 
 def api_caller(url: str | None, key: str | None) -> httpx.Client:
-    """A client of the API. Ends where there is no key, or one that cannot be sent.
+    """A client of the API. Ends where there is no key, or one that cannot be sent. Raises ProfileError.
 
     The API is the one of `url`, of the profile that PERENNIAL_PROFILE names, of PERENNIAL_PUBLIC_URL, of the local
     stack, or of the default profile: the first of these that there is. A profile's key goes to its own address only.
@@ -136,16 +143,14 @@ def api_caller(url: str | None, key: str | None) -> httpx.Client:
 
     settings = read_settings()
     profile = _profile(settings)
+    own = settings.api_key.get_secret_value()
     if profile is not None:
-        address, known = url or profile.url, profile.key if url in (None, profile.url) else ""
+        address = url or profile.url
+        secret = key or (profile.key if address == profile.url else "") or own
     else:
         named = "public_url" in settings.model_fields_set and not local_stack()
         address = url or (settings.public_url if named else of_stack("api") or settings.public_url)
-        known = ""
-    own = settings.api_key.get_secret_value()
-    secret = key or (known or own if profile is not None else own)
-    if not secret and profile is None:
-        secret = str(read_json(State(settings.data).folder / "secrets.json").get("api_key", ""))
+        secret = key or own or str(read_json(State(settings.data).folder / "secrets.json").get("api_key", ""))
     if not re.fullmatch("[!-~]+", secret):
         missing = "There is no key for the API" if not secret else "The API's key has letters that no key has"
         fail(f"{missing}: set PERENNIAL_API_KEY, or give it with --key; `perennial key create NAME` makes one.")

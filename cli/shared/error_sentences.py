@@ -143,12 +143,13 @@ def _of_others(problem: Exception) -> str | None:
     import httpx
 
     from api.http.server import ListenError
+    from cli.shared.profiles import ProfileError
     from infra.importing import RefusedError
     from infra.launch.errors import LOCAL, LaunchError
 
     if isinstance(problem, httpx.HTTPError | httpx.InvalidURL):
         return f"The API does not answer: {_first_line(problem)}. Look at --url, or PERENNIAL_PUBLIC_URL."
-    if isinstance(problem, RefusedError | LaunchError):
+    if isinstance(problem, RefusedError | LaunchError | ProfileError):
         return str(problem)
     if isinstance(problem, ModuleNotFoundError) and problem.name == "psutil":
         return f"psutil is not installed: {LOCAL}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from store.engine.database import Database
 from store.operations import api_keys
 from tests.api.client import EMAIL_TEMPLATE, track
 from tests.api.server import serve
+from tests.cli.over_api.conftest import Command
 
 SENDER = "defaults: {email: {from: 'Ada <ada@acme.test>'}}\n"
-Command = Callable[..., "asyncio.Future[Result]"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,16 +22,8 @@ from store.operations import api_keys
 from store.runs.imports import imports
 from tests.activities.imports.test_import_chunks import TRACK, nobody_is_busy
 from tests.api.server import serve
+from tests.cli.over_api.conftest import Command
 from tests.support.enrolling import publish
-
-Command = Callable[..., "asyncio.Future[Result]"]
-
-
-@pytest.fixture
-async def db(postgres_url: str) -> AsyncIterator[Database]:
-    database = Database(postgres_url, pool_size=5)
-    yield database
-    await database.close()
 
 
 @pytest.fixture
