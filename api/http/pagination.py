@@ -7,8 +7,8 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
 from fastapi import Query
 from pydantic import WithJsonSchema
@@ -25,6 +25,8 @@ CursorText = Annotated[
     ),
 ]
 _MAC = 12
+Item = TypeVar("Item")
+Position = Sequence[str | int]
 
 
 class Cursors:
@@ -33,7 +35,7 @@ class Cursors:
     def __init__(self, secret: str) -> None:
         self._key = hashlib.sha256(b"perennial cursor" + (secret.encode() or secrets.token_bytes(32))).digest()
 
-    def make(self, listing: Sequence[str | None], position: Sequence[str | int]) -> str:
+    def make(self, listing: Sequence[str | None], position: Position) -> str:
         """A cursor after `position` of the list that `listing` (its name and filters) tells from others."""
         body = json.dumps(list(position), separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(self._mac(listing, body) + body).decode().rstrip("=")
@@ -56,6 +58,16 @@ class Cursors:
             raise invalid([FieldProblem(detail=detail, parameter="cursor")])
         position: list[str | int] = json.loads(body)
         return position
+
+    def cut(
+        self, listing: Sequence[str | None], found: Sequence[Item], limit: int, place: Callable[[Item], Position]
+    ) -> tuple[Sequence[Item], str | None]:
+        """The page, and the cursor after it, of what was found up to one more than `limit`; no cursor for the last.
+
+        `place` says where an item stands in the list.
+        """
+        shown = found[:limit]
+        return shown, self.make(listing, place(shown[-1])) if len(found) > limit else None
 
     def _mac(self, listing: Sequence[str | None], body: bytes) -> bytes:
         return hmac.digest(self._key, json.dumps(list(listing)).encode() + b"\0" + body, "sha256")[:_MAC]

@@ -138,10 +138,8 @@ async def list_contacts(
     )
     async with ctx.db.transaction() as tx:
         found = await contact_search.page(tx, wanted, after=str(position[0]) if position else None, limit=limit + 1)
-    shown, more = found[:limit], len(found) > limit
-    return ContactPage(
-        contacts=[_shown(one) for one in shown], next=ctx.cursors.make(listing, [shown[-1].id]) if more else None
-    )
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.id])
+    return ContactPage(contacts=[_shown(one) for one in shown], next=following)
 
 
 @router.get("/{contact_id}", summary="Read a contact", responses=documented(404))

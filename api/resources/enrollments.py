@@ -153,10 +153,10 @@ async def page_of(
             before=str(position[0]) if position else None,
             limit=limit + 1,
         )
-    shown, more = found[:limit], len(found) > limit
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.id])
     return EnrollmentPage(
         enrollments=[EnrollmentSummary(**_summary(one)) for one in shown],
-        next=ctx.cursors.make(listing, [shown[-1].id]) if more else None,
+        next=following,
     )
 
 

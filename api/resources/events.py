@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -86,16 +86,15 @@ class EventPage(BaseModel):
 
 async def page_of(ctx: Context, wanted: Wanted, limit: int, cursor: str | None) -> EventPage:
     """One page of the events that are wanted."""
-    spans = (str(moment) for moment in (wanted.since, wanted.until))
-    listing = ["events", wanted.contact_id, wanted.name, *spans]
+    listing = ["events", *(None if value is None else str(value) for value in astuple(wanted))]
     position = ctx.cursors.read(listing, cursor)
     before = (datetime.fromisoformat(str(position[0])), str(position[1])) if position else None
     async with ctx.db.transaction() as tx:
         found = await event_lists.page(tx, wanted, before=before, limit=limit + 1)
-    shown, more = found[:limit], len(found) > limit
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.received_at.isoformat(), one.event_id])
     return EventPage(
         events=[StoredEvent(**asdict(one)) for one in shown],
-        next=ctx.cursors.make(listing, [shown[-1].received_at.isoformat(), shown[-1].event_id]) if more else None,
+        next=following,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -103,16 +104,14 @@ def summary(found: Message, content: MessageContent | None) -> dict[str, Any]:
 
 async def page_of(ctx: Context, wanted: Wanted, limit: int, cursor: str | None) -> MessagePage:
     """One page of the messages that are wanted."""
-    asked = (wanted.contact_id, wanted.track, wanted.step, wanted.channel, wanted.status, wanted.delivery)
-    made_of = (wanted.template, None if wanted.template_version is None else str(wanted.template_version))
-    listing = ["messages", *asked, *made_of, *(str(moment) for moment in (wanted.since, wanted.until))]
+    listing = ["messages", *(None if value is None else str(value) for value in astuple(wanted))]
     position = ctx.cursors.read(listing, cursor)
     async with ctx.db.transaction() as tx:
         found = await message_lists.page(tx, wanted, before=str(position[0]) if position else None, limit=limit + 1)
-    shown, more = found[:limit], len(found) > limit
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.message.id])
     return MessagePage(
         messages=[MessageSummary(**summary(one.message, one.content)) for one in shown],
-        next=ctx.cursors.make(listing, [shown[-1].message.id]) if more else None,
+        next=following,
     )
 
 

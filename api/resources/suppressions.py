@@ -115,10 +115,10 @@ async def get_suppressions(
         found = await suppressions.page(
             tx, channel=channel, reason=reason, address_hash=hashed, after=after, limit=limit + 1
         )
-    last = found[limit - 1] if len(found) > limit else None
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.channel, one.address_hash])
     return SuppressionPage(
-        suppressions=[_shown(one) for one in found[:limit]],
-        next=ctx.cursors.make(listing, [last.channel, last.address_hash]) if last else None,
+        suppressions=[_shown(one) for one in shown],
+        next=following,
     )
 
 

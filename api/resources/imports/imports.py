@@ -202,11 +202,10 @@ async def list_imports(
     async with ctx.db.transaction() as tx:
         before = str(position[0]) if position else None
         found = await imports.list_page(tx, track=track, state=state, before=before, limit=limit + 1)
-    more = len(found) > limit
-    found = found[:limit]
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.id])
     return ImportPage(
-        imports=[_shown(one) for one in found],
-        next=ctx.cursors.make(listing, [found[-1].id]) if more else None,
+        imports=[_shown(one) for one in shown],
+        next=following,
     )
 
 

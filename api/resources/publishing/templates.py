@@ -169,13 +169,13 @@ async def list_templates(ctx: Ctx, limit: Limit = 50, cursor: CursorText = None)
     position = ctx.cursors.read(["templates"], cursor)
     async with ctx.db.transaction() as tx:
         found = await templates.list_all(tx, after=str(position[0]) if position else "", limit=limit + 1)
-    shown, more = found[:limit], len(found) > limit
+    shown, following = ctx.cursors.cut(["templates"], found, limit, lambda one: [one.name])
     return TemplatePage(
         templates=[
             TemplateSummary(template=one.name, version=one.version, kind=one.kind, published_at=one.published_at)
             for one in shown
         ],
-        next=ctx.cursors.make(["templates"], [shown[-1].name]) if more else None,
+        next=following,
     )
 
 
@@ -214,11 +214,11 @@ async def list_template_versions(
         found = await templates.versions(tx, template, before=int(position[0]) if position else None, limit=limit + 1)
     if not found and position is None:
         raise not_found(f"template {template}")
-    shown, more = found[:limit], len(found) > limit
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.version])
     return TemplateVersions(
         versions=[
             TemplateVersionSummary(version=one.version, digest=one.digest, published_at=one.published_at)
             for one in shown
         ],
-        next=ctx.cursors.make(listing, [shown[-1].version]) if more else None,
+        next=following,
     )

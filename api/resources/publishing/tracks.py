@@ -140,7 +140,7 @@ async def list_tracks(ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) ->
     position = ctx.cursors.read(["tracks"], cursor)
     async with ctx.db.transaction() as tx:
         found = await tracks.list_all(tx, after=str(position[0]) if position else "", limit=limit + 1)
-    shown, more = found[:limit], len(found) > limit
+    shown, following = ctx.cursors.cut(["tracks"], found, limit, lambda one: [one.name])
     return TrackPage(
         tracks=[
             TrackSummary(
@@ -152,7 +152,7 @@ async def list_tracks(ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) ->
             )
             for one in shown
         ],
-        next=ctx.cursors.make(["tracks"], [shown[-1].name]) if more else None,
+        next=following,
     )
 
 
@@ -188,10 +188,10 @@ async def list_track_versions(
         found = await tracks.versions(tx, track, before=int(position[0]) if position else None, limit=limit + 1)
     if not found and position is None:
         raise not_found(f"track {track}")
-    shown, more = found[:limit], len(found) > limit
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.version])
     return TrackVersions(
         versions=[
             TrackVersionSummary(version=one.version, digest=one.digest, published_at=one.published_at) for one in shown
         ],
-        next=ctx.cursors.make(listing, [shown[-1].version]) if more else None,
+        next=following,
     )
