@@ -97,10 +97,10 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
         span = _within("m", {**{name: f"p.{name}" for name in _PLACE}, "status": "s.status"}, "id")
         others = [part for name, part in equal.items() if name not in (*_PLACE, "status")]
         of_place = f"SELECT m.* FROM message m WHERE {' AND '.join([span.where, *others])} {span.order}"
-        given = [f"{name} = :{name}" for name in _PLACE if name in equal]
+        given = " AND ".join(f"{name} = :{name}" for name in _PLACE if name in equal)
         found = f"""
             {_places(wanted)}
-            SELECT m.* FROM (SELECT * FROM place WHERE {" AND ".join(["track IS NOT NULL", *given])}) p
+            SELECT m.* FROM (SELECT * FROM place WHERE {given or "true"}) p
             CROSS JOIN (SELECT unnest(CAST(:statuses AS text[])) AS status) s
             CROSS JOIN LATERAL ({of_place}) m {_ORDER}
         """

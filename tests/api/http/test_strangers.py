@@ -255,17 +255,22 @@ async def test_the_body_of_a_request_behind_an_answered_one_has_its_time(monkeyp
         assert b'"size":2' in await reader.readuntil(b"}")
 
 
+async def closed_though_told(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytes) -> None:
+    """The connection is closed within some seconds, though this is said on it again and again."""
+    closed = asyncio.create_task(reader.read())
+    for _ in range(100):
+        writer.write(said)
+        await asyncio.sleep(0.05)
+        if closed.done():
+            return
+    raise AssertionError("still open")
+
+
 async def test_line_ends_keep_no_connection(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.5)
     async with serve(app) as url, sockets(url, b"GET /healthz HTTP/1.1\r\n\r\n", 1) as [(reader, writer)]:
         await reader.readuntil(b'{"status":"ok"}')
-        closed = asyncio.create_task(reader.read())
-        for _ in range(100):
-            writer.write(b"\r\n")
-            await asyncio.sleep(0.05)
-            if closed.done():
-                return
-    raise AssertionError("still open")
+        await closed_though_told(reader, writer, b"\r\n")
 
 
 async def test_requests_ahead_of_their_answers_are_bounded(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,13 +390,7 @@ async def test_the_rest_of_a_body_that_was_answered_is_not_taken_for_ever(
     monkeypatch.setattr(server, "LINGER", 0.5)
     async with serve(app) as url, sockets(url, begun("/v1/events", 100_000), 1) as [(reader, writer)]:
         assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
-        closed = asyncio.create_task(reader.read())
-        for _ in range(100):
-            writer.write(b"x")
-            await asyncio.sleep(0.05)
-            if closed.done():
-                return
-    raise AssertionError("still open")
+        await closed_though_told(reader, writer, b"x")
 
 
 async def test_strangers_together_have_a_share_and_keep_nobody_else_waiting() -> None:
