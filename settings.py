@@ -71,13 +71,15 @@ class Settings(BaseSettings):
     """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
 
     sender_name: str = Field(default="", max_length=100)
-    """Who the pages for contacts are from."""
+    """The name of the brand: `brand.name` in emails, and above and below the pages for contacts."""
     sender_website: Web = ""
-    """Where those pages lead on to."""
+    """The website of the brand, to which these pages lead on."""
     sender_logo: Web = ""
-    """A picture in place of the name above those pages; browsers of contacts fetch it from there."""
+    """The address of a picture, which stands in place of the name. Contacts' programs fetch it from there."""
     sender_address: str = Field(default="", max_length=300)
-    """Postal address or mailbox below those pages."""
+    """Postal address or mailbox, at the foot of emails and pages; it may have several lines."""
+    sender_color: Annotated[str, Field(pattern=r"^(#[0-9A-Fa-f]{6})?$")] = ""
+    """The colour of the brand: `#` and six hexadecimal digits. Texts take a readable shade of it."""
 
     operations_port: int | None = Field(default=None, ge=1, le=65535)
     """Port of `/metrics` and `/readyz` of the API, which are then not on its public port."""
@@ -192,6 +194,17 @@ class Settings(BaseSettings):
         """
         self.require("topics")
         return self.sns_certificate_url, self.sns_topic_arns
+
+    @property
+    def sender(self) -> dict[str, str]:
+        """What emails and pages show of the brand: the arguments of `tracks.content.brand.Brand`."""
+        return {
+            "name": self.sender_name,
+            "website": self.sender_website,
+            "logo": self.sender_logo,
+            "address": self.sender_address,
+            "color": self.sender_color,
+        }
 
     @property
     def link_base(self) -> str:

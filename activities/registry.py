@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from activities import contract
-from activities.channels.email import EmailActivities
+from activities.channels.email import EmailActivities, EmailKind
 from activities.channels.reconcile import Reconciler
 from activities.channels.sms import SmsActivities, SmsKind
 from activities.effects.attributes_and_enrollments import AttributeActivities, EnrollActivities
@@ -29,6 +29,7 @@ from activities.sending.direct_send import AT_ONCE, DirectSend
 from activities.shared.step_content import Links
 from settings import SENDING, Settings
 from store.engine.database import Database
+from tracks.content.brand import Brand
 
 log = structlog.get_logger(__name__)
 Method = Callable[..., Awaitable[Any]]
@@ -75,14 +76,14 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     """
     settings.require(*SENDING)
     providers = providers or build_providers(settings)
-    links = Links(settings.link_base, settings.signing_secret)
-    sms = SmsKind(providers.sms, links)
+    links, brand = Links(settings.link_base, settings.signing_secret), Brand(**settings.sender)
+    email, sms = EmailKind(providers.email, links, brand), SmsKind(providers.sms, links, brand)
     importing = ImportActivities(db, busy_here)
     reconciler = Reconciler(db, providers.sms, sms)
     reconcile = reconciler.reconcile_message
     at_once = min(AT_ONCE, settings.concurrent_sends)
     direct_sends = {contract.QUEUE_EMAIL: DirectSend(at_once), contract.QUEUE_SMS: DirectSend(at_once)}
-    emails = EmailActivities(db, providers.email, links, direct_sends[contract.QUEUE_EMAIL])
+    emails = EmailActivities(db, email, direct_sends[contract.QUEUE_EMAIL])
     texts = SmsActivities(db, sms, direct_sends[contract.QUEUE_SMS])
     progress = ProgressActivities(db)
     return Activities(

@@ -49,6 +49,7 @@ from api.webhooks import ses, twilio
 from settings import RECEIVING, Settings
 from store.engine.database import Database
 from store.engine.group_commit import GroupCommit
+from tracks.content.brand import Brand
 
 TOGETHER = 0.1
 """Seconds that a provider's callback waits for others to share its transaction; nobody is in a hurry for its answer."""
@@ -122,6 +123,7 @@ def create_app(
         feedback=GroupCommit(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),
         sns=SnsVerifier(outgoing, *settings.sns_believed),
+        brand=Brand(**settings.sender),
     )
     app.state.operations = api_health.Operations(context)
     for part in (  # the busy ones first: routes are tried in order

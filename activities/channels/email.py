@@ -26,6 +26,7 @@ from activities.shared.step_content import (
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
 from store.schema.rows import Channel, Pinned
+from tracks.content.brand import NO_BRAND, Brand
 from tracks.content.rendering.render import TemplateError, render_email
 from tracks.model.effects import Email, EmailTracking
 from tracks.model.message_rules import MessageRules, rules_of
@@ -51,9 +52,10 @@ class EmailKind:
 
     channel: Channel = "email"
 
-    def __init__(self, provider: EmailProvider, links: Links) -> None:
+    def __init__(self, provider: EmailProvider, links: Links, brand: Brand = NO_BRAND) -> None:
         self._provider = provider
         self._links = links
+        self._brand = brand
 
     async def read(self, tx: AsyncConnection, pinned: Pinned, step: str) -> WrittenEmail:
         """See `MessageKind`."""
@@ -74,7 +76,7 @@ class EmailKind:
         found = await find_template(tx, email.template, email.version or draft.newest, "email")
         links = self._links.in_texts(draft.message_id)
         context = message_context(
-            draft.enrollment, draft.contact, email.variables, links, written.rules.timezone, draft.due
+            draft.enrollment, draft.contact, email.variables, links, written.rules.timezone, draft.due, self._brand
         )
         rendered = render_email(found.template, await with_steps(tx, found.template, context), subject=email.subject)
         rendered = await track_email(
@@ -101,8 +103,8 @@ class EmailKind:
 class EmailActivities:
     """Sends the email of `email` steps."""
 
-    def __init__(self, db: Database, provider: EmailProvider, links: Links, direct: DirectSend) -> None:
-        self._sender = Sender(db, EmailKind(provider, links))
+    def __init__(self, db: Database, kind: EmailKind, direct: DirectSend) -> None:
+        self._sender = Sender(db, kind)
         self._direct = direct
 
     @activity.defn(name=SEND_EMAIL)

@@ -25,6 +25,7 @@ from activities.shared.step_content import (
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
 from store.schema.rows import Channel, Pinned
+from tracks.content.brand import NO_BRAND, Brand
 from tracks.content.rendering.render import Choices, TemplateError, render_sms, write_sms
 from tracks.model.effects import Sms
 from tracks.model.message_rules import MessageRules, rules_of
@@ -45,9 +46,10 @@ class SmsKind:
 
     channel: Channel = "sms"
 
-    def __init__(self, provider: SmsProvider, links: Links) -> None:
+    def __init__(self, provider: SmsProvider, links: Links, brand: Brand = NO_BRAND) -> None:
         self._provider = provider
         self._links = links
+        self._brand = brand
 
     async def read(self, tx: AsyncConnection, pinned: Pinned, step: str) -> WrittenSms:
         """See `MessageKind`."""
@@ -65,7 +67,7 @@ class SmsKind:
         sms = written.sms
         links = self._links.in_texts(draft.message_id)
         context = message_context(
-            draft.enrollment, draft.contact, sms.variables, links, written.rules.timezone, draft.due
+            draft.enrollment, draft.contact, sms.variables, links, written.rules.timezone, draft.due, self._brand
         )
         found, choices = None, Choices()
         if sms.text is not None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.published import templates, tracks
 from store.runs import enrollments
 from store.schema.rows import Channel, Contact, Enrollment, Pinned
+from tracks.content.brand import NO_BRAND, Brand
 from tracks.content.rendering.render import MessageContext, TemplateError, render_values
 from tracks.content.templates.blocks import reads_steps
 from tracks.content.templates.template_model import Template
@@ -126,6 +127,7 @@ def message_context(
     links: Mapping[str, str] = MappingProxyType({}),
     zone: str = "UTC",
     due: datetime | None = None,
+    brand: Brand = NO_BRAND,
 ) -> MessageContext:
     """What the texts of a step may speak of; texts among the variables are Liquid too. `zone` is the track's.
 
@@ -153,6 +155,7 @@ def message_context(
         confirm_url=links.get("confirm_url", ""),
         now=enrollment.clock.at(due or datetime.now(UTC)),
         zone=zone,
+        brand=brand,
     )
     return replace(context, variables=render_values(dict(variables), context)) if variables else context
 

@@ -18,6 +18,7 @@ from store.engine.database import Database
 from store.engine.group_commit import GroupCommit
 from store.runs.enrolling import Enrol, Enrolled
 from store.runs.events import Accepted, Event
+from tracks.content.brand import Brand
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Context:
     feedback: GroupCommit[Report, Reported]
     cursors: Cursors
     sns: SnsVerifier
+    brand: Brand
 
 
 async def _context(request: Request) -> Context:

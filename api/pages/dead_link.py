@@ -6,8 +6,8 @@ from base64 import b64decode
 from typing import Literal
 
 from api.pages.rendering import template
-from api.pages.sender import NOBODY, Sender
 from api.pages.texts.languages import FALLBACK
+from tracks.content.brand import NO_BRAND, Brand
 
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _TEXTS = {
@@ -26,7 +26,7 @@ _TEXTS = {
 }
 
 
-def page(state: Literal["unknown", "busy", "full"], sender: Sender = NOBODY) -> str:
+def page(state: Literal["unknown", "busy", "full"], brand: Brand = NO_BRAND) -> str:
     """The whole page as HTML, with who it is from and the way to their website."""
     title, text = _TEXTS[state]
-    return template("dead_link.html").render(title=title, text=text, sender=sender, texts=FALLBACK)
+    return template("dead_link.html").render(title=title, text=text, brand=brand, texts=FALLBACK)

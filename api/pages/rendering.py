@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from api.pages.sender import Sender
 from api.pages.texts.texts import Texts
+from tracks.content.brand import Brand
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = {
@@ -38,14 +39,15 @@ def _environment() -> Environment:
     )
 
 
-def answer(name: str, texts: Texts, title: str, sender: Sender, *, status: int = 200, **shown: Any) -> HTMLResponse:
+def answer(name: str, texts: Texts, title: str, brand: Brand, *, status: int = 200, **shown: Any) -> HTMLResponse:
     """The page of that template; `shown` are its own variables."""
-    policy = f"{_POLICY}; img-src {sender.images}" if sender.images else _POLICY
-    page = template(name).render(texts=texts, title=title, sender=sender, **shown)
+    logo = urlsplit(brand.logo)
+    policy = f"{_POLICY}; img-src {logo.scheme}://{logo.netloc}" if brand.logo else _POLICY
+    page = template(name).render(texts=texts, title=title, brand=brand, **shown)
     told = {**HEADERS, "Content-Security-Policy": policy, "Content-Language": texts.language}
     return HTMLResponse(page, status, told)
 
 
-def unknown(texts: Texts, sender: Sender) -> HTMLResponse:
+def unknown(texts: Texts, brand: Brand) -> HTMLResponse:
     """Nobody is known by this link: it was cut off, is not ours, or the person was erased."""
-    return answer("unknown.html", texts, texts.unknown, sender, status=404)
+    return answer("unknown.html", texts, texts.unknown, brand, status=404)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,11 +11,10 @@ from api.http.auth import OpenRoute
 from api.http.context import Context, Ctx
 from api.http.overload import vouch
 from api.http.problems import documented
-from api.pages.rendering import answer, unknown
-from api.pages.sender import sender_of
+from api.pages.rendering import answer
 from api.pages.texts.languages import texts_for
 from api.pages.texts.texts import Texts, best, isolated
-from api.preferences.routes import addressee, tags_of
+from api.preferences.links import NOT_FOUND, Token, addressee, languages_of, nobody
 from store.people import consents, preferences
 from store.people.consents import Status
 from store.published import policies
@@ -26,18 +23,16 @@ from store.sending.messages import Message
 from tracks.shared.link_tokens import unsubscribe_url, verify_confirm
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
-Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
 SOURCE = "confirmation link"
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or nobody is known by it any more"}}
 
 
-@router.get("/confirm/{token}", summary="Ask for a confirmation", response_class=HTMLResponse, responses=_NOT_FOUND)
+@router.get("/confirm/{token}", summary="Ask for a confirmation", response_class=HTMLResponse, responses=NOT_FOUND)
 async def get_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
     """A page with a button. Opening it confirms nothing: scanners open links by themselves."""
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, verify_confirm(ctx.settings.signing_secret, token))
         if found is None:
-            return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
+            return nobody(request, ctx)
         return await _show(ctx, tx, request, *found)
 
 
@@ -51,14 +46,14 @@ async def head_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLRes
     "/confirm/{token}",
     summary="Confirm",
     response_class=HTMLResponse,
-    responses={**_NOT_FOUND, **documented(413)},
+    responses={**NOT_FOUND, **documented(413)},
 )
 async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
     """Confirms the contact's pending consent to the message's topic on its channel. Repeating it changes nothing."""
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, verify_confirm(ctx.settings.signing_secret, token))
         if found is None:
-            return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
+            return nobody(request, ctx)
         vouch(request)
         message, person = found
         told = await preferences.confirm(
@@ -82,7 +77,7 @@ async def _show(ctx: Context, tx: AsyncConnection, request: Request, message: Me
     status = next((c.status for c in held if (c.channel, c.topic) == (message.channel, message.topic)), None)
     if status == "pending" and not preferences.reached(person, message):
         status = None  # its mailbox is not the contact's any more: it can prove nothing
-    tags = tags_of(request, person)
+    tags = languages_of(request, person)
     texts = texts_for(tags)
     topic = (await policies.current(tx)).policy.topics.get(message.topic)
     name = best(topic.names, tags, topic.name) if topic else message.topic or texts.channel[message.channel]
@@ -92,7 +87,7 @@ async def _show(ctx: Context, tx: AsyncConnection, request: Request, message: Me
         "confirmation.html",
         texts,
         title,
-        sender_of(settings),
+        ctx.brand,
         sentence=sentence.replace("{topic}", isolated(name)),
         pending=status == "pending",
         to_preferences=unsubscribe_url(settings.link_base, settings.signing_secret, message.id),

@@ -6,10 +6,9 @@ Opening it changes nothing, whoever opens it: scanners follow every link. Only w
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,11 +17,11 @@ from api.http.auth import OpenRoute
 from api.http.context import Context, Ctx
 from api.http.overload import vouch
 from api.http.problems import FieldProblem, documented, invalid, pointer
-from api.pages.rendering import answer, unknown
-from api.pages.sender import sender_of
+from api.pages.rendering import answer
 from api.pages.texts.languages import texts_for
-from api.pages.texts.texts import Texts, wanted
+from api.pages.texts.texts import Texts
 from api.preferences.choices import choices, chosen, everything_off
+from api.preferences.links import NOT_FOUND, Token, addressee, languages_of, nobody
 from api.preferences.preferences_view import DO, View, day
 from store.people import consents, contacts, preferences, suppressions
 from store.people.consents import Change
@@ -30,31 +29,23 @@ from store.published import policies
 from store.published.policies import PolicyVersion
 from store.runs.events import Accepted
 from store.schema.rows import Channel, Contact
-from store.sending import messages
 from store.sending.messages import Message
 from tracks.shared.link_tokens import verify
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
-Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
 ACTIONS = ("save", "all-off", "pause", "resume")
 """What the page's buttons post as `do`."""
 PAUSE = timedelta(days=30)
 ONE_CLICK_SOURCE, PAGE_SOURCE = "unsubscribe link", "preference page"
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or nobody is known by it any more"}}
 
 
-def tags_of(request: Request, person: Contact | None) -> list[str]:
-    """The languages that whoever opens a page wants, best first."""
-    return wanted(person.locale if person else None, request.headers.get("accept-language", ""))
-
-
-@router.get("/u/{token}", summary="Show the preferences", response_class=HTMLResponse, responses=_NOT_FOUND)
+@router.get("/u/{token}", summary="Show the preferences", response_class=HTMLResponse, responses=NOT_FOUND)
 async def get_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
     """The page: leave at once, choose topics and channels, pause. Opening it changes nothing."""
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, verify(ctx.settings.signing_secret, token))
         if found is None:
-            return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
+            return nobody(request, ctx)
         return await _show(ctx, tx, request, *found, None)
 
 
@@ -68,7 +59,7 @@ async def head_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     "/u/{token}",
     summary="Unsubscribe, or change the preferences",
     response_class=HTMLResponse,
-    responses={**_NOT_FOUND, **documented(408, 413, 422)},
+    responses={**NOT_FOUND, **documented(408, 413, 422)},
 )
 async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
     """What the page's buttons do; anything else that is posted unsubscribes, as mail programs do by one click.
@@ -78,7 +69,7 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     """
     named = verify(ctx.settings.signing_secret, token)
     if named is None:  # before the body is read
-        return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
+        return nobody(request, ctx)
     vouch(request)
     form = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)[:2000]
     action = dict(form).get(DO)
@@ -89,9 +80,9 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
         found = await addressee(tx, named)
         person = await contacts.hold(tx, found[1].id) if found else None
         if found is None or person is None:
-            return unknown(texts_for(tags_of(request, None)), sender_of(ctx.settings))
+            return nobody(request, ctx)
         message, _ = found
-        texts = texts_for(tags_of(request, person))
+        texts = texts_for(languages_of(request, person))
         accepted: list[Accepted] = []
         match action:
             case "pause" | "resume":
@@ -118,13 +109,6 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     return shown_page
 
 
-async def addressee(tx: AsyncConnection, message_id: str | None) -> tuple[Message, Contact] | None:
-    """The message that a link names, with whom it went to; None where the token was bad or nobody is there any more."""
-    message = await messages.get(tx, message_id) if message_id else None
-    person = await contacts.get(tx, message.contact_id) if message else None
-    return (message, person) if message and person else None
-
-
 async def _held(tx: AsyncConnection, person: Contact) -> tuple[list[consents.Consent], dict[Channel, str]]:
     """What the contact agreed to, and why their addresses are not written to."""
     suppressed: dict[Channel, str] = {}
@@ -147,7 +131,7 @@ async def _show(
     ctx: Context, tx: AsyncConnection, request: Request, message: Message, person: Contact, action: str | None
 ) -> HTMLResponse:
     version: PolicyVersion = await policies.current(tx)
-    tags = tags_of(request, person)
+    tags = languages_of(request, person)
     texts = texts_for(tags)
     paused = person.paused_until
     held, suppressed = await _held(tx, person)
@@ -163,7 +147,7 @@ async def _show(
         done=None,
     )
     shown = view if action is None else view.after(*_done(view, texts, message, action))
-    return answer("preferences.html", texts, shown.title, sender_of(ctx.settings), view=shown)
+    return answer("preferences.html", texts, shown.title, ctx.brand, view=shown)
 
 
 def _agreed(held: list[consents.Consent], message: Message, person: Contact) -> date | None:

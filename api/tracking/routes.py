@@ -16,7 +16,6 @@ from api.http.context import Context, Ctx
 from api.http.overload import vouch
 from api.pages.dead_link import PIXEL, page
 from api.pages.rendering import HEADERS
-from api.pages.sender import sender_of
 from api.tracking.bot_requests import seen
 from api.tracking.engagement_events import HoldTimes, note
 from store.engine.errors import BusyError
@@ -100,7 +99,7 @@ def _hold_times(ctx: Context) -> HoldTimes:
 
 
 def _page(ctx: Context, state: Literal["unknown", "busy"]) -> HTMLResponse:
-    shown = page(state, sender_of(ctx.settings))
+    shown = page(state, ctx.brand)
     if state == "busy":
         return HTMLResponse(shown, 503, HEADERS | {"Retry-After": "5"})
     return HTMLResponse(shown, 404, HEADERS)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from tests.tracks.library import FOLDER, MESSAGES, TEMPLATES
+from tracks.content.brand import Brand
 from tracks.content.checks.template_check import check_template
 from tracks.content.markup.markup import attributes, tokens
 from tracks.content.rendering.preview import as_message, preview
@@ -112,13 +113,35 @@ def of(path: list[Element], what: str, otherwise: str) -> str:
 @pytest.mark.parametrize("dark", [False, True], ids=["day", "night"])
 @pytest.mark.parametrize(("name", "locale", "role"), editions())
 def test_every_text_stands_out_from_what_it_stands_on(name: str, locale: str, role: str, dark: bool) -> None:
-    html = render_email(EMAILS[name], context(locale, role=role, code=True)).html
+    can_be_read(EMAILS[name], context(locale, role=role, code=True), dark=dark)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["day", "night"])
+@pytest.mark.parametrize("color", ["#ffcc00", "#00ffcc", "#0a0a40", "#ffffff", "#000000", "#777777"])
+@pytest.mark.parametrize("name", ["trial-welcome", "cart-reminder", "winback-hello"])
+def test_every_text_stands_out_in_every_colour_of_a_brand(name: str, color: str, dark: bool) -> None:
+    brand = Brand("Pear & Co", color=color)
+    html = can_be_read(EMAILS[name], replace(context(code=True), brand=brand), dark=dark)
+    assert "Pear &amp; Co" in html and f"background:{color}" in html
+
+
+def can_be_read(template: Template, given: MessageContext, *, dark: bool) -> str:
+    """The page, each text of which stands out from what it stands on."""
+    html = render_email(template, given).html
     texts = shown(html, dark=dark)
     assert len(texts) > 5
     for text, color, ground in texts:
         assert contrast(color, ground) >= ENOUGH, f"{text!r}: {color} on {ground}"
     grounds = {ground for _, _, ground in texts}
-    assert not dark or not {"#ffffff", "#eef1ee", "#f3f7f5", "#eef2fb"} & grounds
+    assert not dark or not {"#eef1ee", "#f3f7f5", "#eef2fb"} & grounds
+    return html
+
+
+def test_the_layout_shows_logo_and_address() -> None:
+    brand = Brand("Pear", logo="https://pear.test/logo.png", address="2 Orchard Lane, Bath")
+    html = render_email(EMAILS["trial-welcome"], replace(context(), brand=brand)).html
+    assert re.search(r'<img[^>]* alt="Pear"[^>]* src="https://pear.test/logo.png"', html)
+    assert "2 Orchard Lane, Bath" in html and "Example Street" not in html
 
 
 @pytest.mark.parametrize("name", EMAILS)

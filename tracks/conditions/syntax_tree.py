@@ -180,13 +180,24 @@ class _Parser:
     def _list(self, closing: str) -> tuple[tuple[int, ...], int]:
         """Expressions with commas between them, and where they end."""
         found: list[int] = []
-        while not self._took(closing):
-            if found:
-                self._need(",")
-                if self._took(closing):
-                    break
+        while self._more(closing, found):
             found.append(self._expression())
         return tuple(found), self._tokens[self._at - 1].end
+
+    def _more(self, closing: str, found: list[int]) -> bool:
+        """True where another part of a list or map follows; takes the comma before it, or the end.
+
+        The grammar allows one comma before the end, also where there is no part: `[1,]`, `[,]`, `{,}`.
+        """
+        if self._took(closing):
+            return False
+        if found:
+            self._need(",")
+            return not self._took(closing)
+        if self._took(","):
+            self._need(closing)
+            return False
+        return True
 
     def _primary(self) -> int:
         token = self._take()
@@ -218,11 +229,7 @@ class _Parser:
 
     def _map(self, start: int) -> int:
         parts: list[int] = []
-        while not self._took("}"):
-            if parts:
-                self._need(",")
-                if self._took("}"):
-                    break
+        while self._more("}", parts):
             parts.append(self._expression())
             self._need(":")
             parts.append(self._expression())

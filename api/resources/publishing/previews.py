@@ -187,6 +187,7 @@ async def _context(tx: AsyncConnection, ctx: Context, body: Recipient) -> Messag
         preferences_url=f"{base}/u/preview",
         confirm_url=f"{base}/confirm/preview",
         steps=run.steps,
+        brand=ctx.brand,
     )
 
 

@@ -53,6 +53,16 @@ class TestSent:
         assert link_tokens.verify("s" * 40, way_out.rpartition("/u/")[2]) == result.message_id
         assert way_out in mail["text"]
 
+    async def test_messages_show_the_brand_of_the_settings(self, world: World) -> None:
+        await world.rebuild(sender_name="Acme & Sons", sender_color="#a00000")
+        await world.template("hello", HELLO.replace("Dear ", '{{ brand.name | default: "We" }} {{ brand.color }} '))
+        await world.template("nudge", '---\nkind: sms\n---\n{{ brand.name | default: "We" }}: still there?')
+        await world.send("hello")
+        await world.send("nudge")
+        (mail,), (sms,) = world.outside.accepted(world.email), world.outside.accepted(world.phone)
+        assert "Acme &amp; Sons #a00000" in mail["html"]
+        assert sms["text"] == "Acme & Sons: still there?"
+
     async def test_a_transactional_email_offers_no_one_click_way_out(self, world: World) -> None:
         await world.send("receipt")
         (mail,) = world.outside.accepted(world.email)

@@ -321,6 +321,7 @@ SENDER = {
     "sender_website": "https://acme.test/?a=1&b=2",
     "sender_logo": "https://images.acme.test/logo.png",
     "sender_address": "1 Example Street\nLondon",
+    "sender_color": "#FFCC00",
 }
 
 
@@ -338,6 +339,7 @@ async def test_every_page_says_whom_it_is_from_and_leads_on(api: Api, db: Databa
         assert "Acme &amp; Sons" in page.text and "London" in page.text
         assert '<a href="https://acme.test/?a=1&amp;b=2" rel="noreferrer">Go to Acme &amp; Sons</a>' in page.text
     for page in pages[:4]:
+        assert "--brand: #FFCC00; --on-brand: #000000;" in page.text
         assert page.text.count("<img") == 1
         assert re.findall(r"img-src ([^;]+)", page.headers["content-security-policy"]) == ["https://images.acme.test"]
     assert f'<a href="{link(settings, sent)}">All your settings</a>' in pages[1].text
@@ -350,6 +352,12 @@ def test_what_stands_in_a_header_or_a_link_is_an_address_of_the_web(broken: str)
     for name in ("sender_website", "sender_logo"):
         with pytest.raises(ValidationError, match=name):
             Settings.model_validate({name: broken})
+
+
+@pytest.mark.parametrize("broken", ["red", "#fff", "#ffcc0", "#ffcc00; } body { display: none", "ffcc00"])
+def test_the_colour_of_the_brand_is_six_digits(broken: str) -> None:
+    with pytest.raises(ValidationError, match="sender_color"):
+        Settings.model_validate({"sender_color": broken})
 
 
 async def test_the_page_says_why_it_was_written(api: Api, db: Database, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import cel
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tracks.conditions import cost
@@ -368,6 +368,8 @@ parts_of_cel = [
 
 @settings(max_examples=1_000, deadline=None)
 @given(st.lists(st.sampled_from(parts_of_cel), max_size=7).map("".join))
+@example("{,}.size()")
+@example("[,]")
 def test_whatever_the_library_reads_this_reader_reads_too(expression: str) -> None:
     try:
         program = cel.compile(expression)

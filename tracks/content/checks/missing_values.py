@@ -1,8 +1,8 @@
 """Values that a text prints although they may not be there: the classic "Hi ,".
 
-What an attribute of the contact, a property of the enrollment or an optional variable holds is known only when the
-message is written. A text that prints one has to say what stands there without it: by `default`, or by printing it
-only inside an `if` that asks for it.
+An attribute of the contact, a property of the enrollment, an optional variable or a part of the brand may be absent
+when the message is written. A text that prints one has to say what stands there without it: by `default`, or by
+printing it only inside an `if` that asks for it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from liquid.builtin.tags.assign_tag import AssignNode
 from liquid.builtin.tags.echo_tag import EchoNode
 from liquid.expression import Expression
 
+from tracks.content.brand import OPTIONAL_FIELDS
+
 _ANSWERING = frozenset((
     "default", "size", "plus", "minus", "times", "divided_by", "modulo", "at_least", "at_most", "abs", "ceil",
     "floor", "round", "sum", "has", "find_index",
 ))  # fmt: skip
 """Filters that print something although they are given nothing."""
-_UNSURE = (("contact", "attributes"), ("enrollment", "properties"))
+_UNSURE = (
+    ("contact", "attributes"),
+    ("enrollment", "properties"),
+    *(("brand", field) for field in sorted(OPTIONAL_FIELDS)),
+)
 
 Segments = tuple[str, ...]
 

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import re
-import xml.parsers.expat as expat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from liquid.exceptions import LiquidError
 
+from tracks.content import brand
 from tracks.content.checks.missing_values import printed_bare
+from tracks.content.checks.sample_messages import sample_problems
 from tracks.content.liquid.language import FILTERS, compiled
-from tracks.content.markup.hrefs import refused_schemes
-from tracks.content.markup.mjml import TAGS, place_of_fault, unknown_in
+from tracks.content.markup.mjml import TAGS
 from tracks.content.rendering.plain_text import HTML, shown_as_text
-from tracks.content.rendering.render import (
-    MessageContext,
-    RenderedEmail,
-    TemplateError,
-    render_email,
-    render_sms,
-    rendered_mjml,
-)
-from tracks.content.templates.blocks import OTHERWISE, Block
+from tracks.content.templates.blocks import OTHERWISE
 from tracks.content.templates.declarations import declaration_problems
 from tracks.content.templates.front_matter import MAX_SOURCE
 from tracks.content.templates.template_model import LINKS, Template
-from tracks.content.templates.template_problems import TemplateProblem
+from tracks.content.templates.template_problems import TemplateProblem, line_of
 from tracks.shared.problems import meant
 
 CONTACT_FIELDS = frozenset(("id", "email", "phone", "timezone", "locale", "attributes"))
 ENROLLMENT_FIELDS = frozenset(("id", "track", "version", "properties"))
-_FIELDS: Mapping[str, frozenset[str]] = {"contact": CONTACT_FIELDS, "enrollment": ENROLLMENT_FIELDS}
+_FIELDS: Mapping[str, frozenset[str]] = {
+    "contact": CONTACT_FIELDS,
+    "enrollment": ENROLLMENT_FIELDS,
+    "brand": brand.FIELDS,
+}
 
 _TAG = re.compile(r"<(mj-?[a-z-]*)[\s/>]")
-_VOID = re.compile(r"<(br|hr|img|input|link|meta)\b([^<>]*?)/?>")
-_ENTITY = re.compile(r"&[A-Za-z][A-Za-z0-9]*;")
 _INCLUDE = "mj-include"
 _NO_TAG = "is not an MJML tag that the renderer knows"
 
@@ -44,14 +37,13 @@ _NO_TAG = "is not an MJML tag that the renderer knows"
 def check_template(template: Template) -> list[TemplateProblem]:
     """All that is wrong with a template: its declarations, its Liquid, the names it uses, its MJML; in each language.
 
-    It is also rendered for a contact with everything and for one with nothing but an id, once with each text of its
-    blocks, so that neither a missing attribute nor a choice can be what breaks a message. Blocks that it shares are
-    in their places already (`tracks.content.templates.shared_blocks`).
+    It is also rendered for sample contacts. The blocks that it shares are in their places already
+    (`tracks.content.templates.shared_blocks`).
     """
     problems = [TemplateProblem(0, message, tag) for _, message, tag in declaration_problems(template)]
     for tag, edition in template.editions():
         found = _edition_problems(edition)
-        found = found or ([] if problems else _sample_problems(edition))
+        found = found or ([] if problems else sample_problems(edition))
         problems += [replace(problem, locale=tag) for problem in found]
     return problems
 
@@ -99,7 +91,7 @@ def _html_problems(template: Template) -> Iterator[TemplateProblem]:
     ]:
         found = HTML.search(text)
         if found is not None:
-            yield TemplateProblem(_line(text, found.start(), line), shown_as_text(template, found[0]))
+            yield TemplateProblem(line_of(text, found.start(), line), shown_as_text(template, found[0]))
 
 
 def _parts(template: Template) -> list[tuple[str, str, int]]:
@@ -133,7 +125,7 @@ def check_text(
         blocks: blocks that it may show.
         used: takes the names of the blocks that it does show.
         told: whether a person reads it: what may be absent then needs a `default`.
-        links: whether it may show the links of a message.
+        links: whether it may show the links of a message, and the brand.
     """
     said = f"in the {part}: " if part else ""
     try:
@@ -141,23 +133,26 @@ def check_text(
         analysis = template.analyze()
     except LiquidError as error:
         at = error.token.start_index if error.token is not None else -1
-        return [TemplateProblem(_line(source, at, line), f"{said}{error.message}")]
-    allowed = {*_FIELDS, *(LINKS if links else ()), *variables, *(["blocks"] if blocks else [])}
+        return [TemplateProblem(line_of(source, at, line), f"{said}{error.message}")]
+    own = {*variables}
+    fields = {name: known for name, known in _FIELDS.items() if name not in own and (links or name != "brand")}
+    allowed = {*fields, *(LINKS if links else ()), *own, *(["blocks"] if blocks else [])}
     problems = [
-        TemplateProblem(_line(source, use.index, line), f"{said}there is no filter `{name}`")
+        TemplateProblem(line_of(source, use.index, line), f"{said}there is no filter `{name}`")
         for name, uses in analysis.filters.items()
         if name not in FILTERS
         for use in uses
     ]
     for name, uses in analysis.globals.items():
         for use in uses:
-            where = _line(source, use.span.index, line)
+            where = line_of(source, use.span.index, line)
             field = use.segments[1] if len(use.segments) > 1 else None
             if name not in allowed:
                 right = meant(name, sorted(allowed))
                 problems.append(TemplateProblem(where, f"{said}unknown variable '{name}'{right}"))
-            elif name in _FIELDS and isinstance(field, str) and field not in _FIELDS[name]:
+            elif name in fields and isinstance(field, str) and field not in fields[name]:
                 hint = f"; did you mean `contact.attributes.{field}`?" if name == "contact" else ""
+                hint = hint or meant(field, sorted(fields[name]))
                 problems.append(TemplateProblem(where, f"{said}`{name}.{field}` does not exist{hint}"))
             elif name == "blocks" and not (isinstance(field, str) and field in blocks):
                 right = meant(field or "", sorted(blocks))
@@ -167,18 +162,13 @@ def check_text(
     if told:
         problems += [
             TemplateProblem(
-                _line(source, index, line),
+                line_of(source, index, line),
                 f"{said}`{path}` may not be there: write `| default:` with what stands there then, or ask with `if`",
             )
             for index, path in printed_bare(template, optional)
+            if not (path.startswith("brand.") and "brand" in own)
         ]
     return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
-
-
-def _line(source: str, index: int, first: int) -> int:
-    if first == 0:
-        return 0
-    return first + (source.count("\n", 0, index) if index > 0 else 0)
 
 
 def _unknown_tags(text: str, first: int, part: str) -> list[TemplateProblem]:
@@ -188,105 +178,5 @@ def _unknown_tags(text: str, first: int, part: str) -> list[TemplateProblem]:
         if found[1] in TAGS:
             continue
         why = "is not available: share a block instead" if found[1] == _INCLUDE else _NO_TAG
-        problems.append(TemplateProblem(_line(text, found.start(), first), f"{said}`{found[1]}` {why}"))
+        problems.append(TemplateProblem(line_of(text, found.start(), first), f"{said}`{found[1]}` {why}"))
     return problems
-
-
-def _sample_problems(template: Template) -> list[TemplateProblem]:
-    if template.kind == "block":
-        return []  # a part of a message: judged in the templates that take it
-    for sample, which in _with_each_text(template):
-        for contact, who in ((_FULL_CONTACT, "a full contact"), (_BARE_CONTACT, "a contact without attributes")):
-            if problems := _rendering_problems(sample, contact, f"{who}{which}"):
-                return problems
-    return []
-
-
-def _with_each_text(template: Template) -> Iterator[tuple[Template, str]]:
-    """The template with fixed texts in its blocks, such that each text is in one of them; and which those are."""
-    texts = {name: list(block.texts().items()) for name, block in template.blocks.items()}
-    for turn in range(max((len(each) for each in texts.values()), default=1)):
-        taken = {name: each[min(turn, len(each) - 1)] for name, each in texts.items()}
-        blocks = {name: Block(otherwise=text) for name, (_, text) in taken.items()}
-        which = ", ".join(f"{name} {choice}" for name, (choice, _) in taken.items())
-        yield template.model_copy(update={"blocks": blocks}), f" ({which})" if which else ""
-
-
-def _rendering_problems(template: Template, contact: dict[str, Any], who: str) -> list[TemplateProblem]:
-    given = {name: v.default if v.default is not None else "sample" for name, v in template.variables.items()}
-    context = MessageContext(
-        contact, _ENROLLMENT, given, "https://sample.test/u", "https://sample.test/p", "https://sample.test/c"
-    )
-    try:
-        if template.kind == "sms":
-            render_sms(template, context)
-            return []
-        email = render_email(template, context)
-        return [*_link_problems(template, email), *(_mjml_problems(template, context) if template.is_mjml else ())]
-    except TemplateError as error:
-        if error.code == "Mjml":
-            return [_mjml_fault(template, context, who)]
-        if error.code in ("EmptyBody", "EmptySubject") and contact is _BARE_CONTACT:
-            return [TemplateProblem(0, f"nothing is left of it ({error.code}) for {who}: use `| default:`")]
-        return [TemplateProblem(0, f"it does not render for {who}: {error.code}")]
-
-
-def _link_problems(template: Template, email: RenderedEmail) -> Iterator[TemplateProblem]:
-    """Links of the template's own that lead where no link may."""
-    body = template.body.lower()
-    for scheme in dict.fromkeys((*email.choices.left_out, *refused_schemes(email.html))):
-        at = body.find(f"{scheme}:")
-        yield TemplateProblem(
-            _line(body, at, template.body_line) if at >= 0 else 0,
-            f"a link leads to `{scheme}:`; it can lead to http, https, mailto, tel or sms",
-        )
-
-
-def _mjml_problems(template: Template, context: MessageContext) -> Iterator[TemplateProblem]:
-    """What the renderer would leave out of the message without a word."""
-    rendered = rendered_mjml(template, context)
-    seen: set[str] = set()
-    for token, message in unknown_in(rendered):
-        written = rendered[token.at : rendered.find(">", token.at) + 1]
-        at = -1  # of several of the same, the one as many of which stand before it
-        for _ in range(1 + rendered.count(written, 0, token.at)):
-            at = max(at, template.body.find(written, at + 1))
-        if at >= 0 or message not in seen:  # a block or a loop says the same many times
-            yield TemplateProblem(_line(template.body, at, template.body_line) if at >= 0 else 0, message)
-        seen.add(message)
-
-
-def _mjml_fault(template: Template, context: MessageContext, who: str) -> TemplateProblem:
-    """Where the MJML stops being XML, in lines of the file as far as Liquid left them in place."""
-    rendered = rendered_mjml(template, context).strip()
-    # mrml itself seldom says where; these two liberties of HTML it allows, expat does not.
-    strict = _ENTITY.sub("-", _VOID.sub(r"<\1\2/>", rendered))
-    parser = expat.ParserCreate()
-    try:
-        parser.Parse(strict, True)
-    except expat.ExpatError as error:
-        line = template.body_line + error.lineno - 1
-        return TemplateProblem(line, f"the MJML is not valid XML for {who}: {expat.ErrorString(error.code)}")
-    at = place_of_fault(rendered)
-    if at is None:
-        return TemplateProblem(0, f"the MJML does not parse for {who}")
-    lines = template.body[: len(template.body) - len(template.body.lstrip())].count("\n")
-    what = " ".join(rendered[at : at + 40].split())
-    return TemplateProblem(
-        _line(rendered, at, template.body_line + lines),
-        f"the MJML does not parse for {who}: `{what}` cannot stand here",
-    )
-
-
-_BARE_CONTACT: dict[str, Any] = {
-    "id": "sample", "email": None, "phone": None, "timezone": None, "locale": None, "attributes": {},
-}  # fmt: skip
-_FULL_CONTACT: dict[str, Any] = {
-    "id": "sample",
-    "email": "sample@example.test",
-    "phone": "+15005550006",
-    "timezone": "Europe/Berlin",
-    "locale": "en",
-    "attributes": {"first_name": "Sam & <Co>", "last_name": "O'Sample", "company": 'Sample "Ltd"', "role": "engineer"},
-}
-_ENROLLMENT: dict[str, Any] = {"id": "sample", "track": "sample", "version": 1, "properties": {}}

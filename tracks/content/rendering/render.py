@@ -13,6 +13,7 @@ from css_inline import CSSInliner, InlineError
 from liquid import Markup
 from liquid.exceptions import LiquidError
 
+from tracks.content.brand import NO_BRAND, Brand
 from tracks.content.liquid.language import compiled
 from tracks.content.liquid.limits import one_message
 from tracks.content.liquid.local_time_filter import NOW, ZONE
@@ -64,6 +65,7 @@ class MessageContext:
     """The time on the run's clock."""
     zone: str = "UTC"
     """The zone of contacts who have none: the track's."""
+    brand: Brand = NO_BRAND
 
     def seen(self) -> dict[str, Any]:
         """What the conditions of blocks look at: as in a branch, whether there is an address and not which."""
@@ -79,8 +81,12 @@ class MessageContext:
         }
 
     def names(self) -> dict[str, Any]:
-        """The names as Liquid sees them; a variable cannot hide what every message has."""
+        """The names as Liquid sees them; a variable cannot hide what every message has, except `brand`.
+
+        Templates that were published before there was a brand may have a variable of that name.
+        """
         return {
+            "brand": self.brand.names,
             **self.variables,
             "contact": self.contact,
             "enrollment": self.enrollment,
@@ -233,7 +239,10 @@ def _decided(template: Template, context: MessageContext) -> tuple[Template, Cho
     seen = context.seen() if template.blocks else {}
     choices = Choices(template.locale, tuple(choose(name, block, seen) for name, block in template.blocks.items()))
     defaults = {name: variable.default for name, variable in template.variables.items()}
-    return template, choices, defaults | context.names()
+    names = defaults | context.names()
+    if "brand" in template.variables:
+        names["brand"] = context.variables.get("brand", defaults["brand"])
+    return template, choices, names
 
 
 def _one_line(subject: str, names: dict[str, Any]) -> str:

@@ -21,3 +21,13 @@ class TemplateProblems(Exception):
     def __init__(self, problems: list[TemplateProblem]) -> None:
         super().__init__("; ".join(p.message for p in problems))
         self.problems = problems
+
+
+def line_of(source: str, index: int, first: int) -> int:
+    """The line of the file on which that character of the source stands; the source begins on line `first`.
+
+    0 where `first` is 0: the lines of that text are not counted.
+    """
+    if first == 0:
+        return 0
+    return first + (source.count("\n", 0, index) if index > 0 else 0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from store.engine.database import Database
 from tests.api.client import EMAIL_TEMPLATE, Api
+from tracks.content.brand import Brand
 
 WELCOME = """---
 kind: email
@@ -46,6 +48,14 @@ async def preview(api: Api, **body: Any) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
     return shown
+
+
+async def test_a_preview_shows_the_brand_of_the_settings(api: Api, app: FastAPI) -> None:
+    object.__setattr__(app.state.context, "brand", Brand("Acme"))
+    shown = '{{ brand.name | default: "We" }}'
+    source = f"---\nkind: email\nsubject: Hi\n---\n{shown}: {{{{ unsubscribe_url }}}}"
+    await api.call("PUT", "/v1/templates/welcome", json={"source": source})
+    assert (await preview(api, contact={"id": "c"}))["text"].startswith("Acme: ")
 
 
 async def test_a_contact_is_shown_their_message_and_nothing_is_kept(api: Api, db: Database) -> None:
