@@ -34,10 +34,10 @@ with workflow.unsafe.imports_passed_through():
     )
 
 from workflows import patches, retry_policies
-from workflows.context import Context
 from workflows.handler_arguments import NOTHING, Reason, demand
-from workflows.local_activities import local
-from workflows.steps import execute
+from workflows.run.local_activities import local
+from workflows.run.run_context import Context
+from workflows.steps.interpreter import execute
 
 Told = TypeVar("Told", EventSignal, AttributesChanged, EndSignal)
 REASON_WANTED = 'the reason as a text of at most 200 characters, in quotes, such as "moved to another plan"'

@@ -15,7 +15,7 @@ from activities.contract import ChunkCall, ImportProgress, SteerCall
 from tracks.program import import_job
 from tracks.program.import_job import ImportInput, ImportResult, ImportState
 from workflows.determinism_sandbox import runner
-from workflows.importing import ImportContacts
+from workflows.import_contacts import ImportContacts
 
 
 @dataclass

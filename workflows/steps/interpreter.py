@@ -35,12 +35,12 @@ with workflow.unsafe.imports_passed_through():
     )
     from tracks.program.run import HeardEvent, Matched
     from tracks.program.split import pick_arm
-    from workflows.received_events import Since
+    from workflows.run.received_events import Since
 
 from workflows import patches
-from workflows.context import Context
-from workflows.effects import perform
-from workflows.local_activities import local
+from workflows.run.local_activities import local
+from workflows.run.run_context import Context
+from workflows.steps.effects import perform
 
 JUST_AFTER = timedelta(milliseconds=1)
 """A wait for a time of day that follows a late one for the same time is for the next day, as it is without delay."""

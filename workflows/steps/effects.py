@@ -13,10 +13,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.contract import EffectResult
     from tracks.program.program import Effect
 
-from workflows.activity_calls import call, fruitless, step_call, stop_if_ended
-from workflows.context import Context
-from workflows.local_activities import local
-from workflows.sending import send
+from workflows.run.local_activities import local
+from workflows.run.run_context import Context
+from workflows.steps.activity_calls import call, fruitless, step_call, stop_if_ended
+from workflows.steps.sending import send
 
 OUTSIDE = MappingProxyType(
     {

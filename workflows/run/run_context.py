@@ -14,12 +14,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.contract import UndeliveredCall
     from tracks.program.program import WaitFor
     from tracks.program.run import Journey, RunInput
-    from workflows.run_memory import Memory
+    from workflows.run.run_memory import Memory
 
 from workflows import patches, retry_policies, search_attributes
-from workflows.current_details import describe
-from workflows.local_activities import local
 from workflows.retry_policies import WAIT_SLICE
+from workflows.run.current_details import describe
+from workflows.run.local_activities import local
 
 
 def nothing() -> bool:

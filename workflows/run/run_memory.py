@@ -6,7 +6,7 @@ from collections import OrderedDict
 from datetime import datetime
 
 from tracks.program.run import EventSignal, HeardEvent, Matched, PathEntry, RunState, RunStatus
-from workflows.received_events import CLOCKS_APART, ReceivedEvents, Since, from_latest
+from workflows.run.received_events import CLOCKS_APART, ReceivedEvents, Since, from_latest
 
 SEEN_LIMIT = 500
 """Signal ids kept for dedupe across runs; the server dedupes retries of one signal within a run."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tracks.program.run import Journey, RunInput
 from tracks.time.durations import format_duration
-from workflows.run_memory import Memory
+from workflows.run.run_memory import Memory
 
 NAMES: Mapping[str, tuple[str, str]] = MappingProxyType({"email": ("email", "emails"), "sms": ("SMS", "SMS")})
 """One message of a channel, and several."""

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from tracks.program.program import Effect
 
 from workflows import retry_policies
-from workflows.context import Context
+from workflows.run.run_context import Context
 
 RUN_ENDED = "the run ended"
 """Why a step was not carried through when a goal, an exit rule or an operator ended the run."""

@@ -23,8 +23,8 @@ with workflow.unsafe.imports_passed_through():
     from tracks.program.run import MessageAmid
 
 from workflows import patches, retry_policies
-from workflows.activity_calls import RUN_ENDED, call, fruitless, once, step_call, stop_if_ended
-from workflows.context import Context
+from workflows.run.run_context import Context
+from workflows.steps.activity_calls import RUN_ENDED, call, fruitless, once, step_call, stop_if_ended
 
 BY_CHANNEL = MappingProxyType(
     {
