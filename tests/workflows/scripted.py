@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -30,7 +31,7 @@ from activities.contract import (
 )
 from activities.sending.direct_send import QUEUED
 from tracks.program.program import Program
-from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, RunInput, RunResult
+from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, Journey, RunInput, RunResult
 from tracks.shared.wire import Clock
 from workflows.determinism_sandbox import runner
 from workflows.nurture import NurtureTrack
@@ -229,6 +230,16 @@ async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHa
             ]
         ),
     )
+
+
+async def in_state(run: WorkflowHandle[Any, RunResult], state: str) -> Journey:
+    """Where the run is, once it is in that state."""
+    async with asyncio.timeout(10):
+        while True:
+            journey: Journey = await run.query("journey", result_type=Journey)
+            if journey.state == state:
+                return journey
+            await asyncio.sleep(0.05)
 
 
 async def lasted(handle: WorkflowHandle[Any, Any]) -> timedelta:
