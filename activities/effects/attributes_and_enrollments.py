@@ -24,7 +24,7 @@ from store.runs.enrolling import Enrol
 from store.schema.rows import Contact
 from tracks.content.rendering.render import MessageContext, TemplateError, render_values
 from tracks.model.effects import Changes
-from tracks.model.steps import EnrollStep, SetStep
+from tracks.model.simple_steps import EnrollStep, SetStep
 from tracks.policy.workspace_policy import ENROLL_MOST
 from tracks.shared.numbers import add, number_of
 

@@ -20,7 +20,7 @@ from store.engine.database import Database
 from store.runs.effect_records import Begun
 from store.schema.rows import Contact
 from tracks.content.rendering.render import TemplateError, render_text, render_values
-from tracks.model.steps import CrmStep, WebhookStep
+from tracks.model.simple_steps import CrmStep, WebhookStep
 from tracks.time.durations import format_duration
 
 

@@ -18,7 +18,7 @@ from tracks.content.templates.blocks import reads_steps
 from tracks.content.templates.template_model import Template
 from tracks.model.effects import Email, Sms
 from tracks.model.message_rules import MessageRules
-from tracks.model.steps import Base
+from tracks.model.simple_steps import Base
 from tracks.model.track import Track, find_step
 from tracks.shared.link_tokens import click_url, confirm_url, open_url, unsubscribe_url
 
