@@ -26,7 +26,8 @@ from activities.shared.step_content import (
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
 from store.schema.rows import Channel, Pinned
-from tracks.content.rendering.render import TemplateError, render_email
+from tracks.content.rendering.render import render_email
+from tracks.content.rendering.template_error import TemplateError
 from tracks.model.effects import Email, EmailTracking
 from tracks.model.message_rules import MessageRules, rules_of
 

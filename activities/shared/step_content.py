@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.published import templates, tracks
 from store.runs import enrollments
 from store.schema.rows import Channel, Contact, Enrollment, Pinned
-from tracks.content.rendering.render import MessageContext, TemplateError, render_values
+from tracks.content.rendering.liquid_rendering import render_values
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.blocks import reads_steps
 from tracks.content.templates.template_model import Template
 from tracks.model.effects import Email, Sms

@@ -14,15 +14,11 @@ from tracks.content.checks.missing_values import printed_bare
 from tracks.content.liquid.language import FILTERS, compiled
 from tracks.content.markup.hrefs import refused_schemes
 from tracks.content.markup.mjml import TAGS, place_of_fault, unknown_in
+from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.plain_text import HTML, shown_as_text
-from tracks.content.rendering.render import (
-    MessageContext,
-    RenderedEmail,
-    TemplateError,
-    render_email,
-    render_sms,
-    rendered_mjml,
-)
+from tracks.content.rendering.render import render_email, render_sms, rendered_mjml
+from tracks.content.rendering.rendered_messages import RenderedEmail
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.blocks import OTHERWISE, Block
 from tracks.content.templates.declarations import declaration_problems
 from tracks.content.templates.front_matter import MAX_SOURCE
