@@ -41,7 +41,7 @@ from workflows.run.local_activities import local
 from workflows.run.run_context import Context
 from workflows.steps.interpreter import execute
 
-Told = TypeVar("Told", EventSignal, AttributesChanged, EndSignal)
+Signal = TypeVar("Signal", EventSignal, AttributesChanged, EndSignal)
 REASON_WANTED = 'the reason as a text of at most 200 characters, in quotes, such as "moved to another plan"'
 DECISION_WANTED = '{"decision": "sent"}, {"decision": "resend"} or {"decision": "skip"}'
 
@@ -98,7 +98,7 @@ class NurtureTrack:
             status=status, reason=reason, sent=memory.sent, messages=memory.messages, dropped=memory.dropped
         )
 
-    def _read(self, value: RawValue, model: type[Told]) -> Told | None:
+    def _read(self, value: RawValue, model: type[Signal]) -> Signal | None:
         """The signal, or None if it is malformed or for another enrolment. Such signals are counted and raise nothing.
 
         That is law 12: a bad signal must not stop a run.
