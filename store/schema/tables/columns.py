@@ -54,12 +54,26 @@ def string_array(name: str) -> Column[list[str]]:
 
 def integer(name: str, *, nullable: bool = False, default: int | None = None, primary_key: bool = False) -> Column[int]:
     """A whole number of 32 bits; a primary key is given by the code and not counted by PostgreSQL."""
-    return Column(name, Integer, nullable=nullable, server_default=_literal(default), **_key(primary_key))
+    return Column(
+        name,
+        Integer,
+        nullable=nullable,
+        server_default=_literal(default),
+        primary_key=primary_key,
+        autoincrement=False if primary_key else "auto",
+    )
 
 
 def big_integer(name: str, *, default: int | None = None, primary_key: bool = False) -> Column[int]:
     """A whole number of 64 bits; a primary key is given by the code and not counted by PostgreSQL."""
-    return Column(name, BigInteger, nullable=False, server_default=_literal(default), **_key(primary_key))
+    return Column(
+        name,
+        BigInteger,
+        nullable=False,
+        server_default=_literal(default),
+        primary_key=primary_key,
+        autoincrement=False if primary_key else "auto",
+    )
 
 
 def counted_id() -> Column[int]:
@@ -102,7 +116,3 @@ def uuid(name: str, *, primary_key: bool = False, references: str | None = None)
 
 def _literal(default: int | None) -> TextClause | None:
     return None if default is None else text(str(default))
-
-
-def _key(primary_key: bool) -> dict[str, bool]:
-    return {"primary_key": True, "autoincrement": False} if primary_key else {}
