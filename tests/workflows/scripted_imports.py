@@ -1,4 +1,4 @@
-"""An import whose rows follow a script: what the workflow does is observed, what its activities answer is told."""
+"""An import whose activities answer by a script and keep what the workflow asks of them."""
 
 from __future__ import annotations
 

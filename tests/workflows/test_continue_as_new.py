@@ -1,4 +1,4 @@
-"""Continue-as-new loses nothing, wherever it falls; nor does a replay from the beginning."""
+"""A run loses nothing when it continues as new at any point, or when it is replayed from the beginning."""
 
 from __future__ import annotations
 
