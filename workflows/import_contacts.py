@@ -45,7 +45,7 @@ AGAIN = RetryPolicy(
 HELD_PAUSE = timedelta(seconds=1)
 """The pause after a chunk that was held back for other work. The activity itself waits first, so this is rare."""
 SHORTEST_TIMER = timedelta(milliseconds=50)
-"""A shorter pause is left out: a timer costs more than it."""
+"""A shorter pause is left out: no timer is started for it."""
 Rate = Annotated[float, Field(strict=True, gt=0, le=MAX_RATE)]
 RATE_WANTED = f"rows a second, more than 0 and at most {MAX_RATE}"
 _STATE = SearchAttributeKey.for_keyword("State")
