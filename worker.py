@@ -31,7 +31,7 @@ from store.engine.database import Database
 from store.engine.hash_secret import use_secret
 from store.engine.live_workers import worker_name
 from workflows.determinism_sandbox import runner
-from workflows.importing import ImportContacts
+from workflows.import_contacts import ImportContacts
 from workflows.nurture import NurtureTrack
 
 HOST = "127.0.0.1"

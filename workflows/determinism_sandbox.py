@@ -1,10 +1,12 @@
-"""The workflow sandbox, with the pure modules that workflow code computes with passed through.
+"""The workflow sandbox, and the modules that are passed through it.
 
-What is not passed through is loaded anew for every run that a worker holds. `cel`, a native extension, fails from
-the second run on unless it is passed through. `activities.contract` is the only module of its package that workflows
-import. Workers pass the workflows themselves through as well, because to load them for every run costs CPU. They hold
-no state, import nothing outside this list (the import rules see to that), and every test, replay and rehearsal runs
-them inside the sandbox (`strict`), where reading the machine's clock, chance or files raises.
+Temporal loads a module that is not passed through again for every run that a worker holds. `cel` is a native extension
+that fails from the second run on unless it is passed through. `activities.contract` is the only module of its package
+that workflows import.
+
+Workers pass the workflows themselves through too, because loading them for every run costs CPU. This is safe: the
+workflows keep no state, they import nothing outside this list (the import rules check it), and every test, replay and
+rehearsal runs them inside the sandbox (`strict`), where reading the machine's clock, chance or files raises.
 """
 
 from __future__ import annotations
@@ -20,29 +22,28 @@ PASSED_THROUGH = ("cel", "pydantic", "tracks", "activities.contract")
 
 
 class _Instance(WorkflowInstance):
-    """A run whose payloads' contexts are answered outside the sandbox.
+    """A run in the sandbox, whose serialization contexts are answered outside it.
 
-    The SDK asks for the context of each payload up to three times, and each time runs a compiled text in the sandbox,
-    which costs CPU. Only a codec or an external storage that looks at contexts would use them, and Perennial has
-    neither.
+    The SDK asks for the context of each payload up to three times. Each time it runs compiled code in the sandbox,
+    which costs CPU. Only a codec or an external storage uses such contexts, and Perennial has neither.
     """
 
     def __init__(self, sandboxed: WorkflowInstance) -> None:
         self._sandboxed = sandboxed
 
     def activate(self, act: Any) -> Any:
-        """See `WorkflowInstance`. Of a signal's values only the first is handed on: a handler takes one."""
+        """See `WorkflowInstance`. Only the first argument of a signal is passed on, because a handler takes one."""
         for job in act.jobs:
             if job.HasField("signal_workflow") and len(job.signal_workflow.input) > 1:
                 del job.signal_workflow.input[1:]
         return self._sandboxed.activate(act)
 
     def get_serialization_context(self, command_info: object) -> None:
-        """None: payloads are written and read without one."""
+        """None: payloads are converted without a context."""
 
     def get_external_store_context(self, command_info: object) -> StorageDriverStoreContext:
-        """That of nobody: there is no external storage."""
-        return _NOBODY
+        """An empty context: there is no external storage."""
+        return _NO_CONTEXT
 
     def get_info(self) -> Info:
         """See `WorkflowInstance`."""
@@ -53,7 +54,7 @@ class _Instance(WorkflowInstance):
         return self._sandboxed.get_thread_id()
 
 
-_NOBODY = StorageDriverStoreContext()
+_NO_CONTEXT = StorageDriverStoreContext()
 
 
 class _Runner(SandboxedWorkflowRunner):
@@ -62,6 +63,6 @@ class _Runner(SandboxedWorkflowRunner):
 
 
 def runner(*, strict: bool = False) -> SandboxedWorkflowRunner:
-    """The runner of every worker; the `strict` one loads all that workflows are made of inside the sandbox."""
+    """The workflow runner of every worker. The `strict` one loads the modules of `workflows/` inside the sandbox."""
     modules = PASSED_THROUGH if strict else (*PASSED_THROUGH, "workflows")
     return _Runner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*modules))

@@ -1,7 +1,8 @@
-"""What people and systems give to signals and updates: one value, or nothing at all.
+"""Reads the argument of a signal or an update: one value, or none.
 
-Temporal UI's field for it does not say whether it is needed. A handler that is called with too few or too many values
-would fail the run's workflow task again and again (law 12): every handler takes one, and reads it here.
+In Temporal UI nobody sees whether a handler needs an argument. A handler that is called with too few or too many
+arguments fails the run's workflow task again and again (law 12). So every handler takes one raw value, which may be
+missing, and reads it with this module.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 NOTHING = RawValue(Payload())
-"""In place of a value that was not given."""
+"""The default of a handler's argument: no value was given."""
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-"""Why an operator does something; without NUL, which the database cannot hold."""
+"""Why an operator does something. It holds no NUL, which PostgreSQL cannot store."""
 
 
 def demand(value: RawValue, kind: Any, wanted: str) -> Any:
-    """The value, of a type that pydantic knows; raises ApplicationError, which says what is wanted, for another."""
+    """The value as a `kind`, which is a type that pydantic knows.
+
+    Raises ApplicationError, which says what is wanted, for a value of another type.
+    """
     try:
         decoded: Any = workflow.payload_converter().from_payload(value.payload)
         return TypeAdapter(kind).validate_python(decoded)

@@ -1,7 +1,9 @@
-"""`NurtureTrack`: one run per enrolment. Handlers check, dedupe and note; the main method does the rest.
+"""The workflow `NurtureTrack`: one run for each enrolment.
 
-In a strict sandbox this module is loaded for every run. Annotations are evaluated as they stand (no `__future__`):
-Temporal reads them each time, and evaluating texts took half of the load.
+The handlers of signals and updates only check, find duplicates and remember. The main method does everything else.
+
+A strict sandbox loads this module for every run. Temporal reads the annotations each time, and half of the loading time
+went into evaluating them as texts. So the module does not import `annotations` from `__future__`.
 """
 
 import asyncio
@@ -34,19 +36,19 @@ with workflow.unsafe.imports_passed_through():
     )
 
 from workflows import patches, retry_policies
-from workflows.context import Context
 from workflows.handler_arguments import NOTHING, Reason, demand
-from workflows.local_activities import local
-from workflows.steps import execute
+from workflows.run.local_activities import local
+from workflows.run.run_context import Context
+from workflows.steps.interpreter import execute
 
-Told = TypeVar("Told", EventSignal, AttributesChanged, EndSignal)
+Signal = TypeVar("Signal", EventSignal, AttributesChanged, EndSignal)
 REASON_WANTED = 'the reason as a text of at most 200 characters, in quotes, such as "moved to another plan"'
 DECISION_WANTED = '{"decision": "sent"}, {"decision": "resend"} or {"decision": "skip"}'
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
 class NurtureTrack:
-    """Leads one contact through one version of one track."""
+    """Takes one contact through one version of one track."""
 
     @workflow.init
     def __init__(self, given: RunInput) -> None:
@@ -54,7 +56,7 @@ class NurtureTrack:
 
     @workflow.run
     async def run(self, given: RunInput) -> RunResult:
-        """Interpret the program until it ends, and close the enrolment's books."""
+        """Interpret the program until it ends, and record the end in the database."""
         ctx, memory, code = self._ctx, self._ctx.memory, given.program.code
         try:
             while memory.pc < len(code) and (memory.amid or not ctx.ending):
@@ -65,18 +67,19 @@ class NurtureTrack:
                 if len(memory.unreported) >= retry_policies.PATH_LIMIT and workflow.patched(patches.REPORT_PATH):
                     await self._report()
         except asyncio.CancelledError:
-            # An operator's cancel: the enrolment ends like any other, with its books closed.
+            # An operator cancelled the workflow. The enrolment ends like any other, and its end is recorded.
             memory.end("exited", "cancelled by an operator")
         return await self._close()
 
     async def _report(self) -> None:
-        """Bring the path to the database: no activity has taken it for long, and it must not grow without end."""
+        """Write the path to the database where no activity has taken it there for long, so that it does not grow on."""
         memory = self._ctx.memory
         path = tuple(memory.unreported)
         await local(contract.REPORT_PATH, ReportCall(enrollment_id=self._ctx.given.enrollment_id, path=path))
         memory.reported(path)
 
     async def _close(self) -> RunResult:
+        """Record in the database how the run ended; answers the same."""
         ctx, memory = self._ctx, self._ctx.memory
         status, reason = memory.ending or ("completed", "all steps done")
         ctx.show(None, status, reason)
@@ -95,11 +98,14 @@ class NurtureTrack:
             status=status, reason=reason, sent=memory.sent, messages=memory.messages, dropped=memory.dropped
         )
 
-    def _read(self, value: RawValue, model: type[Told]) -> Told | None:
-        """A signal meant for this enrolment, or None: anything else is counted, never raised (law 12)."""
+    def _read(self, value: RawValue, model: type[Signal]) -> Signal | None:
+        """The signal, or None if it is malformed or for another enrolment. Such signals are counted and raise nothing.
+
+        That is law 12: a bad signal must not stop a run.
+        """
         try:
             signal = workflow.payload_converter().from_payload(value.payload, model)
-            if not isinstance(signal, model):  # a null is None, whatever is asked for
+            if not isinstance(signal, model):  # the converter reads a null as None, whatever the model
                 raise TypeError
         except Exception:
             self._ctx.memory.drop("malformed signal")
@@ -111,13 +117,13 @@ class NurtureTrack:
 
     @workflow.signal(name=SIGNAL_EVENT, description="An event of this contact that the track reacts to")
     def on_event(self, value: RawValue = NOTHING) -> None:
-        """Note what the contact did."""
+        """Remember what the contact did."""
         if signal := self._read(value, EventSignal):
             self._ctx.memory.take_event(signal, workflow.now())
 
     @workflow.signal(name=SIGNAL_ATTRIBUTES, description="Contact attributes that a wait reads have changed")
     def on_attributes_changed(self, value: RawValue = NOTHING) -> None:
-        """Have a wait for a date looked at again."""
+        """Let a wait for a date compute its moment again."""
         signal = self._read(value, AttributesChanged)
         if signal and self._ctx.memory.first_time(signal.change_id):
             self._ctx.memory.changed.update(signal.names)
@@ -130,12 +136,12 @@ class NurtureTrack:
 
     @workflow.signal(dynamic=True)
     def on_unknown(self, name: str, _args: Sequence[RawValue]) -> None:
-        """Count signals that nobody defined."""
+        """Count a signal that no handler is defined for."""
         self._ctx.memory.drop("unknown signal")
 
     @workflow.query(name=QUERY_JOURNEY, description="Where the contact is and what it waits for")
     def journey(self) -> Journey:
-        """Where the run is now, with path entries that the database may not hold yet."""
+        """Where the run is now, with the path entries that the database may not hold yet."""
         memory = self._ctx.memory
         return self._ctx.journey.model_copy(update={"path": tuple(memory.unreported), "dropped": dict(memory.dropped)})
 
@@ -169,8 +175,9 @@ class NurtureTrack:
 
     @workflow.update(name=UPDATE_EXIT, description=f"End this run now, with a reason. Data: {REASON_WANTED}")
     def end_now(self, value: RawValue = NOTHING) -> str:
-        """End the run on an operator's word."""
-        reason: str = demand(value, str, REASON_WANTED)  # as it was accepted, in whatever deployment
+        """End the run because an operator asks for it; answers the reason."""
+        # Checked as a text only: the deployment that accepted the update may have had other limits.
+        reason: str = demand(value, str, REASON_WANTED)
         self._ctx.memory.end("exited", reason)
         return reason
 

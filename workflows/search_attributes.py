@@ -1,4 +1,4 @@
-"""The search attributes that a run keeps up to date. Names live in `tracks.program.run`, pinned by a test."""
+"""The search attributes that a run keeps up to date. A test compares their names with `tracks.program.run`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NEXT_ACTION_AT = SearchAttributeKey.for_datetime("NextActionAt")
 
 
 def show(step: str, state: str, next_action_at: datetime | None) -> None:
-    """Tell the list of workflows where this run is: one history event, so once per wait."""
+    """Set where the run is for Temporal's list of workflows. It costs a history event, so it is done once per wait."""
     changes = [STEP.value_set(step), STATE.value_set(state)]
     if next_action_at is None:
         workflow.upsert_search_attributes([*changes, NEXT_ACTION_AT.value_unset()])

@@ -27,7 +27,8 @@ from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
 from store.schema.rows import Channel, Pinned
 from tracks.content.brand import NO_BRAND, Brand
-from tracks.content.rendering.render import TemplateError, render_email
+from tracks.content.rendering.render import render_email
+from tracks.content.rendering.template_error import TemplateError
 from tracks.model.effects import Email, EmailTracking
 from tracks.model.message_rules import MessageRules, rules_of
 

@@ -17,7 +17,7 @@ from store.engine.database import Database
 from store.runs import enrollments
 from store.sending import messages, settling
 from store.sending.messages import Message
-from tracks.content.rendering.render import TemplateError
+from tracks.content.rendering.template_error import TemplateError
 
 _CLOCKS_APART = timedelta(minutes=1)
 """How far the provider's clock may lag behind ours."""

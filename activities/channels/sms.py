@@ -26,7 +26,9 @@ from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
 from store.schema.rows import Channel, Pinned
 from tracks.content.brand import NO_BRAND, Brand
-from tracks.content.rendering.render import Choices, TemplateError, render_sms, write_sms
+from tracks.content.rendering.render import render_sms, write_sms
+from tracks.content.rendering.rendered_messages import Choices
+from tracks.content.rendering.template_error import TemplateError
 from tracks.model.effects import Sms
 from tracks.model.message_rules import MessageRules, rules_of
 

@@ -22,9 +22,11 @@ from store.runs import dropped, enrolling, enrollments
 from store.runs.dropped import Drop
 from store.runs.enrolling import Enrol
 from store.schema.rows import Contact
-from tracks.content.rendering.render import MessageContext, TemplateError, render_values
+from tracks.content.rendering.liquid_rendering import render_values
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.template_error import TemplateError
 from tracks.model.effects import Changes
-from tracks.model.steps import EnrollStep, SetStep
+from tracks.model.simple_steps import EnrollStep, SetStep
 from tracks.policy.workspace_policy import ENROLL_MOST
 from tracks.shared.numbers import add, number_of
 

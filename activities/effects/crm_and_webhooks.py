@@ -19,8 +19,9 @@ from activities.shared.temporal_errors import again_later, without_details
 from store.engine.database import Database
 from store.runs.effect_records import Begun
 from store.schema.rows import Contact
-from tracks.content.rendering.render import TemplateError, render_text, render_values
-from tracks.model.steps import CrmStep, WebhookStep
+from tracks.content.rendering.liquid_rendering import render_text, render_values
+from tracks.content.rendering.template_error import TemplateError
+from tracks.model.simple_steps import CrmStep, WebhookStep
 from tracks.time.durations import format_duration
 
 

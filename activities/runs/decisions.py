@@ -15,7 +15,8 @@ from store.engine.database import Database
 from store.runs import enrollments, event_matching
 from store.schema.rows import Contact
 from tracks.conditions.conditions import not_computed
-from tracks.model.steps import Base, BranchStep, WaitDateStep, WaitUntilStep
+from tracks.model.simple_steps import Base, WaitUntilStep
+from tracks.model.steps import BranchStep, WaitDateStep
 from tracks.model.track import Track
 from tracks.time.local_time import date_moment, is_zone, next_local, next_yearly
 

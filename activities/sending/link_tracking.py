@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.shared.step_content import Draft, Links
 from store.sending import engagement
 from tracks.content.rendering.link_tracking import Page, find_addresses, track_part, track_text
-from tracks.content.rendering.render import MAX_SMS, RenderedEmail, TemplateError
+from tracks.content.rendering.render import MAX_SMS
+from tracks.content.rendering.rendered_messages import RenderedEmail
+from tracks.content.rendering.template_error import TemplateError
 from tracks.shared.link_tokens import DECOY, MAX_NUMBER
 
 

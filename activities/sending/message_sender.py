@@ -31,7 +31,7 @@ from store.sending import breakers, ledger, settling
 from store.sending.ledger import Claim
 from store.sending.messages import Message
 from store.sending.settling import Sent
-from tracks.content.rendering.render import TemplateError
+from tracks.content.rendering.template_error import TemplateError
 from tracks.model.message_rules import MessageRules
 
 Outgoing = TypeVar("Outgoing")

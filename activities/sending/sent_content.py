@@ -12,7 +12,7 @@ from activities.shared.step_content import Draft, Found
 from store.published import policies
 from store.sending import message_content
 from store.sending.message_content import MessageContent
-from tracks.content.rendering.render import Choices
+from tracks.content.rendering.rendered_messages import Choices
 
 log = structlog.get_logger(__name__)
 

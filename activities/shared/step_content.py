@@ -14,12 +14,14 @@ from store.published import templates, tracks
 from store.runs import enrollments
 from store.schema.rows import Channel, Contact, Enrollment, Pinned
 from tracks.content.brand import NO_BRAND, Brand
-from tracks.content.rendering.render import MessageContext, TemplateError, render_values
+from tracks.content.rendering.liquid_rendering import render_values
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.blocks import reads_steps
 from tracks.content.templates.template_model import Template
 from tracks.model.effects import Email, Sms
 from tracks.model.message_rules import MessageRules
-from tracks.model.steps import Base
+from tracks.model.simple_steps import Base
 from tracks.model.track import Track, find_step
 from tracks.shared.link_tokens import click_url, confirm_url, open_url, unsubscribe_url
 

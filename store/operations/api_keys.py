@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import is_id, new_id
 from store.engine.sql import utc_now
-from store.schema.tables import api_key
+from store.schema.tables.operations_tables import api_key
 
 PREFIX = "pk_"
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import new_id
 from store.engine.sql import as_json, utc_now
-from store.schema import tables
+from store.schema.tables import people_tables as tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import digest
 from store.engine.sql import utc_now
 from store.published.tracks import MINE, Published
-from store.schema.tables_policy import policy as table
+from store.schema.tables.published_tables import policy as table
 from tracks.policy.workspace_policy import NO_POLICY, Policy, policy_from_data, policy_to_data
 
 _CACHE_SIZE = 20

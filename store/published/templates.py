@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import digest
 from store.engine.sql import utc_now
 from store.published.tracks import MINE, Published, VersionSummary
-from store.schema import tables
+from store.schema.tables import published_tables as tables
 from tracks.content.templates.template_model import TemplateKind
 
 _CACHE_SIZE = 500

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import digest
 from store.engine.sql import utc_now
 from store.published.entry_rules import Rules, rules_from_json, rules_of
-from store.schema import tables
+from store.schema.tables import published_tables as tables
 from tracks.checks.track_document import track_to_data
 from tracks.model.track import Track
 from tracks.model.values import PUBLISHED

@@ -13,8 +13,8 @@ from store.engine.driver_sql import later, together
 from store.engine.ids import is_id
 from store.engine.pipeline import Statement
 from store.engine.sql import as_json, many, utc_now
-from store.schema import tables
 from store.schema.rows import Contact, Enrollment, EnrollmentStatus, Run, columns, read_row
+from store.schema.tables import run_tables as tables
 from tracks.program.run import PathEntry, RunStatus
 
 

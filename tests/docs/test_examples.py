@@ -174,7 +174,7 @@ def test_search_attributes_and_their_kinds_are_documented() -> None:
 
 
 def test_states_of_runs_are_documented() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "workflows").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "workflows").rglob("*.py"))
     set_by_waits = set(re.findall(r'state(?:: str)? ?= ?"(\w+)"', source)) - {"starting"}
     rows = re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| [^|]+ \|$", TEMPORAL_UI.read_text(), re.MULTILINE)
     assert set(rows) == set_by_waits | {"running"}

@@ -29,7 +29,7 @@ from tests.conftest import DevServer
 from tests.support.enrolling import behave, enter, meet, publish
 from tracks.program.import_job import workflow_id
 from workflows.determinism_sandbox import runner
-from workflows.importing import ImportContacts
+from workflows.import_contacts import ImportContacts
 
 
 @pytest.fixture

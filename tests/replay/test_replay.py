@@ -16,7 +16,7 @@ from tests.replay.record import HISTORIES, IMPORT_HISTORIES
 from tests.replay.scenarios import SCENARIOS
 from tracks.program.run import WORKFLOW_TYPE, RunInput, RunResult
 from workflows.determinism_sandbox import runner
-from workflows.importing import ImportContacts
+from workflows.import_contacts import ImportContacts
 from workflows.nurture import NurtureTrack
 
 RECORDED = sorted(HISTORIES.glob("*.json"))

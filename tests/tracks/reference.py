@@ -13,11 +13,11 @@ from zlib import crc32
 
 from hypothesis import strategies as st
 
+from tracks.model.simple_steps import ExitStep
 from tracks.model.steps import (
     MESSAGES,
     BranchStep,
     Detour,
-    ExitStep,
     MessageStep,
     RepeatStep,
     SplitStep,

@@ -12,8 +12,9 @@ from tests.tracks.library import FOLDER, MESSAGES, TEMPLATES
 from tracks.content.brand import Brand
 from tracks.content.checks.template_check import check_template
 from tracks.content.markup.markup import attributes, tokens
+from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.preview import as_message, preview
-from tracks.content.rendering.render import MessageContext, render_email, write_sms
+from tracks.content.rendering.render import render_email, write_sms
 from tracks.content.templates.template import Template
 
 EMAILS = {name: template for name, template in MESSAGES.items() if template.kind == "email"}

@@ -1,7 +1,8 @@
-"""Activities that follow a script: what the workflow does is observed, what they answer is told."""
+"""Activities that answer by a script and keep what the workflow asks of them; a worker with them; a run."""
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -30,7 +31,7 @@ from activities.contract import (
 )
 from activities.sending.direct_send import QUEUED
 from tracks.program.program import Program
-from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, RunInput, RunResult
+from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, Journey, RunInput, RunResult
 from tracks.shared.wire import Clock
 from workflows.determinism_sandbox import runner
 from workflows.nurture import NurtureTrack
@@ -40,7 +41,7 @@ SENT = SendResult(outcome="sent", message_id="m-1")
 
 @dataclass
 class Script:
-    """Answers by step (the last one repeats), and everything that was asked."""
+    """The answers of each step (the last one repeats), and everything that the workflow asked."""
 
     at_once: bool = False
     """Whether messages go past their provider's queue."""
@@ -55,7 +56,7 @@ class Script:
     closed: list[CloseCall] = field(default_factory=list)
     reported: list[ReportCall] = field(default_factory=list)
     undelivered: int = 0
-    """How many deliveries are said to be on their way to the run."""
+    """The answer to how many deliveries are on their way to the run."""
     before_send: Callable[[StepCall], Awaitable[None]] | None = None
 
     def _next(self, answers: list[Any], default: Any) -> Any:
@@ -133,7 +134,7 @@ class Script:
 
     @property
     def path(self) -> list[tuple[str, str, str]]:
-        """The whole path that reached the books, in order and without repeats: step, outcome, detail."""
+        """The whole path that reached the database, in order and without repeats: step, outcome, detail."""
         calls: list[StepCall | CloseCall | ReportCall] = [*self.calls, *self.closed, *self.reported]
         entries = {entry.seq: entry for call in calls for entry in call.path}
         return [(entries[seq].step, entries[seq].outcome, entries[seq].detail) for seq in sorted(entries)]
@@ -229,6 +230,16 @@ async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHa
             ]
         ),
     )
+
+
+async def in_state(run: WorkflowHandle[Any, RunResult], state: str) -> Journey:
+    """Where the run is, once it is in that state."""
+    async with asyncio.timeout(10):
+        while True:
+            journey: Journey = await run.query("journey", result_type=Journey)
+            if journey.state == state:
+                return journey
+            await asyncio.sleep(0.05)
 
 
 async def lasted(handle: WorkflowHandle[Any, Any]) -> timedelta:

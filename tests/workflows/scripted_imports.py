@@ -1,4 +1,4 @@
-"""An import whose rows follow a script: what the workflow does is observed, what its activities answer is told."""
+"""An import whose activities answer by a script and keep what the workflow asks of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from activities.contract import ChunkCall, ImportProgress, SteerCall
 from tracks.program import import_job
 from tracks.program.import_job import ImportInput, ImportResult, ImportState
 from workflows.determinism_sandbox import runner
-from workflows.importing import ImportContacts
+from workflows.import_contacts import ImportContacts
 
 
 @dataclass

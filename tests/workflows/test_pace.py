@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,20 +12,15 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from activities.contract import ResolvedWait, ResolveWaitCall, SendResult, StepCall
-from tests.workflows.scripted import SENT, Script, started
-from tracks.program.program import Effect, Exit, Wait, WaitDate, WaitFor
+from tests.workflows.program_parts import DAY, email
+from tests.workflows.scripted import SENT, Script, lasted, started
+from tracks.program.program import Exit, Wait, WaitDate, WaitFor
 from tracks.program.run import EventSignal
 from tracks.shared.wire import Clock
-
-DAY = 86400.0
 
 
 def second(count: float) -> timedelta:
     return timedelta(seconds=count)
-
-
-def email(step: str) -> Effect:
-    return Effect(step=step, kind="email")
 
 
 class Slow(Script):
@@ -96,3 +91,14 @@ async def test_whoever_is_to_react_has_the_whole_time_and_what_follows_is_due_as
     assert 1 < heard <= 2
     [asked] = [call for call in script.asked if isinstance(call, ResolveWaitCall)]
     assert asked.now - origin == second(heard) * DAY + timedelta(milliseconds=1)
+
+
+async def test_a_paced_run_lives_a_day_in_a_second(client: Client, stack: AsyncExitStack) -> None:
+    script = Script()
+    origin = datetime.now(UTC)
+    code = [Wait(step="month", seconds=30 * DAY), email("hello")]
+    run = await started(stack, client, script, code, clock=Clock(origin=origin, pace=DAY))
+    await run.result()
+    assert timedelta(seconds=29) < await lasted(run) < timedelta(seconds=40)
+    ended = script.calls[0].path[0].at
+    assert timedelta(days=30) <= ended - origin < timedelta(days=40)

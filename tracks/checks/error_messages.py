@@ -10,7 +10,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tracks.model.sending import Lately
-from tracks.model.steps import MESSAGES, STEP_TYPES, Base, Detour
+from tracks.model.simple_steps import Base
+from tracks.model.steps import MESSAGES, STEP_TYPES, Detour
 from tracks.model.track import ReentryAfter, ReentryPer, ReentryRestart, Track
 from tracks.model.values import SLUG, STEP_ID
 from tracks.shared.problems import meant

@@ -7,12 +7,10 @@ from typing import Literal, cast
 
 from tracks.conditions.expressions import read
 from tracks.model.effects import Email, Sms
+from tracks.model.simple_steps import Base, BreakStep, ExitStep, WaitStep, WaitUntilStep
 from tracks.model.steps import (
-    Base,
     BranchStep,
-    BreakStep,
     Detour,
-    ExitStep,
     MessageStep,
     RepeatStep,
     SendStep,
@@ -20,8 +18,6 @@ from tracks.model.steps import (
     Steps,
     WaitDateStep,
     WaitForStep,
-    WaitStep,
-    WaitUntilStep,
 )
 from tracks.model.track import Track
 from tracks.model.track import find_step as find_step

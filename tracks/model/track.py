@@ -10,8 +10,8 @@ from pydantic import Discriminator, Field, Tag
 
 from tracks.model.effects import EmailTracking, SmsTracking
 from tracks.model.sending import EntryExclusion, SendingDefaults
+from tracks.model.simple_steps import Base
 from tracks.model.steps import (
-    Base,
     BranchStep,
     Detour,
     MessageStep,

@@ -63,7 +63,7 @@ class Matched(Wire):
 
 
 class HeardEvent(Wire):
-    """An event that `wait_for` steps of the run may still be ended by (see `workflows.received_events`)."""
+    """An event that `wait_for` steps of the run may still be ended by (see `workflows.run.received_events`)."""
 
     event: Matched
     came: datetime

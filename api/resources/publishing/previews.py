@@ -18,8 +18,10 @@ from api.resources.publishing.template_files import TemplateFiles, read_files, r
 from store.people import contacts
 from store.published import templates, tracks
 from tracks.content.checks.template_check import check_template
+from tracks.content.rendering.liquid_rendering import render_values
+from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.preview import Preview, as_message, preview
-from tracks.content.rendering.render import MessageContext, TemplateError, render_values
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.template import Template
 from tracks.model.effects import Email, Sms
 from tracks.model.steps import MessageStep

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from store.schema import tables, tables_imports, tables_policy  # noqa: F401
-from store.schema.columns import metadata
+from store.schema.tables.all_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -11,10 +11,9 @@ from sqlalchemy import NullPool, create_engine
 
 from store.engine.database import driver_url
 from store.engine.hash_secret import Secret, use_secret
-from store.schema import tables, tables_imports, tables_policy  # noqa: F401
 from store.schema.addresses import address_hash
-from store.schema.columns import metadata
 from store.schema.migrate import is_current, upgrade
+from store.schema.tables.all_tables import metadata
 from tests.store.scene import Scene
 
 

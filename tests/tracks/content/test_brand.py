@@ -10,7 +10,8 @@ from tests.tracks.test_library_look import contrast as measured
 from tracks.content.brand import DARK, DEFAULT_COLOR, LIGHT, NO_BRAND, Brand
 from tracks.content.checks.template_check import check_template, check_text
 from tracks.content.contrast import BLACK, ENOUGH, WHITE, contrast
-from tracks.content.rendering.render import MessageContext, render_email, render_sms
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.render import render_email, render_sms
 from tracks.content.templates.template import Template, TemplateVariable
 
 COLORS = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")

@@ -10,14 +10,10 @@ from typing import Any
 from tracks.content.brand import NO_BRAND, Brand
 from tracks.content.markup.hrefs import refused_schemes
 from tracks.content.markup.mjml import place_of_fault, unknown_in
-from tracks.content.rendering.render import (
-    MessageContext,
-    RenderedEmail,
-    TemplateError,
-    render_email,
-    render_sms,
-    rendered_mjml,
-)
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.render import render_email, render_sms, rendered_mjml
+from tracks.content.rendering.rendered_messages import RenderedEmail
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.blocks import Block
 from tracks.content.templates.template_model import Template
 from tracks.content.templates.template_problems import TemplateProblem, line_of

@@ -11,8 +11,9 @@ from liquid.exceptions import LiquidError
 from tracks.content.liquid.language import compiled
 from tracks.content.liquid.limits import MAX_WORK, one_message, work_done
 from tracks.content.markup.mjml import CHILDREN
+from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.plain_text import HTML, shown_as_text
-from tracks.content.rendering.render import MessageContext, render_email, write_sms
+from tracks.content.rendering.render import render_email, write_sms
 from tracks.content.rendering.sms_segments import Segments, segments
 from tracks.content.templates.blocks import Chosen
 from tracks.content.templates.locales import best, canonical

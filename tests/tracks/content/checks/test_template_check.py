@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tracks.content.checks.template_check import check_template, check_text
-from tracks.content.rendering.render import MessageContext, render_sms
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.render import render_sms
 from tracks.content.templates.template import Template, TemplateVariable
 
 

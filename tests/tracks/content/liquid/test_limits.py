@@ -8,8 +8,11 @@ import pytest
 
 from tracks.content.checks.template_check import check_template
 from tracks.content.liquid import limits
+from tracks.content.rendering.liquid_rendering import render_text
+from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.preview import preview
-from tracks.content.rendering.render import MessageContext, TemplateError, render_email, render_text
+from tracks.content.rendering.render import render_email
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.blocks import Block
 from tracks.content.templates.template import Template
 

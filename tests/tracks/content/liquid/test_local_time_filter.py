@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracks.content.checks.template_check import check_text
-from tracks.content.rendering.render import MessageContext, render_text
+from tracks.content.rendering.liquid_rendering import render_text
+from tracks.content.rendering.message_context import MessageContext
 
 SHOWN = '{{ contact.attributes.at | local_time | date: "%Y-%m-%d %H:%M" }}'
 

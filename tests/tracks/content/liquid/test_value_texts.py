@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracks.content.rendering.render import MessageContext, render_email, render_text
+from tracks.content.rendering.liquid_rendering import render_text
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.render import render_email
 from tracks.content.templates.template import Template
 
 

@@ -16,9 +16,11 @@ from tracks.content.checks.template_check import check_template
 from tracks.content.markup.hrefs import refused_schemes, scheme_of, without_links
 from tracks.content.markup.markup import unescape_attribute
 from tracks.content.rendering.link_tracking import MAX_ADDRESS, Page, find_addresses, track_part
+from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.plain_text import plain_text
 from tracks.content.rendering.preview import preview
-from tracks.content.rendering.render import MessageContext, RenderedEmail, render_email
+from tracks.content.rendering.render import render_email
+from tracks.content.rendering.rendered_messages import RenderedEmail
 from tracks.content.templates.template import Template, TemplateVariable
 
 RUNS = (

@@ -9,8 +9,11 @@ import pytest
 
 from tracks.content.checks.template_check import check_template
 from tracks.content.markup.mjml import ATTRIBUTES, CHILDREN, TAGS, place_of_fault, unknown_in
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.mjml_to_html import MAX_HTML
 from tracks.content.rendering.preview import preview
-from tracks.content.rendering.render import MAX_HTML, MessageContext, TemplateError, render_email
+from tracks.content.rendering.render import render_email
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.blocks import Block
 from tracks.content.templates.template import Template, TemplateProblems, parse_template
 

@@ -12,15 +12,10 @@ from hypothesis import strategies as st
 
 from tests.tracks.library import MESSAGES
 from tracks.content.markup.markup import attributes, tokens
-from tracks.content.rendering.render import (
-    MAX_SMS,
-    MessageContext,
-    RenderedEmail,
-    RenderedSms,
-    TemplateError,
-    render_email,
-    write_sms,
-)
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.render import MAX_SMS, render_email, write_sms
+from tracks.content.rendering.rendered_messages import RenderedEmail, RenderedSms
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.template import Template
 
 MARK = "zqx"

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracks.content.rendering.render import MessageContext, TemplateError, render_email, render_sms, render_values
+from tracks.content.rendering.liquid_rendering import render_values
+from tracks.content.rendering.message_context import MessageContext
+from tracks.content.rendering.render import render_email, render_sms
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.template import Template, TemplateVariable
 
 

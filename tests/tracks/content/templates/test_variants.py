@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from tracks.content.checks.template_check import check_template
+from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.preview import as_message, preview
-from tracks.content.rendering.render import MessageContext, TemplateError, render_email, render_sms
+from tracks.content.rendering.render import render_email, render_sms
+from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.shared_blocks import shared_keys, with_shared
 from tracks.content.templates.template import TemplateProblems, parse_template, template_facts
 from tracks.content.templates.template_model import Template

@@ -1,4 +1,4 @@
-"""How a run calls activities, and what it makes of a call that came to nothing."""
+"""How a run calls the activities of effects, and what it records where a call fails."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ with workflow.unsafe.imports_passed_through():
     from tracks.program.program import Effect
 
 from workflows import retry_policies
-from workflows.context import Context
+from workflows.run.run_context import Context
 
 RUN_ENDED = "the run ended"
-"""Why a step was not carried through when a goal, an exit rule or an operator ended the run."""
+"""The reason of a step that was not carried out because a goal, an exit rule or an operator ended the run."""
 
 
 async def call(ctx: Context, name: str, queue: str, arg: Any, result: type[Any], summary: str) -> Any:
-    """Run an activity to its result. An ending in mid-call cancels its retries, not an attempt under way."""
+    """Run an activity in its queue and answer its result.
+
+    If the run is asked to end meanwhile, the activity is not tried again, and an attempt that is under way is finished.
+    Raises ActivityError where the activity failed or was cancelled.
+    """
     task = workflow.start_activity(
         name,
         arg,
@@ -38,8 +42,11 @@ async def call(ctx: Context, name: str, queue: str, arg: Any, result: type[Any],
     return await task
 
 
-async def once(name: str, arg: Any, result: type[Any], summary: str) -> Any:
-    """Run a local activity once; to its end, though the run be cancelled: it may be handing a message over."""
+async def call_once(name: str, arg: Any, result: type[Any], summary: str) -> Any:
+    """Run a local activity once and answer its result. It is finished even if the run is cancelled meanwhile.
+
+    The activity may be handing a message over, and the run has to know how that ended.
+    """
     task = workflow.start_local_activity(
         name,
         arg,
@@ -56,7 +63,7 @@ async def once(name: str, arg: Any, result: type[Any], summary: str) -> Any:
 
 
 def step_call(ctx: Context, effect: Effect, channel: str = "") -> StepCall:
-    """What an effect's activity is told."""
+    """The argument of an effect's activity."""
     return StepCall(
         enrollment_id=ctx.given.enrollment_id,
         step=effect.step,
@@ -70,17 +77,18 @@ def step_call(ctx: Context, effect: Effect, channel: str = "") -> StepCall:
     )
 
 
-def fruitless(ctx: Context, error: BaseException) -> tuple[str, str]:
-    """Outcome and reason of an effect that did not happen: the class only, for provider texts may hold an address.
+def outcome_of_failure(ctx: Context, error: BaseException) -> tuple[str, str]:
+    """The outcome and the reason of an effect whose activity failed or was cancelled.
 
-    Raises the error again where the run itself was cancelled from outside.
+    The reason is the class of the error only, because a provider's text may hold an address. Raises the error again
+    where the run itself was cancelled from outside.
     """
     if isinstance(error, asyncio.CancelledError) and not ctx.ending:
-        raise error  # the operator means the run
+        raise error  # an operator cancelled the run in Temporal
     cause = error.__cause__
     if isinstance(error, asyncio.CancelledError) or isinstance(cause, CancelledError):
         return "skipped", RUN_ENDED
-    if ctx.ending:  # the attempt under way came to its own end, and the ending forbade another
+    if ctx.ending:  # the attempt under way failed, and there is no other because the run ends
         return ("unknown" if isinstance(cause, exceptions.TimeoutError) else "skipped"), RUN_ENDED
     if isinstance(cause, ApplicationError) and cause.type:
         return "failed", cause.type
@@ -88,9 +96,9 @@ def fruitless(ctx: Context, error: BaseException) -> tuple[str, str]:
 
 
 def stop_if_ended(ctx: Context, outcome: str, reason: str) -> tuple[str, str]:
-    """End the run where the database says that it is over: it hears of a goal before the signal does.
+    """End the run where an activity found the enrolment ended in the database, which knows of a goal before the signal.
 
-    Answers the outcome and reason to record.
+    Answers the outcome and the reason to record.
     """
     if outcome != "ended":
         return outcome, reason

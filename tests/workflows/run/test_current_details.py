@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from tracks.program.program import Program
 from tracks.program.run import Journey, RunInput, RunState
 from tracks.shared.wire import Clock
-from workflows.current_details import describe
-from workflows.run_memory import Memory
+from workflows.run.current_details import describe
+from workflows.run.run_memory import Memory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

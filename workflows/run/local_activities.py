@@ -1,4 +1,4 @@
-"""Local activities that only the database can fail."""
+"""How a run calls local activities whose only cause of failure is the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workflows import retry_policies
 
 
 async def local(name: str, arg: Any, result: type[Any] | None = None, *, summary: str | None = None) -> Any:
-    """Run a local activity beside the database until it answers; `summary` names its step in the history."""
+    """Run a local activity, again and again until the database answers. `summary` names the step in the history."""
     return await workflow.execute_local_activity(
         name,
         arg,

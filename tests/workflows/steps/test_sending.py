@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -15,22 +14,18 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.contract import SendResult
-from tests.workflows.scripted import SENT, Script, lasted, started
+from tests.workflows.program_parts import DAY, email, goal
+from tests.workflows.scripted import SENT, Script, in_state, lasted, started
 from tracks.program.program import Effect, Exit, Jump, Wait
-from tracks.program.run import EventSignal, Journey, MessageAmid, ResolveMessage, RunResult, RunState
+from tracks.program.run import MessageAmid, ResolveMessage, RunResult, RunState
 from workflows import retry_policies
 
-DAY = 86400.0
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")
 SKIPPED = SendResult(outcome="skipped", reason="no address")
 FAILED = SendResult(outcome="failed", reason="ses:MessageRejected")
 GIVEN_UP = ApplicationError("down", type="ProviderUnavailable", non_retryable=True)
 ELSEWHERE = SendResult(outcome="elsewhere", channel="sms")
 Run = WorkflowHandle[object, RunResult]
-
-
-def goal() -> EventSignal:
-    return EventSignal(event_id="e-1", name="bought", at=datetime.now(UTC), matches=("goal",))
 
 
 def put_off(reason: str, **later: float) -> SendResult:
@@ -42,16 +37,6 @@ async def details(run: Run) -> str:
     """What Temporal UI shows of the run."""
     metadata: WorkflowMetadata = await run.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     return metadata.current_details
-
-
-async def at(run: Run, state: str) -> Journey:
-    """Where the run is, once it is in that state."""
-    async with asyncio.timeout(10):
-        while True:
-            journey: Journey = await run.query("journey", result_type=Journey)
-            if journey.state == state:
-                return journey
-            await asyncio.sleep(0.05)
 
 
 AFTER = (
@@ -93,7 +78,7 @@ async def test_an_operator_who_skips_a_message_sends_the_run_the_way_of_a_skip(
     code = [AFTER[0].model_copy(update={"on_unknown": "review"}), *AFTER[1:]]
     run = await started(stack, client, script, code)
     await temporal_env.sleep(timedelta(days=1))
-    await at(run, "needs_review")
+    await in_state(run, "needs_review")
     await run.execute_update("resolve_message", ResolveMessage(decision="skip"))
     assert (await run.result()).reason == "message-skipped"
 
@@ -136,6 +121,20 @@ async def test_channels_that_point_at_each_other_do_not_keep_a_run_busy(client: 
     assert len(script.calls) == 3
 
 
+async def test_a_deferred_message_waits_for_its_turn_and_asks_again(client: Client, stack: AsyncExitStack) -> None:
+    until = datetime.now(UTC) + timedelta(hours=9)
+    later = SendResult(outcome="deferred", reason="quiet hours", until=until)
+    script = Script(sends={"hello": [later, later, SENT]})
+    run = await started(stack, client, script, [email("hello")])
+    result = await run.result()
+    assert await lasted(run) >= timedelta(hours=8, minutes=59)
+    assert script.path == [
+        ("hello", "deferred", f"quiet hours, until {until:%Y-%m-%d %H:%M} UTC"),
+        ("hello", "sent", ""),
+    ]
+    assert result.messages == {"deferred": 2, "sent": 1}
+
+
 @pytest.mark.parametrize("answer", [put_off("paused"), put_off("paused", days=-1)])
 async def test_a_deferral_without_a_time_to_come_is_asked_again_after_a_pause(
     client: Client, stack: AsyncExitStack, answer: SendResult
@@ -149,7 +148,7 @@ async def test_a_deferral_without_a_time_to_come_is_asked_again_after_a_pause(
 async def test_a_goal_ends_a_deferral_at_once(client: Client, stack: AsyncExitStack) -> None:
     script = Script(sends={"hello": [put_off("paused", days=30)]})
     run = await started(stack, client, script, [Effect(step="hello", kind="email", skipped=1)])
-    await at(run, "deferred")
+    await in_state(run, "deferred")
     await run.signal("event", goal())
     assert (await run.result()).status == "converted"
     assert await lasted(run) < timedelta(seconds=5)
@@ -167,33 +166,6 @@ async def test_a_message_put_off_for_months_keeps_its_effect_key_through_continu
     assert [(call.step, call.occurrence) for call in script.calls] == [("hello", 1), ("hello", 1), ("bye", 1)]
     assert timedelta(days=70) <= await _whole(client, run) < timedelta(days=72)
     assert result.messages == {"deferred": 1, "sent": 2}
-
-
-async def test_a_review_that_takes_months_is_about_the_same_message(
-    client: Client, stack: AsyncExitStack, temporal_env: WorkflowEnvironment
-) -> None:
-    script = Script(sends={"hello": [UNKNOWN]}, reconciles=[UNKNOWN] * 6 + [SENT])
-    code = [Effect(step="hello", kind="email", on_unknown="review"), Wait(step="pause", seconds=DAY)]
-    run = await started(stack, client, script, code, continue_after=5)
-    await temporal_env.sleep(timedelta(days=65))
-    latest: Run = client.get_workflow_handle(run.id)
-    await at(latest, "needs_review")
-    await latest.execute_update("resolve_message", ResolveMessage(decision="sent"))
-    result = await run.result()
-    assert [(call.step, call.occurrence) for call in script.calls] == [("hello", 1)]
-    assert len(script.asked) == 7
-    assert result.messages == {"sent": 1}
-
-
-async def test_a_message_of_unknown_outcome_stays_unknown_if_the_run_ends(
-    client: Client, stack: AsyncExitStack
-) -> None:
-    script = Script(sends={"hello": [UNKNOWN]}, reconciles=[UNKNOWN])
-    run = await started(stack, client, script, [Effect(step="hello", kind="email", on_unknown="review")])
-    await at(run, "reconciling")
-    await run.signal("event", goal())
-    assert (await run.result()).messages == {"unknown": 1}
-    assert script.path[-1][:2] == ("hello", "unknown")
 
 
 LATER = datetime.now(UTC) + timedelta(days=10)
@@ -239,7 +211,7 @@ async def test_temporals_page_names_each_outcome_with_its_reason(
     )
     code = [*(Effect(step=step, kind="email") for step in ("hello", "gone", "broken", "lost", "late")), EITHER]
     run = await started(stack, client, script, code)
-    await at(run, "reconciling")
+    await in_state(run, "reconciling")
     shown = await details(run)
     assert "`lost` unknown (being reconciled)" in shown
     assert re.search(
@@ -248,7 +220,7 @@ async def test_temporals_page_names_each_outcome_with_its_reason(
         shown,
     )
     await temporal_env.sleep(timedelta(hours=1))
-    await at(run, "deferred")
+    await in_state(run, "deferred")
     shown = await details(run)
     for words in (
         "At step `late`: **deferred**",

@@ -1,4 +1,7 @@
-"""Effects: messages, CRM, webhooks, attributes, enrolments. What they send, their activities look up."""
+"""The steps with an effect: messages, CRM, webhooks, attributes, enrolments.
+
+An activity is given ids only. It looks up itself what it sends.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.contract import EffectResult
     from tracks.program.program import Effect
 
-from workflows.activity_calls import call, fruitless, step_call, stop_if_ended
-from workflows.context import Context
-from workflows.local_activities import local
-from workflows.sending import send
+from workflows.run.local_activities import local
+from workflows.run.run_context import Context
+from workflows.steps.activity_calls import call, outcome_of_failure, step_call, stop_if_ended
+from workflows.steps.sending import send
 
 OUTSIDE = MappingProxyType(
     {
@@ -24,13 +27,15 @@ OUTSIDE = MappingProxyType(
         "webhook": (contract.CALL_WEBHOOK, contract.QUEUE_WEBHOOK),
     }
 )
+"""The activity and the queue of each effect that calls a provider or a system of yours."""
 IN_DATABASE = MappingProxyType({"set": contract.SET_ATTRIBUTES, "enroll": contract.ENROLL_CONTACT})
+"""The local activity of each effect that only writes to the database."""
 
 
 async def perform(ctx: Context, effect: Effect) -> int | None:
-    """Carry out one effect and record how it ended; it never raises (law 12).
+    """Carry out one effect and record how it ended. An effect that fails raises nothing (law 12).
 
-    Answers the program counter to go on at, None for the next instruction.
+    Answers the program counter to go on at; None: go on with the next instruction.
     """
     ctx.show(effect.step, f"doing {effect.kind}")
     ctx.memory.acted = True
@@ -50,7 +55,7 @@ async def _act(ctx: Context, effect: Effect) -> None:
             name, queue = OUTSIDE[effect.kind]
             result = await call(ctx, name, queue, given, EffectResult, summary)
     except (ActivityError, asyncio.CancelledError) as error:
-        ctx.record(effect.step, effect.kind, *fruitless(ctx, error))
+        ctx.record(effect.step, effect.kind, *outcome_of_failure(ctx, error))
         return
     ctx.memory.reported(given.path)
     ctx.record(effect.step, effect.kind, *stop_if_ended(ctx, result.outcome, result.reason))

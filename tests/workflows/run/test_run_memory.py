@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracks.program.run import EventSignal, RunState
-from workflows.run_memory import NOTES_LIMIT, SEEN_LIMIT, Memory
+from workflows.run.run_memory import NOTES_LIMIT, SEEN_LIMIT, Memory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

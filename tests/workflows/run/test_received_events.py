@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracks.program.run import EventSignal, HeardEvent, Matched, RunState
-from workflows.received_events import KEPT, KEPT_FOR_A_STEP, ReceivedEvents, Since, from_latest
-from workflows.run_memory import Memory
+from workflows.run.received_events import KEPT, KEPT_FOR_A_STEP, ReceivedEvents, Since, from_latest
+from workflows.run.run_memory import Memory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""What every step of a run works with: its input, its memory, its clock, and how it waits."""
+"""What every step of a run works with: the run's input, memory and clock, and the one way to wait."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ with workflow.unsafe.imports_passed_through():
     from activities.contract import UndeliveredCall
     from tracks.program.program import WaitFor
     from tracks.program.run import Journey, RunInput
-    from workflows.run_memory import Memory
+    from workflows.run.run_memory import Memory
 
 from workflows import patches, retry_policies, search_attributes
-from workflows.current_details import describe
-from workflows.local_activities import local
 from workflows.retry_policies import WAIT_SLICE
+from workflows.run.current_details import describe
+from workflows.run.local_activities import local
 
 
 def nothing() -> bool:
-    """Wakes nothing: a wait that only its end or the run's ending can stop."""
+    """The `wake` of a wait that only its deadline or the run's ending can stop."""
     return False
 
 
 class Context:
-    """One run's surroundings. Only the main method and the steps it calls wait or act through it."""
+    """The context of one run. Only the main method and the steps that it calls wait and act through it."""
 
     def __init__(self, given: RunInput) -> None:
         self.given = given
         waits = [one for one in given.program.code if isinstance(one, WaitFor)]
         self.memory = Memory(given.state, frozenset(wait.step for wait in waits if wait.since != "step"))
-        if not given.state.occurrences:  # enrolled a while ago, if Temporal or the workers were away
+        if not given.state.occurrences:  # the first run: after an outage, the enrolment was a while ago
             self.memory.moment = given.clock.origin
         self.journey = Journey(step=None, state="starting")
         self.reviewing: str | None = None
@@ -44,20 +44,20 @@ class Context:
 
     @property
     def ending(self) -> bool:
-        """A goal, an exit rule or an operator has asked the run to end."""
+        """Whether a goal, an exit rule or an operator has asked the run to end."""
         return self.memory.ending is not None
 
     def now(self) -> datetime:
-        """What the run takes for now, in real time: the moment at which its step was due where its clock jumps."""
+        """The present moment for the run, in real time. Where the run's clock jumps: the moment its step was due."""
         moment = self.memory.moment
         return workflow.now() if moment is None or not self.given.clock.jumps else moment
 
     def run_now(self) -> datetime:
-        """Now, on the run's clock."""
+        """The present moment on the run's clock."""
         return self.given.clock.at(self.now())
 
     def show(self, step: str | None, state: str, waiting_for: str | None = None, until: datetime | None = None) -> None:
-        """Refresh what the query and Temporal UI's details say; `until` is real time. Costs no history."""
+        """Refresh what the query answers and what Temporal UI shows; `until` is real time. Writes no history event."""
         shown = self.given.clock.at(until) if until else None
         self.journey = Journey(step=step, state=state, waiting_for=waiting_for, until=shown)
         workflow.set_current_details(describe(self.given, self.memory, self.journey))
@@ -70,11 +70,13 @@ class Context:
         wake: Callable[[], bool] = nothing,
         state: str = "waiting",
     ) -> bool:
-        """Wait until `deadline` (real time; None is for ever), the run's ending, or `wake`.
+        """Wait until `deadline` (real time; None: without an end), until the run is to end, or until `wake` is true.
 
-        Returns whether it was woken before the deadline. Sleeps in slices, so that a run whose wait spans a
-        deployment continues as new in the middle of it, with its deadline carried along; so does a run that is told
-        so much amid a wait that its history grows long. One that ends late listens first to what is on its way.
+        Answers whether the wait was woken before its deadline.
+
+        The wait sleeps in slices of at most `WAIT_SLICE`. Between two of them the run can continue as new, with the
+        deadline in its state: on a newer deployment, or because its history has grown long. Signals that come during
+        the wait can make it long too. A wait that ends late first waits for signals that are on their way.
         """
 
         def woken() -> bool:
@@ -107,14 +109,14 @@ class Context:
                     self.continue_as_new()
 
     def late(self, due: datetime) -> bool:
-        """Whether something that was due at a moment, in real time, comes to its turn only now, after an outage."""
+        """Whether what was due at this moment (real time) is more than `LATE` behind, as after an outage."""
         return workflow.now() - due > retry_policies.LATE and workflow.patched(patches.LATE_WAITS)
 
     def due(self) -> datetime:
-        """When the step that begins was due, in real time: now, or before an outage that delays it.
+        """When the step that begins was due, in real time: now, or an earlier moment if an outage delayed it.
 
-        What was done outside since the latest wait was done late, and what follows it counts from then; where the
-        clock jumps it took no time.
+        If the run has called an activity of an effect since its latest wait, that was done late, and the next step
+        counts from now. Where the clock jumps, effects take no time.
         """
         if self.given.clock.jumps:
             return self.now()
@@ -122,9 +124,9 @@ class Context:
         return moment if moment is not None and not self.memory.acted and self.late(moment) else now
 
     async def _listen(self, step: str, deadline: datetime, woken: Callable[[], bool]) -> bool:
-        """A wait that ends late waits for what was told to the run meanwhile and is on its way; whether that woke it.
+        """After a wait that ends late: wait for the signals that are on their way. Answers whether one woke the wait.
 
-        What was accepted while Temporal or the workers were away reaches the run after its timer.
+        An event that was accepted while Temporal or the workers were away reaches the run after its timer.
         """
         if not self.late(deadline):
             return False
@@ -134,7 +136,8 @@ class Context:
         waiting = 1
         while waiting and workflow.now() < until:
             waiting = await local(contract.COUNT_UNDELIVERED, question, int, summary=f"{step}: what is on its way?")
-            with suppress(TimeoutError):  # also where none waits: what was just told comes with the next workflow task
+            # Also where the answer is none: a signal that was just delivered comes with the next workflow task.
+            with suppress(TimeoutError):
                 await workflow.wait_condition(
                     woken, timeout=retry_policies.LISTEN_AGAIN_AFTER, timeout_summary="listening"
                 )
@@ -142,7 +145,7 @@ class Context:
         return False
 
     def _told_enough(self, deadline: datetime | None) -> bool:
-        """The history has grown long amid a wait that goes on."""
+        """Whether signals have made the history long during a wait that goes on."""
         info = workflow.info()
         return (
             (info.get_current_history_length() >= self.given.continue_after or info.is_continue_as_new_suggested())
@@ -151,12 +154,12 @@ class Context:
         )
 
     def carried(self) -> datetime | None:
-        """The deadline of a wait that continued as new, once."""
+        """The deadline of a wait that the run before began; None on every later call."""
         carried, self.memory.deadline = self.memory.deadline, None
         return carried
 
     def outgrown(self) -> bool:
-        """The history is long enough, or a newer deployment awaits."""
+        """Whether to continue as new: the history is long enough, or there is a newer deployment."""
         info = workflow.info()
         return (
             info.get_current_history_length() >= self.given.continue_after
@@ -165,12 +168,12 @@ class Context:
         )
 
     def continue_as_new(self) -> None:
-        """Go on in a fresh run; on versioned workers, in the newest deployment."""
+        """Go on in a new run; on versioned workers, in the newest deployment."""
         options: dict[str, Any] = {}
         if workflow.info().is_target_worker_deployment_version_changed():
             options["initial_versioning_behavior"] = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
         workflow.continue_as_new(self.given.model_copy(update={"state": self.memory.dump()}), **options)
 
     def record(self, step: str, kind: str, outcome: str, detail: str = "") -> None:
-        """A step is over."""
+        """Record that a step is over."""
         self.memory.record(step, kind, outcome, self.run_now(), detail)

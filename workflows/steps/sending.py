@@ -1,7 +1,7 @@
-"""One message: by which channel, put off as long as the policy says, settled where nobody knows (law 3).
+"""Sends one message: chooses the channel, waits as long as the policy defers it, reconciles an unknown outcome (law 3).
 
-All that a run must not forget amid a message is in `Memory.message`: a message that is put off for months lives
-through many runs, and keeps its effect key.
+What the run has to know of a message that is not settled is in `Memory.message`. A message that is deferred for months
+is carried through many runs by continue-as-new, and keeps its effect key.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ with workflow.unsafe.imports_passed_through():
     from tracks.program.run import MessageAmid
 
 from workflows import patches, retry_policies
-from workflows.activity_calls import RUN_ENDED, call, fruitless, once, step_call, stop_if_ended
-from workflows.context import Context
+from workflows.run.run_context import Context
+from workflows.steps.activity_calls import RUN_ENDED, call, call_once, outcome_of_failure, step_call, stop_if_ended
 
 BY_CHANNEL = MappingProxyType(
     {
@@ -32,7 +32,7 @@ BY_CHANNEL = MappingProxyType(
         "sms": (contract.SEND_SMS_NOW, contract.SEND_SMS, contract.QUEUE_SMS),
     }
 )
-"""What sends at once, what sends when its turn comes, and in which queue that is."""
+"""By channel: the local activity that sends at once, the activity that sends from the queue, and that queue."""
 
 IN_THE_END: Mapping[UnknownPolicy, str] = MappingProxyType(
     {
@@ -41,18 +41,18 @@ IN_THE_END: Mapping[UnknownPolicy, str] = MappingProxyType(
         "review": "an operator decides",
     }
 )
-"""What becomes of a message whose outcome nobody knows, by the policy of its step."""
+"""What happens to a message whose outcome stays unknown, by the policy of its step."""
 
 
 async def send(ctx: Context, effect: Effect) -> str:
-    """Send the message of an effect, and record how it ended; answers the outcome."""
+    """Send the message of an effect and record how it ended; answers the outcome."""
     sending = _Sending(ctx, effect)
     try:
         outcome, reason = stop_if_ended(ctx, *await sending.settled())
     except (ActivityError, asyncio.CancelledError) as error:
-        outcome, reason = fruitless(ctx, error)
+        outcome, reason = outcome_of_failure(ctx, error)
         if sending.message.unknown:
-            outcome, reason = "unknown", reason  # it may have gone out, whatever became of the question
+            outcome = "unknown"  # the message may have gone out, even if the question about it failed
     memory = ctx.memory
     if outcome == "sent":
         channel = sending.message.channel
@@ -75,7 +75,7 @@ class _Sending:
 
     @property
     def message(self) -> MessageAmid:
-        """How far it has come."""
+        """How far the message has come."""
         assert self._ctx.memory.message is not None
         return self._ctx.memory.message
 
@@ -83,7 +83,7 @@ class _Sending:
         self._ctx.memory.message = self.message.model_copy(update=news)
 
     async def settled(self) -> tuple[str, str]:
-        """Ask, wait and ask again until it is known how the message ended: outcome and reason."""
+        """Send, wait and send again until it is known how the message ended; answers the outcome and the reason."""
         ctx, step = self._ctx, self._effect.step
         due = ctx.carried()
         while True:
@@ -91,7 +91,7 @@ class _Sending:
                 result = await self._reconcile(due)
             else:
                 if due is not None:
-                    await ctx.wait(step, self._turn(), due, state="deferred")
+                    await ctx.wait(step, self._turn_text(), due, state="deferred")
                     ctx.memory.reach(due)
                     ctx.memory.acted = True
                     if ctx.ending:
@@ -106,14 +106,14 @@ class _Sending:
                 return result.outcome, result.reason
             if ctx.ending:
                 return "skipped", RUN_ENDED
-            due = self._put_off(result)
+            due = self._defer(result)
 
     async def _hand_over(self) -> SendResult:
-        """Call the channel's activity; where the store knows a better one, that one's."""
+        """Send by the first channel, or by the one that the database chose instead."""
         ctx, effect, chosen = self._ctx, self._effect, ""
         for _ in range(len(effect.channels) + 1):
             given = step_call(ctx, effect, chosen)
-            result = await self._by(self.message.channel, given)
+            result = await self._send_by(self.message.channel, given)
             if result.outcome != "elsewhere":
                 ctx.memory.reported(given.path)
                 return result
@@ -123,29 +123,33 @@ class _Sending:
             self._keep(channel=chosen)
         return SendResult(outcome="failed", reason="no channel")
 
-    async def _by(self, channel: str, given: StepCall) -> SendResult:
-        """Send by a channel: at once if it may, else from the provider's queue."""
+    async def _send_by(self, channel: str, given: StepCall) -> SendResult:
+        """Send by a channel: at once if that is possible, else from the provider's queue."""
         now, in_turn, queue = BY_CHANNEL[channel]
         summary = f"{given.step}: {channel}"
         if workflow.patched(patches.SEND_NOW):
-            with suppress(FailureError):  # a local activity's own, not in an ActivityError; tried again from the queue
-                at_once: SendResult = await once(now, given, SendResult, summary)
+            # A local activity raises its failure without an ActivityError around it. The queue then tries again.
+            with suppress(FailureError):
+                at_once: SendResult = await call_once(now, given, SendResult, summary)
                 if at_once.outcome != "queued":
                     return at_once
         result: SendResult = await call(self._ctx, in_turn, queue, given, SendResult, summary)
         return result
 
-    def _turn(self) -> str:
+    def _turn_text(self) -> str:
         why = f": {self.message.why}" if self.message.why else ""
         return f"its turn ({self.message.deferred or 'later'}{why})"
 
-    def _put_off(self, result: SendResult) -> datetime | None:
-        """Note a deferral, once for each reason; answers when the message's turn is."""
+    def _defer(self, result: SendResult) -> datetime | None:
+        """Count a deferral, and record it once for each reason.
+
+        Answers when to try the message again, in real time; None: at once.
+        """
         ctx, now = self._ctx, self._ctx.now()
         least = now + ctx.given.clock.real_delay(retry_policies.ASK_AGAIN_AFTER)
         due: datetime | None = None
         if ctx.given.clock.jumps and self.message.unknown:
-            pass  # it is to be sent after all, which took the provider's time and not the run's
+            pass  # It is sent again after an unknown outcome. That took real time and no time of the run's clock.
         elif result.until is not None and result.until > now:
             due = max(result.until, least)
         elif ctx.given.clock.jumps:
@@ -161,11 +165,11 @@ class _Sending:
         return due
 
     async def _reconcile(self, due: datetime | None) -> SendResult:
-        """Ask the ledger and the provider again and again, then settle as the step says."""
+        """Ask the ledger and the provider several times, then settle the message as the step says."""
         ctx, step = self._ctx, self._effect.step
         while self.message.asked < len(retry_policies.RECONCILE_AFTER):
             due = due or workflow.now() + retry_policies.RECONCILE_AFTER[self.message.asked]
-            await ctx.wait(step, self._word(due), due, state="reconciling")
+            await ctx.wait(step, self._question_text(due), due, state="reconciling")
             self._keep(asked=self.message.asked + 1)
             result = await self._ask("")
             if result.outcome != "unknown" or ctx.ending:
@@ -177,8 +181,8 @@ class _Sending:
     def _policy(self) -> UnknownPolicy:
         return self._effect.unknown_by_channel.get(self.message.channel, self._effect.on_unknown)
 
-    def _word(self, due: datetime) -> str:
-        """Which question is next, and what happens if the last finds out nothing."""
+    def _question_text(self, due: datetime) -> str:
+        """Text for Temporal UI: which question is next, and what happens if the last one finds nothing out."""
         asked, pauses = self.message.asked, retry_policies.RECONCILE_AFTER
         last = due + sum(pauses[asked + 1 :], timedelta(0))
         return (
@@ -187,6 +191,7 @@ class _Sending:
         )
 
     async def _review(self) -> SendResult:
+        """Wait for an operator's decision, and settle the message by it."""
         ctx, step = self._ctx, self._effect.step
         ctx.reviewing = step
         await ctx.wait(
@@ -203,6 +208,7 @@ class _Sending:
         return await self._ask("assume_sent" if decision == "sent" else decision)
 
     async def _ask(self, settle: Literal["", "assume_sent", "resend", "skip"]) -> SendResult:
+        """Ask what became of the message; `settle` decides it where nobody knows."""
         _, _, queue = BY_CHANNEL[self.message.channel]
         question = ReconcileCall(message_id=self.message.unknown, settle=settle)
         summary = f"{self._effect.step}: reconcile"

@@ -1,15 +1,16 @@
-"""The events that a run has heard, and which of them ends a wait: each counts, and counts once.
+"""The events that a run has received, and which of them ends a wait: each event counts, and counts once.
 
-The rule, as `docs/reference/tracks.md` tells it:
+These are the rules, as `docs/reference/tracks.md` gives them:
 
 - A wait is ended by the first event, in the order of acceptance, that counts for it.
-- Events count from the moment at which the wait's look-back begins; without a look-back that is the moment at which
-  the wait was due to begin. An event of just that moment counts.
-- An event ends a step once: what ended a round of a repeat does not end a later round.
-- What has ended a wait happened before all that comes after it. It counts for no later wait without a look-back, and
-  for one with a look-back only if time has passed between the two, which is what another wait does.
+- Events count from the moment at which the wait's look-back begins. Without a look-back that is the moment at which
+  the wait was due to begin. An event of exactly that moment counts.
+- An event ends a step once: an event that ended one round of a repeat does not end a later round.
+- An event that has ended a wait happened before everything that follows the wait. So it counts for no later wait
+  without a look-back. It counts for a later wait with a look-back only if time has passed between the two waits, as
+  it has if there is another wait between them.
 
-No Temporal calls, so it is tested on its own.
+This module makes no Temporal calls, so it is tested on its own.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from typing import NamedTuple
 from tracks.program.run import HeardEvent, Matched
 
 CLOCKS_APART = timedelta(seconds=5)
-"""An event that comes within this of its own time happened when it came. A click that is held takes twice as long."""
+"""An event that arrives at most this long after its own time is taken to have happened when it arrived. A click that is
+held until it is known who clicked takes twice as long."""
 KEPT_FOR_A_STEP = 50
 KEPT = 100
-"""Events kept for one step, and in all; the oldest of the step with the most of them go first. The state that a run
-continues as new with must stay below Temporal's 2 MB."""
+"""The most events kept for one step, and in all. Where there are more, the oldest events of the step with the most
+events are dropped. The state with which a run continues as new has to stay below Temporal's 2 MB."""
 
 
 class Since(NamedTuple):
@@ -46,11 +48,11 @@ class ReceivedEvents:
         self._held: Counter[str] = Counter(step for heard in self._events for step in heard.steps)
 
     def dump(self) -> tuple[HeardEvent, ...]:
-        """What is left to continue as new with."""
+        """The events to continue as new with."""
         return tuple(self._events)
 
     def take(self, event: Matched, came: datetime, steps: Iterable[str]) -> int:
-        """Note an event that matched the waits of these steps; answers how many older ones are kept no longer."""
+        """Keep an event that matched the waits of these steps; answers how many older events were dropped for it."""
         named = tuple(dict.fromkeys(steps))
         if not named:
             return 0
@@ -62,16 +64,16 @@ class ReceivedEvents:
         return forgotten
 
     def begin(self, step: str, since: Since) -> None:
-        """A wait of this step begins: what came too early for it now comes too early for each later one as well."""
+        """A wait of this step begins. Events that are too early for it are too early for its later waits: drop them."""
         if step in self._looking_back:
             return
         for heard in [one for one in self._events if step in one.steps and not _counts(one, since)]:
             self._release(heard, (step,))
 
     def first(self, step: str, since: Since | None, due: datetime, until: datetime | None) -> HeardEvent | None:
-        """The event that ends the wait of `step` which was due to begin at `due`, if one does.
+        """The event that ends the wait of `step` which was due to begin at `due`; None if there is none.
 
-        Events count from `since` on (None: all), and up to `until` (None: up to now), both in real time.
+        Events count from `since` (None: all) until `until` (None: until now). All moments are real time.
         """
         for heard in self._events:
             if (
@@ -84,11 +86,11 @@ class ReceivedEvents:
         return None
 
     def of(self, step: str, event_id: str) -> HeardEvent | None:
-        """This event, if it may still end a wait of this step."""
+        """The event with this id, if it may still end a wait of this step."""
         return next((one for one in self._events if one.event.event_id == event_id and step in one.steps), None)
 
     def spend(self, step: str, ended: HeardEvent, moment: datetime) -> None:
-        """This event has ended the wait of this step, at that moment."""
+        """Note that this event has ended the wait of this step, at that moment."""
         left = tuple(other for other in ended.steps if other != step and other in self._looking_back)
         spent = ended.model_copy(update={"steps": left, "ended_at": moment})
         self._held.subtract(other for other in ended.steps if other not in left)
@@ -100,7 +102,7 @@ class ReceivedEvents:
         return step in self._looking_back and due > heard.ended_at
 
     def _forget_oldest(self, step: str) -> int:
-        """Keep the oldest event of this step no longer, for this step; answers 1."""
+        """Drop the oldest event of this step, for this step only; answers 1."""
         self._release(next(heard for heard in self._events if step in heard.steps), (step,))
         return 1
 
@@ -117,10 +119,11 @@ class ReceivedEvents:
 
 
 def _counts(heard: HeardEvent, since: Since | None) -> bool:
-    """Whether the event happened at or after `since`; one that came at once, while it was waited for, did.
+    """Whether the event happened at or after `since`.
 
-    Whoever told it has a clock of its own. What takes longer than `CLOCKS_APART` to come is taken at its word: it may
-    have been held back, or be news of an earlier step.
+    The sender of an event has a clock of its own, which may be behind. So an event also counts if it arrived during
+    the wait and at most `CLOCKS_APART` after its own time. For an event that took longer, its own time decides: it
+    may have been held back, or belong to an earlier step.
     """
     at = heard.event.at
     return since is None or at >= since.due or since.began < heard.came <= at + CLOCKS_APART
@@ -129,9 +132,9 @@ def _counts(heard: HeardEvent, since: Since | None) -> bool:
 def from_latest(
     matched: dict[str, Matched], came: dict[str, datetime], ended: Matched | None
 ) -> tuple[HeardEvent, ...]:
-    """What a run remembers that continued as new before it kept all events: the latest for each step.
+    """The events of a run that continued as new in a version that kept only the latest event of each step.
 
-    `ended` is the event that ended its latest wait, which it did when it came.
+    `ended` is the event that ended the run's latest wait. It ended the wait when it arrived.
     """
     steps: dict[str, list[str]] = {}
     events: dict[str, tuple[Matched, datetime]] = {}

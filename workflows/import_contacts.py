@@ -1,5 +1,7 @@
-"""`ImportContacts`: paces one import. The database knows where it stands; this asks for the next rows at the right
-moment, and passes on what operators say in Temporal UI.
+"""The workflow `ImportContacts`: brings the rows of one import in at the import's rate.
+
+The database holds the state of the import. The workflow asks an activity for the next rows at the right moment, and
+passes on what operators order in Temporal UI.
 """
 
 from __future__ import annotations
@@ -35,13 +37,15 @@ from workflows.handler_arguments import NOTHING, demand
 from workflows.retry_policies import WAIT_SLICE
 
 ATTEMPT_LIMIT = timedelta(seconds=30)
-"""One chunk: at most ten seconds of giving way and a transaction. A worker killed amid one is noticed after this."""
+"""The limit of one chunk: at most ten seconds of waiting for other work, and a transaction. If a worker is killed
+meanwhile, Temporal notices after this time."""
 AGAIN = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
 )
 HELD_PAUSE = timedelta(seconds=1)
-"""After an attempt that gave way: the activity itself waits first, so that this is seldom."""
+"""The pause after a chunk that was held back for other work. The activity itself waits first, so this is rare."""
 SHORTEST_TIMER = timedelta(milliseconds=50)
+"""A shorter pause is left out: no timer is started for it."""
 Rate = Annotated[float, Field(strict=True, gt=0, le=MAX_RATE)]
 RATE_WANTED = f"rows a second, more than 0 and at most {MAX_RATE}"
 _STATE = SearchAttributeKey.for_keyword("State")
@@ -49,7 +53,7 @@ _STATE = SearchAttributeKey.for_keyword("State")
 
 @workflow.defn(name=WORKFLOW_TYPE)
 class ImportContacts:
-    """Brings one import to its end: chunk by chunk, no faster than its rate."""
+    """Applies one import chunk by chunk, no faster than its rate."""
 
     @workflow.init
     def __init__(self, given: ImportInput) -> None:
@@ -61,32 +65,33 @@ class ImportContacts:
 
     @workflow.run
     async def run(self, given: ImportInput) -> ImportResult:
-        """Ask for chunks until the import has ended; answers how."""
+        """Ask for chunks until the import has ended; answers how it ended."""
         try:
-            progress = await self._go_on(given)
+            progress = await self._apply_chunks(given)
         except asyncio.CancelledError:
-            # An operator's cancel means the import.
+            # An operator who cancels the workflow wants the import cancelled.
             order = SteerCall(import_id=given.import_id, word="cancel")
-            progress = await asyncio.shield(self._learn(contract.STEER_IMPORT, order, "an operator's cancel"))
+            progress = await asyncio.shield(self._call(contract.STEER_IMPORT, order, "an operator's cancel"))
         await workflow.wait_condition(workflow.all_handlers_finished)
         return ImportResult(state=progress.state, rows=progress.rows, outcomes=progress.outcomes)
 
-    async def _go_on(self, given: ImportInput) -> ImportProgress:
+    async def _apply_chunks(self, given: ImportInput) -> ImportProgress:
         while True:
             self._changed = False
             if self._orders:
-                await self._learn(contract.STEER_IMPORT, self._orders.popleft(), "an operator's word")
+                await self._call(contract.STEER_IMPORT, self._orders.popleft(), "an operator's word")
                 continue
             if self._outgrown():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(given)
             asked = workflow.now()
-            progress = await self._learn(contract.APPLY_CHUNK, ChunkCall(import_id=given.import_id), "the next rows")
+            progress = await self._call(contract.APPLY_CHUNK, ChunkCall(import_id=given.import_id), "the next rows")
             if progress.state in ENDED:
                 return progress
             await self._rest(self._pause(asked, progress))
 
-    async def _learn(self, name: str, call: ChunkCall | SteerCall, summary: str) -> ImportProgress:
+    async def _call(self, name: str, call: ChunkCall | SteerCall, summary: str) -> ImportProgress:
+        """Run an activity of the import; keep and show the progress that it answers."""
         before = self._progress
         self._progress = await workflow.execute_activity(
             name,
@@ -103,18 +108,20 @@ class ImportContacts:
         return self._progress
 
     def _pause(self, asked: datetime, progress: ImportProgress) -> timedelta | None:
-        """How long to rest before the next rows; None until somebody says something."""
+        """How long to wait before the next rows; None: until a signal or an update comes."""
         if progress.state == "paused":
             return None
         if progress.held:
             self._next = None
             return HELD_PAUSE
-        # Measured from when these rows were due, so that the time that applying takes is no loss.
+        # Measured from when these rows were due, so that the time that applying them takes does not lower the rate.
         due = max(self._next or asked, asked)
         self._next = due + timedelta(seconds=progress.applied / progress.per_second)
         return self._next - workflow.now()
 
     async def _rest(self, pause: timedelta | None) -> None:
+        """Wait so long, or until a signal or an update comes."""
+
         def disturbed() -> bool:
             return self._changed or bool(self._orders)
 
@@ -142,7 +149,7 @@ class ImportContacts:
 
     @workflow.query(name=QUERY_PROGRESS, description="How far the import is")
     def progress(self) -> ImportProgress:
-        """As of the last rows."""
+        """The progress as the latest activity answered it."""
         return self._progress
 
     def _order(self, call: SteerCall) -> str:
@@ -167,7 +174,8 @@ class ImportContacts:
     @workflow.update(name=UPDATE_SET_RATE, description=f"From the next rows on. Data: {RATE_WANTED}")
     def set_rate(self, value: RawValue = NOTHING) -> str:
         """Change the import's rate."""
-        per_second: float = demand(value, float, RATE_WANTED)  # as it was accepted, in whatever deployment
+        # Checked as a number only: the deployment that accepted the update may have had other limits.
+        per_second: float = demand(value, float, RATE_WANTED)
         return self._order(SteerCall(import_id=self._given.import_id, word="rate", per_second=per_second))
 
     @pause.validator
@@ -193,7 +201,7 @@ class ImportContacts:
 
 
 def _describe(given: ImportInput, progress: ImportProgress) -> str:
-    """The import's current details in Temporal UI: plain words, counts only."""
+    """The import's current details in Temporal UI: counts in plain words, and no personal data."""
     done = sum(progress.outcomes.values())
     lines = [f"**Import into {given.track}**: {progress.state}, {done} of {progress.rows} rows"]
     if progress.outcomes:

@@ -1,10 +1,9 @@
-"""Rounds end by one event each, a repeat can be left, and a run never grows by being told."""
+"""A round of a repeat is ended by one event, and a repeat can be left."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,12 +11,10 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
+from tests.workflows.program_parts import DAY
 from tests.workflows.scripted import Script, started
 from tracks.program.program import Break, Effect, Instruction, Jump, Repeat, Wait, WaitFor
-from tracks.program.run import EventSignal, Journey
-from workflows import retry_policies
-
-DAY = 86400.0
+from tracks.program.run import EventSignal
 
 
 def viewed(number: int, at: datetime, *steps: str) -> EventSignal:
@@ -131,51 +128,3 @@ async def test_a_repeat_that_was_left_begins_anew_with_all_its_rounds(client: Cl
     await run.result()
     details = [(step, detail) for step, _, detail in script.path if step in ("inner", "outer")]
     assert details == [("inner", "1 rounds"), ("inner", "1 rounds"), ("outer", "2 rounds")]
-
-
-async def test_a_run_that_is_told_very_much_in_one_wait_continues_as_new_and_is_deaf_to_nothing(
-    client: Client, stack: AsyncExitStack, temporal_env: WorkflowEnvironment
-) -> None:
-    script = Script()
-    code = [
-        Wait(step="long", seconds=20 * DAY),
-        WaitFor(step="view", event="viewed", seconds=DAY, since="enrollment", timeout=2),
-        Wait(step="end", seconds=30 * DAY),
-    ]
-    run = await started(stack, client, script, code, continue_after=100)
-    latest = client.get_workflow_handle(run.id)
-    began = await temporal_env.get_current_time()
-    for batch in range(6):
-        at = await temporal_env.get_current_time()
-        numbers = range(batch * 50, batch * 50 + 50)
-        await asyncio.gather(*(latest.signal("event", viewed(number, at, "view")) for number in numbers))
-    async with asyncio.timeout(20):
-        while (await latest.describe()).run_id == run.first_execution_run_id:
-            await asyncio.sleep(0.05)
-        journey = None
-        while journey is None:  # the test server may lose a query that comes while the next run begins
-            with suppress(TimeoutError):
-                journey = await asyncio.wait_for(latest.query("journey", result_type=Journey), 2)
-    assert (journey.step, journey.state) == ("long", "waiting")
-    assert (await latest.describe()).history_length < 300
-    await temporal_env.sleep(timedelta(days=21))
-    journey = await latest.query("journey", result_type=Journey)
-    assert journey.step == "end"
-    assert [entry.outcome for entry in journey.path] == ["done", "happened"]
-    assert journey.path[0].at - began < timedelta(days=20, minutes=5)
-    goal = EventSignal(event_id="g", name="bought", at=await temporal_env.get_current_time(), matches=("goal",))
-    await latest.signal("event", goal)
-    assert (await run.result()).status == "converted"
-
-
-async def test_a_path_that_nobody_takes_is_brought_to_the_books_before_it_grows_long(
-    client: Client, stack: AsyncExitStack
-) -> None:
-    script = Script()
-    times = retry_policies.PATH_LIMIT + 50
-    code = [Repeat(step="days", times=times, end=3), Wait(step="day", seconds=DAY), Jump(goto=0)]
-    run = await started(stack, client, script, code)
-    await run.result()
-    assert [len(call.path) for call in script.reported] == [retry_policies.PATH_LIMIT]
-    assert len(script.closed[0].path) == 51
-    assert len(script.path) == times + 1

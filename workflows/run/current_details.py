@@ -1,4 +1,4 @@
-"""The run's current details in Temporal UI: plain words, Markdown, ids only."""
+"""The text of the run's current details in Temporal UI: Markdown in plain words, with ids and no personal data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tracks.program.run import Journey, RunInput
 from tracks.time.durations import format_duration
-from workflows.run_memory import Memory
+from workflows.run.run_memory import Memory
 
 NAMES: Mapping[str, tuple[str, str]] = MappingProxyType({"email": ("email", "emails"), "sms": ("SMS", "SMS")})
 """One message of a channel, and several."""
@@ -24,8 +24,11 @@ def _counted(count: int, channel: str) -> str:
 
 
 def _began(given: RunInput, memory: Memory, journey: Journey) -> str | None:
-    """When the step began, and how long before its end. These words stand until the step is over: what they say of
-    time must be true at any moment, as "in two days" would not be."""
+    """When the step began, and how long before its end; None where it has not begun.
+
+    The text stays until the step is over, so what it says of time has to be true at any later moment. "In two days"
+    would not be.
+    """
     began = memory.began.get(journey.step or "")
     if began is None:
         return None
@@ -39,7 +42,7 @@ def _began(given: RunInput, memory: Memory, journey: Journey) -> str | None:
 
 
 def describe(given: RunInput, memory: Memory, journey: Journey) -> str:
-    """Where the contact is, what it waits for, until when, what was sent and what was skipped and why."""
+    """Where the contact is, what the run waits for and until when, what was sent, what was skipped and why."""
     lines = [f"**{given.track}** version {given.version}, contact `{given.contact_id}`"]
     if given.clock.pace != 1.0:
         lines.append(f"Paced: {given.clock.pace:g} seconds of the track pass in one.")

@@ -1,0 +1,18 @@
+"""All tables, as SQLAlchemy Core sees them. `migrations/` creates them; a test checks that both agree.
+
+No row of a message, an event or an enrolment holds an address. Addresses are in `contact` alone, and a suppression or a
+message keeps only a hash. There are no foreign keys to `contact`, because erasing a contact deletes its row there and
+keeps the counts.
+"""
+
+from __future__ import annotations
+
+from store.schema.tables import (  # noqa: F401
+    import_tables,
+    operations_tables,
+    people_tables,
+    published_tables,
+    run_tables,
+    sending_tables,
+)
+from store.schema.tables.columns import metadata as metadata

@@ -1,0 +1,114 @@
+"""Tables of contacts, and of what they allow: consents, suppressions, and their records in the built-in CRM."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, PrimaryKeyConstraint, Table, text
+
+from store.schema.tables.columns import boolean, counted_id, jsonb, metadata, string, timestamp, uuid
+
+contact = Table(
+    "contact",
+    metadata,
+    string("id", primary_key=True),
+    string("email", nullable=True),
+    string("phone", nullable=True),
+    string("timezone", nullable=True),
+    string("locale", nullable=True),
+    jsonb("attributes"),
+    timestamp("paused_until", nullable=True),
+    timestamp("created_at", now=True),
+    timestamp("updated_at", now=True),
+    Index("contact_email", text("lower(email)"), postgresql_where=text("email IS NOT NULL")),
+    Index("contact_phone", "phone", postgresql_where=text("phone IS NOT NULL")),
+    Index("contact_listed", "id", postgresql_ops={"id": 'COLLATE "C"'}),
+    Index(
+        "contact_by_attributes", "attributes", postgresql_using="gin", postgresql_ops={"attributes": "jsonb_path_ops"}
+    ),
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    string("contact_id", primary_key=True),
+    timestamp("erased_at", now=True),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    string("contact_id"),
+    string("channel"),
+    string("topic", default=""),
+    string("status"),
+    string("source"),
+    string("text_version", default=""),
+    timestamp("at"),
+    timestamp("confirmed_at", nullable=True),
+    PrimaryKeyConstraint("contact_id", "channel", "topic"),
+)
+
+consent_change = Table(
+    "consent_change",
+    metadata,
+    counted_id(),
+    string("contact_id"),
+    string("channel"),
+    string("topic", default=""),
+    string("status"),
+    string("source"),
+    string("text_version", default=""),
+    timestamp("at"),
+    Index("consent_change_by_contact", "contact_id", "id"),
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    string("channel"),
+    string("address_hash"),
+    string("reason"),
+    timestamp("at", now=True),
+    PrimaryKeyConstraint("channel", "address_hash"),
+)
+
+address_secret = Table(
+    "address_secret",
+    metadata,
+    Column("sole", Boolean, CheckConstraint("sole"), primary_key=True, server_default=text("true")),
+    string("fingerprint"),
+    timestamp("since", now=True),
+)
+
+crm_contact = Table(
+    "crm_contact",
+    metadata,
+    string("contact_id", primary_key=True),
+    string("stage", nullable=True),
+    jsonb("fields"),
+    timestamp("updated_at", now=True),
+)
+
+crm_note = Table(
+    "crm_note",
+    metadata,
+    uuid("id", primary_key=True),
+    string("effect_key", unique=True),
+    string("contact_id"),
+    string("body"),
+    timestamp("created_at", now=True),
+    Index("crm_note_by_contact", "contact_id", "id"),
+)
+
+crm_task = Table(
+    "crm_task",
+    metadata,
+    uuid("id", primary_key=True),
+    string("effect_key", unique=True),
+    string("contact_id"),
+    string("title"),
+    string("owner", nullable=True),
+    timestamp("due_at", nullable=True),
+    boolean("done"),
+    timestamp("created_at", now=True),
+    Index("crm_task_by_contact", "contact_id", "id"),
+)

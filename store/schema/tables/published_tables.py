@@ -1,0 +1,72 @@
+"""Tables of what is published: tracks, templates and the policy, each with all its versions."""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table, text
+
+from store.schema.tables.columns import integer, jsonb, metadata, string, string_array, timestamp
+
+track = Table(
+    "track",
+    metadata,
+    string("name", primary_key=True),
+    integer("latest"),
+    string("entry_event", nullable=True),
+    jsonb("rules"),
+    timestamp("published_at", now=True),
+    Index("track_entry", "entry_event", postgresql_where=text("entry_event IS NOT NULL")),
+)
+
+track_version = Table(
+    "track_version",
+    metadata,
+    string("track", references="track.name"),
+    integer("version"),
+    string("source"),
+    jsonb("data", default=None),
+    jsonb("compiled", default=None),
+    string("digest"),
+    string_array("attributes"),
+    timestamp("published_at", now=True),
+    PrimaryKeyConstraint("track", "version"),
+)
+
+interest = Table(
+    "interest",
+    metadata,
+    string("track"),
+    integer("version"),
+    string("event"),
+    PrimaryKeyConstraint("track", "version", "event"),
+    ForeignKeyConstraint(["track", "version"], ["track_version.track", "track_version.version"]),
+)
+
+template = Table(
+    "template",
+    metadata,
+    string("name", primary_key=True),
+    integer("latest"),
+)
+
+template_version = Table(
+    "template_version",
+    metadata,
+    string("template", references="template.name"),
+    integer("version"),
+    string("kind"),
+    string("source"),
+    jsonb("data"),
+    string("digest"),
+    timestamp("published_at", now=True),
+    PrimaryKeyConstraint("template", "version"),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    integer("version", primary_key=True),
+    string("source"),
+    jsonb("data", default=None),
+    string("digest"),
+    timestamp("published_at", now=True),
+)
