@@ -1,6 +1,6 @@
 """The events that a run has heard, and which of them ends a wait: each counts, and counts once.
 
-The rule, as `docs/reference/tracks.md` tells it:
+The rule, as `docs/reference/tracks/waits.md` tells it:
 
 - A wait is ended by the first event, in the order of acceptance, that counts for it.
 - Events count from the moment at which the wait's look-back begins; without a look-back that is the moment at which
