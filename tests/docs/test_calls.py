@@ -114,9 +114,7 @@ def test_the_api_pages_have_every_call_and_no_other(document: dict[str, Any]) ->
 
 
 def test_the_api_pages_name_every_parameter_of_a_list(document: dict[str, Any]) -> None:
-    sections = [
-        section for page in API_PAGES for section in re.split(r"^#+ ", page.read_text(), flags=re.MULTILINE)
-    ]
+    sections = [section for page in API_PAGES for section in re.split(r"^#+ ", page.read_text(), flags=re.MULTILINE)]
     for path, methods in document["paths"].items():
         for method, call in methods.items():
             parameters = {p["name"] for p in call.get("parameters", ()) if p["in"] == "query"}
