@@ -54,6 +54,15 @@ def links(page: Path) -> list[str]:
     return re.findall(r"\]\(([^)\s]+)\)", prose(page))
 
 
+def pages_of(folder: Path) -> list[Path]:
+    """The index of a folder, then its pages in the order in which the index first names them."""
+    index = folder / "README.md"
+    beside = [folder / target for link in links(index) if "/" not in (target := link.partition("#")[0]) and target]
+    listed = list(dict.fromkeys(beside))
+    assert set(listed) == set(folder.glob("*.md")) - {index}, f"{name_of(index)} does not name every page beside it"
+    return [index, *listed]
+
+
 def anchors(page: Path) -> set[str]:
     """What a link's fragment may name: the headings as GitHub makes anchors of them."""
     found: set[str] = set()
@@ -148,3 +157,6 @@ def differs(shown: Any, answered: Any, place: str = "") -> str:
     if texts and any(re.fullmatch(shape, shown) and re.fullmatch(shape, answered) for shape in _SHAPES):
         return ""
     return "" if (shown, type(shown)) == (answered, type(answered)) else f"{place or '/'}: {answered!r}"
+
+
+TRACK_PAGES, API_PAGES = pages_of(REFERENCE / "tracks"), pages_of(REFERENCE / "api")

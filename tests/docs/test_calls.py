@@ -17,14 +17,13 @@ from infra.publishing import publish, read_folder
 from settings import Settings
 from store.engine.database import Database
 from tests.docs.conftest import Installation
-from tests.docs.documents import PAGES, REFERENCE, ROOT, Block, blocks, commands, curl, differs, name_of, prose
+from tests.docs.documents import API_PAGES, PAGES, ROOT, Block, blocks, commands, curl, differs, name_of, prose
 
-API_PAGE = REFERENCE / "api.md"
 LIBRARY = ROOT / "tracks" / "library"
 
 
 class Story:
-    """A page's commands, run one after another; each may use what the answers before it gave."""
+    """Commands of pages, run one after another; each may use what the answers before it gave."""
 
     def __init__(self, perennial: Installation) -> None:
         self.perennial = perennial
@@ -78,10 +77,10 @@ async def test_the_readmes_commands_enrol_a_contact_and_convert_it(perennial: In
     )
 
 
-async def test_every_answer_in_the_api_page_is_what_the_api_answers(perennial: Installation) -> None:
+async def test_every_answer_in_the_api_pages_is_what_the_api_answers(perennial: Installation) -> None:
     story = Story(perennial)
     asked: list[str] = []
-    for block in blocks(API_PAGE, "sh", "http", "python"):
+    for block in (block for page in API_PAGES for block in blocks(page, "sh", "http", "python")):
         if block.kind == "python":
             await story.tell(block)
         elif block.kind == "sh":
@@ -105,14 +104,17 @@ def document() -> dict[str, Any]:
     return app.openapi()
 
 
-def test_the_api_page_has_every_call_and_no_other(document: dict[str, Any]) -> None:
+def test_the_api_pages_have_every_call_and_no_other(document: dict[str, Any]) -> None:
     calls = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
-    named = set(re.findall(r"`((?:GET|HEAD|PUT|POST|DELETE|PATCH) /[^`]*)`", prose(API_PAGE)))
+    call = r"`((?:GET|HEAD|PUT|POST|DELETE|PATCH) /[^`]*)`"
+    named = {name for page in API_PAGES for name in re.findall(call, prose(page))}
     assert named == calls
+    headings = [name for page in API_PAGES for name in re.findall(rf"^##+ {call}$", prose(page), re.MULTILINE)]
+    assert sorted(headings) == sorted(calls)
 
 
-def test_the_api_page_names_every_parameter_of_a_list(document: dict[str, Any]) -> None:
-    sections = re.split(r"^### ", API_PAGE.read_text(), flags=re.MULTILINE)
+def test_the_api_pages_name_every_parameter_of_a_list(document: dict[str, Any]) -> None:
+    sections = [section for page in API_PAGES for section in re.split(r"^#+ ", page.read_text(), flags=re.MULTILINE)]
     for path, methods in document["paths"].items():
         for method, call in methods.items():
             parameters = {p["name"] for p in call.get("parameters", ()) if p["in"] == "query"}
@@ -121,14 +123,14 @@ def test_the_api_page_names_every_parameter_of_a_list(document: dict[str, Any]) 
             assert not missing, f"{method.upper()} {path}"
 
 
-def test_the_api_page_names_every_kind_of_problem() -> None:
+def test_the_api_pages_name_every_kind_of_problem() -> None:
     from api.http.problems import TITLES
 
-    named = set(re.findall(r"^\| \d{3} \| `([a-z-]+)` \|", API_PAGE.read_text(), re.MULTILINE))
-    assert named == set(TITLES)
+    rows = [row for page in API_PAGES for row in re.findall(r"^\| \d{3} \| `([a-z-]+)` \|", prose(page), re.MULTILINE)]
+    assert sorted(rows) == sorted(TITLES)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != API_PAGE], ids=name_of)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in API_PAGES], ids=name_of)
 def test_python_examples_run(page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
     for block in blocks(page, "python"):

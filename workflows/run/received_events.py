@@ -1,6 +1,6 @@
 """The events that a run has received, and which of them ends a wait: each event counts, and counts once.
 
-These are the rules, as `docs/reference/tracks.md` gives them:
+These are the rules, as `docs/reference/tracks/waits.md` gives them:
 
 - A wait is ended by the first event, in the order of acceptance, that counts for it.
 - Events count from the moment at which the wait's look-back begins. Without a look-back that is the moment at which

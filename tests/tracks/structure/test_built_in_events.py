@@ -116,7 +116,7 @@ def test_the_list_is_what_the_code_makes_and_what_the_page_says() -> None:
     }
     made |= {f"{channel}.clicked" for channel in ("email", "sms")} | {"email.opened"}  # api/tracking builds them
     assert made == set(OWN)
-    page = (ROOT / "docs/reference/tracks.md").read_text()
+    page = (ROOT / "docs/reference/tracks/events-and-outcomes.md").read_text()
     table = page.partition("## Events that Perennial makes itself")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`([a-z.]+)`", row)} == set(OWN)
