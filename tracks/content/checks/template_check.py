@@ -1,4 +1,4 @@
-"""What is wrong with a template, found when it is published and not when it is sent."""
+"""The problems of a template, found when it is published and not when it is sent."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _NO_TAG = "is not an MJML tag that the renderer knows"
 
 
 def check_template(template: Template) -> list[TemplateProblem]:
-    """All that is wrong with a template: its declarations, its Liquid, the names it uses, its MJML; in each language.
+    """All problems of a template, in each language: its declarations, its Liquid, the names it uses, its MJML.
 
-    It is also rendered for a contact with everything and for one with nothing but an id, once with each text of its
-    blocks, so that neither a missing attribute nor a choice can be what breaks a message. Blocks that it shares are
-    in their places already (`tracks.content.templates.shared_blocks`).
+    The template is also rendered for a contact with every field and for a contact with only an id, once with each text
+    of its blocks. So neither a missing attribute nor a choice of a block can break a message later. The shared blocks
+    must be in their places already (`tracks.content.templates.shared_blocks`).
     """
     problems = [TemplateProblem(0, message, tag) for _, message, tag in declaration_problems(template)]
     for tag, edition in template.editions():
@@ -57,7 +57,7 @@ def check_template(template: Template) -> list[TemplateProblem]:
 
 
 def _edition_problems(template: Template) -> list[TemplateProblem]:
-    """What is wrong with the texts in one language."""
+    """The problems of the texts in one language."""
     problems: list[TemplateProblem] = []
     known = {*template.variables}
     optional = {name for name, v in template.variables.items() if not v.required and v.default is None}
@@ -92,7 +92,7 @@ def _edition_problems(template: Template) -> list[TemplateProblem]:
 
 
 def _html_problems(template: Template) -> Iterator[TemplateProblem]:
-    """Markup in a message that is plain text: people would read the tags."""
+    """HTML in a message that is plain text: the recipient would see the tags."""
     for text, line in [
         (template.body, template.body_line),
         *((text, 0) for block in template.blocks.values() for text in block.texts().values()),
@@ -122,17 +122,17 @@ def check_text(
     told: bool = False,
     links: bool = True,
 ) -> list[TemplateProblem]:
-    """What is wrong with one Liquid text: its syntax, and names that no message has.
+    """The problems of one Liquid text: its syntax, and names that no message has.
 
     Args:
         source: the Liquid.
-        variables: names besides those of every message that it may use.
-        line: the line of the file on which it begins, or 0 if its lines are not to be counted.
-        part: what to call it in the messages, such as `subject`.
-        optional: those variables that may be absent.
+        variables: names that it may use besides those of every message.
+        line: the line of the file on which it begins, or 0 if problems should have no line.
+        part: its name in the messages, such as `subject`.
+        optional: the variables that may be missing.
         blocks: blocks that it may show.
-        used: takes the names of the blocks that it does show.
-        told: whether a person reads it: what may be absent then needs a `default`.
+        used: collects the names of the blocks that it shows.
+        told: whether a person reads it; a value that may be missing then needs a `default`.
         links: whether it may show the links of a message.
     """
     said = f"in the {part}: " if part else ""
@@ -184,7 +184,7 @@ def _line(source: str, index: int, first: int) -> int:
 def _unknown_tags(text: str, first: int, part: str) -> list[TemplateProblem]:
     said = f"in the {part}: " if part else ""
     problems = []
-    for found in _TAG.finditer(text):  # mrml drops what it does not know without a word
+    for found in _TAG.finditer(text):  # mrml drops unknown tags without an error
         if found[1] in TAGS:
             continue
         why = "is not available: share a block instead" if found[1] == _INCLUDE else _NO_TAG
@@ -194,7 +194,7 @@ def _unknown_tags(text: str, first: int, part: str) -> list[TemplateProblem]:
 
 def _sample_problems(template: Template) -> list[TemplateProblem]:
     if template.kind == "block":
-        return []  # a part of a message: judged in the templates that take it
+        return []  # a part of a message: checked in the templates that use it
     for sample, which in _with_each_text(template):
         for contact, who in ((_FULL_CONTACT, "a full contact"), (_BARE_CONTACT, "a contact without attributes")):
             if problems := _rendering_problems(sample, contact, f"{who}{which}"):
@@ -203,7 +203,7 @@ def _sample_problems(template: Template) -> list[TemplateProblem]:
 
 
 def _with_each_text(template: Template) -> Iterator[tuple[Template, str]]:
-    """The template with fixed texts in its blocks, such that each text is in one of them; and which those are."""
+    """Variants of the template in which each block has one fixed text, together covering all texts; and their names."""
     texts = {name: list(block.texts().items()) for name, block in template.blocks.items()}
     for turn in range(max((len(each) for each in texts.values()), default=1)):
         taken = {name: each[min(turn, len(each) - 1)] for name, each in texts.items()}
@@ -232,7 +232,7 @@ def _rendering_problems(template: Template, contact: dict[str, Any], who: str) -
 
 
 def _link_problems(template: Template, email: RenderedEmail) -> Iterator[TemplateProblem]:
-    """Links of the template's own that lead where no link may."""
+    """The template's own links whose scheme is not allowed."""
     body = template.body.lower()
     for scheme in dict.fromkeys((*email.choices.left_out, *refused_schemes(email.html))):
         at = body.find(f"{scheme}:")
@@ -243,23 +243,23 @@ def _link_problems(template: Template, email: RenderedEmail) -> Iterator[Templat
 
 
 def _mjml_problems(template: Template, context: MessageContext) -> Iterator[TemplateProblem]:
-    """What the renderer would leave out of the message without a word."""
+    """What the renderer would drop from the message without an error."""
     rendered = rendered_mjml(template, context)
     seen: set[str] = set()
     for token, message in unknown_in(rendered):
         written = rendered[token.at : rendered.find(">", token.at) + 1]
-        at = -1  # of several of the same, the one as many of which stand before it
+        at = -1  # the same tag may occur several times: find the one with this number of equal tags before it
         for _ in range(1 + rendered.count(written, 0, token.at)):
             at = max(at, template.body.find(written, at + 1))
-        if at >= 0 or message not in seen:  # a block or a loop says the same many times
+        if at >= 0 or message not in seen:  # a block or a loop repeats the same message
             yield TemplateProblem(_line(template.body, at, template.body_line) if at >= 0 else 0, message)
         seen.add(message)
 
 
 def _mjml_fault(template: Template, context: MessageContext, who: str) -> TemplateProblem:
-    """Where the MJML stops being XML, in lines of the file as far as Liquid left them in place."""
+    """The place where the MJML stops being XML, as a line of the file as far as Liquid kept the lines."""
     rendered = rendered_mjml(template, context).strip()
-    # mrml itself seldom says where; these two liberties of HTML it allows, expat does not.
+    # mrml itself seldom gives a position. expat does, but it refuses two kinds of HTML syntax that mrml accepts.
     strict = _ENTITY.sub("-", _VOID.sub(r"<\1\2/>", rendered))
     parser = expat.ParserCreate()
     try:
