@@ -1,4 +1,4 @@
-"""The columns that tables are made of, and the one set of tables."""
+"""Helpers for the columns of the tables, and the metadata that holds all tables."""
 
 from __future__ import annotations
 
