@@ -117,7 +117,7 @@ def build_providers(settings: Settings) -> Providers:
     if public_only and not settings.webhook_hosts:
         log.info("webhook steps reach the public internet only", setting="PERENNIAL_WEBHOOK_HOSTS")
     if public_only and not settings.hash_secret:
-        log.warning("hashes of addresses can be guessed by who reads the tables", setting="PERENNIAL_ADDRESS_SECRET")
+        log.warning("anyone who reads the tables can guess the hashed addresses", setting="PERENNIAL_ADDRESS_SECRET")
     crm: Crm | None = None
     if settings.crm == "hubspot":
         from activities.providers.hubspot import HubSpotCrm  # its SDK takes 0.4 s to import, and few users need it

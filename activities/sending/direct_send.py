@@ -61,13 +61,13 @@ class DirectSend:
         return self._under_way < self._at_once and (math.isinf(self._rate) or self._room >= 1)
 
     def begin(self) -> None:
-        """A message starts to be sent, in either way: messages from the queue use up the rate as well."""
+        """Count a message that starts to be sent, in either way: messages from the queue use up the rate as well."""
         self._fill()
         self._room = max(self._room - 1, -self._most())
         self._under_way += 1
 
     def end(self) -> None:
-        """A message that has begun is finished."""
+        """Count a message that is finished."""
         self._under_way -= 1
 
     async def send(self, send: Awaitable[SendResult]) -> SendResult:

@@ -30,7 +30,7 @@ would wait as long again as it was down."""
 
 
 def again_later(fault: Fault) -> ApplicationError:
-    """The error that makes Temporal retry: after the stated time and without alerts if throttled, else by policy."""
+    """The error that makes Temporal retry: if throttled, after the stated time as a benign error; else by policy."""
     if fault.verdict is Verdict.WAIT:
         return ApplicationError(
             str(fault),

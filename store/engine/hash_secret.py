@@ -8,7 +8,7 @@ from store.engine.errors import AddressSecretError
 
 
 class Secret:
-    """The key of the hashes of addresses. Without it, a table of hashes does not reveal the addresses.
+    """The key of the hashes of addresses. Without the key, a table of hashes does not reveal the addresses.
 
     A keyed hash is the HMAC-SHA-256 of the plain SHA-256 hash, so that plain hashes from before there was a secret can
     be converted. An empty text means no secret; hashes are then plain.

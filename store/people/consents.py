@@ -28,7 +28,7 @@ Said = Literal["granted", "pending", "confirmed", "withdrawn"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something said about one topic of a channel; topic '' is the channel as a whole. `at` is now where it is None."""
+    """A change of the consent to one topic of a channel; topic '' is the whole channel. `at` None means now."""
 
     channel: Channel
     topic: str

@@ -42,7 +42,7 @@ async def begin(
     occurrence: int,
     path: Sequence[PathEntry] = (),
 ) -> Begun:
-    """Ask whether to do an effect. It locks the run, so no other attempt for it continues until the transaction ends.
+    """Ask whether to do an effect. Until the transaction ends, no other attempt for the same contact continues.
 
     `path` is stored whatever the answer is. Raises LookupError if there is no such enrollment.
     """

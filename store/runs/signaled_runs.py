@@ -25,8 +25,8 @@ class SignaledRuns:
 async def find_signaled(tx: AsyncConnection, *, after: int, before: datetime, limit: int) -> SignaledRuns:
     """Runs with a signal delivered before that time and accepted after a position of the outbox (0: the whole outbox).
 
-    If there are more than `limit`, the result is a sample of each start day. Runs on one build of the worker started at
-    about the same time, and a build with few runs must not be missed.
+    If there are more than `limit`, the result is a sample from each start day. Runs on one build of the worker started
+    at about the same time, and a build with few runs must not be missed.
     """
     values = {"after": after, "before": before, "limit": limit}
     rows = (await tx.execute(_TOLD, values)).all()

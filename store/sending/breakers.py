@@ -89,7 +89,7 @@ class Deferred:
 
 
 def for_histories(reason: str) -> str:
-    """A reason as the held runs are told it: one short line; empty if it looks like an address (law 1)."""
+    """A reason for the held runs: one short line; empty if it looks like an address (law 1)."""
     line = " ".join("".join(one if one.isprintable() else " " for one in reason).split())[:LONGEST_REASON].rstrip()
     return "" if looks_personal(line) else line
 
@@ -157,7 +157,7 @@ async def resume(
 ) -> Breaker | None:
     """Release an open breaker's messages at that rate; with `only`, only if it is open for that cause.
 
-    None if it is not open. Each held message comes back at the time that it was told, give or take `LATE`.
+    None if it is not open. Held messages come back within about `LATEST`, each at the time that it was given.
     """
     values = {"scope": scope, "rate": per_second, "only": only, "now": now or utc_now()}
     row = (await tx.execute(_RESUME, values)).mappings().first()

@@ -66,7 +66,7 @@ def say(error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
 
 
 def say_of(whole: type[BaseModel], error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
-    """The same for a document of another model."""
+    """As `say`, for a document of another model."""
     for detail in error.errors(include_url=False):
         path, model, field = _place(whole, detail["loc"])
         key = next((part for part in reversed(path) if isinstance(part, str)), whole.__name__.lower())
@@ -205,7 +205,7 @@ def _unknown_key(key: str, model: type[BaseModel] | None, parent: Any) -> str:
         if key in STEP_TYPES:
             return f"a step has exactly one verb; this one has {' and '.join(verbs)}: make them steps of their own"
         if key == "else":
-            return "only a branch has an else beside it; the else of wait_for stands within it"
+            return "only a branch has an else beside it; the else of wait_for belongs inside wait_for"
         if key in _AFTER_A_MESSAGE:
             return f"only a message has {key} beside it: {', '.join(MESSAGES)}"
     return f"unknown key '{key}'" + meant(key, _keys(model))

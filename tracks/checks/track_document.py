@@ -45,7 +45,7 @@ class Reading:
         return [self.problem(path, message) for path, message in found]
 
     def warnings(self) -> list[Problem]:
-        """What may be intended, but deserves a look."""
+        """Warnings: what may be intended, but is often a mistake."""
         data = self.source.data
         return self.at((*strange(data), *entry_doubts(data), *counting_doubts(data), *written_as_text(data)))
 

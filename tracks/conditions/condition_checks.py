@@ -88,8 +88,8 @@ def _check_parts(expression: str, program: cel.Program) -> Iterator[str]:
         dearest = nodes[costs.index(max(costs))]
         yield (
             f"the condition could take {sum(costs):,} steps over {PLAIN_DATA} values, and at most {cost.MAX_COST:,} "
-            f"are allowed; the dearest part is {_short(expression[dearest.start : dearest.end])}. Whatever stands in "
-            "a loop is done for each element, and takes as long as what it adds up, compares or copies is large"
+            f"are allowed; the dearest part is {_short(expression[dearest.start : dearest.end])}. A loop does its "
+            "work for each element, and to add, compare or copy large values takes longer"
         )
     elif not shapes:
         yield from impossible_conditions.problems(expression, nodes, _computes)

@@ -27,14 +27,14 @@ from tracks.model.values import (
 class EmailTracking(Model):
     """What is tracked of an email. A value that is left out comes from the track's defaults."""
 
-    opens: bool | None = Field(None, description="a picture whose loading tells that the email was opened")
-    clicks: bool | None = Field(None, description="links that tell which of them were followed")
+    opens: bool | None = Field(None, description="a picture whose loading shows that the email was opened")
+    clicks: bool | None = Field(None, description="tracked links, which show which were followed")
 
 
 class SmsTracking(Model):
     """What is tracked of a text message. A value that is left out comes from the track's defaults."""
 
-    clicks: bool | None = Field(None, description="links that tell which of them were followed; they are longer")
+    clicks: bool | None = Field(None, description="tracked links, which show which were followed; they are longer")
 
 
 class Email(Message):
@@ -115,10 +115,10 @@ class Send(Model):
     """One message by one of several channels."""
 
     to: Literal["best", "first"] = Field(
-        "best", description="best: what they agreed to and what reached them; first: the first that may be used"
+        "best", description="best: by consent and by what reached the contact before; first: the first that may be used"
     )
     channels: Annotated[tuple[Offer, ...], Field(min_length=2), AfterValidator(_each_once)] = Field(
-        description="at least two, such as [{email: …}, {sms: …}]; the order decides where nothing else does"
+        description="at least two, such as [{email: …}, {sms: …}]; the order decides between equals"
     )
 
 
@@ -155,11 +155,13 @@ class Crm(Model):
 class Changes(Model):
     """Contact attributes to write. `attributes` writes a text as a text, even if it looks like a number."""
 
-    attributes: dict[AttributeName, JsonValue] = Field(default={}, description="values as they are; texts are Liquid")
+    attributes: dict[AttributeName, JsonValue] = Field(default={}, description="stored as written; texts are Liquid")
     add: dict[AttributeName, Amount] = Field(
-        default={}, description="numbers to add to attributes; one that is not there counts as 0"
+        default={}, description="numbers to add to attributes; a missing attribute counts as 0"
     )
-    numbers: dict[AttributeName, Amount] = Field(default={}, description="Liquid that computes a number, kept as one")
+    numbers: dict[AttributeName, Amount] = Field(
+        default={}, description="Liquid; computes a number, stored as a number"
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Changes:
@@ -179,5 +181,5 @@ class Webhook(Model):
     payload: dict[str, JsonValue] = {}
     give_up_after: Duration | None = Field(
         default=None,
-        description="How long a receiver that does not answer is tried, in real time; three days if left out.",
+        description="How long a receiver that does not answer is retried, in real time; three days if left out.",
     )

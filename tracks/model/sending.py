@@ -63,10 +63,10 @@ class SendingDefaults(Model):
     """For every message of the track that does not set its own value."""
 
     unless: Exclusion | None = Field(
-        None, description="whom not to send them to: a condition, or {event, within}; not asked by transactional ones"
+        None, description="whom they are not for: a condition, or {event, within}; ignored for transactional messages"
     )
     topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
-    priority: int = Field(PRIORITY, ge=0, le=9, description="who goes first under a cap; 9 is first")
+    priority: int = Field(PRIORITY, ge=0, le=9, description="which message goes first under a cap; 9 is first")
     window: Window | None = Field(None, description="the local hours in which messages go")
     hold: Duration = Field(HOLD, description="how long a message may wait for its turn; then it is skipped")
 
@@ -75,11 +75,11 @@ class Message(Model):
     """What every message may set."""
 
     topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
-    priority: int | None = Field(None, ge=0, le=9, description="who goes first under a cap; 9 is first")
-    unless: Exclusion | None = Field(None, description="whom not to send it to: a condition, or {event, within}")
+    priority: int | None = Field(None, ge=0, le=9, description="which message goes first under a cap; 9 is first")
+    unless: Exclusion | None = Field(None, description="whom it is not for: a condition, or {event, within}")
     window: Window | None = Field(None, description="the local hours in which it may go")
     hold: Duration | None = Field(None, description="how long it may wait for its turn; then it is skipped")
     on_unknown: UnknownPolicy | None = Field(None, description="what to do when nobody knows whether it was sent")
     transactional: bool = Field(
-        default=False, description="not marketing: passes consent, caps, quiet hours; only what the contact asked for"
+        default=False, description="not marketing: ignores consent, caps, quiet hours; only what the contact asked for"
     )

@@ -49,10 +49,10 @@ class Entry(Model):
     event: EventName
     where: EntryCondition | None = None
     unless: EntryExclusion | None = Field(
-        None, description="whom it does not enrol: a condition, or {event, within}, something they did before"
+        None, description="whom it does not enrol: a condition, or {event, within} for an earlier event"
     )
     max_age: Duration | None = Field(
-        None, description="how long ago the event may have happened when it is told; 7d if left out"
+        None, description="how long ago the event may have happened when it is reported; 7d if left out"
     )
 
 
@@ -71,7 +71,7 @@ class ExitRule(Model):
     reason: Slug
 
 
-_RESTART = "whether the entry event begins a live run anew"
+_RESTART = "whether the entry event ends a live run and begins a new one"
 
 
 class ReentryAfter(Model):
@@ -85,7 +85,7 @@ class ReentryPer(Model):
     """One run for each value of this enrolment property, such as a cart's id. `after` allows a value again later."""
 
     per: Short
-    after: Duration | None = Field(None, description="once for each value again, this long after its last run ended")
+    after: Duration | None = Field(None, description="allows each value again, this long after its last run ended")
     restart: bool = Field(default=False, description=_RESTART)
 
 

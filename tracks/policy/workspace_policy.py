@@ -32,7 +32,7 @@ MAX_CAP = timedelta(days=366)
 """The longest span of a cap: each claim counts one contact's ledger rows over this time."""
 
 MAX_WINDOW = timedelta(days=31)
-"""The longest window of a breaker: each bounce counts the ledger rows of this time."""
+"""The longest window of a breaker: while messages bounce, each check counts the ledger rows of this time."""
 
 
 MAX_KEPT = timedelta(days=366)
@@ -107,12 +107,12 @@ class Breaker(Model):
     complaints (https://docs.aws.amazon.com/ses/latest/dg/reputationdashboardmessages.html).
     """
 
-    bounces: float = Field(0.03, gt=0, le=1, description="share of messages that bounced for good")
-    complaints: float = Field(0.0007, gt=0, le=1, description="share of messages that were complained of")
-    least: int = Field(200, ge=1, description="messages in the window before a share means anything")
-    least_bad: int = Field(3, ge=1, description="bounces, or complaints, before their share means anything")
+    bounces: float = Field(0.03, gt=0, le=1, description="share of messages with a permanent bounce")
+    complaints: float = Field(0.0007, gt=0, le=1, description="share of messages with a complaint")
+    least: int = Field(200, ge=1, description="messages in the window before a share counts")
+    least_bad: int = Field(3, ge=1, description="bounces, or complaints, before their share counts")
     window: Annotated[Duration, AfterValidator(_some_time)] = timedelta(days=1)
-    per_second: float = Field(1.0, gt=0, le=1000, description="how fast held messages go once it is resumed")
+    per_second: float = Field(1.0, gt=0, le=1000, description="how fast held messages are sent after it is resumed")
     address_per_hour: int = Field(
         20, ge=1, le=MAX_PER_ADDRESS, description="messages to one address within an hour before the next have to wait"
     )
@@ -120,7 +120,7 @@ class Breaker(Model):
         60,
         ge=1,
         le=MAX_PER_ADDRESS,
-        description="the same within 24 hours; tracks that go round are felt by one person",
+        description="the same within 24 hours; a limit for tracks that enrol each other in a circle",
     )
 
 

@@ -24,8 +24,8 @@ MESSAGES = {"email": ("email",), "sms": ("sms",), "send": ("email", "sms")}
 WAITS = ("wait", "wait_until", "wait_date", "wait_for")
 
 _NO_TIME = (
-    "a round of this repeat may take no time, so that all rounds would happen at once: weekdays alone do not wait on "
-    "such a day, a date does not where it is missing or past, and some way may go round the wait; add a wait, or a time"
+    "a round of this repeat may take no time, so that all rounds would happen at once: weekdays without a time do not "
+    "wait on such a day, a missing or past date does not wait, and another way may have no wait; add a wait, or a time"
 )
 
 
@@ -55,7 +55,7 @@ def entry_doubts(data: Any) -> Found:
         return
     for index, rule in enumerate(exits if isinstance(exits, list) else []):
         if isinstance(rule, dict) and rule.get("event") == event:
-            words = f"'{event}' ends the run and begins none then; to begin anew, write reentry: {{restart: true}}"
+            words = f"'{event}' ends a live run and begins no new one; to begin one, write reentry: {{restart: true}}"
             yield ("exits", index, "event"), words
 
 

@@ -101,7 +101,7 @@ async def complete(tx: AsyncConnection, job: Import, *, now: datetime | None = N
 
 
 async def hold(tx: AsyncConnection, import_id: str, why: str, *, now: datetime | None = None) -> None:
-    """Record why the import pauses by itself."""
+    """Record what the import waits for."""
     await tx.execute(_HOLD, {"id": import_id, "why": why, "now": now or utc_now()})
 
 

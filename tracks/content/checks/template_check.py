@@ -168,7 +168,7 @@ def check_text(
         problems += [
             TemplateProblem(
                 _line(source, index, line),
-                f"{said}`{path}` may not be there: write `| default:` with what stands there then, or ask with `if`",
+                f"{said}`{path}` may be missing: write `| default:` and a text for that case, or test it with `if`",
             )
             for index, path in printed_bare(template, optional)
         ]

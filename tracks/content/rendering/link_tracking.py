@@ -23,7 +23,8 @@ _ANCHOR = re.compile(
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _URL = re.compile(r"""https?://[^\s<>"'\\^`{|}]+""", re.IGNORECASE)
 _RUN = re.compile(r"""https?://[^\s<>"]+""", re.IGNORECASE)
-"""Text that begins like an address. It may have characters that no address has; then the address ends before them."""
+"""All text that may belong to one address, also characters that `_URL` does not accept: an address that continues with
+such a character is another address."""
 _CLOSING = frozenset(")].,;:!?'")
 _AFTER = re.compile(r"""[)\].,;:!?'">]*+(?:\s|$)""")
 _TRAILING = ".,;:!?'\""

@@ -76,7 +76,7 @@ def preview(template: Template | str, context: MessageContext, *, subject: str |
     if "unsubscribe_url" not in template.in_locale(context.contact.get("locale")).body and not any(
         "unsubscribe_url" in one.text for one in email.choices.blocks
     ):
-        warnings.append("it shows no way out (`unsubscribe_url`): only a transactional email may do without")
+        warnings.append("it shows no unsubscribe link (`unsubscribe_url`): only a transactional email may omit it")
     warnings += _absent(template, email.choices.blocks, context, subject)
     return Preview(
         email.choices.locale, email.subject, email.html, email.text, None, email.choices.blocks, tuple(warnings)
@@ -137,9 +137,9 @@ def _language_warnings(template: Template, context: MessageContext) -> Iterator[
     if not wanted or not template.locales:
         return
     if canonical(wanted) is None:
-        yield f"the contact's locale '{wanted}' is not one: the template's own language stands in"
+        yield f"the contact's locale '{wanted}' is not one: the template's own language is used"
     elif best(wanted, {*template.locales, *([template.locale] if template.locale else [])}) is None:
-        yield f"there is no variant for {canonical(wanted)}: the template's own language stands in"
+        yield f"there is no variant for {canonical(wanted)}: the template's own language is used"
 
 
 def _absent(
@@ -166,4 +166,4 @@ def _absent(
             held = names[path[0]].get(path[1]) or {}
             if held.get(path[2]) in (None, ""):
                 found.add(".".join(path[:3]))
-    yield from (f"{path} is not there: what the template gives for that case stands there" for path in sorted(found))
+    yield from (f"{path} is missing: the template shows its text for that case" for path in sorted(found))

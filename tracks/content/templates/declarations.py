@@ -20,7 +20,7 @@ def declaration_problems(template: Template) -> list[tuple[Path, str, str]]:
     for name, variable in template.variables.items():
         at: Path = ("variables", name)
         if name in RESERVED:
-            problems.append((at, f"the variable `{name}` has the name of something every message has", ""))
+            problems.append((at, f"the variable `{name}` has the name of a value that every message has", ""))
         elif not NAME.fullmatch(name):
             problems.append((at, f"the variable `{name}` must be lower-case letters, digits and `_`", ""))
         if variable.required and variable.default is not None:
