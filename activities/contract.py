@@ -1,4 +1,4 @@
-"""The activities' names, queues, argument and result types: all that workflows may know of them."""
+"""The activities' names, task queues, arguments and results: everything that workflows may know about them."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ class StepCall(Wire):
     occurrence: int
     clock: Clock
     path: tuple[PathEntry, ...] = ()
-    """Progress that has not reached the database yet; stored by the activity's own transaction."""
+    """Progress that is not in the database yet; the activity's own transaction stores it."""
     channel: str = ""
-    """For a `send`: the channel that was chosen, whose activity this is; empty: choose first."""
+    """For a `send`: the chosen channel, to which this activity belongs. Empty: choose the channel first."""
     track: str = ""
     version: int = 0
-    """What the run was started with, if it says so; what counts is what the database says."""
+    """The version that the run was started with, if known. The version in the database is authoritative."""
     due: datetime | None = None
-    """What is to be taken for now, in real time, where the run's clock jumps; None: the real now."""
+    """If the run's clock jumps: the moment to use as the current time, in real time. None: the actual time."""
 
 
 class SendResult(Wire):
-    """How a message ended. `ended` says that the enrollment is over and the run should stop.
+    """How a message ended. `ended`: the enrollment is over and the run should stop.
 
-    `elsewhere`, for a `send` alone: nothing was done, the activity of `channel` is to be called. `queued`, where it was
-    to be sent at once: nothing was done, it is to stand in its provider's queue.
+    `elsewhere` (only for a `send`): nothing was done; call the activity of `channel`. `queued` (only for a local
+    activity): nothing was done; the message has to go through its provider's queue.
     """
 
     outcome: Literal["sent", "skipped", "deferred", "unknown", "failed", "ended", "elsewhere", "queued"]
@@ -73,7 +73,7 @@ class SendResult(Wire):
     message_id: str = ""
     channel: str = ""
     why: str = ""
-    """Of a `deferred` one that a breaker holds: why that is open, in the words of whoever opened it."""
+    """If a breaker defers it: why that breaker is open, in the words of whoever opened it."""
 
 
 class EffectResult(Wire):
@@ -86,9 +86,9 @@ class EffectResult(Wire):
 class ReconcileCall(Wire):
     """Ask again about a message whose outcome is unknown.
 
-    `last` is set when the window is over: the activity then settles it by `settle`
-    (`assume_sent` marks it sent; `resend` makes it ready to be claimed again and answers `deferred` until
-    now; `review` leaves it and answers `unknown`). An operator's decision arrives the same way.
+    `settle` is set when the time for asking is over, and the activity then settles the message: `assume_sent` marks it
+    as sent; `resend` releases it for another claim (the result is `deferred` until now); `skip` marks it as skipped. An
+    operator's decision arrives in the same way.
     """
 
     message_id: str
@@ -96,12 +96,12 @@ class ReconcileCall(Wire):
 
 
 class ResolveWaitCall(Wire):
-    """When does this `wait_until` or `wait_date` step end for this contact?"""
+    """Ask when this `wait_until` or `wait_date` step ends for this contact."""
 
     enrollment_id: str
     step: str
     now: datetime
-    """The run's clock."""
+    """On the run's clock."""
 
 
 class ResolvedWait(Wire):
@@ -112,9 +112,9 @@ class ResolvedWait(Wire):
 
 
 class BranchCall(Wire):
-    """Decide a branch whose conditions read the contact: answers the index of the case, or -1.
+    """Decide a branch whose conditions read the contact; the result is the index of the case, or -1.
 
-    Where conditions could not be computed, it answers a `Decided` instead.
+    If a condition could not be computed, the result is a `Decided` instead.
     """
 
     enrollment_id: str
@@ -125,14 +125,14 @@ class BranchCall(Wire):
 
 
 class Decided(Wire):
-    """The case that a branch took, and what else there is to say: lines for the run's story."""
+    """The case that a branch took, and lines for the run's details."""
 
     taken: int
     notes: tuple[str, ...] = ()
 
 
 class CloseCall(Wire):
-    """The run is over: store what is left of its path and how it ended."""
+    """The run is over: store the rest of its path, and how it ended."""
 
     enrollment_id: str
     status: RunStatus
@@ -152,19 +152,19 @@ class ReportCall(Wire):
 
 
 class UndeliveredCall(Wire):
-    """How many deliveries to this run wait to be made?"""
+    """Ask how many deliveries to this run are waiting."""
 
     enrollment_id: str
 
 
 class ChunkCall(Wire):
-    """Apply the rows of an import that are next, if it runs and nothing has to go first."""
+    """Apply the next rows of an import, if it is running and nothing has priority over it."""
 
     import_id: str
 
 
 class SteerCall(Wire):
-    """Do to an import what an operator says."""
+    """Carry out an operator's command on an import."""
 
     import_id: str
     word: Literal["pause", "resume", "cancel", "rate"]
@@ -172,13 +172,13 @@ class SteerCall(Wire):
 
 
 class ImportProgress(Wire):
-    """How far an import is."""
+    """The progress of an import."""
 
     state: ImportState
     applied: int = 0
-    """Rows that this call applied."""
+    """The rows that this call applied."""
     rows: int = 0
     outcomes: dict[str, int] = {}
     per_second: float = 1.0
     held: str = ""
-    """What it gives way to: nothing was applied."""
+    """What the import waits for; if set, nothing was applied."""

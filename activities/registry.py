@@ -1,4 +1,4 @@
-"""All activities, wired to the providers that the settings name."""
+"""All activities, connected to the providers that the settings name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Method = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Providers:
-    """The outside world, as ports; without a CRM the built-in one is used."""
+    """The providers; without a CRM the built-in one is used."""
 
     email: EmailProvider
     sms: SmsProvider
@@ -47,22 +47,22 @@ class Providers:
 
 @dataclass(frozen=True)
 class Activities:
-    """Bound activity methods for workers to serve."""
+    """The activity methods for the workers."""
 
     local: Sequence[Method]
-    """For the worker of the runs' own queue."""
+    """For the worker of the runs' task queue."""
     by_queue: Mapping[str, Sequence[Method]]
     """For one worker per provider queue."""
     imports: Sequence[Method]
     """For the worker of imports, with their workflow."""
     direct_sends: Mapping[str, DirectSend]
-    """The ways past the queues that have one."""
+    """The direct senders of the channels, by queue."""
     providers: Providers
     reconcile: Reconciler
-    """For whoever asks what became of a message outside of its run."""
+    """For asking about a message's outcome from outside of its run."""
 
     async def close(self) -> None:
-        """Let calls under way finish, then let go of connections and threads."""
+        """Let running calls end, then close connections and threads."""
         await asyncio.gather(*(direct.close() for direct in self.direct_sends.values()))
         for provider in (self.providers.email, self.providers.sms, self.providers.webhooks, self.providers.crm):
             if provider is not None:
@@ -70,9 +70,9 @@ class Activities:
 
 
 def build_activities(settings: Settings, db: Database, providers: Providers | None = None) -> Activities:
-    """Wire the activities; call it inside a running event loop.
+    """Create the activities; call it inside a running event loop.
 
-    Raises ValueError with all that production refuses of what is needed to send.
+    Raises ValueError with all settings for sending that are missing or not allowed in production.
     """
     settings.require(*SENDING)
     providers = providers or build_providers(settings)
@@ -112,16 +112,16 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
 
 
 def build_providers(settings: Settings) -> Providers:
-    """The real providers; call it inside a running event loop."""
+    """Create the real providers; call it inside a running event loop."""
     timeout, threads = settings.provider_timeout, settings.concurrent_sends
     public_only = settings.environment == "production"
     if public_only and not settings.webhook_hosts:
         log.info("webhook steps reach the public internet only", setting="PERENNIAL_WEBHOOK_HOSTS")
     if public_only and not settings.hash_secret:
-        log.warning("hashes of addresses can be guessed by who reads the tables", setting="PERENNIAL_ADDRESS_SECRET")
+        log.warning("anyone who reads the tables can guess the hashed addresses", setting="PERENNIAL_ADDRESS_SECRET")
     crm: Crm | None = None
     if settings.crm == "hubspot":
-        from activities.providers.hubspot import HubSpotCrm  # its SDK takes 0.4 s to import, and few need it
+        from activities.providers.hubspot import HubSpotCrm  # its SDK takes 0.4 s to import, and few users need it
 
         crm = HubSpotCrm(
             token=settings.hubspot_token.get_secret_value(),

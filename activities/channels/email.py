@@ -35,7 +35,7 @@ from tracks.model.message_rules import MessageRules, rules_of
 
 @dataclass(frozen=True)
 class WrittenEmail:
-    """An email as the track says it, with the track's defaults filled in."""
+    """An email as the track defines it, with the track's defaults filled in."""
 
     email: Email
     sender: str | None
@@ -44,12 +44,12 @@ class WrittenEmail:
     tracking: EmailTracking
 
     def tracks(self, what: Literal["opens", "clicks"]) -> bool:
-        """Whether opens or clicks of it are noted."""
+        """Whether its opens or clicks are tracked."""
         return self.email.tracks(what, self.tracking)
 
 
 class EmailKind:
-    """What makes a message an email (`activities.sending.message_sender.MessageKind`)."""
+    """The parts of sending that differ for email (`activities.sending.message_sender.MessageKind`)."""
 
     channel: Channel = "email"
 
@@ -102,7 +102,7 @@ class EmailKind:
 
 
 class EmailActivities:
-    """Sends the email of `email` steps."""
+    """The activities of `email` steps."""
 
     def __init__(self, db: Database, kind: EmailKind, direct: DirectSend) -> None:
         self._sender = Sender(db, kind)
@@ -117,5 +117,5 @@ class EmailActivities:
     @activity.defn(name=SEND_EMAIL_NOW)
     @without_details
     async def send_email_now(self, call: StepCall) -> SendResult:
-        """The same, as a local activity of the run's own worker, where the message need not stand in the queue."""
+        """The same, as a local activity of the run's own worker, for a message that need not wait in the queue."""
         return await self._direct.now(lambda: self._sender.send(call))

@@ -1,4 +1,4 @@
-"""The `reconcile_message` activity: finds out what became of a message whose outcome nobody knows."""
+"""The `reconcile_message` activity: finds out the outcome of a message that is `unknown`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from store.sending.messages import Message
 from tracks.content.rendering.template_error import TemplateError
 
 _CLOCKS_APART = timedelta(minutes=1)
-"""How far the provider's clock may lag behind ours."""
+"""How far the provider's clock may be behind ours."""
 
 
 class Reconciler:
-    """Asks the ledger, which the provider's callbacks settle; for a text message then Twilio's list.
+    """Asks the ledger, which the provider's callbacks settle, and for a text message then Twilio's list of messages.
 
-    SES has no way to look for a message whose answer was lost: its events, which carry our message's id, are the
-    only witness.
+    SES cannot search for a message whose answer was lost. Its events, which carry our message's id, are the only
+    evidence.
     """
 
     def __init__(self, db: Database, sms: SmsProvider, kind: SmsKind) -> None:
@@ -38,9 +38,9 @@ class Reconciler:
     @activity.defn(name=RECONCILE_MESSAGE)
     @without_details
     async def reconcile_message(self, call: ReconcileCall) -> SendResult:
-        """Ask again; with `settle`, decide. A message that is known to be sent stays so, whatever is decided.
+        """Ask again; with `settle`, decide. A message that is known to be sent stays `sent`, whatever the decision.
 
-        Raises ApplicationError where the provider cannot be asked now and the answer matters.
+        Raises ApplicationError if the provider cannot be asked now and its answer is needed.
         """
         async with self._db.transaction() as tx:
             message = await messages.get(tx, call.message_id)
@@ -54,7 +54,7 @@ class Reconciler:
         return result_of(message)
 
     async def _look_for(self, message: Message, *, must_know: bool) -> Message:
-        """Ask the provider for a message to that person with that text, which no other row of the ledger has."""
+        """Search the provider for a message with the same recipient and text that no other row of the ledger has."""
         sms = await self._as_sent(message)
         if sms is None:
             return message
@@ -64,10 +64,10 @@ class Reconciler:
             if error.fault.verdict is Verdict.GIVE_UP or not must_know:
                 return message
             raise again_later(error.fault) from None
-        # A trial account's texts come back with a sentence of Twilio's before ours.
+        # Twilio puts a sentence of its own before the texts of a trial account.
         same = [found.provider_id for found in listed if found.body.strip().endswith(sms.body.strip())]
         async with self._db.transaction() as tx:
-            await enrollments.lock_run(tx, message.enrollment_id)  # two unknown messages cannot both take one
+            await enrollments.lock_run(tx, message.enrollment_id)  # two unknown messages cannot take the same one
             taken = await messages.known_provider_ids(tx, "sms", same)
             free = [provider_id for provider_id in same if provider_id not in taken]
             if not free:
@@ -75,7 +75,7 @@ class Reconciler:
             return await settling.settle(tx, message.id, token=message.token, outcome="sent", provider_id=free[-1])
 
     async def _as_sent(self, message: Message) -> OutgoingSms | None:
-        """The message written once more, or None where that cannot be: the person is gone, or the text has changed."""
+        """The message rendered again; None if that is not possible: the person is erased, or the text has changed."""
         async with self._db.transaction() as tx:
             run = await enrollments.run(tx, message.enrollment_id)
             if run is None or run.contact is None or not run.contact.phone:

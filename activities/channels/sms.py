@@ -35,7 +35,7 @@ from tracks.model.message_rules import MessageRules, rules_of
 
 @dataclass(frozen=True)
 class WrittenSms:
-    """A text message as the track says it, with the track's defaults filled in."""
+    """A text message as the track defines it, with the track's defaults filled in."""
 
     sms: Sms
     sender: str | None
@@ -44,7 +44,7 @@ class WrittenSms:
 
 
 class SmsKind:
-    """What makes a message a text message (`activities.sending.message_sender.MessageKind`)."""
+    """The parts of sending that differ for text messages (`activities.sending.message_sender.MessageKind`)."""
 
     channel: Channel = "sms"
 
@@ -91,7 +91,7 @@ class SmsKind:
 
 
 class SmsActivities:
-    """Sends the text of `sms` steps."""
+    """The activities of `sms` steps."""
 
     def __init__(self, db: Database, kind: SmsKind, direct: DirectSend) -> None:
         self._sender = Sender(db, kind)
@@ -106,5 +106,5 @@ class SmsActivities:
     @activity.defn(name=SEND_SMS_NOW)
     @without_details
     async def send_sms_now(self, call: StepCall) -> SendResult:
-        """The same, as a local activity of the run's own worker, where the message need not stand in the queue."""
+        """The same, as a local activity of the run's own worker, for a message that need not wait in the queue."""
         return await self._direct.now(lambda: self._sender.send(call))

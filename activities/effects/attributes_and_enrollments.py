@@ -1,6 +1,6 @@
-"""Effects within the project's own database, as local activities: `set_attributes` and `enroll_contact`.
+"""Effects inside the project's own database, as local activities: `set_attributes` and `enroll_contact`.
 
-The effect and the record that it was done are one transaction.
+The effect and its record are one transaction.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tracks.shared.numbers import add, number_of
 
 
 class AttributeActivities:
-    """Writes the contact attributes of `set` steps."""
+    """The activity of `set` steps."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -40,9 +40,9 @@ class AttributeActivities:
     @activity.defn(name=SET_ATTRIBUTES)
     @without_details
     async def set_attributes(self, call: StepCall) -> EffectResult:
-        """Write the attributes of one step; texts among them are Liquid, null removes one.
+        """Write the attributes of one step. Texts are Liquid; null removes an attribute.
 
-        What it adds is added to the contact as they are now, whom nobody else changes before this transaction ends.
+        `add` adds to the contact's present value; the contact is locked until this transaction ends.
         """
         async with self._db.transaction() as tx:
             begun = await begin(tx, call)
@@ -62,7 +62,7 @@ class AttributeActivities:
 
 
 class NoNumberError(Exception):
-    """An attribute, or what was to be written to it, is no number. Says which attribute and nothing of its value."""
+    """An attribute, or the value for it, is no number. The text names the attribute, but not its value."""
 
 
 def _written(changes: Changes, contact: Contact, context: MessageContext) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _written(changes: Changes, contact: Contact, context: MessageContext) -> dic
 
 
 class EnrollActivities:
-    """Enrols contacts into other tracks for `enroll` steps."""
+    """The activity of `enroll` steps: enrols contacts into other tracks."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -87,9 +87,9 @@ class EnrollActivities:
     @activity.defn(name=ENROLL_CONTACT)
     @without_details
     async def enroll_contact(self, call: StepCall) -> EffectResult:
-        """Enrol the contact as the step says; the other track's re-entry rule may skip it.
+        """Enrol the contact into the step's track; the other track's re-entry rule may skip it.
 
-        The new run lives at the same pace. One of the same contact that is there already counts as done.
+        The new run has the same pace. If the contact is enrolled there already, the effect counts as done.
         """
         async with self._db.transaction() as tx:
             begun = await begin(tx, call)
@@ -114,10 +114,11 @@ class EnrollActivities:
 
 
 async def _too_soon(tx: AsyncConnection, contact_id: str, track: str, pace: float) -> bool:
-    """Whether the contact has just been in a track that may be entered again: tracks that enrol each other go round.
+    """Whether the contact has only recently been in a track that may be entered again.
 
-    What publishing cannot see (a condition, a key made of data, an event that a webhook's receiver tells) is bounded
-    here. Of a track with one run per object several are entered at the same time, but not without end.
+    Tracks that enrol into each other could go round without end. This limit covers what publishing cannot see: a
+    condition, a key made of data, an event sent by a webhook's receiver. In a track with one run per object, several
+    enrollments at the same time are normal, so their number is limited instead.
     """
     newest = await tracks.get(tx, track)
     if newest is None or newest.rules.reentry.kind == "never":
@@ -126,4 +127,4 @@ async def _too_soon(tx: AsyncConnection, contact_id: str, track: str, pace: floa
     if rule.kind == "after" and rule.seconds >= apart.total_seconds():
         return False
     entered, ended = await enrollments.entered_since(tx, contact_id, track, utc_now() - apart / pace)
-    return entered >= ENROLL_MOST if rule.kind == "per" else entered == ended > 0  # one who is on it stays there
+    return entered >= ENROLL_MOST if rule.kind == "per" else entered == ended > 0  # a live enrollment there stays

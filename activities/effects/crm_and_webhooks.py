@@ -1,4 +1,4 @@
-"""Effects outside other than messages: `update_crm` and `call_webhook`. Each is done once per effect key."""
+"""Effects outside, other than messages: `update_crm` and `call_webhook`. Each happens once per effect key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tracks.time.durations import format_duration
 
 
 class CrmActivities:
-    """Writes the changes of `crm` steps: to the outside CRM, or with None to the project's own tables."""
+    """The activity of `crm` steps: writes to the outside CRM, or to the project's own tables if there is none."""
 
     def __init__(self, db: Database, outside: Crm | None) -> None:
         self._db = db
@@ -37,8 +37,7 @@ class CrmActivities:
     async def update_crm(self, call: StepCall) -> EffectResult:
         """Write stage, fields, note and task of one step.
 
-        Raises ApplicationError where the CRM cannot be reached now; an attempt that is repeated makes no second
-        note or task.
+        Raises ApplicationError if the CRM cannot be reached now. A repeated attempt creates no second note or task.
         """
         async with self._db.transaction() as tx:
             begun = await begin(tx, call)
@@ -76,7 +75,7 @@ class CrmActivities:
 
 
 class WebhookActivities:
-    """Makes the calls of `webhook` steps."""
+    """The activity of `webhook` steps."""
 
     def __init__(self, db: Database, caller: WebhookCaller) -> None:
         self._db = db
@@ -85,9 +84,9 @@ class WebhookActivities:
     @activity.defn(name=CALL_WEBHOOK)
     @without_details
     async def call_webhook(self, call: StepCall) -> EffectResult:
-        """Deliver the signed call of one step, at least once under the same `webhook-id`.
+        """Deliver the signed call of one step, at least once, always with the same `webhook-id`.
 
-        Raises ApplicationError where the receiver did not say yes or no.
+        Raises ApplicationError if the receiver neither accepted nor refused it.
         """
         async with self._db.transaction() as tx:
             begun = await begin(tx, call)
@@ -102,7 +101,7 @@ class WebhookActivities:
     async def _written(
         self, tx: AsyncConnection, call: StepCall, begun: Begun, contact: Contact
     ) -> tuple[WebhookCall, timedelta | None]:
-        """The call, and how long it is tried."""
+        """The call, and how long it is retried."""
         enrollment = begun.run.enrollment
         track, step = await find_in(tx, enrollment, call.step, WebhookStep)
         context = message_context(enrollment, contact, zone=track.defaults.timezone, due=call.due)
@@ -127,8 +126,8 @@ async def _outside(
     act: Callable[[], Awaitable[None]],
     patience: timedelta | None = None,
 ) -> EffectResult:
-    """Act outside of any transaction, then record how it ended. What may have happened is simply done again,
-    for as long as the step's `patience`, in real time, since it was first asked for."""
+    """Act outside of any transaction, then record how it ended. An attempt with an unknown outcome is repeated, until
+    the step's `patience` (real time since the activity was scheduled) is over."""
     outcome: Literal["done", "failed"] = "done"
     reason = ""
     try:

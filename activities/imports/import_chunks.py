@@ -1,7 +1,7 @@
-"""Imports, chunk by chunk: `apply_chunk` and `steer_import`.
+"""Apply imports chunk by chunk: `apply_chunk` and `steer_import`.
 
-A chunk's contacts, enrolments, problems and counts are one transaction with its deletion: whatever dies, no row is
-applied twice and none is left out. Before that the import gives way to whatever is live.
+The contacts, enrolments, problems and counts of a chunk are stored in the same transaction that deletes the chunk. So
+no row is applied twice or lost, even after a crash. Before each chunk the import waits while live traffic has priority.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from store.runs.imports.imports import Import
 from tracks.contacts.import_row import BadRowError, Row, read_line, read_values
 
 MOST_WAITING = 500
-"""An import gives way while so many of its deliveries wait: the relay, or Temporal behind it, is not keeping up."""
+"""An import waits while it has this many undelivered rows in the outbox: the relay, or Temporal, does not keep up."""
 PATIENCE = 10.0
-"""Seconds that one attempt gives way before it says so."""
+"""Seconds for which one attempt waits before it reports that it waits."""
 LOOK = 0.25
 _CHANGED = ("email", "phone", "timezone", "locale", "attributes")
 
 Busy = Callable[[], Awaitable[str]]
-"""Which of Temporal's queues has more to do than it should, or nothing."""
+"""Returns the name of a Temporal queue that is overloaded, or an empty text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """A row that can be taken, and its line."""
+    """A valid row, and its line."""
 
     line: int
     row: Row
 
 
 class ImportActivities:
-    """Applies imports. `busy` is asked before each chunk."""
+    """The activities of imports. `busy` is asked before each chunk."""
 
     def __init__(self, db: Database, busy: Busy) -> None:
         self._db, self._busy = db, busy
@@ -56,7 +56,7 @@ class ImportActivities:
     @activity.defn(name=APPLY_CHUNK)
     @without_details
     async def apply_chunk(self, call: ChunkCall) -> ImportProgress:
-        """Apply the rows that are next; none where the import is paused, has ended, or has to give way."""
+        """Apply the next rows; none if the import is paused, has ended, or has to wait."""
         async with self._db.transaction() as tx:
             job = await imports.get(tx, call.import_id)
             rows = await import_rows.read_chunk(tx, call.import_id, job.next_chunk) if job else None
@@ -68,7 +68,7 @@ class ImportActivities:
             async with self._db.transaction() as tx:
                 await import_rows.hold(tx, job.id, held)
             return _progress(job, held=held)
-        # Checking addresses takes a while, for which the workflows of this process need not wait.
+        # Checking addresses takes a while; in a thread, it does not block the workflows of this process.
         good, bad = await asyncio.to_thread(read_rows, rows or [], job)
         try:
             return await self._apply(job, good, bad)
@@ -76,7 +76,7 @@ class ImportActivities:
             return await self._apply(job, good, bad, one_by_one=True)
 
     async def _give_way(self) -> str:
-        """Wait a while for whatever has to go first; answers what it is if it still does."""
+        """Wait a while for whatever has priority; returns what it is, if it still has."""
         for _ in range(int(PATIENCE / LOOK)):
             async with self._db.transaction() as tx:
                 waiting = await outbox.bulk_waiting(tx, MOST_WAITING)
@@ -119,14 +119,14 @@ class ImportActivities:
     @activity.defn(name=STEER_IMPORT)
     @without_details
     async def steer_import(self, call: SteerCall) -> ImportProgress:
-        """Do to the import what an operator said in Temporal UI."""
+        """Carry out the command that an operator gave to the import in Temporal UI."""
         async with self._db.transaction() as tx:
             job = await imports.steer(tx, call.import_id, call.word, per_second=call.per_second)
         return ImportProgress(state="failed") if job is None else _progress(job)
 
 
 def read_rows(rows: Sequence[Raw], job: Import) -> tuple[list[Readable], list[Problem]]:
-    """The rows that can be taken, and everything that is wrong with the others."""
+    """The valid rows, and all problems of the others."""
     columns = [tuple(column) for column in job.options.get("columns", ())]
     good: list[Readable] = []
     bad: list[Problem] = []
@@ -139,9 +139,9 @@ def read_rows(rows: Sequence[Raw], job: Import) -> tuple[list[Readable], list[Pr
 
 
 async def enter(tx: AsyncConnection, job: Import, rows: Sequence[Readable]) -> tuple[Counter[str], list[Problem]]:
-    """Make or change the contacts and enrol them, in the file's order; counts and says who was not.
+    """Create or change the contacts and enrol them, in the file's order; returns counts, and who was not enrolled.
 
-    Whoever was erased after the upload stays erased: what was asked for before holds no more.
+    A contact who was erased after the upload stays erased: the import was requested before the erasure.
     """
     outcomes: Counter[str] = Counter()
     problems: list[Problem] = []

@@ -1,4 +1,4 @@
-"""Whether Temporal's queues keep up: what an import looks at before it adds to their work."""
+"""Whether Temporal's queues keep up; an import checks this before it adds work."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from temporalio.service import RPCError
 from activities import contract
 
 MOST_TASKS = 200
-"""So many tasks waiting in one queue are too many, however young they are."""
+"""More waiting tasks than this in one queue are too many, however recent they are."""
 SOME_TASKS = 20
 OLDEST = timedelta(seconds=2)
-"""So many, of which one is older than this: the queue does not keep up. The server's figures are some 5 s old."""
+"""More waiting tasks than `SOME_TASKS`, one of them older than this: the queue does not keep up. The server's figures
+are some 5 s old."""
 _QUEUES = (
     (contract.QUEUE_RUNS, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
     (contract.QUEUE_EMAIL, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
@@ -29,7 +30,7 @@ _TIMEOUT = timedelta(seconds=5)
 
 
 async def busy_queue(client: Client) -> str:
-    """The first queue that does not keep up, or nothing. A server that cannot tell holds nobody back."""
+    """The first queue that does not keep up, or an empty text. If the server cannot tell, imports go on."""
     for name, kind in _QUEUES:
         request = DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=kind, report_stats=True
@@ -45,5 +46,5 @@ async def busy_queue(client: Client) -> str:
 
 
 async def busy_here() -> str:
-    """The same, asked from within an activity of that server."""
+    """`busy_queue` on the server of the current activity."""
     return await busy_queue(activity.client())

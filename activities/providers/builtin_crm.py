@@ -9,7 +9,7 @@ from store.people import crm
 
 
 async def apply(tx: AsyncConnection, contact_id: str, change: CrmChange) -> None:
-    """Write a change; the same effect key again adds no second note or task."""
+    """Write a change; a repeated effect key adds no second note or task."""
     task = change.task
     await crm.apply(
         tx,

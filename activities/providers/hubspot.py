@@ -1,4 +1,4 @@
-"""HubSpot through its own SDK."""
+"""HubSpot, through its own SDK."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _ERRORS = (ContactsException, NotesException, TasksException, AssociationsExcept
 
 
 class HubSpotCrm:
-    """A `Crm` over the HubSpot SDK; Temporal owns the retries.
+    """A `Crm` over the HubSpot SDK, without the SDK's retries: Temporal retries.
 
-    Contacts are known by their email address. Stage and fields become properties of the contact
-    (`lifecyclestage` and the fields' own names); a note and a task are made once, also when an attempt is
-    repeated: an earlier one is recognised by its time and text among the contact's own.
+    Contacts are identified by their email address. Stage and fields become properties of the contact (`lifecyclestage`
+    and the fields' own names). A repeated attempt creates no second note or task: it finds the earlier one among the
+    contact's own by time and text.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class HubSpotCrm:
         options: dict[str, Any] = {"access_token": token, "retry": urllib3.Retry(0, redirect=0)}
         if base_url:
             options["host"] = base_url.rstrip("/")
-        # The SDK makes a pool of connections at each look at such a property: look once.
+        # Each access to such a property of the SDK creates a pool of connections, so access it once.
         client = HubSpot(**options)
         self._contacts = client.crm.contacts.batch_api
         self._associations = client.crm.associations.v4.basic_api
@@ -54,7 +54,7 @@ class HubSpotCrm:
         await self._threads.run(self._apply, contact, change, again)
 
     async def close(self) -> None:
-        """Wait for the calls under way."""
+        """Wait for running calls to end."""
         await self._threads.close()
 
     def _apply(self, contact: CrmContact, change: CrmChange, again: bool) -> None:
@@ -119,7 +119,7 @@ class HubSpotCrm:
         )
 
     def _exists(self, hubspot_id: str, kind: str, api: Any, stamp: str, name: str, text: str) -> bool:
-        """Whether an earlier attempt has made it: read through the contact, for HubSpot's search lags behind."""
+        """Whether an earlier attempt has created it. Read through the contact, because HubSpot's search lags behind."""
         page = self._associations.get_page("contacts", hubspot_id, kind, limit=500, _request_timeout=self._timeout)
         for association in page.results or []:
             found = api.get_by_id(
@@ -138,7 +138,7 @@ def _association(package: Any, hubspot_id: str, kind: int) -> Any:
 
 
 def _stamp(at: datetime) -> str:
-    """A moment as HubSpot reads it, to the millisecond."""
+    """A moment in HubSpot's format, to the millisecond."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -159,6 +159,6 @@ def _fault(error: Any) -> Fault:
     headers = getattr(error, "headers", None) or {}
     status = int(getattr(error, "status", 0) or 0)
     if status == 0:
-        # The SDK knows a TLS error by its text alone; without an answer nothing is known.
+        # The SDK describes a TLS error by its text alone; without an answer the outcome is unknown.
         return Fault(PROVIDER, transport_code(error.__context__ or error))
     return Fault(PROVIDER, "", status, parse_retry_after(headers.get("retry-after")))

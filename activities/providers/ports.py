@@ -1,6 +1,6 @@
-"""What the activities ask of providers. Adapters live in `activities/providers/`.
+"""The ports for providers: what activities need from them. The adapters are in `activities/providers/`.
 
-Every call may raise `activities.providers.provider_errors.ProviderError`, and nothing else.
+Every call may raise `activities.providers.provider_errors.ProviderError`, and no other exception.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ class OutgoingEmail:
     """One email to one contact."""
 
     message_id: str
-    """Our id: travels as a tag, so that the provider's callbacks name it."""
+    """Our id. It is sent as a tag, so that the provider's callbacks contain it."""
     sender: str
     """A mailbox, such as `Ada <ada@acme.test>`."""
     to: str
     subject: str
     html: str
-    """Empty for an email of text alone."""
+    """Empty for an email of plain text only."""
     text: str
     reply_to: str | None = None
     unsubscribe_url: str = ""
-    """Where mail programs unsubscribe by one click (RFC 8058); empty for transactional mail."""
+    """The address for one-click unsubscribe in mail programs (RFC 8058); empty for transactional mail."""
 
 
 @dataclass(frozen=True)
@@ -35,28 +35,28 @@ class SendingQuota:
 
     per_second: float
     per_day: float | None
-    """In any 24 hours; None where it is not limited."""
+    """In any 24 hours; None if there is no limit."""
     sent: float
     """In the last 24 hours."""
     enabled: bool
-    """False while the provider takes nothing."""
+    """False while the provider accepts no messages."""
     enforcement: str = ""
-    """The provider's word for how the account stands."""
+    """The provider's own word for the state of the account."""
 
 
 class EmailProvider(Protocol):
     """Sends email."""
 
     async def send(self, email: OutgoingEmail) -> str:
-        """Hand the email over, once; answers the provider's id of it."""
+        """Send the email once; returns the provider's id for it."""
         ...
 
     async def quota(self) -> SendingQuota:
-        """What the account may send."""
+        """The account's present quota."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and threads."""
         ...
 
 
@@ -73,7 +73,7 @@ class OutgoingSms:
 
 @dataclass(frozen=True)
 class FoundSms:
-    """A text message that the provider knows of."""
+    """A text message in the provider's records."""
 
     provider_id: str
     body: str
@@ -83,21 +83,21 @@ class SmsProvider(Protocol):
     """Sends text messages."""
 
     async def send(self, sms: OutgoingSms) -> str:
-        """Hand the message over, once; answers the provider's id of it."""
+        """Send the message once; returns the provider's id for it."""
         ...
 
     async def find(self, sms: OutgoingSms, since: datetime) -> list[FoundSms]:
-        """Messages to that recipient since then, newest first: was an attempt of unknown outcome accepted?"""
+        """Messages to that recipient since then, newest first: they show whether an unknown attempt was accepted."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and threads."""
         ...
 
 
 @dataclass(frozen=True)
 class CrmContact:
-    """The person as the CRM knows them."""
+    """The person, with the data by which the CRM identifies them."""
 
     contact_id: str
     email: str | None
@@ -106,7 +106,7 @@ class CrmContact:
 
 @dataclass(frozen=True)
 class CrmTask:
-    """Something for a salesperson to do."""
+    """A task for a salesperson."""
 
     title: str
     due: datetime | None = None
@@ -115,11 +115,11 @@ class CrmTask:
 
 @dataclass(frozen=True)
 class CrmChange:
-    """What one step writes to the CRM."""
+    """The changes of one step for the CRM."""
 
     effect_key: str
     at: datetime
-    """When the step asked for it: the same in every attempt."""
+    """When the step asked for it; the same in every attempt."""
     stage: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     note: str | None = None
@@ -130,11 +130,11 @@ class Crm(Protocol):
     """A customer database outside the project's own transactions."""
 
     async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> None:
-        """Write the change; with `again` an earlier attempt may have written parts of it already."""
+        """Write the change. With `again`, an earlier attempt may have written parts of it already."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and threads."""
         ...
 
 
@@ -143,7 +143,7 @@ class WebhookCall:
     """One signed call of a `webhook` step."""
 
     webhook_id: str
-    """The same in every attempt: receivers tell repeats by it."""
+    """The same in every attempt, so that receivers recognise repeats."""
     url: str
     body: Mapping[str, Any]
 
@@ -156,5 +156,5 @@ class WebhookCaller(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...

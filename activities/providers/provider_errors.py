@@ -1,7 +1,7 @@
-"""What a provider's error means for the message, in one table.
+"""The meaning of a provider's error for the message, in one table.
 
-An adapter says what happened (`Fault`: no connection, a connection that broke, or an answer with a status and
-a code); the table says what follows. Texts of providers never leave an adapter: they quote addresses.
+An adapter reports what happened (`Fault`: no connection, a broken connection, or an answer with a status and a code).
+The table decides what follows. An adapter never passes on a provider's text, because such texts may quote addresses.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Verdict(StrEnum):
     """What follows from a provider's error."""
 
     RETRY = "retry"
-    """Not sent, and not for a reason in this message: try again later."""
+    """Not sent, but not because of this message: try again later."""
     WAIT = "wait"
-    """Not sent, because of too many calls: try again when told."""
+    """Not sent, because of too many calls: try again when the provider allows it."""
     GIVE_UP = "give_up"
-    """Not sent, and never will be: the fault is in this message or its recipient."""
+    """Not sent, and it never will be: the cause is this message or its recipient."""
     UNKNOWN = "unknown"
     """Nobody knows whether it was sent."""
 
@@ -41,26 +41,26 @@ BROKEN_OFF = "broken-off"
 """The request may have reached the provider: read timeout, reset, closed before the answer."""
 NO_CREDENTIALS = "no-credentials"
 DAILY_QUOTA = "daily-quota"
-"""The account has sent what it may in 24 hours: not a matter of seconds, unlike other throttling."""
+"""The account has used its quota of 24 hours. Unlike other throttling, this does not end within seconds."""
 BAD_REQUEST = "bad-request"
-"""Refused by the provider's own client library before anything was sent."""
+"""The provider's own client library refused it before anything was sent."""
 
 TABLE: dict[tuple[str, str], Verdict] = {
-    # (provider, code, status or class of status); the first of these keys that is in the table decides
+    # (provider, code, status or class of status); the first of these keys that the table contains decides
     ("*", NO_CONNECTION): Verdict.RETRY,
     ("*", BROKEN_OFF): Verdict.UNKNOWN,
     ("*", NO_CREDENTIALS): Verdict.RETRY,
     ("*", DAILY_QUOTA): Verdict.WAIT,
     ("*", BAD_REQUEST): Verdict.GIVE_UP,
-    ("*", "401"): Verdict.RETRY,  # our key is wrong: an operator mends it, no contact loses a message
+    ("*", "401"): Verdict.RETRY,  # our key is wrong: an operator corrects it, and no contact loses a message
     ("*", "403"): Verdict.RETRY,
     ("*", "408"): Verdict.UNKNOWN,
     ("*", "423"): Verdict.RETRY,
     ("*", "425"): Verdict.RETRY,
     ("*", "429"): Verdict.WAIT,
     ("*", "4xx"): Verdict.GIVE_UP,
-    # A server error is no proof that nothing was sent. Amazon has retries of SES's 5xx answers spaced out so that fewer
-    # duplicates come of them: some were accepted, then. SES's own Send event settles those.
+    # A server error does not prove that nothing was sent. Amazon advises to space out retries of SES's 5xx answers, so
+    # that they cause fewer duplicates: so some were accepted. SES's own Send event settles such messages.
     # https://docs.aws.amazon.com/ses/latest/DeveloperGuide/api-error-codes.html
     ("*", "5xx"): Verdict.UNKNOWN,
     ("*", "other"): Verdict.UNKNOWN,
@@ -73,7 +73,7 @@ TABLE: dict[tuple[str, str], Verdict] = {
     ("ses", "AccountSuspendedException"): Verdict.RETRY,
     ("ses", "SendingPausedException"): Verdict.RETRY,
     ("ses", "MailFromDomainNotVerifiedException"): Verdict.RETRY,
-    ("ses", "NotFoundException"): Verdict.RETRY,  # the configuration set: our set-up, not this message
+    ("ses", "NotFoundException"): Verdict.RETRY,  # the configuration set: a problem of our set-up, not of this message
     ("ses", "ExpiredTokenException"): Verdict.RETRY,
     ("ses", "UnrecognizedClientException"): Verdict.RETRY,
     ("ses", "InvalidClientTokenId"): Verdict.RETRY,
@@ -88,17 +88,17 @@ TABLE: dict[tuple[str, str], Verdict] = {
     ("twilio", "21611"): Verdict.WAIT,  # the sender's queue is full
     ("twilio", "20003"): Verdict.RETRY,  # authentication
     ("twilio", "20005"): Verdict.RETRY,  # account not active
-    ("twilio", "20404"): Verdict.RETRY,  # no such account: the address of the call holds nothing of the message
+    ("twilio", "20404"): Verdict.RETRY,  # no such account: the address of the call contains nothing of the message
     ("twilio", "21408"): Verdict.GIVE_UP,  # no permission for that region
-    ("twilio", "21610"): Verdict.GIVE_UP,  # the recipient has said STOP
+    ("twilio", "21610"): Verdict.GIVE_UP,  # the recipient has sent STOP
     # HubSpot
-    ("hubspot", "no-email"): Verdict.GIVE_UP,  # contacts are known there by their address
-    ("hubspot", "409"): Verdict.RETRY,  # two writers met on one contact
+    ("hubspot", "no-email"): Verdict.GIVE_UP,  # HubSpot identifies contacts by their address
+    ("hubspot", "409"): Verdict.RETRY,  # another writer changed the contact at the same time
     ("hubspot", "477"): Verdict.WAIT,  # the account is being moved
-    # the `webhook` step: an answer that says no is the receiver's decision
+    # the `webhook` step: a refusal is the receiver's decision
     ("webhook", "401"): Verdict.GIVE_UP,
     ("webhook", "403"): Verdict.GIVE_UP,
-    ("webhook", "3xx"): Verdict.GIVE_UP,  # nobody is followed to an address that no track names
+    ("webhook", "3xx"): Verdict.GIVE_UP,  # no redirect is followed to an address that no track names
     ("webhook", "address-refused"): Verdict.GIVE_UP,
     ("webhook", "bad-address"): Verdict.GIVE_UP,
 }
@@ -109,7 +109,7 @@ _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 @dataclass(frozen=True)
 class Fault:
-    """What happened in a call of a provider; nothing of it is personal."""
+    """What happened in a call to a provider; it contains nothing personal."""
 
     provider: str
     code: str = ""
@@ -120,7 +120,7 @@ class Fault:
 
     @property
     def verdict(self) -> Verdict:
-        """What follows, by the table."""
+        """What follows from the fault, by the table."""
         for key in self._keys():
             for provider in (self.provider, "*"):
                 verdict = TABLE.get((provider, key))
@@ -130,11 +130,11 @@ class Fault:
 
     @property
     def suppress(self) -> str:
-        """The reason to suppress the recipient's address for; empty where the fault is not the address."""
+        """The reason for suppressing the recipient's address; empty if the address is not the cause."""
         return sms_error(self.code).suppress if self.provider == "twilio" else ""
 
     def __str__(self) -> str:
-        code = self.code if _CODE.fullmatch(self.code) else ""  # a stranger's answer may hold anything there
+        code = self.code if _CODE.fullmatch(self.code) else ""  # an answer from outside may contain anything here
         return f"{self.provider}:{code or self.status}"
 
     def _keys(self) -> Iterator[str]:
@@ -147,7 +147,7 @@ class Fault:
 
 
 class ProviderError(Exception):
-    """A call of a provider failed; raised by adapters `from None`, so that no provider's text travels along."""
+    """A call to a provider failed. Adapters raise it `from None`, so that the provider's text is not passed on."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
@@ -155,7 +155,7 @@ class ProviderError(Exception):
 
 
 def transport_code(error: BaseException) -> str:
-    """Whether a request that got no answer can have reached the provider: NO_CONNECTION or BROKEN_OFF."""
+    """Whether a request without an answer can have reached the provider: NO_CONNECTION or BROKEN_OFF."""
     return NO_CONNECTION if any(isinstance(e, _NEVER_LEFT) for e in _chain(error)) else BROKEN_OFF
 
 
@@ -177,7 +177,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> timedel
     return timedelta(seconds=min(max(seconds, 0.0), 3600.0))
 
 
-# A TLS error other than an untrusted certificate may as well come after the request: it is no proof.
+# A TLS error other than an untrusted certificate may also come after the request, so it proves nothing.
 _NEVER_LEFT = (
     ConnectionRefusedError,
     socket.gaierror,
@@ -197,7 +197,7 @@ _NEVER_LEFT = (
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that it wraps, in whichever way its library keeps them."""
+    """An exception and all exceptions inside it, in whichever way its library keeps them."""
     queue: list[object] = [error]
     seen: set[int] = set()
     while queue:

@@ -37,17 +37,17 @@ T = TypeVar("T")
 
 PROVIDER = "ses"
 MESSAGE_TAG = "perennial-message"
-"""The tag that every event of SES about a message carries: our message's id."""
+"""The tag with our message's id; every SES event about the message carries it."""
 
 QUOTA_PAUSE = timedelta(minutes=10)
-"""What Amazon asks to wait for at a used up quota
+"""The pause that Amazon asks for when the quota is used up
 (https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html)."""
 
 _NO_KEY = (NoCredentialsError, PartialCredentialsError, NoRegionError, TokenRetrievalError)
 
 
 class SesEmail:
-    """An `EmailProvider` over one shared boto3 client; Temporal owns the retries."""
+    """An `EmailProvider` over one shared boto3 client, without boto3's retries: Temporal retries."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class SesEmail:
             region_name=region,
             endpoint_url=endpoint_url,
             config=Config(
-                # botocore would send again after a read timeout, and the contact would get two
+                # botocore would send again after a read timeout, and the contact could get two emails
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 connect_timeout=5,
                 read_timeout=timeout.total_seconds(),
@@ -74,15 +74,15 @@ class SesEmail:
         )
 
     async def send(self, email: OutgoingEmail) -> str:
-        """Hand one email to SES; see `EmailProvider`."""
+        """Send one email through SES; see `EmailProvider`."""
         return await self._threads.run(self._send, email)
 
     async def quota(self) -> SendingQuota:
-        """What the account may send; see `EmailProvider`."""
+        """The account's present quota; see `EmailProvider`."""
         return await self._threads.run(self._quota)
 
     async def close(self) -> None:
-        """Wait for the calls under way and close the connections."""
+        """Wait for running calls to end, and close the connections."""
         await self._threads.close()
         self._client.close()
 
@@ -120,13 +120,13 @@ class SesEmail:
 
 
 def _mailbox(text: str) -> str:
-    """A mailbox that is safe in a header: SES takes only ASCII there, in the name (RFC 2047) and in the address."""
+    """A mailbox that is safe in a header: SES accepts only ASCII there, in the name (RFC 2047) and in the address."""
     name, address = parseaddr(text)
     return formataddr((name, mail_form(address))) if address else text
 
 
 def _called(call: Callable[[], T]) -> T:
-    """What a call of SES answers; raises ProviderError, and nothing else."""
+    """The answer to a call of SES. Raises ProviderError, and no other exception."""
     fault: Fault
     try:
         return call()
@@ -136,7 +136,7 @@ def _called(call: Callable[[], T]) -> T:
         fault = Fault(PROVIDER, BAD_REQUEST)
     except _NO_KEY:
         fault = Fault(PROVIDER, NO_CREDENTIALS)
-    except (BotoCoreError, OSError, KeyError) as error:  # KeyError: an answer without what every answer has
+    except (BotoCoreError, OSError, KeyError) as error:  # KeyError: an answer lacks a field that every answer has
         fault = Fault(PROVIDER, transport_code(error))
     raise ProviderError(fault)
 
@@ -163,6 +163,6 @@ def _answered(error: ClientError) -> Fault:
         retry_after=parse_retry_after(metadata.get("HTTPHeaders", {}).get("retry-after")),
     )
     text = str(response.get("Error", {}).get("Message", "")).lower()
-    if fault.verdict is Verdict.WAIT and "daily" in text and "quota" in text:  # one code means both of its limits
+    if fault.verdict is Verdict.WAIT and "daily" in text and "quota" in text:  # one code for both kinds of limits
         return Fault(PROVIDER, DAILY_QUOTA, fault.status, fault.retry_after or QUOTA_PAUSE)
     return fault

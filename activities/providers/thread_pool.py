@@ -1,4 +1,4 @@
-"""Threads of their own for SDKs that block: a slow provider takes nobody else's threads."""
+"""A thread pool for each blocking SDK, so that a slow provider does not use up the threads of others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Threads:
-    """A fixed number of threads, started as they are needed."""
+    """A fixed number of threads, started when they are needed."""
 
     def __init__(self, name: str, count: int) -> None:
         self.count = count
@@ -25,5 +25,5 @@ class Threads:
         return await loop.run_in_executor(self._executor, partial(function, *args, **kwargs))
 
     async def close(self) -> None:
-        """Wait for the calls under way and end the threads."""
+        """Wait for running calls to end, and end the threads."""
         await asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)

@@ -28,12 +28,12 @@ _SILENT.disabled = True  # the SDK logs whole requests: addresses and texts
 
 
 class TwilioSms:
-    """An `SmsProvider` over the Twilio SDK; Temporal owns the retries.
+    """An `SmsProvider` over the Twilio SDK, without the SDK's retries: Temporal retries.
 
     Args:
-        callback_base: the public address of the API; Twilio reports each message's fate below it.
-        base_url: stands in for Twilio's own address, such as the sandbox's.
-        messaging_service_sid: chooses the sender where a message names none.
+        callback_base: the public address of the API; Twilio reports about each message to an address below it.
+        base_url: replaces Twilio's own address, for example by the sandbox's.
+        messaging_service_sid: chooses the sender if a message names none.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class TwilioSms:
         self._threads = Threads("twilio", threads)
         self._http = _Http(base_url, timeout.total_seconds(), threads)
         self._account = (account_sid, auth_token)
-        # The SDK will not begin without credentials; a worker that sends no SMS must.
+        # The SDK cannot be created without credentials, but a worker that sends no SMS must start without them.
         self._client = Client(account_sid, auth_token, http_client=self._http) if all(self._account) else None
 
     async def send(self, sms: OutgoingSms) -> str:
-        """Hand one message to Twilio; see `SmsProvider`."""
+        """Send one message through Twilio; see `SmsProvider`."""
         return await self._threads.run(self._send, sms)
 
     async def find(self, sms: OutgoingSms, since: datetime) -> list[FoundSms]:
-        """What Twilio lists for that recipient; see `SmsProvider`."""
+        """Twilio's list of messages to that recipient; see `SmsProvider`."""
         return await self._threads.run(self._find, sms, since)
 
     async def close(self) -> None:
-        """Wait for the calls under way and close the connections."""
+        """Wait for running calls to end, and close the connections."""
         await self._threads.close()
         self._http.close()
 
@@ -89,7 +89,7 @@ class TwilioSms:
     def _find(self, sms: OutgoingSms, since: datetime) -> list[FoundSms]:
         client = self._ready()
         try:
-            # Not filtered by date here: a message that Twilio still holds in its queue has no date of sending.
+            # Not filtered by date in the request: a message in Twilio's queue has no date of sending yet.
             listed = client.messages.list(to=sms.to, from_=sms.sender or values.unset, limit=_FIND_LIMIT)
             return [
                 FoundSms(str(message.sid), message.body or "")
@@ -109,22 +109,22 @@ class TwilioSms:
         if isinstance(error, TwilioRestException | TwilioServiceException):
             wait = parse_retry_after(self._http.retry_after())
             return Fault(PROVIDER, str(error.code or ""), int(error.status or 0), wait)
-        page = next((a for a in error.args if isinstance(a, Response)), None)  # how the SDK says that a list failed
+        page = next((a for a in error.args if isinstance(a, Response)), None)  # the SDK's error for a failed list call
         if page is not None:
             wait = parse_retry_after(self._http.retry_after())
             return Fault(PROVIDER, "", int(page.status_code), wait)
-        # An answer that the SDK cannot read is no proof that nothing was accepted.
+        # An answer that the SDK cannot read does not prove that nothing was accepted.
         return Fault(PROVIDER, transport_code(error))
 
 
 class _Http(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's own client with another address, a timeout on every call, and no retries."""
+    """The SDK's own HTTP client with another address, a timeout on every call, and no retries."""
 
     def __init__(self, base_url: str | None, timeout: float, connections: int) -> None:
         super().__init__(logger=_SILENT)
         self.timeout: Any = (5.0, timeout)
         self._base = urlsplit(base_url) if base_url else None
-        self._answer = threading.local()  # the SDK's exceptions leave headers out; a call stays in one thread
+        self._answer = threading.local()  # the SDK's exceptions have no headers; a call stays in one thread
         adapter = HTTPAdapter(pool_maxsize=connections, max_retries=0)
         assert self.session is not None
         for scheme in ("https://", "http://"):
@@ -140,7 +140,7 @@ class _Http(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no types
         return response
 
     def retry_after(self) -> str | None:
-        """The header of the answer that this thread got last."""
+        """The header in the last answer that this thread received."""
         found = getattr(self._answer, "headers", {}).get("retry-after")
         return str(found) if found is not None else None
 

@@ -1,8 +1,8 @@
-"""Which addresses a call may go to that somebody wrote into a track, judged where the connection is made.
+"""Which addresses the calls of a track may reach, checked when the connection is made.
 
-A name is resolved once, what it resolves to is judged, and the connection goes to an address that passed: a name
-that means another address a moment later (DNS rebinding) gains nothing, and neither does an odd spelling of one
-(`2130706433`, `0x7f.1`).
+A name is resolved once, the resulting addresses are checked, and the connection uses one that passed. So neither a name
+that resolves to another address a moment later (DNS rebinding) nor an unusual spelling of an address (`2130706433`,
+`0x7f.1`) gets around the check.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from httpcore import AsyncNetworkBackend, AsyncNetworkStream
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23")))
-"""Not for the public internet by IANA's registries, though `is_global` of some Pythons says otherwise.
+"""Not on the public internet by IANA's registries, although `is_global` of some Python versions says so.
 https://www.iana.org/assignments/iana-ipv4-special-registry, …/iana-ipv6-special-registry"""
 _AT_MOST = 4
-"""Addresses of one name that are tried."""
+"""The most addresses of one name that are tried."""
 
 
 class RefusedAddressError(Exception):
-    """Nothing was sent: the host may not be called, or leads to no address that may."""
+    """Nothing was sent: the host may not be called, or resolves to no address that may be called."""
 
 
 def reachable_by_all(address: str) -> bool:
-    """Whether an IP address lies on the public internet: not this machine, its network, a private or reserved one.
+    """Whether an IP address is on the public internet, and not this machine, its network, private or reserved.
 
-    An IPv6 address that stands for an IPv4 one is judged as that. Raises ValueError for what is no address.
+    An IPv6 address that stands for an IPv4 address is checked as that. Raises ValueError if it is no address.
     """
     ip = ipaddress.ip_address(address)
     inner = _inner(ip)
@@ -53,8 +53,8 @@ class Receivers:
     """The hosts that may be called.
 
     Args:
-        hosts: only these, wherever they are: `hooks.acme.com`, `*.acme.com` for all below it.
-        public_only: without `hosts`, addresses on the public internet only.
+        hosts: only these, at whatever address: `hooks.acme.com`, or `*.acme.com` for all hosts below it.
+        public_only: without `hosts`, only addresses on the public internet.
     """
 
     def __init__(self, hosts: Sequence[str] = (), *, public_only: bool = False) -> None:
@@ -63,13 +63,13 @@ class Receivers:
         self._public_only = public_only and not hosts
 
     def admit_host(self, host: str) -> None:
-        """Raises `RefusedAddressError` for a host that is not among those allowed."""
+        """Raise `RefusedAddressError` for a host that is not allowed."""
         host = _plain(host)
         if (self._exact or self._below) and host not in self._exact and not host.endswith(self._below):
             raise RefusedAddressError
 
     def admit_spelling(self, host: str) -> None:
-        """Judge a host that is an address in any spelling; a name passes. For where somebody else resolves it."""
+        """Check a host that is an IP address in any spelling; a name passes. For calls whose name a proxy resolves."""
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except OSError:
@@ -77,7 +77,7 @@ class Receivers:
         self.admitted(str(entry[4][0]) for entry in found)
 
     def admitted(self, addresses: Iterable[str]) -> list[str]:
-        """Those that may be called, in order. Raises `RefusedAddressError` where there is none."""
+        """The addresses that may be called, in order. Raises `RefusedAddressError` if there is none."""
         found = [one for one in dict.fromkeys(addresses) if not self._public_only or reachable_by_all(one)]
         if not found:
             raise RefusedAddressError
@@ -89,7 +89,7 @@ def _plain(host: str) -> str:
 
 
 class JudgingBackend(AsyncNetworkBackend):
-    """Connects to addresses that were judged, and to nothing else."""
+    """Connects only to addresses that passed the check."""
 
     def __init__(self, receivers: Receivers) -> None:
         self._receivers = receivers
@@ -103,11 +103,11 @@ class JudgingBackend(AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        """Connect to the first judged address of `host` that answers; `timeout` (seconds) is for all together.
+        """Connect to the first allowed address of `host` that answers; `timeout` (seconds) covers all attempts.
 
         Raises:
-            RefusedAddressError: none of them may be called.
-            httpcore.ConnectError: there is no such host, or none of them answers.
+            RefusedAddressError: none of the addresses may be called.
+            httpcore.ConnectError: there is no such host, or no address answers.
         """
         loop = asyncio.get_running_loop()
         until = None if timeout is None else loop.time() + timeout
@@ -130,5 +130,5 @@ class JudgingBackend(AsyncNetworkBackend):
         return await self._network.connect_tcp(last, port, rest, local_address, socket_options)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait between tries, as httpcore asks."""
+        """Wait between attempts; httpcore calls this."""
         await self._network.sleep(seconds)

@@ -1,8 +1,7 @@
-"""Signed calls to the user's own systems, after the Standard Webhooks specification.
+"""Signed calls to the user's own systems, following the Standard Webhooks specification.
 
-What is called was written by whoever may publish a track, and what it answers by a stranger. So the address is
-judged where the connection is made (`webhook_addresses.py`), and of an answer only its status and `Retry-After` are
-read.
+Anybody who may publish a track chooses the address, and the answer comes from outside. So the address is checked when
+the connection is made (`webhook_addresses.py`), and only the status and `Retry-After` of the answer are used.
 """
 
 from __future__ import annotations
@@ -25,19 +24,19 @@ PROVIDER = "webhook"
 ADDRESS_REFUSED = "address-refused"
 BAD_ADDRESS = "bad-address"
 MOST_READ = 1 << 16
-"""Bytes of an answer that are read, so that its connection can be used again; a longer one is cut off."""
+"""Bytes of an answer that are read so that its connection can be used again; a longer answer is cut off."""
 _CONNECT = 5.0
 _IDLE = 5.0
 
 
 class SignedWebhooks:
-    """A `WebhookCaller` over httpcore: no cookies, no redirects, no proxy but the one that is named.
+    """A `WebhookCaller` over httpcore: no cookies, no redirects, no proxy except the given one.
 
     Args:
-        secret: signs each call (`whsec_…`). Without one no call leaves: an unsigned one could be anybody's.
-        timeout: for a whole call, from its first byte to the answer.
+        secret: signs each call (`whsec_…`). Without it no call is made: an unsigned call could come from anybody.
+        timeout: for a whole call, until the end of the answer.
         receivers: which hosts may be called.
-        proxy: the address of an HTTP proxy that all calls go through; it resolves their names.
+        proxy: the address of an HTTP proxy for all calls; the proxy resolves the names.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class SignedWebhooks:
         if self._signer is None:
             raise ProviderError(Fault(PROVIDER, NO_CREDENTIALS))
         body = json.dumps(webhook.body, separators=(",", ":"), ensure_ascii=False)
-        sent_at = datetime.now(UTC)  # receivers refuse old timestamps, so each attempt signs its own
+        sent_at = datetime.now(UTC)  # receivers refuse old timestamps, so each attempt has its own signature
         headers = {
             "user-agent": "Perennial",
             "accept": "*/*",
@@ -91,7 +90,7 @@ class SignedWebhooks:
         raise ProviderError(fault)
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, str | None]:
-        """The status and the `Retry-After` of the answer."""
+        """The status and the `Retry-After` header of the answer."""
         parsed = httpx.URL(url)
         target = httpcore.URL(scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path)
         if self._proxied:
@@ -133,7 +132,7 @@ _BROKEN = (
 
 
 async def _skim(answer: httpcore.Response) -> None:
-    """Read on to the end of the answer, if it comes soon; an answer that goes on costs its connection."""
+    """Read to the end of the answer if it is short; the connection of a longer answer cannot be used again."""
     size = 0
     async for piece in answer.aiter_stream():
         size += len(piece)

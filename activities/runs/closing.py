@@ -1,4 +1,4 @@
-"""The run's last word to the database, as a local activity: `close_run`."""
+"""The last report of a run to the database, as a local activity: `close_run`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class ClosingActivities:
     @activity.defn(name=CLOSE_RUN)
     @without_details
     async def close_run(self, call: CloseCall) -> None:
-        """Store what is left of the path and how the run ended; closing a closed one changes nothing.
+        """Store the rest of the path and how the run ended; closing a closed enrollment changes nothing.
 
-        The reason may be anybody's who reaches Temporal. What the database cannot hold of it is left out, because an
-        enrolment that cannot be closed stays live for ever.
+        The reason may come from anybody with access to Temporal. Characters that the database cannot store are removed,
+        because an enrollment that cannot be closed would stay live forever.
         """
         async with self._db.statement() as tx:
             await enrollments.close(

@@ -1,4 +1,4 @@
-"""What a run cannot decide without the contact, as local activities: `resolve_wait` and `decide_branch`."""
+"""Decisions of a run that need the contact's data, as local activities: `resolve_wait` and `decide_branch`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class WaitActivities:
-    """Says when `wait_until` and `wait_date` steps end."""
+    """Resolves when `wait_until` and `wait_date` steps end."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -32,9 +32,9 @@ class WaitActivities:
     @activity.defn(name=RESOLVE_WAIT)
     @without_details
     async def resolve_wait(self, call: ResolveWaitCall) -> ResolvedWait:
-        """The moment, on the run's clock, at which a step's wait ends for this contact as they are now.
+        """The moment, on the run's clock, at which a step's wait ends, by the contact's present data.
 
-        A date that is missing or malformed is `missing`, one that has been is `past`: neither is ever "now".
+        A missing or malformed date gives `missing`, a past date gives `past`; neither ever means "now".
         """
         async with self._db.transaction() as tx:
             run = await enrollments.run(tx, call.enrollment_id)
@@ -55,7 +55,7 @@ class BranchActivities:
     async def decide_branch(self, call: BranchCall) -> int | Decided:
         """The index of the first case that holds, or -1. A condition that cannot be computed does not hold.
 
-        What could not be computed is counted, and told to the run.
+        Such a condition is counted, and the run receives a note about it.
         """
         async with self._db.transaction() as tx:
             run = await enrollments.run(tx, call.enrollment_id)
@@ -69,7 +69,7 @@ class BranchActivities:
 
 
 def moment_of(step: Base, contact: Contact, track: Track, now: datetime) -> ResolvedWait:
-    """When a `wait_until` or `wait_date` step ends for a contact, on the run's clock. Raises TypeError for another."""
+    """When a `wait_until` or `wait_date` step ends for a contact, on the run's clock. TypeError for another step."""
     zone = _zone(contact, track)
     if isinstance(step, WaitUntilStep):
         until = step.wait_until
@@ -92,7 +92,7 @@ def moment_of(step: Base, contact: Contact, track: Track, now: datetime) -> Reso
 def decide(
     step: BranchStep, contact: dict[str, Any], enrollment: dict[str, Any], call: BranchCall
 ) -> tuple[int | Decided, set[str]]:
-    """What `decide_branch` answers for these, as conditions see them, and the reasons to count failures under."""
+    """The answer of `decide_branch` for this contact and enrollment, and the reasons under which failures count."""
     context: dict[str, Any] = {"contact": contact, "enrollment": enrollment, "now": call.now}
     if call.event is not None:
         context["event"] = call.event.view()

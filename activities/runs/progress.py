@@ -1,4 +1,4 @@
-"""What a run asks of the database or tells it between its steps, as local activities."""
+"""What a run reports to the database, or asks it, between its steps, as local activities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from store.runs import enrollments, outbox
 
 
 class ProgressActivities:
-    """Keeps the path of runs that nothing else reports, and says what has not reached a run yet."""
+    """Stores the path of runs that no other activity reports, and counts what has not reached a run yet."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -19,13 +19,13 @@ class ProgressActivities:
     @activity.defn(name=REPORT_PATH)
     @without_details
     async def report_path(self, call: ReportCall) -> None:
-        """Store a part of a run's path; what is stored already stays as it is."""
+        """Store a part of a run's path; entries that are stored already do not change."""
         async with self._db.statement() as tx:
             await enrollments.report_path(tx, call.enrollment_id, call.path)
 
     @activity.defn(name=COUNT_UNDELIVERED)
     @without_details
     async def count_undelivered(self, call: UndeliveredCall) -> int:
-        """How many deliveries to this run wait to be made: events, ends, changed attributes."""
+        """How many deliveries to this run are waiting: events, ends, changed attributes."""
         async with self._db.statement() as tx:
             return await outbox.undelivered(tx, call.enrollment_id)

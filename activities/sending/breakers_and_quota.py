@@ -1,6 +1,6 @@
-"""What workers see to beside their activities: breakers, SES's quota, texts kept for a time.
+"""Jobs of the workers beside their activities: breakers, SES's quota, and deleting texts that were kept for a time.
 
-Any number of them may run, one at a time acts.
+Every worker may run them; only one at a time does a job.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from store.published import policies
 from store.sending import breakers, message_content, reputation
 
 TICK = 1.0
-"""Seconds between looks at what is due."""
+"""Seconds between two checks of what is due."""
 BREAKERS, QUOTA, RENDERINGS = "breakers", "ses-quota", "renderings"
 CLEAR_EVERY = timedelta(minutes=10)
-"""How late the text of a message is removed, at most, that the policy keeps for a time."""
+"""How late, at most, a message's text is deleted after the time for which the policy keeps it."""
 
 log = structlog.get_logger(__name__)
 
 
 class Watch(Beside):
-    """Watches while it is open."""
+    """Does these jobs while it is open."""
 
     def __init__(self, database: Database, email: EmailProvider, client: Client, settings: Settings) -> None:
         self._database = database
@@ -49,7 +49,7 @@ class Watch(Beside):
             for look in await self._due():
                 try:
                     await look()
-                except Exception as error:  # a database that is away; the next look is a second away
+                except Exception as error:  # such as a database that is down; the next check is a second later
                     log.warning("watch failed", look=look.__name__, error=type(error).__name__)
             await asyncio.sleep(TICK)
 
@@ -63,7 +63,7 @@ class Watch(Beside):
             return ()
 
     async def look_at_breakers(self) -> None:
-        """Open what does harm, and tend what is open."""
+        """Open the breaker of each scope that does harm, and update the open breakers."""
         now, began = utc_now(), time.monotonic()
         async with self._database.transaction() as tx:
             if not await periodic_jobs.due(tx, BREAKERS, now):
@@ -80,7 +80,7 @@ class Watch(Beside):
             log.warning(f"breaker {breaker.state}", scope=breaker.scope, cause=breaker.cause)
 
     async def clear_renderings(self) -> None:
-        """Remove the texts of messages whose time is over."""
+        """Delete the texts of messages past their time."""
         now = utc_now()
         async with self._database.transaction() as tx:
             if await periodic_jobs.due(tx, RENDERINGS, now):
@@ -88,7 +88,7 @@ class Watch(Beside):
                 await periodic_jobs.again(tx, RENDERINGS, now if more else now + CLEAR_EVERY)
 
     async def look_at_quota(self) -> None:
-        """Ask SES what the account may send, and keep within it."""
+        """Ask SES for the account's quota, and keep within it."""
         async with self._database.transaction() as tx:
             if not await periodic_jobs.due(tx, QUOTA, utc_now()):
                 return

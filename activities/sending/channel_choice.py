@@ -1,4 +1,4 @@
-"""The message of a step, and by which channel it goes out where the step names several."""
+"""The message of a step, and its channel if the step names several."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MessageType = TypeVar("MessageType", Email, Sms)
 
 
 class ElsewhereError(Exception):
-    """The message is to go out by another channel."""
+    """The message has to use another channel."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel)
@@ -31,9 +31,9 @@ class ElsewhereError(Exception):
 async def find_message(
     tx: AsyncConnection, pinned: Pinned, step: str, kind: type[MessageType]
 ) -> tuple[Track, MessageType]:
-    """The message of that kind which a step may send, and its track.
+    """The message of that kind in a step, and its track.
 
-    Raises LookupError where there is no such step, TypeError where it sends none of that kind.
+    Raises LookupError if there is no such step, TypeError if the step sends no message of that kind.
     """
     track, found = await find_in(tx, pinned, step, MessageStep)
     for message in found.messages:
@@ -43,10 +43,10 @@ async def find_message(
 
 
 async def settle_channel(tx: AsyncConnection, enrollment: Enrollment, call: StepCall, channel: Channel) -> None:
-    """Raise ElsewhereError if a step's message is to go out by another channel than this activity's.
+    """Raise ElsewhereError if a step's message has to use another channel than this activity's.
 
-    Where no channel may be used, this one's claim goes on and says why. A channel that was chosen is not chosen
-    again, so that a message goes from one activity to another once at most.
+    If no channel is allowed, this activity's claim continues and returns the reason. A channel that was chosen once is
+    not chosen again, so a message moves from one activity to another at most once.
     """
     track, step = await find_in(tx, enrollment, call.step, MessageStep)
     if not isinstance(step, SendStep) or call.channel == channel or enrollment.over:

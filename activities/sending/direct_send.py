@@ -1,8 +1,8 @@
-"""Whether a message is handed over at once, by its run's own task, or stands in its provider's queue.
+"""Whether a message is sent at once, by its run's own workflow task, or waits in its provider's queue.
 
-A queue gives a rate over all workers, turns among tracks and patience with a provider that is away, and costs Temporal
-a third of its work for a contact (measured). So a message goes past it where nothing of that is needed: where the
-queue's rate has room for it, few others are under way, and the provider takes what it is given.
+A queue gives a rate over all workers, fairness among tracks, and patience with a provider that is down. It costs a
+third of Temporal's work for a contact (measured). So a message bypasses the queue if it needs none of this: the queue's
+rate has room for it, few other messages are being sent, and the provider accepts messages.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from store.engine.background_tasks import Beside
 from store.engine.database import Database
 
 AT_ONCE = 16
-"""Messages of a channel that a process has under way, by either way, when no further one goes past the queue. Each of
-those that do holds a workflow task: with a slow provider, other runs need theirs."""
+"""The most messages of a channel that a process sends at the same time, in both ways, while another may bypass the
+queue. Each message that bypasses it holds a workflow task; with a slow provider, other runs need these tasks."""
 BURST = 0.2
-"""Seconds of a rate that may be used up at once after a pause; one message at least."""
+"""Seconds of the rate that may be used at once after a pause; at least one message."""
 SHUT_FOR = 5.0
-"""Seconds for which everything stands in the queue after a provider did not take a message, unless it says itself."""
+"""Seconds for which messages use the queue after the provider did not accept one, unless it states a longer time."""
 
 QUEUED = SendResult(outcome="queued")
 
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class DirectSend:
-    """The way past one provider's queue, in one process. Shut until the queue's rate is known."""
+    """Direct sending past one provider's queue, in one process. Not allowed until the queue's rate is known."""
 
     def __init__(self, at_once: int = AT_ONCE, clock: Callable[[], float] = time.monotonic) -> None:
         self._at_once = at_once
@@ -48,38 +48,38 @@ class DirectSend:
         self._filled_at = self._shut_until = self._trusted_until = -math.inf
 
     def told(self, rate: float, asked_at: float) -> None:
-        """This process's part of the queue's rate, messages a second, by an answer asked for then (this clock)."""
+        """Set this process's share of the queue's rate (messages per second), requested at `asked_at` (this clock)."""
         self._fill()
         self._rate = rate
         self._trusted_until = asked_at + queue_rates.TRUSTED_FOR
 
     def is_open(self) -> bool:
-        """Whether the next message may go past the queue."""
+        """Whether the next message may bypass the queue."""
         self._fill()
         if not self._shut_until <= self._clock() < self._trusted_until:
             return False
         return self._under_way < self._at_once and (math.isinf(self._rate) or self._room >= 1)
 
     def begin(self) -> None:
-        """A message is being sent, by either way: what the queue hands out uses up the rate as well."""
+        """Count a message that starts to be sent, in either way: messages from the queue use up the rate as well."""
         self._fill()
         self._room = max(self._room - 1, -self._most())
         self._under_way += 1
 
     def end(self) -> None:
-        """One that has begun is not under way any more."""
+        """Count a message that is finished."""
         self._under_way -= 1
 
     async def send(self, send: Awaitable[SendResult]) -> SendResult:
-        """Send from the queue."""
+        """Send a message that comes from the queue."""
         self.begin()
         return await self._to_its_end(send)
 
     async def now(self, send: Callable[[], Awaitable[SendResult]]) -> SendResult:
-        """Send, if it may go past the queue; what the provider did not take is tried again from there.
+        """Send the message if it may bypass the queue; a message that the provider did not accept goes to the queue.
 
-        It goes on though the caller is cancelled, as a local activity is whose run's task was lost with the server:
-        a message that is claimed and not handed over would count as sent.
+        Sending continues even if the caller is cancelled, as happens to a local activity whose workflow task was lost
+        with the server: a message that is claimed but not sent would count as sent.
         """
         if not self.is_open():
             return QUEUED
@@ -93,11 +93,11 @@ class DirectSend:
             return QUEUED
 
     async def close(self) -> None:
-        """Let what goes on by itself come to its end."""
+        """Wait for sends whose callers were cancelled."""
         await asyncio.gather(*self._past, return_exceptions=True)
 
     async def _to_its_end(self, send: Awaitable[SendResult]) -> SendResult:
-        """Send, and stay shut for a while where the provider did not take it."""
+        """Send; if the provider did not accept the message, allow no direct sends for a while."""
         try:
             return await send
         except ApplicationError as error:
@@ -110,7 +110,7 @@ class DirectSend:
     def _passed(self, task: asyncio.Task[SendResult]) -> None:
         self._past.discard(task)
         if not task.cancelled():
-            task.exception()  # else one that nobody waits for any more would be reported as never retrieved
+            task.exception()  # marks it as retrieved; otherwise asyncio would log it if its caller was cancelled
 
     def _fill(self) -> None:
         now = self._clock()
@@ -123,7 +123,7 @@ class DirectSend:
 
 
 class DirectSendWatch(Beside):
-    """Looks at the queues' rates while it is open."""
+    """Reads the queues' rates while it is open."""
 
     def __init__(self, database: Database, client: Client, direct_sends: Mapping[str, DirectSend]) -> None:
         self._database = database
@@ -134,14 +134,12 @@ class DirectSendWatch(Beside):
         while True:
             try:
                 await self.look()
-            except (
-                Exception
-            ) as error:  # of the database or the server: nothing is sent directly, and the next look is near
+            except Exception as error:  # the database or the server failed: no direct sends until a later read succeeds
                 log.debug("rates not read", error=type(error).__name__)
             await asyncio.sleep(queue_rates.LOOKED_AT_EVERY)
 
     async def look(self) -> None:
-        """Tell each its part of its queue's rate: the workers have equal ones."""
+        """Set the share of each queue's rate: all workers have equal shares."""
         asked_at = time.monotonic()
         async with self._database.statement() as connection:
             workers = max(1, await live_workers.workers(connection))

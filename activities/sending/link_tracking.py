@@ -1,4 +1,4 @@
-"""Messages whose links and opening are noted: their links are stored with the claim, and led past the counter."""
+"""Track links and opens of messages: store the links with the claim, and lead them through the click counter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tracks.shared.link_tokens import DECOY, MAX_NUMBER
 async def track_email(
     tx: AsyncConnection, rendered: RenderedEmail, draft: Draft, links: Links, *, clicks: bool, opens: bool
 ) -> RenderedEmail:
-    """The email with its links and opening noted, as far as asked for; one of text alone has no picture to load."""
+    """The email with the requested tracking. An email of plain text only has no picture, so no tracked opens."""
     if not rendered.html:
         text = await _track(tx, rendered.text, draft, links) if clicks else rendered.text
         return replace(rendered, text=text)
@@ -33,7 +33,7 @@ async def track_email(
 
 
 async def track_sms(tx: AsyncConnection, body: str, draft: Draft, links: Links) -> str:
-    """The text with its links noted. Raises TemplateError where that makes it longer than a provider takes."""
+    """The text with its links tracked. Raises TemplateError if it then is longer than a provider accepts."""
     tracked = await _track(tx, body, draft, links)
     if len(tracked) > MAX_SMS:
         raise TemplateError("SmsTooLong")

@@ -1,8 +1,8 @@
-"""How every message is sent: claimed in the ledger, handed over once, settled. No message goes out twice (law 3).
+"""How every message is sent: claim it in the ledger, send it once, settle it. No message is sent twice (law 3).
 
-The claim, with all checks that protect the contact, and the message's text are one transaction; the provider is
-called outside of any; how it ended is a second transaction. A claim that an earlier attempt left behind is
-`unknown`, never a reason to send.
+One transaction makes the claim, with all checks that protect the contact, and renders the message. The provider is
+called outside of any transaction. A second transaction records the outcome. A claim that an earlier attempt left behind
+is `unknown`; it is never a reason to send.
 """
 
 from __future__ import annotations
@@ -38,36 +38,36 @@ Outgoing = TypeVar("Outgoing")
 Written = TypeVar("Written")
 
 _SETTLE_AGAIN_AFTER = (0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 4.0)
-"""Seconds: a database that restarts is back by then, and an attempt may last as long (`workflows.retry_policies`). Past
-them the row stays `sending`, which the next attempt finds."""
+"""Seconds. A database that restarts is back by then, and an attempt may take that long (`workflows.retry_policies`).
+After the last pause the row stays `sending`, and the next attempt finds it so."""
 
 log = structlog.get_logger(__name__)
 
 
 class MessageKind(Protocol[Written, Outgoing]):
-    """What differs between an email and a text message; `Written` is the step with its defaults filled in."""
+    """The differences between an email and a text message; `Written` is the step with its defaults filled in."""
 
     channel: Channel
 
     async def read(self, tx: AsyncConnection, pinned: Pinned, step: str) -> Written:
-        """The message as the enrollment's track version says; raises LookupError where it has no such step."""
+        """The message in the enrollment's track version. Raises LookupError if that has no such step."""
         ...
 
     def rules(self, written: Written) -> MessageRules:
-        """What is checked when it is claimed."""
+        """The rules that are checked when it is claimed."""
         ...
 
     async def compose(self, tx: AsyncConnection, written: Written, draft: Draft) -> Outgoing:
-        """The message itself. Raises TemplateError."""
+        """Render the message. Raises TemplateError."""
         ...
 
     async def deliver(self, outgoing: Outgoing) -> str:
-        """Hand it to the provider, once; answers the provider's id. Raises ProviderError."""
+        """Send it through the provider, once; returns the provider's id. Raises ProviderError."""
         ...
 
 
 class _Reader(Generic[Written]):
-    """Reads the message in the midst of the claim, which has the enrollment, and keeps it for the text."""
+    """Reads the message during the claim, when the enrollment is known, and keeps it for rendering."""
 
     def __init__(self, kind: MessageKind[Written, Any], call: StepCall) -> None:
         self._kind = kind
@@ -76,10 +76,10 @@ class _Reader(Generic[Written]):
         self.written: Written | None = None
 
     async def template(self, tx: AsyncConnection) -> str:
-        """The message's template, if the call says enough to know it."""
+        """The message's template, if the call names the track version."""
         pin = Pin(self._call.track, self._call.version)
         if pin.version:
-            with suppress(LookupError, TypeError):  # said where it matters: by then the run may be over
+            with suppress(LookupError, TypeError):  # `rules` raises it again, unless the run is over by then
                 return self._kind.rules(await self._written(tx, pin)).template
         return ""
 
@@ -102,10 +102,10 @@ class Sender(Generic[Written, Outgoing]):
         self._sent = GroupCommit(db, settling.settle_sent, begin=db.statement)
 
     async def send(self, call: StepCall) -> SendResult:
-        """Send the message of a step, or say why not.
+        """Send the message of a step, or return why it is not sent.
 
-        Raises ApplicationError (`ProviderThrottled`, `ProviderUnavailable`) where it was certainly not sent and
-        may be tried again: the claim is released by then.
+        Raises ApplicationError (`ProviderThrottled`, `ProviderUnavailable`) if it was certainly not sent and may be
+        tried again; the claim is released by then.
         """
         token = uuid4().hex
         async with self._db.transaction() as tx:
@@ -175,7 +175,7 @@ class Sender(Generic[Written, Outgoing]):
         return result_of(row)
 
     async def _give_back(self, tx: AsyncConnection, message_id: str, token: str, fault: Fault) -> Message:
-        """Release the claim; where the account's day is used up, hold the others before each finds out by itself."""
+        """Release the claim. If the account's quota for the day is used up, open the breaker to hold the others."""
         row = await settling.release(tx, message_id, token=token, reason=str(fault))
         if fault.code == DAILY_QUOTA:
             scope, now = breakers.account(self._kind.channel), datetime.now(UTC)
@@ -193,7 +193,7 @@ class Sender(Generic[Written, Outgoing]):
 
 
 async def _surely(write: Callable[[], Awaitable[Message]]) -> Message:
-    """Write what is known of a message; a moment without the database must not make it unknown."""
+    """Write a message's outcome, with retries: a short loss of the database must not make the outcome unknown."""
     for pause in (*_SETTLE_AGAIN_AFTER, None):
         try:
             return await write()
@@ -217,7 +217,7 @@ def _answer(claim: Claim) -> SendResult:
 
 
 def result_of(message: Message) -> SendResult:
-    """What the workflow is told of a message as the ledger has it."""
+    """The result for the workflow, from the message's row in the ledger."""
     return _settled(message.status, message.reason, message.id)
 
 
@@ -231,5 +231,5 @@ def _settled(status: str, reason: str, message_id: str) -> SendResult:
             return SendResult(outcome="skipped", reason=reason, message_id=message_id)
         case "released":
             return SendResult(outcome="deferred", reason=reason, until=datetime.now(UTC), message_id=message_id)
-        case _:  # `sending` is somebody's claim whose end this call does not know
+        case _:  # `sending` is another attempt's claim whose end this call does not know
             return SendResult(outcome="unknown", reason=reason, message_id=message_id)

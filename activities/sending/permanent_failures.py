@@ -1,4 +1,4 @@
-"""What a provider's refusal for good leaves behind: a failed message, and perhaps an address not to be tried again."""
+"""Record a provider's permanent refusal: the message has failed, and its address may be suppressed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from store.sending.messages import Message
 async def fail(
     tx: AsyncConnection, message_id: str, *, token: str, fault: Fault, channel: Channel, address: str | None
 ) -> Message:
-    """Settle the message as failed; suppress `address`, to which it was going, where the fault is the address."""
+    """Settle the message as failed; suppress `address`, the message's recipient, if the address is the cause."""
     row = await settling.settle(tx, message_id, token=token, outcome="failed", reason=str(fault))
     if fault.suppress and address:
         await suppressions.add(tx, channel, address, fault.suppress)

@@ -1,8 +1,8 @@
-"""How many activities a second Temporal's server hands out of a task queue, to all workers together.
+"""The rate of a task queue: how many activities per second Temporal's server hands out, to all workers together.
 
-Set at run time; it overrides what workers ask for (`PERENNIAL_QUEUE_RATES`), until it is cleared (measured on
-server 1.32). The server divides a queue, so a second may see almost twice the rate at the start of a burst. Workers
-look at it as well, for what they send past the queue (`activities.sending.direct_send`).
+A rate set at run time overrides the rate that workers request (`PERENNIAL_QUEUE_RATES`) until it is cleared (measured
+on server 1.32). The server divides a queue into partitions, so the first second of a burst may have almost twice the
+rate. Workers also read it, for the messages that they send past the queue (`activities.sending.direct_send`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ QUEUES = {
 }
 """Short names of the providers' queues."""
 TOLD_WITHIN, LOOK_EVERY, SAY_AGAIN_AFTER = 5.0, 0.05, 1.0
-"""Seconds: the server tells its queues of a new rate a moment after it took it."""
+"""Seconds. The server's queues apply a new rate a moment after the server has accepted it."""
 ANSWERED_WITHIN = timedelta(seconds=5)
 LOOKED_AT_EVERY, TRUSTED_FOR = 1.0, 3.0
-"""Seconds between a worker's looks at a rate, and from one until it is not trusted any more."""
+"""Seconds between a worker's reads of a rate, and for how long a rate that was read is trusted."""
 
 _ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 _BY_WORKERS = RateLimitSource.RATE_LIMIT_SOURCE_WORKER
@@ -39,10 +39,10 @@ _BY_WORKERS = RateLimitSource.RATE_LIMIT_SOURCE_WORKER
 
 @dataclass(frozen=True, slots=True)
 class QueueRate:
-    """What holds for a queue: activities per second, and who says so.
+    """The rate of a queue in activities per second, and who set it.
 
-    `set_here` is the rate set at run time with its `reason`; None where none is, and then the workers' own rate
-    (`by_workers`) or no rate of ours holds.
+    `set_here` is the rate that was set at run time, with its `reason`. If it is None, the workers' own rate
+    (`by_workers`) applies, or no rate of ours.
     """
 
     set_here: float | None
@@ -51,13 +51,13 @@ class QueueRate:
 
     @property
     def holds(self) -> float:
-        """The rate that holds; infinite where none does."""
+        """The rate that applies; infinite if there is none."""
         rate = self.by_workers if self.set_here is None else self.set_here
         return math.inf if rate is None else rate
 
 
 async def read(client: Client, queue: str) -> QueueRate:
-    """The rate of a queue; raises RPCError where the server cannot say."""
+    """The rate of a queue. Raises RPCError if the server cannot tell."""
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
         task_queue=TaskQueue(name=queue),
@@ -75,11 +75,11 @@ async def read(client: Client, queue: str) -> QueueRate:
 
 
 async def write(client: Client, queue: str, per_second: float | None, reason: str) -> None:
-    """Set the rate of a queue (0 stops it, None clears what was set), and wait until the queue says so itself.
+    """Set the rate of a queue (0 stops it, None clears it), and wait until the queue itself reports the new rate.
 
-    Whoever reads the rate afterwards finds this one: without the wait, a look by a worker that was told the old one
-    would set the account's over an operator's. Workers go by the old one past the queue for up to `TRUSTED_FOR` more.
-    Raises RPCError where the server refuses.
+    The wait makes sure that later reads return this rate. Otherwise a worker that still read the old rate could replace
+    an operator's rate by the account's. For direct sends, workers may use the old rate for up to `TRUSTED_FOR` more.
+    Raises RPCError if the server refuses.
     """
     deadline, say_at = time.monotonic() + TOLD_WITHIN, 0.0
     while time.monotonic() < deadline:
@@ -87,7 +87,7 @@ async def write(client: Client, queue: str, per_second: float | None, reason: st
             await _say(client, queue, per_second, reason)
             say_at = time.monotonic() + SAY_AGAIN_AFTER
         found = await read(client, queue)
-        # the server keeps rates as 32 bits
+        # the server stores rates as 32-bit numbers
         if _same(found.set_here, per_second) and (per_second is None or found.reason == reason):
             return
         await asyncio.sleep(LOOK_EVERY)

@@ -1,4 +1,4 @@
-"""What a message is made of, kept with its claim: who got which version of a template is told from it."""
+"""Store a message's content with its claim; it tells which contacts got which version of a template."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def keep_content(
     subject: str | None = None,
     html: str | None = None,
 ) -> None:
-    """Keep what the message was made of, and its text for as long as the policy says; `found` is its template."""
+    """Store what the message was made of, and its text for as long as the policy says; `found` is its template."""
     if choices.left_out:
         log.warning("links left out", message_id=draft.message_id, schemes=choices.left_out)
     span = policies.known(tx).keep_sent

@@ -1,7 +1,7 @@
-"""Keeping within what SES allows the account: so much a second, so much in 24 hours.
+"""Keep within the quota that SES gives the account: emails per second, and emails in 24 hours.
 
-The email queue's rate becomes a part of the account's, unless an operator has set one. When the 24 hours are
-nearly used up, or Amazon has paused the account, everything but transactional email is held until there is room.
+The email queue's rate becomes a share of the account's rate, unless an operator has set one. When the quota of 24 hours
+is nearly used up, or Amazon has paused the account, all email except transactional is held until there is room.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from activities.sending import queue_rates
 from store.sending import breakers
 
 SHARE_OF_RATE = 0.8
-"""Of the account's rate: the server's limiter lets more than its rate through in the first second of a burst."""
+"""Share of the account's rate: in the first second of a burst the server's limiter exceeds its rate."""
 RESERVE = 0.02
-"""Of the 24 hours' quota: left to transactional email."""
+"""Share of the quota of 24 hours that is kept for transactional email."""
 ENOUGH = 0.03
-"""Of the 24 hours' quota, beyond the reserve: when as much is free again, sending goes on."""
+"""Share of the quota of 24 hours, beyond the reserve, that must be free again before sending resumes."""
 SOONEST, LATEST = timedelta(seconds=10), timedelta(minutes=5)
-"""Between two looks; sooner, the sooner the quota could be used up."""
+"""The limits of the time between two reads; the sooner the quota could be used up, the sooner the next read."""
 TRUSTED_FOR = 4 * LATEST
-"""A hold that nobody renews ends: SES says itself if it takes no more."""
+"""A hold that no worker renews ends after this time; if SES still accepts no more, its answers say so."""
 REASON = "SES account rate"
-"""What the queue's rate says when it is ours, which tells it from an operator's."""
+"""The reason of a queue rate that was set here, which distinguishes it from an operator's rate."""
 SCOPE = breakers.account("email")
 
 log = structlog.get_logger(__name__)
@@ -40,16 +40,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What an account has left: why nothing may go now, if so, and whether enough is free to go on."""
+    """What is left of an account's quota: why nothing may be sent now (or empty), and whether sending may resume."""
 
     refusal: str
     enough: bool
     left: float
-    """Emails that may go before the reserve is touched; infinite where the account is not limited."""
+    """Emails that may be sent before the reserve is used; infinite if the account has no limit."""
 
 
 def room(quota: SendingQuota) -> Room:
-    """Judge a quota."""
+    """The room that a quota leaves."""
     if not quota.enabled:
         return Room(f"Amazon has paused sending ({quota.enforcement})", False, 0)
     if quota.per_day is None:
@@ -61,13 +61,13 @@ def room(quota: SendingQuota) -> Room:
 
 
 def next_look(quota: SendingQuota) -> timedelta:
-    """How long until the quota could be used up, at the full rate; within bounds."""
+    """The time until the quota could be used up at the full rate, within bounds."""
     seconds = room(quota).left / max(quota.per_second, 0.001)
     return max(SOONEST, min(LATEST, timedelta(seconds=min(seconds, LATEST.total_seconds()))))
 
 
 async def hold_or_resume(tx: AsyncConnection, quota: SendingQuota, now: datetime) -> None:
-    """Open or resume the account's breaker as the quota says; one open for another cause stays as it is."""
+    """Open or resume the account's breaker by the quota; a breaker that is open for another cause does not change."""
     judged = room(quota)
     if judged.refusal:
         figures: Mapping[str, Any] = {"sent": quota.sent, "per_day": quota.per_day}
@@ -82,7 +82,7 @@ async def hold_or_resume(tx: AsyncConnection, quota: SendingQuota, now: datetime
 
 
 async def limit_queue(client: Client, quota: SendingQuota) -> None:
-    """Set the email queue's rate from the account's, unless it has one that is not from here."""
+    """Set the email queue's rate from the account's rate, unless the queue has a rate that was not set here."""
     wanted = round(quota.per_second * SHARE_OF_RATE, 3)
     if wanted <= 0:
         return
@@ -91,7 +91,7 @@ async def limit_queue(client: Client, quota: SendingQuota) -> None:
         if found.set_here is not None and (found.reason != REASON or abs(found.set_here - wanted) < 0.01 * wanted):
             return
         await queue_rates.write(client, contract.QUEUE_EMAIL, wanted, REASON)
-    except RPCError as error:  # a server older than run-time rates
+    except RPCError as error:  # a server version without rates at run time
         log.warning("queue rate not set", queue=contract.QUEUE_EMAIL, error=error.status.name)
     else:
         log.info("queue rate set", queue=contract.QUEUE_EMAIL, per_second=wanted)

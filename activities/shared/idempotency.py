@@ -1,4 +1,4 @@
-"""What effects other than messages share: each is done once per effect key, however often it is asked for."""
+"""Shared by effects other than messages: each effect happens once per effect key, however often it is requested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ended = Literal["done", "skipped", "failed"]
 
 
 async def begin(tx: AsyncConnection, call: StepCall) -> Begun | EffectResult:
-    """Whether the effect of a step is to be done; where not, the result says how it stands."""
+    """Whether to do a step's effect; if not, the returned result says how it ended."""
     try:
         begun = await effect_records.begin(
             tx, enrollment_id=call.enrollment_id, step=call.step, occurrence=call.occurrence, path=call.path
@@ -33,22 +33,22 @@ async def begin(tx: AsyncConnection, call: StepCall) -> Begun | EffectResult:
 
 
 async def finish(tx: AsyncConnection, begun: Begun, kind: EffectKind, outcome: Ended, reason: str = "") -> EffectResult:
-    """Record how the effect ended. An attempt that recorded it meanwhile did the same thing."""
+    """Record how the effect ended. If another attempt has recorded it in the meantime, it did the same effect."""
     await effect_records.finish(tx, begun, kind, outcome, reason)
     return EffectResult(outcome=outcome, reason=reason)
 
 
 def contact_of(begun: Begun) -> Contact:
-    """The contact of an effect that is to be done, who is there: `begin` answers `ended` for an erased one."""
+    """The contact of an effect that has begun. It exists, because `begin` returns `ended` for an erased contact."""
     assert begun.run.contact is not None
     return begun.run.contact
 
 
 def scheduled_at() -> datetime:
-    """When the activity was asked for: the same moment in each of its attempts."""
+    """When the activity was scheduled; the same moment in each of its attempts."""
     return activity.info().scheduled_time if activity.in_activity() else datetime.now(UTC)
 
 
 def attempt() -> int:
-    """Which attempt of the activity this is, from 1 on."""
+    """The number of the activity's attempt, from 1."""
     return activity.info().attempt if activity.in_activity() else 1

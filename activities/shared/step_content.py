@@ -1,4 +1,4 @@
-"""What messages are made of: the step as written, its template, and what the template may speak of."""
+"""The content of messages: the step as written, its template, and the data that the template may use."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _parsed: dict[str, Template] = {}
 
 @dataclass(frozen=True)
 class Links:
-    """Where the links of messages lead, and what signs them."""
+    """Creates the addresses of links in messages; `secret` signs them."""
 
     public_url: str
     secret: str
 
     def unsubscribe(self, message_id: str) -> str:
-        """The message's way out."""
+        """The unsubscribe address of a message."""
         return unsubscribe_url(self.public_url, self.secret, message_id)
 
     def in_texts(self, message_id: str) -> dict[str, str]:
-        """What every text may show, by its name; the way out and the page of preferences are one page."""
+        """The links that every text may show, by name; unsubscribe and preferences are the same page."""
         way_out = self.unsubscribe(message_id)
         return {
             "unsubscribe_url": way_out,
@@ -56,25 +56,25 @@ class Links:
         return click_url(self.public_url, self.secret, message_id, number)
 
     def open(self, message_id: str) -> str:
-        """The picture that tells that the message was opened."""
+        """The address of the picture that records an open of the message."""
         return open_url(self.public_url, self.secret, message_id)
 
     def ours(self, url: str) -> bool:
-        """Whether an address leads to Perennial itself: the ways out are never tracked."""
+        """Whether an address leads to Perennial itself; such a link (unsubscribe, for example) is never tracked."""
         return url.startswith(self.public_url.rstrip("/") + "/")
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The message that is to be written, and to whom."""
+    """The message to render, and its recipient."""
 
     message_id: str
     enrollment: Enrollment
     contact: Contact
     newest: int | None = None
-    """Its template's newest version, where that is known."""
+    """The newest version of its template, if known."""
     first: bool = False
-    """It has never been written before: none of its links is known."""
+    """Whether it is rendered for the first time, so that none of its links is stored yet."""
     due: datetime | None = None
     """See `StepCall.due`."""
 
@@ -82,7 +82,7 @@ class Draft:
 async def find_in(tx: AsyncConnection, pinned: Pinned, step: str, kind: type[StepType]) -> tuple[Track, StepType]:
     """The track version that an enrollment is pinned to, and the step in it.
 
-    Raises LookupError where there is no such step, TypeError where it is of another kind.
+    Raises LookupError if there is no such step, TypeError if it is of another kind.
     """
     version = await tracks.pinned(tx, pinned.track, pinned.version)
     found = find_step(version.track, step)
@@ -100,9 +100,9 @@ class Found(NamedTuple):
 
 
 async def find_template(tx: AsyncConnection, name: str, version: int | None, channel: Channel) -> Found:
-    """A template, the newest version without a number.
+    """A template in this version, or in the newest one if no number is given.
 
-    Raises TemplateError where there is none of that name, version and kind.
+    Raises TemplateError if there is none with that name, version and kind.
     """
     stored = await templates.get(tx, name, version)
     if stored is None:
@@ -118,7 +118,7 @@ async def find_template(tx: AsyncConnection, name: str, version: int | None, cha
 
 
 def with_template(rules: MessageRules, message: Email | Sms) -> MessageRules:
-    """The rules with the template whose newest version the message is made from, so that the claim asks for it."""
+    """The rules with the template whose newest version the message uses (if any), so that the claim reads it."""
     return replace(rules, template=message.template or "") if message.version is None else rules
 
 
@@ -131,11 +131,11 @@ def message_context(
     due: datetime | None = None,
     brand: Brand = NO_BRAND,
 ) -> MessageContext:
-    """What the texts of a step may speak of; texts among the variables are Liquid too. `zone` is the track's.
+    """The data that the texts of a step may use; texts among the variables are Liquid too. `zone` is the track's.
 
-    `due` is what is to be taken for now, in real time; None: now.
+    `due` is the moment to use as the current time, in real time; None: the actual time.
 
-    Raises TemplateError where a variable does not render.
+    Raises TemplateError if a variable does not render.
     """
     context = MessageContext(
         contact={
@@ -163,9 +163,9 @@ def message_context(
 
 
 async def with_steps(tx: AsyncConnection, template: Template, context: MessageContext) -> MessageContext:
-    """The context with how the run's steps ended, read only where a block of the template asks for it.
+    """The context with the outcomes of the run's steps, which are read only if a block of the template uses them.
 
-    The claim has stored the run's path up to this message in this very transaction.
+    The claim has stored the run's path up to this message in the same transaction.
     """
     if not reads_steps(template.blocks):
         return context

@@ -1,4 +1,4 @@
-"""What activities raise to Temporal: classes and codes, never a text that could hold personal data."""
+"""The errors that activities raise to Temporal: classes and codes, never a text that could contain personal data."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE = timedelta(minutes=5)
 LONGEST_WITHOUT_DATABASE = timedelta(seconds=40)
-"""Everybody waits for the database, so it is asked more often than a provider: with a provider's pauses some contacts
-would wait as long again as it was away."""
+"""All activities need the database, so they retry it sooner than a provider: with a provider's pauses some contacts
+would wait as long again as it was down."""
 
 
 def again_later(fault: Fault) -> ApplicationError:
-    """The error that has Temporal try again: when told and quietly if throttled, else by its retry policy."""
+    """The error that makes Temporal retry: if throttled, after the stated time as a benign error; else by policy."""
     if fault.verdict is Verdict.WAIT:
         return ApplicationError(
             str(fault),
@@ -42,7 +42,7 @@ def again_later(fault: Fault) -> ApplicationError:
 
 
 def without_details(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """An activity whose unexpected errors reach Temporal and the log as a class and the places it passed.
+    """An activity whose unexpected errors reach Temporal and the log only as a class name and code positions.
 
     The texts of drivers and libraries quote values: addresses, names, whole statements.
     """
@@ -65,22 +65,22 @@ def without_details(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitabl
 
 
 def _scattered(wait: timedelta | None) -> timedelta:
-    """The wait that a throttling provider asks for, or one that doubles with each attempt, and up to half as much
-    again, at least a second: those refused together do not come back together."""
+    """The wait that a throttling provider asks for, or one that doubles with each attempt, plus a random part: up to
+    half of it, or up to a second if that is more. So calls that were refused together do not return together."""
     if wait is None:
         wait = _doubling(LONGEST_PAUSE)
     return wait + max(wait / 2, timedelta(seconds=1)) * random.random()
 
 
 def _until_the_database_is_back() -> timedelta | None:
-    """Doubling like the retry policies', but not for as long; a local activity keeps its own."""
+    """Doubles as in the retry policies, but with a shorter maximum; None for a local activity, which has its own."""
     if not activity.in_activity() or activity.info().is_local:
         return None
     return _doubling(LONGEST_WITHOUT_DATABASE) * (1 + random.random() / 2)
 
 
 def _doubling(at_most: timedelta) -> timedelta:
-    """A second after the first attempt, twice as long after each further one."""
+    """A second after the first attempt, and twice as long after each further one."""
     attempt = activity.info().attempt if activity.in_activity() else 1
     return min(timedelta(seconds=2 ** min(attempt - 1, 10)), at_most)
 

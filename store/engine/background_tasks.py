@@ -1,4 +1,4 @@
-"""Loops beside other work, and ending tasks that may be in the midst of a call to the database."""
+"""Background loops, and cancelling tasks that may be in the middle of a database call."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import Any, Self
 
 AGAIN = 1.0
-"""Seconds until a task that goes on is cancelled once more."""
+"""Seconds until a task that is still running is cancelled again."""
 
 
 async def ended(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel these tasks until all of them are over; what they raised is of no interest any more.
+    """Cancel these tasks until all of them have ended; their exceptions are ignored.
 
-    Once may not be enough: where a cancellation meets a connection that breaks, the driver's error takes its place, and
-    a loop that outlives errors of the database goes on.
+    One cancellation may not be enough. If the connection breaks at that moment, the driver's error replaces the
+    cancellation, and a loop that survives database errors continues.
     """
     waiting = {task for task in tasks if not task.done()}
     while waiting:
@@ -24,7 +24,7 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
         _, waiting = await asyncio.wait(waiting, timeout=AGAIN)
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # else it would be reported as never retrieved
+            task.exception()  # marks it as retrieved; otherwise asyncio would log it
 
 
 class Beside(ABC):
@@ -34,7 +34,7 @@ class Beside(ABC):
 
     @abstractmethod
     async def _run(self) -> None:
-        """The loop; it sees to its own errors."""
+        """The loop; it handles its own errors."""
 
     async def __aenter__(self) -> Self:
         self._main = asyncio.create_task(self._run(), name=type(self).__name__)

@@ -1,4 +1,4 @@
-"""The one way to a connection: a pool, transactions that commit at the end, and a listener."""
+"""The only way to a database connection: a pool, transactions that commit at the end, and a listener."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from store.engine.hash_secret import SESSION, current_secret
 from store.engine.outbox_listener import Listener
 
 _BY_INDEX = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_mergejoin = off"
-"""Ways that every statement of ours has a better one than, an index that leads to its rows. The plans that a connection
-keeps are made while the tables are small, where reading all of one looks cheap, and made anew only once PostgreSQL has
-analyzed them: until then each send went through all messages (`tests/store/test_plans.py`)."""
+"""Every statement here has an index that leads to its rows, so each of these other plans is worse. A connection keeps
+the plans that it made while the tables were small, when a full scan looked cheap, until PostgreSQL analyzes the tables.
+Without these settings each send scanned all messages until then (`tests/store/test_plans.py`)."""
 CONNECT_TIMEOUT = 5
-"""Seconds for a server that takes the connection and then says nothing."""
+"""Seconds to wait for a server that accepts the connection but does not answer."""
 _CONNECT = {"connect_timeout": CONNECT_TIMEOUT}
-_POOLED = {**_CONNECT, "prepare_threshold": None}  # `store.engine.pipeline` prepares
+_POOLED = {**_CONNECT, "prepare_threshold": None}  # `store.engine.pipeline` prepares the statements
 
 
 def driver_url(url: str) -> URL:
-    """The database's URL, whichever of the usual schemes it names, for the psycopg driver.
+    """The database's URL for the psycopg driver; any of the usual PostgreSQL schemes is accepted.
 
-    Raises `ValueError` where the URL is not one of a PostgreSQL database.
+    Raises `ValueError` if the URL is not that of a PostgreSQL database.
     """
     try:
         parsed = make_url(url)
@@ -44,12 +44,12 @@ def driver_url(url: str) -> URL:
 
 
 class Database:
-    """A pool of connections to one PostgreSQL database; make it inside a running event loop."""
+    """A pool of connections to one PostgreSQL database; create it inside a running event loop."""
 
     def __init__(self, url: str, pool_size: int = 10, *, patience: float = 30.0, name: str = "perennial") -> None:
-        """`patience` is how many seconds a transaction may wait for a connection of the pool.
+        """`patience`: the most seconds that a transaction waits for a connection of the pool.
 
-        PostgreSQL shows the pool's connections by `name`.
+        `name`: the application name of the pool's connections in PostgreSQL.
         """
         self.url = driver_url(url)
         pooled = create_async_engine(
@@ -58,13 +58,13 @@ class Database:
             max_overflow=0,
             pool_use_lifo=True,
             pool_timeout=patience,
-            pool_reset_on_return=None,  # `_reset` does it where there is something to take back
-            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are sent by `store.engine.pipeline`
+            pool_reset_on_return=None,  # `_reset` rolls back, only where there is something to roll back
+            isolation_level="AUTOCOMMIT",  # `store.engine.pipeline` sends BEGIN and COMMIT
             connect_args={**_POOLED, "application_name": name},
-            hide_parameters=True,  # its errors, which reach logs, would quote addresses
+            hide_parameters=True,  # errors reach logs; with parameters they would show addresses
             json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         )
-        # A busy pool does not mean that the database is away: whoever asks for that has a connection of its own.
+        # A busy pool does not mean that the database is down, so `ping` has a connection of its own.
         self._aside = create_async_engine(
             self.url, pool_size=1, max_overflow=0, pool_timeout=CONNECT_TIMEOUT, connect_args=_CONNECT
         )
@@ -80,7 +80,7 @@ class Database:
         return self._connected(transactional=True)
 
     def statement(self) -> AbstractAsyncContextManager[DirectConnection]:
-        """For one statement, which commits by itself: less than a transaction around it.
+        """A connection for one statement, which commits by itself; cheaper than a transaction around it.
 
         Raises `UnstorableError` where PostgreSQL could not hold a value.
         """
@@ -101,7 +101,7 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
     def listener(self) -> Listener:
-        """A connection of its own, outside the pool, that hears of new outbox rows and can hold the lead."""
+        """A separate connection, outside the pool: it is notified of new outbox rows and can hold the relay's lock."""
         return Listener(self.url.set(drivername="postgresql").render_as_string(hide_password=False))
 
     async def close(self) -> None:
@@ -126,6 +126,6 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _reset(connection: Any, _record: object, state: PoolResetState) -> None:
-    """Take back what a transaction that did not come to its end has done."""
+    """Roll back a transaction that did not reach its end."""
     if not state.terminate_only and connection.driver_connection.pgconn.transaction_status != TransactionStatus.IDLE:
         connection.rollback()

@@ -1,4 +1,4 @@
-"""What the store raises, besides the driver's own errors when the database is away."""
+"""The store's own errors. When the database is down, the store raises the driver's errors instead."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class UnstorableError(StoreError, ValueError):
 
 
 class BusyError(StoreError):
-    """The same rows kept changing under a request; nothing was written, and asking again is safe."""
+    """Other transactions kept changing the same rows during a request. Nothing was written; a retry is safe."""
 
 
 class AddressSecretError(StoreError):
-    """This process does not know the secret that the database's hashes of addresses are made with: it would not see
-    who may not be written to, and so does nothing."""
+    """This process does not know the secret with which the database's hashes of addresses are made. It could not see
+    which addresses are suppressed, so it does nothing."""

@@ -1,10 +1,9 @@
-"""Storing what many bring in few transactions: events, enrolments, what providers report, which messages were sent.
+"""Store the items of many callers in few transactions: events, enrolments, provider callbacks, sent messages.
 
-A transaction costs more than the event in it. Items that arrive while others are being stored wait for each
-other and share the next transaction; one that arrives alone waits for nobody, or where nobody is in a hurry (`gather`)
-a moment for company. Each is answered after its commit.
-How many may wait here is bounded: each is a request that has a place in `api.http.overload`, or a send that has one in
-a worker.
+A transaction costs more than the event in it. Items that arrive while others are being stored wait, and share the next
+transaction. An item that arrives alone does not wait, or waits `gather` seconds for others where speed matters less.
+Each caller is answered after its commit. The number of waiting items is bounded, because each is a request that holds a
+place in `api.http.overload`, or a send that holds a place in a worker.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 TRANSACTIONS = 2
-"""Transactions at the same time: one that waits for a lock must not hold up everybody."""
+"""Transactions at the same time. With only one, a transaction that waits for a lock would hold up all items."""
 MOST = 64
 """Items in one transaction."""
 _OUT_OF_ORDER = ("08", "25006", "53", "57", "58")
-"""Classes of PostgreSQL's codes: connection, read-only server, resources (a full disk), shutdown, system."""
+"""Classes of PostgreSQL's error codes: connection, read-only server, resources (a full disk), shutdown, system."""
 
 
 class GroupCommit(Generic[Item, Answer]):
-    """Stores items by `store`, which answers each in order."""
+    """Stores items by `store`, which returns a result for each, in order."""
 
     def __init__(
         self,
@@ -43,9 +42,9 @@ class GroupCommit(Generic[Item, Answer]):
         gather: float = 0.0,
         begin: Callable[[], AbstractAsyncContextManager[AsyncConnection]] | None = None,
     ) -> None:
-        """`gather` is how many seconds the first of a transaction waits for others.
+        """`gather`: the seconds for which the first item of a transaction waits for others.
 
-        `begin` opens what they are stored in: `Database.statement` for what one statement stores.
+        `begin`: opens the transaction; `Database.statement` where `store` runs a single statement.
         """
         self._begin, self._store, self._gather = begin or db.transaction, store, gather
         self._gathering = False
@@ -53,9 +52,9 @@ class GroupCommit(Generic[Item, Answer]):
         self._transactions: set[asyncio.Task[None]] = set()
 
     async def accept(self, item: Item) -> Answer:
-        """Return once the item and all that follows from it are committed.
+        """Return when the item and everything that follows from it are committed.
 
-        Raises what the store raises for this item; a neighbour's fault is not raised here.
+        Raises what `store` raises for this item; an error of another item is not raised here.
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
@@ -69,7 +68,7 @@ class GroupCommit(Generic[Item, Answer]):
         while self._waiting:
             if self._gather and len(self._waiting) < MOST:
                 if self._gathering:
-                    return  # the other transaction takes these too
+                    return  # the other transaction takes these items too
                 self._gathering = True
                 await asyncio.sleep(self._gather)
                 self._gathering = False
@@ -83,10 +82,10 @@ class GroupCommit(Generic[Item, Answer]):
         except Exception as error:
             if len(batch) == 1 or _nobody_answers(error):
                 for _, answer in batch:
-                    if not answer.done():  # the caller may have gone
+                    if not answer.done():  # the caller may have been cancelled
                         answer.set_exception(error)
                 return
-            for one in batch:  # each on its own, so that only the faulty one fails
+            for one in batch:  # each in its own transaction, so that only the faulty one fails
                 await self._take([one])
             return
         for (_, answer), result in zip(batch, results, strict=True):
@@ -95,9 +94,9 @@ class GroupCommit(Generic[Item, Answer]):
 
 
 def _nobody_answers(error: Exception) -> bool:
-    """Whether the database is away, full or busy, rather than at odds with what it was given.
+    """Whether the cause is a database that is down, full or busy, and not one of the items.
 
-    To try each item on its own then would have the last wait as often as there are items.
+    To try each item on its own would then make the last one wait as often as there are items.
     """
     if isinstance(error, PoolTimeout | OSError):
         return True

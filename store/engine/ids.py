@@ -1,4 +1,4 @@
-"""Identifiers that sort by the time they were made (UUID version 7), and the digest of texts."""
+"""Identifiers that sort by their time of creation (UUID version 7), and digests of data."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def new_id() -> str:
     """A UUID version 7 as text, greater than every one that this process made before.
 
     RFC 9562, method 3 of section 6.2: 48 bits of milliseconds, 12 bits of the fraction of a millisecond, then 62
-    random bits. What is made within the same quarter of a microsecond, or after the clock was set back, goes on from
-    the last: rows that are read in the order of their ids must not change places for it.
+    random bits. Within the same quarter of a microsecond, or after the clock was set back, the time part counts up from
+    the last id, because rows that are read in the order of their ids must keep that order.
     """
     global _last
     with _order:
@@ -34,13 +34,13 @@ def new_id() -> str:
 
 
 def first_id_of(moment: datetime) -> str:
-    """The smallest id that could be made in that millisecond: ids made since then are no less."""
+    """The smallest id of that millisecond; every id made since then is at least as large."""
     milliseconds = max(int(moment.timestamp() * 1000), 0)
     return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62))
 
 
 def is_id(text: str) -> bool:
-    """Whether the text is an id of ours: anything else cannot be in the database and must not reach it."""
+    """Whether the text has the form of our ids. Any other text cannot be in the database and must not reach it."""
     return _UUID.fullmatch(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""How many workers there are: each process names its connections, and PostgreSQL knows who is connected."""
+"""Count the live workers: each worker names its connections, and PostgreSQL knows which are connected."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _WORKER = "perennial-worker-"
 
 
 def worker_name() -> str:
-    """A name of its own for the connections of a worker process (`store.engine.database.Database`)."""
+    """A unique name for the connections of a worker process (`store.engine.database.Database`)."""
     return _WORKER + uuid4().hex
 
 
 async def workers(connection: AsyncConnection) -> int:
-    """Worker processes that hold connections to this database."""
+    """The number of worker processes that are connected to this database."""
     return int((await connection.execute(_WORKERS, {"like": f"{_WORKER}%"})).scalar_one())
 
 

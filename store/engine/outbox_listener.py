@@ -1,4 +1,4 @@
-"""Hearing of new outbox rows at once, and being the only relay that delivers them."""
+"""Be notified of new outbox rows at once, and hold the lock of the only relay that delivers them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import psycopg
 
 OUTBOX_CHANNEL = "perennial_outbox"
 LEAD_LOCK = 0x7065_7265_6E6E
-"""The advisory lock that the relay which delivers holds."""
+"""The advisory lock of the relay that delivers."""
 
 
 class Listener:
-    """An autocommit connection that listens; its advisory lock is the relay's lead and dies with it."""
+    """An autocommit connection that listens. It may hold the relay's advisory lock, which ends with the connection."""
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
@@ -24,7 +24,7 @@ class Listener:
         await self._connection.execute(f"LISTEN {OUTBOX_CHANNEL}")
 
     async def lead(self) -> bool:
-        """Try to become the one relay that delivers; stays so until `close` or a lost connection.
+        """Try to become the only relay that delivers. It stays so until `close` or until the connection is lost.
 
         Call it once: PostgreSQL counts repeated locks of one session.
         """
@@ -33,16 +33,16 @@ class Listener:
         return bool(row and row[0])
 
     async def wait(self, seconds: float) -> bool:
-        """Wait at most so many seconds for new rows; whether there was word of any.
+        """Wait at most this many seconds for new rows; returns whether there was a notification.
 
-        Raises `psycopg.OperationalError` when the connection is lost: the lead is lost with it.
+        Raises `psycopg.OperationalError` when the connection is lost; the relay's lock is then lost too.
         """
         async for _ in self._open.notifies(timeout=seconds, stop_after=1):
             return True
         return False
 
     async def close(self) -> None:
-        """Give up the lead and the connection."""
+        """Release the relay's lock and close the connection."""
         if self._connection is not None:
             await self._connection.close()
             self._connection = None

@@ -1,4 +1,4 @@
-"""What one process at a time has to do now and then: whoever finds it due does it, and says when it is due again."""
+"""Periodic jobs that one process at a time does: any process that finds a job due does it and sets its next time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.sql import any_of
 
 LONGEST_REST = timedelta(hours=1)
-"""No chore rests longer: a time further ahead was told by a clock that has gone back, and counts as due."""
+"""The longest time until a job's next run. A later time comes from a clock that was wrong, and counts as due."""
 
 
 async def any_due(tx: AsyncConnection, names: Sequence[str], now: datetime) -> bool:
-    """Whether one of these may be due, for one statement and no lock; most looks end here."""
+    """Whether one of these jobs may be due: a cheap check by one statement, without a lock."""
     asked = {"names": list(names), "now": now, "ahead": now + LONGEST_REST}
     return bool((await tx.execute(_RESTING, asked)).scalar_one() < len(names))
 
 
 async def due(tx: AsyncConnection, name: str, now: datetime) -> bool:
-    """Whether it is due and nobody else is at it; it is this transaction's alone until it ends."""
+    """Whether the job is due and no other process is doing it. It is then locked until the transaction ends."""
     known = (await tx.execute(_READ, {"name": name})).first()
     if known is None:
         await tx.execute(_NEW, {"name": name})
@@ -31,7 +31,7 @@ async def due(tx: AsyncConnection, name: str, now: datetime) -> bool:
 
 
 async def again(tx: AsyncConnection, name: str, at: datetime) -> None:
-    """Not before then; without this it stays due."""
+    """Set the job's next time. Without this call the job stays due."""
     await tx.execute(_AGAIN, {"name": name, "at": at})
 
 

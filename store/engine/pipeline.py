@@ -1,11 +1,11 @@
-"""Textual SQL over one connection in flights: commands that need no answer of each other travel together.
+"""Send textual SQL over one connection in batches: commands that do not depend on each other's results go together.
 
-Whatever is sent by itself costs the wait for its answer, and BEGIN and COMMIT cost as much as a statement. In libpq's
-pipeline mode several commands are sent at once and answered in order; after the first that fails PostgreSQL leaves out
-the rest.
+A command that is sent alone costs a round trip, and BEGIN and COMMIT cost as much as a statement. In libpq's pipeline
+mode several commands are sent at once and answered in order; after the first failure PostgreSQL skips the rest.
 
-psycopg's own pipeline mode costs more than it saves here (BEGIN, three statements and COMMIT 0.51 ms of CPU, one after
-another 0.45, like this 0.21). Its `generators` are not documented: hence the bound on its version.
+psycopg's own pipeline mode costs more than it saves here: BEGIN, three statements and COMMIT take 0.51 ms of CPU with
+it, 0.45 ms one after another, and 0.21 ms in this way. Its `generators` are not documented, hence the upper bound on
+psycopg's version.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 _NUMBERED: Any = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _KEPT = 500
-"""Statements that a connection keeps prepared. All of ours are constants; a test's need not be."""
+"""Statements that a connection keeps prepared. Our own statements are constants and fewer; tests may have more."""
 
 
 class Statement(NamedTuple):
@@ -38,7 +38,7 @@ class Statement(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The names of the columns (none, where the statement answers no rows), the rows, how many it touched."""
+    """The names of the columns (none if the statement returns no rows), the rows, and the number of affected rows."""
 
     names: tuple[str, ...]
     rows: Sequence[Any]
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
 
 
 class RefusedError(Exception):
-    """PostgreSQL refused a statement, or the COMMIT (None)."""
+    """PostgreSQL refused a statement, or the COMMIT (then `asked` is None)."""
 
     def __init__(self, asked: Statement | None, error: psycopg.Error) -> None:
         super().__init__(str(error))
@@ -55,17 +55,17 @@ class RefusedError(Exception):
 
 
 class Pipeline:
-    """One connection of psycopg's. Its own cursors may be used beside, in the same transaction.
+    """A pipeline over one psycopg connection. psycopg's cursors may be used beside it, in the same transaction.
 
-    They must not prepare statements (`prepare_threshold=None`): psycopg drops all that a connection has prepared
-    when it rolls back.
+    Those cursors must not prepare statements (`prepare_threshold=None`): at a rollback psycopg drops everything that
+    the connection has prepared.
     """
 
     def __init__(self, driver: psycopg.AsyncConnection[Any]) -> None:
         self._driver = driver
         self._pg = driver.pgconn
         self._prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
-        self._numbers = count()  # no name twice, though its statement may have been given up before it was prepared
+        self._numbers = count()  # a name is never used twice, because it may exist although preparing it was cancelled
 
     @property
     def closed(self) -> bool:
@@ -73,14 +73,14 @@ class Pipeline:
         return self._driver.closed
 
     def in_transaction(self) -> bool:
-        """Whether a transaction is under way, be it one that has failed."""
+        """Whether a transaction is open, including one that has failed."""
         return self._pg.transaction_status != TransactionStatus.IDLE
 
     async def fly(self, asked: Sequence[Statement] = (), *, begin: bool = False, commit: bool = False) -> list[Answer]:
-        """Run the statements in one flight; answers each.
+        """Send the statements in one batch; returns an answer for each.
 
-        `begin`: BEGIN before them unless a transaction is open. `commit`: COMMIT after them if one is. Raises
-        RefusedError for the first that fails, psycopg's own error where the connection does.
+        `begin`: BEGIN before them unless a transaction is open. `commit`: COMMIT after them if one is open. Raises
+        RefusedError for the first statement that fails, psycopg's own error if the connection fails.
         """
         driver = self._driver
         async with driver.lock:
@@ -100,7 +100,7 @@ class Pipeline:
         return answers
 
     async def rollback(self) -> None:
-        """Take back what is not committed."""
+        """Roll back what is not committed."""
         await self._driver.rollback()
 
     def _commands(self, asked: Sequence[Statement], *, begin: bool, commit: bool) -> Iterator[_Command]:
@@ -123,7 +123,7 @@ class Pipeline:
 
 
 class _Query:
-    """A statement as it is sent: its values as PostgreSQL reads them, and what reads its rows."""
+    """A statement in its wire form: the encoded values, and the decoder for its rows."""
 
     def __init__(self, asked: Statement, driver: psycopg.AsyncConnection[Any]) -> None:
         self.asked = asked
@@ -146,7 +146,7 @@ class _Query:
 
 
 class _Command(NamedTuple):
-    """What is sent, and of which statement it is; `prepares`: the name that it only makes the statement known by."""
+    """What to send, and for which statement. `prepares`: the name, if the command only prepares the statement."""
 
     send: Callable[[], None]
     query: _Query | None = None
@@ -154,7 +154,7 @@ class _Command(NamedTuple):
 
 
 def _flight(pg: Any, commands: Sequence[_Command]) -> PQGen[list[PGresult]]:
-    """Send all commands; answers a result for each. psycopg goes on with it after a cancellation, to its end."""
+    """Send all commands; returns a result for each. After a cancellation, psycopg still runs this to its end."""
     try:
         pg.enter_pipeline_mode()
         for command in commands:
@@ -164,16 +164,16 @@ def _flight(pg: Any, commands: Sequence[_Command]) -> PQGen[list[PGresult]]:
         results = []
         for _ in commands:
             results += yield from generators.fetch_many(pg)
-        yield from generators.fetch_many(pg)  # that of the synchronisation
+        yield from generators.fetch_many(pg)  # the result of the synchronisation
         pg.exit_pipeline_mode()
     except BaseException:
-        pg.finish()  # what is on its way yet would be taken for later answers
+        pg.finish()  # results that are still coming would be taken for later answers
         raise
     return results
 
 
 @lru_cache(maxsize=2000)
 def _compiled(sql: str) -> tuple[bytes, tuple[str, ...]]:
-    """The statement with PostgreSQL's own placeholders, and the names of the values in their order."""
+    """The statement with PostgreSQL's own placeholders, and the names of the values in order."""
     compiled = TextClause(sql).compile(dialect=_NUMBERED)
     return str(compiled).encode(), tuple(compiled.positiontup or ())

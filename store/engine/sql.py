@@ -1,4 +1,4 @@
-"""Passing many rows to one statement: columns as PostgreSQL arrays."""
+"""Pass many rows to one statement, with columns as PostgreSQL arrays."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ def as_json(value: Any) -> str:
 
 
 def as_json_list(values: Iterable[Any]) -> list[str]:
-    """JSON texts for a `::jsonb` cast of each."""
+    """JSON texts, one for a `::jsonb` cast of each value."""
     return [as_json(value) for value in values]
 
 
 def many(alias: str, *, prefix: str = "", **types: str) -> str:
-    """A FROM item of many rows, each column bound as one array named `prefix` + the column, plus `ord` from 1 on.
+    """A FROM item with many rows: each column is one array parameter, `prefix` + its name; `ord` counts from 1.
 
-    The sub-selects hide the arrays' lengths from the planner: it then finds one plan good for every call and
-    keeps it, instead of planning each call anew (measured: half of PostgreSQL's work for an event).
+    The sub-selects hide the arrays' lengths from the planner. It then keeps one plan for every call instead of planning
+    each call anew (measured: planning was half of PostgreSQL's work for an event).
     """
     arrays = ", ".join(f"(SELECT CAST(:{prefix}{name} AS {kind}[]))" for name, kind in types.items())
     return f"unnest({arrays}) WITH ORDINALITY AS {alias} ({', '.join(types)}, ord)"
 
 
 def any_of(name: str, kind: str = "text") -> str:
-    """An array parameter for `= …`, its length hidden from the planner likewise."""
+    """An array parameter for `= …`, with its length hidden from the planner in the same way."""
     return f"ANY((SELECT CAST(:{name} AS {kind}[]))::{kind}[])"
 
 

@@ -1,4 +1,4 @@
-"""API keys: shown once, kept as SHA-256."""
+"""API keys: the secret is shown once, and stored as SHA-256."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PREFIX = "pk_"
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as listed: never its secret."""
+    """A key as it is listed, without its secret."""
 
     id: str
     name: str
@@ -28,7 +28,7 @@ class ApiKey:
 
 
 async def create(tx: AsyncConnection, name: str) -> tuple[ApiKey, str]:
-    """Make a key; the second value is the secret, which is not stored and cannot be shown again."""
+    """Create a key. The second value is the secret, which is not stored and cannot be shown again."""
     secret = PREFIX + secrets.token_urlsafe(32)
     key = ApiKey(new_id(), name, utc_now(), None)
     await tx.execute(
@@ -38,7 +38,7 @@ async def create(tx: AsyncConnection, name: str) -> tuple[ApiKey, str]:
 
 
 async def find(tx: AsyncConnection, secret: str) -> ApiKey | None:
-    """The key of this secret, unless revoked."""
+    """The key with this secret, unless it is revoked."""
     row = (await tx.execute(_ALL.where(api_key.c.key_hash == _hash(secret), api_key.c.revoked_at.is_(None)))).first()
     return ApiKey(*row) if row else None
 
@@ -49,7 +49,7 @@ async def list_all(tx: AsyncConnection) -> list[ApiKey]:
 
 
 async def revoke(tx: AsyncConnection, key_id: str) -> bool:
-    """Refuse a key from now on; whether there was one to revoke."""
+    """Revoke a key; returns whether there was a valid one."""
     if not is_id(key_id):
         return False
     statement = (

@@ -1,4 +1,4 @@
-"""What the doctor asks the database: who lives, what waits too long, and the few repairs that are rows."""
+"""The doctor's queries: live enrollments, what waits too long, and the few repairs that are database rows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from store.sending.messages import COLUMNS, Message
 from store.sending.send_policy import FLOOD
 
 NO_ID = "00000000-0000-0000-0000-000000000000"
-"""Sorts before every id: where keyset pages begin."""
+"""Sorts before every id: the start of keyset pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An enrollment that has not ended. `start_waits`: its start is in the outbox."""
+    """An enrollment that has not ended. `start_waits`: its start is still in the outbox."""
 
     id: str
     workflow_id: str
@@ -32,18 +32,18 @@ class Live:
     exit_reached_at: datetime | None
     start_waits: bool
     told: bool
-    """Nothing in the outbox waits to be told to its run."""
+    """Whether nothing in the outbox still waits to be delivered to its run."""
 
     @property
     def ending_since(self) -> datetime | None:
-        """When it was first known that it has to end."""
+        """When it first became known that the run has to end."""
         known = [at for at in (self.goal_reached_at, self.exit_reached_at) if at is not None]
         return min(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an enrollment stands that Temporal has a live run of."""
+    """The state of an enrollment that has a live run in Temporal."""
 
     id: str
     ended_at: datetime | None
@@ -51,7 +51,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """An outbox row that waits, and why its last attempt failed."""
+    """An outbox row that is not delivered, and why its last attempt failed."""
 
     id: int
     enrollment_id: str
@@ -64,7 +64,7 @@ class Undelivered:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """Something with a due time that is past."""
+    """Something whose due time is past."""
 
     id: str
     due_at: datetime
@@ -80,31 +80,31 @@ async def live(
     limit: int = 2000,
     only_unstarted: bool = False,
 ) -> list[Live]:
-    """Live enrollments by id, those after `after` (keyset pages)."""
+    """Live enrollments in the order of their ids, those after `after` (keyset pages)."""
     statement = _UNSTARTED if only_unstarted else _LIVE
     rows = await tx.execute(statement, {"after": after, "before": created_before, "limit": limit})
     return [read_row(Live, row) for row in rows.mappings()]
 
 
 async def find(tx: AsyncConnection, enrollment_id: str) -> Live | None:
-    """One enrollment, if it still lives."""
+    """One enrollment, if it is live."""
     row = (await tx.execute(_ONE, {"id": enrollment_id})).mappings().first()
     return read_row(Live, row) if row else None
 
 
 async def count_started(tx: AsyncConnection) -> int:
-    """How many live enrollments Temporal must have a run of."""
+    """The number of live enrollments that must have a run in Temporal."""
     return int((await tx.execute(_COUNT)).scalar_one())
 
 
 async def standing(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Standing]:
-    """Those of these enrollments that are known here."""
+    """The state of those of these enrollments that exist in the database."""
     rows = await tx.execute(_STANDING, {"ids": list(ids)})
     return {row["id"]: read_row(Standing, row) for row in rows.mappings()}
 
 
 async def undelivered(tx: AsyncConnection, before: datetime, limit: int) -> tuple[int, list[Undelivered]]:
-    """How many outbox rows from before then wait, and the oldest of them."""
+    """How many outbox rows created before this time are not delivered, and the oldest of them."""
     values = {"before": before, "limit": limit}
     rows = (await tx.execute(_UNDELIVERED, values)).mappings()
     found = [read_row(Undelivered, row) for row in rows]
@@ -114,10 +114,10 @@ async def undelivered(tx: AsyncConnection, before: datetime, limit: int) -> tupl
 async def unsettled(
     tx: AsyncConnection, *, sending: datetime, unknown: datetime, gone: Collection[str], limit: int
 ) -> tuple[int, list[Message]]:
-    """How many messages nobody settles in time, and the oldest of them.
+    """How many messages are not settled in time, and the oldest of them.
 
-    Those are claimed before `sending`, and besides `sending`, or claimed before `unknown`, or of a run that is over
-    (it has ended, or is one of `gone`).
+    Such a message was claimed before `sending`. In addition, it is still `sending`, or it was claimed before `unknown`,
+    or its run is over (it has ended, or is one of `gone`).
     """
     values = {"sending": sending, "unknown": unknown, "gone": list(gone), "limit": limit}
     found = [read_row(Message, row) for row in (await tx.execute(_UNSETTLED, values)).mappings()]
@@ -125,41 +125,41 @@ async def unsettled(
 
 
 async def deferred(tx: AsyncConnection, before: datetime, limit: int) -> tuple[int, list[Overdue]]:
-    """How many deferred messages of live runs were due before then, and those longest due."""
+    """How many deferred messages of live runs were due before this time, and those that were due first."""
     values = {"before": before, "limit": limit}
     found = [read_row(Overdue, row) for row in (await tx.execute(_DEFERRED, values)).mappings()]
     return await _counted(tx, _DEFERRED_COUNT, values, found, limit), found
 
 
 async def flooded(tx: AsyncConnection, limit: int) -> tuple[int, list[Overdue]]:
-    """How many messages of live runs wait because their address had too many, and those of them due first."""
+    """How many messages of live runs wait because their address had too many, and those that are due first."""
     values = {"reason": FLOOD, "limit": limit}
     found = [read_row(Overdue, row) for row in (await tx.execute(_FLOODED, values)).mappings()]
     return await _counted(tx, _FLOODED_COUNT, values, found, limit), found
 
 
 async def held_touches(tx: AsyncConnection, before: datetime, limit: int) -> tuple[int, list[Overdue]]:
-    """How many held touches were to be told before then, and those longest due."""
+    """How many held touches should have become events before this time, and those that were due first."""
     values = {"before": before, "limit": limit}
     found = [read_row(Overdue, row) for row in (await tx.execute(_TOUCHES, values)).mappings()]
     return await _counted(tx, _TOUCHES_COUNT, values, found, limit), found
 
 
 async def led(tx: AsyncConnection) -> bool:
-    """Whether any relay holds the lead of this database."""
+    """Whether any relay of this database holds the lock for delivering."""
     return bool((await tx.execute(_LED, {"high": LEAD_LOCK >> 32, "low": LEAD_LOCK & 0xFFFFFFFF})).scalar_one())
 
 
 async def start_again(tx: AsyncConnection, enrollment_id: str, *, now: datetime | None = None) -> bool:
-    """Put the start of a live enrollment into the outbox once more, unless one waits; whether it did.
+    """Put the start of a live enrollment into the outbox again, unless one is there already; returns whether it did.
 
-    What the run did before stays done: the ledger and the effects know each step by the enrollment.
+    The new run repeats no effect: the ledger and the effects know each step by the enrollment.
     """
     return (await tx.execute(_START, {"id": enrollment_id, "now": now or utc_now()})).rowcount > 0
 
 
 async def end_again(tx: AsyncConnection, enrollment: Live, *, now: datetime | None = None) -> bool:
-    """Tell a live run once more that its goal is reached or that it has to end; whether there was one to tell."""
+    """Signal a live run again that its goal is reached or that it has to end; returns whether there was a live run."""
     now = now or utc_now()
     kind, payload = _ending(enrollment, now)
     values = {"id": enrollment.id, "kind": kind, "payload": as_json(payload), "now": now}
@@ -167,17 +167,17 @@ async def end_again(tx: AsyncConnection, enrollment: Live, *, now: datetime | No
 
 
 async def hurry(tx: AsyncConnection, ids: Sequence[int], *, now: datetime | None = None) -> int:
-    """Have these outbox rows delivered now rather than at their next attempt; how many still waited."""
+    """Have these outbox rows delivered now, not at their next attempt; returns how many were still undelivered."""
     return (await tx.execute(_HURRY, {"ids": list(ids), "now": now or utc_now()})).rowcount
 
 
 async def note(tx: AsyncConnection, counts: Mapping[str, int], *, now: datetime | None = None) -> None:
-    """Remember how much of each kind the last look found, for whoever shows figures."""
+    """Store how many problems of each kind the last check found, for metrics and pages."""
     await tx.execute(_NOTE, {"counts": as_json(dict(counts)), "now": now or utc_now()})
 
 
 async def noted(tx: AsyncConnection) -> tuple[datetime, Mapping[str, int]] | None:
-    """When somebody looked last, and how much of each kind they found; None where nobody ever did."""
+    """The time of the last check, and how many problems of each kind it found; None if there was none yet."""
     row = (await tx.execute(_NOTED)).first()
     return (row.at, row.counts) if row else None
 
@@ -206,7 +206,7 @@ _COLUMNS = """
         SELECT FROM outbox o WHERE o.enrollment_id = e.id AND o.delivered_at IS NULL
     ) AS told
 """
-# `active` and not ended are the same; only the status has an index in the order of ids.
+# `active` and "not ended" mean the same; only the status has an index in the order of ids.
 _LIVE = text(f"""
     SELECT {_COLUMNS} FROM enrollment e
     WHERE e.status = 'active' AND e.id > :after AND e.created_at < :before ORDER BY e.id LIMIT :limit
@@ -253,7 +253,7 @@ _TOUCHES = text("""
     FROM touch t JOIN message m ON m.id = t.message_id WHERE t.due_at < :before ORDER BY t.due_at LIMIT :limit
 """)
 _TOUCHES_COUNT = text("SELECT count(*) FROM touch WHERE due_at < :before")
-# A bigint lock shows as its two halves (https://www.postgresql.org/docs/current/view-pg-locks.html).
+# pg_locks shows a bigint lock as two halves (https://www.postgresql.org/docs/current/view-pg-locks.html).
 _LED = text("""
     SELECT EXISTS (
         SELECT FROM pg_locks

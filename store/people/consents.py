@@ -1,7 +1,8 @@
-"""What contacts have agreed to, and the proof of it.
+"""The consents of contacts, and the proof of each.
 
-Every change is kept with its source, its time and the version of the text that the contact was shown. What holds now
-follows from all of them by time, so a grant that arrives late does not undo a newer withdrawal.
+Every change is stored with its source, its time and the version of the text that the contact was shown. The current
+consent follows from all changes in the order of their times, so a grant that arrives late does not undo a newer
+withdrawal.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from tracks.policy.workspace_policy import Policy
 
 Status = Literal["granted", "pending", "withdrawn"]
 Said = Literal["granted", "pending", "confirmed", "withdrawn"]
-"""What a change says. `confirmed` makes a `pending` consent a `granted` one."""
+"""The status in a change. `confirmed` turns a `pending` consent into a `granted` one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something said about one topic of a channel; topic '' is the channel as a whole. `at` is now where it is None."""
+    """A change of the consent to one topic of a channel; topic '' is the whole channel. `at` None means now."""
 
     channel: Channel
     topic: str
@@ -39,7 +40,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What holds for one topic of a channel, the proof of it, and since when it is confirmed (double opt-in)."""
+    """The current consent for one topic of a channel, its proof, and when it was confirmed (double opt-in)."""
 
     channel: Channel
     topic: str
@@ -52,7 +53,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A change as it was kept; ids grow in the order of arrival."""
+    """A change as it is stored; ids increase in the order of arrival."""
 
     id: int
     channel: Channel
@@ -65,9 +66,9 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What holds now for a topic that changes named, what held before, and the id of the last change of it.
+    """The current consent of a topic after changes, its status before, and the id of its last change.
 
-    `change_id` is None where nothing was said that had not been kept already.
+    `change_id` is None if every change had been stored already.
     """
 
     now: Consent
@@ -76,17 +77,17 @@ class Result:
 
     @property
     def turned(self) -> bool:
-        """Whether another status holds now."""
+        """Whether the status has changed."""
         return self.now.status != self.before
 
 
 async def record(
     tx: AsyncConnection, contact_id: str, changes: Iterable[Change], *, now: datetime | None = None
 ) -> list[Result]:
-    """Keep changes and make what follows from them hold, one result per channel and topic.
+    """Store changes and update the current consents; returns one result per channel and topic.
 
-    A grant of a topic that asks for double opt-in is kept as `pending`. The same change with the same time is kept
-    once. The caller holds the contact's row (`contacts.hold`).
+    A grant of a topic with double opt-in is stored as `pending`. The same change with the same time is stored once.
+    The caller holds the lock on the contact's row (`contacts.hold`).
     """
     moment = now or utc_now()
     policy = (await policies.current(tx)).policy
@@ -113,10 +114,10 @@ async def record(
 
 
 def follows(history: Sequence[Proof]) -> Consent:
-    """What follows from all changes of one topic, in any order but not none.
+    """The consent that follows from all changes of one topic, given in any order; at least one is required.
 
-    The latest change by time counts, of several at the same time a withdrawal. Signing up once more does not lose a
-    confirmation; a confirmation keeps the proof of the sign-up that it confirms.
+    The latest change by time counts; of several at the same time, a withdrawal counts. A repeated sign-up does not lose
+    a confirmation. A confirmation keeps the proof of the sign-up that it confirms.
     """
     state: Consent | None = None
     for proof in sorted(history, key=lambda p: (p.at, _ORDER.index(p.status), p.id)):
@@ -138,13 +139,13 @@ def follows(history: Sequence[Proof]) -> Consent:
 
 
 async def current(tx: AsyncConnection, contact_id: str) -> list[Consent]:
-    """All that holds for a contact, by channel and topic."""
+    """All current consents of a contact, by channel and topic."""
     rows = await tx.execute(_CURRENT, {"id": contact_id})
     return [read_row(Consent, row) for row in rows.mappings()]
 
 
 async def history(tx: AsyncConnection, contact_id: str, *, before: int | None = None, limit: int = 50) -> list[Proof]:
-    """The changes kept of a contact, the last to arrive first; those that arrived before the one of that id."""
+    """The stored changes of a contact, the latest arrival first; with `before`, those that arrived before that id."""
     rows = await tx.execute(_HISTORY, {"id": contact_id, "before": before, "limit": limit})
     return [read_row(Proof, row) for row in rows.mappings()]
 

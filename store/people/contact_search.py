@@ -1,4 +1,4 @@
-"""Contacts listed by their ids, or looked for by what is known of them. Each way has an index of its own."""
+"""List contacts by id, or search them by email, phone, attribute or id prefix. Each way has its own index."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from store.engine.sql import any_of, as_json
 from store.schema.rows import Contact, columns, read_row
 
 _LAST = "\U0010ffff"
-"""Greater than any letter that an id has, in the order of the database's `C`."""
+"""Greater than any character of an id, in the order of the collation `C`."""
 
 
 _FEW = 2_000
-"""Contacts that are put in order after they were found; more than that are soon met in the order of all."""
+"""Up to this many matches are found first and sorted then. With more, a scan in id order soon finds a page of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whom to look for; all that is given has to be true of a contact. `emails` are ways to write one address."""
+    """The criteria of a search; a contact must meet all that are given. `emails` are spellings of one address."""
 
     emails: Sequence[str] = ()
     phone: str | None = None
     attribute: tuple[str, str] | None = None
-    """A name and a value. A value that is a number, true or false is found as such and as text."""
+    """A name and a value. A value that is a number, true or false matches both as such and as a text."""
     prefix: str = ""
-    """What the id begins with."""
+    """The beginning of the id."""
 
 
 async def page(tx: AsyncConnection, wanted: Wanted, *, after: str | None = None, limit: int = 50) -> list[Contact]:
-    """Contacts by id, in the order of its bytes; those after the contact `after` (keyset pagination).
+    """Contacts in the byte order of their ids, those after the contact `after` (keyset pagination).
 
-    PostgreSQL cannot know how many have an attribute or an address. So those are looked up first, by their own index;
-    where they are many, the contacts are read in order until there are enough.
+    PostgreSQL cannot estimate how many contacts have an attribute or an address. So the query first collects matches by
+    their own index. If there are many, it reads the contacts in id order instead until the page is full.
     """
     asked: dict[str, Any] = {"limit": limit, "few": _FEW + 1}
     own, order = [], []
@@ -71,7 +71,7 @@ def _where(conditions: list[str]) -> str:
 
 
 def _value(written: str) -> Any:
-    """The number, true or false that a text may stand for, or the text."""
+    """The number, true or false that a text represents, or the text itself."""
     try:
         value = json.loads(written, parse_constant=str)
     except (ValueError, RecursionError):
@@ -81,7 +81,7 @@ def _value(written: str) -> Any:
 
 _COLUMNS = columns(Contact, "contact")
 _ORDER = 'ORDER BY contact.id COLLATE "C" LIMIT :limit'
-# One row at least, so that many found and none of them wanted can be told from none found.
+# Returns at least one row, so that "found, but none on this page" differs from "none found".
 _FIRST = f"""
     WITH few AS MATERIALIZED ({{few}})
     SELECT n.found, contact.* FROM (SELECT count(*) AS found FROM few) n

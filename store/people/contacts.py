@@ -1,4 +1,4 @@
-"""Contacts: created and changed. `store.people.erasure` erases them."""
+"""Create and change contacts. `store.people.erasure` erases them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from store.schema.rows import Contact, columns, read_row
 
 
 class Changes(TypedDict, total=False):
-    """What to change of a contact: an absent key leaves the value, None removes it."""
+    """Changes to a contact: an absent key keeps the value, None removes it."""
 
     email: str | None
     phone: str | None
     timezone: str | None
     locale: str | None
     attributes: Mapping[str, Any]
-    """Merged key by key; a None removes that attribute."""
+    """Merged key by key; a None removes the attribute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
-    """The contact as it is now; `changed` names the attributes (not the other fields) that differ."""
+    """The contact after the change; `changed` names the attributes (not the other fields) that differ."""
 
     contact: Contact
     created: bool
@@ -37,18 +37,18 @@ class Upserted:
 
 
 async def get(tx: AsyncConnection, contact_id: str) -> Contact | None:
-    """The contact, or None where there is none (never was, or erased)."""
+    """The contact, or None if there is none (it never existed, or is erased)."""
     row = (await tx.execute(_GET, {"id": contact_id})).mappings().first()
     return read_row(Contact, row) if row else None
 
 
 async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
-    """The contact, who stays as they are until the transaction ends; None where there is none."""
+    """The contact, locked against changes until the transaction ends; None if there is none."""
     return (await _lock(tx, [contact_id])).get(contact_id)
 
 
 async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> bool:
-    """Let nothing promotional go to the contact until then, or end that with None; whether there is such a contact."""
+    """Send the contact nothing promotional until then; None ends the pause. Returns whether the contact exists."""
     return (await tx.execute(_PAUSE, {"id": contact_id, "until": until})).rowcount > 0
 
 
@@ -74,8 +74,8 @@ async def upsert_many(
 ) -> list[Upserted]:
     """Create or change contacts, in order; an id may occur more than once.
 
-    `replace` removes what an item does not name. Live runs whose track waits on a changed attribute are told
-    through the outbox (its slow lane, if `bulk`), in this transaction. A contact that was erased is a new person.
+    `replace` removes what an item does not name. Live runs whose track waits for a changed attribute are signalled
+    through the outbox (its slow lane, if `bulk`), in this transaction. An erased contact's id creates a new contact.
     """
     now = now or utc_now()
     for _ in range(5):
@@ -98,9 +98,9 @@ async def upsert_many(
 
 
 async def erased_since(tx: AsyncConnection, ids: Sequence[str], moment: datetime) -> set[str]:
-    """Which of these were erased at that moment or later, and have not been made anew since.
+    """Which of these contacts were erased at that moment or later, and have not been created again since.
 
-    It holds the contacts first, so that for those who exist the answer stays true until the transaction ends.
+    The contacts are locked first, so that for those who exist the answer stays true until the transaction ends.
     """
     await _lock(tx, sorted(ids))
     return set((await tx.execute(_ERASED, {"ids": list(ids), "moment": moment})).scalars())
@@ -112,7 +112,7 @@ async def _lock(tx: AsyncConnection, ids: list[str]) -> dict[str, Contact]:
 
 
 async def _insert(tx: AsyncConnection, contacts: list[Contact]) -> int:
-    """How many were inserted: fewer than given means that another transaction was first."""
+    """The number of inserted rows; fewer than given means that another transaction inserted some first."""
     if not contacts:
         return 0
     return (await tx.execute(_INSERT, _arrays(contacts))).rowcount
@@ -162,7 +162,7 @@ def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Cont
 
 def _differing(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> frozenset[str]:
     a, b = old or {}, new or {}
-    # compared as JSON: 1, 1.0 and True are different answers to a condition
+    # compared as JSON: 1, 1.0 and True are different values for a condition
     return frozenset(n for n in {*a, *b} if (n in a) != (n in b) or as_json(a[n]) != as_json(b[n]))
 
 
@@ -171,7 +171,7 @@ def _facts(contact: Contact) -> tuple[object, ...]:
 
 
 def _arrays(contacts: list[Contact]) -> dict[str, Any]:
-    ordered = sorted(contacts, key=lambda contact: contact.id)  # one order everywhere: no deadlocks
+    ordered = sorted(contacts, key=lambda contact: contact.id)  # the same order everywhere prevents deadlocks
     plain = {name: [getattr(c, name) for c in ordered] for name in ("id", "email", "phone", "timezone", "locale")}
     return {
         **plain,

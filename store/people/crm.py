@@ -1,4 +1,4 @@
-"""The built-in CRM: a stage, fields, notes and tasks per contact. All of it goes when the contact is erased."""
+"""The built-in CRM: a stage, fields, notes and tasks per contact. Erasing the contact deletes all of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something written about a contact."""
+    """A note about a contact."""
 
     body: str
     created_at: datetime
@@ -34,7 +34,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to do for a contact."""
+    """A task about a contact."""
 
     title: str
     owner: str | None
@@ -45,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """All that the CRM holds of a contact; notes and tasks oldest first."""
+    """Everything that the CRM holds about a contact; notes and tasks oldest first."""
 
     contact_id: str
     stage: str | None
@@ -67,7 +67,7 @@ async def apply(
 ) -> None:
     """Set the stage (unless None), merge fields (a None value removes one), add a note and a task.
 
-    The same effect key again adds no second note or task. Nothing is written about an erased contact.
+    A repeated effect key adds no second note or task. Nothing is written about an erased contact.
     """
     values = {
         "contact": contact_id,
@@ -87,7 +87,7 @@ async def apply(
 
 
 async def get(tx: AsyncConnection, contact_id: str) -> Card | None:
-    """What the CRM holds of a contact, or None where it holds nothing."""
+    """The contact's data in the CRM, or None if there is none."""
     card, note, task = tables.crm_contact, tables.crm_note, tables.crm_task
     row = (await tx.execute(select(card.c.stage, card.c.fields).where(card.c.contact_id == contact_id))).first()
     if row is None:

@@ -1,4 +1,4 @@
-"""Erasing a person: every personal datum goes, counts stay, and their live runs are told to end."""
+"""Erase a person: delete all personal data, keep counts, and tell the person's live runs to end."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from store.schema.rows import Channel
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What erasing found: a contact, and how many live runs it told to end."""
+    """The result of erasing: whether the contact existed, and how many live runs were told to end."""
 
     existed: bool
     ended: int
 
 
 async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = None) -> Erased:
-    """Remove every personal datum of a contact and tell their live runs to end; counts stay.
+    """Delete all personal data of a contact and tell the contact's live runs to end; counts stay.
 
-    Repeating it is harmless. Only hashes of their addresses are kept, as suppressed: `erased`, unless they were for a
-    harsher reason. A new explicit consent to a channel ends that, or an operator.
+    A repeated call is harmless. Only hashes of the contact's addresses are kept: they are suppressed as `erased`, or
+    keep a harsher reason. A new explicit consent to a channel, or an operator, ends such a suppression.
     """
     now = now or utc_now()
     gone = (await tx.execute(_ERASE, {"id": contact_id, "now": now})).first()
@@ -39,7 +39,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     return Erased(existed=gone is not None, ended=ended.rowcount)
 
 
-# Somebody unknown here may still wait in an import's rows: their erasure has to be remembered too.
+# An unknown contact may still wait in an import's rows, so this erasure has to be recorded too.
 _ERASE = text("""
     WITH gone AS (DELETE FROM contact WHERE id = :id RETURNING id, email, phone),
     stone AS (
@@ -53,8 +53,8 @@ _ERASE = text("""
     tasks AS (DELETE FROM crm_task WHERE contact_id = :id)
     SELECT email, phone FROM gone
 """)
-# A statement of its own: its snapshot is taken once the contact's row is ours, so that it sees every event and
-# enrollment of transactions that held the contact until then.
+# A separate statement: its snapshot is taken when we hold the contact's row, so it sees every event and enrollment of
+# the transactions that held the row before.
 _END_RUNS = text("""
     WITH links AS (DELETE FROM message_links WHERE message_id IN (SELECT id FROM message WHERE contact_id = :id)),
     texts AS (

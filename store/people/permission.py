@@ -1,4 +1,4 @@
-"""Whether a contact may be written to at all: an address, no suppression of it, consent."""
+"""Whether a contact may be sent messages at all: address, suppression, consent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.schema.rows import Channel, Contact
 from tracks.policy.workspace_policy import OptIn, Policy
 
 WHOLE_CHANNEL = ""
-"""The topic of a consent that is about the channel as such."""
+"""The topic of a consent to the whole channel."""
 UNSUBSCRIBED = "unsubscribed"
 _PASSED_BY_TRANSACTIONAL = frozenset({UNSUBSCRIBED})
 
@@ -21,7 +21,7 @@ CONSENTS = """(
     SELECT jsonb_object_agg(n.topic, n.status) FROM consent n
     WHERE n.contact_id = {contact} AND n.channel = {channel}
 )"""
-"""SQL for what `refusal` takes as `consents`."""
+"""SQL for the argument `consents` of `refusal`."""
 
 
 def refusal(
@@ -34,10 +34,10 @@ def refusal(
     suppressed: str | None,
     consents: Mapping[str, str],
 ) -> str:
-    """Why a message may not go to this contact; empty if it may.
+    """Why a message may not be sent to this contact; empty if it may.
 
-    `suppressed` is the reason why the address is suppressed; `consents` maps a topic ('' is the whole channel) to
-    `granted`, `pending` or `withdrawn`. A transactional message needs no consent and passes an unsubscribe.
+    `suppressed` is the reason why the address is suppressed. `consents` maps a topic ('' is the whole channel) to
+    `granted`, `pending` or `withdrawn`. A transactional message needs no consent and ignores an unsubscribe.
     """
     if not address:
         return "no address"
@@ -71,7 +71,7 @@ def _unless_granted(asked: OptIn, topic: str, status: str | None) -> str:
 async def refusals(
     tx: AsyncConnection, contact: Contact, channels: Sequence[Channel], *, topic: str, transactional: bool
 ) -> dict[Channel, str]:
-    """`refusal` for several channels at once, as they stand now."""
+    """`refusal` for several channels at once, by their current state."""
     found = await policies.current(tx)
     hashes = [address_hash(channel, contact.address(channel) or "") for channel in channels]
     rows = await tx.execute(_READ, {"id": contact.id, "channels": list(channels), "hashes": hashes})

@@ -1,6 +1,6 @@
-"""What contacts say about being written to, with all that follows from it in one transaction.
+"""Record what contacts choose about messages, and all consequences, in one transaction.
 
-Their consents change, an address that left a channel is suppressed (or is no longer), and their tracks hear of it.
+The consents change, an address is suppressed or its suppression ends, and the contact's tracks receive events.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNSUBSCRIBED_EVENT = "contact.unsubscribed"
 
 
 class Sent(Protocol):
-    """As much of a sent message as says which address its link went to (`store.sending.messages.Message`)."""
+    """The part of a sent message that tells to which address its link was sent (`store.sending.messages.Message`)."""
 
     @property
     def channel(self) -> Channel: ...
@@ -36,7 +36,7 @@ class Sent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What became of it: the contact, what holds for each topic that was named, and what the tracks were told."""
+    """The result: the contact, the current consent for each named topic, and the accepted events."""
 
     contact: Contact
     results: list[Result]
@@ -53,12 +53,12 @@ async def tell(
     pace: float = 1.0,
     now: datetime | None = None,
 ) -> Told | None:
-    """Keep what a contact says; None where there is no such contact.
+    """Record a contact's choices; None if there is no such contact.
 
-    Leaving a channel as a whole suppresses the address too, so that no other contact with it is written to; a yes to
-    the whole channel, newer than that, ends it. A yes to a topic does neither. `through` is the message by whose link
-    it was said: then the address is the one that it went to, whatever the contact has by now (`_address`). `about` are
-    the message's properties, `pace` that of runs which the events begin.
+    A withdrawal from a whole channel also suppresses the address, so that no other contact with this address is sent
+    anything. A later consent to the whole channel ends the suppression. A consent to a topic does neither. `through` is
+    the message whose link was used: the choice is then about the address of that message, whatever address the contact
+    has now (`_address`). `about` are the properties of the events; `pace` is that of runs which the events begin.
     """
     person = await contacts.hold(tx, contact_id)
     if person is None:
@@ -66,7 +66,7 @@ async def tell(
     results = await consents.record(tx, contact_id, changes, now=now)
     happened = [_event(contact_id, result, about or {}) for result in results if result.turned]
     accepted = await events.accept_many(tx, happened, pace=pace, now=now) if happened else []
-    for result in results:  # after the events: everyone locks contact, enrollment, message, and then addresses
+    for result in results:  # after the events: all code locks contact, enrollment, message and address in this order
         await _follow(tx, result, _address(person, result.now.channel, through))
     return Told(person, results, accepted)
 
@@ -83,10 +83,10 @@ async def confirm(
     pace: float = 1.0,
     now: datetime | None = None,
 ) -> Told | None:
-    """Confirm a consent that is `pending`; any other stays as it is. None where there is no such contact.
+    """Confirm a consent that is `pending`; any other stays unchanged. None if there is no such contact.
 
-    A link (`through`) that went to another address than the contact's present one proves nothing of that, and confirms
-    nothing.
+    A link (`through`) that was sent to another address than the contact's present one proves nothing about the present
+    one, and confirms nothing.
     """
     person = await contacts.hold(tx, contact_id)
     if person is None:
@@ -99,7 +99,7 @@ async def confirm(
 
 
 def reached(person: Contact, message: Sent) -> bool:
-    """Whether a message went to the address that the contact has now, as far as anybody knows."""
+    """Whether a message was sent to the contact's present address, as far as is known."""
     return message.address_hash in (None, _own(person, message.channel))
 
 
@@ -112,7 +112,7 @@ def _event(contact_id: str, result: Result, about: Mapping[str, Any]) -> Event:
         name, properties["reason"] = UNSUBSCRIBED_EVENT, UNSUBSCRIBED
     else:
         name, properties["status"] = CONSENTED_EVENT, consent.status
-    # a change that turns the status is a new one, or one that was kept under another policy
+    # a change that changes the status is a new one, or one that was stored under another policy
     identity = f"consent:{contact_id}:{consent.channel}:{consent.topic}:{result.change_id or consent.at.isoformat()}"
     return Event(identity, contact_id, name, properties, consent.confirmed_at or consent.at)
 
@@ -124,10 +124,10 @@ def _own(person: Contact, channel: Channel) -> str | None:
 
 
 def _address(person: Contact, channel: Channel, through: Sent | None) -> str | None:
-    """The hash of the address that a word about a channel is for; None where it is for none.
+    """The hash of the address that a choice about a channel is for; None if it is for none.
 
-    Whoever holds a link has the mailbox that the message went to, and may have none of the contact's present
-    addresses: by an old one nobody has others written to again, or kept from being written to.
+    Whoever holds a link has the mailbox of that message, but may not have the contact's present addresses. So a link to
+    an old address neither suppresses other addresses nor ends their suppression.
     """
     if through is not None and channel == through.channel and through.address_hash is not None:
         return through.address_hash

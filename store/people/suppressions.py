@@ -1,4 +1,4 @@
-"""Addresses that must not be written to. Only hashes are kept, so they outlive an erased contact."""
+"""Addresses that must not be sent to. Only hashes are stored, so they remain after a contact is erased."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from store.schema.suppression_reasons import ENDED_BY_CONSENT, HARSHEST_FIRST, R
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """Why and since when an address is not written to."""
+    """Why an address is suppressed, and since when."""
 
     channel: Channel
     reason: Reason
@@ -28,9 +28,9 @@ class Suppression:
 
 
 async def add(tx: AsyncConnection, channel: Channel, address: str, reason: str, at: datetime | None = None) -> bool:
-    """Suppress an address; whether it is new, or for a harsher reason than before.
+    """Suppress an address; returns whether it is new, or has a harsher reason than before.
 
-    The harshest reason stays with its time; of the same reason, the latest time. Raises ValueError where the reason is
+    The harshest reason is kept with its time; for the same reason, the latest time. Raises ValueError if the reason is
     no `Reason`.
     """
     return await add_many(tx, [(channel, address)], reason, at) > 0
@@ -39,7 +39,7 @@ async def add(tx: AsyncConnection, channel: Channel, address: str, reason: str, 
 async def add_many(
     tx: AsyncConnection, addresses: Iterable[tuple[Channel, str]], reason: str, at: datetime | None = None
 ) -> int:
-    """Suppress addresses; how many of them are new, or for a harsher reason than before. Raises as `add` does."""
+    """Suppress addresses; returns how many are new, or have a harsher reason than before. Raises as `add` does."""
     hashed = ((channel, address_hash(channel, address)) for channel, address in addresses)
     return await add_hashed(tx, hashed, reason, at)
 
@@ -48,7 +48,7 @@ async def add_hashed(
     tx: AsyncConnection, addresses: Iterable[tuple[Channel, str]], reason: str, at: datetime | None = None
 ) -> int:
     """`add_many` for addresses of which only the hash is known."""
-    hashes = sorted(set(addresses))  # no deadlocks
+    hashes = sorted(set(addresses))  # a fixed order prevents deadlocks
     milder = HARSHEST_FIRST[HARSHEST_FIRST.index(cast(Reason, reason)) + 1 :]
     values = {
         "channel": [channel for channel, _ in hashes],
@@ -64,21 +64,21 @@ async def add_hashed(
 
 
 async def remove(tx: AsyncConnection, channel: Channel, address: str, *, only: Reason | None = None) -> bool:
-    """Allow an address again, where `only` is given for no other reason than that; whether anything changed.
+    """Allow an address again; with `only`, only if that is the reason. Returns whether anything changed.
 
-    START ends `stop` only; an operator may end anything.
+    START by SMS ends `stop` only; an operator may end any suppression.
     """
     return await _remove(tx, channel, address_hash(channel, address), None if only is None else [only], None)
 
 
 async def end_by_consent(tx: AsyncConnection, channel: Channel, hashed: str, at: datetime) -> bool:
-    """What a contact's explicit yes of that time ends for an address, by its hash: that they had left, or been erased,
-    before."""
+    """End a suppression after the contact's explicit consent at that time, if it is older and its reason is an
+    unsubscribe or an erasure."""
     return await _remove(tx, channel, hashed, list(ENDED_BY_CONSENT), at)
 
 
 async def find(tx: AsyncConnection, channel: Channel, address: str) -> Suppression | None:
-    """The suppression of an address, however it is spelt."""
+    """The suppression of an address, in any spelling."""
     row = (await tx.execute(_FIND, {"channel": channel, "hash": address_hash(channel, address)})).first()
     return Suppression(*row) if row else None
 
@@ -92,7 +92,7 @@ async def page(
     after: tuple[str, str] | None = None,
     limit: int = 50,
 ) -> list[Suppression]:
-    """Suppressions by channel and hash, those after that channel and hash."""
+    """Suppressions by channel and hash, those after the given channel and hash."""
     last_channel, last_hash = after or ("", "")
     values = {
         "channel": channel,

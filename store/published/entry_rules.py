@@ -1,4 +1,4 @@
-"""A track's entry and re-entry rules, as the tables keep them beside the newest version."""
+"""A track's entry and re-entry rules, as the table `track` stores them for the newest version."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tracks.time.durations import format_duration, parse_duration
 
 MAX_KEY = 128
 _MAX_EXACT = 1 << 53
-"""Up to here every JSON library reads a whole number alike, also one written as 12.0."""
+"""Up to this number every JSON library reads a whole number in the same way, even if it is written as 12.0."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoKey:
-    """Why an enrollment of a track with one run per object has no key. `why` says nothing of the value."""
+    """Why an enrollment of a track with one run per object has no key. `why` does not quote the value."""
 
     reason: Literal["no-key", "bad-key"]
     why: str
@@ -28,10 +28,10 @@ class NoKey:
 
 @dataclass(frozen=True, slots=True)
 class Reentry:
-    """Who may run again: never, always, after a time since the last run ended, or once per a property's value.
+    """Who may enter again: never, always, after a time since the last run ended, or once per value of a property.
 
-    `seconds` are those of `after`; with `per`, 0 means that each value is entered once. `restart`: an entry event ends
-    the run that lives and begins a new one.
+    `seconds` is the time of `after`; with `per`, 0 means that each value may enter once. `restart`: an entry event ends
+    the live run and begins a new one.
     """
 
     kind: Literal["never", "always", "after", "per"] = "never"
@@ -45,7 +45,7 @@ class Reentry:
         return ", ".join(part for part in (named, after, "restart" if self.restart else "") if part)
 
     def again(self) -> float | None:
-        """Seconds after the end of a run from which the same place may be entered again; None: never."""
+        """Seconds after the end of a run until the same contact and key may enter again; None: never."""
         if self.kind == "always":
             return 0.0
         return self.seconds if self.kind == "after" or (self.kind == "per" and self.seconds) else None
@@ -53,8 +53,8 @@ class Reentry:
     def key(self, given: str | None, properties: Mapping[str, Any]) -> str | NoKey:
         """The key of the enrollment: empty where the track allows one run at a time.
 
-        A value that looks like an address or a number of a person is none: keys stand in workflow ids. Digits alone
-        are the number of an object, because the track says that the property names one.
+        A value that looks like a person's address or phone number is refused, because keys are part of workflow ids.
+        Digits alone are accepted: the track says that the property identifies an object.
         """
         if self.kind != "per":
             return ""
@@ -77,20 +77,20 @@ class Reentry:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides whether someone may enter a track."""
+    """The rules that decide whether a contact may enter a track."""
 
     reentry: Reentry = Reentry()
     entry_event: str | None = None
     entry_where: str | None = None
     entry_unless: str | Lately | None = None
     entry_max_age: timedelta | None = None
-    """None: however long ago, as in tracks that were published before there was an age."""
+    """None: events of any age, as in tracks that were published before this limit existed."""
 
     def to_json(self) -> dict[str, Any]:
-        """As kept in `track.rules`.
+        """The rules as stored in `track.rules`.
 
-        What later releases added stands beside `reentry`, and only where it is used: an older one, which serves
-        beside a newer while that is rolled out, reads the keys that it knows and no others.
+        Keys that later releases added are written only where they are used. During a rolling deployment an older
+        release reads the same rows, and it ignores keys that it does not know.
         """
         reentry = {"kind": self.reentry.kind, "seconds": self.reentry.seconds, "property": self.reentry.property}
         data: dict[str, Any] = {
@@ -109,7 +109,7 @@ class Rules:
 
 
 def rules_from_json(data: Mapping[str, Any]) -> Rules:
-    """Read what `Rules.to_json` wrote, in whatever release."""
+    """Read what `Rules.to_json` of any release wrote."""
     unless, age = data.get("entry_unless"), data.get("entry_max_age")
     return Rules(
         Reentry(**data["reentry"], restart=data.get("restart", False)),
@@ -121,7 +121,7 @@ def rules_from_json(data: Mapping[str, Any]) -> Rules:
 
 
 def rules_of(track: Mapping[str, Any]) -> Rules:
-    """The rules of a track's canonical data (`tracks.checks.track_document.track_to_data`), as it is published now."""
+    """The rules in a track's canonical data (`tracks.checks.track_document.track_to_data`), at publishing."""
     entry = track.get("entry") or {}
     unless, age = entry.get("unless"), entry.get("max_age")
     return Rules(

@@ -1,4 +1,4 @@
-"""The published policy, one immutable version after another; the newest one holds."""
+"""The published policy: immutable versions, of which the newest is in force."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _CACHE_SIZE = 20
 _POLICY_LOCK = 0x706F_6C69_6379
 
 NEWEST = "(SELECT max(version) FROM policy)"
-"""SQL for the number to pass to `of_version`, so that a claim asks for it along the way."""
+"""SQL for the version number to pass to `of_version`, so that a claim reads it without a statement of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
-    """One version; `version` is 0 where none was ever published."""
+    """One version; `version` is 0 if none was ever published."""
 
     version: int
     policy: Policy
@@ -37,7 +37,7 @@ _cache: WeakKeyDictionary[Engine, OrderedDict[int, PolicyVersion]] = WeakKeyDict
 
 
 async def publish(tx: AsyncConnection, policy: Policy, source: str, *, now: datetime | None = None) -> Published:
-    """Store a new version unless the newest is the same policy; two publishers at once take turns."""
+    """Store a new version unless the newest is the same policy. Concurrent publishers wait for each other."""
     await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POLICY_LOCK})
     data = policy_to_data(policy)
     fingerprint = digest(data)
@@ -56,19 +56,19 @@ async def publish(tx: AsyncConnection, policy: Policy, source: str, *, now: date
 
 
 async def current(tx: AsyncConnection) -> PolicyVersion:
-    """What holds now."""
+    """The policy in force."""
     number = (await tx.execute(text(f"SELECT {NEWEST}"))).scalar_one_or_none()
     return await of_version(tx, number)
 
 
 def known(tx: AsyncConnection) -> Policy:
-    """The newest policy that this process has read, as each claim does; none where there is none."""
+    """The newest policy that this process has read (each claim reads it); an empty policy if it has read none."""
     cache = _cache.get(tx.sync_engine)
     return cache[max(cache)].policy if cache else NO_POLICY
 
 
 async def of_version(tx: AsyncConnection, number: int | None) -> PolicyVersion:
-    """That version, which each process reads once; no number means that none was published."""
+    """This version, which each process reads once. None means that no policy was published."""
     if number is None:
         return PolicyVersion(0, NO_POLICY, "", None)
     cache = _cache.setdefault(tx.sync_engine, OrderedDict())

@@ -1,4 +1,4 @@
-"""Publishers take turns, so that what one has checked cannot change before it is published."""
+"""A lock for publishers, so that what one publisher has checked cannot change before it is published."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _LOCK = 0x7075_626C_6973_68
 
 
 async def take_turns(tx: AsyncConnection) -> None:
-    """Wait for whoever is publishing; nobody else publishes until this transaction ends."""
+    """Wait for other publishers; no other can publish until this transaction ends."""
     await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})

@@ -1,4 +1,4 @@
-"""Published message templates: read by name at the moment of sending, or by a pinned version."""
+"""Published message templates, read by name when a message is sent, or by a pinned version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CACHE_SIZE = 500
 
 @dataclass(frozen=True, slots=True)
 class TemplateVersion:
-    """One immutable version; `data` is whatever the publisher derived from the source (variables and so on)."""
+    """One immutable version; `data` is what the publisher derived from the source (variables and so on)."""
 
     name: str
     version: int
@@ -46,7 +46,7 @@ async def publish(
     *,
     now: datetime | None = None,
 ) -> Published:
-    """Store a new version unless the newest is the same; two publishers at once take turns."""
+    """Store a new version unless the newest is the same. Concurrent publishers wait for each other."""
     fingerprint = digest({"kind": kind, "source": source, "data": data})
     latest = (await tx.execute(_LOCK, {"name": name})).scalar_one()
     if latest:
@@ -70,7 +70,7 @@ async def publish(
 
 
 async def get(tx: AsyncConnection, name: str, version: int | None = None) -> TemplateVersion | None:
-    """One version, the newest without a number; only the newest number is asked for a version read before."""
+    """One version, or the newest if no number is given. A version is cached, so only the newest number is queried."""
     if version is None:
         version = (await tx.execute(_LATEST, {"name": name})).scalar_one_or_none()
         if version is None:
@@ -118,7 +118,7 @@ async def named(tx: AsyncConnection, names: set[str]) -> dict[str, TemplateVersi
 async def versions(
     tx: AsyncConnection, name: str, *, before: int | None = None, limit: int = 100
 ) -> list[VersionSummary]:
-    """A template's versions, newest first, those below `before`; empty where there is no such template."""
+    """A template's versions below `before`, newest first; empty if there is no such template."""
     table = tables.template_version
     statement = select(table.c.version, table.c.digest, table.c.published_at).where(table.c.template == name)
     if before is not None:
@@ -132,7 +132,7 @@ _LOCK = text("""
     ON CONFLICT (name) DO UPDATE SET latest = template.latest
     RETURNING latest
 """)
-_LATEST = text("SELECT latest FROM template WHERE name = :name")  # a statement of every send
+_LATEST = text("SELECT latest FROM template WHERE name = :name")  # runs at every send
 _TABLE = tables.template_version
 _ROWS = select(
     _TABLE.c.template,

@@ -25,7 +25,7 @@ _CACHE_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The newest version, and whether publishing made it (False: it was the same already)."""
+    """The newest version, and whether this publishing created it (False: the newest was the same already)."""
 
     version: int
     created: bool
@@ -64,16 +64,16 @@ class TrackVersion:
 
 
 class InUse(NamedTuple):
-    """A version of a track that people are on, or may enter."""
+    """A version of a track that contacts are in, or may enter."""
 
     track: str
     version: int
     live: bool
-    """Runs live on it."""
+    """Whether it has live runs."""
 
 
 MINE: ColumnElement[bool] = literal_column("xmin = pg_current_xact_id_if_assigned()::xid", Boolean).label("mine")
-"""Whether this very transaction wrote the row: it may yet roll back, so it is not remembered."""
+"""Whether this transaction wrote the row. It may still roll back, so such a row is not cached."""
 
 _cache: WeakKeyDictionary[Engine, OrderedDict[tuple[str, int], TrackVersion]] = WeakKeyDictionary()
 
@@ -81,7 +81,7 @@ _cache: WeakKeyDictionary[Engine, OrderedDict[tuple[str, int], TrackVersion]] = 
 async def publish(
     tx: AsyncConnection, track: Track, compiled: Compiled, source: str, *, now: datetime | None = None
 ) -> Published:
-    """Store a new version unless the newest is the same track; two publishers at once take turns."""
+    """Store a new version unless the newest is the same track. Concurrent publishers wait for each other."""
     now = now or utc_now()
     data = track_to_data(track)
     rules = rules_of(data)
@@ -90,7 +90,7 @@ async def publish(
     name = str(data["track"])
     latest = (
         await tx.execute(_LOCK, {"name": name, "rules": "{}", "now": now})
-    ).scalar_one()  # 0 where this made the row
+    ).scalar_one()  # 0 if this statement created the row
     if latest and fingerprint == await _digest(tx, name, latest):
         return Published(latest, False)
     version = latest + 1
@@ -134,7 +134,7 @@ async def list_all(tx: AsyncConnection, *, after: str = "", limit: int = 100) ->
 async def versions(
     tx: AsyncConnection, name: str, *, before: int | None = None, limit: int = 100
 ) -> list[VersionSummary]:
-    """A track's versions, newest first, those below `before`; empty where there is no such track."""
+    """A track's versions below `before`, newest first; empty if there is no such track."""
     table = tables.track_version
     statement = select(table.c.version, table.c.digest, table.c.published_at).where(table.c.track == name)
     if before is not None:
@@ -144,7 +144,7 @@ async def versions(
 
 
 async def version(tx: AsyncConnection, name: str, number: int | None = None) -> TrackVersion | None:
-    """One version (the newest without a number), from memory where this process has read it before."""
+    """One version, or the newest if no number is given; from the cache if this process has read it before."""
     if number is None:
         summary = await get(tx, name)
         if summary is None:
@@ -162,7 +162,7 @@ async def version(tx: AsyncConnection, name: str, number: int | None = None) -> 
     loaded = TrackVersion(
         name=name,
         version=number,
-        track=Track.model_validate(row.data, context=PUBLISHED),  # not judged again: rules became stricter
+        track=Track.model_validate(row.data, context=PUBLISHED),  # not checked again: rules may be stricter now
         compiled=Compiled.model_validate(row.compiled),
         source=row.source,
         digest=row.digest,
@@ -176,7 +176,7 @@ async def version(tx: AsyncConnection, name: str, number: int | None = None) -> 
 
 
 async def in_use_with(tx: AsyncConnection, template: str) -> list[InUse]:
-    """Tracks that name a template: the newest version of each, and those on which runs still live."""
+    """The tracks that use a template: the newest version of each, and other versions with live runs."""
     rows = await tx.execute(_IN_USE_WITH, {"template": template})
     return [InUse(row.track, row.version, row.live) for row in rows]
 
@@ -187,7 +187,7 @@ async def names(tx: AsyncConnection) -> set[str]:
 
 
 async def pinned(tx: AsyncConnection, name: str, number: int) -> TrackVersion:
-    """The version that an enrollment is pinned to; raises LookupError, which no enrollment row should see."""
+    """The version that an enrollment is pinned to. Raises LookupError, which an existing enrollment never causes."""
     found = await version(tx, name, number)
     if found is None:
         raise LookupError(f"track {name} has no version {number}")

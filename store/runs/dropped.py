@@ -1,4 +1,4 @@
-"""Counting what was dropped, and why. Rows are only ever added: a counter row would make writers queue."""
+"""Count what was dropped, and why. Rows are only inserted: with counter rows, writers would wait for each other."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ LATE = "late"
 NOT_ENROLLED = "no longer enrolled"
 ERASED = "erased"
 NOT_A_PERSON = "machine"
-"""A click or an open by whom the track does not count (`tracks.program.engagement`)."""
+"""A click or open by a machine that the track does not count (`tracks.program.engagement`)."""
 CONDITION = "condition"
-"""A condition over too much data, or that would take too much work over it: false. Followed by `: ` and why where it
-met what it could not compute."""
+"""A condition over too much data, or one that would take too much work; it counts as false. If it could not be computed
+for another reason, `: ` and that reason follow."""
 
 TOO_SOON = "too-soon"
-"""An `enroll` step of a contact who has just been on that track."""
+"""An `enroll` step for a contact who entered that track only recently."""
 
 TOO_LARGE = "too large"
-"""A property of an event that would not fit into a run's history (`tracks.program.history_bounds`)."""
+"""A property of an event that was too large for a run's history (`tracks.program.history_bounds`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """`count` things of a `kind` that went nowhere: event, outbox, message, branch, signal, property."""
+    """`count` dropped things of one `kind`: event, outbox, message, branch, signal, property."""
 
     reason: str
     kind: str
@@ -41,14 +41,14 @@ class Drop:
 
 
 async def add(tx: AsyncConnection, drops: Iterable[Drop]) -> None:
-    """Count them."""
+    """Count these drops."""
     rows = [{"reason": d.reason, "kind": d.kind, "track": d.track, "count": d.count} for d in drops if d.count]
     if rows:
         await tx.execute(insert(dropped), rows)
 
 
 def count(tx: AsyncConnection, drops: Iterable[Drop]) -> None:
-    """Count them with the next statement of the transaction, which costs no round trip."""
+    """Count these drops together with the next statement of the transaction, so without a round trip."""
     counts: Counter[tuple[str, str, str | None]] = Counter()
     for drop in drops:
         counts[drop.reason, drop.kind, drop.track] += drop.count
@@ -59,12 +59,12 @@ def count(tx: AsyncConnection, drops: Iterable[Drop]) -> None:
 
 
 async def compact(tx: AsyncConnection) -> None:
-    """Make one row of all that say the same, so that totals stay cheap to read. One process at a time."""
+    """Merge rows that differ only in their counts, so that totals stay cheap to read. One process at a time."""
     await tx.execute(_COMPACT)
 
 
 async def totals(tx: AsyncConnection) -> list[Drop]:
-    """All that was ever dropped, by reason, kind and track."""
+    """All drops ever counted, by reason, kind and track."""
     keys = (dropped.c.reason, dropped.c.kind, dropped.c.track)
     statement = select(*keys, func.sum(dropped.c.count)).group_by(*keys).order_by(*keys)
     return [Drop(reason, kind, track, int(number)) for reason, kind, track, number in await tx.execute(statement)]
@@ -74,7 +74,7 @@ _COUNTS = many("d", reason="text", kind="text", track="text", count="int")
 _COUNT = text(f"""
     INSERT INTO dropped (reason, kind, track, count) SELECT reason, kind, track, count FROM {_COUNTS} ORDER BY ord
 """)
-# Rows that would not fit into one are left alone.
+# Rows with very large counts are not merged: the sum might not fit into one row.
 _COMPACT = text("""
     WITH gone AS (
         DELETE FROM dropped WHERE count < 1000000000 RETURNING reason, kind, track, count, at

@@ -1,7 +1,7 @@
-"""Effects other than messages (crm, webhook, set, enroll): each is done once per effect key.
+"""Records of effects other than messages (crm, webhook, set, enroll): each effect happens once per effect key.
 
-Inside the database (`set`, `enroll`) the effect and its record are one transaction. Outside (`crm`, `webhook`),
-begin, call with the effect key as the idempotency key, then finish.
+An effect inside the database (`set`, `enroll`) and its record are one transaction. For an effect outside (`crm`,
+`webhook`): begin, call the provider with the effect key as the idempotency key, then finish.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EffectOutcome = Literal["done", "skipped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`go`: do it, then `finish`. `settled`: it was done, `outcome` and `reason` say how. `ended`: see `reason`."""
+    """`go`: do it, then `finish`. `settled`: it is done, see `outcome` and `reason`. `ended`: see `reason`."""
 
     decision: Literal["go", "settled", "ended"]
     run: Run
@@ -42,9 +42,9 @@ async def begin(
     occurrence: int,
     path: Sequence[PathEntry] = (),
 ) -> Begun:
-    """Ask whether an effect is to be done; until this transaction ends, no other attempt of that contact goes on.
+    """Ask whether to do an effect. Until the transaction ends, no other attempt for the same contact continues.
 
-    `path` is stored whatever the answer. Raises LookupError where there is no such enrollment.
+    `path` is stored whatever the answer is. Raises LookupError if there is no such enrollment.
     """
     run = await lock_run(tx, enrollment_id)
     if run is None:
@@ -67,7 +67,7 @@ async def finish(
     *,
     now: datetime | None = None,
 ) -> bool:
-    """Record how an effect ended; False where another attempt has recorded it already, and that one stands."""
+    """Record how an effect ended; returns False if another attempt has recorded it already, which then counts."""
     values = {
         "key": begun.effect_key,
         "enrollment": begun.run.enrollment.id,

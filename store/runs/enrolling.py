@@ -1,4 +1,4 @@
-"""Entering a track. The unique slot of (track, contact, key) is the re-entry rule: nothing is asked first."""
+"""Enrolling contacts. The unique slot of (track, contact, key) enforces the re-entry rule, without a query first."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Refusal = Literal["unknown_track", "unknown_contact", "key_required", "key_refus
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What came of it.
+    """The result of enrolling.
 
-    `created`: a new enrollment. `existing`: a live one holds the place, or (for `per` tracks and `never`) is
-    returned with `refused` when it has ended. `refused`: see `refusal`; for `reentry`, `rule` says the track's
-    rule in words and `enrollment` is the one that stands in the way. `why` says what is wrong with the key.
+    `created`: a new enrollment. `existing`: a live enrollment has the slot. `refused`: see `refusal`; for `reentry`,
+    `rule` is the track's rule in words and `enrollment` is the ended one that prevents it. `why` is what is wrong with
+    the key.
     """
 
     outcome: Literal["created", "existing", "refused"]
@@ -39,16 +39,16 @@ class Enrolled:
 
 
 async def enroll(tx: AsyncConnection, wish: Enrol, *, now: datetime | None = None) -> Enrolled:
-    """Enrol one contact, with its start in the outbox, in this transaction."""
+    """Enrol one contact, and put its start into the outbox, in this transaction."""
     return (await enroll_many(tx, [wish], now=now))[0]
 
 
 async def enroll_many(
     tx: AsyncConnection, wishes: Sequence[Enrol], *, bulk: bool = False, now: datetime | None = None
 ) -> list[Enrolled]:
-    """Enrol many, one result each, in order; the second of two equal wishes finds the first one `existing`.
+    """Enrol many contacts; one result each, in order. The second of two equal wishes gets the first as `existing`.
 
-    `bulk` puts their starts into the outbox's slow lane, where whatever is live goes before them.
+    `bulk` puts the starts into the outbox's slow lane, in which live traffic has priority.
     """
     now = now or utc_now()
     facts = await _facts(tx, wishes)
@@ -76,7 +76,7 @@ async def enroll_many(
 
 
 async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[tuple[int, Rules | None, bool]]:
-    """Newest version and rules of each wish's track, and whether the contact exists (and cannot vanish now)."""
+    """The newest version and rules of each wish's track, and whether the contact exists (and is locked if so)."""
     rows = await tx.execute(_FACTS, {"track": [w.track for w in wishes], "contact_id": [w.contact_id for w in wishes]})
     found = {row.ord: row for row in rows}
     rules = {name: rules_from_json(row.rules) for row in found.values() if (name := row.track) is not None}
@@ -124,7 +124,7 @@ async def _insert(tx: AsyncConnection, slots: list[Slot], bulk: bool, now: datet
 async def _meet_holders(
     tx: AsyncConnection, open_rows: dict[int, Slot], results: dict[int, Enrolled], now: datetime
 ) -> None:
-    """Answer with whoever holds the place; leave open those whose holder has just made room."""
+    """Set the result for each wish whose slot is taken; leave those open whose slot has just become free."""
     slots = list(open_rows.values())
     rows = await tx.execute(
         _HOLDERS,
@@ -159,7 +159,7 @@ def _may_reenter(holder: Enrollment, rules: Rules, now: datetime) -> bool:
 
 
 _COLUMNS = columns(Enrollment, "e")
-# The contacts are held (FOR KEY SHARE, as a foreign key would) so that an erasure cannot pass between.
+# The contacts are locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between.
 _FACTS = text(f"""
     WITH wish AS (
         SELECT * FROM {many("w", track="text", contact_id="text")}

@@ -1,4 +1,4 @@
-"""Whom an accepted event enrols by the entry rules of the newest track versions, and whom it does not, with why."""
+"""Enrol contacts by accepted events and the entry rules of the newest track versions, and tell why others are not."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from tracks.program.interests import Happened, event_view
 
 Reason = Literal["bad-key", "no-key", "too-old", "reentry", "live", "unless", "machine", "condition"]
 REASONS: tuple[Reason, ...] = ("bad-key", "no-key", "too-old", "reentry", "live", "unless", "machine", "condition")
-"""Why an event does not enrol somebody, the one first that its sender can do most about:
+"""Why an event does not enrol a contact. Reasons that the event's sender can fix come first:
 
-- `bad-key`, `no-key`: the property that the track has one run per cannot be a key, or is not there.
-- `too-old`: it happened longer ago than the track's `max_age`.
-- `reentry`: the contact has been through, and the track's rule does not let them in again.
-- `live`: they are on the track.
-- `unless`, `condition`: the entry's `unless` holds, or its `where` does not.
+- `bad-key`, `no-key`: the property for the track's `per` is no valid key, or is missing.
+- `too-old`: the event happened longer ago than the track's `max_age`.
+- `reentry`: the contact's last run has ended, and the track's rule does not let the contact in again.
+- `live`: the contact is in the track already.
+- `unless`, `condition`: the entry's `unless` is true, or its `where` is not.
 - `machine`: no person clicked or opened.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class NotEnrolled:
-    """A track that the event could have enrolled somebody in, and why it did not."""
+    """A track into which the event could have enrolled the contact, and why it did not."""
 
     track: str
     reason: Reason
@@ -44,7 +44,7 @@ class NotEnrolled:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """What one event came to at the doors of all tracks."""
+    """The result of one event for the entries of all tracks."""
 
     enrolled: int
     not_enrolled: tuple[NotEnrolled, ...]
@@ -52,7 +52,7 @@ class Entered:
 
 @dataclass(slots=True)
 class _Asking:
-    """One event at one track's door; `why` once it is known that it does not pass."""
+    """One event and one track that it may enter; `why` is set once the entry is refused."""
 
     index: int
     event: Happened
@@ -66,9 +66,9 @@ class _Asking:
 async def enter(
     tx: AsyncConnection, events: Sequence[tuple[Happened, datetime]], now: datetime, pace: float
 ) -> list[Entered]:
-    """Enrol by these events, of which no two are of one contact; answers each in order.
+    """Enrol by these events, no two of which are about the same contact; returns a result for each, in order.
 
-    They come with the real time they happened at, and are stored already. `pace` is that of the enrollments.
+    Each event comes with the real time when it happened, and is stored already. `pace` is for the new enrollments.
     """
     rows = await tx.execute(_DOORS, {"names": sorted({event.name for event, _ in events})})
     doors = [(row.name, rules_from_json(row.rules)) for row in rows]
@@ -101,7 +101,7 @@ def _left(asking: list[_Asking]) -> Iterator[_Asking]:
 
 
 async def _by_condition(tx: AsyncConnection, asking: list[_Asking], now: datetime) -> None:
-    """Turn away those for whom `where` does not hold, or a condition of `unless` does."""
+    """Refuse entries whose `where` is not true, or whose `unless` is a condition that is true."""
     people: dict[str, Contact] = {}
     if any(one.rules.entry_where or isinstance(one.rules.entry_unless, str) for one in _left(asking)):
         rows = await tx.execute(_PEOPLE, {"ids": sorted({one.event.contact_id for one in _left(asking)})})
@@ -120,10 +120,10 @@ async def _by_condition(tx: AsyncConnection, asking: list[_Asking], now: datetim
 
 
 async def _by_the_past(tx: AsyncConnection, asking: list[_Asking], now: datetime, pace: float) -> None:
-    """Turn away who did before what `unless` names: one statement for all of them.
+    """Refuse contacts who did the event that `unless` names, by one statement for all of them.
 
-    What is told together with the event, or happened after it and was told before, counts as well: nobody who has
-    bought is to be asked whether they will.
+    An event that arrives together with the entry event counts too, and so does one that happened later but arrived
+    earlier: nobody who has bought should be asked to buy.
     """
     asked = [(one, unless) for one in _left(asking) if isinstance(unless := one.rules.entry_unless, Lately)]
     if not asked:
@@ -152,7 +152,7 @@ async def _by_the_past(tx: AsyncConnection, asking: list[_Asking], now: datetime
 
 
 async def _by_rule(tx: AsyncConnection, asking: list[_Asking], now: datetime, pace: float) -> None:
-    """Enrol those who are left, as the tracks' re-entry rules let them."""
+    """Enrol the remaining contacts, as far as the tracks' re-entry rules allow it."""
     left = list(_left(asking))
     if not left:
         return
@@ -173,8 +173,8 @@ def _refused(result: Enrolled) -> Reason | None:
 
 
 def _count(tx: AsyncConnection, asking: list[_Asking]) -> None:
-    """Count who was turned away, along with whatever the transaction does next."""
-    kinds = {"machine": "event"}  # as where a run does not count it
+    """Count the refused entries, together with the transaction's next statement."""
+    kinds = {"machine": "event"}  # the same kind as for events that a live run ignores
     dropped.count(tx, [Drop(one.why, kinds.get(one.why, "entry"), one.track) for one in asking if one.why])
 
 

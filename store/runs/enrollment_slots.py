@@ -1,4 +1,4 @@
-"""The place of (track, contact, key) that an enrollment has, and how it is made free for the next one."""
+"""The slot of (track, contact, key) that an enrollment holds, and how it becomes free for the next one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from store.runs.enrollments import LEAVE_MESSAGES
 
 @dataclass(frozen=True, slots=True)
 class Enrol:
-    """A wish to enrol a contact in the newest version of a track."""
+    """A request to enrol a contact into the newest version of a track."""
 
     track: str
     contact_id: str
@@ -26,12 +26,12 @@ class Enrol:
     properties: Mapping[str, Any] = field(default_factory=dict)
     pace: float = 1.0
     restart: bool = False
-    """Begin anew where the track's rule says `restart`: a repeat of this wish would do so once more."""
+    """Begin a new run if the track's rule says `restart`. Not idempotent: each repeat would begin another run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The row that a wish would become."""
+    """The row that a request would insert."""
 
     id: str
     wish: Enrol
@@ -46,7 +46,7 @@ class Slot:
 
 
 async def begin_anew(tx: AsyncConnection, slots: Sequence[Slot], now: datetime) -> None:
-    """End the live runs that are to begin anew. Temporal has theirs end before it starts the next (`api.relay`)."""
+    """End the live runs that begin anew. Temporal ends each old run before it starts the next (`api.relay`)."""
     if not slots:
         return
     rows = await tx.execute(
@@ -63,7 +63,7 @@ async def begin_anew(tx: AsyncConnection, slots: Sequence[Slot], now: datetime) 
 
 
 async def make_room(tx: AsyncConnection, slots: Sequence[Slot], now: datetime) -> None:
-    """Move ended enrollments out of the slot where the track's rule lets the contact enter again."""
+    """Move ended enrollments out of their slot if the track's rule lets the contact enter again."""
     again = sorted((p for p in slots if p.rules.reentry.again() is not None), key=lambda p: p.spot)
     if again:
         later(
@@ -79,15 +79,15 @@ async def make_room(tx: AsyncConnection, slots: Sequence[Slot], now: datetime) -
         )
 
 
-# Who has the place that is wished for. OFFSET keeps the planner from looking for the empty slot first: before it has
-# statistics it takes that for rare, and went through all that have one.
+# The enrollment that holds the requested slot. OFFSET keeps the planner from searching by the empty slot first: without
+# statistics it assumes that few rows have an empty slot, and would scan all that do.
 HOLDER = """
     LATERAL (
         SELECT * FROM enrollment e
         WHERE e.track = w.track AND e.contact_id = w.contact_id AND e.key = {key} AND e.slot = '' OFFSET 0
     ) e
 """
-# What still waits to be told to the old run must not reach the new one, which has the same workflow id.
+# Undelivered outbox rows of the old run must not reach the new run, which has the same workflow id.
 _MAKE_ROOM = text(f"""
     WITH wish AS (
         SELECT DISTINCT track, contact_id, key, seconds
@@ -111,8 +111,8 @@ _MAKE_ROOM = text(f"""
     )
     UPDATE enrollment SET slot = enrollment.id::text FROM leaving WHERE enrollment.id = leaving.id
 """)
-# The old run is told nothing more but to end, by whoever starts the new one; what it still writes down of its path is
-# kept. A goal that was reached stays reached.
+# The old run gets no more signals; whoever starts the new run ends it. The path that it still reports is kept. A goal
+# that was reached stays reached.
 _RESTART = text(f"""
     WITH wish AS (
         SELECT DISTINCT track, contact_id, key FROM {many("w", track="text", contact_id="text", key="text")}

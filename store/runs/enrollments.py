@@ -1,4 +1,4 @@
-"""Enrollments, their paths and their ends. `store.runs.enrolling` makes them."""
+"""Read and change enrollments, their paths and their ends. `store.runs.enrolling` creates them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tracks.program.run import PathEntry, RunStatus
 
 
 async def get(tx: AsyncConnection, enrollment_id: str) -> Enrollment | None:
-    """An enrollment, or None where there is none."""
+    """An enrollment, or None if there is none."""
     if not is_id(enrollment_id):
         return None
     row = (await tx.execute(_GET, {"id": enrollment_id})).mappings().first()
@@ -27,7 +27,7 @@ async def get(tx: AsyncConnection, enrollment_id: str) -> Enrollment | None:
 
 
 async def run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
-    """An enrollment with its contact as they are now, without any lock."""
+    """An enrollment with its contact's present data, without any lock."""
     if not is_id(enrollment_id):
         return None
     row = (await tx.execute(_RUN, {"id": enrollment_id})).mappings().first()
@@ -37,9 +37,9 @@ async def run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
 
 
 async def lock_run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
-    """The same, and until this transaction ends nobody else acts for that contact or changes the enrollment.
+    """As `run`, with locks: until this transaction ends, no other acts for the contact or changes the enrollment.
 
-    Everyone locks the contact first, then the enrollment. What is read after this call is as fresh as the lock.
+    All code locks the contact first, then the enrollment. Data that is read after this call is as recent as the lock.
     """
     if not is_id(enrollment_id):
         return None
@@ -90,7 +90,7 @@ async def entered_since(tx: AsyncConnection, contact_id: str, track: str, since:
 
 
 async def path(tx: AsyncConnection, enrollment_id: str, *, after: int = -1, limit: int = 1000) -> list[PathEntry]:
-    """The steps that the enrollment has been through, in order, as far as reported; those with `seq` > `after`."""
+    """The steps that the enrollment has completed and reported, in order; those with `seq` > `after`."""
     if not is_id(enrollment_id):
         return []
     table = tables.path_entry
@@ -106,13 +106,13 @@ async def path(tx: AsyncConnection, enrollment_id: str, *, after: int = -1, limi
 async def report_path(
     tx: AsyncConnection, enrollment_id: str, entries: Sequence[PathEntry], *, step: str | None = None
 ) -> None:
-    """Store progress, each entry once, and the step that the run is at (unless None)."""
+    """Store progress (each entry once) and the run's current step (unless None)."""
     if entries or step is not None:
         later(tx, _REPORT, {"id": enrollment_id, "step": step, **path_arrays(entries)})
 
 
 async def outcomes(tx: AsyncConnection, enrollment_id: str) -> dict[str, str]:
-    """How each step ended as far as it is reported, as `enrollment.steps` has it in a branch."""
+    """The reported outcome of each step, as `enrollment.steps` has it in a branch."""
     rows = await tx.execute(_OUTCOMES, {"id": enrollment_id})
     return {row.step: row.detail if row.outcome == "took" else row.outcome for row in rows}
 
@@ -127,10 +127,10 @@ async def close(
     counts: Mapping[str, Any] | None = None,
     now: datetime | None = None,
 ) -> bool:
-    """The run is over; whether this call ended it (False: it had ended, and how stays as it was).
+    """The run is over. Returns whether this call ended the enrollment (False: it had ended already, and stays so).
 
-    Its messages that waited to be claimed again become `skipped` with why it is over (`goal`, `exit`, `ended`), or
-    `failed` where the path says that their step had given up.
+    Its messages that waited for another claim become `skipped` with the reason of the end (`goal`, `exit`, `ended`), or
+    `failed` if the path says that their step had given up.
     """
     values = {
         "id": enrollment_id,
@@ -141,13 +141,13 @@ async def close(
         **path_arrays(path),
     }
     closed, _ = await together(tx, Statement(_CLOSE, values), Statement(LEAVE_MESSAGES, {"id": enrollment_id}))
-    if not closed.rowcount and counts:  # whoever ended it without its run, as a restart does, could not count
+    if not closed.rowcount and counts:  # ended already without its run, as by a restart, so without counts
         await tx.execute(_COUNT, values)
     return closed.rowcount > 0
 
 
 async def request_end(tx: AsyncConnection, enrollment_id: str, reason: str, *, now: datetime | None = None) -> bool:
-    """Ask a live run to end through the outbox; no send is granted from now on. Whether it lived."""
+    """Ask a live run to end, through the outbox; no send is allowed from now on. Returns whether it was live."""
     if not is_id(enrollment_id):
         return False
     result = await tx.execute(
@@ -206,14 +206,14 @@ _COUNT = text("UPDATE enrollment SET counts = CAST(:counts AS jsonb) WHERE id = 
 WHY_OVER = """
     CASE WHEN e.goal_reached_at IS NOT NULL THEN 'goal' WHEN e.exit_reached_at IS NOT NULL THEN 'exit' ELSE 'ended' END
 """
-"""Why an enrollment `e` that has ended is over, as `Enrollment.over` said just before."""
+"""Why an ended enrollment `e` is over; the same value that `Enrollment.over` had just before its end."""
 _GAVE_UP = """
     m.status = 'released' AND EXISTS (
         SELECT FROM path_entry p WHERE p.enrollment_id = m.enrollment_id AND p.step = m.step AND p.outcome = 'failed'
     )
 """
-# A statement of its own: its snapshot is taken once the run has ended, so that it sees what a claim or a release
-# wrote that the closing had to wait for.
+# A separate statement: its snapshot is taken after the run has ended, so it sees what a claim or a release wrote while
+# the closing waited for its lock.
 LEAVE_MESSAGES = text(f"""
     UPDATE message m SET
         status = CASE WHEN {_GAVE_UP} THEN 'failed' ELSE 'skipped' END,

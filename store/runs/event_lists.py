@@ -1,4 +1,4 @@
-"""Events as they were told, newest first: of one contact, or of everybody."""
+"""Lists of accepted events, newest first: of one contact, or of all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.schema.rows import columns, read_row
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event; `properties` are empty once its contact is erased."""
+    """An event; `properties` are empty after its contact was erased."""
 
     event_id: str
     contact_id: str
@@ -27,7 +27,7 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events; times are those at which they were accepted."""
+    """The filter of a list; the times are those of acceptance."""
 
     contact_id: str | None = None
     name: str | None = None
@@ -38,7 +38,7 @@ class Wanted:
 async def page(
     tx: AsyncConnection, wanted: Wanted, *, before: tuple[datetime, str] | None = None, limit: int = 50
 ) -> list[StoredEvent]:
-    """Those accepted before the event `before` (its moment and its id), newest first (keyset pagination)."""
+    """Events accepted before the event `before` (its time and id), newest first (keyset pagination)."""
     asked: dict[str, Any] = {"limit": limit}
     where = []
     for field, sign in (("since", ">="), ("until", "<")):
@@ -62,7 +62,7 @@ async def page(
 
 _COLUMNS = columns(StoredEvent, "e")
 _ORDER = "ORDER BY e.received_at DESC, e.event_id DESC LIMIT :limit"
-# The index is by name first: the newest of each name, and of these the newest.
+# The index begins with the name: take the newest events of each name, then the newest of these.
 _NAMES = """
     WITH RECURSIVE n AS (
         (SELECT name FROM event ORDER BY name LIMIT 1)

@@ -1,4 +1,4 @@
-"""Which live runs can react to an event, and telling them through the outbox."""
+"""Find the live runs that can react to an event, and signal them through the outbox."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tracks.program.program import Compiled
 async def holds(
     tx: AsyncConnection, condition: str | None, context: Mapping[str, Any], track: str, kind: str = "event"
 ) -> bool:
-    """Whether a condition is true; one that could not be computed is false, and counted with why.
+    """Whether a condition is true. One that could not be computed is false, and counted with the reason.
 
-    Not counted is one that asks for what is not there: that is how conditions ask.
+    A condition that reads missing data is not counted: conditions may test for missing data.
     """
     if condition is None:
         return True
@@ -38,7 +38,7 @@ async def holds(
 
 
 def judged(condition: str, context: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether a condition is true, and the reason to count it under where it could not be computed."""
+    """Whether a condition is true, and the reason to count if it could not be computed."""
     try:
         verdict = judge(condition, context)
     except ConditionError:
@@ -47,15 +47,15 @@ def judged(condition: str, context: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def count(tx: AsyncConnection, reason: str, kind: str, track: str) -> None:
-    """Count it with the next statement of the transaction: a condition that always fails costs no round trip."""
+    """Count it together with the transaction's next statement, so that a failing condition costs no round trip."""
     later(tx, _FAILED, {"reason": reason, "kind": kind, "track": track})
 
 
 async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, datetime]], now: datetime) -> list[int]:
-    """Write one outbox row per event and live run that can react; answers how many, event by event.
+    """Write one outbox row per event and live run that can react; returns the number of rows for each event.
 
-    `events` come with the real time they happened at. A goal or an exit is marked on the enrollment here, so that
-    a send that is being claimed at this moment is refused.
+    `events` come with the real time when they happened. A goal or an exit is marked on the enrollment here, so that a
+    send that is being claimed at this moment is refused.
     """
     rows = await tx.execute(_LIVE, {"ids": sorted({event.contact_id for event, _ in events})})
     runs: dict[str, list[Run]] = defaultdict(list)

@@ -1,6 +1,6 @@
-"""Accepting what contacts did: the event, its deliveries and the enrollments it opens, in one transaction.
+"""Accept events: store the event, its deliveries and the enrollments that it begins in one transaction.
 
-An event that nobody can react to costs one statement and writes no outbox row.
+An event to which nothing can react costs one statement and writes no outbox row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something a contact did. `event_id` is the sender's, unique among all events; the time is real."""
+    """Something that a contact did. The sender chooses `event_id`, unique among all events; the time is real time."""
 
     event_id: str
     contact_id: str
@@ -34,9 +34,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """How many live enrollments can react to it and how many it opened, or why it was dropped.
+    """How many live enrollments can react to an event and how many it began, or why it was dropped.
 
-    `not_enrolled` are the tracks that it could have enrolled the contact in.
+    `not_enrolled` are the tracks into which it could have enrolled the contact.
     """
 
     matched: int = 0
@@ -47,7 +47,7 @@ class Accepted:
 
     @property
     def dropped(self) -> Reason | Literal["erased"] | None:
-        """Why nothing came of it, although a track would be entered by such an event; the gravest reason."""
+        """Why the event had no effect although it is the entry event of a track; the first reason in `REASONS`."""
         if self.erased:
             return "erased"
         if self.matched or self.enrolled or not self.not_enrolled:
@@ -63,11 +63,11 @@ async def accept(tx: AsyncConnection, event: Event, *, now: datetime | None = No
 async def accept_many(
     tx: AsyncConnection, events: Sequence[Event], *, now: datetime | None = None, pace: float = 1.0
 ) -> list[Accepted]:
-    """Accept events in order, one answer each.
+    """Accept events in order; one answer each.
 
-    An event id seen before (also within `events`) is a duplicate and changes nothing. An event of an unknown
-    contact makes that contact, without an address; one of an erased contact is dropped. `pace` is that of the
-    enrollments opened by entry rules, whose properties are the event's.
+    An event id that was seen before (also within `events`) is a duplicate and changes nothing. An event of an unknown
+    contact creates that contact, without an address; an event of an erased contact is dropped. `pace` is for the
+    enrollments that entry rules begin; their properties are the event's.
     """
     now = now or utc_now()
     results: list[Accepted | None] = [None] * len(events)
@@ -99,7 +99,7 @@ async def accept_many(
 
 @dataclass(frozen=True, slots=True)
 class _Fresh:
-    """An event stored just now, and whether its name interests a live run or an entry rule."""
+    """An event stored just now, and whether its name interests a live run (`reacts`) or an entry rule (`enters`)."""
 
     index: int
     event: Event
@@ -120,7 +120,7 @@ async def _store(
     results: list[Accepted | None],
     fresh: list[_Fresh],
 ) -> list[int]:
-    """Insert these events; answers those to try again, whose contact another transaction was making."""
+    """Insert these events; returns those to try again, because another transaction was creating their contact."""
     batch = [replace(events[i], occurred_at=events[i].occurred_at or now) for i in indexes]
     rows = await tx.execute(
         _STORE,
@@ -148,9 +148,10 @@ async def _store(
 
 
 async def _apply(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: float) -> dict[int, Accepted]:
-    """Tell live runs and open new ones, in the order in which each contact's events came.
+    """Signal live runs and begin new ones, in the order of each contact's events.
 
-    A contact's events after one that may open a run form a later round, because the run must see them.
+    An event that may begin a run ends a round: later events of the contact are in the next round, so that the new run
+    receives them.
     """
     counts = {f.index: Accepted() for f in fresh}
     rounds: dict[int, list[_Fresh]] = defaultdict(list)
@@ -174,8 +175,8 @@ async def _apply(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: 
 
 
 _INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
-# The contact is held (FOR KEY SHARE, as a foreign key would) so that an erasure cannot pass between; rows go in
-# by id, so that two batches with the same events never wait for each other in a circle.
+# The contact is locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between. Rows are
+# inserted in the order of their ids, so that two batches with the same events cannot deadlock.
 _STORE = text(f"""
     WITH input AS (
         SELECT * FROM {_INPUT}

@@ -1,4 +1,4 @@
-"""How many runs live on each version of a track, and where they are."""
+"""Count the live runs of each version of a track, by their steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class RunsAt:
-    """Live runs at one step of one version; `step` is None where they have told of none yet."""
+    """Live runs at one step of one version; `step` is None if they have reported none yet."""
 
     track: str
     version: int
@@ -20,7 +20,7 @@ class RunsAt:
 
 
 async def runs_at_steps(tx: AsyncConnection, tracks: Collection[str]) -> list[RunsAt]:
-    """The live runs of these tracks, by version and by the step that they told of last."""
+    """The live runs of these tracks, by version and by the step that they reported last."""
     if not tracks:
         return []
     rows = await tx.execute(_RUNS, {"tracks": sorted(tracks)})

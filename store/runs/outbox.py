@@ -1,11 +1,11 @@
-"""What Temporal has yet to be told: starts, events, changed attributes, ends.
+"""The outbox of signals that Temporal has not received yet: starts, events, changed attributes, ends.
 
-One relay delivers (`store.engine.outbox_listener.Listener.lead`). It reads `pending`, delivers each enrollment's rows
-in order and different enrollments side by side, and then says what became of them. A row that could not be
+One relay delivers (`store.engine.outbox_listener.Listener.lead`). It reads `pending`, delivers the rows of each
+enrollment in order and different enrollments in parallel, and then records the results. A row that could not be
 delivered holds back the later rows of its enrollment until its next attempt.
 
-There are lanes, so that a flood of one kind keeps nobody else waiting: what live runs are told goes first, then starts,
-then what an import or a batch caused (`bulk`), in the same two parts.
+The rows are in lanes, so that many rows of one kind do not delay the others: first signals to live runs, then starts,
+then what an import or a batch caused (`bulk`), again signals before starts.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from tracks.shared.wire import Clock
 Kind = Literal["start", "event", "attributes", "end"]
 
 LONGEST_REST = timedelta(seconds=30)
-"""How long a row rests between two attempts at most. A time further ahead was told by a clock that has gone back."""
+"""The longest time between two attempts. A later time comes from a clock that was wrong, and counts as due."""
 
 RUN_FULL = "its run takes no more signals"
-"""Why a row waits whose run has been told all that one run of Temporal may be, until it continues as new."""
+"""The run has received as many signals as Temporal allows, so the row waits until the run continues as new."""
 
 KEPT_FOR_STARTS = 4
-"""Enrollments that begin however many others are told something: everybody's changed attributes may take minutes."""
+"""Places kept for starts, however many signals wait: a change of everybody's attributes may take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One row with what is needed to deliver it.
+    """One row with everything that its delivery needs.
 
-    `payload` is the JSON of `EventSignal`, `AttributesChanged` or `EndSignal`, by `kind`; a start has none.
-    Where `ended`, the run is over: its workflow id may belong to a newer run by now, so do not signal it, drop it.
+    `payload` is the JSON of `EventSignal`, `AttributesChanged` or `EndSignal`, by `kind`; a start has none. If `ended`,
+    the run is over and its workflow id may belong to a newer run: drop the row instead of signalling.
     """
 
     id: int
@@ -62,14 +62,14 @@ class Pending:
 
     runs: Sequence[Sequence[Delivery]]
     more: bool
-    """Whether there may be others, which there was no room for."""
+    """Whether there may be more rows, for which there was no room."""
     crowded: bool
-    """Whether nothing was read but what live runs are told: all the others may be more of it."""
+    """Whether only signals to live runs were read, so that the rest may be more of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How much waits, and since when."""
+    """How many rows wait, and since when."""
 
     waiting: int
     oldest: datetime | None
@@ -86,15 +86,15 @@ async def pending(
     delivered: Sequence[int] = (),
     now: datetime | None = None,
 ) -> Pending:
-    """Rows to deliver now, lane after lane: of at most `room` enrollments.
+    """The rows to deliver now, in the order of the lanes, of at most `room` enrollments.
 
-    The rows of `delivered` are written down as such by the same statement.
+    The same statement marks the rows of `delivered` as delivered.
 
-    At most `limit` rows are read, and a few starts if all of these are told. Of the enrollments that nobody tells
-    anything live, at most `starts` have a start among their rows, and at most `bulk` are of the slow lanes (left out:
-    as many as were read). What would be overtaken by a later row of its enrollment goes with it, whatever its lane.
-    `busy` are enrollments whose earlier rows are being delivered already. A row that nobody has tried is due whatever
-    its time: the API's clock need not agree with the relay's.
+    At most `limit` rows are read, plus a few starts if all of these are signals. Among the enrollments without a live
+    signal, at most `starts` have a start in their rows and at most `bulk` are in the slow lanes (None: no limit). An
+    enrollment's earlier rows are delivered together with a later one, in whatever lane they are, so that none is
+    overtaken. `busy` are enrollments whose earlier rows are being delivered. A row that was never tried is due whatever
+    its time, because the clocks of API and relay may differ.
     """
     now = now or utc_now()
     given = {"busy": list(busy), "now": now, "ahead": now + LONGEST_REST}
@@ -102,13 +102,13 @@ async def pending(
         rows = (await tx.execute(_DELIVERED_AND_PENDING, {"limit": limit, "ids": list(delivered), **given})).all()
     else:
         rows = (await tx.execute(_PENDING, {"limit": limit, **given})).all()
-    cut = len(rows) == limit  # else all that wait have been read
+    cut = len(rows) == limit  # otherwise all waiting rows have been read
     told = {row.enrollment_id for row in rows if row.kind != "start"}
     crowded = cut and all(row.kind != "start" and not row.bulk for row in rows)
     if told and cut:
         found = {row.id: row for row in rows}
         found |= {row.id: row for row in await tx.execute(_OF_RUNS, {"runs": list(told), **given})}
-        if crowded:  # else they come to the starts by themselves
+        if crowded:  # otherwise starts are among the rows that were read
             found |= {row.id: row for row in await tx.execute(_STARTS, {"limit": KEPT_FOR_STARTS, **given})}
         rows = list(found.values())
     runs: dict[str, list[Any]] = {}
@@ -121,12 +121,12 @@ async def pending(
 
 
 def is_slow(run: Sequence[Any]) -> bool:
-    """Whether nothing of a run's rows is live."""
+    """Whether all rows of a run are in the slow lane."""
     return all(row.bulk for row in run)
 
 
 def _lane(run: Sequence[Any]) -> int:
-    """Where a run's rows stand: told live, started live, or nothing of it is live."""
+    """The lane of a run's rows: a live signal, a live start, or nothing live."""
     if any(row.kind != "start" and not row.bulk for row in run):
         return _TOLD
     return _SLOW if is_slow(run) else _STARTED
@@ -135,7 +135,7 @@ def _lane(run: Sequence[Any]) -> int:
 def _chosen(
     runs: Sequence[Sequence[Any]], room: int | None, starts: int | None, bulk: int | None
 ) -> Sequence[Sequence[Any]]:
-    """Those of the runs, which come in the order of their lanes, that there is room for."""
+    """The runs for which there is room; `runs` come in the order of their lanes."""
     room, starts, bulk = (len(runs) if most is None else most for most in (room, starts, bulk))
     told = [run for run in runs if _lane(run) == _TOLD]
     others = []
@@ -168,18 +168,18 @@ def _delivery(row: Any) -> Delivery:
 
 
 async def delivered(tx: AsyncConnection, ids: Sequence[int], *, now: datetime | None = None) -> None:
-    """Temporal has these rows, so that their payloads go; the enrollments whose start is among them have started."""
+    """Temporal has received these rows: delete their payloads, and mark enrollments with a start here as started."""
     if ids:
         await tx.execute(_DELIVERED, {"ids": list(ids), "now": now or utc_now()})
 
 
 async def failed(tx: AsyncConnection, row_id: int, next_attempt_at: datetime, reason: str = "") -> None:
-    """A delivery failed for a reason and is tried again from then on, before any later row of its enrollment."""
+    """A delivery failed. It is tried again from that time on, before any later row of its enrollment."""
     await tx.execute(_FAILED, {"id": row_id, "at": next_attempt_at, "reason": reason})
 
 
 async def drop(tx: AsyncConnection, ids: Sequence[int], reason: str, *, now: datetime | None = None) -> int:
-    """Give these rows up for a reason (such as `late`), and count them; how many still waited."""
+    """Give these rows up for a reason (such as `late`), and count them; returns how many were still waiting."""
     if not ids:
         return 0
     result = await tx.execute(_DROP, {"ids": list(ids), "reason": reason, "now": now or utc_now()})
@@ -187,23 +187,23 @@ async def drop(tx: AsyncConnection, ids: Sequence[int], reason: str, *, now: dat
 
 
 async def backlog(tx: AsyncConnection) -> Backlog:
-    """How much waits, for metrics and readiness."""
+    """The size of the backlog, for metrics and readiness."""
     row = (await tx.execute(_BACKLOG)).one()
     return Backlog(row.waiting, row.oldest)
 
 
 async def undelivered(tx: AsyncConnection, enrollment_id: str) -> int:
-    """How many deliveries to this enrollment's run wait to be made."""
+    """How many deliveries to this enrollment's run are waiting."""
     return int((await tx.execute(_UNDELIVERED, {"id": enrollment_id})).scalar_one())
 
 
 async def bulk_waiting(tx: AsyncConnection, at_most: int) -> int:
-    """How many rows of the slow lane wait; counts no further than `at_most`."""
+    """How many rows of the slow lane are waiting, counted up to `at_most`."""
     return int((await tx.execute(_BULK_WAITING, {"limit": at_most})).scalar_one())
 
 
 async def prune(tx: AsyncConnection, before: datetime) -> int:
-    """Delete rows delivered or dropped before then; how many."""
+    """Delete rows that were delivered or dropped before this time; returns how many."""
     return (await tx.execute(_PRUNE, {"before": before})).rowcount
 
 
@@ -238,7 +238,7 @@ _DONE = f"""
     )
 """
 _DELIVERED = text(f"{_DONE} SELECT")
-# Its rows are those of before the update: what it delivers is left out by its ids.
+# The select sees the rows as before the update, so it excludes the delivered ones by their ids.
 _DELIVERED_AND_PENDING = text(f"{_DONE} {_WAITING} AND NOT o.id = {any_of('ids', 'bigint')} {_IN_ORDER}")
 _FAILED = text("""
     UPDATE outbox SET attempts = attempts + 1, next_attempt_at = :at, reason = :reason

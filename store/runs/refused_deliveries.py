@@ -1,7 +1,7 @@
-"""Deliveries that Temporal refuses for good: set aside until an operator says what to do with them.
+"""Deliveries that Temporal refuses permanently: they are set aside until an operator decides about them.
 
-Nothing waits for them: the later rows of their enrollment go on. An enrollment whose start is refused is closed, for
-there is no run that could do anything for it.
+They block nothing: later rows of their enrollment are delivered. If a start is refused, its enrollment is closed,
+because there is no run that could act for it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from store.runs.dropped import Drop
 from store.schema.rows import read_row
 
 START_REFUSED = "start refused"
-"""How the reason of an end begins for which there never was a run; its cause follows."""
+"""The end reason of an enrollment that never had a run begins with this text; the cause follows."""
 REFUSED = "refused"
-"""Why an operator's word drops a delivery."""
+"""The reason under which a delivery is counted that an operator drops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A delivery that was set aside. `cause` is one of few words, `reason` what Temporal said."""
+    """A delivery that was set aside. `cause` is a short fixed word; `reason` is Temporal's error text."""
 
     id: int
     enrollment_id: str
@@ -38,7 +38,7 @@ class Refused:
 
 
 async def set_aside(tx: AsyncConnection, row_id: int, cause: str, reason: str, *, now: datetime | None = None) -> None:
-    """Take an outbox row out of the way; where it is a start, its enrollment is closed as `exited`."""
+    """Move an outbox row to the refused deliveries. If it is a start, its enrollment is closed as `exited`."""
     now = now or utc_now()
     values = {"id": row_id, "cause": cause, "reason": reason, "now": now}
     row = (await tx.execute(_SET_ASIDE, values)).first()
@@ -47,20 +47,20 @@ async def set_aside(tx: AsyncConnection, row_id: int, cause: str, reason: str, *
 
 
 async def waiting(tx: AsyncConnection, limit: int) -> tuple[int, list[Refused]]:
-    """How many wait for a word, and the oldest of them: starts, and what live runs were to be told."""
+    """How many wait for a decision (starts, and signals to live runs), and the oldest of them."""
     found = [read_row(Refused, row) for row in (await tx.execute(_WAITING, {"limit": limit})).mappings()]
     return sum(count for _, _, count in await counts(tx)), found
 
 
 async def counts(tx: AsyncConnection) -> list[tuple[str, str, int]]:
-    """How many wait for a word, by kind and cause."""
+    """How many wait for a decision, by kind and cause."""
     return [(row.kind, row.cause, row.total) for row in await tx.execute(_COUNTS)]
 
 
 async def try_again(tx: AsyncConnection, row_id: int, *, now: datetime | None = None) -> bool:
-    """Put one back into the outbox, behind what its enrollment has there; whether there was any use in it.
+    """Put one back into the outbox, after the enrollment's other rows; returns whether that was possible.
 
-    A start opens its enrollment again, unless a goal, an exit or another enrollment has taken its place.
+    A start reopens its enrollment, unless it has a goal or an exit, or another enrollment has its slot.
     """
     row = (await tx.execute(_TAKE, {"id": row_id})).first()
     if row is None:
@@ -72,7 +72,7 @@ async def try_again(tx: AsyncConnection, row_id: int, *, now: datetime | None = 
 
 
 async def drop(tx: AsyncConnection, row_id: int) -> bool:
-    """Give one up, and count it; whether it was there."""
+    """Give one up, and count it; returns whether it was there."""
     row = (await tx.execute(_TAKE, {"id": row_id})).first()
     if row is not None:
         await dropped.add(tx, [Drop(REFUSED, row.kind, row.track)])
@@ -80,7 +80,7 @@ async def drop(tx: AsyncConnection, row_id: int) -> bool:
 
 
 async def prune(tx: AsyncConnection) -> int:
-    """Delete what was to be told to runs that are over by now; how many."""
+    """Delete signals to runs that are over by now; returns how many."""
     return (await tx.execute(_PRUNE)).rowcount
 
 
@@ -104,7 +104,7 @@ _TAKE = text("""
     DELETE FROM refused_delivery r USING enrollment e WHERE r.id = :id AND e.id = r.enrollment_id
     RETURNING r.enrollment_id::text AS enrollment_id, r.kind, r.payload::text AS payload, e.track
 """)
-# Closing marked the exit too: one that was marked before is somebody's word, and stays.
+# Closing sets the exit's time too; an exit time other than the end's comes from an earlier request to end, and stays.
 _REOPEN = text("""
     UPDATE enrollment SET status = 'active', ended_at = NULL, end_reason = NULL, exit_reached_at = NULL,
         started_at = NULL

@@ -1,4 +1,4 @@
-"""Runs that Temporal has told something: whether their workers take it up, only Temporal knows."""
+"""Runs that were sent a signal. Only Temporal knows whether a worker processes it, so the doctor asks Temporal."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class SignaledRuns:
-    """Live enrollments whose runs were told something."""
+    """Live enrollments whose runs were sent a signal."""
 
     ids: Sequence[str]
-    """At most as many as were asked for."""
+    """At most as many as requested."""
     count: int
-    """How many there are."""
+    """The total number."""
     position: int
-    """Where the next look begins: everything before it has been among these."""
+    """Where the next search begins: it need not look at rows up to this position again."""
 
 
 async def find_signaled(tx: AsyncConnection, *, after: int, before: datetime, limit: int) -> SignaledRuns:
-    """Those told before then by what the outbox accepted after a position (0: by all that it keeps).
+    """Runs with a signal delivered before that time and accepted after a position of the outbox (0: the whole outbox).
 
-    Where there are more than `limit`, it is some of each day's beginners: runs that stay with one build of the worker
-    began together, and a build that few are left on must not be overlooked for the others.
+    If there are more than `limit`, the result is a sample from each start day. Runs on one build of the worker started
+    at about the same time, and a build with few runs must not be missed.
     """
     values = {"after": after, "before": before, "limit": limit}
     rows = (await tx.execute(_TOLD, values)).all()
@@ -34,7 +34,7 @@ async def find_signaled(tx: AsyncConnection, *, after: int, before: datetime, li
     return SignaledRuns([row.id for row in rows], rows[0].total if rows else 0, position)
 
 
-# A start is left out: a run that has never been taken up is known by its missing search attribute.
+# Starts are excluded: a missing search attribute already shows that no worker took a started run up.
 _TOLD = text("""
     WITH told AS (
         SELECT DISTINCT enrollment_id AS id FROM outbox
@@ -45,7 +45,7 @@ _TOLD = text("""
     ORDER BY row_number() OVER (PARTITION BY date_trunc('day', e.started_at) ORDER BY random()), random()
     LIMIT :limit
 """)
-# What waits still, or was delivered a moment ago, is for the next look; and so is whatever came after it.
+# Rows that are undelivered, or were delivered just now, and all rows after them, are left for the next search.
 _POSITION = text("""
     SELECT coalesce(min(id) FILTER (WHERE delivered_at IS NULL OR delivered_at > :before) - 1, max(id), :after)
     FROM outbox WHERE id > :after

@@ -1,4 +1,4 @@
-"""One spelling per address, and the hash that a suppression keeps of it."""
+"""The canonical spelling of an address, and the hash that suppressions store."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tracks.contacts.contact_fields import domain_form
 
 
 def normalise(channel: Channel, address: str) -> str:
-    """The one spelling under which an address is suppressed.
+    """The canonical spelling under which an address is suppressed.
 
-    Email: Unicode NFC, case folded, domain in the ASCII form in which mail goes there; subaddresses and dots stay,
-    because they are other mailboxes. SMS: a leading + and digits only.
+    Email: Unicode NFC, case folded, with the domain in ASCII as mail systems use it. Subaddresses and dots stay,
+    because they are different mailboxes. SMS: a leading + and digits only.
     """
     text = unicodedata.normalize("NFC", address).strip()
     if channel == "sms":
@@ -24,7 +24,7 @@ def normalise(channel: Channel, address: str) -> str:
         return "+" + (digits[2:] if digits.startswith("00") else digits)
     local, at, domain = text.rpartition("@")
     domain = domain.rstrip(".")
-    with suppress(ValueError):  # what is no domain is compared as it stands
+    with suppress(ValueError):  # an invalid domain is compared unchanged
         domain = domain_form(domain)
     return f"{local}{at}{domain}".casefold()
 
@@ -40,12 +40,12 @@ HASH = f"""
             END, 'UTF8')), 'hex') AS plain) p)
     END
 """
-"""SQL for the `address_hash` of a contact `c` on `:channel`, empty where there is no address. NULL where only
-`normalise` can tell: of addresses with other characters than ASCII's, and phone numbers that are not as E.164 has them.
+"""SQL for the `address_hash` of a contact `c` on `:channel`; empty if there is no address. NULL if only `normalise` can
+compute it: for addresses with characters other than ASCII, and phone numbers that are not in E.164 form.
 """
 
 
 def address_hash(channel: Channel, address: str) -> str:
-    """The hash of the normalised address: it keeps protecting a person whose data are gone."""
+    """The hash of the normalised address. It keeps a person's suppression after the person's data are deleted."""
     plain = hashlib.sha256(f"{channel}:{normalise(channel, address)}".encode()).hexdigest()
     return current_secret().keyed(plain)

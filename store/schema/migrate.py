@@ -18,11 +18,11 @@ _MIGRATE_LOCK = 0x7065_7265_6D69
 
 
 def upgrade(url: str, address_secret: str = "", *, to: str = "head") -> None:
-    """Apply every migration, up to the one `to`, that the database does not have yet; waits for another process doing
-    the same.
+    """Apply every migration (up to `to`) that the database does not have yet, after waiting for any other process that
+    migrates.
 
-    From then on hashes of addresses are made with the secret, if there is one. Raises ValueError where the database
-    has another.
+    From then on, hashes of addresses are made with the secret, if there is one. Raises ValueError if the database has
+    another secret.
     """
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as lock, engine.connect() as connection:

@@ -1,8 +1,9 @@
-"""Turning hashes of addresses that anybody can guess into ones that take the secret, once and for good.
+"""Replace plain hashes of addresses, which can be guessed, with hashes that need the secret, permanently.
 
-`PERENNIAL_ADDRESS_SECRET` begins to hold when `perennial migrate` is called with it: from that moment on a process
-without it, or with another one, claims no message and suppresses no address, because it would look for hashes that
-nobody has written. Messages wait, callbacks are told again, and nobody who must not be written to is.
+`PERENNIAL_ADDRESS_SECRET` takes effect when `perennial migrate` is called with it. From then on a process with no
+secret or another one claims no message and suppresses no address, because it would look for hashes that do not exist.
+Until the process has the right secret, messages wait and providers repeat their callbacks; no suppressed address is
+sent to.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ _BATCH = 5_000
 
 
 def seal(engine: Engine, secret: Secret) -> None:
-    """Have the database's hashes made with this secret; called again, it does what is left.
+    """Convert the database's hashes to this secret. A repeated call converts what is left.
 
     Raises:
-        ValueError: they are made with another one, or with one where none is given.
+        ValueError: the database has another secret, or has one and none is given.
     """
     with engine.begin() as connection:
         kept = connection.execute(_KEPT).scalar() or ""

@@ -1,4 +1,4 @@
-"""What several parts of the store answer with: a contact, an enrollment, and how conditions see them."""
+"""The rows that several parts of the store return (contact, enrollment), and their form in conditions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Contact:
     locale: str | None = None
     attributes: Mapping[str, Any] | None = None
     paused_until: datetime | None = None
-    """Nothing promotional until then (real time), at the contact's own wish."""
+    """No promotional messages until then (real time), at the contact's own request."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -36,7 +36,7 @@ class Contact:
         return (self.email if channel == "email" else self.phone) or None
 
     def view(self) -> dict[str, Any]:
-        """`contact` in conditions: no address, only whether there is one."""
+        """The variable `contact` in conditions: no address, only whether there is one."""
         return {
             "id": self.id,
             "timezone": self.timezone,
@@ -48,7 +48,7 @@ class Contact:
 
 
 class Pinned(Protocol):
-    """What is pinned to a version of a track: an enrollment, or as much as is known of one."""
+    """Anything that is pinned to a version of a track: an enrollment, or the part of it that is known."""
 
     @property
     def track(self) -> str: ...
@@ -66,7 +66,7 @@ class Pin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Enrollment:
-    """One contact's one run of one track version. All times but those on its clock are real, UTC."""
+    """One run of one contact in one track version. All times are real and in UTC, except those on its clock."""
 
     id: str
     track: str
@@ -89,12 +89,12 @@ class Enrollment:
 
     @property
     def clock(self) -> Clock:
-        """The run's sense of time."""
+        """The run's clock."""
         return Clock.of(self.origin, self.pace)
 
     @property
     def over(self) -> str | None:
-        """Why nothing may be done for this enrollment any more: `ended`, `goal`, `exit`, or None if it lives."""
+        """Why nothing more may be done for this enrollment: `ended`, `goal` or `exit`; None if it is live."""
         if self.ended_at is not None:
             return "ended"
         if self.goal_reached_at is not None:
@@ -102,7 +102,7 @@ class Enrollment:
         return "exit" if self.exit_reached_at is not None else None
 
     def view(self, steps: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """`enrollment` in conditions."""
+        """The variable `enrollment` in conditions."""
         return {
             "id": self.id,
             "track": self.track,
@@ -114,7 +114,7 @@ class Enrollment:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An enrollment with its contact, who is None once erased."""
+    """An enrollment with its contact; the contact is None after its erasure."""
 
     enrollment: Enrollment
     contact: Contact | None
@@ -129,10 +129,10 @@ def _names(kind: Hashable) -> tuple[str, ...]:
 
 
 def read_row(kind: type[_Row], row: RowMapping, prefix: str = "") -> _Row:
-    """Build a row's dataclass from the columns of the same names (with a prefix, where two are joined)."""
+    """Build a dataclass from the columns with the names of its fields (with a prefix, where two are joined)."""
     return kind(**{name: row[prefix + name] for name in _names(cast(Hashable, kind))})
 
 
 def columns(kind: type[Any], table: str, prefix: str = "") -> str:
-    """The SQL select list that `read_row` reads."""
+    """The SQL select list for `read_row`."""
     return ", ".join(f"{table}.{name} AS {prefix}{name}" for name in _names(cast(Hashable, kind)))

@@ -1,12 +1,12 @@
-"""Which bounces keep an address from being written to: at once, after many, or never. One table.
+"""Which bounces suppress an address: at once, after several in a row, or never. One table.
 
 The kinds are those of https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types and
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html#event-publishing-retrieving-sns-contents-bounce-types
 
-A transient bounce suppresses nothing: by then SES has tried for hours, and the next message may well arrive. An
-address that bounces `MANY` times in a row over at least `SPAN`, with nothing delivered in between, is given up.
+A transient bounce suppresses nothing: SES has tried for hours by then, and the next message may well arrive. An address
+is suppressed if it bounces `MANY` times in a row over at least `SPAN`, with nothing delivered in between.
 
-A bounce that SES calls transient, but by which the mail server refuses the address for good, is permanent (`judged`).
+If SES calls a bounce transient although the mail server refused the address permanently, it is permanent (`judged`).
 """
 
 from __future__ import annotations
@@ -27,57 +27,57 @@ Effect = Literal["suppress", "count", "nothing"]
 TABLE: dict[tuple[str, str], Effect] = {
     ("permanent", "general"): "suppress",
     ("permanent", "noemail"): "suppress",
-    ("permanent", "suppressed"): "suppress",  # bounced for others of SES's customers lately
-    ("permanent", "onaccountsuppressionlist"): "suppress",  # SES did not try: it would not the next time either
+    ("permanent", "suppressed"): "suppress",  # bounced recently for other customers of SES
+    ("permanent", "onaccountsuppressionlist"): "suppress",  # SES did not try, and would not try the next time either
     ("undetermined", "undetermined"): "count",
     ("transient", "general"): "count",
     ("transient", "mailboxfull"): "count",
-    # these speak of the message, or of a limit that the sender set, and not of the mailbox
+    # these are about the message, or about a limit of the sender, and not about the mailbox
     ("transient", "messagetoolarge"): "nothing",
     ("transient", "contentrejected"): "nothing",
     ("transient", "attachmentrejected"): "nothing",
     ("transient", "customtimeoutexceeded"): "nothing",
 }
 WITHHELD = "onaccountsuppressionlist"
-"""The sub-type of bounces and complaints that SES makes up for addresses on the account's own suppression list: the
-message never left, and SES does not count it in its rates."""
+"""The sub-type of bounces and complaints that SES creates for addresses on the account's own suppression list. Such a
+message was never sent, and SES does not count it in its rates."""
 MAILBOX = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2.1", "5.4.4"})
-"""What a mail server says of a mailbox or a domain that is not there (https://www.rfc-editor.org/rfc/rfc3463#section-3).
+"""Status codes for a mailbox or a domain that does not exist (https://www.rfc-editor.org/rfc/rfc3463#section-3).
 
-Not of a full one, of the message, of the sender, or of its own rules: those (5.2.2, 5.3.4, 5.6.x, 5.7.x, …) say nothing
-of the next message."""
+Codes for a full mailbox, the message, the sender, or the server's own rules (5.2.2, 5.3.4, 5.6.x, 5.7.x, …) are not
+here: they do not tell whether the next message will arrive."""
 UNCLEAR = frozenset({"", "5.0.0", "5.1.0", "5.3.0", "5.4.1", "5.5.0"})
-"""Those that may mean either: then the reply code decides."""
+"""Ambiguous status codes: the reply code decides."""
 REFUSED = frozenset({"550", "551", "553"})
-"""Reply codes for a mailbox that is not there (https://www.rfc-editor.org/rfc/rfc5321#section-4.2.3)."""
+"""Reply codes for a mailbox that does not exist (https://www.rfc-editor.org/rfc/rfc5321#section-4.2.3)."""
 _VAGUE = frozenset({"general", "undetermined", ""})
-"""Sub-types by which SES says nothing more exact than the server does."""
+"""Sub-types with which SES says no more than the server's answer does."""
 MANY = 5
-"""Messages in a row that came back."""
+"""The number of bounces in a row."""
 SPAN = timedelta(days=14)
-"""Between the first of them and the last: a mail server that is down for a week costs nobody their place."""
+"""The least time between the first and the last of them. A mail server that is down for a week suppresses nobody."""
 
 
 def effect(kind: str, sub_type: str) -> Effect:
-    """What follows from a bounce of this type and sub-type, both in lower case. A new sub-type goes by its type."""
+    """The effect of a bounce with this type and sub-type (lower case). An unknown sub-type is treated by its type."""
     return TABLE.get((kind, sub_type), "suppress" if kind == "permanent" else "nothing")
 
 
 def reason(kind: str, sub_type: str) -> str:
-    """How the ledger says it."""
+    """The reason in the ledger."""
     return f"bounce-{kind}-{sub_type}" if sub_type else f"bounce-{kind}"
 
 
 def is_soft(delivery_reason: str) -> bool:
-    """Whether the ledger's reason is that of a bounce which is not permanent."""
+    """Whether the ledger's reason is a bounce that is not permanent."""
     return delivery_reason.startswith(_SOFT)
 
 
 def judged(kind: str, sub_type: str, status: str, diagnostic: str) -> tuple[str, str]:
-    """The type and sub-type of a bounce, after a look at what the recipient's server said, where SES has its words.
+    """The type and sub-type of a bounce, corrected by the recipient's server's answer if SES passes it on.
 
-    `status` is an enhanced status code, `diagnostic` the server's answer (`smtp; 550 5.1.1 …`). Where the server has
-    refused the address for good, the type is `permanent` and the sub-type that code.
+    `status` is an enhanced status code, `diagnostic` the server's answer (`smtp; 550 5.1.1 …`). If the server has
+    refused the address permanently, the type is `permanent` and the sub-type is the code.
     """
     if kind == "permanent" or sub_type not in _VAGUE:
         return kind, sub_type
@@ -91,9 +91,9 @@ def judged(kind: str, sub_type: str, status: str, diagnostic: str) -> tuple[str,
 
 
 async def suppress_if_many(tx: AsyncConnection, message: Message, address_hash: str) -> bool:
-    """Suppress the address (`bounced`) if this bounce, already in the ledger, makes it too many in a row.
+    """Suppress the address (`bounced`) if this bounce, already in the ledger, is one too many in a row.
 
-    Messages are known by the address they went to, those without its hash by their contact.
+    Messages are found by the hash of their address; those without a hash are found by their contact.
     """
     values = {"hash": address_hash, "contact": message.contact_id, "counted": _COUNTED}
     row = (await tx.execute(_STREAK, values)).one()

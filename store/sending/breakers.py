@@ -1,9 +1,9 @@
-"""Circuit breakers: a track, or a channel as a whole, that holds its messages, and lets them go at a bounded rate.
+"""Circuit breakers: they hold the messages of a track or of a whole channel, and release them at a bounded rate.
 
-A row is `open` (it holds every message that is not transactional), `resuming` (they go one after another, those
-that wait first) or `closed`. It opens because of bounces or complaints (`store.sending.reputation`), by an operator, or
-because the provider takes no more. The first three stay open until somebody resumes them: sending on without the cause
-found and mended is what providers close accounts for. The last resumes by itself (`until`).
+A breaker is `open` (it holds every message that is not transactional), `resuming` (held messages go one after another,
+those that wait first) or `closed`. Bounces or complaints (`store.sending.reputation`), an operator, or a provider that
+accepts no more messages open it. In the first three cases it stays open until somebody resumes it, because providers
+close accounts that continue to send before the cause is fixed. In the last case it resumes by itself (`until`).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ State = Literal["open", "resuming", "closed"]
 Cause = Literal["bounces", "complaints", "operator", "provider"]
 
 REASON = "breaker: "
-"""A held message's reason in the ledger, with the scope behind it."""
+"""The beginning of a held message's reason in the ledger; the scope follows."""
 LONGEST_REASON = 200
 RESUMING = "it resumes, one message after another"
 LATE = timedelta(seconds=2)
-"""A message that waited for its place comes this much too late or too early: timers and queues take their time."""
+"""A message may come for its place this much too late or too early, because timers and queues are not exact."""
 SOONEST, LATEST = timedelta(minutes=5), timedelta(hours=1)
-"""When a held message asks again: after a quarter of the time that its breaker has been open, within these."""
+"""A held message asks again after a quarter of the time for which its breaker has been open, within these limits."""
 ASKING_PER_SECOND = 2.0
-"""All that one breaker holds ask no oftener than this together, for they pass through the provider's queue."""
+"""All messages of one breaker together ask at most at this rate, because they go through the provider's queue."""
 
 
 def account(channel: Channel) -> str:
@@ -48,7 +48,7 @@ def of_track(track: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """How a scope stands; times are real, UTC. `figures` say what opened it."""
+    """The state of a scope; times are real, UTC. `figures` are the numbers that opened it."""
 
     scope: str
     state: State
@@ -57,11 +57,11 @@ class Breaker:
     figures: Mapping[str, Any]
     changed_at: datetime
     until: datetime | None
-    """When an open one resumes by itself; None: when somebody resumes it."""
+    """When an open breaker resumes by itself; None: only when somebody resumes it."""
     resumed_at: datetime | None
-    """Only messages claimed since then are judged: those before it have opened it once already."""
+    """Only messages claimed since then count: earlier ones have opened the breaker once already."""
     next_at: datetime | None
-    """While resuming: the last place that was given away."""
+    """While resuming: the last place that a message was promised."""
     free_at: datetime | None
     """While resuming: when the rate allows the next message."""
     per_second: float
@@ -76,12 +76,12 @@ class Hold:
     scope: str
     until: datetime
     why: str = ""
-    """In the words of whoever or whatever opened it, `for_histories`."""
+    """The reason why it is open, as `for_histories` returns it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """What the ledger says of a message that was told to wait: why, at what moment, until when."""
+    """What the ledger knows about a message that has to wait: the reason, since when, until when."""
 
     reason: str
     at: datetime
@@ -89,7 +89,7 @@ class Deferred:
 
 
 def for_histories(reason: str) -> str:
-    """A reason as the runs that it holds are told it: a short line; nothing where it looks like an address (law 1)."""
+    """A reason for the held runs: one short line; empty if it looks like an address (law 1)."""
     line = " ".join("".join(one if one.isprintable() else " " for one in reason).split())[:LONGEST_REASON].rstrip()
     return "" if looks_personal(line) else line
 
@@ -97,11 +97,11 @@ def for_histories(reason: str) -> str:
 async def turn(
     tx: AsyncConnection, scopes: Sequence[str], now: datetime, deferred: Deferred | None, *, spread: float | None = None
 ) -> Hold | None:
-    """Whether a message under these breakers has to wait; None: it goes now, and has taken its place in all of them.
+    """Whether a message under these breakers has to wait. None: it may go now, and has taken its place in all of them.
 
-    `deferred` is what it was told last, if it waits already: one that comes for the place that it was promised
-    does not queue anew. While a breaker resumes, the messages under it between two moments number at most
-    `per_second * (seconds + LATE) + 1`, whoever asks at the same time. `spread` (0 to 1) is random by default.
+    `deferred` is what the message was told last, if it waits already: a message that comes for the place that it was
+    promised does not queue again. While a breaker resumes, at most `per_second * (seconds + LATE) + 1` messages pass in
+    a period of `seconds`, however many ask at the same time. `spread` (0 to 1) is random by default.
     """
     rows = await _read(tx, _STANDING, scopes)
     if hold := _held(rows, now, spread):
@@ -135,9 +135,9 @@ async def trip(
     until: datetime | None = None,
     now: datetime | None = None,
 ) -> bool:
-    """Open a breaker; whether it was not open for that cause already.
+    """Open a breaker; returns False if it was open for this cause already.
 
-    An operator's word replaces every other cause, and any cause replaces `provider`, which would end by itself.
+    An operator's cause replaces every other. Any cause replaces `provider`, which would end by itself.
     """
     values = {
         "scope": scope,
@@ -155,9 +155,9 @@ async def trip(
 async def resume(
     tx: AsyncConnection, scope: str, *, per_second: float, only: Cause | None = None, now: datetime | None = None
 ) -> Breaker | None:
-    """Let an open breaker's messages go at that rate; with `only`, not if it is open for another cause.
+    """Release an open breaker's messages at that rate; with `only`, only if it is open for that cause.
 
-    None where it is not open. Messages that it held come back within `LATEST` or so, each when it was told to.
+    None if it is not open. Held messages come back within about `LATEST`, each at the time that it was given.
     """
     values = {"scope": scope, "rate": per_second, "only": only, "now": now or utc_now()}
     row = (await tx.execute(_RESUME, values)).mappings().first()
@@ -165,7 +165,7 @@ async def resume(
 
 
 async def tend(tx: AsyncConnection, *, per_second: float, now: datetime) -> list[Breaker]:
-    """Count what each holds, resume what is open only until now, close what has let all go; those that changed."""
+    """Count what each holds, resume those open until now, close those that hold nothing; returns those that changed."""
     changed = []
     for row in (await tx.execute(_COUNT)).all():
         if row.held != row.counted:
@@ -179,7 +179,7 @@ async def tend(tx: AsyncConnection, *, per_second: float, now: datetime) -> list
 
 
 async def find(tx: AsyncConnection, scope: str) -> Breaker | None:
-    """One breaker; None where it never opened."""
+    """One breaker; None if it never opened."""
     row = (await tx.execute(_FIND, {"scope": scope})).mappings().first()
     return read_row(Breaker, row) if row else None
 
@@ -191,7 +191,7 @@ async def all_known(tx: AsyncConnection) -> list[Breaker]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A resuming breaker's two clocks."""
+    """The two times of a resuming breaker: the last promised place, and when the rate allows the next message."""
 
     gap: timedelta
     next_at: datetime
@@ -228,7 +228,7 @@ def _held(rows: Sequence[Breaker], now: datetime, spread: float | None) -> Hold 
 
 
 def _promised(deferred: Deferred | None, rows: Sequence[Breaker], now: datetime) -> bool:
-    """Whether it comes for a place that it was given since all of these resumed; before, it was told no place."""
+    """Whether a message comes for a promised place. A deferral from before all of these resumed promised no place."""
     return (
         deferred is not None
         and deferred.reason.startswith(REASON)
@@ -243,7 +243,7 @@ async def _read(tx: AsyncConnection, statement: TextClause, scopes: Sequence[str
 
 _COLUMNS = columns(Breaker, "b")
 _STANDING = text(f"SELECT {_COLUMNS} FROM breaker b WHERE state <> 'closed' AND scope = {any_of('scopes')}")
-# Everybody locks in the order of scopes, and nobody who holds one of these waits for anything else.
+# All code locks in the order of scopes, and waits for no other lock while it holds one of these.
 _LOCKED = text(f"""
     SELECT {_COLUMNS} FROM breaker b WHERE state <> 'closed' AND scope = {any_of("scopes")}
     ORDER BY scope FOR NO KEY UPDATE

@@ -1,4 +1,4 @@
-"""Which of several channels a message goes out by: what may be used, what was agreed to, what reached the contact."""
+"""Choose the channel of a message: by what is allowed, what the contact agreed to, and what reached the contact."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from store.schema.rows import Channel, Contact
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A channel that the message could go out by."""
+    """A channel that the message could use."""
 
     channel: Channel
     topic: str = ""
@@ -26,12 +26,12 @@ class Candidate:
 async def choose(
     tx: AsyncConnection, contact: Contact, effect_key: str, candidates: Sequence[Candidate], *, best: bool
 ) -> Channel | None:
-    """The channel for the message of this effect; None where none may be used.
+    """The channel for the message of this effect; None if none is allowed.
 
-    Call it amid the claim, which holds the contact. A message that a provider has been asked to take stays on its
-    channel. Otherwise channels that may not be used are left out, and with `best` those with consent given go before
-    those without a word, then those that reached the contact last time before those that nothing is known of, and
-    these before those that failed to. What is left is decided by the order of the candidates.
+    Call it within the claim, which locks the contact. If a provider has been asked to send the message already, its
+    channel stays. Otherwise channels that are not allowed are excluded. With `best`, channels with a granted consent
+    come first; among equals, first those whose last message reached the contact, then those without a known result,
+    then those whose last message failed. The order of the candidates decides the rest.
     """
     addresses = [contact.address(candidate.channel) for candidate in candidates]
     hashes = [address_hash(c.channel, a) if a else "" for c, a in zip(candidates, addresses, strict=True)]
@@ -54,7 +54,7 @@ async def choose(
     return next((known[row.channel] for row in rows if not refused[row.channel]), None)
 
 
-# What became of messages to an earlier address of the contact says nothing about the present one.
+# Results of messages to an earlier address of the contact do not count for the present one.
 _RANKED = text(f"""
     SELECT o.channel, taken.channel AS taken
     FROM {many("o", prefix="o_", channel="text", topic="text", hash="text")}

@@ -1,7 +1,7 @@
-"""What was fetched of a message, by people and machines: its links, where they lead, and who followed them.
+"""The touches of a message: its links, their targets, and who opened or followed them, people or machines.
 
-A touch that looks like a person's is held (`due_at`) until it can be told from the beginning of a burst; then it
-is told as an event (`event_id`), or not. The rows say nothing of who or where the reader is.
+A touch that looks like a person's is held (`due_at`) until it cannot be the beginning of a machine's burst. Then it
+becomes an event (`event_id`), or not. The rows do not tell who or where the reader is.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tracks.program.engagement import By
 
 Kind = Literal["open", "click"]
 _CLOCKS_APART = timedelta(minutes=1)
-"""How far the clocks of the processes may be apart before a touch counts as one of the future."""
+"""How far a touch may lie in the future because clocks of processes differ, before it counts as wrong."""
 MOST_AROUND = 1000
-"""Touches that are looked at to judge one: more than that in so short a time are no person's anyway."""
+"""The most touches that are read to judge one; more than that in so short a time do not come from a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One fetch of a link or of the picture. `link` counts from 1; 0 is the link that no person sees."""
+    """One request for a link or for the picture. `link` counts from 1; 0 is the hidden link."""
 
     id: int
     message_id: str
@@ -42,10 +42,10 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """A message and what judging its touches needs.
+    """A message, with the data for judging its touches.
 
-    `links` is how many it has, `pace` that of its run; `reached_at` is when its recipient can have had it at the
-    earliest, as far as is known.
+    `links` is the number of its links; `pace` is that of its run; `reached_at` is the earliest time at which the
+    recipient can have received it, as far as is known.
     """
 
     message: Message
@@ -61,10 +61,10 @@ class Touched:
 async def keep_links(
     tx: AsyncConnection, message_id: str, urls: Sequence[str], *, first: bool = False
 ) -> dict[str, int]:
-    """Remember where a message's links lead; answers each target's number.
+    """Store the targets of a message's links; returns each target's number.
 
-    A target that the message had before keeps its number, so that what may be out already goes on working. With
-    `first` it had none, and nobody has to ask.
+    A target that the message had before keeps its number, so that links in a message that was sent already still work.
+    `first` tells that the message had no links before; this saves a round trip.
     """
     values = {"id": message_id, "urls": list(urls)}
     if first:
@@ -75,7 +75,7 @@ async def keep_links(
 
 
 async def find(tx: AsyncConnection, message_id: str, now: datetime) -> Touched | None:
-    """A message and its links (none, where it has none or its contact was erased); None where there is no message."""
+    """A message and its links (none, if it has none or its contact was erased); None if there is no message."""
     if not is_id(message_id):
         return None
     row = (await tx.execute(_FIND, {"id": message_id, "lately": now - timedelta(hours=1)})).mappings().first()
@@ -94,41 +94,41 @@ async def add(
     at: datetime,
     due_at: datetime | None = None,
 ) -> Touch:
-    """Write a touch down; with `due_at` it is held until then."""
+    """Store a touch; with `due_at` it is held until then."""
     values = {"message": message_id, "kind": kind, "link": link, "by": by, "why": why, "at": at, "due_at": due_at}
     number = (await tx.execute(_ADD, values)).scalar_one()
     return Touch(number, message_id, kind, link, by, why, at)
 
 
 async def around(tx: AsyncConnection, touch: Touch, within: timedelta) -> list[Touch]:
-    """The touches of the same message at most so long before or after, itself included."""
+    """The touches of the same message at most `within` before or after this one, itself included."""
     values = {"id": touch.message_id, "since": touch.at - within, "until": touch.at + within, "most": MOST_AROUND}
     return [read_row(Touch, row) for row in (await tx.execute(_AROUND, values)).mappings()]
 
 
 async def due(tx: AsyncConnection, now: datetime, limit: int = 100) -> list[int]:
-    """The ids of held touches whose time has come, oldest first, and of those that a clock wrote down which has gone
-    back since.
+    """The ids of held touches that are due, oldest first, and of those that a clock recorded which has been set back
+    since.
     """
     asked = {"now": now, "ahead": now + _CLOCKS_APART, "limit": limit}
     return [row.id for row in await tx.execute(_DUE, asked)]
 
 
 async def take(tx: AsyncConnection, touch_id: int) -> Touch | None:
-    """Hold a touch for this transaction's decision; None where another has it, or has decided."""
+    """Lock a touch for this transaction's decision; None if another transaction has it, or it is decided already."""
     row = (await tx.execute(_TAKE, {"id": touch_id})).mappings().first()
     return read_row(Touch, row) if row else None
 
 
 async def postpone(tx: AsyncConnection, touch_id: int, until: datetime) -> None:
-    """Decide a held touch later."""
+    """Put off the decision about a held touch."""
     await tx.execute(_POSTPONE, {"id": touch_id, "until": until})
 
 
 async def decide(tx: AsyncConnection, touch: Touch, by: By, why: str, within: timedelta) -> str:
-    """Say finally whose touch it was; answers the id of the event that it is told as.
+    """Decide finally whose touch it was; returns the id of its event.
 
-    Another of the same class on the same link less than `within` after the first is the same event.
+    A touch of the same class on the same link less than `within` after another belongs to the same event.
     """
     values = {
         "id": touch.id,
@@ -153,7 +153,7 @@ _KEEP = text("""
     )
     RETURNING urls
 """)
-# What SES says of the delivery has its own time; when a message was settled is when we heard of it.
+# SES reports the time of the delivery; a message's `settled_at` is when its report arrived.
 _FIND = text(f"""
     SELECT {COLUMNS}, l.urls, e.pace, coalesce((
             SELECT min(d.occurred_at) FROM event d

@@ -1,4 +1,4 @@
-"""Which text messages of contacts have been heard: their provider's ids, and nothing of what they said."""
+"""The text messages from contacts that are processed already: only the provider's ids, not their texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from store.engine.sql import utc_now
 
 
 async def is_new(tx: AsyncConnection, provider_id: str, *, now: datetime | None = None) -> bool:
-    """Remember this text message; False where it is known already. Two at once take turns."""
+    """Record this text message; False if it was recorded already. Concurrent calls wait for each other."""
     return (await tx.execute(_HEARD, {"id": provider_id, "now": now or utc_now()})).rowcount > 0
 
 

@@ -1,9 +1,9 @@
 """The ledger of messages: claim, send, settle (`store.sending.settling`). A message is never sent twice.
 
-A row is `sending` while somebody holds its claim, and then `sent`, `failed`, `skipped` (refused before the
-provider was asked), `unknown` (nobody can tell), `released` (certainly not sent: it may be claimed again) or
-`deferred` (it has to wait for its turn, and is judged anew then). The last two last as long as their run: where
-it is closed they become `skipped` (`store.runs.enrollments.close`). No address is stored.
+A row is `sending` while an attempt holds its claim, and then `sent`, `failed`, `skipped` (refused before the provider
+was asked), `unknown` (nobody knows the outcome), `released` (certainly not sent, so it may be claimed again) or
+`deferred` (it has to wait, and is checked again then). The last two end with their run: closing the run makes them
+`skipped` (`store.runs.enrollments.close`). No address is stored.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ Rules = Callable[[AsyncConnection, Enrollment], Awaitable[MessageRules]]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What to do about a message.
+    """The decision about a message.
 
-    `granted`: send it now, to the address in `run.contact`, then settle; granted once, then only after a release.
-    `settled`: it is over, `status` (`sent`, `failed`, `skipped`) and `reason` say how. `deferred`: claim it again
-    at `until` (real time). `unknown`: an earlier attempt had claimed it, and nobody knows whether it went out.
-    `ended`: the enrollment is over, `reason` says why (`ended`, `goal`, `exit`, `erased`).
+    `granted`: send it now, to the address in `run.contact`, then settle. It is granted once, and again only after a
+    release. `settled`: it is over; see `status` (`sent`, `failed`, `skipped`) and `reason`. `deferred`: claim it again
+    at `until` (real time). `unknown`: an earlier attempt had claimed it, and nobody knows whether it was sent. `ended`:
+    the enrollment is over; see `reason` (`ended`, `goal`, `exit`, `erased`).
     """
 
     decision: Literal["granted", "settled", "deferred", "unknown", "ended"]
@@ -53,11 +53,11 @@ class Claim:
     reason: str = ""
     until: datetime | None = None
     newest: int | None = None
-    """Of a granted one: the newest version of `MessageRules.template`."""
+    """If granted: the newest version of `MessageRules.template`."""
     first: bool = False
-    """Nobody has claimed this message before."""
+    """Whether this is the first claim of the message."""
     why: str = ""
-    """Of a deferred one that a breaker holds: why that is open."""
+    """If a breaker defers it: why that breaker is open."""
 
 
 async def claim(
@@ -74,13 +74,13 @@ async def claim(
     due: datetime | None = None,
     now: datetime | None = None,
 ) -> Claim:
-    """Claim the right to send the message of this effect, with everything that protects the contact checked.
+    """Claim the right to send the message of this effect, after all checks that protect the contact.
 
-    `token` is unique to the attempt. Claims of one contact, and of one address, take turns, and a goal that another
-    transaction is just storing is waited for. `path` is stored whatever is decided. See `store.sending.send_policy` for
-    what is checked. `template` is the one that `rules` will name, as far as is known: its newest version is read along.
-    `due` is what a run whose clock jumps takes for now: hours, caps and spans of time are judged and counted by it.
-    Raises LookupError where there is no such enrollment.
+    `token` is unique to the attempt. Claims of the same contact, or of the same address, wait for each other, and for a
+    transaction that is storing a goal. `path` is stored whatever is decided. `store.sending.send_policy` lists the
+    checks. `template` is the one that `rules` probably name: its newest version is read in the same statement. `due` is
+    the current time of a run whose clock jumps; hours, caps and spans of time are computed from it. Raises LookupError
+    if there is no such enrollment.
     """
     real = now or utc_now()
     now = due or real
@@ -151,7 +151,7 @@ def _judged(judged: SendDecision, run: Run, rules: MessageRules, now: datetime) 
 
 
 async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> tuple[Contact | None, RowMapping]:
-    """Lock the contact and read the facts; fills in the hash of their address."""
+    """Lock the contact and read the facts; sets the hash of the contact's address in `asked`."""
     if not is_id(asked["id"]):
         raise LookupError("there is no such enrollment")
     locked, found = await together(tx, Statement(_LOCK, asked), Statement(_READ, asked))
@@ -162,20 +162,20 @@ async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> tuple[Contact | N
     contact = read_row(Contact, person) if person else None
     address = contact.address(asked["channel"]) if contact else None
     asked["hash"] = address_hash(asked["channel"], address) if address else ""
-    if facts["hash"] != asked["hash"]:  # an address of which PostgreSQL cannot tell how it is spelt
+    if facts["hash"] != asked["hash"]:  # PostgreSQL cannot normalise this address
         facts = (await tx.execute(_READ, asked)).mappings().one()
     return contact, facts
 
 
 async def _abandoned(tx: AsyncConnection, message: Message) -> Message:
-    """An earlier attempt's claim: unknown from now on, unless that attempt has settled it at this moment."""
+    """An earlier attempt's claim becomes `unknown`, unless that attempt has settled it at this moment."""
     return read_row(Message, (await tx.execute(_ABANDON, {"id": message.id})).mappings().one())
 
 
 _STATUS = {"go": "sending", "skip": "skipped", "defer": "deferred"}
 
-# Two contacts may share an address. Its lock comes with the contact's, in one statement, so that the next one sees
-# what a claim of the other contact has just written; spellings that lower() does not fold may race, no more.
+# Two contacts may share an address. The address is locked together with the contact, in one statement, so that this
+# claim sees what a claim of the other contact has just written. Spellings that lower() does not unify may still race.
 _LOCK = text(f"""
     SELECT {columns(Contact, "c")},
         pg_advisory_xact_lock(
@@ -183,8 +183,8 @@ _LOCK = text(f"""
         )
     FROM contact c WHERE c.id = (SELECT contact_id FROM enrollment WHERE id = :id) FOR NO KEY UPDATE
 """)
-# FOR NO KEY UPDATE waits for a transaction that is storing this run's goal, and then sees it. Claims of one
-# contact hold the contact's row, so what this reads of the effect's message cannot be another claim's past.
+# FOR NO KEY UPDATE waits for a transaction that is storing this run's goal, and then sees it. Claims of one contact
+# lock the contact's row, so no other claim can be changing the effect's message that this reads.
 _READ = text(f"""
     SELECT {columns(Enrollment, "e", "e_")}, {columns(Message, "m", "m_")}, {FACTS},
         (SELECT latest FROM template WHERE name = :template) AS newest, h.hash,

@@ -1,6 +1,6 @@
-"""What was sent in a message: its template's version and what it was made of. Its text only where the policy says so.
+"""The content of a message: its template's version and the parts it was made of; its text only if the policy says so.
 
-It is written with the claim, before the provider is asked: of a message whose outcome nobody knows it is known too.
+The content is stored with the claim, before the provider is asked, so it is known even if the outcome is not.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from store.engine.sql import as_json
 from store.schema.rows import columns, read_row
 
 AT_ONCE = 1_000
-"""Renderings that are removed in one transaction."""
+"""The most renderings that one transaction deletes."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageContent:
-    """What one message was made of. A step's own text has no template: then that is empty and its version 0."""
+    """What one message was made of. A step's own text has no template: `template` is then empty, the version 0."""
 
     template: str = ""
     template_version: int = 0
     locale: str | None = None
-    """The language variant's; None where the template does not say which language it is in."""
+    """The language variant; None if the template does not state its language."""
     blocks: Mapping[str, str] = field(default_factory=dict)
-    """The name of the choice by block."""
+    """The name of the chosen text, by block."""
     subject_digest: str | None = None
-    """SHA-256 of the subject as it was sent, in hex; None once its contact is erased, and of a text message."""
+    """SHA-256 of the subject as sent, in hex; None for a text message, and after the contact is erased."""
     rendering: Mapping[str, Any] | None = None
-    """`subject`, `html` and `text` as they were handed over."""
+    """`subject`, `html` and `text` as they were given to the provider."""
     kept_until: datetime | None = None
-    """When the rendering is removed."""
+    """When the rendering is deleted."""
 
 
 async def keep(tx: AsyncConnection, message_id: str, content: MessageContent) -> None:
-    """Store it with whatever this transaction does next; one that is sent again replaces what was to be sent."""
+    """Store it with the transaction's next statement; a repeated send replaces the content."""
     values = {
         "id": message_id,
         "template": content.template,
@@ -56,7 +56,7 @@ async def keep(tx: AsyncConnection, message_id: str, content: MessageContent) ->
 
 
 async def get(tx: AsyncConnection, message_id: str) -> MessageContent | None:
-    """What was sent; None of a message that was never written, or before this was kept."""
+    """The content; None for a message that was never rendered, or that is older than this table."""
     if not is_id(message_id):
         return None
     row = (await tx.execute(_GET, {"id": message_id})).mappings().first()
@@ -64,7 +64,7 @@ async def get(tx: AsyncConnection, message_id: str) -> MessageContent | None:
 
 
 async def forget(tx: AsyncConnection, now: datetime) -> int:
-    """Remove the renderings whose time is over, at most `AT_ONCE`; how many there were."""
+    """Delete the renderings past their time, at most `AT_ONCE`; returns how many there were."""
     return (await tx.execute(_FORGET, {"now": now, "limit": AT_ONCE})).rowcount
 
 

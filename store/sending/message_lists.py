@@ -1,7 +1,7 @@
-"""The ledger's messages listed, newest first, by whom, what and how they fared.
+"""Lists of the ledger's messages, newest first, filtered by contact, track, status and so on.
 
-A list is read from the index of what it asks for. Where it names no track, or only the track, the index is looked up
-once for each step, channel and status that there is, and the newest of those are taken: some hundred lookups.
+A list is read from the index that fits its filter. Without a track, or with only a track, the index is searched once
+for each existing step, channel and status, and the newest results are taken: some hundred searches.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from store.sending.message_content import MessageContent
 from store.sending.messages import COLUMNS, Message, MessageStatus, Progress
 
 _BAD = frozenset(("bounced", "complained", "failed"))
-"""What the index of messages that fared badly holds."""
+"""The reports in the index of messages with a bad result."""
 UNLISTED = frozenset(get_args(Progress)) - _BAD
-"""What no index knows, because it changes with each report: these are met one after the other."""
+"""The reports that are in no index, because they change with each callback: a list of them reads message by message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which messages; all that is given has to be true. Times are those at which a message was first to be sent."""
+    """The filter; a message must meet all that is given. Times are those of a message's first claim."""
 
     contact_id: str | None = None
     track: str | None = None
@@ -43,14 +43,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A message, and what was sent in it, where that is known; renderings are left out."""
+    """A message, and its content if that is known, without the rendering."""
 
     message: Message
     content: MessageContent | None
 
 
 async def page(tx: AsyncConnection, wanted: Wanted, *, before: str | None = None, limit: int = 50) -> list[Listed]:
-    """Those older than the message `before`, newest first (keyset pagination)."""
+    """Messages older than the message `before`, newest first (keyset pagination)."""
     if before is not None and not is_id(before):
         return []
     asked: dict[str, Any] = {
@@ -75,7 +75,7 @@ async def of_enrollment(tx: AsyncConnection, enrollment_id: str, *, limit: int =
 
 
 def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
-    """The newest of the messages of which all of `equal` is true, by the index that fits, with their content."""
+    """SQL for the newest messages that meet all of `equal`, by the index that fits, with their content."""
     where = equal.values()
     if wanted.contact_id is not None:
         of_template = [_OF_TEMPLATE] if wanted.template is not None else []
@@ -88,7 +88,7 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
         """
         found = f"SELECT m.* FROM {_VERSIONS} CROSS JOIN LATERAL ({of_version}) m {_ORDER}"
     elif wanted.delivery in UNLISTED:
-        # Put in order last: PostgreSQL would read them in the order of ids until it has enough, and there may be few.
+        # Sorted last: otherwise PostgreSQL reads in the order of ids until it has enough, and there may be few matches.
         few = "" if wanted.delivery == "delivered" else "OFFSET 0"
         found = f"SELECT m.* FROM (SELECT m.* FROM message m WHERE {' AND '.join([*where, _SPAN])} {few}) m {_ORDER}"
     elif wanted.delivery in _BAD:
@@ -115,10 +115,10 @@ class _Span(NamedTuple):
 
 
 def _within(table: str, equal: dict[str, str], number: str) -> _Span:
-    """What is equal in some columns, and of the span in the last one of their index, in the index's order.
+    """The condition and order for rows that are equal in some columns and within the span in their index's last column.
 
-    Written so that no other index gives that order: by plain equality PostgreSQL takes what it believes to be common,
-    though it may be rare, from the index of ids, all of which it then reads.
+    With plain equality, PostgreSQL may assume that the values are common and read the whole index of ids instead, even
+    if they are rare. Written in this way, only the wanted index gives the order.
     """
     columns_of = [f"{table}.{name}" for name in (*equal, number)]
     row, values = ", ".join(columns_of), ", ".join(equal.values())
@@ -127,7 +127,7 @@ def _within(table: str, equal: dict[str, str], number: str) -> _Span:
 
 
 def _places(wanted: Wanted) -> str:
-    """Each track, step and channel that messages have, by one lookup of the index for each; of a track, its own."""
+    """SQL for each track, step and channel that has messages, by one index search for each; of one track, its own."""
     first = "WHERE track = :track" if wanted.track is not None else ""
     further = "AND m.track = :track" if wanted.track is not None else ""
     return f"""

@@ -1,4 +1,4 @@
-"""Reading the ledger: one message, an enrollment's messages, those whose outcome nobody knows."""
+"""Read the ledger: single messages, by their id, by the provider's id, or by the reply to them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from store.schema.rows import Channel, columns, read_row
 
 MessageStatus = Literal["sending", "sent", "failed", "skipped", "unknown", "released", "deferred"]
 Progress = Literal["accepted", "delayed", "delivered", "failed", "bounced", "complained"]
-"""What a provider reports of a message that it has; a later one in this order replaces an earlier one."""
+"""What a provider reports about an accepted message; a later value in this order replaces an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A row of the ledger. `delivery` is what the provider's callbacks say; times are real, UTC."""
+    """A row of the ledger. `delivery` comes from the provider's callbacks; times are real, UTC."""
 
     id: str
     effect_key: str
@@ -42,15 +42,15 @@ class Message:
     settled_at: datetime | None
     topic: str
     held_since: datetime | None
-    """Since when it has been put off by anything but a breaker; None if it never was."""
+    """Since when anything but a breaker has deferred it; None if nothing ever did."""
     due_at: datetime | None
     """When it asks again, while `deferred`."""
     address_hash: str | None
-    """Of the address that it goes to (`store.schema.addresses`); None once the contact is erased."""
+    """The hash of the address that it is sent to (`store.schema.addresses`); None after the contact is erased."""
 
 
 async def get(tx: AsyncConnection, message_id: str) -> Message | None:
-    """A message, or None where there is none."""
+    """A message, or None if there is none."""
     if not is_id(message_id):
         return None
     row = (await tx.execute(_GET, {"id": message_id})).mappings().first()
@@ -58,29 +58,29 @@ async def get(tx: AsyncConnection, message_id: str) -> Message | None:
 
 
 async def get_many(tx: AsyncConnection, message_ids: Collection[str]) -> dict[str, Message]:
-    """Those of these messages that there are, by id."""
+    """Those of these messages that exist, by id."""
     ids = [one for one in message_ids if is_id(one)]
     rows = await tx.execute(_GET_MANY, {"ids": ids}) if ids else None
     return {row["id"]: read_row(Message, row) for row in rows.mappings()} if rows else {}
 
 
 async def by_provider_id(tx: AsyncConnection, channel: Channel, provider_id: str) -> Message | None:
-    """The message that the provider knows by this id."""
+    """The message with this id of the provider."""
     row = (await tx.execute(_BY_PROVIDER, {"channel": channel, "provider_id": provider_id})).mappings().first()
     return read_row(Message, row) if row else None
 
 
 async def answered(tx: AsyncConnection, contact_ids: Collection[str], *, sender: str) -> Message | None:
-    """The text message that a reply to `sender` by one of these contacts answers: the last one from there.
+    """The text message to which one of these contacts replied when writing to `sender`: the last one sent from there.
 
-    Which sender a message had is known from the provider's callbacks; one without any may have had this one.
+    The sender of a message is known from the provider's callbacks; a message without callbacks may have this sender.
     """
     row = (await tx.execute(_ANSWERED, {"ids": list(contact_ids), "sender": sender})).mappings().first()
     return read_row(Message, row) if row else None
 
 
 async def known_provider_ids(tx: AsyncConnection, channel: Channel, ids: Collection[str]) -> set[str]:
-    """Those of the provider's ids that the ledger has: the others belong to no settled message."""
+    """Those of the provider's ids that are in the ledger; the others belong to no settled message."""
     rows = await tx.execute(_KNOWN, {"channel": channel, "ids": list(ids)})
     return {row.provider_id for row in rows}
 

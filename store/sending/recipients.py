@@ -1,4 +1,4 @@
-"""Whose address a message went to: the only one that a report about that message may have suppressed."""
+"""The address that a message was sent to: the only one that a report about this message may suppress."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from store.sending.messages import Message
 
 
 async def hash_of(tx: AsyncConnection, message: Message, named: Collection[str]) -> str | None:
-    """The hash of the message's address; None where nobody can tell any more.
+    """The hash of the message's address; None if it cannot be determined.
 
-    Where the ledger has none, an address that the provider names (`named`) is believed if it is the contact's present
-    one (the message is older than the ledger's hashes), or if it was suppressed when the contact was erased: then a
-    complaint still makes that harsher.
+    If the ledger has no hash, an address in the provider's report (`named`) counts if it is the contact's present one
+    (the message is then older than the ledger's hashes), or if it was suppressed when the contact was erased (so that a
+    complaint can still make that suppression harsher).
     """
     if message.address_hash is not None:
         return message.address_hash

@@ -1,8 +1,8 @@
-"""Whether a track, or a channel as a whole, does harm: the share of its messages that bounced or were complained of.
+"""Whether a track or a whole channel does harm: the share of its messages with bounces or complaints.
 
-It is computed from the ledger alone, over messages claimed within the policy's window and since the breaker was
-last resumed. So nothing has to be told of a bounce: whatever is in the ledger is seen by the next `check`.
-Messages of paced runs are rehearsals: they neither count nor make a share smaller.
+It is computed from the ledger alone, over messages claimed within the policy's window and since the breaker was last
+resumed. So no code has to report a bounce: the next `check` sees everything in the ledger. Messages of paced runs are
+test runs; they count neither as harm nor as messages.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from store.sending.breakers import Cause
 from tracks.policy.workspace_policy import Breaker as Limits
 
 SMS_BOUNCES = ("30004", "30005", "30006", "30007", "30450")
-"""Twilio's delivery errors that count as bounces: blocked, no such number, landline, filtered as unwanted. A phone
-that is off (30003) does not, nor does what only the network or the sender's registration is at fault for."""
+"""Twilio's delivery errors that count as bounces: blocked, no such number, landline, filtered as unwanted. A phone that
+is off (30003) does not count, and neither do errors that only the network or the sender's registration causes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reputation:
-    """Messages of one scope in one channel, and how many did harm; `messages` is counted only as far as matters."""
+    """Messages of one scope and channel, and how many did harm; `messages` is counted only as far as it matters."""
 
     scope: str
     channel: Channel
@@ -37,7 +37,7 @@ class Reputation:
     complaints: int
 
     def cause(self, limits: Limits) -> Cause | None:
-        """What opens the breaker, if anything does."""
+        """The cause that opens the breaker, if any."""
         if self.messages < limits.least:
             return None
         kinds: tuple[tuple[Cause, int, float], ...] = (
@@ -50,7 +50,7 @@ class Reputation:
         return None
 
     def figures(self, limits: Limits) -> Mapping[str, int | str]:
-        """For whoever looks at the open breaker."""
+        """The numbers that are shown with the open breaker."""
         return {
             "channel": self.channel,
             "messages": self.messages,
@@ -61,7 +61,7 @@ class Reputation:
 
 
 async def check(tx: AsyncConnection, limits: Limits, now: datetime) -> list[tuple[Reputation, Cause]]:
-    """Open the breaker of every scope that does harm; those that this call opened."""
+    """Open the breaker of every scope that does harm; returns those that this call opened."""
     opened = []
     for harm in await suspects(tx, limits, now):
         cause = harm.cause(limits)
@@ -75,7 +75,7 @@ async def check(tx: AsyncConnection, limits: Limits, now: datetime) -> list[tupl
 
 
 async def suspects(tx: AsyncConnection, limits: Limits, now: datetime) -> Sequence[Reputation]:
-    """Scopes with enough bad messages to open a breaker if they have few others, in the order of scopes."""
+    """Scopes with so many bad messages that they open a breaker unless they have many others; ordered by scope."""
     asked = {"now": now, "window": limits.window, "sms": list(SMS_BOUNCES), "least": limits.least_bad}
     found = []
     for row in (await tx.execute(_BAD, asked)).all():
@@ -91,17 +91,17 @@ async def suspects(tx: AsyncConnection, limits: Limits, now: datetime) -> Sequen
 
 
 SMALLEST_REST = timedelta(seconds=3)
-"""Between two checks, so that a flood of bounces costs no more than a few."""
+"""The least time between two checks, so that many bounces at once cause only a few checks."""
 SHARE_OF_TIME = 20
-"""A check that took long is followed by a rest this much longer."""
+"""The pause after a check is at least this many times as long as the check took."""
 
 
 def rest_after(took: timedelta) -> timedelta:
-    """How long to leave the ledger alone after a check."""
+    """The pause after a check."""
     return max(SMALLEST_REST, took * SHARE_OF_TIME)
 
 
-# Bounces on the account's own suppression list never left Amazon and count nowhere there either.
+# Bounces from the account's own suppression list were never sent, and Amazon does not count them either.
 _BAD = text(f"""
     WITH bad AS (
         SELECT channel, track, claimed_at, delivery = 'complained' AS complaint FROM message

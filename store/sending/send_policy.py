@@ -1,4 +1,4 @@
-"""Everything that protects the contact, judged at the moment of sending in the transaction of the claim (law 4)."""
+"""All checks that protect the contact, made at the moment of sending in the transaction of the claim (law 4)."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from tracks.time.durations import format_duration
 from tracks.time.quiet_hours import NeverOpenError, sendable_at
 
 SAME_ADDRESS = timedelta(days=30)
-"""Within this time (on the run's clock) two contacts with one address get one copy of a step's message."""
+"""Within this time (on the run's clock), contacts who share an address get a step's message only once."""
 FLOOD = "flood: "
-"""Why a message waits that would be one too many to an address, with the bound behind it."""
+"""The reason of a message that waits because its address has had too many; the limit follows."""
 YIELDS_FOR = timedelta(hours=1)
-"""A waiting message of a higher priority keeps its place under a cap until it is this long overdue (real time)."""
+"""A waiting message of a higher priority keeps its place under a cap until it is overdue by this much (real time)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendDecision:
-    """`go`: send it now. `skip`: never. `defer`: ask again at `until` (real time)."""
+    """`go`: send it now. `skip`: never send it. `defer`: ask again at `until` (real time)."""
 
     outcome: Literal["go", "skip", "defer"]
     reason: str = ""
     until: datetime | None = None
     held_since: datetime | None = None
-    """Since when its `hold` runs (real time); a breaker's hold is nobody's fault, and begins it anew."""
+    """When its `hold` began (real time). A breaker leaves this None: its time does not use up the `hold`."""
     why: str = ""
-    """Of a breaker's hold: why it is open."""
+    """If a breaker defers it: why that breaker is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """The message in question."""
+    """The message to decide about."""
 
     run: Run
     step: str
@@ -56,11 +56,11 @@ class SendRequest:
     address_hash: str
     rules: MessageRules
     now: datetime
-    """What is now for the run, in real time."""
+    """The run's current moment, in real time."""
     real: datetime
-    """Now for what is done outside of runs: pauses and breakers."""
+    """The actual time, for what does not depend on the run's clock: pauses and breakers."""
     held_since: datetime | None
-    """Since when it has been put off by anything but a breaker (real time)."""
+    """Since when anything but a breaker has deferred it (real time)."""
     deferred: Deferred | None
     """What it was told last, if it waits."""
 
@@ -70,7 +70,7 @@ class SendRequest:
 
     @property
     def run_now(self) -> datetime:
-        """Now on the run's clock."""
+        """The run's current moment on its own clock."""
         return self.run.enrollment.clock.at(self.now)
 
 
@@ -93,8 +93,8 @@ _COUNTED = """
             AND m.due_at > :now - CAST(:yields_for AS interval) AND starts_with(m.reason, 'capped')
     ) c
 """
-# OFFSET keeps the planner from looking for the track first: before it knows better (a new table has no statistics)
-# it went through all that the track had sent in thirty days.
+# OFFSET keeps the planner from searching by track first. Without statistics, as for a new table, it would read
+# everything that the track had sent in thirty days.
 _TO_THE_ADDRESS = """
     SELECT * FROM message WHERE address_hash = h.hash AND claimed_at > :now - CAST(:same_address AS interval) / e.pace
     OFFSET 0
@@ -117,20 +117,21 @@ FACTS = f"""
         ORDER BY n.claimed_at DESC LIMIT {MAX_PER_ADDRESS}
     ) AS lately
 """
-"""Select list of what `decide` reads of the database in the claim's own statement, besides `suppression s`, of the
-enrollment `e` and the address `h.hash`.
+"""The select list that `decide` needs, read by the claim's own statement: from `suppression s`, the enrollment `e` and
+the address `h.hash`.
 
-What caps count is read along where the newest policy that this process knows has any (`policies.known`).
+The messages that count against caps are read only if the newest policy that this process knows has caps
+(`policies.known`).
 """
 SPANS = {"same_address": SAME_ADDRESS, "longest_cap": MAX_CAP, "yields_for": YIELDS_FOR}
-"""What the statement is told of spans of time."""
+"""The statement's parameters for spans of time."""
 
 
 async def decide(tx: AsyncConnection, asked: SendRequest, facts: RowMapping) -> SendDecision:
-    """Whether the message may go, in the order: permission, whom it is not for, when, a flood, caps, breakers.
+    """Whether the message may be sent. In this order: permission, exclusions, time, flood, caps, breakers.
 
-    `facts` are the columns of `FACTS`. The contact's row is locked, and so is their address against claims of
-    other contacts with the same one: what is counted here cannot change before this claim is written.
+    `facts` are the columns of `FACTS`. The contact's row is locked, and the address is locked against claims of other
+    contacts with the same address, so what is counted here cannot change before this claim is written.
     """
     contact, rules = asked.run.contact, asked.rules
     assert contact is not None
@@ -153,7 +154,7 @@ async def decide(tx: AsyncConnection, asked: SendRequest, facts: RowMapping) -> 
 
 
 async def _when(tx: AsyncConnection, asked: SendRequest, policy: Policy, facts: RowMapping) -> SendDecision:
-    """Its turn, checked cheapest first; a breaker's slot and a place under a cap are taken last."""
+    """Whether the message has to wait, the cheapest check first; places under a breaker or cap are taken last."""
     rules = asked.rules
     contact = asked.run.contact
     assert contact is not None
@@ -178,13 +179,13 @@ async def _when(tx: AsyncConnection, asked: SendRequest, policy: Policy, facts: 
             return _held(asked, f"capped: {used.cap}", used.until)
     if facts["breakers"]:
         hold = await breakers.turn(tx, facts["breakers"], asked.real, asked.deferred)
-        if hold is not None:  # however long: nobody is lost to a breaker
+        if hold is not None:  # without a limit: no message expires because of a breaker
             return SendDecision("defer", f"{breakers.REASON}{hold.scope}", hold.until, why=hold.why)
     return GO
 
 
 def _held(asked: SendRequest, reason: str, until: datetime) -> SendDecision:
-    """Wait, unless that would be longer than the message may be held."""
+    """Defer the message, or skip it if it would then wait longer than its `hold` allows."""
     since = asked.held_since or asked.now
     if until - since > asked.rules.hold / asked.pace:
         return SendDecision("skip", f"expired: {reason}")
@@ -192,7 +193,7 @@ def _held(asked: SendRequest, reason: str, until: datetime) -> SendDecision:
 
 
 def _opens(asked: SendRequest, policy: Policy) -> datetime:
-    """The first moment on the run's clock outside quiet hours and inside the window."""
+    """The first moment on the run's clock outside the quiet hours and inside the window."""
     contact, rules = asked.run.contact, asked.rules
     assert contact is not None
     quiet = None if rules.transactional else policy.rules(asked.channel).quiet_hours
@@ -209,7 +210,7 @@ def _opens(asked: SendRequest, policy: Policy) -> datetime:
 
 
 async def _excluded(tx: AsyncConnection, asked: SendRequest) -> str:
-    """Why the contact is one of those that the message is not for; empty if they are not."""
+    """Why the message's `unless` excludes the contact; empty if it does not."""
     unless, run = asked.rules.unless, asked.run
     if unless is None or run.contact is None:
         return ""
@@ -244,7 +245,7 @@ async def _did_lately(tx: AsyncConnection, asked: SendRequest, lately: Lately) -
 
 
 async def _counted(tx: AsyncConnection, asked: SendRequest, known: list[Any] | None) -> list[Counted]:
-    """The messages that count against caps; one that waits does so only before those of a lower priority."""
+    """The messages that count against caps. A waiting message counts only for messages of a lower priority."""
     if known is None:
         values = {"id": asked.run.enrollment.id, "hash": asked.address_hash, "now": asked.now, **SPANS}
         known = (await tx.execute(_COUNT, values)).scalar_one()

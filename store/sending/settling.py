@@ -1,7 +1,7 @@
-"""How a claimed message ended: what the attempt that sent it says, what the provider reports, what is decided.
+"""Settle a claimed message: by the attempt that sent it, by the provider's reports, or by a decision.
 
-Evidence that the provider has the message, its own answer or a callback in whatever order, always wins. Where an
-attempt gives its message back after the run has ended, nobody will claim it again: it is `skipped`.
+Evidence that the provider has the message (its own answer, or a callback, in any order) always takes precedence. If an
+attempt releases its message after the run has ended, nothing will claim it again, so it becomes `skipped`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ async def settle(
     reason: str = "",
     now: datetime | None = None,
 ) -> Message:
-    """Say how a claimed message ended; answers with the row as it now is, which evidence may have made `sent`.
+    """Record how a claimed message ended; returns the row as it is then, which evidence may have made `sent`.
 
-    `sent` always counts. `failed` and `unknown` count only from the attempt that holds the claim (`token`).
-    `reason` is a class or a provider's code, never its text. Raises LookupError where there is no such message.
+    `sent` always counts. `failed` and `unknown` count only from the attempt that holds the claim (`token`). `reason` is
+    a class or a provider's code, never its text. Raises LookupError if there is no such message.
     """
     if outcome == "sent":
         return (await settle_sent(tx, [Sent(message_id, provider_id)], now=now))[0]
@@ -46,16 +46,16 @@ async def settle(
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The provider took a message, and knows it by this id."""
+    """A message that the provider accepted, and the provider's id for it."""
 
     message_id: str
     provider_id: str | None
 
 
 async def settle_sent(tx: AsyncConnection, sent: Sequence[Sent], *, now: datetime | None = None) -> list[Message]:
-    """`settle` many as `sent`, in one statement that locks them by id; answers the rows as they now are, in order.
+    """`settle` many messages as `sent`, in one statement that locks them by id; returns the new rows, in order.
 
-    Raises LookupError where one of them does not exist.
+    Raises LookupError if one of them does not exist.
     """
     values = {
         "id": [one.message_id for one in sent if is_id(one.message_id)],
@@ -72,17 +72,17 @@ async def settle_sent(tx: AsyncConnection, sent: Sequence[Sent], *, now: datetim
 async def release(
     tx: AsyncConnection, message_id: str, *, token: str, reason: str = "", now: datetime | None = None
 ) -> Message:
-    """The provider certainly did not take it (429, connection refused): the effect may be claimed again.
+    """Release a message that the provider certainly did not accept (429, connection refused): it may be claimed again.
 
-    Where the run has ended meanwhile nobody will, and the message is `skipped` with why (`goal`, `exit`, `ended`).
-    Counts only from the attempt that holds the claim. Raises LookupError where there is no such message.
+    If the run has ended in the meantime, it becomes `skipped` with the reason (`goal`, `exit`, `ended`). Counts only
+    from the attempt that holds the claim. Raises LookupError if there is no such message.
     """
     return await _changed(tx, _RELEASE, {"id": message_id, "token": token, "reason": reason, "now": now or utc_now()})
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What the provider reports of a message."""
+    """A provider's report about a message."""
 
     message_id: str
     progress: Progress
@@ -91,13 +91,13 @@ class Callback:
 
 
 async def record_callbacks(tx: AsyncConnection, reported: Sequence[Callback], *, at: datetime | None = None) -> None:
-    """Store what the provider reports of messages: proof that they were sent, before or after their settle.
+    """Store the provider's reports about messages: each proves that its message was sent, before or after its settle.
 
-    Safe in any order and any number of times: the progress furthest along stays, and of two reasons for it the one
-    that comes first in the alphabet. A bounce that is not permanent is less than a delivery: it is what an automatic
-    answer to a message that arrived looks like. Messages that there are not are left out. Rows are locked by id.
+    Safe in any order and any number of times: the furthest progress stays; of two reasons for the same progress, the
+    first in alphabetical order stays. A bounce that is not permanent ranks below a delivery, because an automatic reply
+    to a delivered message looks like such a bounce. Unknown messages are ignored. Rows are locked in the order of ids.
     """
-    rounds: list[dict[str, Callback]] = []  # one statement changes a row once
+    rounds: list[dict[str, Callback]] = []  # one statement can change a row only once
     for one in reported:
         if is_id(one.message_id):
             place = next((known for known in rounds if one.message_id not in known), None)
@@ -125,10 +125,10 @@ async def resolve(
     *,
     now: datetime | None = None,
 ) -> Message:
-    """Settle an `unknown` message by policy or by an operator; any other is answered as it stands.
+    """Settle an `unknown` message by policy or by an operator; any other message is returned unchanged.
 
     `assume_sent` makes it `sent` (reason `assumed`), `skip` makes it `skipped`, `resend` makes it `released`, or
-    `skipped` if its run has ended. Raises LookupError where there is no such message.
+    `skipped` if its run has ended. Raises LookupError if there is no such message.
     """
     if decision == "resend":
         return await _changed(tx, _RESEND, {"id": message_id, "reason": "resend", "now": now or utc_now()})
@@ -146,7 +146,7 @@ async def _changed(tx: AsyncConnection, statement: TextClause, values: dict[str,
 
 _DECIDED = {"assume_sent": ("sent", "assumed"), "skip": ("skipped", "operator")}
 _CAME_BACK = "came back"
-"""A bounce that is not permanent, among the stages of the ledger."""
+"""The stage of a bounce that is not permanent."""
 _RANK = ("accepted", "delayed", _CAME_BACK, "delivered", "failed", "bounced", "complained")
 
 
@@ -166,7 +166,8 @@ _SETTLE = text(f"""
 
 
 def _giving_back(where: str) -> TextClause:
-    """The message `released`, if `where` holds; FOR SHARE waits for a closing of its run, and holds up the next."""
+    """SQL that releases a message if `where` holds. FOR SHARE waits for a transaction that closes the run, and makes
+    the next one wait."""
     return text(f"""
         WITH run AS (
             SELECT CASE WHEN e.ended_at IS NOT NULL THEN {WHY_OVER} END AS why

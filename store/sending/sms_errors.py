@@ -1,6 +1,6 @@
-"""What Twilio's error codes say about a number, in one table.
+"""The meaning of Twilio's error codes for a number, in one table.
 
-The same codes come in status callbacks and as answers to a send; both are judged here. Each is described at
+The same codes appear in status callbacks and in answers to a send; both use this table. Each is described at
 https://www.twilio.com/docs/api/errors/<code>.
 """
 
@@ -12,14 +12,14 @@ from typing import Literal, NamedTuple
 SmsErrorClass = Literal[
     "unreachable", "blocked", "landline", "invalid", "unsubscribed", "filtered", "carrier", "unknown"
 ]
-"""`unreachable`: the phone is off or out of reach, it may work later. `blocked`: the number is kept from getting the
-message. `landline`: takes no texts. `invalid`: no such number. `unsubscribed`: its owner has said STOP. `filtered`: the
-text was taken for unwanted. `carrier`: the fault is in the sender's registration or in the network. `unknown`: not
-said."""
+"""`unreachable`: the phone is off or out of reach; it may work later. `blocked`: the number is blocked from receiving
+the message. `landline`: it takes no texts. `invalid`: no such number. `unsubscribed`: its owner has sent STOP.
+`filtered`: the text was treated as unwanted. `carrier`: the cause is the sender's registration or the network.
+`unknown`: no cause is given."""
 
 
 class SmsError(NamedTuple):
-    """The class of an error, and the reason to suppress the number for; empty where it may be tried again."""
+    """The class of an error, and the reason for suppressing the number; empty if it may be tried again."""
 
     kind: SmsErrorClass
     suppress: Literal["", "bounced", "stop"] = ""
@@ -33,13 +33,13 @@ TABLE: dict[str, SmsError] = {
     "21217": SmsError("invalid", "bounced"),  # does not appear to be valid
     "21268": SmsError("invalid", "bounced"),  # premium rate or information service
     "21610": SmsError("unsubscribed", "stop"),
-    "21612": SmsError("carrier"),  # no way from that sender to that number; another sender may have one
+    "21612": SmsError("carrier"),  # no route from that sender to that number; another sender may have one
     "21614": SmsError("landline", "bounced"),  # not a mobile number
     "21635": SmsError("landline", "bounced"),
     # delivery
     "30001": SmsError("carrier"),  # the queue overflowed
     "30003": SmsError("unreachable"),
-    "30004": SmsError("blocked", "stop"),  # blocklisted or opted out: START lifts it there, and so here
+    "30004": SmsError("blocked", "stop"),  # blocklisted or opted out: START ends it at Twilio, and so here
     "30005": SmsError("invalid", "bounced"),  # unknown or no longer in service
     "30006": SmsError("landline", "bounced"),
     "30007": SmsError("filtered"),
@@ -53,10 +53,10 @@ TABLE: dict[str, SmsError] = {
 
 
 def sms_error(code: str) -> SmsError:
-    """What a code says; `unknown` where it is none of the table."""
+    """The meaning of a code; `unknown` if the table does not have it."""
     return TABLE.get(code, UNKNOWN)
 
 
 def is_code(text: str) -> bool:
-    """Whether it is one of Twilio's codes and not some other text, which might be personal."""
+    """Whether the text is a Twilio code; any other text might be personal."""
     return re.fullmatch(r"[0-9]{1,6}", text) is not None

@@ -1,4 +1,4 @@
-"""What a track asks of other tracks: those that it enrols contacts into are there."""
+"""Check that the tracks into which a track enrols contacts exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tracks.structure.effect_parts import EffectPart
 
 
 def missing_tracks(pieces: Iterable[EffectPart], known: Collection[str]) -> Iterator[tuple[Path, str]]:
-    """Tracks to enrol into that are neither published nor published along."""
+    """The tracks that `enroll` steps name but that are neither published nor part of this deploy."""
     for piece in pieces:
         if isinstance(piece.part, Enrolment) and piece.part.track not in known:
             words = f"there is no track '{piece.part.track}'" + meant(piece.part.track, sorted(known))

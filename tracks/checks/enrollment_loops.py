@@ -1,8 +1,9 @@
-"""Tracks that enrol each other in a circle without time: one contact would go round as fast as machines can.
+"""Find tracks that enrol each other in a circle without a pause: one contact would go round without end.
 
-Looked for when a track is published, over all tracks that would then be the newest. What only data can tell is left to
-the floor between two enrolments (`activities.effects.attributes_and_enrollments`), and to the bound on one person's
-messages (`store.sending.send_policy`).
+The check runs when a track is published, over the newest version of every track. It cannot see what depends on a
+contact's data. For these cases a minimum time between two enrollments
+(`activities.effects.attributes_and_enrollments`) and the limit on messages to one address
+(`store.sending.send_policy`) keep the damage small.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from tracks.structure.references import MESSAGES
 from tracks.structure.steps_taking_time import lasts
 
 _NEW_EACH_TIME = ("message_id", "enrollment_id")
-"""Properties of those events that are another value for each message: one run for each is no bound."""
+"""Properties of Perennial's own events whose value is new for each message: `per` one of them limits nothing."""
 _NOW = datetime(2000, 1, 1, tzinfo=UTC)
-"""Conditions see some moment."""
+"""The conditions need some value for `now`; any moment will do."""
 
 
 def circle_problems(name: str, tracks: Mapping[str, Track]) -> Iterator[tuple[Path, str]]:
-    """The steps of the track `name` that close a circle, each with the circle in words."""
+    """The steps of the track `name` that close a circle, each with a sentence that shows the circle."""
     quick = {other: dict(_entered_at_once(track, tracks)) for other, track in tracks.items() if may_go_round(track)}
     for target, path in quick.get(name, {}).items():
         way = _way(target, name, quick)
@@ -42,7 +43,7 @@ def circle_problems(name: str, tracks: Mapping[str, Track]) -> Iterator[tuple[Pa
 
 
 def may_go_round(track: Track) -> bool:
-    """Whether nothing but time between two entries keeps the same contact from entering once more."""
+    """Whether the track's re-entry rule lets the same contact in again at once."""
     match track.reentry:
         case ReentryPer(per=name):
             return name in _NEW_EACH_TIME
@@ -52,7 +53,7 @@ def may_go_round(track: Track) -> bool:
 
 
 def _entered_at_once(track: Track, tracks: Mapping[str, Track]) -> Iterator[tuple[str, Path]]:
-    """The tracks that a contact may be in the moment after they entered this one, with the step that does it."""
+    """The tracks that a contact may enter at once after entering this track, with the path of the step that does it."""
     flow = Flow(track_to_data(track)["steps"])
     for path in flow.at_once(lasts):
         step = flow.steps[path]
@@ -65,15 +66,15 @@ def _entered_at_once(track: Track, tracks: Mapping[str, Track]) -> Iterator[tupl
 
 
 def _begun_by(other: Track, event: str, track: Track, step: Mapping[str, Any]) -> bool:
-    """Whether a message of a step, by an event that follows it, enrols in the other track: as far as can be known.
+    """Whether an event that follows a step's message enrols the contact into the other track.
 
-    A condition sees the event, and a contact of whom nothing is known.
+    The answer is an estimate: the entry condition sees the event, but no data of a contact.
     """
     entry = other.entry
     if entry is None or entry.event != event:
         return False
     if isinstance(entry.unless, Lately) and entry.unless.event == event:
-        return False  # the event before keeps this one out
+        return False  # `unless` excludes it: the same event has just happened
     about = {"track": track.track, "step": step.get("id"), "message_id": "m", "enrollment_id": "e"}
     context = {"event": {"event_id": "e", "name": event, "at": _NOW, "properties": about}, "now": _NOW}
     try:
@@ -83,7 +84,7 @@ def _begun_by(other: Track, event: str, track: Track, step: Mapping[str, Any]) -
 
 
 def _way(start: str, end: str, quick: Mapping[str, Mapping[str, Path]]) -> list[str] | None:
-    """The tracks from `start` to `end`, both named, or None where there is no way."""
+    """The names of the tracks on the way from `start` to `end`, both included, or None where there is no way."""
     ways, seen = [[start]], {start}
     for way in ways:
         if way[-1] == end:

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a track, in words that say where it stands and what would be right."""
+"""Turn pydantic's errors about a track into sentences that name the place and the right way to write it."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ _ONE_EVENT = {
     "entry": "a track is entered by one event, not by a list; for a second event write a second track",
     "goal": "a track has one goal, not a list; other events can end the run in exits",
 }
-"""What a list cannot be, and the way round it."""
+"""Keys that take no list: what to write instead."""
 _ONE_NAME = {
     "Entry": _ONE_EVENT["entry"],
     "Goal": _ONE_EVENT["goal"],
     "ExitRule": "one event an exit; write an exit for each",
 }
-"""The same of `event`; elsewhere one name is all there is."""
+"""The same for the key `event`, by model. For any other model the text is "takes one name, not a list"."""
 _WRITTEN = {
     "entry": "write {event: …}",
     "goal": "write {event: …}",
     "exits": "write [{event: …, reason: …}]",
     "reentry": "or {after: 30d}, {per: cart_id} or {restart: true}",
 }
-"""How it is written by whom the shape alone would not tell."""
+"""How to write a key, where the expected shape alone does not tell."""
 
 
 def say(error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
@@ -67,7 +67,7 @@ def say(error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
 
 
 def say_of(whole: type[BaseModel], error: ValidationError, data: Any) -> Iterator[tuple[Path, str]]:
-    """The same for a document of another model."""
+    """As `say`, for a document of another model."""
     for detail in error.errors(include_url=False):
         path, model, field = _place(whole, detail["loc"])
         key = next((part for part in reversed(path) if isinstance(part, str)), whole.__name__.lower())
@@ -94,7 +94,7 @@ def _place(whole: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[Path, ty
         if isinstance(part, str):
             owner, found = model, _field(model, part)
             if found is None and field is not None and _maps_names(field.annotation):
-                field = None  # a name that the author chose: what follows is about the model behind it
+                field = None  # the author chose this name: the rest of the path is about the model behind it
                 continue
             field = found
             model = _model_in(field.annotation) if field else None
@@ -150,7 +150,7 @@ def _sentence(
             more = ", - and _" if context["pattern"] == STEP_ID else " and -"
             return f"{key}: {_short(value)} should be lower-case letters, digits{more}, at most 63, such as day-10"
         case "too_short" if isinstance(value, (list, tuple)) and len(value) >= context.get("min_length", 0):
-            return ""  # pydantic counts only the sound items; what is wrong with the others has been said
+            return ""  # pydantic counts only the valid items; the errors of the others are reported already
         case "too_short" | "string_too_short":
             return f"{key}: needs at least {context.get('min_length')}"
         case "too_long" | "string_too_long":
@@ -181,7 +181,7 @@ _ELSEWHERE = {
     ("Happening", "count"): "a wait_for takes one event; to wait for three, put it into a repeat with times: 3",
     ("Happening", "times"): "a wait_for takes one event; to wait for three, put it into a repeat with times: 3",
 }
-"""What people bring along from other tools, and how it is said here."""
+"""Keys that authors know from other tools: what to write here instead."""
 _VERBS_ELSEWHERE = {
     **dict.fromkeys(("delay", "sleep", "pause"), "write wait: 2d"),
     **dict.fromkeys(("if", "condition", "switch", "filter"), "write branch: [{when: …, steps: […]}]"),
@@ -193,7 +193,7 @@ _VERBS_ELSEWHERE = {
     **dict.fromkeys(("task", "note", "stage"), "write crm: {task: {title: …}}, {note: …} or {stage: …}"),
     **dict.fromkeys(("update", "attributes", "tag"), "write set: {attributes: {…}}"),
 }
-"""The same of verbs."""
+"""The same for verbs."""
 
 
 def _unknown_key(key: str, model: type[BaseModel] | None, parent: Any) -> str:
@@ -206,7 +206,7 @@ def _unknown_key(key: str, model: type[BaseModel] | None, parent: Any) -> str:
         if key in STEP_TYPES:
             return f"a step has exactly one verb; this one has {' and '.join(verbs)}: make them steps of their own"
         if key == "else":
-            return "only a branch has an else beside it; the else of wait_for stands within it"
+            return "only a branch has an else beside it; the else of wait_for belongs inside wait_for"
         if key in _AFTER_A_MESSAGE:
             return f"only a message has {key} beside it: {', '.join(MESSAGES)}"
     return f"unknown key '{key}'" + meant(key, _keys(model))

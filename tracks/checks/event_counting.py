@@ -1,8 +1,8 @@
-"""Whether a track may count fewer events than its author thinks: what a `wait_for` without a look-back does not see.
+"""Warn where a `wait_for` without `since` may count fewer events than its author expects.
 
-An event counts for a wait since the wait was due to begin. Two natural ways to write a programme that counts lose
-events by that, and nobody would notice: both are said at publishing, unless `since` is spelled out. Seen from a track's
-raw data, so that it works beside other mistakes.
+A wait counts the events that happen after it was due to begin. Two common ways to write a counting track lose events
+because of this, and nobody would notice. So publishing warns about both, unless the step sets `since`. The check reads
+a track's raw data, so that it also works on a track with other mistakes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tracks.structure.steps_taking_time import lasts
 
 
 def counting_doubts(data: Any) -> Iterator[tuple[Path, str]]:
-    """Where events may be lost to a count, and what to write.
+    """Where a count may lose events, and what to write instead.
 
-    - The event that begins the run is the one that the run then waits for. Apps tell several at once, minutes after
-      they happened: the first begins the run, and the others happened before that.
-    - A round of a repeat waits elsewhere too: what happens meanwhile counts for no round.
+    - The run waits for the same event that began it. An app may report several events together, minutes after they
+      happened: the first one begins the run, and the others happened before the wait began.
+    - Another step of the same repeat waits too. An event that happens during that wait counts for no round.
 
-    Perennial's own events are about a message of the round, and meant for it.
+    Perennial's own events are excluded: they are about a message of the round.
     """
     if not isinstance(data, Mapping):
         return
@@ -55,7 +55,7 @@ def _sent_by_others(event: Any) -> bool:
 
 
 def _waits_elsewhere(flow: Flow, path: Path, event: str) -> str | None:
-    """The id of another step that waits in a round of the innermost repeat around a step."""
+    """The id of another step that waits in a round of the innermost repeat around this step, or None."""
     if "repeat" not in path:
         return None
     around = path[: len(path) - path[::-1].index("repeat")]

@@ -1,6 +1,6 @@
-"""Texts that a track writes into an attribute which its own conditions compare with a number: they would never hold.
+"""Warn about attributes that a track sets to a text while its own conditions compare them with a number.
 
-A number that is copied (`'{{ enrollment.properties.total }}'`) becomes a text as well, which nobody sees.
+Such a condition is never true. A copied number (`'{{ enrollment.properties.total }}'`) becomes a text as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CONDITIONS = ("when", "where", "unless")
 
 
 def written_as_text(data: Any) -> Iterator[tuple[Path, str]]:
-    """The texts of a track's `set` steps that end so: where, and how a number is written."""
+    """The path of each such text in the track's `set` steps, and how to write a number instead."""
     compared = set(_compared(data))
     for path, attributes in _sets(data, ()):
         for name, value in attributes.items():

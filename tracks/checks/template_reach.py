@@ -1,4 +1,4 @@
-"""Which steps of a track lead to a template: from where a run may still send it."""
+"""Which steps of a track lead to a template: from which steps a run may still send it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tracks.structure.flow import Flow
 
 
 def may_send(track: Track, template: str) -> Callable[[str | None], bool]:
-    """Whether a run at a step (None: it has told of none) may still send the newest version of a template.
+    """A test whether a run at a given step may still send the newest version of a template.
 
-    A run tells of its steps now and then: what it may have passed since counts as not passed.
+    The step is None where the run has reported none yet. A run reports its steps only now and then, so a step that it
+    may have passed since its last report counts as not passed.
     """
     flow = Flow(track_to_data(track)["steps"])
     sending = {

@@ -1,4 +1,4 @@
-"""What a track asks of templates, and whether those at hand can give it."""
+"""Check that the templates a track uses exist and fit its messages."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from tracks.shared.yaml_source import Path
 from tracks.structure.effect_parts import MESSAGES, EffectPart, written
 
 Found = Iterator[tuple[Path, str]]
-"""Where in a track's data, and what is wrong."""
+"""The path in a track's data, and what is wrong there."""
 
 TemplateKey = tuple[str, int | None]
 """A template's name, and the version a step pins, or None for the latest."""
 
 
 class TemplateFacts(Protocol):
-    """What a track needs to know of a template."""
+    """What the checks of a track need to know about a template."""
 
     @property
     def kind(self) -> Literal["email", "sms", "block"]: ...
     @property
     def variables(self) -> frozenset[str]:
-        """All that it declares."""
+        """All variables that it declares."""
         ...
 
     @property
     def required(self) -> frozenset[str]:
-        """Those without a default."""
+        """The variables without a default."""
         ...
 
     @property
     def unsubscribe(self) -> bool:
-        """Whether its body offers the way out."""
+        """Whether its body shows the unsubscribe link."""
         ...
 
 
 def template_keys(track: Track) -> set[TemplateKey]:
-    """The templates that a sound track sends."""
+    """The templates that a valid track sends."""
     messages = (message for step in track.walk() for message in messages_of(step))
     return {(message.template, message.version) for message in messages if message.template is not None}
 
 
 def keys_of(pieces: Iterable[EffectPart]) -> set[TemplateKey]:
-    """The templates that the readable parts of a track name."""
+    """The templates that the readable parts of a track name (a part with errors may be missing)."""
     messages = (piece.part for piece in pieces if isinstance(piece.part, Email | Sms))
     return {(message.template, message.version) for message in messages if message.template is not None}
 
@@ -56,9 +56,9 @@ def keys_of(pieces: Iterable[EffectPart]) -> set[TemplateKey]:
 def template_problems(
     pieces: Iterable[EffectPart], templates: Mapping[TemplateKey, TemplateFacts], unreadable: Container[str] = ()
 ) -> Found:
-    """What does not fit between a track's messages and the templates known (see `keys_of`).
+    """The mismatches between a track's messages and the known templates (see `keys_of`).
 
-    Templates that are there but `unreadable` have problems of their own, and nothing is said of them here.
+    A template in `unreadable` has problems of its own; this check skips it.
     """
     for piece in pieces:
         message = piece.part
@@ -68,7 +68,7 @@ def template_problems(
 
 
 def check_template_use(track: Track, template: str, facts: TemplateFacts) -> list[tuple[str, str]]:
-    """What does not fit between a track and the newest version of one template: the step's id and a sentence."""
+    """The mismatches between a track and the newest version of one template: a step's id and a sentence each."""
     return [
         (step.id, words)
         for step in track.walk()
@@ -79,7 +79,7 @@ def check_template_use(track: Track, template: str, facts: TemplateFacts) -> lis
 
 
 def messages_of(step: Step) -> tuple[Email | Sms, ...]:
-    """The messages of which a step may send one."""
+    """The messages of a step; a `send` step sends only one of them."""
     return step.messages if isinstance(step, MessageStep) else ()
 
 
@@ -87,7 +87,7 @@ def _check_message(
     message: Email | Sms, templates: Mapping[TemplateKey, TemplateFacts], unread: frozenset[str] = frozenset()
 ) -> list[str]:
     if message.template is None:
-        return []  # its text is judged with the other texts
+        return []  # its text is checked with the other texts
     kind = "email" if isinstance(message, Email) else "sms"
     facts = templates.get((message.template, message.version))
     if facts is None:
@@ -99,7 +99,7 @@ def _check_message(
         what = "a block, not" if facts.kind == "block" else f"for {facts.kind}, not for"
         return [f"template '{message.template}' is {what} {kind}"]
     if unread & {"version", "variables", "transactional"}:
-        return []  # what it gives the template, and which, is not known yet
+        return []  # one of these fields has an error: the template's version or its variables are not known
     problems = [
         f"template '{message.template}' needs the variable '{name}'; give it in variables"
         for name in sorted(facts.required - set(message.variables))
@@ -116,7 +116,7 @@ def _check_message(
 
 
 def _check_subject(message: Email | Sms, facts: TemplateFacts) -> list[str]:
-    """A subject in the track stands in for the template's: it may show the same variables."""
+    """A subject in the track replaces the template's subject, and may use the same variables."""
     if not isinstance(message, Email) or message.subject is None:
         return []
     known = facts.variables | set(message.variables)
@@ -124,7 +124,7 @@ def _check_subject(message: Email | Sms, facts: TemplateFacts) -> list[str]:
 
 
 def sender_problems(data: dict[str, Any]) -> Found:
-    """Messages of a track's data that no one is named as the sender of."""
+    """The messages in a track's data that have no sender."""
     defaults = data.get("defaults")
     for path, kind, _, message in written(data):
         if kind not in MESSAGES or not isinstance(message, dict):

@@ -1,4 +1,4 @@
-"""Whether the topics that a track's messages name are those of the published policy."""
+"""Check that the published policy has the topics that a track's messages name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def topics_of(track: Track) -> set[str]:
 
 
 def topic_problems(data: Any, pieces: Iterable[EffectPart], known: Iterable[str]) -> Iterator[tuple[Path, str]]:
-    """Topics in a track's data that nobody can subscribe to: no message of them would ever be sent."""
+    """Topics that the policy does not have. Nobody can subscribe to them, so their messages would never be sent."""
     topics = list(known)
     for path, topic in (*_by_default(data), *_of_messages(pieces)):
         if topic and topic not in topics:

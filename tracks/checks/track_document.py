@@ -1,6 +1,6 @@
-"""A track as text or data, judged as a whole: every mistake at once, each with its line and step.
+"""Check a whole track, given as text or data: report every mistake at once, each with its line and step.
 
-Reading files is the caller's affair: nothing here touches the outside.
+The caller reads the files: this module does no I/O.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from tracks.structure.references import entry_doubts, reference_problems
 
 @dataclass(frozen=True)
 class Reading:
-    """A track as far as it can be read: what is broken does not hide what is wrong elsewhere."""
+    """A track, read as far as possible: a mistake in one part does not hide mistakes elsewhere."""
 
     name: str
     """The file's name, as problems show it."""
     source: Source
     track: Track | None
-    """None where something is wrong that the track itself shows."""
+    """None where the track's own data has an error."""
     problems: tuple[Problem, ...] = ()
     pieces: tuple[EffectPart, ...] = ()
 
     def problem(self, path: Path, message: str) -> Problem:
-        """A problem at a place of its data."""
+        """A problem at this path of the track's data."""
         return Problem(self.name, self.source.line(path), step_at(self.source.data, path), message)
 
     def at(self, found: Iterable[tuple[Path, str]]) -> list[Problem]:
-        """The same of all that was found."""
+        """A problem for each path and message."""
         return [self.problem(path, message) for path, message in found]
 
     def warnings(self) -> list[Problem]:
-        """What may be meant, and is worth a look."""
+        """Warnings: what may be intended, but is often a mistake."""
         data = self.source.data
         return self.at((*strange(data), *entry_doubts(data), *counting_doubts(data), *written_as_text(data)))
 
     def sound(self) -> Track:
-        """The track; raises TrackProblems with everything that is wrong."""
+        """The valid track. Raises TrackProblems with every problem."""
         if self.track is None:
             raise TrackProblems(self.problems)
         return self.track
@@ -66,22 +66,22 @@ def read_track(text: str, name: str) -> Reading:
 
 
 def read_track_data(data: Any, name: str = "track") -> Reading:
-    """The same for plain data, such as JSON: problems have line 0."""
+    """As `read_track`, for plain data such as JSON: problems have line 0."""
     return _judge(Source(data=data), name, [])
 
 
 def parse_track(text: str, name: str) -> Track:
-    """The track that a text is. Raises TrackProblems with everything that is wrong."""
+    """The track that a YAML text describes. Raises TrackProblems with every problem."""
     return read_track(text, name).sound()
 
 
 def track_from_data(data: Any, name: str = "track") -> Track:
-    """The same for plain data, such as JSON. Raises TrackProblems."""
+    """As `parse_track`, for plain data such as JSON."""
     return read_track_data(data, name).sound()
 
 
 def check_track(track: Track) -> list[Problem]:
-    """What is wrong with a track that was built in Python: the models see each part, this sees the whole."""
+    """The problems of a track that was built in Python. The models check single parts; this checks the whole track."""
     try:
         track_from_data(track_to_data(track), track.track)
     except TrackProblems as error:
@@ -90,7 +90,7 @@ def check_track(track: Track) -> list[Problem]:
 
 
 def track_to_data(track: Track) -> dict[str, Any]:
-    """The track as JSON-able data in one canonical form: what is left at its default is left out."""
+    """The track as JSON data in one canonical form: values equal to their default are left out."""
     return track.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
@@ -120,7 +120,7 @@ def _judge(source: Source, name: str, problems: list[Problem]) -> Reading:
 
 
 def _deeper_than(data: Any, levels: int) -> bool:
-    """Whether data is nested deeper, found without recursion: the walks that follow have a stack to lose."""
+    """Whether data is nested deeper than this. No recursion: the later checks recurse and would overflow the stack."""
     level = [data]
     for _ in range(levels + 1):
         level = [

@@ -1,4 +1,4 @@
-"""Every Liquid text of a track, and what each may show: found from the models, so that none goes unchecked."""
+"""Check every Liquid text of a track. The models tell which fields hold Liquid, so no text is missed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tracks.structure.model_fields import liquid_of
 
 
 def text_problems(pieces: Iterable[EffectPart]) -> Iterator[tuple[Path, str]]:
-    """What is wrong with the texts of a track's parts; the subject of an email is judged with its template."""
+    """The problems in the texts of a track's parts. The subject of an email is checked with its template instead."""
     for piece in pieces:
         for path, text in liquid_of(piece.part):
             for words in _problems(piece, path, text):

@@ -1,4 +1,4 @@
-"""From a nested track to the flat program: every block becomes a run of instructions, joined by jumps."""
+"""Compile a nested track into the flat program: every block becomes a run of instructions, joined by jumps."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ from tracks.program.program import (
 
 DATE_MISSING = "date-missing"
 DATE_PAST = "date-past"
-"""Reasons of an exit that a `wait_date` step asks for."""
+"""Reasons of the exit that follows a `wait_date` step."""
 MESSAGE_SKIPPED = "message-skipped"
 MESSAGE_FAILED = "message-failed"
-"""Reasons of an exit that a message asks for."""
+"""Reasons of the exit that follows a message step."""
 
 
 def compile_track(track: Track) -> Compiled:
-    """All that publishing derives from a sound track (see `tracks.checks.track_document`)."""
+    """Everything that publishing derives from a valid track (see `tracks.checks.track_document`)."""
     return Compiled(
         program=Program(code=tuple(_Compiler(track).compile())),
         interests=tuple(_interests(track)),
@@ -96,7 +96,7 @@ def _event_properties(track: Track) -> set[str]:
 
 
 def _reads_store(condition: str) -> bool:
-    """Whether the workflow cannot know all that the condition reads."""
+    """Whether the condition reads data that the workflow does not hold."""
     return any(
         path[0] == "contact" or path == ("enrollment",) or path[:2] == ("enrollment", "properties")
         for path in read(condition).paths
@@ -104,13 +104,13 @@ def _reads_store(condition: str) -> bool:
 
 
 class _Compiler:
-    """Emits instructions in order; targets that lie ahead are filled in when they are reached."""
+    """Emits instructions in order. Jump targets that lie ahead are filled in when they are reached."""
 
     def __init__(self, track: Track) -> None:
         self._track = track
         self._code: list[Instruction] = []
         self._leaving: list[tuple[str, list[int]]] = []
-        """The repeats around the step that is compiled: the id, and where its breaks stand."""
+        """The repeats around the current step: the id, and the positions of its `break` instructions."""
 
     def compile(self) -> list[Instruction]:
         self._block(self._track.steps)
@@ -218,12 +218,13 @@ class _Compiler:
     def _detours(
         self, step: str, ways: Sequence[tuple[Detour | Literal["skip", "continue", "exit"] | None, str]]
     ) -> tuple[dict[str, int], int]:
-        """Emit what follows a step other than the next one, each way with the reason of its exit.
+        """Emit the alternative ways that may follow a step; each way comes with the reason of its exit.
 
-        Answers where the ways begin, by reason, and where all meet; one that goes straight on has no beginning.
+        Returns the position where each way begins, by reason, and the position where all ways meet. A way that simply
+        continues has no beginning.
         """
         detours = [(way, reason) for way, reason in ways if way not in (None, "skip", "continue")]
-        over = self._hold() if detours else None  # where all went well, the run passes the detours by
+        over = self._hold() if detours else None  # in the normal case the run jumps over the detours
         starts: dict[str, int] = {}
         leaving: list[int] = []
         for number, (way, reason) in enumerate(detours):
@@ -240,10 +241,10 @@ class _Compiler:
         return starts, end
 
     def _arms(self, blocks: list[Steps]) -> list[int]:
-        """Emit alternative blocks that all meet behind the last one; answers where each begins.
+        """Emit alternative blocks that all meet behind the last one; returns the position where each begins.
 
-        An empty block begins at the meeting point, so that taking it costs no jump; only the first one, which
-        a wait falls into, gets a jump of its own.
+        An empty block begins at the meeting point, so that taking it costs no jump. Only the first block always has a
+        place of its own, because a wait continues into it without a jump.
         """
         starts: list[int | None] = []
         jumps: list[int] = []
@@ -261,6 +262,6 @@ class _Compiler:
         return [self._here if start is None else start for start in starts]
 
     def _hold(self) -> int:
-        """Room for an instruction whose targets are not known yet."""
+        """Reserve a position for an instruction whose targets are not known yet, and return the position."""
         self._code.append(Jump(goto=-1))
         return self._here - 1

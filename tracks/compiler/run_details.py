@@ -1,7 +1,7 @@
-"""What Temporal UI tells of the track on the page of each of its runs: the details that it is started with.
+"""The text about the track that Temporal UI shows on the page of each run: the details given when a run starts.
 
-They are written into histories: what looks like an address of a person is left out (law 1). Temporal gives them to the
-run that is started, not to those it continues as.
+The text is written into histories, so anything that looks like a person's address is left out (law 1). Temporal shows
+it on the first run only, not on the runs that continue it as new.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from tracks.model.track import Track
 from tracks.shared.identifiers import looks_personal
 
 LONGEST_DESCRIPTION = 300
-"""Characters; each run's history has them."""
+"""Characters. The limit keeps each run's history small."""
 
 
 def about(track: Track, version: int) -> str | None:
-    """Markdown: its name, what it is for, whose it is, what ends it. None where the track says nothing of these."""
+    """Markdown with the track's name, description, owner, goal and exits; None where the track has none of these."""
     told = [
         _shortened(track.description),
         f"Owner: {_line(track.owner)}." if track.owner else "",

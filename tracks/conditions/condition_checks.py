@@ -1,4 +1,4 @@
-"""What is wrong with a condition, said when a track is published."""
+"""The problems of a condition, reported when its track is published."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tracks.conditions.syntax_tree import Node, SyntaxUnknownError, parse
 MAX_LENGTH = 1_000
 MAX_NESTING = 24
 PLAIN_DATA = 200
-"""Units of data (some forty attributes, or a dozen line items) over which every condition has to be affordable."""
+"""Units of data (some forty attributes, or a dozen line items) for which every condition has to be affordable."""
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "contact": ("id", "timezone", "locale", "attributes", "has_email", "has_phone"),
@@ -24,10 +24,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "enrollment": ("id", "track", "version", "properties", "steps"),
     "now": (),
 }
-"""The variables and what each has."""
+"""The variables of a condition, and the fields of each."""
 
 FUNCTIONS = frozenset(["size", "timestamp", "duration", "int", "uint", "double", "string"])
-"""Those of one argument, in its brackets."""
+"""Functions that take one argument: `size(x)`."""
 METHODS = {
     **dict.fromkeys(("startsWith", "endsWith", "contains", "matches"), 1),
     **dict.fromkeys(
@@ -45,13 +45,13 @@ METHODS = {
         0,
     ),
 }
-"""Those that are asked of a value, and how many arguments they have beside it."""
+"""Methods of a value, and how many arguments each takes: `x.contains(y)` takes one."""
 LOOPS = MACROS - {"map"}
 _CALLED = FUNCTIONS | METHODS.keys() | LOOPS | {"has"}
 
 
 def check(expression: str, names: Collection[str]) -> list[str]:
-    """All that is wrong with a condition that may use the variables `names`, as sentences; empty if sound."""
+    """All problems of a condition that may use the variables `names`, as sentences; empty if it is valid."""
     if len(expression) > MAX_LENGTH:
         return [f"the condition has {len(expression)} characters; at most {MAX_LENGTH} are allowed"]
     reading = read(expression)
@@ -71,7 +71,7 @@ def check(expression: str, names: Collection[str]) -> list[str]:
 
 
 def _check_parts(expression: str, program: cel.Program) -> Iterator[str]:
-    """What is wrong with a condition whose names are right."""
+    """The problems of a condition whose names are right."""
     try:
         nodes = parse(expression)
     except SyntaxUnknownError:
@@ -88,15 +88,15 @@ def _check_parts(expression: str, program: cel.Program) -> Iterator[str]:
         dearest = nodes[costs.index(max(costs))]
         yield (
             f"the condition could take {sum(costs):,} steps over {PLAIN_DATA} values, and at most {cost.MAX_COST:,} "
-            f"are allowed; the dearest part is {_short(expression[dearest.start : dearest.end])}. Whatever stands in "
-            "a loop is done for each element, and takes as long as what it adds up, compares or copies is large"
+            f"are allowed; the dearest part is {_short(expression[dearest.start : dearest.end])}. A loop does its "
+            "work for each element, and to add, compare or copy large values takes longer"
         )
     elif not shapes:
         yield from impossible_conditions.problems(expression, nodes, _computes)
 
 
 def _check_shape(node: Node) -> Iterator[str]:
-    """Whether a function of the library is called as the library has it."""
+    """The problem with how a function of the library is called, if any."""
     as_method = METHODS.get(node.name)
     if node.name in FUNCTIONS and len(node.args) == 1 and not node.method:
         return
@@ -176,7 +176,7 @@ def _meant(word: str, known: Collection[str]) -> str:
 
 
 def syntax_problem(expression: str, message: str) -> str:
-    """The first complaint of the parser, in our words."""
+    """The parser's first complaint, in our words."""
     if not expression.strip():
         return "the condition is empty"
     if re.search(r"[\u2018\u2019\u201c\u201d]", expression):

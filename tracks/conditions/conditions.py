@@ -1,13 +1,13 @@
-"""Conditions in CEL: judged when a track is published, evaluated without surprises ever after.
+"""Conditions in CEL: checked when a track is published, and evaluated later without surprises.
 
 Two rules make a condition safe to leave alone for months:
 
-- **What is not there is not true.** A condition that needs a missing attribute, compares unlike types or cannot
-  be computed for any other reason of the data is false as a whole. `has(event.properties.plan)` asks whether
-  something is there; `||` and `&&` need only the side that decides.
-- **It cannot run away.** What it can cost is known before it runs (`tracks.conditions.cost`): publishing refuses what
-is dear
-  over little data, and each evaluation is refused where it would be over the data at hand.
+- **Missing data makes a condition false.** A condition that needs a missing attribute, compares values of different
+  types, or cannot be computed for another reason of the data is false as a whole. `has(event.properties.plan)` asks
+  whether a value exists. `||` and `&&` need only the side that decides.
+- **A condition has bounded cost.** The cost is known before it runs (`tracks.conditions.cost`). Publishing refuses a
+  condition that is too expensive over little data; an evaluation is refused where its cost over the actual data would
+  be too high.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tracks.conditions.expressions import read
 from tracks.conditions.syntax_tree import Node, SyntaxUnknownError, parse
 
 MAX_VALUES = 5_000
-"""Values (list items, mapping entries) that one evaluation may look at, all variables together."""
+"""Values (list items, mapping entries) that one evaluation may read, all variables together."""
 MAX_TEXT = 100_000
-"""Characters of text that one evaluation may look at."""
+"""Characters of text that one evaluation may read."""
 MAX_DEPTH = 32
 NO_TRACE = ("", "missing")
-"""Why a condition may be false without anybody having to know: it says so, or what it asks for is not there."""
+"""Reasons of a false condition that need no report: it was computed as false, or the data it reads is missing."""
 
 _EMPTY: dict[str, dict[str, Any]] = {
     "contact": {"attributes": {}},
@@ -43,7 +43,7 @@ _EMPTY: dict[str, dict[str, Any]] = {
 
 
 class ConditionError(Exception):
-    """The condition itself is wrong, or the data too large for it. Says nothing about the contact's data."""
+    """The condition itself is invalid, or the data is too large for it. The text quotes no contact data."""
 
 
 class TooDearError(ConditionError):
@@ -51,14 +51,14 @@ class TooDearError(ConditionError):
 
 
 class Verdict(NamedTuple):
-    """Whether a condition holds, and why it could not be told if so (`missing`, `type`, `not a yes or no`)."""
+    """Whether a condition holds, and the reason if it could not be computed (`missing`, `type`, `not a yes or no`)."""
 
     holds: bool
     why: str = ""
 
 
 class Judged(NamedTuple):
-    """A verdict, and whether an earlier release could have come to another."""
+    """A verdict, and whether the first releases could have reached a different one."""
 
     verdict: Verdict
     new: bool = False
@@ -67,12 +67,12 @@ class Judged(NamedTuple):
 class _Program(NamedTuple):
     run: cel.Program
     as_written: cel.Program
-    """Without what `tracks.conditions.dates` adds."""
+    """The program without the date functions that `tracks.conditions.dates` adds."""
     dated: bool
     nodes: tuple[Node, ...]
-    """Empty where the expression cannot be read, as one published long ago."""
+    """Empty where this release cannot parse the expression, such as one that was published long ago."""
     affordable: int
-    """The weight of data, of whatever shape, up to which nothing has to be counted."""
+    """Data of any shape up to this weight is within the budget, so its cost need not be computed."""
 
 
 def reads(expression: str) -> set[str]:
@@ -81,7 +81,7 @@ def reads(expression: str) -> set[str]:
 
 
 def evaluate(expression: str, context: Mapping[str, Any]) -> bool:
-    """Whether the condition holds. Missing or unlike data makes it false; see the rules above.
+    """Whether the condition holds. Missing data or data of another type makes it false; see the module's rules.
 
     Raises ConditionError where the expression is not CEL, or the data is too large.
     """
@@ -89,12 +89,12 @@ def evaluate(expression: str, context: Mapping[str, Any]) -> bool:
 
 
 def judge(expression: str, context: Mapping[str, Any]) -> Verdict:
-    """As `evaluate`, and says why where the data did not suffice."""
+    """As `evaluate`, with the reason where the condition could not be computed."""
     return judge_anew(expression, context).verdict
 
 
 def judge_anew(expression: str, context: Mapping[str, Any]) -> Judged:
-    """As `judge`, and says whether `judge_as_before` may differ. Raises TooDearError, which that never does."""
+    """As `judge`, and whether `judge_as_before` may differ. May raise TooDearError, unlike `judge_as_before`."""
     program = _compiled(expression)
     variables = _variables(context)
     weight = _measure(variables)
@@ -110,9 +110,9 @@ def judge_anew(expression: str, context: Mapping[str, Any]) -> Judged:
 
 
 def judge_as_before(expression: str, context: Mapping[str, Any]) -> Verdict:
-    """As the first releases judged: without a bound on the work, and with no dates but moments.
+    """Evaluate as the first releases did: with no limit on the cost, and with `timestamp` as plain CEL has it.
 
-    For runs whose history holds such a verdict.
+    For runs whose history holds a verdict of those releases.
     """
     variables = _variables(context)
     _measure(variables)
@@ -120,7 +120,7 @@ def judge_as_before(expression: str, context: Mapping[str, Any]) -> Verdict:
 
 
 def not_computed(step: str, case: int, why: str) -> str:
-    """The line of a run's story about a case of a branch that could not be computed."""
+    """The line in a run's details about a case of a branch that could not be computed."""
     return f"`{step}` case-{case + 1} could not be decided and counts as false ({why})"
 
 
@@ -130,7 +130,7 @@ def _verdict(program: cel.Program, context: Any) -> Verdict:
     except (KeyError, IndexError):
         return Verdict(False, "missing")
     except Exception:
-        return Verdict(False, "type")  # the library's words may quote the data
+        return Verdict(False, "type")  # the library's error text may quote the data
     if value is True or value is False:
         return Verdict(value)
     return Verdict(False, "not a yes or no")
@@ -161,13 +161,13 @@ def _variables(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _filled(name: str, value: Any) -> dict[str, Any]:
-    """A variable with all its parts, so that `has(event.properties.x)` can be asked where there is no event."""
+    """A variable with all its fields, so that `has(event.properties.x)` is valid where there is no event."""
     given = value if isinstance(value, Mapping) else {}
     return {**_EMPTY[name], **{key: part for key, part in given.items() if part is not None or key not in _EMPTY[name]}}
 
 
 def _measure(variables: Mapping[str, Any]) -> int:
-    """What the data weighs, at most. Refuses what takes long to look at, or is nested deep enough to end a process."""
+    """An upper bound of the data's weight. Refuses data that is too large, or nested so deep that it ends a process."""
     values = text = 0
     level: list[Any] = list(variables.values())
     for _ in range(MAX_DEPTH):

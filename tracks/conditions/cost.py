@@ -1,8 +1,8 @@
-"""What a condition can cost, known before it runs: an upper bound of work over the shape of the data.
+"""An upper bound of what a condition can cost, computed before it runs, from the shape of the data.
 
-The library copies whatever it touches (a step into a mapping copies what is there, `filter` copies what it has found
-so far at every element), so what counts is how large the operands are, element by element. A unit is the copy of a
-number: about 20 ns where this was measured (`tests/tracks/conditions/test_cost.py` tries every function and operator).
+The library copies whatever it touches: a step into a mapping copies the value found there, and at every element
+`filter` copies the result so far. So the size of the operands decides the cost. One unit is the copy of a number, about
+20 ns as measured (`tests/tracks/conditions/test_cost.py` tries every function and operator).
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from typing import Any
 from tracks.conditions.syntax_tree import Node, text_of
 
 MAX_COST = 1_000_000
-"""Units that one evaluation may come to: some 20 ms."""
+"""Units that one evaluation may cost: some 20 ms."""
 
 _HEAVIEST = 1 << 20
 _UNREAD = 500
-"""The weight of data up to which an expression may run that cannot be read here."""
+"""The weight of data up to which an expression may run that this module cannot parse."""
 _CALL = 4
-"""Copies of its operands that a function may make, and looks that it may have at them."""
+"""How often a function may copy or read its operands."""
 _DATED = 400
-"""What `timestamp` costs beside the copies, where it goes back to Python to read a date (`tracks.conditions.dates`):
+"""What `timestamp` costs beside the copies where it calls Python to read a date (`tracks.conditions.dates`):
 4 to 12 microseconds."""
 _HANDED = 100
-"""Units that handing data over to Python takes for each of its own: 85 where this was measured."""
+"""Units for handing one unit of data to Python; 85 as measured."""
 PLAIN_DATE = 2
 """The weight of a date as text."""
 _ROUND = 15
-"""What an element of a loop costs beside what is done with it."""
+"""What one element of a loop costs beside the loop's body."""
 _TEXT = 64
-"""Characters of text that are copied in a unit."""
+"""Characters of text that one unit copies."""
 _CLASS_STATES = 10
-"""Letters of a pattern that a class of letters of every script counts for."""
+"""A class with letters of every script costs as much as this many letters of a pattern."""
 _MISSING: Any = object()
 _CLASSES = re.compile(r"\\[wWpPbB]")
 _FOLDED = re.compile(r"\(\?[a-zA-Z-]*i")
@@ -47,27 +47,27 @@ _REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a value is, or may be."""
+    """How large a value is, or may be at most."""
 
     weight: int
-    """Copies of a number that a copy of it costs."""
+    """What a copy of the value costs, in units."""
     count: int = 0
     """Elements of a list, keys of a mapping."""
     largest: int = 0
     """The weight of its heaviest element or key."""
     value: Any = _MISSING
-    """The value itself, where it is known."""
+    """The value itself, if known."""
     fields: dict[str, Size] = field(default_factory=dict, compare=False, repr=False)
-    """Its fields that were looked at: a path that a condition names forty times is measured once."""
+    """The fields that were read so far: a path that a condition names forty times is measured once."""
 
 
 _SCALAR = Size(2)
 
 
 def price(nodes: Sequence[Node], variable: Callable[[str], Size], dated: int = _HEAVIEST) -> list[int]:
-    """What each node can cost in all its rounds; `variable` says how large the variables are.
+    """What each node can cost over all its rounds. `variable` gives the size of a variable.
 
-    `dated` is what anything that is given to `timestamp` weighs at most.
+    `dated` is the largest weight of a value that `timestamp` may receive.
     """
     sizes: list[Size] = []
     costs: list[int] = []
@@ -79,12 +79,12 @@ def price(nodes: Sequence[Node], variable: Callable[[str], Size], dated: int = _
             rounds *= sizes[nodes[item].args[0]].count
         costs.append(rounds * _cost(node, size, parts, nodes, dated))
         sizes.append(size)
-    costs[-1] += 2 * sizes[-1].weight  # the answer, handed over
+    costs[-1] += 2 * sizes[-1].weight  # the result is copied when it is returned
     return costs
 
 
 def affordable(nodes: Sequence[Node]) -> int:
-    """The weight up to which data of any shape is within the budget."""
+    """The largest weight for which data of any shape is within the budget."""
     if not nodes:
         return _UNREAD
     weight = 1
@@ -94,17 +94,17 @@ def affordable(nodes: Sequence[Node]) -> int:
 
 
 def over(weight: int) -> Callable[[str], Size]:
-    """Variables of which each may be anything up to that weight: one long list, one text, mappings in mappings."""
+    """Variables that may each be anything up to this weight: one long list, one text, mappings in mappings."""
     return lambda name: Size(weight, weight, weight)
 
 
 def of(variables: Mapping[str, Any]) -> Callable[[str], Size]:
-    """Variables as they are."""
+    """The actual sizes of these variables."""
     return cache(lambda name: size_of(variables.get(name)))
 
 
 def size_of(value: Any) -> Size:
-    """How large a value is. It may not be nested deeper than the interpreter can go."""
+    """The size of a value. The value may not be nested deeper than the interpreter's recursion limit."""
     if isinstance(value, Mapping):
         keys = [weigh(key) for key in value]
         values = [weigh(part) for part in value.values()]
@@ -127,7 +127,7 @@ def weigh(value: Any) -> int:
 
 
 def at_most(values: int, text: int) -> int:
-    """What data of so many elements and characters can weigh together."""
+    """The largest weight of data with this many elements and characters."""
     return 64 + 10 * values + text // _TEXT
 
 
@@ -160,7 +160,7 @@ def _size(node: Node, parts: list[Size], nodes: Sequence[Node], variable: Callab
 
 
 def _item(node: Node, whole: Size, nodes: Sequence[Node]) -> Size:
-    """An element. Costs grow with the elements' weight, so the mean tells their sum, unless loops multiply them."""
+    """An element of a list. Cost grows with weight, so the mean gives the right sum, except where loops are nested."""
     nested = bool(node.loops) or any(
         other.kind == "item" and any(nodes[around] is node for around in other.loops) for other in nodes
     )
@@ -176,7 +176,7 @@ def _field(whole: Size, name: str | None) -> Size:
         if name not in whole.fields:
             whole.fields[name] = size_of(whole.value[name])
         return whole.fields[name]
-    return _SCALAR  # an error when it is computed
+    return _SCALAR  # its computation raises an error
 
 
 def _gathered(loop: str, parts: list[Size]) -> Size:
@@ -193,7 +193,7 @@ def _larger(one: Size, other: Size) -> Size:
 
 
 def _cost(node: Node, size: Size, parts: list[Size], nodes: Sequence[Node], dated: int) -> int:
-    """What the node costs once, beside what its parts cost."""
+    """What the node costs once, without the cost of its parts."""
     together = sum(part.weight for part in parts)
     match node.kind:
         case "select":
@@ -223,7 +223,7 @@ def _cost(node: Node, size: Size, parts: list[Size], nodes: Sequence[Node], date
 
 
 def _pattern(source: str, text: int) -> int:
-    """What a regular expression costs: it is made anew each time, and may go through all its states at each letter."""
+    """What a regular expression costs. It is compiled on each call, and may visit all its states at each letter."""
     again, times = _repeated(source)
     folded = bool(_FOLDED.search(source)) and (not source.isascii() or "\\x" in source or "\\u" in source)
     made, states = 50, 0
@@ -235,7 +235,7 @@ def _pattern(source: str, text: int) -> int:
 
 
 def _repeated(source: str) -> tuple[str, int]:
-    """The part that `{n}` repeats, or more than that, and how often. Publishing allows one such count."""
+    """The part that `{n}` repeats (or a larger one), and how often. Publishing allows one such count."""
     found = _REPEAT.search(source)
     if found is None:
         return "", 1
@@ -252,7 +252,7 @@ def _repeated(source: str) -> tuple[str, int]:
 
 
 def _group(before: str) -> str:
-    """The group at the end, or all of it where a bracket may be none."""
+    """The group at the end, or the whole text where a bracket may be a literal character."""
     if re.search(r"\\[()]|\[[^\]]*[()]", before):
         return before
     depth = 0

@@ -1,8 +1,8 @@
 """Dates in a condition: `timestamp("2026-03-01")` is the first moment of that day in UTC.
 
-CEL's own `timestamp` knows moments with an offset only, written in one way. What data says may be a date alone, or a
-date and a time as databases and languages write them (`2026-03-01 09:00:00`): what `wait_date` takes, this takes too.
-Conditions reckon in UTC, as CEL's calendar functions do, so what has no offset is UTC.
+CEL's own `timestamp` accepts only one format, with an offset. Real data may have a date alone, or a date and time as
+databases and languages write them (`2026-03-01 09:00:00`). `timestamp` here accepts whatever `wait_date` accepts.
+CEL's calendar functions compute in UTC, so a value without an offset counts as UTC.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 from tracks.conditions.syntax_tree import SyntaxUnknownError, parse, text_of
 
 DATED = "first_moment"
-"""The function that stands around what `timestamp` is given."""
+"""The function that is put around the argument of `timestamp`."""
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MIDNIGHT = "T00:00:00Z"
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
-"""What CEL reads by itself (RFC 3339)."""
+"""The format that CEL reads by itself (RFC 3339)."""
 
 
 def with_dates(expression: str) -> tuple[str, bool]:
-    """The expression with `timestamp` taking dates too, and whether it needs `DATED` for that."""
+    """The expression, changed so that `timestamp` accepts dates, and whether it then needs the function `DATED`."""
     try:
         nodes = parse(expression)
     except SyntaxUnknownError:
@@ -46,9 +46,9 @@ def with_dates(expression: str) -> tuple[str, bool]:
 
 
 def first_moment(told: Callable[[], object]) -> Callable[[Any], Any]:
-    """What `DATED` does: a date becomes its first moment, a time without an offset one of UTC, and that is told.
+    """The function `DATED`: a date becomes its first moment, and a time without an offset becomes a time in UTC.
 
-    Anything else stays as it is.
+    It calls `told` at each such change, and returns any other value as it is.
     """
 
     def moment(value: Any) -> Any:
@@ -62,7 +62,7 @@ def first_moment(told: Callable[[], object]) -> Callable[[Any], Any]:
 
 
 def _in_utc(value: str) -> str | None:
-    """A date, or a date and time, as CEL reads it; None where it does already, or where it is none."""
+    """A date, or a date and time, in the format of CEL; None if the value has this format already or is no date."""
     text = value.strip()
     if _MOMENT.fullmatch(value) or not _DAY.match(text):
         return None

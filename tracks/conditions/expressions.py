@@ -1,4 +1,4 @@
-"""What a CEL expression reads and calls, seen from its words: enough to judge it without running it."""
+"""What a CEL expression reads and calls, found from its tokens, without running it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Call:
     name: str
     method: bool
     inside: tuple[str, ...]
-    """Macros around it, outermost first."""
+    """The macros around the call, outermost first."""
     argument: str | None
-    """The first argument's source where it is a single string literal."""
+    """The source of the first argument, if it is a single string literal."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Reading:
 
 @lru_cache(maxsize=4096)
 def read(expression: str) -> Reading:
-    """Take an expression apart. Never raises: what is not CEL is the compiler's to refuse."""
+    """Read the tokens of an expression. Never raises: the compiler refuses what is not CEL."""
     tokens = [
         (match.lastgroup or "mark", match.group()) for match in TOKEN.finditer(expression) if match.lastgroup != "space"
     ]
@@ -100,7 +100,7 @@ def _bound_names(tokens: list[tuple[str, str]]) -> frozenset[str]:
 
 
 def _path(tokens: list[tuple[str, str]], index: int) -> tuple[list[str], int]:
-    """The dotted path that starts here, `a["b"]` being `a.b`, and the index after it."""
+    """The dotted path that starts here (`a["b"]` counts as `a.b`), and the index after it."""
     path = [tokens[index][1]]
     index += 1
     while index + 1 < len(tokens):

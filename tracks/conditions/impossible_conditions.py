@@ -1,4 +1,4 @@
-"""What a condition says that no data can make true: constants that do not compute, and unlike types side by side."""
+"""Find what no data can make true in a condition: constants that cannot be computed, and values of unlike types."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ KNOWN_FIELDS: dict[tuple[str, ...], str] = {
     ("enrollment", "track"): "text",
     ("enrollment", "version"): "number",
 }
-"""The kinds of the fields that have one; attributes and properties may hold anything that JSON can write."""
+"""The types of the fields whose type is fixed. Attributes and properties may hold any JSON value."""
 _DATA = {("contact", "attributes"), ("event", "properties"), ("enrollment", "properties")}
 _NOT_IN_JSON = {"moment": "timestamp", "duration": "duration"}
-"""Kinds that no data has, and the function that makes them of a text."""
+"""Types that JSON data never has, and the CEL function that makes such a value from a text."""
 
 _RETURNS = {
     **dict.fromkeys(("size", "int", "uint", "double"), "number"),
@@ -53,7 +53,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def problems(expression: str, nodes: Sequence[Node], computes: Callable[[str], bool]) -> Iterator[str]:
-    """All of it, as sentences; `computes` says whether an expression without data has a value."""
+    """All such problems, as sentences. `computes` tells whether an expression that reads no data has a value."""
     kinds: list[str] = []
     broken: set[int] = set()
     for index, node in enumerate(nodes):
@@ -73,7 +73,7 @@ def problems(expression: str, nodes: Sequence[Node], computes: Callable[[str], b
 
 
 def attributes_as_numbers(nodes: Sequence[Node]) -> Iterator[str]:
-    """The contact's attributes beside which a number stands, to be compared with them or computed from them."""
+    """The contact's attributes that an operator compares or combines with a number."""
     kinds: list[str] = []
     for node in nodes:
         if node.kind == "operator" and node.name in _COMPARISONS | _ARITHMETIC and len(node.args) == 2:
@@ -85,7 +85,7 @@ def attributes_as_numbers(nodes: Sequence[Node]) -> Iterator[str]:
 
 
 def _never(node: Node, nodes: Sequence[Node], source: str) -> str:
-    """Why a constant has no value, and what would have one."""
+    """The problem with a constant that has no value, and what to write instead."""
     written = text_of(nodes[node.args[-1]]) if node.args else None
     if node.kind == "call" and node.name == "duration" and written is not None:
         try:
@@ -100,7 +100,7 @@ def _never(node: Node, nodes: Sequence[Node], source: str) -> str:
 
 
 def _comparison(node: Node, nodes: Sequence[Node], kinds: list[str], expression: str) -> str | None:
-    """What is wrong with two things side by side."""
+    """The problem with the two operands of a comparison or of arithmetic, or None."""
     if node.kind != "operator" or len(node.args) != 2:
         return None
     one, other = (kinds[index] for index in node.args)
@@ -121,14 +121,14 @@ def _comparison(node: Node, nodes: Sequence[Node], kinds: list[str], expression:
 
 
 def _raw(node: Node, nodes: Sequence[Node], kinds: list[str], expression: str) -> str | None:
-    """What is wrong with data beside a kind that data never has: a date in JSON is a text."""
+    """The problem with data beside a type that data never has (a date in JSON is a text), or None."""
     for index, beside in (node.args, node.args[::-1]):
         kind, part = kinds[beside], nodes[index]
         while part.kind == "index":
             part = nodes[part.args[0]]
         if kind in _NOT_IN_JSON and _path(part, nodes)[:2] in _DATA:
             path = expression[nodes[index].start : nodes[index].end]
-            sum_of = node.name in _ARITHMETIC and kind == "duration"  # a moment may stand beside it as well
+            sum_of = node.name in _ARITHMETIC and kind == "duration"  # a duration is added to a moment: `timestamp`
             function = "timestamp" if sum_of else _NOT_IN_JSON[kind]
             return f"takes a text for a moment: data has dates and durations as texts; write {function}({path})"
     return None
@@ -153,7 +153,7 @@ def _as_number(written: str | None) -> str:
 
 
 def _kind(node: Node, nodes: Sequence[Node], kinds: list[str]) -> str:
-    """What kind of value the node has, as far as that is certain; else empty."""
+    """The type of the node's value, where that is certain; else empty."""
     match node.kind:
         case "literal":
             if node.name in ("true", "false"):

@@ -1,6 +1,6 @@
-"""A CEL expression as a flat tree, so that it can be judged without running it. The library keeps its own to itself.
+"""A CEL expression as a flat tree, so that it can be checked without running it (the CEL library exposes no tree).
 
-Nodes stand in the order in which they are computed: what a node is made of stands before it.
+The nodes stand in the order in which they are computed: the parts of a node come before it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CONSTANTS = {"true", "false", "null"}
 
 
 class SyntaxUnknownError(Exception):
-    """The expression is written in a way that this reader does not know, whether CEL or not."""
+    """This parser does not know the way in which the expression is written; it may or may not be valid CEL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,23 @@ class Node:
     """A part of an expression."""
 
     kind: Kind
-    """`item` is the element that a loop is at, `has` a `select` that only asks; a method's target is its first
-    argument."""
+    """`item` is a loop's current element; `has` is a `select` that only tests for presence. The target of a method is
+    its first argument."""
     name: str
-    """What it is called by: a literal's source, a field, a function, an operator (`?:` for the conditional)."""
+    """The node's name: the source of a literal, a field, a function, an operator (`?:` for the conditional)."""
     args: tuple[int, ...]
     start: int
     end: int
     loops: tuple[int, ...]
     """The `item` nodes of the loops around it, outermost first."""
     constant: bool
-    """No data is in it."""
+    """Whether the node reads no data."""
     method: bool = False
-    """A call that is asked of its first argument."""
+    """Whether the call is written as a method of its first argument."""
 
 
 def text_of(node: Node) -> str | None:
-    """The text that a plain literal stands for; None for anything else."""
+    """The text of a plain string literal; None for anything else."""
     plain = node.kind == "literal" and node.name[:1] in ("'", '"') and node.name[:3] not in ('"""', "'''")
     return node.name[1:-1] if plain and "\\" not in node.name else None
 
@@ -62,7 +62,7 @@ class _Token(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse(expression: str) -> tuple[Node, ...]:
-    """The nodes of an expression, the whole of it last. Raises SyntaxUnknownError."""
+    """The nodes of an expression; the last one is the whole expression. Raises SyntaxUnknownError."""
     try:
         return _Parser(expression).all()
     except RecursionError:
@@ -70,7 +70,7 @@ def parse(expression: str) -> tuple[Node, ...]:
 
 
 class _Parser:
-    """Reads by descending; every method answers the index of the node that it made."""
+    """A recursive-descent parser; every method returns the index of the node that it added."""
 
     def __init__(self, expression: str) -> None:
         self._tokens = [
@@ -178,7 +178,7 @@ class _Parser:
         return call
 
     def _list(self, closing: str) -> tuple[tuple[int, ...], int]:
-        """Expressions with commas between them, and where they end."""
+        """Parse expressions separated by commas; returns them and the position where the list ends."""
         found: list[int] = []
         while self._more(closing, found):
             found.append(self._expression())

@@ -1,4 +1,4 @@
-"""What a contact's fields and ids may be: the rules that every way in shares, one person or a file of a million."""
+"""The rules for a contact's fields and ids. Every way in shares them: a request for one contact, and an import."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IDENTIFIER = r"[A-Za-z0-9_.:|=+@~-]+"
 _LOCALE = re.compile(r"([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*)(?:\.[A-Za-z0-9_:-]{1,20})?(?:@([A-Za-z0-9]{1,20}))?")
 _SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva"}
 PLUS = "[+\uff0b]"
-"""What a phone number has before its country code, as some keyboards write it too."""
+"""The plus sign before a phone number's country code, also the full-width one that some keyboards write."""
 MAX_NAMES = 500
 MAX_DEPTH = 32
 _INT64 = 1 << 63
@@ -28,7 +28,7 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_identifier(value: str) -> str:
-    """An identifier that may stand in a workflow id: short, plain, and nothing personal.
+    """Check an identifier that goes into a workflow id: short, of plain characters, and without personal data.
 
     Raises:
         ValueError: saying what is wrong with it.
@@ -45,7 +45,7 @@ def check_identifier(value: str) -> str:
 
 
 def check_key(value: str) -> str:
-    """The same for the id of an object, which may be a number as long as a phone's.
+    """As `check_identifier`, for the id of an object, which may also be a number as long as a phone number.
 
     Raises:
         ValueError: saying what is wrong with it.
@@ -54,10 +54,10 @@ def check_key(value: str) -> str:
 
 
 def check_email(value: str) -> str:
-    """An address that can be written to, in its normalised form; names under `.test` pass, for tests and demos.
+    """An address that mail can be sent to, in normalised form. Names under `.test` pass, for tests and demos.
 
-    What stands around an address in a form or a file (spaces, marks that nobody sees) is no part of it. A domain stays
-    in the letters in which it was given: `mail_form` is what goes to a mail system.
+    Spaces and invisible characters around the address are removed; forms and files often have them. The domain keeps
+    the letters in which it was given: `mail_form` returns the form for a mail system.
 
     Raises:
         ValueError: saying what is wrong with it.
@@ -70,7 +70,7 @@ def check_email(value: str) -> str:
 
 
 def check_any_email(value: str) -> str:
-    """An address in its normalised form, also one that could not be written to: it may have to be suppressed.
+    """As `check_email`, but accepts an address that mail cannot be sent to: it may have to be suppressed.
 
     Raises:
         ValueError: saying what is wrong with it.
@@ -79,10 +79,10 @@ def check_any_email(value: str) -> str:
 
 
 def mail_form(address: str) -> str:
-    """The address as a mail system takes it that does not speak SMTPUTF8, as SES: its domain in ASCII (Punycode).
+    """The address for a mail system without SMTPUTF8, such as SES: its domain in ASCII (Punycode).
 
     Raises:
-        ValueError: where it has other letters before the @, or is no address.
+        ValueError: it has letters before the @ that are not ASCII, or it is no address.
     """
     if address.isascii():
         return address
@@ -93,10 +93,10 @@ def mail_form(address: str) -> str:
 
 
 def domain_form(domain: str) -> str:
-    """The same of a domain alone, in small letters: by IDNA 2008, as mail goes out.
+    """As `mail_form`, for a domain alone, in lower case (IDNA 2008).
 
     Raises:
-        ValueError: where it is no domain.
+        ValueError: it is no domain.
     """
     if domain.isascii():
         return domain.lower()
@@ -104,7 +104,7 @@ def domain_form(domain: str) -> str:
 
 
 def ways_to_write(address: str) -> tuple[str, ...]:
-    """The address with its domain in its own letters, and as mail goes out: contacts are kept as they were given."""
+    """The forms in which the address may be stored: as given, with its domain in its own letters, and in ASCII."""
     found = _read_email(address)
     return tuple(dict.fromkeys((address, found.normalized, found.ascii_email or address)))
 
@@ -129,7 +129,7 @@ def check_phone(value: str) -> str:
     """A phone number as E.164.
 
     Raises:
-        ValueError: where it has no country code or cannot be a number.
+        ValueError: it has no country code or cannot be a phone number.
     """
     try:
         number = phonenumbers.parse(value, None)
@@ -144,7 +144,7 @@ def check_zone(value: str) -> str:
     """The name of an IANA time zone.
 
     Raises:
-        ValueError: where there is no such zone.
+        ValueError: there is no such zone.
     """
     if not is_zone(value):
         raise ValueError("is not an IANA time zone such as Europe/Zurich")
@@ -152,13 +152,13 @@ def check_zone(value: str) -> str:
 
 
 def check_locale(value: str) -> str:
-    """A language tag, with hyphens; also from a locale of POSIX (`pt_BR.UTF-8`, `sr_RS@latin`).
+    """A language tag, with hyphens. A POSIX locale (`pt_BR.UTF-8`, `sr_RS@latin`) is converted to one.
 
-    Of such a locale the encoding says nothing about the language. Its modifier is a script or says nothing either.
+    The encoding in such a locale is dropped. Its modifier is kept if it names a script, and dropped otherwise.
     https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html#tag_08_02
 
     Raises:
-        ValueError: where it does not look like one.
+        ValueError: it does not look like a language tag.
     """
     found = _LOCALE.fullmatch(value)
     if found is None or len(found[1]) > 35:
@@ -169,10 +169,10 @@ def check_locale(value: str) -> str:
 
 
 def check_object(value: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object with a sane number of names.
+    """A JSON object with at most `MAX_NAMES` names of 1 to 200 characters.
 
     Raises:
-        ValueError: past the bounds.
+        ValueError: it has more names, or a name is empty or too long.
     """
     if len(value) > MAX_NAMES:
         raise ValueError(f"may have at most {MAX_NAMES} names")
@@ -183,7 +183,7 @@ def check_object(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain(description: str, example: str, **schema: Any) -> WithJsonSchema:
-    """The schema of a text that is checked by hand."""
+    """The JSON schema of a text that a function checks."""
     return WithJsonSchema({"type": "string", "description": description, "examples": [example], **schema})
 
 
@@ -191,7 +191,7 @@ _PART = _IDENTIFIER.replace("@", "")
 _IDENTIFIER_SCHEMA: dict[str, Any] = {
     "minLength": 1,
     "maxLength": 128,
-    # one @ between two parts would be an email address; without look-ahead, which many readers of schemas do not know
+    # One @ between two parts would be an email address. No look-ahead: many schema readers do not support it.
     "pattern": f"^@*({_PART}(@@+{_PART})*)?@*$",
     "not": {"enum": [".", ".."]},
 }
@@ -244,10 +244,10 @@ Object = Annotated[
 
 
 def unstorable(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Everything in JSON data that PostgreSQL's jsonb or a condition cannot hold: its place, and what is wrong.
+    """Every value in JSON data that PostgreSQL's jsonb or a condition cannot hold: its path, and what is wrong.
 
-    That is NUL and lone surrogates in texts, numbers that are not finite or do not fit 64 bits, and
-    nesting deeper than `MAX_DEPTH`.
+    These are NUL and lone surrogates in texts, numbers that are not finite or do not fit 64 bits, and nesting deeper
+    than `MAX_DEPTH`.
     """
     match value:
         case str():
@@ -275,12 +275,12 @@ def unstorable(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
 
 
 def storable_text(text: str) -> str:
-    """The text without what `unstorable` names: what is left of one from a provider, which would not say it again."""
+    """The text without the characters that `unstorable` names. For texts of a provider, which cannot be sent again."""
     return text if _writable(text) else _UNWRITABLE.sub("", text)
 
 
 def storable_data(value: Any) -> Any:
-    """The same of every text and name in JSON data."""
+    """As `storable_text`, for every text and name in JSON data."""
     match value:
         case str():
             return storable_text(value)

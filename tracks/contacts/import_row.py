@@ -1,7 +1,7 @@
-"""A row of an import: what it may hold, in CSV and in JSON Lines, and everything that is wrong with one.
+"""A row of an import: what it may hold, in CSV and in JSON Lines, and everything that is wrong with it.
 
-A row is a contact, as `PUT /v1/contacts/{contact_id}` takes it, with the id, the key and the properties that its
-enrolment takes. The columns of a CSV file say where each value goes; an empty value leaves what is there.
+A row holds the fields of a contact, as in `PUT /v1/contacts/{contact_id}`, with the contact's id and the key and
+properties of the enrollment. The columns of a CSV file say where each value goes. An empty value changes nothing.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _LOOKS_LIKE = {
 }
 _KIND_OF_NAME = re.compile(r"(address|adresse|number|nummer)$")
 _INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"
-"""What spreadsheets leave around a name that nobody sees: byte order marks, spaces of no width, marks of direction."""
+"""Invisible characters that spreadsheets leave around a name: byte order mark, zero-width space, direction marks."""
 
 Column = tuple[str, ...]
-"""Where a column's values go: `("email",)`, or `("attributes", "plan")`."""
+"""The field for a column's values: `("email",)`, or `("attributes", "plan")`."""
 
 
 class Row(BaseModel):
-    """One row. As in a change of a contact, what is left out stays, and null removes it."""
+    """One row. As in a change of a contact, a field that is left out stays, and null removes a field."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -69,7 +69,7 @@ class Wrong:
 
 
 class BadRowError(ValueError):
-    """A row that cannot be taken, with all that is wrong with it, and whose it is, if that can be told."""
+    """An invalid row: all its problems, and the id of its contact if the row has a valid one."""
 
     def __init__(self, wrong: Sequence[Wrong], contact_id: str | None = None) -> None:
         super().__init__(f"{len(wrong)} things are wrong")
@@ -77,15 +77,15 @@ class BadRowError(ValueError):
 
 
 def read_header(names: Sequence[str], id_column: str = CONTACT_ID) -> tuple[list[Column], list[str]]:
-    """The columns of a CSV file's first row, and everything that is wrong with them.
+    """The columns of a CSV file's first row, and all problems with them.
 
-    The six fields, `attributes.` and `properties.` may be written in any case.
+    The names of fields, and the prefixes `attributes.` and `properties.`, may be written in any case.
     """
     columns: list[Column] = []
     problems: list[str] = []
     seen: dict[Column, str] = {}
     written = [name.strip().strip(_INVISIBLE).strip() for name in names]
-    if id_column not in written:  # as it is written, if it is; otherwise in any case
+    if id_column not in written:  # an exact match wins; otherwise the case is ignored
         id_column = next((name for name in written if name.casefold() == id_column.casefold()), id_column)
     for place, name in enumerate(written, 1):
         column = _column(name, id_column)
@@ -116,8 +116,8 @@ def _column(name: str, id_column: str) -> Column:
 
 
 def _misspelt(columns: Sequence[Column], seen: Mapping[Column, str]) -> list[str]:
-    """Columns that are kept as attributes but look like a field that no column gives: everybody would be
-    enrolled, and nobody have an address."""
+    """Attribute columns that look like a field which no column gives. Such an import would enrol everybody, but
+    nobody would have an address."""
     problems = []
     for column in columns:
         plain = _KIND_OF_NAME.sub("", re.sub(r"[\W_]", "", column[-1].casefold()))
@@ -130,7 +130,7 @@ def _misspelt(columns: Sequence[Column], seen: Mapping[Column, str]) -> list[str
 
 
 def read_values(values: Sequence[str], columns: Sequence[Column]) -> Row:
-    """A row of CSV. Raises `BadRowError` with all that is wrong with it."""
+    """A row of CSV. Raises `BadRowError` with all its problems."""
     if len(values) != len(columns):
         raise BadRowError([Wrong("", f"has {len(values)} values where the header has {len(columns)}")])
     row: dict[str, Any] = {}
@@ -145,12 +145,12 @@ def read_values(values: Sequence[str], columns: Sequence[Column]) -> Row:
 
 
 def read_line(text: str) -> Row:
-    """A row of JSON Lines. Raises `BadRowError` with all that is wrong with it."""
+    """A row of JSON Lines. Raises `BadRowError` with all its problems."""
     try:
         row = from_json(text)
     except ValueError:
         try:
-            row = json.loads(text)  # lenient about lone surrogates, so that they can be named by their place
+            row = json.loads(text)  # accepts lone surrogates, so that the problem can name their place
         except (ValueError, RecursionError):
             raise BadRowError([Wrong("", "is not JSON")]) from None
     if not isinstance(row, dict):
@@ -175,7 +175,7 @@ def _reason(error: ErrorDetails) -> str:
 
 
 def _whose(row: Mapping[str, Any]) -> str | None:
-    """The row's contact, if its id is one: anything else may be an address."""
+    """The row's contact id, if it is valid; an invalid one may be an address, so it is not returned."""
     try:
         return Row.model_validate({CONTACT_ID: row.get(CONTACT_ID)}).contact_id
     except ValidationError:

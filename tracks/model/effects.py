@@ -1,4 +1,4 @@
-"""What the steps that do something outside are told: messages, the CRM, attributes, webhooks."""
+"""The settings of the steps that have an effect outside: messages, the CRM, attributes, webhooks."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from tracks.model.values import (
 
 
 class EmailTracking(Model):
-    """What is noted of an email; left out: as the track's defaults say."""
+    """What is tracked of an email. A value that is left out comes from the track's defaults."""
 
-    opens: bool | None = Field(None, description="a picture whose loading tells that the email was opened")
-    clicks: bool | None = Field(None, description="links that tell which of them were followed")
+    opens: bool | None = Field(None, description="a picture whose loading shows that the email was opened")
+    clicks: bool | None = Field(None, description="tracked links, which show which were followed")
 
 
 class SmsTracking(Model):
-    """What is noted of a text message; left out: as the track's defaults say."""
+    """What is tracked of a text message. A value that is left out comes from the track's defaults."""
 
-    clicks: bool | None = Field(None, description="links that tell which of them were followed; they are longer")
+    clicks: bool | None = Field(None, description="tracked links, which show which were followed; they are longer")
 
 
 class Email(Message):
@@ -49,9 +49,9 @@ class Email(Message):
     track: EmailTracking = EmailTracking()
 
     def tracks(self, what: Literal["opens", "clicks"], defaults: EmailTracking) -> bool:
-        """Whether opens or clicks are noted: as said here, else by the defaults, else unless it is transactional.
+        """Whether opens or clicks are tracked: the message decides, then the defaults; without both, they are tracked.
 
-        What a track's defaults say is about its marketing: a transactional email is tracked only if it says so.
+        A track's defaults are about its marketing. A transactional email is tracked only if the message says so.
         """
         own, common = getattr(self.track, what), getattr(defaults, what)
         return bool(own) if own is not None else not self.transactional and common is not False
@@ -68,7 +68,7 @@ class Sms(Message):
     track: SmsTracking = SmsTracking()
 
     def tracks(self, defaults: SmsTracking) -> bool:
-        """Whether clicks are noted: as said here, else by the defaults, else not."""
+        """Whether clicks are tracked: the message decides, then the defaults; without both, they are not tracked."""
         return bool(defaults.clicks if self.track.clicks is None else self.track.clicks)
 
     @model_validator(mode="after")
@@ -81,7 +81,7 @@ class Sms(Message):
 
 
 class Offer(Model):
-    """One channel that a `send` may go out by, with its message."""
+    """One channel that a `send` step may use, with its message."""
 
     email: Email | None = None
     sms: Sms | None = None
@@ -94,14 +94,14 @@ class Offer(Model):
 
     @property
     def message(self) -> Email | Sms:
-        """The message."""
+        """The email or the text message."""
         message = self.email or self.sms
         assert message is not None
         return message
 
     @property
     def channel(self) -> Channel:
-        """What it goes out by."""
+        """The channel of the message."""
         return "email" if self.email is not None else "sms"
 
 
@@ -115,10 +115,10 @@ class Send(Model):
     """One message by one of several channels."""
 
     to: Literal["best", "first"] = Field(
-        "best", description="best: what they agreed to and what reached them; first: the first that may be used"
+        "best", description="best: by consent and by what reached the contact before; first: the first that may be used"
     )
     channels: Annotated[tuple[Offer, ...], Field(min_length=2), AfterValidator(_each_once)] = Field(
-        description="at least two, such as [{email: …}, {sms: …}]; the order decides where nothing else does"
+        description="at least two, such as [{email: …}, {sms: …}]; the order decides between equals"
     )
 
 
@@ -153,13 +153,15 @@ class Crm(Model):
 
 
 class Changes(Model):
-    """Contact attributes to write. A text in `attributes` writes a text, also where it reads like a number."""
+    """Contact attributes to write. `attributes` writes a text as a text, even if it looks like a number."""
 
-    attributes: dict[AttributeName, JsonValue] = Field(default={}, description="values as they are; texts are Liquid")
+    attributes: dict[AttributeName, JsonValue] = Field(default={}, description="stored as written; texts are Liquid")
     add: dict[AttributeName, Amount] = Field(
-        default={}, description="numbers to add to attributes; one that is not there counts as 0"
+        default={}, description="numbers to add to attributes; a missing attribute counts as 0"
     )
-    numbers: dict[AttributeName, Amount] = Field(default={}, description="Liquid that computes a number, kept as one")
+    numbers: dict[AttributeName, Amount] = Field(
+        default={}, description="Liquid; computes a number, stored as a number"
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Changes:
@@ -179,5 +181,5 @@ class Webhook(Model):
     payload: dict[str, JsonValue] = {}
     give_up_after: Duration | None = Field(
         default=None,
-        description="How long a receiver that does not answer is tried, in real time; three days if left out.",
+        description="How long a receiver that does not answer is retried, in real time; three days if left out.",
     )

@@ -10,10 +10,10 @@ from tracks.model.track import Track
 
 
 def track_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a track file. It knows shapes; conditions and references need publishing."""
+    """JSON Schema (draft 2020-12) of a track file. It checks shapes; publishing checks conditions and references."""
     schema = Track.model_json_schema(by_alias=True)
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Perennial track"}
-    for verb, what in (("exit", "Ending"), ("break", "Leaving")):  # both may stand alone
+    for verb, what in (("exit", "Ending"), ("break", "Leaving")):  # each may be written without a value
         step = schema["$defs"][STEP_TYPES[verb].__name__]["properties"]
         step[verb] = {"anyOf": [{"$ref": f"#/$defs/{what}"}, {"type": "null"}]}
     return schema

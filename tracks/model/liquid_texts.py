@@ -1,4 +1,4 @@
-"""The short Liquid texts in a track itself (SMS texts, notes, payloads), judged as strictly as they are sent."""
+"""Check the short Liquid texts in a track itself (SMS texts, notes, payloads) as strictly as those of templates."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _COMPUTES = frozenset((
     "plus", "minus", "times", "divided_by", "modulo", "round", "ceil", "floor", "abs", "at_least", "at_most", "size",
     "sum",
 ))  # fmt: skip
-"""Filters that answer a number."""
+"""Filters that return a number."""
 
 
 def syntax_problem(text: str) -> str | None:
-    """What is wrong with the Liquid of a text, or None."""
+    """The syntax error in a Liquid text, or None."""
     try:
         compiled(text, markup=False)
     except LiquidError as error:
@@ -28,10 +28,10 @@ def syntax_problem(text: str) -> str | None:
 
 
 def problems(text: str, variables: Iterable[str], *, told: bool = False, links: bool = True) -> list[str]:
-    """All that is wrong with a text that may show the contact, the enrollment and these variables of its own.
+    """All problems of a text that may use the contact, the enrollment and these variables of its own.
 
-    `told` means that what may not be there needs a `default`: contacts read it, or a number is computed from it.
-    `links` are the ways out, which only messages have.
+    With `told`, a value that may be missing needs a `default`: contacts read the text, or a number is computed from it.
+    `links` allows the links of a message, such as the unsubscribe link.
     """
     if problem := syntax_problem(text):
         return [problem]
@@ -39,7 +39,7 @@ def problems(text: str, variables: Iterable[str], *, told: bool = False, links: 
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is nothing but one expression whose last filter computes a number."""
+    """Whether a text is a single expression whose last filter computes a number."""
     try:
         nodes = [
             node for node in compiled(text.strip(), markup=False).nodes if str(node)

@@ -1,4 +1,4 @@
-"""What is checked when a message is claimed: what the message says, with the track's defaults filled in."""
+"""The rules of one message that are checked at the moment of its claim, with the track's defaults filled in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tracks.model.track import Track
 
 @dataclass(frozen=True, slots=True)
 class MessageRules:
-    """What is checked when a message is claimed; all of it is as the track's version says."""
+    """The rules that are checked when a message is claimed, as the track's version sets them."""
 
     topic: str = ""
     priority: int = PRIORITY
@@ -19,11 +19,11 @@ class MessageRules:
     unless: str | Lately | None = None
     window: Window | None = None
     hold: timedelta = HOLD
-    """On the run's clock."""
+    """How long the message may wait, on the run's clock."""
     timezone: str = "UTC"
-    """The zone of contacts who have none."""
+    """The zone for contacts who have none."""
     template: str = ""
-    """The template whose newest version it is made from; empty where it names a version or has its own text."""
+    """The template whose newest version is sent; empty if the message pins a version or has its own text."""
 
 
 def rules_of(track: Track, message: Message) -> MessageRules:

@@ -1,4 +1,4 @@
-"""What a message says about when and to whom it may go."""
+"""The settings of a message about when and to whom it may go."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tracks.model.values import (
 from tracks.program.program import UnknownPolicy
 
 PRIORITY = 5
-"""In the middle of 0 to 9."""
+"""The middle of the range 0 to 9."""
 HOLD = timedelta(days=7)
 
 
@@ -32,13 +32,13 @@ class Window(LocalSpan):
 
 
 LATELY_AT_MOST = 200
-"""Earlier events of one name of one contact that an `unless` looks at, newest first."""
+"""How many earlier events of one name and contact an `unless` reads, newest first."""
 CLOCKS = timedelta(days=1)
-"""An event is received after it happened, but for clocks of others that are fast, by less than this."""
+"""An event is received after it happened. A sender's clock may run fast, but by less than this."""
 
 
 class Lately(Model):
-    """An event that the contact did within a time."""
+    """An event of the contact within a recent time."""
 
     event: EventName
     within: Duration
@@ -52,34 +52,34 @@ def _exclusion_tag(value: Any) -> str:
 Exclusion = Annotated[
     Annotated[SendCondition, Tag("#condition")] | Annotated[Lately, Tag("#lately")], Discriminator(_exclusion_tag)
 ]
-"""Whom a message is not for: a condition, or something they did lately."""
+"""Contacts whom a message is not for: a condition, or an event that they did recently."""
 EntryExclusion = Annotated[
     Annotated[EntryCondition, Tag("#condition")] | Annotated[Lately, Tag("#lately")], Discriminator(_exclusion_tag)
 ]
-"""Whom an event does not enrol, in the same words."""
+"""Contacts whom an entry event does not enrol, written in the same way."""
 
 
 class SendingDefaults(Model):
-    """For every message of the track that does not say otherwise."""
+    """For every message of the track that does not set its own value."""
 
     unless: Exclusion | None = Field(
-        None, description="whom not to send them to: a condition, or {event, within}; not asked by transactional ones"
+        None, description="whom they are not for: a condition, or {event, within}; ignored for transactional messages"
     )
     topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
-    priority: int = Field(PRIORITY, ge=0, le=9, description="who goes first under a cap; 9 is first")
+    priority: int = Field(PRIORITY, ge=0, le=9, description="which message goes first under a cap; 9 is first")
     window: Window | None = Field(None, description="the local hours in which messages go")
     hold: Duration = Field(HOLD, description="how long a message may wait for its turn; then it is skipped")
 
 
 class Message(Model):
-    """What every message may say."""
+    """What every message may set."""
 
     topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
-    priority: int | None = Field(None, ge=0, le=9, description="who goes first under a cap; 9 is first")
-    unless: Exclusion | None = Field(None, description="whom not to send it to: a condition, or {event, within}")
+    priority: int | None = Field(None, ge=0, le=9, description="which message goes first under a cap; 9 is first")
+    unless: Exclusion | None = Field(None, description="whom it is not for: a condition, or {event, within}")
     window: Window | None = Field(None, description="the local hours in which it may go")
     hold: Duration | None = Field(None, description="how long it may wait for its turn; then it is skipped")
     on_unknown: UnknownPolicy | None = Field(None, description="what to do when nobody knows whether it was sent")
     transactional: bool = Field(
-        default=False, description="not marketing: passes consent, caps, quiet hours; only what the contact asked for"
+        default=False, description="not marketing: ignores consent, caps, quiet hours; only what the contact asked for"
     )

@@ -38,21 +38,21 @@ from tracks.model.values import (
 from tracks.program.program import UnknownPolicy
 
 MAX_AGE = timedelta(days=7)
-"""Events that are told later than this after they happened enrol nobody, unless the track says otherwise: devices that
-were offline for days are heard, history that is told again is not. It is given when a version is published: those
-published before there was such an age have none."""
+"""An event that is reported later than this after it happened enrols nobody, unless the track sets another age. Events
+from a device that was offline for days still count; a replay of old history does not. Publishing a version sets this
+age; versions that were published before it existed have none."""
 
 
 class Entry(Model):
-    """The event that enrols a contact by itself."""
+    """The event that enrols a contact."""
 
     event: EventName
     where: EntryCondition | None = None
     unless: EntryExclusion | None = Field(
-        None, description="whom it does not enrol: a condition, or {event, within}, something they did before"
+        None, description="whom it does not enrol: a condition, or {event, within} for an earlier event"
     )
     max_age: Duration | None = Field(
-        None, description="how long ago the event may have happened when it is told; 7d if left out"
+        None, description="how long ago the event may have happened when it is reported; 7d if left out"
     )
 
 
@@ -71,26 +71,26 @@ class ExitRule(Model):
     reason: Slug
 
 
-_RESTART = "whether the entry event begins a live run anew"
+_RESTART = "whether the entry event ends a live run and begins a new one"
 
 
 class ReentryAfter(Model):
-    """Again, once this long has passed since the last run ended."""
+    """Again, when this much time has passed since the last run ended."""
 
     after: Duration
     restart: bool = Field(default=False, description=_RESTART)
 
 
 class ReentryPer(Model):
-    """One run for each value of this enrolment property, such as a cart's id; again only where `after` says when."""
+    """One run for each value of this enrolment property, such as a cart's id. `after` allows a value again later."""
 
     per: Short
-    after: Duration | None = Field(None, description="once for each value again, this long after its last run ended")
+    after: Duration | None = Field(None, description="allows each value again, this long after its last run ended")
     restart: bool = Field(default=False, description=_RESTART)
 
 
 class ReentryRestart(Model):
-    """Always, and the entry event ends the run that lives and begins a new one."""
+    """Always: the entry event ends the live run and begins a new one."""
 
     restart: Literal[True]
 
@@ -116,7 +116,7 @@ Reentry = Annotated[
 
 
 class EmailDefaults(Model):
-    """For every email of the track that does not say otherwise."""
+    """For every email of the track that does not set its own value."""
 
     from_: Mailbox | None = Field(None, alias="from")
     reply_to: Mailbox | None = None
@@ -125,7 +125,7 @@ class EmailDefaults(Model):
 
 
 class SmsDefaults(Model):
-    """For every text message of the track that does not say otherwise."""
+    """For every text message of the track that does not set its own value."""
 
     from_: SmsSender | None = Field(None, alias="from")
     on_unknown: UnknownPolicy = "assume_sent"
@@ -133,7 +133,7 @@ class SmsDefaults(Model):
 
 
 class Defaults(Model):
-    """What messages and local times use where nothing else is said."""
+    """What messages and local times use where they set no value of their own."""
 
     email: EmailDefaults = EmailDefaults()
     sms: SmsDefaults = SmsDefaults()
@@ -142,7 +142,7 @@ class Defaults(Model):
 
 
 class Track(Model):
-    """A whole track. `track` is its name in ids, `name` the one people read."""
+    """A whole track. `track` is its name in ids, `name` is the one that people read."""
 
     track: Slug = Field(description="the track's name in ids: lower-case letters, digits and -, such as trial-to-paid")
     name: Short | None = None
@@ -156,7 +156,7 @@ class Track(Model):
     steps: Steps = Field(min_length=1, description="at least one step")
 
     def walk(self) -> Iterator[Step]:
-        """Every step, in the order written, an outer one before those it holds."""
+        """Every step in the order written; an outer step comes before the steps that it holds."""
         return walk(self.steps)
 
 
@@ -181,7 +181,7 @@ def blocks(step: Base) -> Iterator[Steps]:
 
 
 def walk(steps: Steps) -> Iterator[Step]:
-    """These steps and all within them, in the order written."""
+    """These steps and all steps within them, in the order written."""
     for step in steps:
         yield step
         for block in blocks(step):
@@ -189,7 +189,7 @@ def walk(steps: Steps) -> Iterator[Step]:
 
 
 def find_step(track: Track, step_id: str) -> Step:
-    """The step of that id, at any depth. Raises KeyError."""
+    """The step with this id, at any depth. Raises KeyError."""
     for step in track.walk():
         if step.id == step_id:
             return step

@@ -1,4 +1,4 @@
-"""The small values a track is written with, each read strictly and written back in one canonical way."""
+"""The small values in a track, such as durations and times: strict reading, and one canonical form for writing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Model(BaseModel):
 
 
 PUBLISHED = {"published": True}
-"""The context in which a track is read that was published once: rules that have become stricter since let it be."""
+"""The context for reading a track that is published already: rules that became stricter later do not apply to it."""
 
 
 def _published(info: ValidationInfo) -> bool:
@@ -49,7 +49,7 @@ def _published(info: ValidationInfo) -> bool:
 
 
 def wrong(message: str) -> PydanticCustomError:
-    """An error whose message already says what would be right."""
+    """An error whose message already says how to write it correctly."""
     return PydanticCustomError("perennial", "{message}", {"message": message})
 
 
@@ -76,7 +76,7 @@ def _shift(value: Any) -> Shift:
     span = _duration(value)
     if isinstance(value, str):
         return parse_shift(value)
-    days = int(span / timedelta(days=1))  # towards nothing
+    days = int(span / timedelta(days=1))  # rounds toward zero
     return Shift(days, span - timedelta(days=days))
 
 
@@ -191,9 +191,9 @@ Offset = Annotated[
     PlainSerializer(format_shift, return_type=str),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
-"""Days of the calendar and a span of time, either way."""
+"""Calendar days and a span of time, positive or negative."""
 Delay = Annotated[_AnyDuration, AfterValidator(_not_negative)]
-"""Nothing or longer."""
+"""Zero or longer."""
 Duration = Annotated[_AnyDuration, AfterValidator(_positive)]
 """At least a second."""
 
@@ -212,13 +212,13 @@ StepId = Annotated[str, StringConstraints(pattern=STEP_ID)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(max_length=5_000)]
 EVENT_NAME = object()
-"""Marks fields that name an event (`tracks.structure.model_fields`)."""
+"""Marks fields that hold the name of an event (`tracks.structure.model_fields`)."""
 EventName = Annotated[Short, EVENT_NAME]
 Mailbox = Annotated[str, StringConstraints(max_length=320), AfterValidator(_mailbox)]
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 Url = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_url)]
 LIQUID = object()
-"""Marks fields that are Liquid (`tracks.structure.model_fields`)."""
+"""Marks fields that hold Liquid (`tracks.structure.model_fields`)."""
 Liquid = Annotated[str, StringConstraints(min_length=1, max_length=5_000), AfterValidator(_liquid), LIQUID]
 AttributeName = Annotated[Short, AfterValidator(_attribute)]
 """The name of one of the contact's attributes."""
@@ -226,13 +226,13 @@ Amount = Annotated[int | float | str, BeforeValidator(_amount), LIQUID]
 """A number, or Liquid that computes one."""
 
 EntryCondition = Annotated[str, _condition("contact", "event", "now")]
-"""CEL over `contact`, `event`, `now`: there is no enrollment yet."""
+"""CEL over `contact`, `event`, `now`; there is no enrollment at that moment."""
 Condition = Annotated[str, _condition("contact", "event", "enrollment", "now")]
 """CEL over `contact`, `event`, `enrollment`, `now`."""
 EventCondition = Annotated[str, _condition("contact", "event", "enrollment", "now"), AfterValidator(_without_steps)]
-"""The same, decided when an event is accepted: what the run's steps came to is not known there."""
+"""As `Condition`, evaluated when an event is accepted; the outcomes of the run's steps are not available there."""
 SendCondition = Annotated[str, _condition("contact", "enrollment", "now"), AfterValidator(_without_steps)]
-"""CEL over `contact`, `enrollment`, `now`, decided beside the data when a message is claimed."""
+"""CEL over `contact`, `enrollment`, `now`, evaluated in the database's transaction when a message is claimed."""
 PastEventCondition = Annotated[str, _condition("event", "now")]
 """CEL over an event that was accepted earlier."""
 

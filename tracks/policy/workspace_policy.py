@@ -1,4 +1,4 @@
-"""The workspace's policy: what protects contacts from every track together. Written as YAML, one for all tracks.
+"""The workspace's policy: one YAML file with the rules that protect contacts from all tracks together.
 
 ```
 topics:
@@ -29,17 +29,17 @@ OptIn = Literal["implied", "explicit", "double"]
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
 MAX_CAP = timedelta(days=366)
-"""Caps look back at most this far: the ledger's rows of one contact over that time are counted at each claim."""
+"""The longest span of a cap: each claim counts one contact's ledger rows over this time."""
 
 MAX_WINDOW = timedelta(days=31)
-"""Breakers look back at most this far: the ledger's rows of that time are counted while messages bounce."""
+"""The longest window of a breaker: while messages bounce, each check counts the ledger rows of this time."""
 
 
 MAX_KEPT = timedelta(days=366)
-"""Texts of messages are kept at most this long."""
+"""The longest time for which texts of messages are kept."""
 
 MAX_PER_ADDRESS = 1_000
-"""The rows of one address over a day that are read at each claim, at most."""
+"""The largest limit for one address: each claim reads at most this many rows of a day."""
 
 
 class Topic(Model):
@@ -56,11 +56,11 @@ class Topic(Model):
 
 
 class QuietHours(LocalSpan):
-    """Local hours in which nothing promotional is sent; may cross midnight."""
+    """Local hours in which no promotional message is sent; may cross midnight."""
 
 
 class ChannelRules(Model):
-    """What holds for every promotional message of a channel."""
+    """The rules for every promotional message of a channel."""
 
     opt_in: Literal["implied", "explicit"] = "implied"
     quiet_hours: QuietHours | None = None
@@ -86,7 +86,7 @@ def _some_time(value: timedelta) -> timedelta:
 
 
 class Cap(Model):
-    """At most so many promotional messages to one contact within any span of that length."""
+    """The most promotional messages to one contact within any span of this length."""
 
     most: int = Field(ge=1, le=1000)
     per: Annotated[Duration, AfterValidator(_bounded)]
@@ -101,18 +101,18 @@ class Cap(Model):
 
 
 class Breaker(Model):
-    """When a track, or a channel as a whole, stops sending by itself.
+    """The limits at which sending stops automatically, for one track or for a whole channel.
 
     The defaults lie well under the rates at which Amazon puts an account under review: 5 % bounces, 0.1 %
     complaints (https://docs.aws.amazon.com/ses/latest/dg/reputationdashboardmessages.html).
     """
 
-    bounces: float = Field(0.03, gt=0, le=1, description="share of messages that bounced for good")
-    complaints: float = Field(0.0007, gt=0, le=1, description="share of messages that were complained of")
-    least: int = Field(200, ge=1, description="messages in the window before a share means anything")
-    least_bad: int = Field(3, ge=1, description="bounces, or complaints, before their share means anything")
+    bounces: float = Field(0.03, gt=0, le=1, description="share of messages with a permanent bounce")
+    complaints: float = Field(0.0007, gt=0, le=1, description="share of messages with a complaint")
+    least: int = Field(200, ge=1, description="messages in the window before a share counts")
+    least_bad: int = Field(3, ge=1, description="bounces, or complaints, before their share counts")
     window: Annotated[Duration, AfterValidator(_some_time)] = timedelta(days=1)
-    per_second: float = Field(1.0, gt=0, le=1000, description="how fast held messages go once it is resumed")
+    per_second: float = Field(1.0, gt=0, le=1000, description="how fast held messages are sent after it is resumed")
     address_per_hour: int = Field(
         20, ge=1, le=MAX_PER_ADDRESS, description="messages to one address within an hour before the next have to wait"
     )
@@ -120,13 +120,13 @@ class Breaker(Model):
         60,
         ge=1,
         le=MAX_PER_ADDRESS,
-        description="the same within 24 hours; tracks that go round are felt by one person",
+        description="the same within 24 hours; a limit for tracks that enrol each other in a circle",
     )
 
 
 ENROLL_APART = timedelta(minutes=30)
 ENROLL_MOST = 20
-"""Within that time, entries by `enroll` of a contact into a track with one run per object."""
+"""The most entries by `enroll` within `ENROLL_APART`, for one contact and a track with one run per object."""
 
 
 def _bounded_keeping(value: timedelta) -> timedelta:
@@ -142,7 +142,7 @@ def _at_least_half_an_hour(value: timedelta) -> timedelta:
 
 
 class Policy(Model):
-    """What protects contacts from all tracks together."""
+    """The rules that protect contacts from all tracks together."""
 
     topics: dict[Slug, Topic] = {}
     channels: Channels = Channels()
@@ -162,11 +162,11 @@ class Policy(Model):
 
 
 NO_POLICY = Policy()
-"""What holds where none was published: no topics, caps or quiet hours; breakers at their defaults."""
+"""The policy where none is published: no topics, caps or quiet hours; breakers at their defaults."""
 
 
 def parse_policy(text: str, name: str = "policy.yaml") -> Policy:
-    """Read a policy from YAML. Raises TrackProblems with everything that is wrong, each with its line."""
+    """Read a policy from YAML. Raises TrackProblems with every problem and its line."""
     source = read_yaml(text)
     if source.data is None and source.problems:
         raise TrackProblems([Problem(name, line, "", message) for line, message in source.problems])
@@ -174,12 +174,12 @@ def parse_policy(text: str, name: str = "policy.yaml") -> Policy:
 
 
 def policy_from_data(data: Any, name: str = "policy") -> Policy:
-    """The same for plain data, such as JSON: problems have line 0. Raises TrackProblems."""
+    """As `parse_policy`, for plain data such as JSON: problems have line 0. Raises TrackProblems."""
     return _judge(Source(data=data), name)
 
 
 def policy_to_data(policy: Policy) -> dict[str, Any]:
-    """The policy as JSON-able data in one canonical form: what is left at its default is left out."""
+    """The policy as JSON data in one canonical form: values equal to their default are left out."""
     return policy.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 

@@ -1,7 +1,8 @@
-"""How much may go into a run's history: bounded where it is accepted, as Temporal refuses for good what is too large.
+"""Limits on the data that goes into a run's history, applied when the data is accepted.
 
-A server takes 2 MB in one input or signal and 50 MB in a history, and a run carries its program and what its waits
-matched through every continue-as-new (https://docs.temporal.io/self-hosted-guide/defaults).
+A Temporal server refuses inputs or signals over 2 MB and histories over 50 MB, and a retry does not help. A run carries
+its program and the events that its waits matched through every continue-as-new
+(https://docs.temporal.io/self-hosted-guide/defaults).
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from tracks.program.program import Compiled, Program
 from tracks.shared.problems import Problem
 
 MAX_PROPERTY = 4_096
-"""Bytes of JSON that one property of an event may have for a run to be told it."""
+"""The largest size of one event property in a signal, in bytes of JSON."""
 MAX_PROPERTIES = 8_192
-"""Bytes of all properties that one signal carries, names included."""
+"""The largest size of all properties in one signal, in bytes, names included."""
 MAX_MATCHED = 524_288
-"""Bytes of what all waits of a run together may keep of the events that they matched."""
+"""The largest size, in bytes, of the matched events that all waits of a run keep together."""
 MAX_PROGRAM = 262_144
-"""Bytes of a track's compiled program."""
+"""The largest size of a track's compiled program, in bytes."""
 
 
 def carried(properties: Mapping[str, Any], compiled: Compiled) -> dict[str, Any]:
-    """Of an event's properties those that conditions inside a run read, without those too large for its history.
+    """The properties of an event that conditions inside a run read, without those too large for its history.
 
-    What is left out is missing for these conditions, so they are false. Each of many waits keeps what it matched, so a
-    track with more than 64 of them is told less.
+    A property that is left out counts as missing, so conditions that read it are false. Each wait keeps the event that
+    it matched, so the limit per event is lower in a track with more than 64 waits.
     """
     waits = sum(interest.match.startswith("step:") for interest in compiled.interests)
     names = (name for name in compiled.event_properties if name in properties)
@@ -36,7 +37,7 @@ def carried(properties: Mapping[str, Any], compiled: Compiled) -> dict[str, Any]
 
 
 def bounded(properties: Mapping[str, Any], most: int = MAX_PROPERTIES) -> dict[str, Any]:
-    """Those that fit into `most` bytes together, each within `MAX_PROPERTY`; the largest are left out first."""
+    """The properties that fit into `most` bytes together, each within `MAX_PROPERTY`; the largest are dropped first."""
     sizes = {name: len(to_json(value)) for name, value in properties.items()}
     room, kept = most, set()
     for name in sorted(sizes, key=lambda name: sizes[name]):
@@ -47,7 +48,7 @@ def bounded(properties: Mapping[str, Any], most: int = MAX_PROPERTIES) -> dict[s
 
 
 def program_problems(program: Program, name: str) -> list[Problem]:
-    """What is wrong with a program's size: every run is started with it, and begins anew with it."""
+    """The problem of a program that is too large: each start and each continue-as-new of a run carries it."""
     size = len(program.model_dump_json().encode())
     if size <= MAX_PROGRAM:
         return []

@@ -1,4 +1,4 @@
-"""What an import's workflow is started with and told: ids and counts only."""
+"""The input, signals and result of an import's workflow: ids and counts only."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ UPDATE_SET_RATE = "set_rate"
 
 ImportState = Literal["receiving", "running", "paused", "cancelled", "completed", "failed"]
 MAX_RATE = 10_000
-"""Rows a second that anybody may ask for."""
+"""The highest rate that an import may have, in rows per second."""
 ENDED: tuple[ImportState, ...] = ("cancelled", "completed", "failed")
 
 
 class ImportInput(Wire):
-    """What `ImportContacts` is started with, and continues with. Where the import stands is in the database."""
+    """The input of `ImportContacts`, also when it continues as new. The progress of the import is in the database."""
 
     import_id: str
     track: str

@@ -1,7 +1,7 @@
-"""The flat program that a track compiles to: what the workflow interprets with a program counter.
+"""The flat program that a track compiles to. The workflow interprets it with a program counter.
 
-It holds control flow only. What an effect sends or writes is read by its activity from the track version
-in the database, by step id, so that a history carries neither texts nor templates.
+It holds control flow only. The activity of an effect reads what to send or write from the track version in the
+database, by step id, so that a history contains neither texts nor templates.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ UnknownPolicy = Literal["assume_sent", "resend", "review"]
 
 
 class Effect(Wire):
-    """Do something outside: the activity named after `kind` looks the step up by its id."""
+    """An effect outside the workflow: the activity named after `kind` finds the step by its id."""
 
     op: Literal["effect"] = "effect"
     step: str
     kind: EffectKind
     on_unknown: UnknownPolicy = "assume_sent"
-    """For a `send`, that of the channels which `unknown_by_channel` does not name."""
+    """For a `send`: the policy of the channels that `unknown_by_channel` does not name."""
     channels: tuple[str, ...] = ()
-    """For a `send`: the channels it may go out by, in the order written."""
+    """For a `send`: the channels that it may use, in the order written."""
     unknown_by_channel: dict[str, UnknownPolicy] = {}
     skipped: int | None = None
-    """Program counter to go on at if the message was skipped; None: the next instruction."""
+    """The program counter to continue at if the message was skipped; None: the next instruction."""
     failed: int | None = None
-    """The same if it failed."""
+    """The same for a message that failed."""
 
 
 class Wait(Wire):
@@ -55,39 +55,39 @@ class WaitDate(Wire):
     op: Literal["wait_date"] = "wait_date"
     step: str
     missing: int
-    """Program counter to go on at where the attribute is missing or not a date."""
+    """The program counter to continue at if the attribute is missing or not a date."""
     past: int
-    """Program counter to go on at where the moment has passed already."""
+    """The program counter to continue at if the moment is in the past."""
 
 
 class WaitFor(Wire):
-    """Wait for an event, at most `seconds`; go on at the next instruction, or at `timeout`."""
+    """Wait for an event, at most `seconds`. Continue at the next instruction, or at `timeout`."""
 
     op: Literal["wait_for"] = "wait_for"
     step: str
     event: str
     seconds: float
     since: str = "step"
-    """`step`, `enrollment`, or the id of an earlier step: events from then on count."""
+    """Events from this moment on count: `step`, `enrollment`, or the id of an earlier step."""
     timeout: int
 
 
 class Case(Wire):
-    """One branch: its CEL condition (empty where the branch is `stored`) and where it goes."""
+    """One branch: its CEL condition (empty if the branch is `stored`) and where it continues."""
 
     when: str = ""
     goto: int
 
 
 class Branch(Wire):
-    """Go where the first true condition says, else `otherwise`."""
+    """Continue at the first case whose condition is true, else at `otherwise`."""
 
     op: Literal["branch"] = "branch"
     step: str
     cases: tuple[Case, ...]
     otherwise: int
     stored: bool = False
-    """A condition reads `contact` or `enrollment.properties`: decided by a local activity beside the data."""
+    """A condition reads `contact` or `enrollment.properties`: a local activity, which has the data, evaluates them."""
 
 
 class Arm(Wire):
@@ -99,7 +99,7 @@ class Arm(Wire):
 
 
 class Split(Wire):
-    """Go to one arm by weight; the same contact always gets the same arm of the same split."""
+    """Continue at one arm, chosen by weight. The same contact always gets the same arm of the same split."""
 
     op: Literal["split"] = "split"
     step: str
@@ -107,7 +107,7 @@ class Split(Wire):
 
 
 class Repeat(Wire):
-    """Run the body (the next instruction up to a jump back here) `times` times, then go on at `end`."""
+    """Run the body (the next instruction up to a jump back here) `times` times, then continue at `end`."""
 
     op: Literal["repeat"] = "repeat"
     step: str
@@ -116,7 +116,7 @@ class Repeat(Wire):
 
 
 class Break(Wire):
-    """Leave the innermost repeat around it, whose id is `repeat`; go on at `goto`."""
+    """Leave the innermost repeat, whose id is `repeat`, and continue at `goto`."""
 
     op: Literal["break"] = "break"
     step: str
@@ -125,7 +125,7 @@ class Break(Wire):
 
 
 class Jump(Wire):
-    """Go on elsewhere; belongs to the shape of the program, not to any step."""
+    """Continue elsewhere. A jump belongs to the shape of the program, not to a step."""
 
     op: Literal["jump"] = "jump"
     goto: int
@@ -152,10 +152,10 @@ class Program(Wire):
 
 
 class Interest(Wire):
-    """An event that a live run of the track can react to. Kept with the track version, not in history.
+    """An event that a live run of the track can react to. It is stored with the track version, not in history.
 
     `match` is what the signal tells the workflow: `goal`, `exit:<reason of the exit rule>` or
-    `step:<id of the wait_for step>`. With `of`, only an event about the message that this very run sent at that step.
+    `step:<id of the wait_for step>`. With `of`, only an event about the message that this run sent at that step counts.
     """
 
     event: str
@@ -167,11 +167,11 @@ class Interest(Wire):
 
 
 class Compiled(Wire):
-    """All that publishing a track version derives from it."""
+    """Everything that publishing derives from a track version."""
 
     program: Program
     interests: tuple[Interest, ...] = ()
     attributes: tuple[str, ...] = ()
-    """Contact attributes whose change re-evaluates a wait (the `wait_date` steps)."""
+    """The contact attributes that `wait_date` steps read; a change of one re-evaluates the wait."""
     event_properties: tuple[str, ...] = ()
-    """Event properties that in-workflow branch conditions read: the only ones a signal carries."""
+    """The event properties that branch conditions inside the workflow read; a signal carries no others."""

@@ -1,6 +1,6 @@
-"""What a run is started with and told: the models between the API's relay and the workflow.
+"""The input, signals, queries and result of a run: the models between the API's relay and the workflow.
 
-Ids and the few event properties that conditions read; nothing personal (law 1).
+They hold ids and the few event properties that conditions read; no personal data (law 1).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from tracks.shared.wire import Clock, Wire
 WORKFLOW_TYPE = "NurtureTrack"
 TASK_QUEUE = "perennial"
 MEMO_ENROLLMENT = "enrollment_id"
-"""In every run's memo: tells a repeated start of one enrolment from the start of the next with the same workflow id."""
+"""In the memo of every run. It tells a repeated start of one enrolment from the start of the next enrolment, which may
+have the same workflow id."""
 SIGNAL_EVENT = "event"
 SIGNAL_ATTRIBUTES = "attributes_changed"
 SIGNAL_END = "end"
@@ -30,23 +31,23 @@ SEARCH_ATTRIBUTES = {
     "State": "Keyword",
     "NextActionAt": "Datetime",
 }
-"""Registered with Temporal before the first run starts; a start that names an unregistered one fails."""
+"""Registered with Temporal before the first run starts; Temporal refuses a start that names an unregistered one."""
 
 RunStatus = Literal["completed", "converted", "exited"]
 Outcome = Literal["sent", "skipped", "deferred", "unknown", "failed", "done", "happened", "timed_out", "took"]
 
 
 class PathEntry(Wire):
-    """One step that a run has been through."""
+    """One step that a run has completed."""
 
     seq: int
     step: str
     kind: str
     outcome: str
     at: datetime
-    """When it ended, on the run's clock."""
+    """When the step ended, on the run's clock."""
     detail: str = ""
-    """Why, which arm or case, which message id: ids and reasons only."""
+    """The reason, the arm or case, or the message id: only ids and reasons."""
 
 
 class Matched(Wire):
@@ -58,12 +59,12 @@ class Matched(Wire):
     properties: dict[str, Any] = {}
 
     def view(self) -> dict[str, Any]:
-        """`event` in conditions: with its properties also where it has none, which JSON leaves out."""
+        """The variable `event` in conditions. It always has `properties`, which JSON leaves out if they are empty."""
         return self.model_dump() | {"properties": self.properties}
 
 
 class HeardEvent(Wire):
-    """An event that `wait_for` steps of the run may still be ended by (see `workflows.run.received_events`)."""
+    """An event that may still end `wait_for` steps of the run (see `workflows.run.received_events`)."""
 
     event: Matched
     came: datetime
@@ -71,11 +72,11 @@ class HeardEvent(Wire):
     steps: tuple[str, ...]
     """The `wait_for` steps that it matched, without those that it has ended already."""
     ended_at: datetime | None = None
-    """The moment, in real time, at which it last ended a wait; None where it has ended none."""
+    """The moment, in real time, at which it last ended a wait; None if it has ended none."""
 
 
 class EventSignal(Wire):
-    """An accepted event that this run can react to; `matches` are the interests it satisfied."""
+    """An accepted event that this run can react to; `matches` are the interests that it satisfied."""
 
     event_id: str
     name: str
@@ -84,11 +85,11 @@ class EventSignal(Wire):
     matches: tuple[str, ...]
     properties: dict[str, Any] = {}
     enrollment_id: str = ""
-    """Whom it was matched for: a later enrolment under the same workflow id ignores it."""
+    """The enrolment that it was matched for; a later enrolment with the same workflow id ignores it."""
 
 
 class AttributesChanged(Wire):
-    """Attributes that the track waits on have changed; `change_id` makes a repeat harmless."""
+    """Attributes that the track waits for have changed. `change_id` makes a repeated signal harmless."""
 
     change_id: str
     names: tuple[str, ...]
@@ -96,76 +97,76 @@ class AttributesChanged(Wire):
 
 
 class EndSignal(Wire):
-    """End this run now (the contact was erased, or the API was told to)."""
+    """End this run now: the contact was erased, or an API call ended the enrolment."""
 
     reason: str
     enrollment_id: str = ""
 
 
 class MessageAmid(Wire):
-    """A message on its way, when a run continues as new amid its step."""
+    """The state of a message that is being sent when a run continues as new during its step."""
 
     channel: str
-    """Whose activity is asked next."""
+    """The channel whose activity runs next."""
     deferred: str = ""
-    """Why it was put off last."""
+    """The reason of its latest deferral."""
     why: str = ""
-    """Why the breaker that holds it is open."""
+    """The reason why the breaker that holds it is open."""
     unknown: str = ""
     """The message's id, once its outcome is unknown."""
     asked: int = 0
-    """How often the ledger and the provider have been asked about it."""
+    """How often the ledger and the provider have been asked about its outcome."""
 
 
 class RunState(Wire):
-    """All that a run carries through continue-as-new."""
+    """Everything that a run carries through continue-as-new."""
 
     pc: int = 0
     seq: int = 0
     occurrences: dict[str, int] = {}
-    """How often each step has begun: part of its effect key."""
+    """How often each step has begun; this number is part of its effect key."""
     counters: dict[str, int] = {}
     """Rounds begun, by repeat step."""
     began: dict[str, datetime] = {}
     """When each step last began, in real time: the look-back of waits."""
     outcomes: dict[str, str] = {}
-    """Last outcome by step: `enrollment.steps.<id>` in conditions."""
+    """The last outcome by step: `enrollment.steps.<id>` in conditions."""
     matched: dict[str, Matched] = {}
-    """Last matching event by wait_for step, whether or not the wait had begun."""
+    """The last matching event by wait_for step, whether or not the wait had begun."""
     came: dict[str, datetime] = {}
-    """When each of those reached the run, in real time."""
+    """When each of the events in `matched` reached the run, in real time."""
     heard: tuple[HeardEvent, ...] = ()
-    """The events that waits may still be ended by, in the order in which they were accepted."""
+    """The events that may still end waits, in the order in which they were accepted."""
     due: dict[str, datetime] = {}
-    """When each step last was due to begin, in real time; `began` may be later, where something was away."""
+    """When each step was last due to begin, in real time. `began` may be later, for example after an outage."""
     moment: datetime | None = None
-    """When what comes next is due, in real time: the end of the latest wait, though the run may be later."""
+    """When the next step is due, in real time: the end of the latest wait, even if the run is later than that."""
     acted: bool = False
-    """Whether something was done outside since that moment."""
+    """Whether an effect has been executed since that moment."""
     event: Matched | None = None
-    """What the latest wait matched: `event` in conditions."""
+    """The event that the latest wait matched: `event` in conditions."""
     seen: tuple[str, ...] = ()
     """Ids of recent signals, oldest first."""
     deadline: datetime | None = None
-    """When the wait in progress ends, in real time: set when a run continues as new amid a wait."""
+    """When the current wait ends, in real time. Set when a run continues as new during a wait."""
     unreported: tuple[PathEntry, ...] = ()
-    """Path entries that no activity has taken to the database yet."""
+    """Path entries that no activity has written to the database yet."""
     sent: dict[str, int] = {}
     """Messages sent, by channel."""
     messages: dict[str, int] = {}
-    """Messages by what became of them; `deferred` counts how often one was put off on its way."""
+    """Messages by outcome; `deferred` counts how often a message was deferred."""
     message: MessageAmid | None = None
-    """The message on its way: set when a run continues as new amid it."""
+    """The message that is being sent. Set when a run continues as new during that step."""
     notes: tuple[str, ...] = ()
-    """Latest lines of the run's story, for its current details."""
+    """The latest lines about the run, for its current details."""
     dropped: dict[str, int] = {}
-    """Signals ignored, by reason."""
+    """Ignored signals, by reason."""
 
 
 class RunInput(Wire):
-    """What `NurtureTrack` is started with, and continues with.
+    """The input of `NurtureTrack`, also when it continues as new.
 
-    Temporal UI opens a run with this as JSON, in the order of these fields: who and where first, the program last.
+    Temporal UI shows it as JSON in the order of these fields: first who and where, last the program.
     """
 
     track: str
@@ -177,7 +178,7 @@ class RunInput(Wire):
     continue_after: int = 2000
     """Continue as new at the next step once the history holds this many events (or the server suggests it)."""
     program: Program
-    """Carried along, not looked up: a worker of any build can go on with a run that any other has begun."""
+    """The program travels with the run, so that a worker of any build can continue it."""
 
 
 class RunResult(Wire):
@@ -191,7 +192,7 @@ class RunResult(Wire):
 
 
 class ResolveMessage(Wire):
-    """An operator's word on a message whose outcome nobody knows."""
+    """An operator's decision about a message whose outcome is unknown."""
 
     decision: Literal["sent", "resend", "skip"]
 
@@ -205,5 +206,5 @@ class Journey(Wire):
     until: datetime | None = None
     """On the run's clock."""
     path: tuple[PathEntry, ...] = ()
-    """Entries the database may not hold yet."""
+    """Path entries that the database may not hold yet."""
     dropped: dict[str, int] = {}

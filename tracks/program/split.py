@@ -1,4 +1,4 @@
-"""Which arm of a split a contact gets: by weight, the same one every time."""
+"""Choose a contact's arm of a split: by weight, and always the same arm for the same contact."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Weighted(Protocol):
-    """An arm, as the model and the program both have it."""
+    """An arm, in the track's model or in the program."""
 
     @property
     def name(self) -> str: ...
@@ -17,7 +17,7 @@ class Weighted(Protocol):
 
 
 def pick_arm(contact_id: str, track: str, step: str, arms: Sequence[Weighted]) -> int:
-    """The index of the contact's arm. Depends on nothing but the arguments, so any process agrees.
+    """The index of the contact's arm. It depends only on the arguments, so every process chooses the same arm.
 
     Raises ValueError where no arm has any weight.
     """

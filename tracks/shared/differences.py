@@ -1,4 +1,4 @@
-"""What differs between two documents as data, a line for each place: `caps[0].most: 1 → 2`."""
+"""The differences between two documents as data, one line each: `caps[0].most: 1 → 2`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _SHOWN = 80
-"""Characters of a value that are shown."""
+"""The longest value, in characters, that is shown in full."""
 _NOTHING = object()
 
 
 def differences(before: Any, after: Any) -> list[str]:
-    """Every place at which two JSON documents differ, in the order of the documents; empty where they are equal."""
+    """Every place where two JSON documents differ, in the order of the documents; empty if they are equal."""
     return list(_differing(before, after, ""))
 
 

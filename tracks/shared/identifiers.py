@@ -1,6 +1,6 @@
-"""The names that outlive a process: workflow ids and effect keys; and which ids would give a person away.
+"""Names that outlive a process (workflow ids and effect keys), and the check for ids that would identify a person.
 
-Changing the shape of a key here would double messages of runs in flight: tests pin the exact strings.
+A changed format of a key would send messages of live runs twice, so tests pin the exact strings.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ _ADVICE = "use an id of your own system, such as user-1042: ids stay in workflow
 
 
 def workflow_id(track: str, contact_id: str, key: str | None = None) -> str:
-    """`nurture/<track>/<contact id>`, and `/<key>` for a track with one run per object.
+    """`nurture/<track>/<contact id>`, with `/<key>` at the end for a track with one run per object.
 
-    The id is the re-entry rule. `/` and other separators inside the parts are percent-encoded, so that no two
-    different enrolments share an id.
+    The id enforces the re-entry rule. `/` and other separators inside the parts are percent-encoded, so that two
+    different enrolments never share an id.
     """
     parts = [track, contact_id] if key is None else [track, contact_id, key]
     return "nurture/" + "/".join(quote(part, safe="-_.~:@+=,;!$*()'") for part in parts)
 
 
 MAX_WORKFLOW_ID = 1_000
-"""Bytes that a workflow id may have: where a namespace says nothing else, Temporal takes no more
+"""The longest workflow id in bytes: Temporal's default limit for a namespace
 (https://docs.temporal.io/references/dynamic-configuration, `limit.maxIDLength`)."""
 
 
 def effect_key(enrollment_id: str, step: str, occurrence: int) -> str:
-    """`<enrollment>/<step>/<occurrence>`: one effect, however often it is tried."""
+    """`<enrollment>/<step>/<occurrence>`: the same key for every attempt of one effect."""
     return f"{enrollment_id}/{step}/{occurrence}"
 
 
 def only_digits(text: str) -> bool:
-    """Whether it is digits and nothing else: as an id of an object it is a number of that object, not a phone's."""
+    """Whether the text is only digits. As the id of an object it is the object's number, not a phone number."""
     return re.fullmatch(r"[0-9]+", text) is not None
 
 
 def looks_personal(text: str) -> str | None:
-    """Why `text` may not serve as an id, if it looks like an email address or a phone number; else None."""
+    """Why `text` may not be used as an id, if it looks like an email address or a phone number; else None."""
     if re.search(r"[^\s@]@[^\s@]", text):
         return f"looks like an email address; {_ADVICE}"
     if _is_phone(text.strip()):
@@ -55,11 +55,11 @@ def _is_phone(text: str) -> bool:
         return False
     if text.startswith(("+", "tel:", "00", "(")):
         return True
-    if _SEPARATORS.search(text):  # 415-555-0123: in groups, and as many digits as a number has
+    if _SEPARATORS.search(text):  # 415-555-0123: groups of digits, and as many digits as a phone number has
         return len(digits) >= 9
     if len(digits) < 10:
         return False
-    import phonenumbers  # slow to import, and only such ids need it
+    import phonenumbers  # imported here because it is slow to import and few ids need it
 
     for candidate, region in ((f"+{digits}", None), (digits, "US")):
         try:

@@ -1,7 +1,7 @@
-"""Signed tokens for the links that a message carries: they name the message, and nobody else can make one.
+"""Signed tokens for the links in a message: a token identifies the message, and cannot be forged.
 
-A token holds the message's id, for a click the number of the link, and a signature; nothing personal. It works for
-as long as the message's row lives, and a signature made for one purpose is worth nothing for another.
+A token holds the message's id, the number of the link (for clicks only) and a signature; no personal data. It is valid
+as long as the message's row exists. A signature for one purpose is not valid for another.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAC_BYTES = 12
 _SHORT_MAC_BYTES = 9  # 72 bits; a text message pays for every character of its links
 
 DECOY = 0
-"""The number of the link that no person can see; the links of a message count from 1."""
+"""The number of the hidden link, which no person can see; the visible links of a message count from 1."""
 MAX_NUMBER = 2 ** (8 * _NUMBER_BYTES) - 1
 TRACKED_LENGTH = 39
 """Characters of a tracked link beyond the public address: `/c/` and a token of 36."""
@@ -43,49 +43,49 @@ def sign(secret: str, message_id: str) -> str:
 
 
 def verify(secret: str, token: str) -> str | None:
-    """The message's id that an unsubscribe token names, or None if it was not made with this secret."""
+    """The message id in an unsubscribe token, or None if the token was not made with this secret."""
     body = _unseal(secret, _UNSUBSCRIBE, token, _ID_BYTES, _MAC_BYTES)
     return None if body is None else str(UUID(bytes=body))
 
 
 def unsubscribe_url(public_url: str, secret: str, message_id: str) -> str:
-    """The address of a message's way out: a page to people, one click to mail programs (RFC 8058)."""
+    """The unsubscribe address of a message: a page for people, one-click for mail programs (RFC 8058)."""
     return f"{public_url.rstrip('/')}/u/{sign(secret, message_id)}"
 
 
 def click_url(public_url: str, secret: str, message_id: str, number: int) -> str:
-    """The address that notes a click on the link of that number and leads on to it.
+    """The address that records a click on the link with this number and redirects to the link's target.
 
-    Raises ValueError where the id is no UUID, OverflowError where the number is no link's.
+    Raises ValueError if the id is no UUID, OverflowError if the number is out of range.
     """
     body = UUID(message_id).bytes + number.to_bytes(_NUMBER_BYTES, "big")
     return f"{public_url.rstrip('/')}/c/{_seal(secret, _CLICK, body, _SHORT_MAC_BYTES)}"
 
 
 def verify_click(secret: str, token: str) -> tuple[str, int] | None:
-    """The message's id and the link's number that a click token names, or None if it was not made with this secret."""
+    """The message id and the link number in a click token, or None if the token was not made with this secret."""
     body = _unseal(secret, _CLICK, token, _ID_BYTES + _NUMBER_BYTES, _SHORT_MAC_BYTES)
     return None if body is None else (str(UUID(bytes=body[:_ID_BYTES])), int.from_bytes(body[_ID_BYTES:], "big"))
 
 
 def open_url(public_url: str, secret: str, message_id: str) -> str:
-    """The address of the picture whose loading says that the message was opened. Raises ValueError for no UUID."""
+    """The address of the picture that records an open of the message. Raises ValueError if the id is no UUID."""
     return f"{public_url.rstrip('/')}/o/{_seal(secret, _OPEN, UUID(message_id).bytes, _SHORT_MAC_BYTES)}"
 
 
 def verify_open(secret: str, token: str) -> str | None:
-    """The message's id that a picture's token names, or None if it was not made with this secret."""
+    """The message id in an open token, or None if the token was not made with this secret."""
     body = _unseal(secret, _OPEN, token, _ID_BYTES, _SHORT_MAC_BYTES)
     return None if body is None else str(UUID(bytes=body))
 
 
 def confirm_url(public_url: str, secret: str, message_id: str) -> str:
-    """The address on which the contact confirms what the message is about. Raises ValueError for no UUID."""
+    """The address where the contact confirms the message's topic. Raises ValueError if the id is no UUID."""
     return f"{public_url.rstrip('/')}/confirm/{_seal(secret, _CONFIRM, UUID(message_id).bytes, _MAC_BYTES)}"
 
 
 def verify_confirm(secret: str, token: str) -> str | None:
-    """The message's id that a confirmation's token names, or None if it was not made with this secret."""
+    """The message id in a confirmation token, or None if the token was not made with this secret."""
     body = _unseal(secret, _CONFIRM, token, _ID_BYTES, _MAC_BYTES)
     return None if body is None else str(UUID(bytes=body))
 
@@ -110,7 +110,7 @@ def _mac(secret: str, purpose: bytes, body: bytes, length: int) -> bytes:
 
 
 def without_query(url: str) -> str:
-    """An address without what often is personal: user, query and fragment."""
+    """The address without the parts that are often personal: user, query and fragment."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Numbers in contact attributes: read from a text, and added as people write them (0.1 + 0.2 is 0.3)."""
+"""Numbers in contact attributes: read from a text, and added in decimal (0.1 + 0.2 is 0.3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INT64 = 2**63
 
 
 def number_of(value: Any) -> int | float:
-    """A number, or the number that a text is as a whole. Raises ValueError for anything else, and past 64 bits."""
+    """A number, or the number that a whole text represents. Raises ValueError for other values, and above 64 bits."""
     if isinstance(value, str):
         text = value.strip()
         if not _NUMBER.fullmatch(text):
@@ -26,7 +26,7 @@ def number_of(value: Any) -> int | float:
 
 
 def add(value: Any, amount: int | float) -> int | float:
-    """What was there and so much more; nothing there counts as 0. Raises ValueError as `number_of`."""
+    """The sum of a value and an amount; a missing value counts as 0. Raises ValueError as `number_of` does."""
     before = number_of(0 if value is None else value)
     if isinstance(before, int) and isinstance(amount, int):
         return number_of(before + amount)

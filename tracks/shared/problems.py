@@ -1,4 +1,4 @@
-"""What is wrong with a track, said so that it can be put right: all of it at once, each with its place."""
+"""The problems of a track, written so that the author can fix them: all at once, each with its place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing to put right. `line` is 0 where there is no text; `step` is empty outside the steps."""
+    """One thing to fix. `line` is 0 where there is no text; `step` is empty outside the steps."""
 
     file: str
     line: int
@@ -30,7 +30,7 @@ class TrackProblems(Exception):
 
 
 def meant(word: object, known: Sequence[str]) -> str:
-    """`; did you mean 'x'?` where a known word is close, else the known words if they are few."""
+    """`; did you mean 'x'?` if a known word is similar, else the known words if there are few."""
     close = get_close_matches(str(word).lower(), known, 1, 0.6)
     if close:
         return f"; did you mean '{close[0]}'?"

@@ -1,7 +1,7 @@
-"""The base of every model that crosses a process boundary, and the clock that a run lives on.
+"""The base of every model that crosses a process boundary, and the clock of a run.
 
-These models are written into Temporal histories that outlive deployments: fields may be added with a
-default, never renamed or removed.
+These models are written into Temporal histories that outlive deployments. Fields may be added with a default; they may
+never be renamed or removed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _TICK = timedelta(microseconds=1)
 
 
 class Wire(BaseModel):
-    """A frozen model whose JSON leaves out fields that hold their default: histories stay small."""
+    """A frozen model whose JSON leaves out fields that hold their default, so that histories stay small."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -23,12 +23,12 @@ class Wire(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Note the fields that have a default, and which: asking pydantic for each at every dump costs 20 µs."""
+        """Store the defaults of the fields: asking pydantic for each default at every dump costs 20 µs."""
         super().__pydantic_init_subclass__(**kwargs)
         cls._left_out = tuple(
             (name, field.get_default(call_default_factory=True))
             for name, field in cls.model_fields.items()
-            # `op` tells a union's members apart, so it is always written
+            # `op` distinguishes the members of a union, so it is always written
             if name != "op" and not field.is_required()
         )
 
@@ -42,17 +42,17 @@ class Wire(BaseModel):
 
 
 class Clock(Wire):
-    """The run's sense of time: `pace` seconds of the run pass in one real second, from `origin` on.
+    """The run's clock: from `origin` on, `pace` seconds of the run pass in one real second.
 
-    `origin` is a real instant (UTC) at which both clocks agree. At pace 1 the two are the same.
+    `origin` is a real instant (UTC) at which both clocks agree. At pace 1 the two clocks are the same.
     """
 
     origin: datetime
     pace: float = 1.0
     jumps: bool = False
-    """The run takes for now the moment at which its step was due, and goes from one such moment to the next. Otherwise
-    the machine's delay passes on its clock too: of a second, a day at pace 86400. False in paced runs that began when
-    there was no such field, and at pace 1, where both are the same."""
+    """If true, the run's current time is the moment at which its step was due; it moves from one such moment to the
+    next. If false, delays of the machine pass on the run's clock too: at pace 86400, a second of delay is a day. It is
+    false at pace 1, where both are the same, and in paced runs that began before this field existed."""
 
     @classmethod
     def of(cls, origin: datetime, pace: float) -> Clock:
@@ -66,13 +66,13 @@ class Clock(Wire):
         return self.origin + (real - self.origin) * self.pace
 
     def real(self, run_time: datetime) -> datetime:
-        """The real instant at which the run's clock shows `run_time`; of a paced clock the first microsecond that is
-        not before it, lest a wait until eleven end before eleven."""
+        """The real instant at which the run's clock shows `run_time`. For a paced clock it is the first microsecond
+        that is not before `run_time`, so that a wait until eleven does not end before eleven."""
         if self.pace == 1.0:
             return run_time
         real = self.origin + (run_time - self.origin) / self.pace
         return real if self.at(real) >= run_time else real + _TICK
 
     def real_delay(self, run_delay: timedelta) -> timedelta:
-        """How long a delay of the run lasts in real time."""
+        """The real time that a delay of the run takes."""
         return run_delay / self.pace

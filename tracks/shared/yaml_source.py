@@ -1,7 +1,7 @@
-"""YAML 1.2 as plain data, with the line of every part, and nothing of YAML that could surprise a reader.
+"""Read YAML 1.2 as plain data, with the line of every part, and without the features that surprise readers.
 
-Anchors, aliases, tags and merge keys are refused: a track says what it means where it stands (and an alias can
-be made to grow without bound).
+Anchors, aliases, tags and merge keys are refused, so that every part of a track is written out where it applies. An
+alias could also expand without limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 Path = tuple[str | int, ...]
-"""Keys and list indexes from the top of the document."""
+"""Keys and list indexes, from the top of the document."""
 
 MAX_CHARACTERS = 500_000
 MAX_DEPTH = 60
@@ -43,7 +43,7 @@ class Source:
 
 
 def read_yaml(text: str) -> Source:
-    """Read one document. Never raises for what the text holds: see `problems`."""
+    """Read one document. Never raises because of the text's content: see `problems`."""
     source = Source()
     if len(text) > MAX_CHARACTERS:
         source.problems.append((1, f"the document has {len(text)} characters; at most {MAX_CHARACTERS} are allowed"))
@@ -54,7 +54,7 @@ def read_yaml(text: str) -> Source:
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _BoundedComposer
     try:
-        nodes = list(islice(yaml.compose_all(text), 2))  # a second is one too many
+        nodes = list(islice(yaml.compose_all(text), 2))  # a second document is an error
     except _TooManyParts as error:
         source.problems.append((error.line, f"the document has more than {MAX_PARTS:,} keys and values"))
         return source
@@ -83,7 +83,7 @@ class _TooManyParts(Exception):
 
 
 class _BoundedComposer(Composer):
-    """Stops in the middle of a document that has too many parts, before all of it is read."""
+    """Stops reading a document as soon as it has too many parts."""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader)
@@ -97,7 +97,8 @@ class _BoundedComposer(Composer):
 
 
 def _too_deep(text: str) -> bool:
-    """Flow collections deep enough to exhaust the parser's stack (indentation cannot get there in this size)."""
+    """Whether flow collections are nested so deep that they exhaust the parser's stack. Indentation alone cannot be
+    that deep within the size limit."""
     depth = 0
     for mark in re.findall(r"[\[\]{}]", text):
         depth += 1 if mark in "[{" else -1
@@ -120,7 +121,7 @@ class _Builder:
 
     def _value(self, node: Node, path: Path) -> Any:
         if id(node) in self._seen:
-            return None  # an alias: its anchor has been refused already
+            return None  # an alias; the problem of its anchor is reported already
         self._seen.add(id(node))
         if node.anchor:
             self._refuse(node, f"anchors and aliases (&{node.anchor}) are not allowed; write the part out again")
@@ -168,7 +169,7 @@ class _Builder:
 
 
 _IMPLICIT = ("str", "null", "bool", "int", "float", "timestamp", "merge", "value")
-"""Tags that the parser gives unquoted words by itself."""
+"""The tags that the parser assigns to unquoted words."""
 
 
 def _tag(node: Node) -> str:
@@ -176,7 +177,7 @@ def _tag(node: Node) -> str:
 
 
 def _plain(text: str) -> Any:
-    """An unquoted word by YAML 1.2's core schema: `yes`, `09:00` and dates stay text."""
+    """An unquoted word as YAML 1.2's core schema reads it: `yes`, `09:00` and dates stay text."""
     if text in ("", "~", "null", "Null", "NULL"):
         return None
     if text in ("true", "True", "TRUE", "false", "False", "FALSE"):

@@ -1,7 +1,7 @@
-"""The events that Perennial makes itself, and names that look like them.
+"""The events that Perennial creates itself, and names that look like them.
 
-Any other name is an event that you send. A name under one of Perennial's own prefixes that is nearly one of its own is
-a slip of the pen: a track would wait for it for ever.
+Any other event comes from the user's own systems. A name with one of Perennial's prefixes that is similar to one of
+its events is probably a typing mistake: a track would wait for it without end.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ MADE_BY_SENDING: Mapping[str, tuple[str, ...]] = {
     "email": ("email.sent", "email.delivered", "email.bounced", "email.failed"),
     "sms": ("sms.sent", "sms.delivered", "sms.failed"),
 }
-"""The events that follow a message of a channel by themselves: nobody has to do anything for them."""
+"""The events that follow each message of a channel without any action of the contact."""
 PREFIXES = tuple(dict.fromkeys(name.partition(".")[0] for name in OWN))
 _DATA = ("variables", "properties", "fields", "payload", "attributes")
-"""Keys of a track below which its author's own data stands."""
+"""Keys of a track below which the author's own data is written."""
 
 
 def misnamed(data: Any) -> Iterator[tuple[Path, str]]:
-    """Events of a track's data that are nearly events of Perennial's own: where, and which was meant."""
+    """Events in a track's data whose names are nearly those of Perennial's own events: the path, and the right name."""
     for path, name in _named(data, ()):
         if foreign(name) and (close := _near(name)):
             yield path, f"event: there is no event '{name}'; did you mean '{close}'?"
 
 
 def strange(data: Any) -> Iterator[tuple[Path, str]]:
-    """Events that look like Perennial's own and are not: only the author can send them."""
+    """Events that look like Perennial's own but are not: only the author's systems can send them."""
     for path, name in _named(data, ()):
         if name not in OWN and not foreign(name) and (close := _alike(name)):
             yield path, f"event: Perennial never makes '{name}', so you have to send it; did you mean '{close}'?"
@@ -47,7 +47,7 @@ def strange(data: Any) -> Iterator[tuple[Path, str]]:
 
 
 def foreign(name: str) -> bool:
-    """Whether a name has one of Perennial's prefixes and is none of its events."""
+    """Whether a name has one of Perennial's prefixes but is none of its events."""
     return name not in OWN and "." in name and name.partition(".")[0].lower() in PREFIXES
 
 
@@ -61,7 +61,7 @@ def _near(name: str) -> str | None:
 
 
 def _alike(name: str) -> str | None:
-    """The event of Perennial's own that a name without its prefix reads like (`email_clicked`, `emails.clicked`)."""
+    """Perennial's own event that a name without the prefix resembles (`email_clicked`, `emails.clicked`)."""
     letters = {own.replace(".", ""): own for own in OWN}
     close = get_close_matches(re.sub(r"[\W_]", "", name.lower()), letters, 1, 0.9)
     return letters[close[0]] if close else None

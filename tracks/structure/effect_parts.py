@@ -1,4 +1,4 @@
-"""The parts of a track that do something outside, as far as each can be read: a broken one does not hide the others."""
+"""The effects in a track's data, each read on its own: an error in one does not hide the others."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ MESSAGES = ("email", "sms")
 
 @dataclass(frozen=True, slots=True)
 class EffectPart:
-    """One part: what a step tells an activity to do."""
+    """One effect: what a step tells an activity to do."""
 
     path: Path
-    """Of the part in the track's data."""
+    """The path of the part in the track's data."""
     step: str
-    """The step's id; empty where it has none."""
+    """The step's id; empty if it has none."""
     part: Part
     unread: frozenset[str] = frozenset()
-    """Keys of it that are broken, and were left out to read the rest."""
+    """Keys that have errors; they were left out so that the rest could be read."""
 
 
 def effect_parts_of(data: Any) -> Iterator[EffectPart]:
@@ -42,7 +42,7 @@ def effect_parts_of(data: Any) -> Iterator[EffectPart]:
 
 
 def written(data: Any) -> Iterator[tuple[Path, str, str, Any]]:
-    """The parts as they are written: path, verb, the step's id, and what it is told."""
+    """The parts as written: the path, the verb, the step's id, and the value of the verb."""
     for path, step in Flow(data.get("steps") if isinstance(data, Mapping) else None).steps.items():
         name = step["id"] if isinstance(step.get("id"), str) else ""
         send = step.get("send")

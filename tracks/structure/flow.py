@@ -1,6 +1,6 @@
-"""Which step can follow which, seen from a track's raw data, so that it works beside other mistakes.
+"""Which step can follow which, computed from a track's raw data, so that it works on a track with other mistakes.
 
-Whatever is malformed is taken to do nothing and go on.
+A malformed step counts as one that does nothing and continues.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Nodes = frozenset[Path]
 
 
 class Flow:
-    """The steps of a track's data by path, and the ways between them."""
+    """The steps of a track's data by path, and the possible ways between them."""
 
     def __init__(self, steps: Any) -> None:
         self.steps: dict[Path, dict[str, Any]] = {}
@@ -27,12 +27,12 @@ class Flow:
             self.steps[path] = step
             self.siblings[path] = before
         self._behind: list[Nodes] = []
-        """What follows each repeat around the step that is looked at, the innermost last."""
+        """The steps after each repeat around the current step, the innermost repeat last."""
         self._start = self._block(steps, ("steps",), frozenset())
         self._reach: dict[Path, Nodes] = {}
 
     def unreachable(self) -> list[Path]:
-        """The first step of each stretch that no run can come to."""
+        """The first step of each sequence of steps that no run can reach."""
         reached = self._closure(self._start)
         return [
             path
@@ -41,13 +41,13 @@ class Flow:
         ]
 
     def after(self, path: Path) -> Nodes:
-        """The steps that can follow this one, sooner or later (itself included if it can come again)."""
+        """The steps that can follow this one, directly or later (itself included if it can come again)."""
         if path not in self._reach:
             self._reach[path] = self._closure(self._next.get(path, frozenset()))
         return self._reach[path]
 
     def at_once(self, lasts: Callable[[dict[str, Any]], bool]) -> list[Path]:
-        """The steps that a run comes to without taking time, in the order written: behind no step that `lasts`."""
+        """The steps that a run can reach without waiting, in the order written: no step that `lasts` is before them."""
         return self._quickly(self._start, lasts)
 
     def round_at_once(self, repeat: Path, lasts: Callable[[dict[str, Any]], bool]) -> bool:
@@ -67,7 +67,7 @@ class Flow:
                 continue
             for onward in self._next.get(path, frozenset()):
                 if "repeat" in self.steps[path] and _is_in(onward, path) == round_over:
-                    continue  # a repeat is left behind its rounds only, and they may last
+                    continue  # a run leaves a repeat only after its rounds, which may take time
                 left.append((onward, _is_in(path, onward)))
         reached = {path for path, _ in seen}
         return [path for path in self.steps if path in reached]
@@ -83,7 +83,7 @@ class Flow:
         return frozenset(seen)
 
     def _block(self, steps: Any, path: Path, then: Nodes) -> Nodes:
-        """Where a block begins, given where its end leads; `then` where it is empty or malformed."""
+        """The first steps of a block whose end leads to `then`; `then` itself if the block is empty or malformed."""
         for index in range(len(steps) - 1, -1, -1) if isinstance(steps, list) else ():
             here = (*path, index)
             if here in self.steps:
@@ -121,7 +121,7 @@ def _is_message(step: dict[str, Any]) -> bool:
 
 
 def _ways(step: dict[str, Any], here: Path) -> Iterator[tuple[Path, Any]]:
-    """The alternative blocks of a choosing step, with their paths."""
+    """The alternative blocks of a step, with their paths."""
     if "wait_for" in step:
         wait = step["wait_for"] if isinstance(step["wait_for"], dict) else {}
         yield (*here, "wait_for", "then"), wait.get("then")

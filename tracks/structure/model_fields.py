@@ -1,4 +1,4 @@
-"""What the fields of a track's models hold, found from the models themselves, so that none can be forgotten."""
+"""Which fields of a track's models hold Liquid or event names, read from the models so that no field is missed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracks.shared.yaml_source import Path
 
 
 def is_liquid(field: FieldInfo) -> bool:
-    """Whether texts in the field are Liquid: it says so, or holds data as an author writes it."""
+    """Whether texts in the field are Liquid: the field is marked so, or holds free JSON data of the author."""
     return LIQUID in field.metadata or _has(field.annotation, LIQUID, JsonValue)
 
 
@@ -23,7 +23,7 @@ def names_event(field: FieldInfo) -> bool:
 
 
 def liquid_of(part: BaseModel) -> Iterator[tuple[Path, str]]:
-    """Every Liquid text in a part of a track, with its path in it."""
+    """Every Liquid text in a part of a track, with its path within the part."""
     for name, field in type(part).model_fields.items():
         value, key = getattr(part, name), field.alias or name
         if is_liquid(field):

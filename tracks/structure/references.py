@@ -1,4 +1,4 @@
-"""Whether the parts of a track fit together: ids, what refers to them, what runs can come to."""
+"""Check that the parts of a track fit together: ids, references to ids, and whether runs can reach each step."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tracks.structure.flow import Flow
 from tracks.structure.steps_taking_time import lasts
 
 Found = Iterator[tuple[Path, str]]
-"""Where, and what is wrong."""
+"""The path, and what is wrong there."""
 
 RESERVED_IDS = ("step", "enrollment")
 MAX_STEPS = 500
-"""The program travels with every run: it has to stay small."""
+"""The most steps of a track: every run carries the program, so it has to stay small."""
 MESSAGES = {"email": ("email",), "sms": ("sms",), "send": ("email", "sms")}
-"""The steps that send, and the channels they may send by."""
+"""The verbs that send a message, and the channels that each may use."""
 WAITS = ("wait", "wait_until", "wait_date", "wait_for")
 
 _NO_TIME = (
-    "a round of this repeat may take no time, so that all rounds would happen at once: weekdays alone do not wait on "
-    "such a day, a date does not where it is missing or past, and some way may go round the wait; add a wait, or a time"
+    "a round of this repeat may take no time, so that all rounds would happen at once: weekdays without a time do not "
+    "wait on such a day, a missing or past date does not wait, and another way may have no wait; add a wait, or a time"
 )
 
 
 def reference_problems(data: dict[str, Any]) -> Found:
-    """All that does not fit together in a track's data; malformed parts are left to others."""
+    """All wrong references in a track's data. Malformed parts are ignored here; other checks report them."""
     flow = Flow(data.get("steps"))
     if len(flow.steps) > MAX_STEPS:
         yield (("steps",), f"the track has {len(flow.steps)} steps; at most {MAX_STEPS} are allowed")
@@ -46,7 +46,7 @@ def reference_problems(data: dict[str, Any]) -> Found:
 
 
 def entry_doubts(data: Any) -> Found:
-    """An event that ends the run of who is on the track, where it would begin one for others."""
+    """An event that is both the entry and an exit: it ends the run of an enrolled contact and begins no new one."""
     if not isinstance(data, dict):
         return
     entry, reentry, exits = data.get("entry"), data.get("reentry", "never"), data.get("exits")
@@ -55,7 +55,7 @@ def entry_doubts(data: Any) -> Found:
         return
     for index, rule in enumerate(exits if isinstance(exits, list) else []):
         if isinstance(rule, dict) and rule.get("event") == event:
-            words = f"'{event}' ends the run and begins none then; to begin anew, write reentry: {{restart: true}}"
+            words = f"'{event}' ends a live run and begins no new one; to begin one, write reentry: {{restart: true}}"
             yield ("exits", index, "event"), words
 
 
@@ -127,7 +127,7 @@ def _earlier(step_id: str, where: Path, here: Path, flow: Flow, ids: dict[str, P
 
 
 def _message_of(wait: dict[str, Any], where: Path, here: Path, flow: Flow, ids: dict[str, Path]) -> Found:
-    """`of` names a step that sends, before this one, a message that such an event can be about."""
+    """Check `of`: it must name an earlier step that sends, and whose message such an event can be about."""
     step_id, event = wait["of"], wait.get("event")
     if step_id not in ids:
         yield where, f"there is no step '{step_id}'" + meant(step_id, list(ids))
@@ -141,7 +141,7 @@ def _message_of(wait: dict[str, Any], where: Path, here: Path, flow: Flow, ids: 
 
 
 def _steps_read(condition: str, where: Path, here: Path | None, flow: Flow, ids: dict[str, Path]) -> Found:
-    """Check `enrollment.steps.<id>`; `here` is the step that reads it, if one does."""
+    """Check `enrollment.steps.<id>` in a condition; `here` is the step that has the condition, if any."""
     for path in sorted(read(condition).paths):
         if path[:2] != ("enrollment", "steps") or len(path) < 3:
             continue
@@ -155,7 +155,7 @@ def _steps_read(condition: str, where: Path, here: Path | None, flow: Flow, ids:
 
 
 def _event_read(condition: str, where: Path, here: Path, flow: Flow) -> Found:
-    """A branch sees the event of the latest `wait_for`, and only the properties that it names."""
+    """Check `event` in a branch: it is the event of the latest `wait_for`, with only the properties that it names."""
     paths = [path for path in read(condition).paths if path[0] == "event"]
     if not paths:
         return

@@ -1,6 +1,6 @@
-"""Which steps are sure to take time, so that what is repeated around them cannot happen all at once.
+"""Which steps certainly take time, so that the rounds of a repeat around them cannot all happen at once.
 
-Seen from a track's raw data, so that it works beside other mistakes.
+Computed from a track's raw data, so that it works on a track with other mistakes.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ HUMAN = "human"
 
 
 def lasts(step: Mapping[str, Any]) -> bool:
-    """Whether nobody passes this step twice in the same moment.
+    """Whether no run can pass this step twice at the same moment.
 
-    - `wait` lasts as long as it says.
-    - `wait_for` takes time, or an event: one event ends a step once. What a message brings about by itself, and what
-      machines do to it, is no event of somebody: in a round that sends, there is always another one.
-    - `wait_until` with a time of day is passed once a day. With weekdays alone it does not wait on such a day.
-    - `wait_date` is passed once for each date. It does not wait where the date is missing or has passed, unless both
+    - `wait` takes the time that it states.
+    - `wait_for` takes time, or needs an event, and one event ends a step once. Events that a message causes by itself,
+      and those that machines cause, do not count: in a round that sends, there is always another one.
+    - `wait_until` with a time of day can be passed once a day. With weekdays alone it does not wait on such a day.
+    - `wait_date` can be passed once for each date. It does not wait where the date is missing or past, unless both
       ways end the run or take time themselves.
     """
     if "wait" in step:
@@ -46,7 +46,7 @@ def _comes_by_itself(happening: Any) -> bool:
 
 
 def _takes_time(way: Any) -> bool:
-    """Whether the way of a date that is missing or past ends the run or lasts."""
+    """Whether the way for a missing or past date ends the run or takes time."""
     if way == "exit":
         return True
     steps = way.get("steps") if isinstance(way, Mapping) else None

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 LONGEST = timedelta(days=3660)
-"""Longer than this is refused as a slip of the pen."""
+"""A longer duration is refused: it is probably a typing mistake."""
 
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SHORT = re.compile(r"(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?", re.ASCII)
@@ -21,7 +21,7 @@ _RIGHT = "write for example 90s, 15m, 36h, 2d, 1w, 1d12h or P2D"
 
 
 class Shift(NamedTuple):
-    """How far a moment lies from a date: days of the calendar there, and a span of time on top."""
+    """The distance of a moment from a date: calendar days, and a span of time added to them."""
 
     days: int = 0
     span: timedelta = timedelta(0)
@@ -30,16 +30,16 @@ class Shift(NamedTuple):
 def parse_duration(text: str) -> timedelta:
     """Read a duration, exact to the second; a leading `-` makes it negative.
 
-    Raises ValueError with a sentence that says what would be right.
+    Raises ValueError with a sentence that says how to write it.
     """
     shift = parse_shift(text)
     return timedelta(days=shift.days) + shift.span
 
 
 def parse_shift(text: str) -> Shift:
-    """The same, with its weeks and days told from its hours: `1d` and `24h` differ where clocks change.
+    """As `parse_duration`, with weeks and days separate from hours: `1d` and `24h` differ where clocks change.
 
-    Raises ValueError likewise.
+    Raises ValueError as `parse_duration` does.
     """
     body = text.strip()
     sign = -1 if body.startswith("-") else 1
@@ -60,7 +60,7 @@ def parse_shift(text: str) -> Shift:
 
 
 def format_shift(shift: Shift) -> str:
-    """The one canonical way to write a shift: `-1d12h`; 24 hours stay hours."""
+    """The canonical way to write a shift: `-1d12h`. 24 hours are written as hours, not as a day."""
     rest = round(abs(shift.span).total_seconds())
     out = f"{abs(shift.days)}d" if shift.days else ""
     for unit in "hms":
@@ -70,7 +70,7 @@ def format_shift(shift: Shift) -> str:
 
 
 def format_duration(span: timedelta) -> str:
-    """The one canonical way to write a duration: days, hours, minutes, seconds (`1d12h`)."""
+    """The canonical way to write a duration: days, hours, minutes, seconds (`1d12h`)."""
     rest = round(abs(span).total_seconds())
     out = "-" if span < timedelta(0) else ""
     for unit in "dhms":

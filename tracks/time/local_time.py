@@ -26,13 +26,13 @@ _YEAR = re.compile(r"^\d{4}(?=-)", re.ASCII)
 _LEAP_YEAR = 2000
 
 NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
-"""Files that lie among the zones and are none: nowhere, the machine's own zone, and New York under a false name."""
+"""Files among the zone files that are no zones: a placeholder, the machine's own zone, and a copy of New York."""
 ZONES = frozenset((files("tzdata") / "zones").read_text().split()) - NO_ZONES
-"""The names of the IANA database. A machine's own files have more: `posix/…`, and `right/…` with leap seconds."""
+"""The names of the IANA database. A machine's zone files have more: `posix/…`, and `right/…` with leap seconds."""
 
 
 def zone_of(name: str | None, default: str = "UTC") -> ZoneInfo:
-    """The zone of that IANA name; the default where it is missing or unknown (one bad contact stays one)."""
+    """The zone with this IANA name, or the default if it is missing or unknown: bad data affects one contact only."""
     for candidate in (name, default):
         if candidate and candidate.rpartition("/")[2] not in NO_ZONES:
             try:
@@ -48,14 +48,14 @@ def is_zone(name: str) -> bool:
 
 
 def local_instant(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant (UTC) at which clocks in `zone` show `wall` (naive) or have jumped past it.
+    """The first instant (UTC) at which clocks in `zone` show `wall` (naive), or have jumped past it.
 
     Raises OverflowError at the ends of the calendar.
     """
     first = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if first.astimezone(zone).replace(tzinfo=None, fold=0) == wall:
         return first
-    # A gap. fold=1 counts with the offset after the change and so lies before it; fold=0 lies after it.
+    # A gap. fold=1 uses the offset after the change, which gives an instant before the gap; fold=0 gives one after it.
     low = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
     high = first
     while high - low > _SECOND:
@@ -70,8 +70,8 @@ def local_instant(wall: datetime, zone: ZoneInfo) -> datetime:
 def next_local(now: datetime, zone: str | None, at: time | None, weekdays: Collection[str] | None) -> datetime:
     """The first moment (UTC), `now` or later, that is `at` o'clock on one of `weekdays` in `zone`.
 
-    Without `weekdays` any day will do. Without `at` the whole day counts: `now` itself when today is one of
-    them, else the start of the next such day. The weekday is the local one. An unknown zone counts as UTC.
+    Without `weekdays`, every day counts. Without `at`, the whole day counts: the result is `now` if today is one of
+    the weekdays, else the start of the next such day. The weekday is the local one. An unknown zone counts as UTC.
     """
     place = zone_of(zone)
     now = now.astimezone(UTC)
@@ -79,7 +79,7 @@ def next_local(now: datetime, zone: str | None, at: time | None, weekdays: Colle
     local = now.astimezone(place)
     if at is None and WEEKDAYS[local.weekday()] in days:
         return now
-    # From the day before: a time in a gap across midnight comes true on the following date.
+    # Starts a day early: a time in a gap that crosses midnight falls on the following date.
     for ahead in range(-1, 32):
         day = local.date() + timedelta(days=ahead)
         start = local_instant(datetime.combine(day, time()), place)
@@ -94,11 +94,11 @@ def next_local(now: datetime, zone: str | None, at: time | None, weekdays: Colle
 def date_moment(
     value: object, offset: Shift, zone: str | None, at: time | None, *, date_only: bool = False
 ) -> datetime | None:
-    """When a date among a contact's attributes, moved by `offset`, comes true (UTC); None if it is no date.
+    """The moment (UTC) of a date among a contact's attributes, moved by `offset`; None if the value is no date.
 
-    `value` is a date (`2026-03-01`: local midnight), a datetime with an offset, or one without (local time),
-    as text or as Python's own. The days of the offset move the local date, the rest is a span of time;
-    `at` then replaces the time of day. With `date_only` nothing but the date counts, as it is written.
+    `value` is a date (`2026-03-01`: local midnight), a datetime with an offset, or one without (local time), as a text
+    or as a Python object. The days of the offset move the local date; the rest of the offset is a span of time. `at`
+    then replaces the time of day. With `date_only`, only the date counts, as it is written.
     """
     place = zone_of(zone)
     wall = _wall(value, place, date_only)
@@ -115,11 +115,11 @@ def next_yearly(
     *,
     date_only: bool = False,
 ) -> datetime | None:
-    """When such a date comes round next (UTC): more than a second after `now`. None if it is no date.
+    """The next yearly occurrence of a date (UTC), more than a second after `now`. None if the value is no date.
 
-    The year of `value` does not matter: it may be without one (`--02-29`, or `--0229` as in vCards), or name one that
-    has no such day (`2027-02-29`, `0000-02-29`). The second keeps a run that has waited for an occurrence from meeting
-    the same one again, its clock being rounded.
+    The year of `value` is ignored. It may be missing (`--02-29`, or `--0229` as in vCards), or be a year without that
+    day (`2027-02-29`, `0000-02-29`). A run's clock is rounded; the extra second keeps a run that has just waited for
+    an occurrence from finding the same one again.
     """
     place = zone_of(zone)
     wall = _wall(value, place, date_only) or _wall(_of_leap_year(value), place, date_only) or _without_year(value)
@@ -137,20 +137,20 @@ def next_yearly(
 
 
 def _moved(wall: datetime, offset: Shift, place: ZoneInfo, at: time | None) -> datetime | None:
-    """The moment that lies so far from a local time; None off the calendar."""
+    """The moment at this distance from a local time; None outside of the calendar."""
     try:
         wall += timedelta(days=offset.days)
         if at is not None:
             wall = datetime.combine(wall.date(), at)
         return local_instant(wall, place) + offset.span
     except (OverflowError, ValueError):
-        return None  # 0001-01-01 or 9999-12-31 moved off the calendar
+        return None  # 0001-01-01 or 9999-12-31, moved outside of the calendar
 
 
 def _in_year(wall: datetime, year: int, leap_day: str) -> datetime:
     try:
         return wall.replace(year=year)
-    except ValueError:  # 29 February in a year without
+    except ValueError:  # 29 February in a year that has none
         return wall.replace(year=year, day=28) if leap_day == "feb-28" else wall.replace(year=year, month=3, day=1)
 
 
@@ -167,7 +167,7 @@ def _without_year(value: object) -> datetime | None:
 
 
 def _wall(value: object, place: ZoneInfo, date_only: bool) -> datetime | None:
-    """The naive local time that the value names in `place`."""
+    """The naive local time in `place` that the value stands for."""
     if isinstance(value, str):
         text = value.strip()
         if not _DATE.match(text):

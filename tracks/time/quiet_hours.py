@@ -1,7 +1,7 @@
-"""When a message may go: outside the quiet hours, inside its window, by the contact's own clock.
+"""When a message may be sent: outside the quiet hours, inside its window, in the contact's time zone.
 
-Both are spans between two local times, each reckoned as an instant by the rule of `tracks.time.local_time`, so that a
-change of the clocks within a night neither repeats the quiet hours nor skips their end.
+Both are spans between two local times. Each end is computed as an instant by `tracks.time.local_time`, so that a clock
+change during the night neither repeats the quiet hours nor misses their end.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Span = tuple[datetime, datetime]
 
 
 class NeverOpenError(Exception):
-    """Quiet hours and window together leave no moment."""
+    """Quiet hours and window together leave no moment for sending."""
 
 
 def spans(day: date, start: time, end: time, zone: ZoneInfo) -> Span:
-    """The span that begins on `day`, as instants (UTC); it ends on the next day where `end` is not later."""
+    """The span that begins on `day`, as instants (UTC). It ends on the next day if `end` is not later than `start`."""
     last = day if end > start else day + _DAY
     return local_instant(datetime.combine(day, start), zone), local_instant(datetime.combine(last, end), zone)
 
 
 def quiet_until(now: datetime, zone: str | None, start: time, end: time, default: str = "UTC") -> datetime | None:
-    """The end of the quiet hours that `now` lies in; None outside of them."""
+    """The end of the quiet hours if `now` is inside them; else None."""
     for begins, ends in _around(now, zone_of(zone, default), start, end):
         if begins <= now < ends:
             return ends
@@ -45,7 +45,7 @@ def window_opens(
     weekdays: Collection[str] | None = None,
     default: str = "UTC",
 ) -> datetime:
-    """`now` where it lies in the window, else the moment at which it opens next. Weekdays are those it begins on."""
+    """`now` if it is inside the window, else the next opening. A weekday is the day on which a window begins."""
     days = frozenset(weekdays or WEEKDAYS)
     place = zone_of(zone, default)
     coming = []
@@ -65,7 +65,7 @@ def _around(
         day = today + timedelta(days=ahead)
         if WEEKDAYS[day.weekday()] in weekdays:
             begins, ends = spans(day, start, end, zone)
-            if begins < ends:  # both in one gap of the clocks: the span is empty
+            if begins < ends:  # else both ends fall into one clock gap and the span is empty
                 yield begins, ends
 
 
@@ -78,7 +78,7 @@ def sendable_at(
 ) -> datetime:
     """The first moment (UTC), `now` or later, outside the quiet hours and inside the window.
 
-    Raises NeverOpenError where they leave none.
+    Raises NeverOpenError if there is none.
     """
     moment = now = now.astimezone(UTC)
     for _ in range(_TRIES):

@@ -1,7 +1,7 @@
-"""Taking an erased contact out of the rows of imports that wait.
+"""Remove an erased contact's data from import rows that are not applied yet.
 
-Such a row is not applied anyway; but it may wait for weeks where the import is paused. What stays of it is its line
-and its contact's id, so that it is still told as `erased`.
+Such a row is not applied anyway, but it may wait for weeks if the import is paused. Its line and its contact's id
+remain, so that the import reports it as `erased`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _ID = "contact_id"
 
 
 async def redact(tx: AsyncConnection, contact_id: str) -> int:
-    """Empty the contact's rows in imports that have not ended; how many there were.
+    """Empty the contact's rows in imports that have not ended; returns how many there were.
 
-    All chunks that wait are looked through for the id, one at a time. Call it where the contact is held or gone, so
-    that no chunk with them is being applied.
+    Every waiting chunk that contains the id is read, one at a time. The contact must be locked or deleted at this
+    moment, so that no chunk with the contact is being applied.
     """
     emptied = 0
     for import_id, number in (await tx.execute(_NAMED, {"id": contact_id})).all():
         found = (await tx.execute(_READ, {"import": import_id, "number": number})).first()
-        if found is None:  # applied meanwhile
+        if found is None:  # applied in the meantime
             continue
         place = _place(found.columns or [])
         rows: list[Raw] = [(line, row) for line, row in json.loads(found.rows)]
@@ -41,12 +41,12 @@ async def redact(tx: AsyncConnection, contact_id: str) -> int:
 
 
 def _place(columns: Sequence[Any]) -> int | None:
-    """Which value of a row of CSV is the id; None for JSON Lines, which have no columns."""
+    """The position of the id in a row of CSV; None for JSON Lines, which have no columns."""
     return next((place for place, column in enumerate(columns) if list(column) == [_ID]), None)
 
 
 def _emptied(row: str | list[str], contact_id: str, place: int | None) -> str | list[str]:
-    """The row with nothing but the id in it, if it is or may be that contact's; anything else as it is."""
+    """The row with only the id left, if it is or may be that contact's; any other row unchanged."""
     if isinstance(row, list):
         if place is None or place >= len(row) or row[place].strip() != contact_id:
             return row
@@ -54,13 +54,13 @@ def _emptied(row: str | list[str], contact_id: str, place: int | None) -> str | 
     try:
         read = json.loads(row)
     except (ValueError, RecursionError):
-        return "{" if f'"{contact_id}"' in row else row  # it is no JSON before and after
+        return "{" if f'"{contact_id}"' in row else row  # invalid JSON stays invalid
     if not isinstance(read, dict) or read.get(_ID) != contact_id:
         return row
     return as_json({_ID: contact_id})
 
 
-# An id has no character that JSON would write in another way.
+# JSON writes no character of an id as an escape, so a text search finds it.
 _NAMED = text("""
     SELECT c.import_id, c.number FROM import_job j
     JOIN import_chunk c ON c.import_id = j.id AND position(CAST(:id AS text) IN c.rows) > 0

@@ -1,6 +1,6 @@
-"""The rows of imports: received in chunks, taken one chunk at a time, and what was wrong with some.
+"""The rows of imports: received in chunks, applied one chunk at a time, with the problems of some.
 
-A chunk is deleted in the transaction that applies it, so that each row is applied once, whatever dies in between.
+The transaction that applies a chunk also deletes it, so each row is applied exactly once, even after a crash.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from store.runs.imports.imports import Import
 from store.schema.rows import read_row
 
 Raw = tuple[int, str | list[str]]
-"""The line on which a row begins, from 1, and the row: the values of CSV, the text of JSON Lines."""
+"""The line on which a row begins, from 1, and the row: a list of values for CSV, a text for JSON Lines."""
 ProblemKind = Literal["bad", "erased", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a row did not enrol anybody. `bad`: the row itself. A row may have several, but is counted once.
+    """Why a row did not enrol anybody. `bad`: the row is invalid. A row may have several problems; it counts once.
 
-    `field` is the column or the JSON pointer. Nothing of the row is kept but the contact's id.
+    `field` is the column or the JSON pointer. Of the row's data only the contact's id is stored.
     """
 
     line: int
@@ -46,7 +46,7 @@ async def receive(
     *,
     now: datetime | None = None,
 ) -> bool:
-    """Keep rows, the first chunk of them as the `number`th; False where the import has been given up meanwhile."""
+    """Store received rows; the first chunk gets `number`. Returns False if the import was given up in the meantime."""
     bad = len({problem.line for problem in problems})
     given = {
         "id": import_id,
@@ -65,7 +65,7 @@ async def receive(
 
 
 async def read_chunk(tx: AsyncConnection, import_id: str, number: int) -> list[Raw] | None:
-    """A chunk that waits, or None where it does not (any more)."""
+    """A chunk that is not applied yet, or None."""
     found = (await tx.execute(_READ, {"id": import_id, "number": number})).scalar()
     return None if found is None else [(line, row) for line, row in json.loads(found)]
 
@@ -78,9 +78,9 @@ async def applied(
     *,
     now: datetime | None = None,
 ) -> Import:
-    """The chunk that was next has been applied, in this transaction: count it, delete it, and complete the last.
+    """Record that this transaction applied the next chunk: count it, delete it, and complete the import if it was last.
 
-    `job` is locked, and as it was before.
+    `job` is locked; it has the state before the chunk.
     """
     now = now or utc_now()
     await note(tx, job.id, problems)
@@ -95,18 +95,18 @@ async def applied(
 
 
 async def complete(tx: AsyncConnection, job: Import, *, now: datetime | None = None) -> Import:
-    """Nothing waits any more: the import is done."""
+    """Complete an import that has no more rows."""
     row = await tx.execute(_COMPLETE, {"id": job.id, "now": now or utc_now()})
     return read_row(Import, row.mappings().one())
 
 
 async def hold(tx: AsyncConnection, import_id: str, why: str, *, now: datetime | None = None) -> None:
-    """The import gives way to something: say what."""
+    """Record what the import waits for."""
     await tx.execute(_HOLD, {"id": import_id, "why": why, "now": now or utc_now()})
 
 
 async def note(tx: AsyncConnection, import_id: str, problems: Sequence[Problem]) -> None:
-    """Keep what is wrong with rows."""
+    """Store the problems of rows."""
     if problems:
         await tx.execute(
             _NOTE,
@@ -124,7 +124,7 @@ async def note(tx: AsyncConnection, import_id: str, problems: Sequence[Problem])
 async def problems_after(
     tx: AsyncConnection, import_id: str, after: tuple[int, int] = (0, 0), limit: int = 1000
 ) -> list[tuple[int, Problem]]:
-    """Problems by line, after a position (line, id); each with its id."""
+    """Problems by line, those after a position (line, id); each with its id."""
     given = {"id": import_id, "line": after[0], "after": after[1], "limit": limit}
     return [
         (row.id, Problem(row.line, row.kind, row.reason, row.field, row.contact_id))
@@ -133,7 +133,7 @@ async def problems_after(
 
 
 _NEWEST = 0.2
-"""How much the newest chunk says about the speed."""
+"""The weight of the newest chunk in the moving average of the speed."""
 _RECEIVING = text("""
     UPDATE import_job SET rows = rows + :rows, chunks = chunks + :chunks, heard_at = :now,
         outcomes = CASE WHEN :bad = 0 THEN outcomes ELSE jsonb_set(

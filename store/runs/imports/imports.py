@@ -1,7 +1,7 @@
-"""Imports: what was asked, how far it is, and what an operator said. `store.runs.imports.import_rows` holds the rows.
+"""Imports: their options, progress and an operator's commands. `store.runs.imports.import_rows` holds the rows.
 
-The row of an import is the truth: the workflow that paces it, the API and the command line all read and write it.
-Whatever changes it makes `news`, which the relay's leader tells the workflow (`untold`, `told`).
+The import's row in the database is authoritative; its workflow, the API and the command line all read and write it.
+Each change increases `news`, and the relay's leader then signals the workflow (`untold`, `told`).
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from tracks.program.import_job import ENDED, ImportState
 BROKEN_OFF = "the upload broke off"
 TOO_OLD = "not finished within 30 days"
 SILENCE = timedelta(minutes=10)
-"""An upload that is silent for so long has broken off; a running import that is, has lost its workflow."""
+"""Without news for this long, an upload counts as broken off, and a running import as one that lost its workflow."""
 LONGEST = timedelta(days=30)
-"""How long rows may wait to be applied, also those of a paused import: they are personal data."""
+"""How long rows may wait to be applied, even in a paused import, because they are personal data."""
 KEPT = timedelta(days=30)
-"""How long an ended import and its problems can be looked at."""
+"""How long an ended import and its problems are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One import. `rows` counts all that were received, bad ones too, and `outcomes` what became of those done.
+    """One import. `rows` counts all received rows, bad ones too; `outcomes` counts the finished rows by outcome.
 
-    `speed` is rows a second, lately. `held` names what it gives way to, `told` lags behind `news` while its workflow
-    has yet to hear of a change.
+    `speed` is the recent rate in rows per second. `held` names what the import waits for. `told` is less than `news`
+    while the workflow does not know of a change.
     """
 
     id: str
@@ -60,7 +60,7 @@ class Import:
 
     @property
     def done(self) -> int:
-        """Rows that something became of."""
+        """The number of rows that have an outcome."""
         return sum(self.outcomes.values())
 
 
@@ -73,7 +73,7 @@ async def begin(
     idempotency_key: str | None = None,
     now: datetime | None = None,
 ) -> Import:
-    """A new import that receives its rows. An unfinished one with the same key is given up for it."""
+    """Create an import that can receive its rows. An unfinished import with the same key is given up."""
     now = now or utc_now()
     if idempotency_key is not None:
         await tx.execute(_SUPERSEDE, {"key": idempotency_key, "now": now})
@@ -92,13 +92,13 @@ async def begin(
 
 
 async def by_key(tx: AsyncConnection, idempotency_key: str) -> Import | None:
-    """The import that was asked for under this key, if its upload was completed."""
+    """The import with this idempotency key, if its upload is complete."""
     row = (await tx.execute(_BY_KEY, {"key": idempotency_key})).mappings().first()
     return read_row(Import, row) if row else None
 
 
 async def get(tx: AsyncConnection, import_id: str) -> Import | None:
-    """An import, or None where there is none."""
+    """An import, or None if there is none."""
     if not is_id(import_id):
         return None
     row = (await tx.execute(_GET, {"id": import_id})).mappings().first()
@@ -106,7 +106,7 @@ async def get(tx: AsyncConnection, import_id: str) -> Import | None:
 
 
 async def lock(tx: AsyncConnection, import_id: str) -> Import | None:
-    """The same; nobody else changes it until this transaction ends. Lock it before any contact."""
+    """As `get`, locked until this transaction ends. Lock the import before any contact."""
     if not is_id(import_id):
         return None
     row = (await tx.execute(_LOCK, {"id": import_id})).mappings().first()
@@ -136,13 +136,13 @@ async def list_page(
 
 
 async def start(tx: AsyncConnection, import_id: str, *, now: datetime | None = None) -> Import | None:
-    """All rows are here: let it run. None where it has been given up meanwhile."""
+    """Start an import that has received all its rows. None if it was given up in the meantime."""
     row = (await tx.execute(_START, {"id": import_id, "now": now or utc_now()})).mappings().first()
     return read_row(Import, row) if row else None
 
 
 async def fail(tx: AsyncConnection, import_id: str, reason: str, *, now: datetime | None = None) -> bool:
-    """Give up an import that never ran, with its rows; its key is free again. Whether there was one."""
+    """Give up an import that never ran, and delete its rows; its key is free again. Returns whether there was one."""
     found = await tx.execute(_FAIL, {"id": import_id, "reason": reason, "now": now or utc_now()})
     return found.first() is not None
 
@@ -155,9 +155,9 @@ async def steer(
     per_second: float | None = None,
     now: datetime | None = None,
 ) -> Import | None:
-    """Do what an operator says; None where there is no such import, and no change where it has ended.
+    """Carry out an operator's command. None if there is no such import; no change if it has ended.
 
-    Cancelling deletes the rows that wait. What was enrolled stays.
+    Cancelling deletes the waiting rows. Contacts that are enrolled already stay enrolled.
     """
     now = now or utc_now()
     found = await lock(tx, import_id)
@@ -174,18 +174,18 @@ async def steer(
 
 
 async def untold(tx: AsyncConnection, limit: int = 100, *, now: datetime | None = None) -> list[Import]:
-    """Imports whose workflow has to be told of a change, or that are silent although they should be running."""
+    """Imports whose workflow does not know of a change, and running imports without news for `SILENCE`."""
     given = {"limit": limit, "silent": (now or utc_now()) - SILENCE}
     return [read_row(Import, row) for row in (await tx.execute(_UNTOLD, given)).mappings()]
 
 
 async def told(tx: AsyncConnection, import_id: str, news: int, *, now: datetime | None = None) -> None:
-    """The workflow has heard of everything up to `news`."""
+    """Record that the workflow knows every change up to `news`."""
     await tx.execute(_TOLD, {"id": import_id, "news": news, "now": now or utc_now()})
 
 
 async def tidy(tx: AsyncConnection, *, now: datetime | None = None) -> None:
-    """Give up uploads that broke off and imports that never end, and delete what has been kept long enough."""
+    """Give up broken uploads and imports that do not end, and delete those that are past their retention time."""
     now = now or utc_now()
     stuck = await tx.execute(_STUCK, {"silent": now - SILENCE, "old": now - LONGEST})
     for one in stuck.all():

@@ -141,7 +141,7 @@ def test_sound_texts_pass(step: str) -> None:
     [
         ("set: {attributes: {score: '{{ contact.attributes.score | plus: 10 }}'}}", "write `add: {name: 10}`"),
         ("set: {attributes: {n: ' {{ contact.attributes.list | size }}'}}", "is no number to conditions"),
-        ("set: {add: {spent: '{{ enrollment.properties.total }}'}}", "may not be there: write `| default:`"),
+        ("set: {add: {spent: '{{ enrollment.properties.total }}'}}", "may be missing: write `| default:`"),
         ("sms: {template: x, variables: {n: '{{ contact.attributes.n }}'}}", "variables.n: `contact.attributes.n` may"),
     ],
 )

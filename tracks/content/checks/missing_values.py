@@ -1,8 +1,8 @@
-"""Values that a text prints although they may not be there: the classic "Hi ,".
+"""Find values that a text prints although they may be missing: the classic "Hi ,".
 
-An attribute of the contact, a property of the enrollment, an optional variable or a part of the brand may be absent
-when the message is written. A text that prints one has to say what stands there without it: by `default`, or by
-printing it only inside an `if` that asks for it.
+An attribute of the contact, a property of the enrollment, an optional variable or a part of the brand is known only
+when the message is rendered. A text that prints one has to handle a missing value: by `default`, or by an `if` that
+tests for the value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ANSWERING = frozenset((
     "default", "size", "plus", "minus", "times", "divided_by", "modulo", "at_least", "at_most", "abs", "ceil",
     "floor", "round", "sum", "has", "find_index",
 ))  # fmt: skip
-"""Filters that print something although they are given nothing."""
+"""Filters that print something even when their input is missing."""
 _UNSURE = (
     ("contact", "attributes"),
     ("enrollment", "properties"),
@@ -33,11 +33,11 @@ Segments = tuple[str, ...]
 
 
 def printed_bare(template: BoundTemplate, optional: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Where values are printed that may be absent: the index in the source, and the value's path.
+    """The places where a text prints a value that may be missing: the index in the source, and the value's path.
 
     Args:
         template: the parsed text.
-        optional: names of variables that may be absent.
+        optional: names of variables that may be missing.
     """
     watch = _Watch(frozenset(optional))
     static = RenderContext(template)
@@ -49,10 +49,10 @@ class _Watch:
     def __init__(self, optional: frozenset[str]) -> None:
         self._optional = optional
         self._named: dict[str, Segments] = {}
-        """Names that the text itself gives to values that may be absent."""
+        """Names that the text itself assigns to values that may be missing."""
 
     def visit(self, node: Node, static: RenderContext, asked: frozenset[Segments]) -> Iterator[tuple[int, str]]:
-        """The node and all within it; `asked` are the values whose presence an `if` around it asks for."""
+        """The node and all nodes within it. `asked` are the values that an `if` around the node tests for."""
         if isinstance(node, OutputNode | EchoNode):
             for expression in node.expressions():
                 yield from self._bare(expression, asked)
@@ -99,6 +99,6 @@ def _paths(expression: Expression) -> Iterator[Segments]:
 
 
 def _segments(path: Path) -> Segments | None:
-    """The path as words; None where a part of it is computed."""
+    """The path as words; None where one of its parts is computed."""
     parts = list(path.path)
     return tuple(str(part) for part in parts) if all(isinstance(part, str | int) for part in parts) else None

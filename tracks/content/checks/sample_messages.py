@@ -29,7 +29,7 @@ def sample_problems(template: Template) -> list[TemplateProblem]:
     so that neither a missing attribute nor a choice can be what breaks a message later.
     """
     if template.kind == "block":
-        return []  # a part of a message: judged in the templates that take it
+        return []  # a part of a message: checked in the templates that use it
     for sample, which in _with_each_text(template):
         for contact, who in ((_FULL_CONTACT, "a full contact"), (_BARE_CONTACT, "a contact without attributes")):
             if problems := _rendering_problems(sample, contact, f"{who}{which}"):
@@ -38,7 +38,7 @@ def sample_problems(template: Template) -> list[TemplateProblem]:
 
 
 def _with_each_text(template: Template) -> Iterator[tuple[Template, str]]:
-    """The template with fixed texts in its blocks, such that each text is in one of them; and which those are."""
+    """Variants of the template in which each block has one fixed text, together covering all texts; and their names."""
     texts = {name: list(block.texts().items()) for name, block in template.blocks.items()}
     for turn in range(max((len(each) for each in texts.values()), default=1)):
         taken = {name: each[min(turn, len(each) - 1)] for name, each in texts.items()}
@@ -73,7 +73,7 @@ def _rendering_problems(template: Template, contact: dict[str, Any], who: str) -
 
 
 def _link_problems(template: Template, email: RenderedEmail) -> Iterator[TemplateProblem]:
-    """Links of the template's own that lead where no link may."""
+    """The template's own links whose scheme is not allowed."""
     body = template.body.lower()
     for scheme in dict.fromkeys((*email.choices.left_out, *refused_schemes(email.html))):
         at = body.find(f"{scheme}:")
@@ -84,23 +84,23 @@ def _link_problems(template: Template, email: RenderedEmail) -> Iterator[Templat
 
 
 def _mjml_problems(template: Template, context: MessageContext) -> Iterator[TemplateProblem]:
-    """What the renderer would leave out of the message without a word."""
+    """What the renderer would drop from the message without an error."""
     rendered = rendered_mjml(template, context)
     seen: set[str] = set()
     for token, message in unknown_in(rendered):
         written = rendered[token.at : rendered.find(">", token.at) + 1]
-        at = -1  # of several of the same, the one as many of which stand before it
+        at = -1  # the same tag may occur several times: find the one with this number of equal tags before it
         for _ in range(1 + rendered.count(written, 0, token.at)):
             at = max(at, template.body.find(written, at + 1))
-        if at >= 0 or message not in seen:  # a block or a loop says the same many times
+        if at >= 0 or message not in seen:  # a block or a loop repeats the same message
             yield TemplateProblem(line_of(template.body, at, template.body_line) if at >= 0 else 0, message)
         seen.add(message)
 
 
 def _mjml_fault(template: Template, context: MessageContext, who: str) -> TemplateProblem:
-    """Where the MJML stops being XML, in lines of the file as far as Liquid left them in place."""
+    """The place where the MJML stops being XML, as a line of the file as far as Liquid kept the lines."""
     rendered = rendered_mjml(template, context).strip()
-    # mrml itself seldom says where; these two liberties of HTML it allows, expat does not.
+    # mrml itself seldom gives a position. expat does, but it refuses two kinds of HTML syntax that mrml accepts.
     strict = _ENTITY.sub("-", _VOID.sub(r"<\1\2/>", rendered))
     parser = expat.ParserCreate()
     try:

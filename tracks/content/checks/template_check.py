@@ -1,4 +1,4 @@
-"""What is wrong with a template, found when it is published and not when it is sent."""
+"""The problems of a template, found when it is published and not when it is sent."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _NO_TAG = "is not an MJML tag that the renderer knows"
 
 
 def check_template(template: Template) -> list[TemplateProblem]:
-    """All that is wrong with a template: its declarations, its Liquid, the names it uses, its MJML; in each language.
+    """All problems of a template, in each language: its declarations, its Liquid, the names it uses, its MJML.
 
-    It is also rendered for sample contacts. The blocks that it shares are in their places already
+    The template is also rendered for sample contacts. The shared blocks must be in their places already
     (`tracks.content.templates.shared_blocks`).
     """
     problems = [TemplateProblem(0, message, tag) for _, message, tag in declaration_problems(template)]
@@ -49,7 +49,7 @@ def check_template(template: Template) -> list[TemplateProblem]:
 
 
 def _edition_problems(template: Template) -> list[TemplateProblem]:
-    """What is wrong with the texts in one language."""
+    """The problems of the texts in one language."""
     problems: list[TemplateProblem] = []
     known = {*template.variables}
     optional = {name for name, v in template.variables.items() if not v.required and v.default is None}
@@ -84,7 +84,7 @@ def _edition_problems(template: Template) -> list[TemplateProblem]:
 
 
 def _html_problems(template: Template) -> Iterator[TemplateProblem]:
-    """Markup in a message that is plain text: people would read the tags."""
+    """HTML in a message that is plain text: the recipient would see the tags."""
     for text, line in [
         (template.body, template.body_line),
         *((text, 0) for block in template.blocks.values() for text in block.texts().values()),
@@ -114,17 +114,17 @@ def check_text(
     told: bool = False,
     links: bool = True,
 ) -> list[TemplateProblem]:
-    """What is wrong with one Liquid text: its syntax, and names that no message has.
+    """The problems of one Liquid text: its syntax, and names that no message has.
 
     Args:
         source: the Liquid.
-        variables: names besides those of every message that it may use.
-        line: the line of the file on which it begins, or 0 if its lines are not to be counted.
-        part: what to call it in the messages, such as `subject`.
-        optional: those variables that may be absent.
+        variables: names that it may use besides those of every message.
+        line: the line of the file on which it begins, or 0 if problems should have no line.
+        part: its name in the messages, such as `subject`.
+        optional: the variables that may be missing.
         blocks: blocks that it may show.
-        used: takes the names of the blocks that it does show.
-        told: whether a person reads it: what may be absent then needs a `default`.
+        used: collects the names of the blocks that it shows.
+        told: whether a person reads it; a value that may be missing then needs a `default`.
         links: whether it may show the links of a message, and the brand.
     """
     said = f"in the {part}: " if part else ""
@@ -163,7 +163,7 @@ def check_text(
         problems += [
             TemplateProblem(
                 line_of(source, index, line),
-                f"{said}`{path}` may not be there: write `| default:` with what stands there then, or ask with `if`",
+                f"{said}`{path}` may be missing: write `| default:` and a text for that case, or test it with `if`",
             )
             for index, path in printed_bare(template, optional)
             if not (path.startswith("brand.") and "brand" in own)
@@ -174,7 +174,7 @@ def check_text(
 def _unknown_tags(text: str, first: int, part: str) -> list[TemplateProblem]:
     said = f"in the {part}: " if part else ""
     problems = []
-    for found in _TAG.finditer(text):  # mrml drops what it does not know without a word
+    for found in _TAG.finditer(text):  # mrml drops unknown tags without an error
         if found[1] in TAGS:
             continue
         why = "is not available: share a block instead" if found[1] == _INCLUDE else _NO_TAG

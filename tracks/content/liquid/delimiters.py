@@ -1,8 +1,8 @@
-"""Liquid refused before it is parsed: what the language's own lexer would go over again and again.
+"""Refuse Liquid texts that the language's own lexer would take very long to read.
 
-The lexer is made of patterns that look ahead. On an output that is never closed, on a long run of spaces before a
-closing mark and on a bracket without its pair they begin anew at each character: 16,000 characters took a minute.
-Each rule here is one that a text somebody means keeps; going over the text for it takes time in proportion to it.
+The lexer uses regular expressions with look-ahead. They restart at each character of an output that is never closed, of
+a long run of spaces before a closing delimiter, and of an unmatched bracket: 16,000 characters took a minute. Each
+rule here lets real templates pass. The check itself takes time in proportion to the length of the text.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from liquid.exceptions import LiquidSyntaxError
 from liquid.token import TOKEN_CONTENT, Token
 
 MAX_SPACES = 200
-"""Spaces and line ends in a row within one tag or output."""
+"""Spaces and line breaks in a row within one tag or output."""
 MAX_BRACKETS = 100
 """Opening brackets within one tag or output, or within one line of a `liquid` tag."""
 MAX_BRACES = 10
-"""Braces of the text's own right before a tag (`{{% if … %}`) where no output is closed any more."""
+"""Braces of plain text right before a tag (`{{% if … %}`) in a text where no further output is closed."""
 
 _OPENS = re.compile(r"\{\{|\{%")
 _VERBATIM = re.compile(r"\{%-?\s*(?P<name>raw|doc)\s*-?%\}")
@@ -31,8 +31,8 @@ def check_delimiters(source: str) -> None:
     """Refuse a text that would take long to parse.
 
     Raises:
-        LiquidSyntaxError: a tag or an output is not closed, holds a long run of spaces or too many brackets. Its
-            token says where.
+        LiquidSyntaxError: a tag or an output is not closed, or has a long run of spaces or too many brackets. The
+            error's token gives the position.
     """
     at = braces = 0
     while opening := _OPENS.search(source, at):
@@ -47,7 +47,7 @@ def check_delimiters(source: str) -> None:
         mark = _CLOSES[opening[0]]
         close = source.find(mark, opening.end())
         if close < 0 and opening[0] == "{{" and source.startswith(("{%", "{{"), start + 1) and braces < MAX_BRACES:
-            at, braces = start + 1, braces + 1  # a brace of the text's own before a tag
+            at, braces = start + 1, braces + 1  # a brace of plain text before a tag
             continue
         if close < 0:
             raise _error(f"expected '{mark}', found end of file", source, start)

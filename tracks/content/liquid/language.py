@@ -1,4 +1,4 @@
-"""The Liquid that templates are written in: the standard language, bounded, and without what it must not do."""
+"""The Liquid dialect of the templates: the standard language with limits, without some tags and filters."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tracks.content.liquid.local_time_filter import date_by_its_own_zone, local_
 from tracks.content.liquid.metering import LimitedTemplate
 
 MAX_OUTPUT = 500_000
-"""Bytes that one rendering may produce; an email over about 100 kB is clipped by some readers anyway."""
+"""Bytes that one rendering may produce; some mail readers clip an email over about 100 kB anyway."""
 MAX_LOCALS = 50_000
 
 _REMOVED_TAGS = ("include", "render", "increment", "decrement")  # no other files to include, no hidden counters
-_REMOVED_FILTERS = ("safe",)  # what a contact or an event says is never HTML
+_REMOVED_FILTERS = ("safe",)  # data from a contact or an event is never HTML
 
 
 class _Language(Environment):
-    """Liquid with the limits that keep one template from taking a worker down."""
+    """Liquid with limits, so that one template cannot take a worker down."""
 
     template_class = LimitedTemplate
     output_stream_limit = MAX_OUTPUT
@@ -41,7 +41,7 @@ def _language(*, autoescape: bool) -> Environment:
 
     @wraps(default)
     def default_for_blanks(value: object, *args: object, **kwargs: object) -> object:
-        """`default` that also stands in for a text of nothing but spaces."""
+        """`default` that also replaces a text of only spaces."""
         return default("" if isinstance(value, str) and not value.strip() else value, *args, **kwargs)
 
     environment.filters["default"] = default_for_blanks
@@ -59,7 +59,7 @@ FILTERS = frozenset(_TEXT.filters)
 
 @lru_cache(maxsize=1024)
 def compiled(source: str, *, markup: bool) -> BoundTemplate:
-    """A parsed Liquid source; `markup` escapes values for HTML.
+    """A parsed Liquid source. With `markup`, values are escaped for HTML.
 
     Raises:
         liquid.exceptions.LiquidError: the source is not valid Liquid.

@@ -1,7 +1,7 @@
-"""What keeps one template from taking a process down: its work is counted while it runs, not timed.
+"""Limits that keep one template from taking a process down: work is counted while a template runs, not timed.
 
-Counting makes the answer the same on every machine: a template that passes once for some data always passes. What
-each part of the language costs is in `tracks.content.liquid.metering`; here is the meter, and what its filters cost.
+Counting gives the same answer on every machine: a template that passes once for some data always passes. The cost of
+each part of the language is in `tracks.content.liquid.metering`. This module has the meter, and the cost of filters.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from tracks.content.liquid.value_texts import text_of
 
 MAX_LOOPS = 10_000
 MAX_WORK = 500_000
-"""Units of about a microsecond that all of one message may take."""
+"""Units (about a microsecond each) that one whole message may take."""
 CHARACTERS_PER_UNIT = 20
 _MAX_TEXT = 200_000
 _MAX_ITEMS = 10_000
 _MAX_DATE = 100
-"""Characters of a text that is read as a date; its reader is slow, and no date is as long."""
+"""Longer texts are not parsed as dates: the parser is slow, and no date is that long."""
 _BITS_PER_STEP = 64
 _STEPS_PER_UNIT = 500
 _OF_DATES = frozenset(("date", "local_time"))
 _PAIRED = frozenset(("uniq",))
-"""Filters that compare each item with each."""
+"""Filters that compare each item with every other."""
 
 
 class WorkLimitError(ResourceLimitError):
-    """The template does more than a message needs."""
+    """The template does more work than a message needs."""
 
 
 class _Meter:
@@ -50,7 +50,7 @@ _meter: ContextVar[_Meter | None] = ContextVar("meter", default=None)
 
 @contextmanager
 def one_message() -> Iterator[None]:
-    """All that is rendered within counts as the work of one message."""
+    """Everything that is rendered inside counts as the work of one message."""
     if _meter.get() is not None:
         yield
         return
@@ -62,14 +62,14 @@ def one_message() -> Iterator[None]:
 
 
 def work_done() -> int:
-    """Units that the message under way has taken so far; 0 outside of `one_message`."""
+    """Units that the current message has taken so far; 0 outside of `one_message`."""
     meter = _meter.get()
     return 0 if meter is None else MAX_WORK - meter.left
 
 
 @contextmanager
 def counted() -> Iterator[Callable[[], int]]:
-    """As `one_message`, without a limit; what is given tells the units that were charged so far."""
+    """As `one_message`, without a limit. The yielded function returns the units charged so far."""
     meter = _Meter(sys.maxsize)
     token = _meter.set(meter)
     try:
@@ -79,14 +79,14 @@ def counted() -> Iterator[Callable[[], int]]:
 
 
 def charge(units: int) -> None:
-    """Count work. Raises WorkLimitError where it was too much."""
+    """Count work. Raises WorkLimitError above the limit."""
     meter = _meter.get()
     if meter is not None:
         meter.charge(units)
 
 
 def bounded(name: str, function: Callable[..., object]) -> Callable[..., object]:
-    """A filter that is refused too long values and whose work is counted."""
+    """The filter, with its work counted, and with too long arguments or results refused."""
     grows = _GROWS.get(name)
     of_texts = function.__module__ == "liquid.builtin.filters.string" and name not in _OF_LISTS_TOO
 
@@ -109,7 +109,7 @@ def bounded(name: str, function: Callable[..., object]) -> Callable[..., object]
         if grows is not None and grows(value, *args) > _MAX_TEXT:
             raise FilterArgumentError("the filter's result would be too long", token=None)
         if name in _OF_DATES and isinstance(value, str) and len(value) > _MAX_DATE:
-            return value  # as for any text that is no date
+            return value  # the same as for any text that is no date
         if name == "join":
             value = _texts_of(value)
         if name in _KEYED and args:
@@ -127,18 +127,18 @@ def bounded(name: str, function: Callable[..., object]) -> Callable[..., object]
 _KEYED = frozenset((
     "map", "sort", "sort_natural", "where", "reject", "find", "find_index", "has", "uniq", "compact", "sum",
 ))  # fmt: skip
-"""Filters that are given the name of a part of each item, and write it out anew for each."""
+"""Filters that take the name of a field of each item, and convert that name to a text for each item."""
 _OF_LISTS_TOO = frozenset(("slice",))
-"""Filters beside those of texts that take a list as it is."""
+"""Filters of the text module that accept a list unchanged."""
 
 
 def _as_text(value: object) -> object:
-    """What a filter of texts takes as Liquid prints it; the filters themselves would take Python's spelling."""
+    """A value as Liquid prints it, for filters that take texts: without this they would print it as Python does."""
     return text_of(value) if isinstance(value, bool | list | tuple | dict) else value
 
 
 def _texts_of(value: object) -> object:
-    """A list's items as Liquid prints them, those of lists within it among them."""
+    """A list's items as Liquid prints them, including the items of inner lists."""
     if not isinstance(value, list | tuple):
         return [text_of(value)] if value is None or isinstance(value, bool | dict) else value
     texts: list[object] = []
@@ -148,7 +148,7 @@ def _texts_of(value: object) -> object:
 
 
 def size_of(value: object) -> int:
-    """Units of looking at all of a value once: its items, those within them, and the texts among them."""
+    """Units for reading a value completely: its items, the items within them, and their texts."""
     if isinstance(value, str):
         return len(value) // CHARACTERS_PER_UNIT
     if isinstance(value, range):
@@ -191,4 +191,4 @@ def _joined_length(value: object, separator: object = " ") -> int:
 
 
 _GROWS: dict[str, Callable[..., int]] = {"replace": _replaced_length, "join": _joined_length}
-"""Filters that multiply lengths, and how long the result would be."""
+"""Filters whose result may be much longer than their input, and the length of the result."""

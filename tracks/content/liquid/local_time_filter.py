@@ -1,7 +1,7 @@
-"""The Liquid filter `local_time`: a moment by the contact's own clock.
+"""The Liquid filter `local_time`: a moment in the contact's time zone.
 
-`{{ event_at | local_time | date: "%d %B, %H:%M" }}` prints 24 December, 21:00 for somebody in New York where the
-moment is 25 December, 02:00 UTC; `date` alone prints the clock that the moment was written by.
+For a contact in New York, `{{ event_at | local_time | date: "%d %B, %H:%M" }}` prints 24 December, 21:00 where the
+moment is 25 December, 02:00 UTC. `date` alone prints the moment in the zone in which it was written.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from liquid.filter import with_context
 from tracks.time.local_time import zone_of
 
 ZONE = "_zone"
-"""The name under which Liquid finds the contact's zone; no variable can be declared with it."""
+"""The name under which Liquid finds the contact's zone; no variable can be declared with this name."""
 NOW = "_now"
-"""The same of the time on the run's clock."""
+"""The name under which Liquid finds the current time on the run's clock."""
 _SECONDS = re.compile(r"\d{9,11}", re.ASCII)
-"""Seconds since 1970 as a text, as files of CSV have them; fewer digits are a date or a year."""
+"""Seconds since 1970 as a text, as in CSV files. A text with fewer digits is a date or a year."""
 _ZULU = re.compile(r" ?(UTC|GMT)$")
 
 
 @with_context
 def local_time(value: object, *, context: RenderContext) -> object:
-    """The moment in the contact's zone (the track's where the contact has none).
+    """The moment in the contact's zone, or in the track's zone where the contact has none.
 
-    A moment is a datetime with an offset as ISO 8601 writes it, seconds since 1970, or `now`, on the run's clock. A
-    date and a time without an offset are local already. What is none of these stays what it is, as with `date`.
+    A moment is an ISO 8601 datetime with an offset, seconds since 1970, or `now` on the run's clock. A date, or a time
+    without an offset, is local already. The filter returns any other value unchanged, as `date` does.
     """
     place = zone_of(str(context.resolve(ZONE, default="UTC")))
     moment = _moment(value, context)
@@ -43,9 +43,9 @@ def local_time(value: object, *, context: RenderContext) -> object:
 
 
 def date_by_its_own_zone(date: Callable[..., object]) -> Callable[..., object]:
-    """The language's `date`, right for what `local_time` gives, and printing nothing for what is not there.
+    """Liquid's `date` filter, correct for results of `local_time`, and printing nothing for a missing value.
 
-    Its own keeps the moments that it read by their instant, so that one zone's time would be printed for another's.
+    Liquid's own filter caches moments by their instant, so it would print the time of one zone for another zone.
     """
 
     @wraps(date)

@@ -1,8 +1,8 @@
-"""What each part of a parsed template costs: every node and expression of the language is known here, or refused.
+"""The cost of each part of a parsed template. Every node and expression of the language is listed here, or refused.
 
-What does not depend on data is counted when the template is parsed and charged each time its block runs: a unit for
-a node, one for eight parts of its expressions, and their texts. What depends on data is exchanged for a class that
-charges before or after its work. A class that is in neither list is refused, so that nothing new runs uncounted.
+The cost that does not depend on data is counted when the template is parsed, and charged each time its block runs: one
+unit for a node, one for eight parts of its expressions, and their texts. A class whose cost depends on data is replaced
+by a class that charges for its work. A class in neither list is refused, so that nothing new runs uncounted.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ from tracks.content.liquid.value_texts import text_of
 
 _PARTS_PER_UNIT = 8
 _NAMES_PER_UNIT = 5
-"""Names of a template's own whose sizes are added up each time one is given."""
+"""At each assignment, Liquid adds up the sizes of all names that the template assigned; one unit for this many."""
 
 
 class _Cost(Node):
-    """What its block costs each time it runs; prints nothing."""
+    """Charges what its block costs each time the block runs; prints nothing."""
 
     __slots__ = ("units",)
 
@@ -75,7 +75,7 @@ class _Cost(Node):
 
 
 def _print(value: object, context: RenderContext, buffer: TextIO) -> int:
-    """Write a value, counted by the text that it makes."""
+    """Write a value; the cost depends on the length of its text."""
     if isinstance(value, list | tuple | dict):
         charge(size_of(value))
     text = text_of(value, markup=context.autoescape)
@@ -98,7 +98,7 @@ class _Echo(EchoNode):
 
 
 class _Cycle(CycleNode):
-    """Its turn is found by its group, or else by all of its values written out as one text."""
+    """The state of a cycle is found by its group, or else by the text of all its values."""
 
     __slots__ = ()
 
@@ -122,7 +122,7 @@ class _IfChanged(IfChangedNode):
 
 
 class _Path(Path):
-    """A path with parts that data names: where it leads nowhere the language writes it out."""
+    """A path with parts that come from data: Liquid writes it out where it leads nowhere."""
 
     __slots__ = ()
 
@@ -132,7 +132,7 @@ class _Path(Path):
 
 
 class _Range(primitive.RangeLiteral):
-    """A range that is refused before anything counts, copies or searches it."""
+    """A range that is refused before Liquid counts, copies or searches it."""
 
     __slots__ = ()
 
@@ -144,7 +144,7 @@ class _Range(primitive.RangeLiteral):
 
 
 class _Loop(loops.LoopExpression):
-    """What is gone over, counted as a whole: skipping takes time too."""
+    """Charges for the whole sequence that a loop runs over, because skipped items take time too."""
 
     __slots__ = ()
 
@@ -155,7 +155,7 @@ class _Loop(loops.LoopExpression):
 
 
 def _charge_comparing(left: object, right: object) -> None:
-    """A comparison, by as much as it may look at before it is decided."""
+    """Charge a comparison for as much as it may read before it is decided."""
     if isinstance(left, str | primitive.Blank) and isinstance(right, str | primitive.Blank):
         charge(min(size_of(one) for one in (left, right) if isinstance(one, str)) if left is not right else 0)
     elif isinstance(left, list | tuple | dict) and isinstance(right, list | tuple | dict) and len(left) == len(right):
@@ -170,7 +170,7 @@ def _charge_searching(within: object, sought: object) -> None:
 
 
 def _comparing(of: type[Any]) -> type[Any]:
-    """A comparison of two sides that is charged; of the same layout, so that it can stand in for the language's."""
+    """A comparison that is charged. It has the same memory layout, so that it can replace Liquid's own class."""
 
     def evaluate(self: Any, context: RenderContext) -> object:
         charging = _charge_searching if of is ContainsExpression else _charge_comparing
@@ -181,7 +181,7 @@ def _comparing(of: type[Any]) -> type[Any]:
 
 
 class _Any(_AnyExpression):
-    """A `when`: each of its values is compared with what stands in the `case`."""
+    """A `when`: each of its values is compared with the value of the `case`."""
 
     __slots__ = ()
 
@@ -194,12 +194,12 @@ class _Any(_AnyExpression):
 
 class _Context(RenderContext):
     def raise_for_loop_limit(self, length: int = 1) -> None:
-        """Also the comparisons with what a loop goes over are work."""
+        """Charge for the items of a loop as well."""
         charge(min(length, MAX_LOOPS) if length > 0 else 0)
         super().raise_for_loop_limit(length)
 
     def assign(self, key: str, val: Any) -> None:
-        """Each name that the template gives has the language add up the sizes of all."""
+        """At each assignment, Liquid adds up the sizes of all assigned names; charge for that."""
         charge(len(self.locals) // _NAMES_PER_UNIT)
         super().assign(key, val)
 
@@ -226,10 +226,10 @@ EXCHANGED: dict[type[Any], type[Any]] = {
         )
     },
 }
-"""What costs by the data that it meets, and the class that charges for it."""
+"""Classes whose cost depends on data, and the class that replaces each and charges for it."""
 
 COUNTED: frozenset[type[Any]] = frozenset((
-    # nodes: loops charge for their rounds, names and their blocks for themselves
+    # nodes: loops charge for their rounds, assignments and blocks charge for themselves
     ContentNode, BlockNode, ConditionalBlockNode, MultiExpressionBlockNode, IfNode, UnlessNode, CaseNode, ForNode,
     TablerowNode, BreakNode, ContinueNode, AssignNode, CaptureNode, LiquidNode, CommentNode, DocNode,
     InlineCommentNode,
@@ -238,7 +238,7 @@ COUNTED: frozenset[type[Any]] = frozenset((
     primitive.StringLiteral, primitive.IntegerLiteral, primitive.FloatLiteral, BooleanExpression,
     LogicalAndExpression, LogicalOrExpression, LogicalNotExpression, FilteredExpression,
 ))  # fmt: skip
-"""What costs the same whatever the data."""
+"""Classes whose cost does not depend on data."""
 
 
 class LimitedTemplate(BoundTemplate):
@@ -251,18 +251,18 @@ class LimitedTemplate(BoundTemplate):
         _meter_block(self.nodes, RenderContext(self))
 
     def render(self, *args: Any, **kwargs: Any) -> str:
-        """As any template, its work counted; raises WorkLimitError."""
+        """As the base class, with the work counted. Raises WorkLimitError."""
         with one_message():
             return super().render(*args, **kwargs)
 
 
 def _meter_block(nodes: list[Node], static: RenderContext) -> None:
-    """Exchange what is to be exchanged within, and put what the block costs before it."""
+    """Replace the classes within a block, and put a node that charges for the block at its beginning."""
     nodes.insert(0, _Cost(1 + sum(_meter(node, static) for node in nodes)))
 
 
 def _meter(node: Node, static: RenderContext) -> int:
-    """Exchange what is to be exchanged in a node; what it costs by itself, without the blocks in it."""
+    """Replace the classes in a node; returns its own cost, without the blocks in it."""
     if isinstance(node, BlockNode):
         _meter_block(node.nodes, static)
         return 1
@@ -274,7 +274,7 @@ def _meter(node: Node, static: RenderContext) -> int:
 
 
 def _meter_expression(expression: Expression) -> int:
-    """Exchange what is to be exchanged in an expression; the number of its parts."""
+    """Replace the classes in an expression; returns the number of its parts."""
     _exchange(expression)
     parts = 1
     if isinstance(expression, primitive.StringLiteral):
@@ -285,15 +285,15 @@ def _meter_expression(expression: Expression) -> int:
     if isinstance(expression, _AnyExpression):
         children = (expression.left, *children)
     parts += sum(_meter_expression(child) for child in children)
-    return parts * _PARTS_PER_UNIT if isinstance(expression, loops.LoopExpression) else parts  # it is written out
+    return parts * _PARTS_PER_UNIT if isinstance(expression, loops.LoopExpression) else parts  # Liquid writes it out
 
 
 def _exchange(part: Node | Expression) -> None:
     kind = type(part)
     if kind is Path and not any(isinstance(segment, Path) for segment in part.path):  # type: ignore[union-attr]
-        return  # its parts are the template's own
+        return  # its parts are written in the template itself
     other = EXCHANGED.get(kind)
     if other is not None:
-        part.__class__ = other  # of the same layout: it adds no slot
+        part.__class__ = other  # the new class has the same layout: it adds no slot
     elif kind not in COUNTED and kind not in EXCHANGED.values():
         raise LiquidSyntaxError(f"`{kind.__name__}` is not available", token=part.token)

@@ -1,4 +1,4 @@
-"""How values of data look as text: nothing for what is not there, JSON for an object, never Python's own spelling."""
+"""How values print as text: a missing value as nothing, an object as JSON, never in Python's own spelling."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from liquid import Markup, escape
 
 
 def text_of(value: Any, *, markup: bool = False) -> str:
-    """A value as Liquid prints it; with `markup` escaped for HTML, where it is not markup already.
+    """A value as Liquid prints it. With `markup`, it is escaped for HTML unless it is markup already.
 
-    A list is its items one after the other, an object is JSON, `null` is nothing.
+    A list prints its items one after the other, an object prints as JSON, `null` prints nothing.
     """
     if isinstance(value, str):
         text = value

@@ -1,7 +1,7 @@
-"""Where links of a message may lead: to pages, mailboxes and phones, and never to something that runs.
+"""The addresses that links of a message may have: pages, mailboxes and phones, never an address that runs code.
 
-What an author writes is judged at publishing. What data puts into a link is judged when the message is written: the
-link is left out and its words stay.
+A link that the author writes is checked at publishing. A link that data fills in is checked when the message is
+rendered: a bad link is removed and its text stays.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Collection
 from tracks.content.markup.markup import ATTRIBUTE, QUOTED, unescape_attribute, written
 
 ALLOWED = frozenset(("http", "https", "mailto", "tel", "sms"))
-"""Schemes of links. An address without one (an anchor, a relative address) leads nowhere harmful."""
+"""Allowed schemes of links. An address without a scheme (an anchor, a relative address) is harmless."""
 RUNNING = frozenset(("javascript", "vbscript", "data"))
-"""Schemes that a mail program or a browser might run; not even a template that is published already has them."""
+"""Schemes that a mail program or browser might run; refused also in templates that were published earlier."""
 
 _UNSEEN = re.compile("[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):")
 _LINKING = frozenset(("href", "xlink:href", "action", "formaction"))
-# Of a page in small letters; two patterns that begin with a word are found much faster than one that may begin so.
+# For a page in lower case. Two patterns that begin with a word match much faster than one with an alternative.
 _MAYBE = tuple(re.compile(name + r"""\s*+=\s*+(?:"([^"]*+)|'([^']*+)|([^\s>"']++))""") for name in ("href", "action"))
 _TAG = re.compile(
     r"<(?P<raw>script|style|title|textarea)\b.*?(?:</(?P=raw)\s*>|\Z)|(?P<tag></?[a-z])" + QUOTED,
@@ -28,7 +28,7 @@ _TAG = re.compile(
 
 
 def scheme_of(address: str) -> str:
-    """The scheme of an address as a browser would find it, in lower case; empty where it has none."""
+    """The scheme of an address as a browser reads it, in lower case; empty if it has none."""
     if ":" not in address:
         return ""
     found = _SCHEME.match(_UNSEEN.sub("", address))
@@ -36,7 +36,7 @@ def scheme_of(address: str) -> str:
 
 
 def refused_schemes(html: str, allowed: Collection[str] = ALLOWED) -> list[str]:
-    """The schemes that links of a page must not have, each once."""
+    """The schemes of a page's links that are not allowed, each once."""
     small = html.lower()
     links = (link for pattern in _MAYBE for link in pattern.finditer(small))
     found = (scheme_of(unescape_attribute(link[link.lastindex or 0])) for link in links)
@@ -44,7 +44,7 @@ def refused_schemes(html: str, allowed: Collection[str] = ALLOWED) -> list[str]:
 
 
 def without_links(html: str, schemes: Collection[str]) -> str:
-    """The page without the links to these schemes; what they are written on stays."""
+    """The page without the links to these schemes; the text of a link stays."""
     parts, last = [], 0
     for tag in _TAG.finditer(html):
         if tag["tag"] is None:

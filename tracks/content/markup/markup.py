@@ -1,6 +1,6 @@
-"""Start tags, end tags and texts of HTML and MJML, found in time in proportion to their length.
+"""Find start tags, end tags and texts of HTML and MJML, in time proportional to the length of the source.
 
-Every pattern here either goes on or ends at the end of the text: nothing is looked at twice, whatever is left open.
+No pattern here backtracks: each one matches on, or ends at the end of the text, even where a tag is not closed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from html import unescape
 from html.entities import html5
 
 QUOTED = r"""(?:[^>"']++|"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))*+(?:>|\Z)"""
-"""The rest of a tag to its `>`, or to the end of the text."""
+"""The rest of a tag up to its `>`, or up to the end of the text."""
 ATTRIBUTE = re.compile(
     r"""(?P<name>[^\s"'>/=][^\s/>=]*+)(?:\s*+=\s*+(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s>]+)))?"""
 )
@@ -27,22 +27,22 @@ _REFERENCE = re.compile(r"&(?:#[xX]?[0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]*+;?)")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A tag (`start`, `end`, or `empty`: both at once) with its name in lower case, or a text."""
+    """A text, or a tag with its name in lower case. A tag is a `start`, an `end`, or `empty`, which is both at once."""
 
     kind: str
     name: str = ""
     text: str = ""
-    """A text as it is read; of a tag, what stands behind its name."""
+    """Of a text: the text as a reader sees it. Of a tag: what follows its name."""
     at: int = 0
-    """Where in the source it begins."""
+    """The position in the source at which it begins."""
 
 
 def tokens(source: str) -> Iterator[Token]:
-    """The tags and texts of a page; comments are left out, as is what a script or a style holds."""
+    """The tags and texts of a page, without comments and without the content of scripts and styles."""
     at = 0
     while at < len(source):
         found = _TOKEN.match(source, at)
-        assert found is not None  # the last alternative takes any character
+        assert found is not None  # the last alternative matches any character
         start, at = at, found.end()
         if found["text"] is not None:
             yield Token("text", text=unescape(found["text"]), at=start)
@@ -56,7 +56,7 @@ def tokens(source: str) -> Iterator[Token]:
 
 
 def attributes(rest: str) -> dict[str, str]:
-    """The attributes of a tag by their names in lower case; as browsers do, the first of a name counts."""
+    """The attributes of a tag by their names in lower case. The first of several equal names counts, as in browsers."""
     values: dict[str, str] = {}
     for found in ATTRIBUTE.finditer(rest):
         values.setdefault(found["name"].lower(), unescape_attribute(written(found) or ""))
@@ -64,7 +64,7 @@ def attributes(rest: str) -> dict[str, str]:
 
 
 def written(attribute: re.Match[str]) -> str | None:
-    """An attribute's value as the page writes it; None where it has none."""
+    """An attribute's value as written in the page; None if it has no value."""
     return next((attribute[kind] for kind in ("double", "single", "bare") if attribute[kind] is not None), None)
 
 
@@ -72,7 +72,7 @@ def unescape_attribute(value: str) -> str:
     """An attribute's value as a browser reads it.
 
     HTML 5 ("named character reference state"): in an attribute, a name without its semicolon before `=`, a letter or
-    a digit is no reference, so `?a=1&currency=EUR` stays what it is; in a text it would be `¤cy`.
+    a digit is no reference. So `?a=1&currency=EUR` stays unchanged in an attribute; in a text it would be `¤cy`.
     """
     return _REFERENCE.sub(lambda found: _referred(found, value), value) if "&" in value else value
 

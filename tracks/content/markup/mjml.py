@@ -1,7 +1,7 @@
-"""MJML as the renderer knows it: its tags, where they may stand and what may stand on them.
+"""MJML as the renderer knows it: its tags, where each may stand, and which attributes it may have.
 
-The renderer leaves out what it does not know without a word: a tag, an attribute, a text outside its section. From
-the reference of MJML 4 (documentation.mjml.io), without what this renderer refuses; a test renders all that is here.
+The renderer drops unknown parts without an error: a tag, an attribute, a text outside its section. The lists come from
+the reference of MJML 4 (documentation.mjml.io), without what this renderer refuses; a test renders every entry.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHILDREN: dict[str, frozenset[str]] = {
     "mj-navbar": frozenset(("mj-navbar-link",)),
     "mj-social": frozenset(("mj-social-element",)),
 }  # fmt: skip
-"""What may stand in each tag that holds others. `mj-attributes` holds any of them; all else holds HTML or nothing."""
+"""The tags that each tag may hold. `mj-attributes` may hold any tag; a tag not listed holds HTML or nothing."""
 
 TAGS = frozenset(CHILDREN) | frozenset().union(*CHILDREN.values()) | {"mj-all", "mj-class"}
 
@@ -57,16 +57,16 @@ ATTRIBUTES = frozenset((
     "tb-hover-border-color", "tb-selected-border-color", "tb-width", "text-align", "text-decoration", "text-padding",
     "text-transform", "thumbnails", "thumbnails-src", "title", "usemap", "vertical-align", "width",
 ))  # fmt: skip
-"""Every attribute of some tag; one that is of none is a slip."""
+"""Every attribute of any tag; any other attribute is a mistake."""
 
 _INSTEAD = {"class": "css-class"}
-"""What HTML calls otherwise."""
+"""Attributes of HTML that have another name in MJML."""
 _VOID = frozenset(("br", "hr", "img", "input", "link", "meta", "col", "wbr", "area", "base", "source"))
 _POSITION = re.compile(r"at position (\d+):\d+")
 
 
 def unknown_in(mjml: str) -> Iterator[tuple[Token, str]]:
-    """What the renderer would leave out of a sound MJML text without a word: where, and what is wrong with it."""
+    """The parts that the renderer would drop from a valid MJML text: each token, and what is wrong with it."""
     around: list[str] = []
     for token in tokens(mjml):
         if token.kind == "text":
@@ -99,7 +99,7 @@ def _misplaced(name: str, parent: str) -> str:
 
 
 def place_of_fault(mjml: str) -> int | None:
-    """Where the renderer stops in MJML that it does not take; None where it does not say, or takes it."""
+    """The position where the renderer fails to parse the MJML; None if it parses it or gives no position."""
     try:
         mrml.to_html(mjml)
     except OSError as error:

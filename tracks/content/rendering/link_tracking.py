@@ -1,4 +1,4 @@
-"""Leading a finished message's links past the click counter, and everything else of it as it was, to the byte."""
+"""Lead the links of a finished message through the click counter; every other byte of the message stays the same."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tracks.content.markup.markup import ATTRIBUTE, QUOTED, unescape_attribute, 
 from tracks.shared.link_tokens import MAX_NUMBER
 
 Keeps = Callable[[str], bool]
-"""Whether an address stays as it is: the ways out, and others of our own."""
+"""Whether an address stays unchanged, such as an unsubscribe link or another link of our own."""
 
-# Start tags of links, not those in comments, scripts or styles. A serializer of HTML 5 (css-inline) wrote the page:
-# its quotes are closed. This takes a fraction of the time of a parser of the whole page.
+# Matches start tags of links, but not those in comments, scripts or styles. css-inline wrote the page as HTML 5, so its
+# quotes are closed. This takes a fraction of the time of parsing the whole page.
 _ANCHOR = re.compile(
     r"""<!--.*?(?:-->|\Z)|<(?P<raw>script|style|title|textarea)\b.*?(?:</(?P=raw)\s*>|\Z)"""
     r"""|(?:(?P<anchor><a(?=[\s/]))|</?[a-z!?])""" + QUOTED,
@@ -23,20 +23,21 @@ _ANCHOR = re.compile(
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _URL = re.compile(r"""https?://[^\s<>"'\\^`{|}]+""", re.IGNORECASE)
 _RUN = re.compile(r"""https?://[^\s<>"]+""", re.IGNORECASE)
-"""What begins like an address; more than one address may not, and the one that goes on is another one."""
+"""All text that may belong to one address, also characters that `_URL` does not accept: an address that continues with
+such a character is another address."""
 _CLOSING = frozenset(")].,;:!?'")
 _AFTER = re.compile(r"""[)\].,;:!?'">]*+(?:\s|$)""")
 _TRAILING = ".,;:!?'\""
 _PAIRS = {")": "(", "]": "["}
 MAX_ADDRESS = 2_000
-"""Characters of a web address in a plain text that is tracked; a longer one stays as it is."""
+"""Characters of a tracked web address in a plain text; a longer address stays unchanged."""
 _UNSEEN = 'aria-hidden="true" tabindex="-1" style="display:none"'
 _PIXEL = 'width="1" height="1" alt="" style="display:block"'
 
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """`html[start:end]` is a link's address, or with no `url` a mark that goes."""
+    """`html[start:end]` is a link's address, or, with an empty `url`, a `data-track` attribute to remove."""
 
     start: int
     end: int
@@ -44,20 +45,20 @@ class _Edit:
 
 
 class Page:
-    """An email's HTML with its links found. `keeps` says which addresses stay as they are."""
+    """An email's HTML, with its links found. `keeps` tells which addresses stay unchanged."""
 
     def __init__(self, html: str, keeps: Keeps) -> None:
         self._html = html
         anchors = (found.span() for found in _ANCHOR.finditer(html) if found["anchor"] and found[0][-1] == ">")
         self._edits = [edit for start, end in anchors for edit in _anchor(html, start, end, keeps)]
         self.links = list(dict.fromkeys(edit.url for edit in self._edits if edit.url))[:MAX_NUMBER]
-        """The targets to be tracked, each once, in reading order."""
+        """The targets to track, each once, in reading order."""
 
     def track(self, addresses: Mapping[str, str], *, decoy: str = "", pixel: str = "") -> str:
-        """The HTML with its links led through `addresses` (by target), and what is added at the end of the body.
+        """The HTML with its links replaced by `addresses` (by target), and with additions at the end of the body.
 
-        Marks that keep a link out (`data-track="off"`) go. `decoy` is where the link leads that no person can see
-        or hear, `pixel` the address of the picture; each is left out where it is empty.
+        `data-track="off"`, which excludes a link from tracking, is removed. `decoy` is the address of a link that no
+        person can see or hear; `pixel` is the address of the tracking picture. An empty one adds nothing.
         """
         html, parts, last = self._html, [""], 0
         for edit in self._edits:
@@ -79,7 +80,7 @@ def find_addresses(text: str, keeps: Keeps) -> list[str]:
 
 
 def track_part(text: str, addresses: Mapping[str, str]) -> str:
-    """The text part of an email whose HTML was tracked: the same targets lead the same way."""
+    """The text part of an email whose HTML is tracked, with the same targets replaced by the same addresses."""
     known = _Known(addresses)
     parts, last = [], 0
     for found in _RUN.finditer(text) if addresses else ():
@@ -92,26 +93,26 @@ def track_part(text: str, addresses: Mapping[str, str]) -> str:
 
 
 class _Known:
-    """Addresses as they are looked up at a run of a text: not each of them at each run."""
+    """Finds known addresses at a position of a text, without trying each address at each position."""
 
     def __init__(self, addresses: Collection[str]) -> None:
         self._addresses = addresses
         self._lengths = {len(url) for url in addresses}
         self._longer: dict[str, list[str]] = {}
-        """Those that are more than one run, such as one with a space, by the run with which they begin."""
+        """The addresses that are longer than one match of `_RUN` (one with a space, say), by that first match."""
         for url in sorted(addresses, key=len, reverse=True):
             run = _RUN.match(url)
             if run and run[0] != url:
                 self._longer.setdefault(run[0], []).append(url)
 
     def ends(self, text: str, found: re.Match[str]) -> Iterator[int]:
-        """Where each of them would end that begins with this run, the longest first."""
+        """The ends of the known addresses that begin with this match, the longest first."""
         run, start = found[0], found.start()
         for url in self._longer.get(run, ()):
             if text.startswith(url, start):
                 yield start + len(url)
         for length in range(len(run), 0, -1):
-            if length in self._lengths and run[:length] in self._addresses:  # not cut out at each of many closing marks
+            if length in self._lengths and run[:length] in self._addresses:  # the length check avoids costly slices
                 yield start + length
                 return
             if run[length - 1] not in _CLOSING:
@@ -119,7 +120,7 @@ class _Known:
 
 
 def track_text(text: str, addresses: Mapping[str, str]) -> str:
-    """A plain text with its web addresses led through `addresses` (by target)."""
+    """A plain text with its web addresses replaced by `addresses` (by target)."""
     parts, last = [], 0
     for start, url in _addresses(text):
         if url in addresses:
@@ -129,7 +130,7 @@ def track_text(text: str, addresses: Mapping[str, str]) -> str:
 
 
 def _addresses(text: str) -> Iterator[tuple[int, str]]:
-    """Where each web address begins, without the punctuation of the sentence around it."""
+    """The start of each web address, and the address without the punctuation of the sentence around it."""
     for found in _URL.finditer(text):
         url = found[0][: _end(found[0])]
         if len("https://") < len(url) <= MAX_ADDRESS:
@@ -137,7 +138,7 @@ def _addresses(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _end(url: str) -> int:
-    """How far an address goes: the marks of the sentence after it and brackets that it did not open are not its own."""
+    """The length of the address without the punctuation that follows it and without brackets that it did not open."""
     counts = {mark: url.count(mark) for mark in "()[]"}
     end = len(url)
     while end:
@@ -151,10 +152,10 @@ def _end(url: str) -> int:
 
 
 def _anchor(html: str, start: int, end: int, keeps: Keeps) -> Iterator[_Edit]:
-    """What changes in one start tag of a link."""
+    """The changes to one start tag of a link."""
     found: dict[str, re.Match[str]] = {}
     for attribute in ATTRIBUTE.finditer(html, start + 2, end):
-        found.setdefault(attribute["name"].lower(), attribute)  # as browsers do, the first of a name counts
+        found.setdefault(attribute["name"].lower(), attribute)  # the first of equal names counts, as in browsers
     href, mark = found.get("href"), found.get("data-track")
     if mark is not None and (written(mark) or "").strip().lower() == "off":
         before = mark.start()
@@ -170,6 +171,6 @@ def _anchor(html: str, start: int, end: int, keeps: Keeps) -> Iterator[_Edit]:
 
 
 def target(value: str) -> str:
-    """The web address in an `href` as a browser reads it, or an empty text: mail, phone, anchor, relative."""
+    """The web address in an `href` as a browser reads it; empty for a mail or phone link, an anchor, a relative one."""
     url = re.sub(r"[\t\r\n]", "", unescape_attribute(value)).strip("".join(map(chr, range(33))))
     return url if re.match(r"https?://[^/?#\s]", url, re.IGNORECASE) and "\x00" not in url else ""

@@ -1,4 +1,4 @@
-"""The MJML around what an author wrote: title, preheader, language and direction; and how deep it is nested."""
+"""Add title, preheader, language and direction to the author's MJML, and measure how deep its tags are nested."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from tracks.content.templates.locales import right_to_left
 from tracks.content.templates.template_model import Template
 
 SUBJECT = "_subject"
-"""The name under which Liquid finds the message's subject; no variable can be declared with it."""
+"""The name under which Liquid finds the message's subject; no variable can be declared with this name."""
 MAX_NESTING = 200
-"""Tags within tags; past some thousands the parsers of MJML and HTML end the process."""
+"""Tags within tags. From some thousands on, the parsers of MJML and HTML end the process."""
 
 _HEAD = re.compile(r"<mj-head\s*>")
 _ROOT = re.compile(r"<mjml(?P<attributes>\s[^<>]*+)?>")
 _TAG = re.compile(r"<(?P<end>/?)(?P<name>[A-Za-z][\w:-]*+)[^<>]*+(?P<empty>(?<=/))?>")
 _VOID = frozenset(("br", "hr", "img", "input", "link", "meta", "col", "wbr"))
-# Before the author's own attributes, which win.
+# Comes before the author's own attributes, which therefore win.
 _MIRRORED = (
     '<mj-attributes><mj-section direction="rtl" /><mj-column direction="rtl" /><mj-text align="right" />'
     '<mj-button align="right" /></mj-attributes>'
@@ -24,10 +24,9 @@ _MIRRORED = (
 
 
 def laid_out(template: Template) -> str:
-    """The body with its subject as the page's title (screen readers tell it), its preheader in MJML's own place for
-    one, and its language and direction on the whole.
+    """The body with the subject as the page's title (for screen readers), the preheader, the language and direction.
 
-    What the author put there themselves stays.
+    Whatever of these the author wrote into the body stays as it is.
     """
     body, head = template.body, ""
     blocks = [text for block in template.blocks.values() for text in block.texts().values()]
@@ -57,7 +56,7 @@ def _in_head(body: str, part: str) -> str:
 
 
 def nesting(markup: str) -> int:
-    """How deep tags stand within tags, at most."""
+    """The deepest nesting of tags."""
     depth = deepest = 0
     for tag in _TAG.finditer(markup):
         if tag["end"]:

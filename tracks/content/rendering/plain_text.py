@@ -1,4 +1,4 @@
-"""The text part of an email, written from its MJML: what a reader sees, in order, with the links beside."""
+"""Write the text part of an email from its MJML: what a reader sees, in order, each link followed by its address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HTML = re.compile(
     r"|li|mj-[a-z-]+))(?:[\s/][^<>]*)?>",
     re.IGNORECASE,
 )
-"""A tag that plain text would show as it is written."""
+"""HTML or MJML tags, which a plain-text message would show as they are written."""
 _LINKS = frozenset(("mj-button", "mj-navbar-link", "mj-social-element"))
 _HIDDEN = frozenset(("mj-head", "style", "script", "title"))
 _ALONE = frozenset(("br", "hr", "img", "mj-image", "mj-divider"))
@@ -31,7 +31,7 @@ _SPACES = re.compile(r"[ \t\r\n\f\v]+")
 
 
 def shown_as_text(template: Template, tag: str) -> str:
-    """What is said of a tag in a message that is plain text."""
+    """The message about a tag in a plain-text message."""
     said = f"people would read `{tag[:40]}` as it stands: a message without `<mjml>` is plain text"
     return f"{said}; write an email that is to look like a page in MJML" if template.kind == "email" else said
 
@@ -80,7 +80,7 @@ class _Writer:
         self._write(_SPACES.sub(" ", data))
 
     def _address(self, values: Mapping[str, str]) -> str:
-        """Where a link leads; nowhere, where it must not."""
+        """The address of a link; empty if its scheme is not allowed."""
         address = values.get("href", "")
         scheme = scheme_of(address)
         return address if not scheme or scheme in self._allowed else ""
@@ -134,7 +134,7 @@ class _Writer:
 
 
 def plain_text(mjml: str, allowed: Collection[str] = ALLOWED) -> str:
-    """The text of rendered MJML: a paragraph per block, addresses behind links, list marks, picture texts.
+    """The text of rendered MJML: paragraphs, lists with their marks, the addresses of links, the `alt` of pictures.
 
     `allowed` are the schemes of links whose addresses are shown.
     """

@@ -1,4 +1,4 @@
-"""A message as a contact would get it, with what a careful author wants to know about it. Nothing is sent."""
+"""A message as a contact would receive it, with warnings for its author. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _AROUND = {
     "mj-section": f"<mjml><mj-body><mj-section>{_SHOWN}</mj-section></mj-body></mjml>",
 }
 _CLIPPED = 102_000
-"""Bytes of HTML past which Gmail hides the rest of an email, the way out with it."""
+"""Bytes of HTML after which Gmail hides the rest of an email, including the unsubscribe link."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Preview:
 
 
 def preview(template: Template | str, context: MessageContext, *, subject: str | None = None) -> Preview:
-    """Write a message for a contact without sending it; a text stands for an SMS written in the step.
+    """Render a message for a contact without sending it. A plain text stands for an SMS written in the step.
 
     Raises:
-        TemplateError: the message cannot be made; it would be `failed` for this contact.
+        TemplateError: the message cannot be rendered; a send to this contact would be `failed`.
     """
     if isinstance(template, str):
         template = Template(kind="sms", body=template, variables=dict.fromkeys(context.variables, TemplateVariable()))
@@ -77,7 +77,7 @@ def preview(template: Template | str, context: MessageContext, *, subject: str |
     if "unsubscribe_url" not in template.in_locale(context.contact.get("locale")).body and not any(
         "unsubscribe_url" in one.text for one in email.choices.blocks
     ):
-        warnings.append("it shows no way out (`unsubscribe_url`): only a transactional email may do without")
+        warnings.append("it shows no unsubscribe link (`unsubscribe_url`): only a transactional email may omit it")
     warnings += _absent(template, email.choices.blocks, context, subject)
     return Preview(
         email.choices.locale, email.subject, email.html, email.text, None, email.choices.blocks, tuple(warnings)
@@ -85,7 +85,7 @@ def preview(template: Template | str, context: MessageContext, *, subject: str |
 
 
 def as_message(template: Template) -> Template:
-    """A shared block as an email of its own, so that it can be looked at alone; any other template as it is."""
+    """A shared block as an email of its own, so that it can be previewed alone; any other template unchanged."""
     if template.kind != "block":
         return template
     body = _around(template.body)
@@ -108,7 +108,7 @@ def as_message(template: Template) -> Template:
 
 
 def _markup(template: Template, blocks: tuple[Chosen, ...], context: MessageContext) -> Iterator[str]:
-    """Tags in a message that is plain text; one that was published before they were refused may have them."""
+    """Tags in a plain-text message. Publishing refuses them now, but an older version may have them."""
     edition = template.in_locale(context.contact.get("locale"))
     for text in (edition.body, *(one.text for one in blocks)):
         if found := HTML.search(text):
@@ -116,7 +116,7 @@ def _markup(template: Template, blocks: tuple[Chosen, ...], context: MessageCont
 
 
 def _work() -> Iterator[str]:
-    """Whether little is missing to the limit: somebody with more data may be over it."""
+    """A warning where the message takes over half of the limit: a contact with more data may exceed it."""
     if work_done() > MAX_WORK // 2:
         yield (
             f"it takes {work_done() * 100 // MAX_WORK} % of the work that a message may take: with more data in its "
@@ -125,7 +125,7 @@ def _work() -> Iterator[str]:
 
 
 def _around(text: str) -> str:
-    """A page in which a block's text may stand, by the first tag in it that says where that is."""
+    """A page in which a block's text may stand, chosen by the first tag of the text that fits only some places."""
     tags = [found[1] for found in _MJML.finditer(text)]
     first = next((tag for tag in tags if tag != "mj-raw"), None)
     if first is None:
@@ -138,15 +138,15 @@ def _language_warnings(template: Template, context: MessageContext) -> Iterator[
     if not wanted or not template.locales:
         return
     if canonical(wanted) is None:
-        yield f"the contact's locale '{wanted}' is not one: the template's own language stands in"
+        yield f"the contact's locale '{wanted}' is not one: the template's own language is used"
     elif best(wanted, {*template.locales, *([template.locale] if template.locale else [])}) is None:
-        yield f"there is no variant for {canonical(wanted)}: the template's own language stands in"
+        yield f"there is no variant for {canonical(wanted)}: the template's own language is used"
 
 
 def _absent(
     template: Template, blocks: tuple[Chosen, ...], context: MessageContext, subject: str | None
 ) -> Iterator[str]:
-    """What the message speaks of and the contact does not have, so that something else stands there."""
+    """The values that the message uses and that the contact does not have."""
     edition = template.in_locale(context.contact.get("locale"))
     names = context.names()
     found: set[str] = set()
@@ -167,4 +167,4 @@ def _absent(
             held = names[path[0]].get(path[1]) or {}
             if held.get(path[2]) in (None, ""):
                 found.add(".".join(path[:3]))
-    yield from (f"{path} is not there: what the template gives for that case stands there" for path in sorted(found))
+    yield from (f"{path} is missing: the template shows its text for that case" for path in sorted(found))

@@ -1,4 +1,4 @@
-"""What a text message costs: its segments, counted as networks count them (GSM 03.38, 3GPP TS 23.038)."""
+"""The segments of a text message, which decide its price, counted as networks do (GSM 03.38, 3GPP TS 23.038)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EXTENDED = frozenset("\f^{}\\[~]|€")
 
 
 class Segments(NamedTuple):
-    """The number of messages the network makes of a text, in which alphabet, and what forced the dearer one."""
+    """The number of segments, their alphabet, and the characters that required the more expensive one."""
 
     number: int
     encoding: Literal["GSM-7", "UCS-2"]
@@ -21,7 +21,7 @@ class Segments(NamedTuple):
 
 
 def segments(text: str) -> Segments:
-    """Count the segments of a text message; a character that takes two places is never cut in two."""
+    """Count the segments of a text message. A character that takes two places is never split between two segments."""
     costly = "".join(dict.fromkeys(mark for mark in text if mark not in _BASIC and mark not in _EXTENDED))
     if costly:
         widths = [2 if ord(mark) > 0xFFFF else 1 for mark in text]

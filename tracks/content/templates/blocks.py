@@ -1,4 +1,4 @@
-"""Blocks: parts of a message that are chosen for each contact, so that personalising changes what is said.
+"""Blocks: parts of a message whose text is chosen for each contact by conditions.
 
 ```
 blocks:
@@ -10,7 +10,7 @@ blocks:
   footer: {template: company-footer}
 ```
 
-The first choice whose condition holds stands where the template says `{{ blocks.proof }}`, else the `else`. A
+The first choice whose condition holds replaces `{{ blocks.proof }}` in the template; if none holds, the `else` does. A
 condition that cannot be computed for this contact does not hold, as everywhere (`tracks.conditions.conditions`).
 """
 
@@ -27,9 +27,9 @@ from pydantic_core import PydanticCustomError
 from tracks.conditions import conditions
 
 OTHERWISE = "else"
-"""The name of the choice that stands where no condition holds."""
+"""The name of the choice that is used where no condition holds."""
 SEEN = ("contact", "enrollment", "now")
-"""What a block's condition may look at."""
+"""The variables that a block's condition may use."""
 MAX_CHOICES = 30
 MAX_BLOCKS = 20
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -37,7 +37,7 @@ _CHOICE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class Choice(BaseModel):
-    """One of a block's texts, and whom it is for."""
+    """One of a block's texts, and the condition for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,11 +45,11 @@ class Choice(BaseModel):
     when: str
     text: str
     line: int = 0
-    """Line of the file on which the text begins; 0 where its lines are not to be counted."""
+    """Line of the file on which the text begins; 0 if problems should have no line."""
 
 
 class Block(BaseModel):
-    """A part of a message: its choices in order, and what stands there where none holds."""
+    """A part of a message: its choices in order, and the text for the case that none holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,18 +58,18 @@ class Block(BaseModel):
     line: int = 0
     """Line of the file on which `otherwise` begins."""
     template: str | None = None
-    """A template of the kind `block` that this is; publishing puts its choices here."""
+    """The name of a template of the kind `block` that this block uses; publishing copies its choices here."""
     version: int | None = None
     """Pins a version of that template."""
     origin: str = ""
-    """Where publishing took its choices from: a template's name and version."""
+    """The source of choices that publishing copied: a template's name and version."""
 
     def texts(self) -> dict[str, str]:
         """Every text by its choice's name."""
         return {choice.name: choice.text for choice in self.choices} | {OTHERWISE: self.otherwise}
 
     def with_texts(self, texts: Mapping[str, str]) -> Block:
-        """The same choices in other words; a choice without any keeps its own."""
+        """The same choices with other texts. A choice that `texts` does not name keeps its own."""
         return self.model_copy(
             update={
                 "choices": tuple(
@@ -83,7 +83,7 @@ class Block(BaseModel):
 
 
 def _read(value: Any) -> Any:
-    """A block as people write it: a list of choices that ends with `else`."""
+    """A block as authors write it: a list of choices that ends with `else`."""
     if not isinstance(value, list):
         return value
     choices, last = value[:-1], value[-1] if value else None
@@ -100,7 +100,7 @@ WrittenBlock = Annotated[Block, BeforeValidator(_read)]
 
 
 def block_problems(name: str, block: Block) -> list[str]:
-    """What is wrong with a block's declaration: names and conditions. Its texts are judged with the template's."""
+    """The problems of a block's declaration: names and conditions. Its texts are checked with the template's."""
     said = f"block `{name}`: "
     if block.template is not None:
         return [f"{said}it names a template, so it cannot have choices of its own"] if block.choices else []
@@ -117,7 +117,7 @@ def block_problems(name: str, block: Block) -> list[str]:
 
 
 def reads_steps(blocks: Mapping[str, Block]) -> bool:
-    """Whether any condition asks how the run's earlier steps ended."""
+    """Whether any condition reads how the run's earlier steps ended."""
     return any(
         path == "enrollment.steps" or path.startswith("enrollment.steps.")
         for block in blocks.values()
@@ -128,17 +128,17 @@ def reads_steps(blocks: Mapping[str, Block]) -> bool:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which text of a block a contact gets, and why not those before it."""
+    """The text of a block that a contact gets, and why the choices before it did not fit."""
 
     block: str
     choice: str
     text: str
     passed: tuple[tuple[str, str], ...] = ()
-    """Choices tried before it, with why they do not fit: `false`, `missing`, `type`, `not a yes or no`, `too large`."""
+    """The choices before it, with the reason: `false`, `missing`, `type`, `not a yes or no`, `too large`."""
 
 
 def choose(name: str, block: Block, seen: Mapping[str, Any]) -> Chosen:
-    """The first choice that fits what is seen (`SEEN`)."""
+    """The first choice whose condition holds for these variables (`SEEN`)."""
     passed: list[tuple[str, str]] = []
     for choice in block.choices:
         try:

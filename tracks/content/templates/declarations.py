@@ -1,4 +1,4 @@
-"""What a template declares, judged without its Liquid: names, conditions, and variants that say all it says."""
+"""Check a template's declarations without its Liquid: names, conditions, and whether each variant is complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tracks.shared.yaml_source import Path
 
 
 def declaration_problems(template: Template) -> list[tuple[Path, str, str]]:
-    """What is wrong with a template's own declarations: where, a sentence, and the variant at fault."""
+    """The problems of a template's own declarations: the path, a sentence, and the variant that has the problem."""
     problems: list[tuple[Path, str, str]] = []
     if template.locale is not None and canonical(template.locale) != template.locale:
         right = canonical(template.locale)
@@ -20,7 +20,7 @@ def declaration_problems(template: Template) -> list[tuple[Path, str, str]]:
     for name, variable in template.variables.items():
         at: Path = ("variables", name)
         if name in RESERVED:
-            problems.append((at, f"the variable `{name}` has the name of something every message has", ""))
+            problems.append((at, f"the variable `{name}` has the name of a value that every message has", ""))
         elif not NAME.fullmatch(name):
             problems.append((at, f"the variable `{name}` must be lower-case letters, digits and `_`", ""))
         if variable.required and variable.default is not None:
@@ -62,7 +62,7 @@ def _text_problems(template: Template, tag: str) -> Iterator[tuple[Path, str, st
 
 
 def _variant_problems(template: Template, variant: Variant) -> Iterator[str]:
-    """A variant says all that the template says, and nothing else."""
+    """The problems of a variant: it must give every text of the template, and nothing else."""
     for name, variable in variant.variables.items():
         own = template.variables.get(name)
         if own is None:

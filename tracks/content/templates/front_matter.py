@@ -1,4 +1,4 @@
-"""A template's file taken apart: front matter as data with the lines of its parts, and the body below it."""
+"""Split a template's file into its front matter (as data, with line numbers) and the body below it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCK_SCALAR = re.compile(r":\s*[|>][-+0-9]*\s*(?:#.*)?$")
 
 @dataclass(frozen=True)
 class Parts:
-    """A file: its front matter's data, its body, and where things stand."""
+    """A file's front matter as data, its body, and the lines of both."""
 
     data: dict[str, Any]
     body: str
@@ -25,20 +25,20 @@ class Parts:
     source: Source
 
     def line(self, path: Path) -> int:
-        """Line in the file of a part of the front matter, or of the nearest part around it."""
+        """The line in the file of a part of the front matter, or of the nearest part around it."""
         while path and path not in self.source.lines:
             path = path[:-1]
         return self.source.lines[path] + 1 if path else 1
 
     def text_line(self, path: Path) -> int:
-        """Line on which a text of several lines (`|`) begins; 0 where it stands beside its key."""
+        """The line on which a text of several lines (`|`) begins; 0 for a text on the line of its key."""
         found = self.source.lines.get(path, 0)
         lines = self.head.splitlines()
         return found + 2 if 0 < found <= len(lines) and _BLOCK_SCALAR.search(lines[found - 1]) else 0
 
 
 def take_apart(text: str) -> Parts:
-    """The parts of a template's file.
+    """Split the text of a template's file.
 
     Raises:
         TemplateProblems: it has no front matter, or none that can be read.

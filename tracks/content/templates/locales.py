@@ -1,4 +1,4 @@
-"""Languages of contacts and templates: BCP 47 tags, whatever shape they come in, and which variant fits."""
+"""Languages of contacts and templates: BCP 47 tags from various spellings, and which variant fits a contact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RIGHT_TO_LEFT_SCRIPTS = frozenset(("Adlm", "Arab", "Hebr", "Nkoo", "Rohg", "Syr
 
 
 def canonical(tag: str | None) -> str | None:
-    """The tag as BCP 47 writes it (`pt_br.UTF-8` is `pt-BR`), or None where it is none."""
+    """The tag in the form of BCP 47 (`pt_br.UTF-8` becomes `pt-BR`), or None if it is no tag."""
     if not tag or len(tag) > 60:
         return None
     cleaned = re.split(r"[.@]", tag.strip(), maxsplit=1)[0].replace("_", "-")
@@ -36,7 +36,7 @@ def canonical(tag: str | None) -> str | None:
 
 
 def fallbacks(tag: str | None) -> Iterator[str]:
-    """The tag and what it falls back to by the lookup of RFC 4647: zh-Hant-TW, zh-Hant, zh."""
+    """The tag and its fallbacks by the lookup of RFC 4647: zh-Hant-TW, zh-Hant, zh."""
     parts = (canonical(tag) or "").split("-")
     while parts and parts[0]:
         yield "-".join(parts)
@@ -51,7 +51,7 @@ def best(wanted: str | None, available: Collection[str]) -> str | None:
 
 
 def right_to_left(tag: str) -> bool:
-    """Whether text in this language runs from right to left; a script in the tag decides over its language."""
+    """Whether text in this language runs from right to left. A script in the tag takes precedence over the language."""
     language, *rest = tag.split("-")
     script = next((part for part in rest if len(part) == 4 and part.isalpha()), None)
     return script in _RIGHT_TO_LEFT_SCRIPTS if script else language in _RIGHT_TO_LEFT

@@ -1,7 +1,7 @@
-"""Blocks that several templates share: published as templates of the kind `block`, copied in at publishing.
+"""Blocks that several templates share. They are published as templates of the kind `block`.
 
-A published version therefore never changes: a new version of a shared block reaches a template when that template is
-published again.
+Publishing a template copies the shared blocks into it, so a published version never changes. A new version of a shared
+block reaches a template when that template is published again.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ SharedKey = tuple[str, int | None]
 
 
 def shared_keys(template: Template) -> set[SharedKey]:
-    """The templates whose blocks this one takes."""
+    """The templates whose blocks this template uses."""
     return {(block.template, block.version) for block in template.blocks.values() if block.template is not None}
 
 
 def with_shared(
     template: Template, known: Mapping[SharedKey, tuple[int, Template]]
 ) -> tuple[Template, list[TemplateProblem]]:
-    """The template with the blocks it shares in their places, and what stands in the way.
+    """The template with its shared blocks copied in, and the problems with that.
 
     Args:
-        template: as it was written.
-        known: what is published under `shared_keys`, each with the number of its version.
+        template: as the author wrote it.
+        known: the published template for each of `shared_keys`, with its version number.
     """
     problems: list[TemplateProblem] = []
     blocks: dict[str, Block] = {}

@@ -1,4 +1,4 @@
-"""Message templates: a text with front matter, and what can be told about one without rendering it.
+"""Message templates: a text with front matter, parsed and checked without rendering it.
 
 ```
 ---
@@ -13,8 +13,8 @@ variables:
 <mjml>…</mjml>
 ```
 
-Its variants in other languages are files of their own that leave out what is the same; all of them together are
-one template, and are published as one version. Parts chosen for each contact are `tracks.content.templates.blocks`.
+The variants in other languages are separate files, which leave out what is the same. All files together are one
+template, and are published as one version. `tracks.content.templates.blocks` has the parts chosen for each contact.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ __all__ = [
 
 
 def parse_template(text: str, variants: Mapping[str, str] | None = None) -> Template:
-    """Read a template's text, with those of its variants by their locale.
+    """Read a template's text, and the texts of its variants by their locale.
 
     Raises:
-        TemplateProblems: the front matter is missing, is not YAML, or says something it cannot say.
+        TemplateProblems: the front matter is missing, is not YAML, or has invalid content.
     """
     parts = take_apart(text)
     template = _validated(Template, _with_lines(parts), parts)
@@ -95,7 +95,7 @@ def _read_variant(tag: str, text: str, template: Template) -> tuple[str, Variant
 
 
 def _with_lines(parts: Parts) -> dict[str, Any]:
-    """The front matter with the lines on which the texts of blocks begin, for what is said about them."""
+    """The front matter, with the lines on which the texts of blocks begin, for the problems found in them."""
     data: dict[str, Any] = {**parts.data, **_body(parts)}
     if isinstance(data.get("choices"), list):
         data["choices"] = _lined(data["choices"], ("choices",), parts)
@@ -140,7 +140,7 @@ def _validated(model: type[_Read], data: dict[str, Any], parts: Parts) -> _Read:
 
 
 def _front_problem(location: tuple[int | str, ...], message: str, parts: Parts) -> TemplateProblem:
-    if location[0] == "blocks" and location[2:3] == ("choices",):  # people write the list without that word
+    if location[0] == "blocks" and location[2:3] == ("choices",):  # authors write the list without the key `choices`
         location = (*location[:2], *location[3:])
     where = ".".join(str(part) for part in location)
     return TemplateProblem(parts.line(location), f"{where}: {message[:1].lower()}{message[1:]}")

@@ -1,4 +1,4 @@
-"""A template as data: its texts, its blocks, its variants, and what can be told about it without rendering."""
+"""A template as data: its texts, its blocks and its variants, and the facts that tracks are checked against."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tracks.content.templates.locales import best
 TemplateKind = Literal["email", "sms", "block"]
 
 LINKS = frozenset({"unsubscribe_url", "preferences_url", "confirm_url"})
-"""The links of every message: its way out, the page of preferences, the confirmation of its topic."""
+"""The links that every message has: unsubscribe, the preferences page, and the confirmation of a topic."""
 RESERVED = frozenset({"contact", "enrollment", "blocks"}) | LINKS
 """Names that every message has; a declared variable cannot take one."""
 
@@ -24,26 +24,26 @@ class _Part(BaseModel):
 
 
 class TemplateVariable(_Part):
-    """A value that the step may give; a required one it must give."""
+    """A value that the step may give; it must give a required one."""
 
     default: Any = None
     required: bool = False
 
 
 class Variant(_Part):
-    """What is said in another language; conditions and the names of variables are the template's."""
+    """The texts in another language. Conditions and the names of variables come from the template."""
 
     subject: str = ""
     preheader: str = ""
     variables: dict[str, TemplateVariable] = Field(default_factory=dict)
     blocks: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """The texts of each block by the name of the choice."""
+    """The texts of each block, by the name of the choice."""
     body: str
     body_line: int = 1
 
 
 class Template(_Part):
-    """A parsed template, JSON-able; `body` is MJML or plain text with Liquid in it."""
+    """A parsed template that can be stored as JSON. `body` is MJML or plain text, with Liquid in it."""
 
     kind: TemplateKind
     locale: str | None = None
@@ -53,7 +53,7 @@ class Template(_Part):
     variables: dict[str, TemplateVariable] = Field(default_factory=dict)
     blocks: dict[str, WrittenBlock] = Field(default_factory=dict, max_length=MAX_BLOCKS)
     choices: tuple[Choice, ...] = ()
-    """Of the kind `block`: the choices to which the body is the `else`."""
+    """For the kind `block`: the choices; the body is their `else`."""
     body: str
     body_line: int = 1
     """Line of the file on which the body begins."""
@@ -61,11 +61,11 @@ class Template(_Part):
 
     @property
     def is_mjml(self) -> bool:
-        """Whether the body is MJML; any other email goes out as text alone."""
+        """Whether the body is MJML; an email without MJML is sent as plain text only."""
         return self.kind == "email" and "<mjml" in self.body
 
     def in_locale(self, wanted: str | None) -> Template:
-        """The template in the variant that fits a contact's locale best: itself where none does."""
+        """The template in the variant that fits a contact's locale best; the template itself if none fits."""
         tag = best(wanted, {*self.locales, *([self.locale] if self.locale else [])})
         variant = self.locales.get(tag) if tag else None
         if variant is None:
@@ -87,33 +87,33 @@ class Template(_Part):
         )
 
     def editions(self) -> Iterator[tuple[str, Template]]:
-        """Each language's template: the template's own under an empty name, then its variants."""
+        """The template in each language: its own under an empty name, then each variant."""
         yield "", self.model_copy(update={"locales": {}})
         for tag in self.locales:
             yield tag, self.in_locale(tag)
 
     def as_block(self) -> Block:
-        """Of the kind `block`: the block that it is."""
+        """For the kind `block`: the template as a block."""
         return Block(choices=self.choices, otherwise=self.body)
 
 
 OWN = ""
-"""Where a variant of the kind `block` keeps the texts of its choices."""
+"""The key under which a variant of a template of the kind `block` keeps the texts of its choices."""
 
 
 @dataclass(frozen=True)
 class TemplateFacts:
-    """What publishing a track needs to know of a template it names."""
+    """What the check of a track needs to know about a template."""
 
     kind: TemplateKind
     variables: frozenset[str]
     required: frozenset[str]
     unsubscribe: bool
-    """Each language's body offers the way out (`unsubscribe_url`)."""
+    """Whether the body in each language shows the unsubscribe link (`unsubscribe_url`)."""
 
 
 def template_facts(template: Template) -> TemplateFacts:
-    """The facts about a template that tracks naming it are checked against."""
+    """The facts about a template for the checks of tracks that use it."""
     return TemplateFacts(
         kind=template.kind,
         variables=frozenset(template.variables),
@@ -123,7 +123,7 @@ def template_facts(template: Template) -> TemplateFacts:
 
 
 def _offers_way_out(template: Template) -> bool:
-    """Whether the body shows it, or a block in the body whose every text does."""
+    """Whether the body shows the unsubscribe link, or shows a block of which every text does."""
     return "unsubscribe_url" in template.body or any(
         f"blocks.{name}" in template.body and all("unsubscribe_url" in text for text in block.texts().values())
         for name, block in template.blocks.items()

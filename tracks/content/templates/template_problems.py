@@ -1,4 +1,4 @@
-"""What is wrong with a template, each with its place."""
+"""The problems of a template, each with its place."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TemplateProblem:
-    """One thing wrong with a template; `line` counts from 1 in the file, 0 where no line is to blame."""
+    """One problem of a template. `line` counts from 1 in the file; 0 means that no single line is the cause."""
 
     line: int
     message: str
     locale: str = ""
-    """The variant whose file it is in; empty for the template's own."""
+    """The variant that has the problem; empty for the template itself."""
 
 
 class TemplateProblems(Exception):
-    """A template that cannot be read; `problems` holds all that was found."""
+    """A template that cannot be read, with all its problems."""
 
     def __init__(self, problems: list[TemplateProblem]) -> None:
         super().__init__("; ".join(p.message for p in problems))

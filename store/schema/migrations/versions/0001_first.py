@@ -234,7 +234,7 @@ CREATE TABLE path_entry (
 );
 """
 
-# Steps, goals and callbacks update these rows in place: room on the page keeps the updates off the indexes.
+# Steps, goals and callbacks update these rows in place: free space on the page avoids updates of the indexes.
 STORAGE = """
 ALTER TABLE enrollment SET (fillfactor = 80);
 ALTER TABLE message SET (fillfactor = 80);
@@ -242,7 +242,7 @@ ALTER TABLE contact SET (fillfactor = 90);
 ALTER TABLE outbox SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 """
 
-# One word for the relay per statement, however many rows it wrote; it is heard when the rows are committed.
+# One notification to the relay per statement, however many rows it wrote; it is sent when they are committed.
 NOTIFY = """
 CREATE FUNCTION perennial_outbox_written() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -261,5 +261,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

@@ -1,4 +1,4 @@
-"""What protects contacts and what they do with messages: policy, consent, breakers, tracked links.
+"""Policy, consent, breakers and tracked links.
 
 Revision ID: 0002
 Revises: 0001
@@ -107,11 +107,11 @@ CREATE INDEX message_waiting ON message (reason) WHERE status = 'deferred';
 
 
 def upgrade() -> None:
-    """Add them."""
+    """Add tables, columns and indexes."""
     for statements in (TABLES, COLUMNS):
         op.execute(statements)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

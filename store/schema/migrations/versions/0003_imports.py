@@ -1,4 +1,4 @@
-"""Imports: files of contacts that are enrolled at a pace, and the lane of the outbox that lets live rows go first.
+"""Imports (files of contacts that are enrolled at a bounded rate), and the outbox's slow lane for them.
 
 Revision ID: 0003
 Revises: 0002
@@ -59,7 +59,7 @@ CREATE TABLE import_problem (
 CREATE INDEX import_problem_by_line ON import_problem (import_id, line, id);
 """
 
-# One index answers for each lane by itself: live rows are found without walking past a million others.
+# One index for all lanes: live rows are found without reading a million others.
 LANE = """
 ALTER TABLE outbox ADD COLUMN bulk BOOLEAN DEFAULT false NOT NULL;
 DROP INDEX outbox_waiting;
@@ -68,11 +68,11 @@ CREATE INDEX outbox_waiting ON outbox (bulk, id) WHERE delivered_at IS NULL;
 
 
 def upgrade() -> None:
-    """Add them."""
+    """Add the tables, and the lane to the outbox."""
     for statements in (TABLES, LANE):
         op.execute(statements)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

@@ -1,4 +1,4 @@
-"""What the doctor found last, and why a delivery waits.
+"""The results of the doctor's last check, and why a delivery waits.
 
 Revision ID: 0004
 Revises: 0003
@@ -25,10 +25,10 @@ ALTER TABLE outbox ADD COLUMN reason TEXT DEFAULT '' NOT NULL;
 
 
 def upgrade() -> None:
-    """Add them."""
+    """Add the table and the column."""
     op.execute(TABLES)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

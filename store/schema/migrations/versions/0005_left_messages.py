@@ -1,4 +1,4 @@
-"""Messages that waited for a run that has ended say so: they were left `released` or `deferred` for ever.
+"""Settle messages of ended runs that were left `released` or `deferred`.
 
 Revision ID: 0005
 Revises: 0004
@@ -22,10 +22,10 @@ SETTLE = """
 
 
 def upgrade() -> None:
-    """Settle them."""
+    """Settle these messages."""
     op.execute(SETTLE)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

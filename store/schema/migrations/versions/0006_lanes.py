@@ -1,4 +1,4 @@
-"""What waits in the outbox is read lane after lane: what live runs are told, starts, what imports and batches caused.
+"""An index for reading the outbox lane by lane: signals to live runs, starts, rows of imports and batches.
 
 Revision ID: 0006
 Revises: 0005
@@ -20,10 +20,10 @@ CREATE INDEX outbox_waiting ON outbox (bulk, (kind = 'start'), id) WHERE deliver
 
 
 def upgrade() -> None:
-    """Replace the index; only rows that wait are in it."""
+    """Replace the index; it holds only undelivered rows."""
     op.execute(INDEX)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

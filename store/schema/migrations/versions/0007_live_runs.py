@@ -1,7 +1,7 @@
-"""A contact's live runs are found among all of theirs: an index of live runs alone misled the planner.
+"""Drop the index of live runs, because it misled the planner; the index by contact finds them too.
 
-Before a table has statistics, a two-hundredth of it is reckoned to be live. The index was taken for a short way to any
-one run, and every step of a run went through all live ones.
+Before a table has statistics, PostgreSQL assumes that one row in two hundred is live. It then took this index for the
+shortest way to a single run, and each step of a run read all live runs.
 
 Revision ID: 0007
 Revises: 0006
@@ -18,10 +18,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Drop the index; `enrollment_by_contact` serves."""
+    """Drop the index; `enrollment_by_contact` replaces it."""
     op.execute("DROP INDEX enrollment_live")
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

@@ -1,8 +1,8 @@
-"""What the provider reports of a message changes its row in place, in none of its indexes.
+"""Let a provider's report update a message's row in place, without updating its indexes.
 
-A row is changed in place only where no index, nor the condition of a partial one, names a column that changes. Each
-`accepted` and `delivered` was entered anew into the eight that every message is in, and left its former entries to be
-vacuumed.
+PostgreSQL updates a row in place only if no index, nor the condition of a partial index, uses a changed column. Each
+`accepted` and `delivered` was written anew into the eight indexes that hold every message, and left dead entries for
+vacuum.
 
 Revision ID: 0008
 Revises: 0007
@@ -26,10 +26,10 @@ CREATE INDEX message_bad ON message (channel, claimed_at) WHERE bad;
 
 
 def upgrade() -> None:
-    """Tell the bad ones apart, and index those; the table is written anew."""
+    """Add the generated column `bad` and index it; PostgreSQL rewrites the table."""
     op.execute(UPGRADE)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

@@ -1,6 +1,6 @@
-"""What a contact did of one kind is found by an index: an `unless` asks for it, of messages and of entries.
+"""An index by contact and event name, for the `unless` of messages and entries.
 
-The index by contact and time made it read all that the contact ever did.
+With the index by contact and time, such a search read all events of the contact.
 
 Revision ID: 0010
 Revises: 0013
@@ -27,5 +27,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

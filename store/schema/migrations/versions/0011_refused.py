@@ -1,6 +1,6 @@
-"""Deliveries that Temporal refuses for good are set aside, where they stand in nothing's way.
+"""Set deliveries aside that Temporal refuses permanently, so that they block no others.
 
-A table of their own: what reads the outbox is as fast as before, and says no more about them than it should.
+They have a table of their own, so that reading the outbox stays as fast as before.
 
 Revision ID: 0011
 Revises: 0008
@@ -32,10 +32,10 @@ CREATE TABLE refused_delivery (
 
 
 def upgrade() -> None:
-    """Add it."""
+    """Add the table."""
     op.execute(TABLES)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

@@ -1,7 +1,7 @@
-"""A text message that a contact sent is heard once, whoever repeats the call that told of it.
+"""Accept a contact's text message once, even if the provider repeats its callback.
 
-Its event says that only where a contact has the number: a STOP from anybody else, or the START that takes it back, left
-nothing behind that a second one could be compared with.
+Its event prevents repeats only if a contact has the number. A STOP from another number, or the START that ends it, left
+no record to compare a repeated callback with.
 
 Revision ID: 0012
 Revises: 0008
@@ -25,10 +25,10 @@ CREATE TABLE inbound_text (
 
 
 def upgrade() -> None:
-    """A new table; nothing else changes."""
+    """Add the table."""
     op.execute(UPGRADE)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

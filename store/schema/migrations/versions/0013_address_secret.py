@@ -1,4 +1,4 @@
-"""Which secret the hashes of addresses are made with: none until `perennial migrate` is called with one.
+"""Which secret the hashes of addresses are made with: none until `perennial migrate` is called with a secret.
 
 Revision ID: 0013
 Revises: 0008
@@ -23,10 +23,10 @@ CREATE TABLE address_secret (
 
 
 def upgrade() -> None:
-    """Make room for what tells one secret from another."""
+    """Add the table for the secret's fingerprint."""
     op.execute(UPGRADE)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

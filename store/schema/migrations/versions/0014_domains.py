@@ -1,8 +1,8 @@
-"""Hashes of addresses are made with the domain as mail goes to it, by IDNA 2008; they were made by IDNA 2003.
+"""Hash addresses with their domain in IDNA 2008, as mail is sent to it; before, it was IDNA 2003.
 
-The two differ where a domain has a sharp s, a final sigma, joiners or letters newer than Unicode 3.2. There each
-known contact's address keeps its suppression under the new hash too, and their messages know it. The old one stays: it
-may be that of another domain. Of people who were erased only the old hash is left, and nobody can tell their domain.
+The two differ for domains with a sharp s, a final sigma, joiners, or letters newer than Unicode 3.2. For the address of
+each existing contact, the suppression is copied to the new hash, and messages get the new hash. The old suppression
+stays, because its hash may be that of another domain. For erased people only the old hash exists, so it stays as it is.
 
 Revision ID: 0014
 Revises: 0010
@@ -37,7 +37,7 @@ _MESSAGES = text("UPDATE message SET address_hash = :new WHERE contact_id = :id 
 
 
 def by_idna_2003(address: str) -> str:
-    """The spelling that was hashed before."""
+    """The spelling that was hashed before this migration."""
     local, at, domain = unicodedata.normalize("NFC", address).strip().rpartition("@")
     domain = domain.rstrip(".")
     try:
@@ -48,10 +48,10 @@ def by_idna_2003(address: str) -> str:
 
 
 def respell(connection: Connection, secret: Secret) -> None:
-    """Write what is known of contacts' addresses under the new hash.
+    """Copy suppressions of the contacts' addresses to the new hashes, and update their messages.
 
     Raises:
-        ValueError: the hashes are made with another secret, so nothing would be found.
+        ValueError: the hashes are made with another secret, so the old ones could not be found.
     """
     kept = connection.execute(text("SELECT fingerprint FROM address_secret WHERE sole")).scalar()
     if kept not in (None, secret.fingerprint):
@@ -61,17 +61,17 @@ def respell(connection: Connection, secret: Secret) -> None:
         if before == now:
             continue
         old, new = (hashlib.sha256(f"email:{one}".encode()).hexdigest() for one in (before, now))
-        for one, other in {(old, new), (secret.keyed(old), secret.keyed(new))}:  # sealed already, or not yet
+        for one, other in {(old, new), (secret.keyed(old), secret.keyed(new))}:  # plain hashes, or keyed ones
             values = {"id": contact_id, "old": one, "new": other, "harshest": list(HARSHEST_FIRST)}
             connection.execute(_SUPPRESS, values)
             connection.execute(_MESSAGES, values)
 
 
 def upgrade() -> None:
-    """Write what is known of contacts' addresses under the new hash."""
+    """Copy suppressions of the contacts' addresses to the new hashes, and update their messages."""
     respell(op.get_bind(), context.config.attributes["address_secret"])
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

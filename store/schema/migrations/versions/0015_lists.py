@@ -1,4 +1,4 @@
-"""What was sent in each message, and the indexes by which contacts, events and messages are listed.
+"""The content of each message, and the indexes for lists of contacts, events and messages.
 
 Revision ID: 0015
 Revises: 0014
@@ -35,10 +35,10 @@ CREATE INDEX contact_by_attributes ON contact USING gin (attributes jsonb_path_o
 
 
 def upgrade() -> None:
-    """Add them; those indexes are built while nothing is written to their tables."""
+    """Add the table and the indexes; no writes to the indexed tables are possible in the meantime."""
     op.execute(UPGRADE)
 
 
 def downgrade() -> None:
-    """Not offered: a backup goes back, a migration only forward."""
+    """Not supported: restore a backup to go back."""
     raise NotImplementedError("migrations only go forward")

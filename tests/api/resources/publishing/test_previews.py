@@ -79,7 +79,7 @@ async def test_somebody_invented_in_another_language_who_did_something(api: Api)
     assert shown["blocks"] == [{"block": "why", "chosen": "active", "passed": {"shop": "false"}}]
     assert shown["locale"] == "en"
     assert any("no variant for fr" in warning for warning in shown["warnings"])
-    assert any("first_name is not there" in warning for warning in shown["warnings"])
+    assert any("first_name is missing" in warning for warning in shown["warnings"])
 
 
 async def test_a_file_that_is_not_published_is_shown_or_its_faults_are(api: Api) -> None:

@@ -105,7 +105,7 @@ def test_a_text_of_a_step_is_checked_against_its_variables() -> None:
 )
 def test_what_may_not_be_there_needs_something_in_its_place(text: str) -> None:
     (problem,) = check_template(email(mjml(text), note=TemplateVariable()))
-    assert "may not be there: write `| default:`" in problem.message
+    assert "may be missing: write `| default:`" in problem.message
     assert problem.line == 8
 
 

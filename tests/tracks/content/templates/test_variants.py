@@ -297,7 +297,7 @@ class TestPreview:
         shown = preview(whole(), someone("fr", role="engineer"))
         assert shown.subject == "Hello"
         assert any("no variant for fr" in warning for warning in shown.warnings)
-        assert any("contact.attributes.first_name is not there" in warning for warning in shown.warnings)
+        assert any("contact.attributes.first_name is missing" in warning for warning in shown.warnings)
 
     def test_a_text_message_is_counted(self) -> None:
         shown = preview("İt is {{ contact.attributes.first_name | default: 'you' }}", someone())
