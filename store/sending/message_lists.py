@@ -21,6 +21,8 @@ from store.sending.messages import COLUMNS, Message, MessageStatus, Progress
 
 _BAD = frozenset(("bounced", "complained", "failed"))
 """What the index of messages that fared badly holds."""
+_FEW: frozenset[MessageStatus] = frozenset(("sending", "unknown", "failed", "deferred"))
+"""Statuses of few messages: these are looked through for a template, and not the template's messages for them."""
 UNLISTED = frozenset(get_args(Progress)) - _BAD
 """What no index knows, because it changes with each report: these are met one after the other."""
 
@@ -77,10 +79,12 @@ async def of_enrollment(tx: AsyncConnection, enrollment_id: str, *, limit: int =
 def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
     """The newest of the messages of which all of `equal` is true, by the index that fits, with their content."""
     where = equal.values()
+    of_template = [_OF_TEMPLATE] if wanted.template is not None else []
     if wanted.contact_id is not None:
-        of_template = [_OF_TEMPLATE] if wanted.template is not None else []
         found = f"SELECT m.* FROM message m WHERE {' AND '.join([*where, *of_template, _SPAN])} {_ORDER}"
-    elif wanted.template is not None:
+    elif wanted.delivery in _BAD:
+        found = f"SELECT m.* FROM message m WHERE {' AND '.join(['m.bad', *where, *of_template, _SPAN])} {_ORDER}"
+    elif wanted.template is not None and wanted.status not in _FEW:
         span = _within("c", {"template": "v.template", "template_version": "v.version"}, "message_id")
         of_version = f"""
             SELECT m.* FROM message_content c JOIN message m ON m.id = c.message_id
@@ -91,11 +95,9 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
         # Put in order last: PostgreSQL would read them in the order of ids until it has enough, and there may be few.
         few = "" if wanted.delivery == "delivered" else "OFFSET 0"
         found = f"SELECT m.* FROM (SELECT m.* FROM message m WHERE {' AND '.join([*where, _SPAN])} {few}) m {_ORDER}"
-    elif wanted.delivery in _BAD:
-        found = f"SELECT m.* FROM message m WHERE {' AND '.join(['m.bad', *where, _SPAN])} {_ORDER}"
     else:
         span = _within("m", {**{name: f"p.{name}" for name in _PLACE}, "status": "s.status"}, "id")
-        others = [part for name, part in equal.items() if name not in (*_PLACE, "status")]
+        others = [part for name, part in equal.items() if name not in (*_PLACE, "status")] + of_template
         of_place = f"SELECT m.* FROM message m WHERE {' AND '.join([span.where, *others])} {span.order}"
         given = " AND ".join(f"{name} = :{name}" for name in _PLACE if name in equal)
         found = f"""
