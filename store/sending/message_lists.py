@@ -97,8 +97,10 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
         found = f"SELECT m.* FROM (SELECT m.* FROM message m WHERE {' AND '.join([*where, _SPAN])} {few}) m {_ORDER}"
     else:
         span = _within("m", {**{name: f"p.{name}" for name in _PLACE}, "status": "s.status"}, "id")
-        others = [part for name, part in equal.items() if name not in (*_PLACE, "status")] + of_template
+        others = [part for name, part in equal.items() if name not in (*_PLACE, "status")]
         of_place = f"SELECT m.* FROM message m WHERE {' AND '.join([span.where, *others])} {span.order}"
+        if of_template:
+            of_place = _each_of_few([*others, *of_template])
         given = " AND ".join(f"{name} = :{name}" for name in _PLACE if name in equal)
         found = f"""
             {_places(wanted)}
@@ -108,6 +110,19 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
         """
     return f"""
         SELECT {COLUMNS}, {_CONTENT} FROM ({found}) m LEFT JOIN message_content c ON c.message_id = m.id {_ORDER}
+    """
+
+
+def _each_of_few(conditions: list[str]) -> str:
+    """Those of the place's messages in a rare status for which the conditions hold, each looked up by its id.
+
+    OFFSET 0 keeps PostgreSQL from planning the parts as one: it would expect these messages to be many.
+    """
+    place = " AND ".join(f"m.{name} = p.{name}" for name in _PLACE)
+    return f"""
+        SELECT m.* FROM (SELECT m.id FROM message m WHERE {place} AND m.status = s.status AND {_SPAN} OFFSET 0) few
+        CROSS JOIN LATERAL (SELECT m.* FROM message m WHERE m.id = few.id OFFSET 0) m
+        WHERE {" AND ".join(conditions)} {_ORDER}
     """
 
 
@@ -164,7 +179,8 @@ _VERSIONS = """(
     SELECT template, version FROM template_version
     WHERE template = :template AND (CAST(:version AS int) IS NULL OR version = :version)
 ) v"""
-_OF_TEMPLATE = """EXISTS (
-    SELECT FROM message_content c WHERE c.message_id = m.id AND c.template = :template
-        AND (CAST(:version AS int) IS NULL OR c.template_version = :version)
+_OF_TEMPLATE = """(
+    SELECT c.template = :template AND (CAST(:version AS int) IS NULL OR c.template_version = :version)
+    FROM message_content c WHERE c.message_id = m.id
 )"""
+"""Not EXISTS: PostgreSQL would make a join of it, and read all messages of the template for a few others."""
