@@ -162,6 +162,18 @@ def bulk(
 
 
 @bench_commands.command()
+def lists(
+    contacts: Annotated[int, typer.Option(min=1000, help="Contacts, each with an enrolment.")] = 100_000,
+    messages: Annotated[int, typer.Option(min=50_000, help="Messages in the ledger, and as many events.")] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """The API's lists over very many rows: each of them, by what is common and by what is rare."""
+    from bench.comparisons.lists import bench
+
+    _run("lists", lambda console: bench(console, contacts=contacts, messages=messages), as_json=as_json)
+
+
+@bench_commands.command()
 def simulate(as_json: Json = False) -> None:
     """A 90-day track of the library, lived through in a test under the time-skipping server."""
     from bench.comparisons.simulate import bench

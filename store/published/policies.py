@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import digest
 from store.engine.sql import utc_now
-from store.published.tracks import MINE, Published
+from store.published.versions import MINE, Published, ReadOnce
 from store.schema.tables.published_tables import policy as table
 from tracks.policy.workspace_policy import NO_POLICY, Policy, policy_from_data, policy_to_data
 
@@ -33,7 +31,7 @@ class PolicyVersion:
     published_at: datetime | None
 
 
-_cache: WeakKeyDictionary[Engine, OrderedDict[int, PolicyVersion]] = WeakKeyDictionary()
+_read: ReadOnce[int, PolicyVersion] = ReadOnce(_CACHE_SIZE)
 
 
 async def publish(tx: AsyncConnection, policy: Policy, source: str, *, now: datetime | None = None) -> Published:
@@ -63,22 +61,19 @@ async def current(tx: AsyncConnection) -> PolicyVersion:
 
 def known(tx: AsyncConnection) -> Policy:
     """The newest policy that this process has read (each claim reads it); an empty policy if it has read none."""
-    cache = _cache.get(tx.sync_engine)
-    return cache[max(cache)].policy if cache else NO_POLICY
+    newest = max(_read.keys(tx), default=None)
+    held = _read.get(tx, newest) if newest is not None else None
+    return held.policy if held else NO_POLICY
 
 
 async def of_version(tx: AsyncConnection, number: int | None) -> PolicyVersion:
     """This version, which each process reads once. None means that no policy was published."""
     if number is None:
         return PolicyVersion(0, NO_POLICY, "", None)
-    cache = _cache.setdefault(tx.sync_engine, OrderedDict())
-    if known := cache.get(number):
+    if known := _read.get(tx, number):
         return known
     columns = select(table.c.data, table.c.source, table.c.published_at, MINE)
     row = (await tx.execute(columns.where(table.c.version == number))).one()
     read = PolicyVersion(number, policy_from_data(row.data), row.source, row.published_at)
-    if not row.mine:
-        cache[number] = read
-    if len(cache) > _CACHE_SIZE:
-        cache.popitem(last=False)
+    _read.keep(tx, number, read, mine=row.mine)
     return read

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, insert, select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import digest
 from store.engine.sql import utc_now
-from store.published.tracks import MINE, Published, VersionSummary
+from store.published.versions import MINE, Published, ReadOnce, VersionSummary, version_summaries
 from store.schema.tables import published_tables as tables
 from tracks.content.templates.template_model import TemplateKind
 
@@ -34,7 +32,7 @@ class TemplateVersion:
     published_at: datetime
 
 
-_cache: WeakKeyDictionary[Engine, OrderedDict[tuple[str, int], TemplateVersion]] = WeakKeyDictionary()
+_read: ReadOnce[tuple[str, int], TemplateVersion] = ReadOnce(_CACHE_SIZE)
 
 
 async def publish(
@@ -75,10 +73,8 @@ async def get(tx: AsyncConnection, name: str, version: int | None = None) -> Tem
         version = (await tx.execute(_LATEST, {"name": name})).scalar_one_or_none()
         if version is None:
             return None
-    cache = _cache.setdefault(tx.sync_engine, OrderedDict())
-    known = cache.get((name, version))
+    known = _read.get(tx, (name, version))
     if known is not None:
-        cache.move_to_end((name, version))
         return known
     table = tables.template_version
     row = (
@@ -87,10 +83,7 @@ async def get(tx: AsyncConnection, name: str, version: int | None = None) -> Tem
     if row is None:
         return None
     loaded = TemplateVersion(*row[:-1])
-    if not row.mine:
-        cache[name, version] = loaded
-    if len(cache) > _CACHE_SIZE:
-        cache.popitem(last=False)
+    _read.keep(tx, (name, version), loaded, mine=row.mine)
     return loaded
 
 
@@ -120,11 +113,7 @@ async def versions(
 ) -> list[VersionSummary]:
     """A template's versions below `before`, newest first; empty if there is no such template."""
     table = tables.template_version
-    statement = select(table.c.version, table.c.digest, table.c.published_at).where(table.c.template == name)
-    if before is not None:
-        statement = statement.where(table.c.version < before)
-    rows = await tx.execute(statement.order_by(table.c.version.desc()).limit(limit))
-    return [VersionSummary(*row) for row in rows]
+    return await version_summaries(tx, table, table.c.template, name, before=before, limit=limit)
 
 
 _LOCK = text("""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Boolean, ColumnElement, Engine, insert, literal_column, select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import digest
 from store.engine.sql import utc_now
 from store.published.entry_rules import Rules, rules_from_json, rules_of
+from store.published.versions import MINE, Published, ReadOnce, VersionSummary, version_summaries
 from store.schema.tables import published_tables as tables
 from tracks.checks.track_document import track_to_data
 from tracks.model.track import Track
@@ -24,14 +23,6 @@ _CACHE_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """The newest version, and whether this publishing created it (False: the newest was the same already)."""
-
-    version: int
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
 class TrackSummary:
     """A track and its newest version."""
 
@@ -39,15 +30,6 @@ class TrackSummary:
     latest: int
     published_at: datetime
     rules: Rules
-
-
-@dataclass(frozen=True, slots=True)
-class VersionSummary:
-    """One version, as listed."""
-
-    version: int
-    digest: str
-    published_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +54,7 @@ class InUse(NamedTuple):
     """Whether it has live runs."""
 
 
-MINE: ColumnElement[bool] = literal_column("xmin = pg_current_xact_id_if_assigned()::xid", Boolean).label("mine")
-"""Whether this transaction wrote the row. It may still roll back, so such a row is not cached."""
-
-_cache: WeakKeyDictionary[Engine, OrderedDict[tuple[str, int], TrackVersion]] = WeakKeyDictionary()
+_read: ReadOnce[tuple[str, int], TrackVersion] = ReadOnce(_CACHE_SIZE)
 
 
 async def publish(
@@ -136,11 +115,7 @@ async def versions(
 ) -> list[VersionSummary]:
     """A track's versions below `before`, newest first; empty if there is no such track."""
     table = tables.track_version
-    statement = select(table.c.version, table.c.digest, table.c.published_at).where(table.c.track == name)
-    if before is not None:
-        statement = statement.where(table.c.version < before)
-    rows = await tx.execute(statement.order_by(table.c.version.desc()).limit(limit))
-    return [VersionSummary(*row) for row in rows]
+    return await version_summaries(tx, table, table.c.track, name, before=before, limit=limit)
 
 
 async def version(tx: AsyncConnection, name: str, number: int | None = None) -> TrackVersion | None:
@@ -150,10 +125,8 @@ async def version(tx: AsyncConnection, name: str, number: int | None = None) -> 
         if summary is None:
             return None
         number = summary.latest
-    cache = _cache.setdefault(tx.sync_engine, OrderedDict())
-    known = cache.get((name, number))
+    known = _read.get(tx, (name, number))
     if known is not None:
-        cache.move_to_end((name, number))
         return known
     table = tables.track_version
     row = (await tx.execute(select(table, MINE).where(table.c.track == name, table.c.version == number))).first()
@@ -168,10 +141,7 @@ async def version(tx: AsyncConnection, name: str, number: int | None = None) -> 
         digest=row.digest,
         published_at=row.published_at,
     )
-    if not row.mine:
-        cache[name, number] = loaded
-    if len(cache) > _CACHE_SIZE:
-        cache.popitem(last=False)
+    _read.keep(tx, (name, number), loaded, mine=row.mine)
     return loaded
 
 

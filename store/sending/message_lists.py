@@ -21,6 +21,8 @@ from store.sending.messages import COLUMNS, Message, MessageStatus, Progress
 
 _BAD = frozenset(("bounced", "complained", "failed"))
 """The reports in the index of messages with a bad result."""
+_FEW: frozenset[MessageStatus] = frozenset(("sending", "unknown", "failed", "deferred"))
+"""Statuses of few messages. A list of them by template reads these messages, not those of the template."""
 UNLISTED = frozenset(get_args(Progress)) - _BAD
 """The reports that are in no index, because they change with each callback: a list of them reads message by message."""
 
@@ -77,10 +79,12 @@ async def of_enrollment(tx: AsyncConnection, enrollment_id: str, *, limit: int =
 def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
     """SQL for the newest messages that meet all of `equal`, by the index that fits, with their content."""
     where = equal.values()
+    of_template = [_OF_TEMPLATE] if wanted.template is not None else []
     if wanted.contact_id is not None:
-        of_template = [_OF_TEMPLATE] if wanted.template is not None else []
         found = f"SELECT m.* FROM message m WHERE {' AND '.join([*where, *of_template, _SPAN])} {_ORDER}"
-    elif wanted.template is not None:
+    elif wanted.delivery in _BAD:
+        found = f"SELECT m.* FROM message m WHERE {' AND '.join(['m.bad', *where, *of_template, _SPAN])} {_ORDER}"
+    elif wanted.template is not None and wanted.status not in _FEW:
         span = _within("c", {"template": "v.template", "template_version": "v.version"}, "message_id")
         of_version = f"""
             SELECT m.* FROM message_content c JOIN message m ON m.id = c.message_id
@@ -91,12 +95,12 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
         # Sorted last: otherwise PostgreSQL reads in the order of ids until it has enough, and there may be few matches.
         few = "" if wanted.delivery == "delivered" else "OFFSET 0"
         found = f"SELECT m.* FROM (SELECT m.* FROM message m WHERE {' AND '.join([*where, _SPAN])} {few}) m {_ORDER}"
-    elif wanted.delivery in _BAD:
-        found = f"SELECT m.* FROM message m WHERE {' AND '.join(['m.bad', *where, _SPAN])} {_ORDER}"
     else:
         span = _within("m", {**{name: f"p.{name}" for name in _PLACE}, "status": "s.status"}, "id")
         others = [part for name, part in equal.items() if name not in (*_PLACE, "status")]
         of_place = f"SELECT m.* FROM message m WHERE {' AND '.join([span.where, *others])} {span.order}"
+        if of_template:
+            of_place = _each_of_few([*others, *of_template])
         given = " AND ".join(f"{name} = :{name}" for name in _PLACE if name in equal)
         found = f"""
             {_places(wanted)}
@@ -106,6 +110,19 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
         """
     return f"""
         SELECT {COLUMNS}, {_CONTENT} FROM ({found}) m LEFT JOIN message_content c ON c.message_id = m.id {_ORDER}
+    """
+
+
+def _each_of_few(conditions: list[str]) -> str:
+    """Those of the place's messages in a rare status for which the conditions hold, each looked up by its id.
+
+    OFFSET 0 keeps PostgreSQL from planning the parts as one: it would expect these messages to be many.
+    """
+    place = " AND ".join(f"m.{name} = p.{name}" for name in _PLACE)
+    return f"""
+        SELECT m.* FROM (SELECT m.id FROM message m WHERE {place} AND m.status = s.status AND {_SPAN} OFFSET 0) few
+        CROSS JOIN LATERAL (SELECT m.* FROM message m WHERE m.id = few.id OFFSET 0) m
+        WHERE {" AND ".join(conditions)} {_ORDER}
     """
 
 
@@ -162,7 +179,8 @@ _VERSIONS = """(
     SELECT template, version FROM template_version
     WHERE template = :template AND (CAST(:version AS int) IS NULL OR version = :version)
 ) v"""
-_OF_TEMPLATE = """EXISTS (
-    SELECT FROM message_content c WHERE c.message_id = m.id AND c.template = :template
-        AND (CAST(:version AS int) IS NULL OR c.template_version = :version)
+_OF_TEMPLATE = """(
+    SELECT c.template = :template AND (CAST(:version AS int) IS NULL OR c.template_version = :version)
+    FROM message_content c WHERE c.message_id = m.id
 )"""
+"""Not EXISTS: PostgreSQL would make a join of it, and read all messages of the template for a few others."""

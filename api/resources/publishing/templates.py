@@ -17,6 +17,7 @@ from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, not_found, not_published
 from api.resources.publishing.publishing import Publishing, RefusedError
 from api.resources.publishing.template_files import files_of, read_template
+from api.resources.publishing.versions import Versions, before, page
 from store.published import templates
 from tracks.content.templates.template import Template, TemplateVariable
 
@@ -68,21 +69,6 @@ class TemplatePage(BaseModel):
     """Templates by name."""
 
     templates: list[TemplateSummary]
-    next: str | None = Field(description="Cursor of the next page; null on the last.")
-
-
-class TemplateVersionSummary(BaseModel):
-    """One version, as listed."""
-
-    version: int
-    digest: str
-    published_at: datetime
-
-
-class TemplateVersions(BaseModel):
-    """Versions, newest first."""
-
-    versions: list[TemplateVersionSummary]
     next: str | None = Field(description="Cursor of the next page; null on the last.")
 
 
@@ -206,19 +192,12 @@ async def get_template(
 @router.get("/{template}/versions", summary="List a template's versions", responses=documented(404))
 async def list_template_versions(
     template: TemplateName, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None
-) -> TemplateVersions:
+) -> Versions:
     """Newest first."""
     listing = ["template-versions", template]
-    position = ctx.cursors.read(listing, cursor)
+    below = before(ctx.cursors, listing, cursor)
     async with ctx.db.transaction() as tx:
-        found = await templates.versions(tx, template, before=int(position[0]) if position else None, limit=limit + 1)
-    if not found and position is None:
+        found = await templates.versions(tx, template, before=below, limit=limit + 1)
+    if not found and below is None:
         raise not_found(f"template {template}")
-    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.version])
-    return TemplateVersions(
-        versions=[
-            TemplateVersionSummary(version=one.version, digest=one.digest, published_at=one.published_at)
-            for one in shown
-        ],
-        next=following,
-    )
+    return page(ctx.cursors, listing, found, limit)

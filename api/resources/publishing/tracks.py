@@ -16,6 +16,7 @@ from api.http.fields import SLUG
 from api.http.pagination import CursorText, Limit
 from api.http.problems import FieldProblem, ProblemError, documented, not_found, not_published
 from api.resources.publishing.publishing import Publishing, RefusedError, TrackDocument, track_errors
+from api.resources.publishing.versions import Versions, before, page
 from store.published import tracks
 from tracks.checks.track_document import read_track, read_track_data, track_to_data
 
@@ -70,21 +71,6 @@ class TrackPage(BaseModel):
     """Tracks by name."""
 
     tracks: list[TrackSummary]
-    next: str | None = Field(description="Cursor of the next page; null on the last.")
-
-
-class TrackVersionSummary(BaseModel):
-    """One version, as listed."""
-
-    version: int
-    digest: str
-    published_at: datetime
-
-
-class TrackVersions(BaseModel):
-    """Versions, newest first."""
-
-    versions: list[TrackVersionSummary]
     next: str | None = Field(description="Cursor of the next page; null on the last.")
 
 
@@ -178,20 +164,12 @@ async def get_track(
 
 
 @router.get("/{track}/versions", summary="List a track's versions", responses=documented(404))
-async def list_track_versions(
-    track: TrackName, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None
-) -> TrackVersions:
+async def list_track_versions(track: TrackName, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) -> Versions:
     """Newest first."""
     listing = ["track-versions", track]
-    position = ctx.cursors.read(listing, cursor)
+    below = before(ctx.cursors, listing, cursor)
     async with ctx.db.transaction() as tx:
-        found = await tracks.versions(tx, track, before=int(position[0]) if position else None, limit=limit + 1)
-    if not found and position is None:
+        found = await tracks.versions(tx, track, before=below, limit=limit + 1)
+    if not found and below is None:
         raise not_found(f"track {track}")
-    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.version])
-    return TrackVersions(
-        versions=[
-            TrackVersionSummary(version=one.version, digest=one.digest, published_at=one.published_at) for one in shown
-        ],
-        next=following,
-    )
+    return page(ctx.cursors, listing, found, limit)

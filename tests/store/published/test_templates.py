@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 from store.published import templates
-from store.published.tracks import Published
+from store.published.versions import Published
 from tests.store.scene import Scene
 
 

@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from store.published import tracks
 from store.published.entry_rules import Reentry, Rules
-from store.published.tracks import Published
+from store.published.versions import Published
 from tests.store.scene import NOW, TRIAL, WELCOME, Scene
 from tracks.checks.track_document import TrackProblems, parse_track
 from tracks.compiler.compiler import compile_track

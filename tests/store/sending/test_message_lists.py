@@ -119,6 +119,8 @@ ASKED = {
     "a status": Wanted(status="unknown"),
     "a delivery": Wanted(delivery="complained"),
     "a template": Wanted(template="t", template_version=2),
+    "a template and a status": Wanted(template="u", status="unknown"),
+    "a template and a delivery": Wanted(template="u", delivery="complained"),
     "a span": Wanted(since=NOW + timedelta(seconds=5), until=NOW + timedelta(seconds=6)),
     "a track and a status": Wanted(track="welcome", status="failed"),
 }
