@@ -1,7 +1,7 @@
 """`lists`: how long the API's lists take over very many contacts, messages and events, each asked for in many ways.
 
-There is no bare side. Each list is asked for by a filter that holds for much, by one that holds for little, and for a
-page far behind. The rows are written straight into the database: how they came there is not what is measured.
+There is no bare side. Each list is asked for by filters that match many rows and by filters that match few. The rows
+are written directly into the database, because writing them is not what is measured.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ FILL = (
 
 
 def asked(began: datetime, ended: datetime) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
-    """Each way to ask: its path and its parameters. A `page` is how many pages come before the one that is timed."""
+    """Each request by its name: the path and the parameters."""
     week = {"since": (ended - 7 * DAY).isoformat(), "until": (ended - 6 * DAY).isoformat()}
     return {
         "contacts": ("contacts", {}),
@@ -104,6 +104,8 @@ def asked(began: datetime, ended: datetime) -> Mapping[str, tuple[str, Mapping[s
         "messages of a template's version": ("messages", {"template": "template-3", "template_version": 1}),
         "messages of a template, unknown": ("messages", {"template": "template-3", "status": "unknown"}),
         "messages of a template, failed": ("messages", {"template": "template-3", "status": "failed"}),
+        "messages of a template, skipped": ("messages", {"template": "template-3", "status": "skipped"}),
+        "messages of a template, of a track": ("messages", {"template": "template-3", "track": "track-3"}),
         "messages of a template, bounced": ("messages", {"template": "template-3", "delivery": "bounced"}),
         "messages of a day": ("messages", week),
     }

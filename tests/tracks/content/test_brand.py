@@ -80,7 +80,7 @@ def test_what_is_not_set_is_false_in_an_if() -> None:
 @pytest.mark.parametrize("field", ["name", "website", "logo", "address"])
 def test_a_text_says_what_stands_there_without_it(field: str) -> None:
     (problem,) = check_template(email(f"<mj-text>{{{{ brand.{field} }}}}</mj-text>"))
-    assert f"`brand.{field}` may not be there" in problem.message
+    assert f"`brand.{field}` may be missing" in problem.message
     assert check_template(email("<mj-text>{{ brand.color_on_light }}</mj-text>")) == []
 
 
