@@ -1,4 +1,4 @@
-"""`perennial ui-links`: where Temporal UI shows what is worth a look."""
+"""`perennial ui-links`: links to useful lists in Temporal UI."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cli.shared.common import api_caller, fail, of_stack
 from cli.shared.printing import Json, say, say_json
 
 MOST_RUNS = 50
-"""Of one contact in one link: servers and browsers take no address without end."""
+"""Most runs of a contact in one link: servers and browsers limit the length of an address."""
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire it into the command line."""
+    """Add this command to the command line."""
     app.command("ui-links")(ui_links)
 
 
@@ -47,7 +47,7 @@ def ui_links(
     if ui is None:
         running = State(get_settings().data).addresses()
         if not running:
-            of_stack("ui")  # says why not, where a stack is kept
+            of_stack("ui")  # ends the command with the reason if a stack exists but does not run
             fail("No local stack runs here: start it with ./run, or name Temporal UI's address with --ui.")
         if "ui" not in running:
             fail("The local stack uses a Temporal of your own: name its UI's address with --ui.")
@@ -67,7 +67,7 @@ def ui_links(
 
 
 def _runs_of(contact: str, url: str | None, key: str | None) -> list[str]:
-    """The workflow ids of a contact's latest enrolments, the newest first."""
+    """The workflow ids of a contact's latest enrolments, newest first."""
     from infra.importing import ask
 
     with api_caller(url, key) as client:

@@ -1,4 +1,4 @@
-"""What can be wrong, what each means and what to do about it; and the report that collects it."""
+"""The kinds of findings, what each means and what to do about it; and the report that collects findings."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KEPT = 10_000
-"""Findings of one kind that a report names; beyond, it counts."""
+"""How many findings of one kind a report names. The others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One sickness: what it means, what to do, and whether `--repair` does it."""
+    """One kind of finding: what it means, what to do, and whether `--repair` does it."""
 
     title: str
     meaning: str
@@ -164,11 +164,11 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: ids and reasons only."""
+    """One finding. It holds ids and reasons, no personal data."""
 
     kind: str
     id: str
-    """Of the enrolment, the message, the outbox row or the touch; a breaker's scope."""
+    """Id of the enrolment, the message, the outbox row or the touch; or the scope of a breaker."""
     detail: str = ""
     workflow_id: str = ""
     enrollment_id: str = ""
@@ -176,35 +176,35 @@ class Finding:
 
 @dataclass
 class Report:
-    """All that was found, and what was looked at."""
+    """All findings, and how much was checked."""
 
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     enrollments: int = 0
-    """Live ones compared, and those too young for it."""
+    """Live enrolments, compared or too young to be compared."""
     runs: int = 0
-    """Live ones listed."""
+    """Live runs listed."""
     looked_into: int = 0
-    """Runs that were asked for in detail."""
+    """Runs that were examined in detail."""
     young: int = 0
-    """Those too young to be compared: Temporal's lists may not have them yet."""
+    """Enrolments too young to be compared: Temporal's lists may not have their runs yet."""
     told: int = 0
-    """Live enrolments whose runs were told something: see `store.runs.signaled_runs`."""
+    """Live enrolments whose runs were signaled: see `store.runs.signaled_runs`."""
     passed_over: int = 0
-    """Of these those for whom there was no room among the runs looked into."""
+    """How many of these were not examined because the check had reached its limit of runs."""
 
     @property
     def healthy(self) -> bool:
         return not self.counts
 
     def add(self, finding: Finding, count: int = 1) -> None:
-        """One more; `count` where it stands for many that are not named."""
+        """Add a finding. `count` is more than 1 if it stands for many that are not named."""
         if self.counts[finding.kind] < KEPT:
             self.findings.append(finding)
         self.counts[finding.kind] += count
 
     def add_all(self, kind: str, count: int, named: list[Finding]) -> None:
-        """Several of one kind, of which `count` exist and only the first are named."""
+        """Add findings of one kind: `count` exist, and `named` holds only the first of them."""
         if count:
             self.findings += named
             self.counts[kind] += max(count, len(named))
@@ -214,7 +214,7 @@ class Report:
         return [finding for finding in self.findings if finding.kind == kind]
 
     def to_json(self) -> dict[str, Any]:
-        """For machines."""
+        """The report as JSON for programs."""
         groups = [
             {
                 "kind": kind,

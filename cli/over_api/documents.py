@@ -1,4 +1,4 @@
-"""Tracks and templates: their schema, publishing them, and seeing what a contact would get."""
+"""Commands about tracks and templates: print the schema, publish, preview."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cli.shared.printing import Json, say, say_json
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.command()(schema)
     app.command()(publish)
     app.command()(preview)

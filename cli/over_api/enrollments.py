@@ -1,4 +1,4 @@
-"""Enrollments, and an operator's words to their runs."""
+"""Commands about enrollments and their runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENROLLMENTS = Listing(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.add_typer(enrollment_commands, name="enrollments")
 
 

@@ -1,4 +1,4 @@
-"""Commands about imports: send a file, and look after what became of it."""
+"""Commands about imports: send a file, and follow its import."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ import_commands = typer.Typer(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.command("import")(import_file)
     app.add_typer(import_commands, name="imports")
 

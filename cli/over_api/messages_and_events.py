@@ -1,4 +1,4 @@
-"""What was sent, and what contacts did."""
+"""Commands about messages and events."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ EVENTS = Listing(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.add_typer(message_commands, name="messages")
     app.add_typer(event_commands, name="events")
 

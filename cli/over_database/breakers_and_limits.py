@@ -36,7 +36,7 @@ Queue = Annotated[str, typer.Argument(help="email, sms, crm or webhook.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.add_typer(breaker_commands, name="breakers")
     app.add_typer(limit_commands, name="limits")
 
@@ -169,7 +169,7 @@ def _write(queue: str, per_second: float | None) -> None:
 
     async def work(client: Client) -> None:
         await queue_rates.write(client, queue_rates.QUEUES[queue], per_second, "operator")
-        await asyncio.sleep(queue_rates.TRUSTED_FOR)  # by then no worker sends by the old rate any more
+        await asyncio.sleep(queue_rates.TRUSTED_FOR)  # after this time no worker uses the old rate
         say(f"{queue:<8} {_rate(await queue_rates.read(client, queue_rates.QUEUES[queue]))}")
 
     _with_temporal(work)

@@ -1,4 +1,4 @@
-"""Commands about people: addresses that are not written to, and what a contact agreed to."""
+"""Commands about suppressed addresses and contacts' consents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PHONE = re.compile(r"(\+|00)[\d\s().-]{7,25}")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.command()(suppress)
     app.command()(unsuppress)
     app.command("consents")(show_consents)
@@ -145,7 +145,7 @@ def show_consents(
 
 
 def _read(addresses: Iterable[str] | None, file: typer.FileText | None) -> list[tuple[Channel, str]]:
-    """The addresses with their channels; fails with what cannot be read, before anything is done."""
+    """Parse the addresses with their channels. If one is invalid, end the command before it changes anything."""
     found: list[tuple[Channel, str]] = []
     bad: list[str] = []
     for place, text in _listed(addresses or (), file):
@@ -163,7 +163,7 @@ def _read(addresses: Iterable[str] | None, file: typer.FileText | None) -> list[
 
 
 def _listed(addresses: Iterable[str], file: typer.FileText | None) -> Iterator[tuple[str, str]]:
-    """Each address, and what to call it: those of a file by their line."""
+    """Each address and its name in messages. An address from a file is named by its line number."""
     yield from ((address, address.strip()) for address in addresses)
     for number, line in enumerate(file or (), 1):
         text = line.strip().removeprefix("\ufeff")

@@ -1,4 +1,4 @@
-"""The long-running processes: the API, a worker, a relay alone."""
+"""Commands that run the long-running processes: the API, a worker, a relay alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOST = "127.0.0.1"
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.command()(api)
     app.command()(worker)
     app.command("relay")(relay_alone)
@@ -69,7 +69,7 @@ def api(
             return server.started
         finally:
             await database.close()
-            await asyncio.sleep(0.3)  # the Temporal client's threads can crash an interpreter that exits at once
+            await asyncio.sleep(0.3)  # without this, threads of the Temporal client can crash the interpreter at exit
 
     if not serving.run(serve()):
         raise typer.Exit(1)
