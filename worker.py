@@ -38,7 +38,7 @@ HOST = "127.0.0.1"
 
 WORKFLOW_TASKS = 8
 """Concurrent workflow tasks. They are Python code on one core: more of them only wait for Python's lock, until they
-time out (measured). Tasks that wait for a provider, on two channels, come on top."""
+time out (measured). Places for tasks that wait for a provider are added, for each of two channels."""
 
 POLLS = 8
 """Concurrent poll calls for workflow tasks on each of a worker's two queues. Each call reserves a place for a task.

@@ -31,10 +31,10 @@ def ui_links(
     key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print links into Temporal UI, at the address where it is: runs under way, decisions, runs that do not get on.
+    """Print links into Temporal UI: live runs, messages that need a decision, runs that are stuck.
 
-    Asks nobody: it reads where the local stack runs, unless --ui says so. Only for --contact without --track it asks
-    the API (--url) in which tracks the contact is or was.
+    Asks nobody: the address is the local stack's, unless --ui names another. Only --contact without --track asks the
+    API (--url) for the contact's tracks.
     """
     from infra.launch.state import State
     from infra.launch.ui_links import COLUMNS, link, saved_queries
@@ -43,7 +43,7 @@ def ui_links(
 
     for name, value in (("--track", track), ("--contact", contact)):
         if value is not None and set(value) & set('"\\'):
-            fail(f"{name} holds what no query can: a quote or a backslash.")
+            fail(f"{name} has a quote or a backslash, which no query can hold.")
     if ui is None:
         running = State(get_settings().data).addresses()
         if not running:

@@ -76,7 +76,7 @@ def watch(client: httpx.Client, import_id: str) -> Any:
                 silent_since = silent_since or time.monotonic()
                 if time.monotonic() - silent_since > _PATIENCE:
                     raise
-                bar.update(task, rest="the API is away")
+                bar.update(task, rest="the API is unavailable")
                 time.sleep(_LOOK)
                 continue
             bar.update(task, total=found["rows"], completed=found["done"], rest=_rest(found))
@@ -111,7 +111,7 @@ def _rest(found: Any) -> str:
     if found["state"] != "running":
         return str(found["state"])
     if found["held"]:
-        return f"gives way: {found['held']} has much to do"
+        return f"gives way: {found['held']} is busy"
     left = found["seconds_left"]
     return f"{found['rows_per_second']:g} rows/s" + ("" if left is None else f", {_time(left)} left")
 

@@ -201,7 +201,7 @@ class Check:
                 await self._unstarted(one)
 
     async def _unstarted(self, one: Live) -> None:
-        """Report an enrollment without a run and without a start in the outbox. It is read again: it may just have
+        """Report an enrollment without a run and without a start in the outbox. Read it again: it may just have
         started.
         """
         if one.start_waits:

@@ -43,7 +43,7 @@ class Rounds:
             try:
                 await self.look_if_due()
             except Exception as error:
-                log.warning("the doctor could not look", error=type(error).__name__)
+                log.warning("the doctor could not finish its check", error=type(error).__name__)
             await asyncio.sleep(TICK)
 
     async def look_if_due(self) -> Report | None:
@@ -60,7 +60,7 @@ class Rounds:
             await doctor.note(tx, report.counts)
             await periodic_jobs.again(tx, CHORE, now + self._every)
         if report.passed_over:
-            log.info("doctor: looked into some of those told", told=report.told, passed_over=report.passed_over)
+            log.info("doctor: only some signaled runs were examined", told=report.told, passed_over=report.passed_over)
         for kind, count in report.counts.items():
             examples = [finding.workflow_id or finding.id for finding in report.of(kind)[:TOLD]]
             reasons = [finding.detail for finding in report.of(kind)[:TOLD]]

@@ -65,8 +65,7 @@ class Reported:
 
 
 async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -> list[Reported]:
-    """Store reports. Returns one result for each, in order. `pace` is the clock speed of runs that an entry rule
-    starts.
+    """Store reports. Returns one result for each, in order. `pace` is that of runs which an entry rule starts.
 
     All transactions lock in this order: contacts and enrollments (by the events), then messages, then addresses. A
     repeated report with the same name does not suppress again: an operator may have lifted the suppression since.

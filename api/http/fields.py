@@ -38,7 +38,7 @@ class Body(BaseModel):
 
 
 def check_written(value: object) -> object:
-    """Require a moment written as text. Numbers are refused: 0 would be 1970, and seconds are easily confused with
+    """Require a moment written as text. Numbers are refused: 0 would be 1970, and seconds may be mistaken for
     milliseconds.
 
     Raises:

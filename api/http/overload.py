@@ -132,7 +132,7 @@ class Admission:
         self._admit()
 
     def retry_after(self) -> int:
-        """Seconds after which a refused request is likely to be served. They are random, so that not all return at
+        """Seconds after which a refused request is likely to be served, with a random part so that not all return at
         once.
         """
         self._tick()
@@ -214,9 +214,7 @@ class Visit:
         return self.places == self.admission.cost(size, self.line)
 
     async def enter(self, size: int = 0) -> bool:
-        """Give back the places held, then wait for those of a body of `size` bytes. Returns whether the request got
-        them.
-        """
+        """Give the places back, then wait for those of a body of `size` bytes. Returns whether the request got them."""
         self.step_out()
         places = self.admission.cost(size, self.line)
         if not await self.admission.enter(places, self.line):

@@ -191,9 +191,7 @@ def overloaded(scope: Scope, seconds: int) -> JSONResponse:
 
 
 def _about(request: Request) -> dict[str, str]:
-    """What the log says about a failed request: its id and its route. The path may hold a contact's id, so it is left
-    out.
-    """
+    """What the log says about a failed request: its id and its route, not its path, which may hold a contact's id."""
     route = getattr(request.scope.get("route"), "path", "unmatched")
     return {"method": request.method, "route": route, "request_id": request_id(request.scope)}
 
@@ -240,7 +238,7 @@ def install(app: FastAPI) -> None:
         return response(request.scope, 422, "invalid-request", f"{str(error).capitalize()}.")
 
     async def on_busy(request: Request, error: Exception) -> JSONResponse:
-        log.warning("writers met again and again", **_about(request))
+        log.warning("repeated conflicts between transactions", **_about(request))
         return unavailable(request, "Too many changes at once; try again.")
 
     async def on_bug(request: Request, error: Exception) -> JSONResponse:

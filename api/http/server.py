@@ -62,8 +62,7 @@ class _Listening(uvicorn.Server):
 
 
 class Server(_Listening):
-    """uvicorn raises the received signal again, which ends the process before it has closed its resources. This class
-    does not."""
+    """uvicorn raises the received signal again, which would end the process before it has closed its resources."""
 
     named = "--host and --port"
 

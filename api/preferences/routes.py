@@ -74,8 +74,7 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     """Does what the page's buttons say. Any other POST unsubscribes, as mail programs do with one click.
 
     It unsubscribes from the message's topic, or from its whole channel if the message has no topic. It holds from the
-    answer on, also for messages that already wait, and the contact's tracks receive an event. Repeating it changes
-    nothing.
+    answer on, also for messages that already wait, and tracks receive an event. Repeating it changes nothing.
     """
     named = verify(ctx.settings.signing_secret, token)
     if named is None:  # before the body is read

@@ -43,7 +43,7 @@ BREATH = 0.02
 """
 TOGETHER = 0.1
 """Seconds until the result of a single delivery is written, unless the next read of the outbox comes first. In the
-first 30 ms the run reacts to its signal: a database write in this time would delay its message."""
+first 30 ms the run reacts to its signal: work of the relay in this time would delay its message."""
 PROGRAMS = 256
 """How many track versions the cache of encoded programs holds."""
 BULK_IN_FLIGHT = 32
@@ -133,7 +133,7 @@ class Relay:
             except (OperationalError, SQLAlchemyError, OSError) as error:
                 log.warning("relay lost the database", error=type(error).__name__)
             except Exception:
-                log.exception("relay begins anew")
+                log.exception("relay failed and starts again")
             await _until(self._closing, POLL)
 
     async def _lead(self, listener: Listener) -> None:
@@ -163,9 +163,7 @@ class Relay:
                 self._wake.set()
 
     async def _deliver_pending(self) -> int:
-        """Write the results of deliveries, read the waiting rows, begin to deliver them. Returns the number of
-        enrolments.
-        """
+        """Write the results of deliveries, read waiting rows, begin to deliver. Returns the number of enrolments."""
         self._looks += 1
         # A task that ends during this write keeps its place: its outcome is not in this write, and its row must not
         # be read again before the outcome is written. If the write fails, the rows are delivered again; the run

@@ -105,8 +105,7 @@ async def trip_breaker(scope: Scope, asked: TripRequest, ctx: Ctx) -> BreakerSta
 
 @router.post("/{scope}/resume", summary="Let what is held go", responses=documented(400, 404, 413, 415))
 async def resume_breaker(scope: Scope, ctx: Ctx, asked: ResumeRequest | None = None) -> BreakerState:
-    """Held messages go out at a bounded rate, oldest first; then the breaker closes. A breaker that is not open does
-    not change."""
+    """Held messages go out at a bounded rate, oldest first; then the breaker closes. Only an open breaker changes."""
     async with ctx.db.transaction() as tx:
         rate = asked.per_second if asked else None
         rate = rate or (await policies.current(tx)).policy.breaker.per_second

@@ -132,8 +132,7 @@ async def get_suppressions(
     },
 )
 async def post_suppression(body: NewSuppression, response: Response, ctx: Ctx) -> Suppression:
-    """From the answer on, nothing is sent to the address, whichever contact has it. Of several reasons the strictest
-    stays."""
+    """From the answer on, nothing is sent to the address, whichever contact has it. The strictest reason stays."""
     async with ctx.db.transaction() as tx:
         raised = await suppressions.add(tx, body.channel, body.address, body.reason)
         found = await suppressions.find(tx, body.channel, body.address)

@@ -15,8 +15,7 @@ from settings import get_settings
 
 
 def data_converter(keys: Sequence[SecretStr]) -> DataConverter:
-    """The converter of values to Temporal payloads. With keys, payloads are encrypted. Raises ValueError for an invalid
-    key."""
+    """The converter of values to Temporal payloads, which keys encrypt. Raises ValueError for an invalid key."""
     if not keys:
         return pydantic_data_converter
     from api.temporal.payload_encryption import AesGcmCodec

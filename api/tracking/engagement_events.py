@@ -35,8 +35,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HoldTimes:
-    """Durations on the run's clock: `hold` delays a person's touch, and a click within `soon` after delivery is a
-    machine's."""
+    """Durations on the run's clock: `hold` delays a person's touch; a click within `soon` is a machine's."""
 
     hold: timedelta
     soon: timedelta

@@ -54,9 +54,7 @@ async def head_click(token: Token, request: Request, ctx: Ctx) -> Response:
     responses={200: {"content": {"image/gif": {}}}, 503: {"description": "The opening could not be stored"}},
 )
 async def get_open(token: Token, request: Request, ctx: Ctx) -> Response:
-    """One transparent pixel for any token, because a mail program can show nothing else. A valid token stores the
-    opening.
-    """
+    """One transparent pixel for any token: a mail program can show nothing else. A valid token stores the opening."""
     message_id, status = verify_open(ctx.settings.signing_secret, token), 200
     if message_id is not None:
         vouch(request)

@@ -64,7 +64,7 @@ async def post_ses(request: Request, ctx: Ctx) -> Response:
     if message["Type"] == "Notification":
         await _notified(ctx, message)
     elif message["Type"] == "UnsubscribeConfirmation":
-        log.warning("unsubscribed: SES events come here no more", topic=message["TopicArn"])
+        log.warning("unsubscribed: SES events will not arrive any more", topic=message["TopicArn"])
     return Response(status_code=204)
 
 
@@ -87,7 +87,7 @@ async def _notified(ctx: Context, message: dict[str, Any]) -> None:
     told_at = ses_events.moment(message["Timestamp"])
     if told_at is not None and datetime.now(UTC) - told_at > _REPEATED_WITHIN:
         ctx.metrics.rejected.labels("ses", "too-old").inc()
-        log.warning("a notification is older than SNS repeats them: nothing is done", at=told_at.isoformat())
+        log.warning("a notification is older than SNS's last repeat: ignored", at=told_at.isoformat())
         return
     said = _said(ctx, message["Message"])
     event = ses_events.read(said) if isinstance(said, dict) else None

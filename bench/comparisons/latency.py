@@ -77,8 +77,7 @@ class NotArrivedError(RuntimeError):
 
 
 def moments(rate: float, count: int) -> list[float]:
-    """Seconds from the start at which events are sent: one in each slot, at a random place, to avoid any common rhythm
-    with timers."""
+    """Seconds from the start at which events are sent: one at a random time in each slot, to avoid common rhythms."""
     scatter = random.Random(count)
     return [(slot + scatter.random()) / rate for slot in range(count)]
 

@@ -92,8 +92,7 @@ async def burst(
     contacts: int,
     taken: Taken,
 ) -> None:
-    """Make some clicks while nothing else happens, wait for the moment, make as many clicks during the burst. Adds the
-    figures to `taken`."""
+    """Click before the moment, while nothing else happens, and as often during the burst. Adds figures to `taken`."""
     already = len(feed.seen)
     half = len(others) // 2
     quiet = await poke(others[:half], tell, GAP)

@@ -95,9 +95,7 @@ async def one_round(
     patience: float = PATIENCE,
     clocks: bool = True,
 ) -> Findings:
-    """Run the load with kills, wait until all work is done, and compare. Returns the findings and adds them to
-    `result`.
-    """
+    """Run the load with kills, wait until all work is done, compare. Returns the findings; adds them to `result`."""
     began = time.monotonic()
     rng = random.Random(name)
     load = Load(stand, name, rate, rng)

@@ -97,8 +97,7 @@ def _as_text(value: object) -> str:
 
 
 def sandbox_command(folder: Path, port: int, callback_port: int | None = None) -> list[str]:
-    """The module and arguments to start a sandbox with its data in `folder`. Without `callback_port`, it sends no
-    callbacks.
+    """Module and arguments to start a sandbox with its data in `folder`. Without `callback_port` it sends no callbacks.
 
     Twilio's token is passed by the environment, as for the API.
     """

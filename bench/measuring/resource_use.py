@@ -10,9 +10,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """CPU-seconds since the start and proportional memory now (bytes) by part, and the CPU-seconds of the whole
-    machine.
-    """
+    """CPU-seconds since the start and proportional memory now (bytes) by part; CPU-seconds of the whole machine."""
 
     cpu: Mapping[str, float]
     memory: Mapping[str, int]

@@ -30,7 +30,7 @@ CONTACTS = Listing(
         "timezone": field("timezone"),
         "changed (UTC)": at("updated_at"),
     },
-    empty="No contact is like that.",
+    empty="No contact matches.",
 )
 
 
@@ -45,7 +45,7 @@ def list_contacts(
     email: Annotated[str | None, typer.Option(help="With this address.")] = None,
     phone: Annotated[str | None, typer.Option(help="With this number, such as +41446681800.")] = None,
     attribute: Annotated[str | None, typer.Option(help="With this attribute: plan:team.")] = None,
-    id_prefix: Annotated[str | None, typer.Option(help="Whose id begins with this.")] = None,
+    id_prefix: Annotated[str | None, typer.Option(help="How the id begins.")] = None,
     limit: Limit = 50,
     as_json: Json = False,
     as_csv: Csv = False,

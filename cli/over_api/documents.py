@@ -76,7 +76,7 @@ def publish(
 def preview(
     template: Annotated[str, typer.Argument(help="A template's file (.mjml, .liquid, .txt), or the name of one.")],
     contact: Annotated[str | None, typer.Option(help="The id of a contact to write for.")] = None,
-    attr: Annotated[list[str] | None, typer.Option(help="An attribute of somebody invented: name=value.")] = None,
+    attr: Annotated[list[str] | None, typer.Option(help="An attribute of a fictional contact: name=value.")] = None,
     var: Annotated[list[str] | None, typer.Option(help="A variable as a step would give it: name=value.")] = None,
     prop: Annotated[list[str] | None, typer.Option(help="A property of the enrolment: name=value.")] = None,
     locale: Annotated[str | None, typer.Option(help="A language, in place of the contact's.")] = None,

@@ -20,10 +20,10 @@ from tracks.time.durations import parse_duration
 
 Limit = Annotated[int, typer.Option(min=1, help="How many to show, at most.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, all fields, for spreadsheets.")]
-Contact = Annotated[str | None, typer.Option(help="Of this contact.")]
-Track = Annotated[str | None, typer.Option(help="Of this track.")]
-Since = Annotated[str | None, typer.Option(help="Since then: 2026-11-21T12:00:00Z, or so long ago: 2h, 7d.")]
-Until = Annotated[str | None, typer.Option(help="Before then, written likewise.")]
+Contact = Annotated[str | None, typer.Option(help="Only of this contact.")]
+Track = Annotated[str | None, typer.Option(help="Only of this track.")]
+Since = Annotated[str | None, typer.Option(help="From this time on: 2026-11-21T12:00:00Z, or a time ago: 2h, 7d.")]
+Until = Annotated[str | None, typer.Option(help="Before this time, in the same format.")]
 
 _PAGE = 200
 """Most items in one answer of the API."""
@@ -75,7 +75,7 @@ def moment(written: str | None) -> str | None:
     try:
         return (datetime.now(UTC) - parse_duration(written)).isoformat()
     except ValueError:
-        fail(f"{written} is no time: write 2026-11-21T12:00:00Z, or 7d for seven days ago.")
+        fail(f"{written} is not a time: write 2026-11-21T12:00:00Z, or 7d for seven days ago.")
 
 
 def at(name: str) -> Callable[[Item], object]:

@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(
-    repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right safely.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired safely.")] = False,
     lost: Annotated[
         str, typer.Option(help="With --repair, runs that Temporal does not know: leave, restart or close.")
     ] = "leave",
@@ -49,7 +49,7 @@ def doctor(
     all_: Annotated[bool, typer.Option("--all", help="Print every finding.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Compare the database with Temporal and name whatever is stuck; status 1 if anything is (left).
+    """Compare the database with Temporal and list what is stuck. Status 1 if anything is stuck and was not repaired.
 
     Speaks to the database (DATABASE_URL) and to Temporal (TEMPORAL_ADDRESS) of one installation.
 
@@ -159,7 +159,7 @@ def _tell(console: Console, report: Report, done: list[Repaired], everything: bo
     live = f"{report.enrollments:,} live enrolments{young}, {report.runs:,} live runs"
     looked = f"{live}, {report.looked_into:,} looked into"
     if report.passed_over:
-        looked += f" ({report.passed_over:,} that were told something are not; --every-run looks into each)"
+        looked += f" ({report.passed_over:,} signaled runs are not; --every-run examines each)"
     for kind, told in KINDS.items():
         if not report.counts[kind]:
             continue
@@ -183,4 +183,4 @@ def _tell(console: Console, report: Report, done: list[Repaired], everything: bo
         count = sum(one.done for one in done)
         console.print(f"{count:,} repaired, {len(done) - count:,} left to you. Look again in a minute.")
     else:
-        console.print("`perennial doctor --repair` puts right what can be put right safely.")
+        console.print("`perennial doctor --repair` repairs what can be repaired safely.")

@@ -37,7 +37,7 @@ def suppress(
     file: Listed = None,
     reason: Annotated[str, typer.Option(help="Why, such as bounced, complained or unsubscribed.")] = "manual",
 ) -> None:
-    """Write to these addresses no more, whoever has them. The harshest reason stays.
+    """Suppress these addresses, whichever contacts have them. The strictest reason stays.
 
     Speaks to the database (DATABASE_URL).
 
@@ -61,7 +61,7 @@ def suppress(
 
 
 def unsuppress(addresses: Addresses = None, file: Listed = None) -> None:
-    """Allow these addresses again, whatever they were suppressed for. Consents are not touched.
+    """Allow these addresses again, whatever the reason of their suppression was. Consents do not change.
 
     Speaks to the database (DATABASE_URL).
 
@@ -83,7 +83,7 @@ def show_consents(
     contact: Annotated[str, typer.Argument(help="The contact's id.")],
     as_json: Json = False,
 ) -> None:
-    """Show whether a contact may be written to, or why not, what they agreed to, and everything they said.
+    """Show whether a contact may get messages and why not, their consents, and all their statements.
 
     Speaks to the database (DATABASE_URL).
 

@@ -76,7 +76,7 @@ def api(
 
 
 def worker(
-    relay: Annotated[bool, typer.Option(help="Carry a relay too: one at a time leads, in any process.")] = True,
+    relay: Annotated[bool, typer.Option(help="Also run a relay. Of all relays, one at a time leads.")] = True,
     host: Annotated[str, typer.Option(help="Address to answer the orchestrator on (PERENNIAL_WORKER_PORT).")] = HOST,
 ) -> None:
     """Run the workers and the relay that delivers what the API accepted.

@@ -49,14 +49,16 @@ class Wish:
 
 
 def up(
-    fresh: Annotated[bool, typer.Option("--fresh", help="Throw the kept data away and start over.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the kept data and start over.")] = False,
     exit_: Annotated[
         bool, typer.Option("--exit", help="End once the crowd has finished: status 0, or 1 if a law was broken.")
     ] = False,
-    crowd: Annotated[bool, typer.Option(help="Let sample contacts live through the library's tracks.")] = True,
+    crowd: Annotated[bool, typer.Option(help="Run sample contacts on the library's tracks.")] = True,
     contacts: Annotated[int, typer.Option(min=1, max=1000, help="How many sample contacts.")] = 60,
-    pace: Annotated[float, typer.Option(min=1, help="Seconds of the crowd's lives in one real second.")] = 86_400,
-    seed: Annotated[int, typer.Option(help="What the sample contacts' behaviour is drawn from.")] = 24,
+    pace: Annotated[
+        float, typer.Option(min=1, help="Seconds of the sample contacts' clock in one real second.")
+    ] = 86_400,
+    seed: Annotated[int, typer.Option(help="The seed of the sample contacts' behaviour.")] = 24,
 ) -> None:
     """Start everything on this machine and show what it does; Ctrl-C stops it.
 

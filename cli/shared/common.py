@@ -51,7 +51,7 @@ def local_stack() -> dict[str, str]:
 
     found = State(get_settings().data).addresses()
     if found is not None and not found:
-        fail(f"The local stack in {get_settings().data} is still coming up: wait until it says where it is.")
+        fail(f"The local stack in {get_settings().data} is still coming up: wait until it shows its addresses.")
     return found or {}
 
 
@@ -153,6 +153,6 @@ def api_caller(url: str | None, key: str | None) -> httpx.Client:
         address = url or (settings.public_url if named else of_stack("api") or settings.public_url)
         secret = key or own or str(read_json(State(settings.data).folder / "secrets.json").get("api_key", ""))
     if not re.fullmatch("[!-~]+", secret):
-        missing = "There is no key for the API" if not secret else "The API's key has letters that no key has"
+        missing = "There is no key for the API" if not secret else "The API's key has characters that no key has"
         fail(f"{missing}: set PERENNIAL_API_KEY, or give it with --key; `perennial key create NAME` makes one.")
     return httpx.Client(base_url=address, headers={"authorization": f"Bearer {secret}"}, timeout=30)

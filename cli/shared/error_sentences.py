@@ -92,16 +92,16 @@ def _of_database(problem: Exception) -> str | None:
     from worker import NoDatabaseError
 
     if isinstance(problem, PoolTimeout):
-        return "The database has no connection free: it is overloaded, or DATABASE_URL leads to one that hangs."
+        return "No database connection is free: the database is overloaded, or the one of DATABASE_URL hangs."
     if isinstance(problem, NoDatabaseError):
         return f"{_first_line(problem)}. Look at DATABASE_URL."
     if isinstance(problem, UnstorableError):
-        return f"The database refuses what it was given: {_first_line(problem)}."
+        return f"The database refuses a value: {_first_line(problem)}."
     if isinstance(problem, AddressSecretError):
         return str(problem)
     driver = problem.orig if isinstance(problem, DBAPIError) else problem
     if isinstance(driver, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
-        return "The database of DATABASE_URL has not this version's schema: run `perennial migrate`."
+        return "The database of DATABASE_URL does not have this version's schema: run `perennial migrate`."
     if isinstance(driver, psycopg.errors.InsufficientPrivilege):
         return f"The user of DATABASE_URL may not do that: {_first_line(driver)}"
     if isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError):

@@ -137,7 +137,7 @@ class Inbox:
             "labels": [(label(type_), count) for type_, count in Counter(h.type for h in message.past()).items()],
             "buttons": buttons,
             "views": _VIEWS,
-            "first": "html" if html else "text",  # the tab that is shown first
+            "first": "html" if html else "text",  # the selected tab
             "text": Markup(shown_text(message, text)),
             "details": [
                 *message.headers,
