@@ -1,4 +1,4 @@
-"""Programmes that count and watch, as a track's author writes them (docs/reference/tracks.md shows their middles)."""
+"""Programmes that count and watch events, as a track's author writes them (docs/reference/tracks.md shows parts)."""
 
 VIEWED_THREE_TIMES = """
 track: pricing-interest

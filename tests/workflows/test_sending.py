@@ -1,4 +1,4 @@
-"""What a run does with one message that takes more than one try, on the time-skipping server."""
+"""How a run handles a message that needs more than one try, on the time-skipping server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def details(run: Run) -> str:
 
 
 async def at(run: Run, state: str) -> Journey:
-    """Where the run is, once it is in that state."""
+    """Wait until the run is in that state, and return its journey."""
     async with asyncio.timeout(10):
         while True:
             journey: Journey = await run.query("journey", result_type=Journey)

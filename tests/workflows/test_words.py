@@ -1,4 +1,4 @@
-"""No word of an operator, and no signal of anybody, can break a run: bad ones are refused or counted (law 12)."""
+"""No operator's command and no signal can break a run: bad ones are refused or counted (law 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API lists, as an operator or a support engineer types for it."""
+"""Commands that list and show, as an operator or a support engineer types them."""
 
 from __future__ import annotations
 
