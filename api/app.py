@@ -66,7 +66,7 @@ _TAGS = [
     {"name": "suppressions", "description": "Addresses that are not written to."},
     {"name": "events", "description": "What contacts did."},
     {"name": "enrollments", "description": "Where each contact is on each track."},
-    {"name": "messages", "description": "What was sent, and how it fared."},
+    {"name": "messages", "description": "What was sent, and its outcome."},
     {"name": "imports", "description": "Files of contacts, enrolled at a pace."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
@@ -80,7 +80,7 @@ _TAGS = [
 def create_app(
     settings: Settings, db: Database, temporal: Client | None = None, *, cors_origins: tuple[str, ...] = ()
 ) -> FastAPI:
-    """Make the API over a database and an optional Temporal client, which is used only to query live runs.
+    """Make the API over a database and an optional Temporal client. Only calls about live runs use the client.
 
     The caller closes `db`. Browsers on other origins are refused unless `cors_origins` names the origin.
     Raises ValueError if production must not run with these settings: missing secrets, a public address without https,

@@ -128,9 +128,9 @@ class Repair:
             await enrollments.lock_run(tx, finding.enrollment_id)
             one = await doctor.find(tx, finding.enrollment_id)
             if one is None or not one.told or one.ending_since is None:
-                return Repaired(finding, True, "it has heard of it meanwhile")
+                return Repaired(finding, True, "the run has received it meanwhile")
             await doctor.end_again(tx, one)
-        return Repaired(finding, True, "it is told again")
+        return Repaired(finding, True, "the signal is in the outbox again")
 
     async def _end(self, finding: Finding) -> Repaired:
         signal = EndSignal(reason="enrollment-ended", enrollment_id=finding.enrollment_id)

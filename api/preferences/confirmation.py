@@ -28,7 +28,7 @@ from tracks.shared.link_tokens import unsubscribe_url, verify_confirm
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
 Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
 SOURCE = "confirmation link"
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or nobody is known by it any more"}}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or its contact was erased"}}
 
 
 @router.get("/confirm/{token}", summary="Ask for a confirmation", response_class=HTMLResponse, responses=_NOT_FOUND)

@@ -40,7 +40,7 @@ ACTIONS = ("save", "all-off", "pause", "resume")
 """The values that the page's buttons post as `do`."""
 PAUSE = timedelta(days=30)
 ONE_CLICK_SOURCE, PAGE_SOURCE = "unsubscribe link", "preference page"
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or nobody is known by it any more"}}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or its contact was erased"}}
 
 
 def tags_of(request: Request, person: Contact | None) -> list[str]:

@@ -40,7 +40,7 @@ class EnrollmentSummary(BaseModel):
     status: EnrollmentStatus
     step: str | None = Field(description="The current step, as far as the database knows.")
     created_at: datetime
-    started_at: datetime | None = Field(description="When Temporal had the run.")
+    started_at: datetime | None = Field(description="When Temporal received the start.")
     goal_reached_at: datetime | None
     ended_at: datetime | None
     end_reason: str | None

@@ -70,7 +70,7 @@ async def skip_wait(enrollment_id: EnrollmentId, ctx: Ctx, body: SkipWaitRequest
     return WaitSkipped(id=enrollment_id, step=await _tell(ctx, found, UPDATE_SKIP_WAIT))
 
 
-@router.post("/{enrollment_id}/exit", summary="End a run, once it has heard it", responses=_ANSWERS)
+@router.post("/{enrollment_id}/exit", summary="End a run, and wait for its answer", responses=_ANSWERS)
 async def exit_run(enrollment_id: EnrollmentId, ctx: Ctx, body: ExitRequest) -> Exited:
     """Same as the Update `exit` in Temporal UI. The answer comes after the run has processed the command.
 
@@ -98,7 +98,7 @@ async def _tell(ctx: Context, found: Enrollment, update: str, *given: str) -> st
     except NoRunError:
         raise _refused("Temporal has no such live run: it has not begun yet, or has just ended.") from None
     except NotAnsweredError as why:
-        raise ProblemError(503, "unavailable", f"The run was not reached: {why}. It may still hear it.") from None
+        raise ProblemError(503, "unavailable", f"The run was not reached: {why}. It may still take effect.") from None
 
 
 def _refused(why: str) -> ProblemError:

@@ -50,7 +50,7 @@ class BoundedRequest(Request):
         """The body as JSON that the database can hold. With `lenient` the handler checks the latter.
 
         Raises:
-            ProblemError: 400 where it is no JSON, 422 naming every value that cannot be stored.
+            ProblemError: 400 if it is no JSON, 422 naming every value that cannot be stored.
         """
         if not hasattr(self, "_json"):
             body = await self.body()
@@ -113,7 +113,7 @@ def parse_json(body: bytes) -> Any:
     """Parse JSON that the database can hold.
 
     Raises:
-        ProblemError: 400 where it is no JSON, 422 naming every value that cannot be stored.
+        ProblemError: 400 if it is no JSON, 422 naming every value that cannot be stored.
     """
     data = load_json(body)
     if errors := storable(data):
