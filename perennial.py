@@ -1,7 +1,7 @@
-"""The console script `perennial`: it refuses an environment in which its modules are not all its own.
+"""The console script `perennial`. It refuses to run if some of its modules come from another package.
 
-The rooms are top-level modules with plain names (`api`, `settings`, `worker`). Beside another package that has one of
-these, or below a folder of `PYTHONPATH` that does, one of the two gets the other's.
+The project has top-level modules with common names (`api`, `settings`, `worker`). If another package or a folder of
+`PYTHONPATH` has a module with the same name, one of the two would import the other's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HOME = Path(__file__).resolve().parent
 
 
 def clashes() -> Iterator[str]:
-    """What of the rooms is, or may be, somebody else's; each as a sentence."""
+    """A sentence for each module that comes, or may come, from another package."""
     for room in ROOMS:
         found = find_spec(room)
         if found is None or found.origin is None:
@@ -27,7 +27,7 @@ def clashes() -> Iterator[str]:
         home = file.parent.parent if found.submodule_search_locations is not None else file.parent
         if home != HOME:
             yield f"`{room}` is found in {home}."
-    if HOME.name in ("site-packages", "dist-packages"):  # whoever is installed last has overwritten the other
+    if HOME.name in ("site-packages", "dist-packages"):  # the package installed last has overwritten the other
         owners = packages_distributions()
         for room in ROOMS:
             others = sorted({*owners.get(room, ())} - {"perennial"})
@@ -36,7 +36,7 @@ def clashes() -> Iterator[str]:
 
 
 def main() -> None:
-    """Hand over to the command line, or end with what stands in the way."""
+    """Run the command line, or end with the reason why it cannot run."""
     if found := list(clashes()):
         print(
             f"Perennial, in {HOME}, needs an environment of its own: {' '.join(found)} "

@@ -1,7 +1,7 @@
-"""The one typed place for configuration. Nothing else in the project reads the environment.
+"""All configuration, typed. Nothing else in the project reads the environment.
 
-Variables carry the prefix `PERENNIAL_`; the database takes the usual `DATABASE_URL`, AWS credentials the
-usual AWS chain, and Temporal's client its standard `TEMPORAL_*` environment and profile.
+Variables have the prefix `PERENNIAL_`. Exceptions are `DATABASE_URL`, AWS credentials, which come from the usual AWS
+chain, and Temporal's client, which uses its standard `TEMPORAL_*` environment and profile.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _seconds(value: object) -> object:
-    """`30` in the environment means seconds, as everyone expects; `PT30S` and `00:00:30` work too."""
+    """Read a plain `30` in the environment as seconds; `PT30S` and `00:00:30` work too."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -25,7 +25,7 @@ def _seconds(value: object) -> object:
 
 
 Need = Literal["secret", "address secret", "links", "topics"]
-"""What a process may need that production looks at: to sign, to hash addresses, to write links, to believe SNS."""
+"""What a process may need and production must check: to sign, to hash addresses, to write links, to accept SNS."""
 RECEIVING: tuple[Need, ...] = ("secret", "address secret", "links", "topics")
 """What the API needs."""
 SENDING: tuple[Need, ...] = ("secret", "address secret", "links")
@@ -33,23 +33,23 @@ SENDING: tuple[Need, ...] = ("secret", "address secret", "links")
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 Web = Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]+)?([/?][!#-+\--:=-~]*)?)?$", max_length=500)]
-"""An address on the web, or none. It stands in a header: no spaces, quotes, commas or semicolons."""
+"""A web address, or empty. It is used in a header: no spaces, quotes, commas or semicolons."""
 
 
 class Settings(BaseSettings):
-    """Configuration of every process; defaults suit local development."""
+    """Configuration of every process. The defaults suit local development."""
 
     model_config = SettingsConfigDict(env_prefix="PERENNIAL_", extra="ignore", env_nested_delimiter="__")
 
     environment: Literal["development", "production"] = "development"
     allow_pace: bool | None = None
-    """Whether a run may be paced; unset means only in development."""
+    """Whether runs may have a faster clock (a pace); unset means only in development."""
     entry_pace: float = 1.0
-    """Pace of the runs that a track's entry rule begins, where pacing is allowed: demos and staging."""
+    """Pace of the runs that a track's entry rule starts, if pacing is allowed: for demos and staging."""
     api_key: SecretStr = SecretStr("")
+    """The API key with which the command line calls the API (`perennial publish`)."""
     profile: str = ""
-    """Which profile of a person's file commands take the API's address and key from (`cli.shared.profiles`)."""
-    """The key that the command line calls the API with (`perennial publish`)."""
+    """The profile from which commands take the API's address and key (`cli.shared.profiles`)."""
 
     database_url: SecretStr = Field(
         default=SecretStr("postgresql://localhost/perennial"), validation_alias="DATABASE_URL"
@@ -57,18 +57,18 @@ class Settings(BaseSettings):
     database_pool: int = 10
 
     requests_at_once: int = Field(default=128, ge=1)
-    """Requests that an API process works at; a body takes another place for each 32 KiB."""
+    """How many requests an API process serves at the same time. A body takes another place for each 32 KiB."""
     requests_waiting: int = Field(default=256, ge=0)
-    """Requests that may wait for a place; callbacks of providers and what contacts open, four times as many."""
+    """How many requests may wait for a place. Callbacks of providers and requests of contacts: four times as many."""
     longest_request_wait: Duration = timedelta(seconds=5)
-    """How long; callbacks of providers and what contacts open wait twice as long."""
+    """How long a request may wait. Callbacks of providers and requests of contacts may wait twice as long."""
 
     secret: SecretStr = SecretStr("")
-    """Signs links; at least 32 characters in production."""
+    """The secret that signs links. It has at least 32 characters in production."""
     address_secret: SecretStr = SecretStr("")
-    """What hashes of addresses are made with, never to be changed; empty means hashes that can be guessed."""
+    """The secret for hashes of addresses; never change it. If empty, addresses can be guessed from hashes."""
     public_url: str = "http://127.0.0.1:8000"
-    """Where contacts and providers reach the API: the base of links, callbacks and signatures."""
+    """The address at which contacts and providers reach the API: the base of links, callbacks and signatures."""
 
     sender_name: str = Field(default="", max_length=100)
     """The name of the brand: `brand.name` in emails, and above and below the pages for contacts."""
@@ -82,31 +82,33 @@ class Settings(BaseSettings):
     """The colour of the brand: `#` and six hexadecimal digits. Texts take a readable shade of it."""
 
     operations_port: int | None = Field(default=None, ge=1, le=65535)
-    """Port of `/metrics` and `/readyz` of the API, which are then not on its public port."""
+    """Port for the API's `/metrics` and `/readyz`. If set, they are not on the public port."""
     worker_port: int | None = Field(default=None, ge=1, le=65535)
-    """Port on which a worker or a relay answers its orchestrator; unset means none."""
+    """Port for the health checks of a worker or a relay; unset means none."""
     docs: bool | None = None
     """Whether `/docs` and `/openapi.json` are served; unset means only in development."""
 
     payload_keys: tuple[SecretStr, ...] = ()
-    """Keys (32 bytes in base64) that what Temporal keeps of runs is encrypted with; the first encrypts."""
+    """Keys (32 bytes in base64) that encrypt what Temporal stores about runs. The first key encrypts, all decrypt."""
 
     click_hold: Duration = timedelta(seconds=10)
-    """How long a click that looks like a person's is held before tracks hear of it, lest it begin a scanner's burst."""
+    """How long a click that looks like a person's is held before tracks get it: it may be the first of a scanner's
+    burst.
+    """
     click_soon: Duration = timedelta(seconds=5)
-    """A click this soon after the delivery is a machine's."""
+    """A click within this time after the delivery counts as a machine's."""
 
     data: Path = Path(__file__).parent / ".perennial"
-    """Where the local stack of `perennial up` keeps everything."""
+    """The folder for all data of the local stack (`perennial up`)."""
 
-    # Email: Amazon SES v2 (credentials and region by the usual AWS chain)
+    # Email: Amazon SES v2 (credentials and region from the usual AWS chain)
     ses_endpoint_url: str | None = None
     aws_region: str = "us-east-1"
     ses_configuration_set: str = "perennial"
     sns_topic_arns: tuple[str, ...] = ()
-    """Topics whose notifications are believed; empty means any topic with a valid signature, but not in production."""
+    """Topics whose notifications are accepted. Empty means any topic with a valid signature, but not in production."""
     sns_certificate_url: str | None = None
-    """Where signing certificates may come from, besides Amazon's own hosts (the sandbox); not in production."""
+    """Another address for signing certificates besides Amazon's hosts (the sandbox's); not in production."""
 
     # SMS: Twilio
     twilio_base_url: str | None = None
@@ -114,7 +116,7 @@ class Settings(BaseSettings):
     twilio_auth_token: SecretStr = SecretStr("")
     twilio_messaging_service_sid: str | None = None
     sms_help_text: str = ""
-    """What HELP and INFO are answered with; empty leaves that to Twilio, which answers them by itself."""
+    """The answer to HELP and INFO. If empty, Twilio answers them itself."""
 
     # CRM
     crm: Literal["builtin", "hubspot"] = "builtin"
@@ -122,34 +124,38 @@ class Settings(BaseSettings):
     hubspot_token: SecretStr = SecretStr("")
 
     webhook_secret: SecretStr = SecretStr("")
-    """Standard Webhooks secret (`whsec_…`) that signs the `webhook` steps' calls."""
+    """Standard Webhooks secret (`whsec_…`) that signs the calls of `webhook` steps."""
     webhook_hosts: tuple[str, ...] = ()
-    """Hosts that `webhook` steps may call; empty means any on the public internet, and in development any at all."""
+    """Hosts that `webhook` steps may call. Empty means any public host, and in development any host."""
     webhook_proxy: str | None = None
-    """HTTP proxy that `webhook` steps' calls go through."""
+    """HTTP proxy for the calls of `webhook` steps."""
 
     provider_timeout: Duration = timedelta(seconds=10)
-    """Read timeout of a provider call; past it the outcome is unknown, not failed."""
+    """Read timeout of a provider call. After it the outcome is unknown, not failed."""
 
     # Workers
     cached_runs: int = 1000
-    """Runs kept in memory between their workflow tasks: about 55 KB each."""
+    """How many runs a worker keeps in memory between their workflow tasks: about 55 KB each."""
     concurrent_sends: int = 20
-    """Activities at once, per provider queue and worker process."""
+    """Concurrent activities per provider queue and worker process."""
     import_rate: float = 100.0
-    """Rows a second at which an import enrols, at most, where it names no rate of its own."""
+    """Most rows a second of an import that names no rate of its own."""
     queue_rates: dict[str, float] = {}
-    """Activities per second by task queue, enforced by the server over all workers: 60-80 % of the provider's quota."""
+    """Activities per second by task queue. The server enforces it over all workers: use 60-80 % of the provider's
+    quota.
+    """
     drain: Duration = timedelta(seconds=30)
-    """How long a stopping worker lets activities under way finish; longer than one attempt's provider timeout."""
+    """How long a stopping worker waits for running activities. It must be longer than one attempt's provider timeout.
+    """
     doctor_every: Duration = timedelta(minutes=5)
-    """How often the relay that leads looks for what is stuck."""
+    """How often the leading relay runs the doctor's brief check."""
     deployment_name: str = "perennial"
     build_id: str = ""
-    """Turns on Worker Versioning: runs are pinned to this build, and upgraded when they continue as new."""
+    """Build id for Worker Versioning: runs are pinned to this build, and upgraded when they continue as new. Unset
+    means off."""
 
     def require(self, *needs: Need) -> None:
-        """Raise ValueError, in production, with all that is wrong with what is needed: once, not one after another."""
+        """In production, raise ValueError if a needed setting is wrong. The text names all errors at once."""
         if self.environment != "production":
             return
         wrong = [words for need in needs for words in self._wrong_with(need)]
@@ -175,22 +181,22 @@ class Settings(BaseSettings):
 
     @property
     def signing_secret(self) -> str:
-        """What signs links and cursors. Raises ValueError in production where it is too short to keep them honest."""
+        """The secret that signs links and cursors. Raises ValueError in production if it is too short."""
         self.require("secret")
         return self.secret.get_secret_value()
 
     @property
     def hash_secret(self) -> str:
-        """What hashes of addresses are made with. Raises ValueError in production where it could be guessed."""
+        """The secret for hashes of addresses. Raises ValueError in production if it is too short."""
         self.require("address secret")
         return self.address_secret.get_secret_value()
 
     @property
     def sns_believed(self) -> tuple[str | None, tuple[str, ...]]:
-        """Whose notifications are believed: an address of certificates besides Amazon's, and the topics.
+        """Which notifications are accepted: another address of certificates besides Amazon's, and the topics.
 
-        Raises ValueError in production where that is anybody: everybody with an AWS account has a topic that Amazon
-        signs for.
+        Raises ValueError in production if any topic would be accepted: everybody with an AWS account can have a topic
+        for which Amazon signs.
         """
         self.require("topics")
         return self.sns_certificate_url, self.sns_topic_arns
@@ -208,9 +214,9 @@ class Settings(BaseSettings):
 
     @property
     def link_base(self) -> str:
-        """What the links of messages begin with.
+        """The base address of links in messages.
 
-        Raises ValueError in production where that is not https: mail programs unsubscribe by one click only there
+        Raises ValueError in production if it is not https: mail programs use one-click unsubscribe only with https
         (https://www.rfc-editor.org/rfc/rfc8058#section-3.1).
         """
         self.require("links")
@@ -218,17 +224,17 @@ class Settings(BaseSettings):
 
     @property
     def docs_served(self) -> bool:
-        """What a stranger can learn of the API from itself, production must ask for by name."""
+        """Whether the API's documentation is served. Anybody can read it, so production must enable it explicitly."""
         return self.environment == "development" if self.docs is None else self.docs
 
     @property
     def pace_at_entry(self) -> float:
-        """The pace of runs begun by an entry rule."""
+        """The pace of runs that an entry rule starts."""
         return self.entry_pace if self.pace_allowed else 1.0
 
     @property
     def pace_allowed(self) -> bool:
-        """Pacing changes when messages go out, so production must ask for it by name."""
+        """Whether runs may be paced. It changes when messages are sent, so production must enable it explicitly."""
         return self.environment == "development" if self.allow_pace is None else self.allow_pace
 
 

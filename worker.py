@@ -1,4 +1,4 @@
-"""The worker process: runs, their activities, and the relay that delivers what the API accepted."""
+"""The worker process: workflows, activities, and the relay that delivers the outbox to Temporal."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ from workflows.nurture import NurtureTrack
 HOST = "127.0.0.1"
 
 WORKFLOW_TASKS = 8
-"""Workflow tasks are Python on one core: more at once only queue on its lock, up to time-outs (measured). Those that
-wait for a provider, of two channels, are not among them."""
+"""Concurrent workflow tasks. They are Python code on one core: more of them only wait for Python's lock, until they
+time out (measured). Places for tasks that wait for a provider are added, for each of two channels."""
 
 POLLS = 8
-"""Calls that wait for workflow tasks at once, of each of a worker's two queues; each keeps a place for what it may
-bring. Without a limit, a burst multiplies the calls at the worker's own queue and then leaves them empty, and they keep
+"""Concurrent poll calls for workflow tasks on each of a worker's two queues. Each call reserves a place for a task.
+Without a limit, a burst multiplies the calls on the worker's own queue; later these calls get no tasks but still hold
 most of the places: docs/design/benchmarks.md#wake has the figures."""
 
 OWN_QUEUE = timedelta(seconds=1)
-"""How long a run's next task waits for the worker that has the run in memory. In that worker's own queue tasks go in
-order; in the common one tracks take turns. With very many timers of one track due at once, a click of another waits
-about as long as this: docs/design/benchmarks.md#wake compares other values."""
+"""How long a run's next task waits for the worker that has the run in memory. In that worker's own queue tasks are
+processed in order; in the common queue tracks take turns. If very many timers of one track are due at once, a click on
+another track waits about this long: docs/design/benchmarks.md#wake compares other values."""
 
 IMPORT_TASKS = 4
-"""Imports that a process works for at once; most of them wait."""
+"""Concurrent imports of a process. Most of them only wait."""
 
 DATABASE_WAIT = 120.0
-"""Seconds that a starting process waits for its database; then it ends, for its orchestrator to decide."""
+"""Seconds that a starting process waits for its database. Then it ends, and the orchestrator may restart it."""
 SAID_EVERY = 10.0
-"""Seconds between two lines of the log that say so."""
+"""Seconds between two log lines about this."""
 
 log = structlog.get_logger()
 
@@ -109,7 +109,7 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
 
 
 def build_relay(client: Client, database: Database, settings: Settings) -> Relay:
-    """A relay that also tells held touches and imports' workflows, and makes the doctor's rounds."""
+    """A relay whose leader also makes events from held touches, signals imports, and runs the doctor's brief check."""
     patience = HoldTimes(settings.click_hold, settings.click_soon, settings.pace_at_entry)
     beside = (
         HeldTouches(database, patience),
@@ -120,11 +120,12 @@ def build_relay(client: Client, database: Database, settings: Settings) -> Relay
 
 
 def _versioning(settings: Settings) -> dict[str, Any]:
-    """Worker Versioning where a build is named. The SDK's default id hashes every loaded module: seconds of CPU."""
+    """Options for Worker Versioning, if a build id is set. The SDK's default id hashes every loaded module, which takes
+    seconds of CPU."""
     if not settings.build_id:
         return {"build_id": "unversioned"}
     version = WorkerDeploymentVersion(deployment_name=settings.deployment_name, build_id=settings.build_id)
-    # Set here, not on the workflow: a server refuses a versioning behaviour from a worker without a version.
+    # Set here and not on the workflow, because a server refuses a versioning behaviour from a worker without a version.
     config = WorkerDeploymentConfig(
         version=version, use_worker_versioning=True, default_versioning_behavior=VersioningBehavior.PINNED
     )
@@ -132,9 +133,10 @@ def _versioning(settings: Settings) -> dict[str, Any]:
 
 
 async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: bool = True, host: str = HOST) -> None:
-    """Run workers until SIGTERM, SIGINT or `stop`; then take nothing new and let what is under way finish.
+    """Run workers until SIGTERM, SIGINT or `stop`. Then take no new work and finish the running work.
 
-    Raises NoDatabaseError where the database does not answer in time, ValueError with all that production refuses.
+    Raises NoDatabaseError if the database does not answer in time, ValueError with all settings that production
+    refuses.
     """
     settings.require(*SENDING)
     stop = _on_signals(stop)
@@ -160,7 +162,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         await stop.wait()
         health.working = False
         log.info("worker draining", at_most=str(settings.drain))
-        # All at once: one after another, the last would go on taking work while the first drain, each for so long.
+        # Shut down all at once. One after another, the last would take new work while the first ones finish theirs.
         await asyncio.gather(*(worker.shutdown() for worker in workers))
     await _settle()
 
@@ -183,7 +185,7 @@ async def run_relay(settings: Settings, stop: asyncio.Event | None = None, *, ho
 
 
 async def _database(settings: Settings, stack: AsyncExitStack, name: str, stop: asyncio.Event) -> Database | None:
-    """The database, when it answers: nothing is polled for that could not be done. None where `stop` came first."""
+    """Wait for the database, so that no work is polled that could not be done. Returns None if `stop` comes first."""
     use_secret(settings.hash_secret)
     database = Database(settings.database_url.get_secret_value(), settings.database_pool, name=name)
     stack.push_async_callback(database.close)
@@ -217,12 +219,12 @@ def _on_signals(stop: asyncio.Event | None) -> asyncio.Event:
 
 
 async def _settle() -> None:
-    """The runtime's threads can crash the interpreter on exit unless they settle (sdk-python #300, measured)."""
+    """Wait for the runtime's threads. Otherwise they can crash the interpreter at exit (sdk-python #300, measured)."""
     await asyncio.sleep(0.3)
 
 
 def main(*, relay: bool = True, host: str = HOST) -> None:
-    """`python worker.py`, and what `perennial worker` does: run until told to stop."""
+    """Run until told to stop: for `python worker.py` and `perennial worker`."""
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
     serving.run(run(settings, relay=relay, host=host))

@@ -1,4 +1,4 @@
-"""The application: `create_app` wires what it is given; nothing here starts a server or reads the environment."""
+"""The API application. `create_app` gets its parts as arguments: it starts no server and reads no environment."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ from store.engine.group_commit import GroupCommit
 from tracks.content.brand import Brand
 
 TOGETHER = 0.1
-"""Seconds that a provider's callback waits for others to share its transaction; nobody is in a hurry for its answer."""
+"""Seconds that a provider's callback waits so that several share one transaction. Providers accept a late answer."""
 _DESCRIPTION = """
-Enrol contacts into nurture tracks and tell what they do.
+Enrol contacts into nurture tracks and report what they do.
 
 * **Keys.** Send `Authorization: Bearer <API key>`; `perennial key create NAME` makes one.
-* **Accepted is kept.** Enrollments and events are stored with their deliveries before the answer; Temporal being
-  down delays them and loses none.
-* **Problems** (RFC 9457) name everything that is wrong at once, with JSON pointers.
-* **Pages.** Send `next` as `cursor` with the same parameters.
+* **Nothing accepted is lost.** Enrollments and events are stored before the API answers. While Temporal is down,
+  they are delivered later.
+* **Problems** (RFC 9457) name all errors of a request at once, with JSON pointers.
+* **Pages.** For the next page, send `next` as `cursor` with the same parameters.
 """
 _TAGS = [
     {"name": "contacts", "description": "Who the tracks write to."},
     {"name": "suppressions", "description": "Addresses that are not written to."},
     {"name": "events", "description": "What contacts did."},
     {"name": "enrollments", "description": "Where each contact is on each track."},
-    {"name": "messages", "description": "What was sent, and how it fared."},
+    {"name": "messages", "description": "What was sent, and its outcome."},
     {"name": "imports", "description": "Files of contacts, enrolled at a pace."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
@@ -81,14 +81,15 @@ _TAGS = [
 def create_app(
     settings: Settings, db: Database, temporal: Client | None = None, *, cors_origins: tuple[str, ...] = ()
 ) -> FastAPI:
-    """The API over a database and, where there is one, a Temporal client (asked for live journeys only).
+    """Make the API over a database and an optional Temporal client. Only calls about live runs use the client.
 
-    The caller closes `db`. Browsers of other origins are kept out unless `cors_origins` names them.
-    Raises ValueError with all that production refuses: secrets, a public address without https, topics of anybody.
+    The caller closes `db`. Browsers on other origins are refused unless `cors_origins` names the origin.
+    Raises ValueError if production must not run with these settings: missing secrets, a public address without https,
+    or SNS topics that are not limited. The text names every problem.
     """
     settings.require(*RECEIVING)
     secure = settings.link_base.startswith("https://")
-    # Amazon may be behind the environment's proxy; a sandbox on this machine never is.
+    # Amazon may be behind the environment's proxy. A sandbox on this machine never is.
     outgoing = httpx.AsyncClient(
         timeout=5.0, verify=_certificates(), mounts={"all://127.0.0.1": None, "all://localhost": None}
     )
@@ -109,7 +110,7 @@ def create_app(
         openapi_url=None,  # `document` and `docs_page` serve them
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # it would lead to whatever host the caller names
+        redirect_slashes=False,  # the redirect would use the host that the caller names
         generate_unique_id_function=lambda route: route.name,
     )
     context = app.state.context = Context(
@@ -126,7 +127,7 @@ def create_app(
         brand=Brand(**settings.sender),
     )
     app.state.operations = api_health.Operations(context)
-    for part in (  # the busy ones first: routes are tried in order
+    for part in (  # the most used routes first: routes are tried in order
         events.router,
         enrolling.batch_router,
         enrolling.router,
@@ -175,13 +176,13 @@ def create_app(
 
 @cache
 def _certificates() -> SSLContext:
-    """Those that httpx believes; reading them takes 40 ms of CPU, once in a process."""
+    """The certificate authorities that httpx trusts. Reading them takes 40 ms of CPU: once per process."""
     return httpx.create_ssl_context()
 
 
 def _serve(app: FastAPI, router: APIRouter) -> None:
-    """Serve a router's routes as they are. `include_router` makes every route anew for each app, with its models:
-    0.2 s of CPU before the first answer, and as much in each of many hundred tests."""
+    """Add a router's existing routes to the app. `include_router` builds every route and its models again for each app:
+    0.2 s of CPU at each start and in each of many hundred tests."""
     for route in router.routes:
         if isinstance(route, APIRoute):
             route.unique_id = route.name  # the document's operation id

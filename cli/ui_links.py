@@ -1,4 +1,4 @@
-"""`perennial ui-links`: where Temporal UI shows what is worth a look."""
+"""`perennial ui-links`: links to useful lists in Temporal UI."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cli.shared.common import api_caller, fail, of_stack
 from cli.shared.printing import Json, say, say_json
 
 MOST_RUNS = 50
-"""Of one contact in one link: servers and browsers take no address without end."""
+"""Most runs of a contact in one link: servers and browsers limit the length of an address."""
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire it into the command line."""
+    """Add this command to the command line."""
     app.command("ui-links")(ui_links)
 
 
@@ -31,10 +31,10 @@ def ui_links(
     key: Annotated[str | None, typer.Option(help="The API's key; by default the local stack's.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print links into Temporal UI, at the address where it is: runs under way, decisions, runs that do not get on.
+    """Print links into Temporal UI: live runs, messages that need a decision, runs that are stuck.
 
-    Asks nobody: it reads where the local stack runs, unless --ui says so. Only for --contact without --track it asks
-    the API (--url) in which tracks the contact is or was.
+    Asks nobody: the address is the local stack's, unless --ui names another. Only --contact without --track asks the
+    API (--url) for the contact's tracks.
     """
     from infra.launch.state import State
     from infra.launch.ui_links import COLUMNS, link, saved_queries
@@ -43,11 +43,11 @@ def ui_links(
 
     for name, value in (("--track", track), ("--contact", contact)):
         if value is not None and set(value) & set('"\\'):
-            fail(f"{name} holds what no query can: a quote or a backslash.")
+            fail(f"{name} has a quote or a backslash, which no query can hold.")
     if ui is None:
         running = State(get_settings().data).addresses()
         if not running:
-            of_stack("ui")  # says why not, where a stack is kept
+            of_stack("ui")  # ends the command with the reason if a stack exists but does not run
             fail("No local stack runs here: start it with ./run, or name Temporal UI's address with --ui.")
         if "ui" not in running:
             fail("The local stack uses a Temporal of your own: name its UI's address with --ui.")
@@ -67,7 +67,7 @@ def ui_links(
 
 
 def _runs_of(contact: str, url: str | None, key: str | None) -> list[str]:
-    """The workflow ids of a contact's latest enrolments, the newest first."""
+    """The workflow ids of a contact's latest enrolments, newest first."""
     from infra.importing import ask
 
     with api_caller(url, key) as client:

@@ -1,4 +1,4 @@
-"""Send a file to the API's imports and show how far it is: what `perennial import` does."""
+"""Send a file to the API's imports and show the progress, for `perennial import`."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _PIECE = 1 << 18
 _TRIES = 3
 _LOOK = 0.5
 _PATIENCE = 60.0
-"""Seconds that an API which is away is waited for while an import is watched."""
+"""Seconds to wait for an unavailable API while an import is watched."""
 
 
 class RefusedError(Exception):
-    """The API refused; the text says everything that it named."""
+    """The API refused the call. The text holds all errors in its answer."""
 
 
 def ask(
     client: httpx.Client, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None
 ) -> Any:
-    """Call the API; answers its JSON. Raises `RefusedError`."""
+    """Call the API. Returns its JSON. Raises `RefusedError`."""
     return _answer(client.request(method, path, json=body, params=params))
 
 
 def upload(client: httpx.Client, file: Path, kind: str, wanted: dict[str, Any]) -> Any:
-    """Send a file; answers the import, which runs. A broken connection is tried again under the same key.
+    """Send a file. Returns the import, which then runs. After a broken connection it tries again with the same key.
 
-    Raises `RefusedError`, or httpx's error where the API stays away.
+    Raises `RefusedError`, or httpx's error if the API stays unavailable.
     """
     console = Console(stderr=True)
     headers = {"Content-Type": kind, "Idempotency-Key": str(uuid.uuid4())}
@@ -63,7 +63,7 @@ def _pieces(file: Path, bar: Progress) -> Iterator[bytes]:
 
 
 def watch(client: httpx.Client, import_id: str) -> Any:
-    """Show an import's progress until it has ended; answers it then. An API that is away for a while is waited for."""
+    """Show an import's progress until it has ended, and return it. If the API is unavailable for a while, it waits."""
     console = Console(stderr=True)
     silent_since: float | None = None
     with _bar(console) as bar:
@@ -76,7 +76,7 @@ def watch(client: httpx.Client, import_id: str) -> Any:
                 silent_since = silent_since or time.monotonic()
                 if time.monotonic() - silent_since > _PATIENCE:
                     raise
-                bar.update(task, rest="the API is away")
+                bar.update(task, rest="the API is unavailable")
                 time.sleep(_LOOK)
                 continue
             bar.update(task, total=found["rows"], completed=found["done"], rest=_rest(found))
@@ -86,7 +86,7 @@ def watch(client: httpx.Client, import_id: str) -> Any:
 
 
 def save_problems(client: httpx.Client, import_id: str, file: Path) -> None:
-    """Write the rows that enrolled nobody, and why."""
+    """Write a CSV file of the rows that enrolled nobody, with reasons."""
     with client.stream("GET", f"/v1/imports/{import_id}/problems") as answer:
         answer.raise_for_status()
         with file.open("wb") as written:
@@ -101,7 +101,7 @@ def line(found: Any) -> str:
 
 
 def counted(found: Any) -> str:
-    """What became of its rows, and how fast it goes or why it ended."""
+    """The outcomes of its rows, and its speed or why it ended."""
     counts = ", ".join(f"{count} {what}" for what, count in sorted(found["outcomes"].items()))
     rest = _rest(found) if found["state"] == "running" else found["reason"]
     return "  ".join(part for part in (counts, rest) if part)
@@ -111,7 +111,7 @@ def _rest(found: Any) -> str:
     if found["state"] != "running":
         return str(found["state"])
     if found["held"]:
-        return f"gives way: {found['held']} has much to do"
+        return f"gives way: {found['held']} is busy"
     left = found["seconds_left"]
     return f"{found['rows_per_second']:g} rows/s" + ("" if left is None else f", {_time(left)} left")
 

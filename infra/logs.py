@@ -1,4 +1,4 @@
-"""Logging of every process: structured, one line an entry, to standard error."""
+"""Logging of every process: structured, one line per entry, to standard error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 
 def set_up(*, json: bool) -> None:
-    """Send structlog's and the libraries' entries to standard error: as JSON, or readable."""
+    """Send the entries of structlog and of libraries to standard error, as JSON or as readable text."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -19,7 +19,7 @@ def set_up(*, json: bool) -> None:
         structlog.stdlib.ExtraAdder(),
         _without_colors,
     ]
-    # structlog shows the variables of every frame unless it is told not to: contacts, addresses, whole messages.
+    # By default structlog logs the variables of every frame, which may hold contacts, addresses and whole messages.
     last: structlog.typing.Processor = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
@@ -48,6 +48,6 @@ def set_up(*, json: bool) -> None:
 
 
 def _without_colors(_logger: object, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """uvicorn adds its message a second time, with a terminal's escape codes."""
+    """Remove uvicorn's second copy of its message, which has terminal escape codes."""
     entry.pop("color_message", None)
     return entry

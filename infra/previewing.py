@@ -1,4 +1,4 @@
-"""Ask a running API what a message would be: what `perennial preview` does. The message itself is not sent."""
+"""Get a preview of a message from a running API, for `perennial preview`. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from infra.publishing import TEMPLATES, read_template, refusals
 
 
 class PreviewRefusedError(Exception):
-    """The API does not preview it; the text says why, a line each."""
+    """The API refuses the preview. The text has one reason per line."""
 
 
 def parse_pairs(pairs: list[str]) -> dict[str, Any]:
-    """`name=value` words as data; a value that is JSON (a number, true, a list) is read as that.
+    """Parse `name=value` words. A value that is JSON (a number, true, a list) is parsed as JSON.
 
     Raises ValueError for a word without `=`.
     """
@@ -35,8 +35,8 @@ def parse_pairs(pairs: list[str]) -> dict[str, Any]:
 def ask(client: httpx.Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
     """Preview a file, or a template by its name.
 
-    Raises PreviewRefusedError where it cannot be shown, httpx.HTTPError if the API cannot be reached, OSError and
-    ValueError for a file that cannot be read.
+    Raises PreviewRefusedError if the API refuses, httpx.HTTPError if the API cannot be reached, OSError and ValueError
+    for a file that cannot be read.
     """
     path = Path(what)
     document = None

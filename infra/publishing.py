@@ -1,8 +1,8 @@
-"""Send a folder of tracks and templates to a running API: what `perennial publish` and the demo do.
+"""Send a folder of tracks and templates to a running API, for `perennial publish` and the demo.
 
-`policy.yaml` is the policy; any other `.yaml` file is a track, published under the name that it gives itself; a
-template is a `.mjml`, `.liquid` or `.txt` file, published under its file name. All go in one deploy, so that they are
-published together or not at all. `welcome.de.mjml` is the German of `welcome.mjml`: both are one template and one
+`policy.yaml` is the policy. Any other `.yaml` file is a track, published under the name inside it. A template is a
+`.mjml`, `.liquid` or `.txt` file, published under its file name. All are sent in one deploy, so that they are published
+together or not at all. `welcome.de.mjml` is the German variant of `welcome.mjml`: both are one template and one
 version.
 """
 
@@ -23,7 +23,7 @@ TEMPLATES = (".mjml", ".liquid", ".txt")
 POLICY = "policy.yaml"
 UNKNOWN_KEY = "The API does not know this key."
 PATIENCE = 300.0
-"""Seconds for an answer: every template is rendered for every kind of contact before it is published."""
+"""Timeout in seconds: before publishing, every template is rendered for every kind of contact."""
 _BLOCK = re.compile(r"^kind:\s*[\"']?block\b", re.MULTILINE)
 
 
@@ -36,7 +36,7 @@ class Document:
     path: Path
     text: str
     variants: Mapping[str, Path] = field(default_factory=dict)
-    """Of a template: its files in other languages, by locale."""
+    """For a template: its files in other languages, by locale."""
 
     def body(self) -> dict[str, Any]:
         """A template's files as the API takes them."""
@@ -45,13 +45,13 @@ class Document:
 
     @property
     def address(self) -> str:
-        """Where the API takes it alone."""
+        """The path at which the API publishes this document alone."""
         return "/v1/policy" if self.kind == "policy" else f"/v1/{self.kind}s/{self.name}"
 
 
 @dataclass(frozen=True)
 class Published:
-    """What became of a document, or would: see the API's `Deployed`."""
+    """The result for a document, real or of a dry run: see the API's `Deployed`."""
 
     kind: Literal["policy", "template", "track"]
     name: str
@@ -62,7 +62,7 @@ class Published:
     staying: Sequence[Mapping[str, Any]] = ()
 
     def words(self) -> Iterator[str]:
-        """A line, and one more for each thing that is to be known of it."""
+        """One line, and further lines for details."""
         what = "policy" if self.kind == "policy" else f"{self.kind} {self.name}"
         yield f"{what} version {self.version} ({self.outcome})"
         yield from (f"  {change}" for change in self.changes)
@@ -77,7 +77,7 @@ _TOLD = tuple(each.name for each in fields(Published))
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a deploy: all its documents, or the problems for which none was published."""
+    """The result of a deploy: all its documents, or the problems because of which none was published."""
 
     documents: tuple[Published, ...] = ()
     problems: tuple[str, ...] = ()
@@ -91,9 +91,9 @@ def _runs(on: Sequence[Mapping[str, Any]]) -> str:
 
 
 def read_folder(folder: Path) -> list[Document]:
-    """The documents below a folder: policy, templates, tracks, each kind by name.
+    """The documents below a folder: policy, templates, tracks, each kind sorted by name.
 
-    Raises ValueError where two files would be published under one name, or a variant has no template beside it.
+    Raises ValueError if two files would be published under one name, or a variant has no template beside it.
     """
     found: dict[tuple[str, str], Document] = {}
     paths = sorted(path for path in folder.rglob("*") if path.suffix in TRACKS + TEMPLATES and path.is_file())
@@ -127,7 +127,7 @@ def _document(path: Path, text: str) -> Document:
 def read_template(path: Path) -> Document:
     """A template's file with its variants beside it.
 
-    Raises ValueError where two of them are for one locale.
+    Raises ValueError if two of them are for one locale.
     """
     variants: dict[str, Path] = {}
     for other in sorted(path.parent.glob(f"{path.stem}.*")):
@@ -140,7 +140,7 @@ def read_template(path: Path) -> Document:
 
 
 def track_name(text: str, otherwise: str) -> str:
-    """The name that a track gives itself; its file's where it gives none (the API then says what is wrong)."""
+    """The name inside a track; if it has none, the file's name (the API then reports the error)."""
     try:
         read = YAML(typ="safe", pure=True).load(text)
     except YAMLError:
@@ -150,7 +150,7 @@ def track_name(text: str, otherwise: str) -> str:
 
 
 def publish(client: httpx.Client, documents: list[Document], *, dry_run: bool = False) -> Answer:
-    """Publish them together: all, or none and everything that is wrong; with `dry_run` only say what would change.
+    """Publish documents together: all, or none with all errors. With `dry_run`, only report what would change.
 
     Raises httpx.HTTPError if the API cannot be reached.
     """
@@ -173,7 +173,7 @@ def publish(client: httpx.Client, documents: list[Document], *, dry_run: bool = 
 
 
 def refusals(document: Document | None, answer: httpx.Response) -> Iterator[str]:
-    """What an answer says is wrong, a line each, with the document's file and its line where there is one."""
+    """The errors in an answer, one line each, with the document's file and the line in it if known."""
     for error in _errors(answer):
         if "detail" not in error:
             yield str(error["words"])
@@ -188,7 +188,7 @@ def _refusals(documents: list[Document], answer: httpx.Response) -> Iterator[str
 
 
 def _errors(answer: httpx.Response) -> list[dict[str, Any]]:
-    """The errors of a refusal; where it has none, one of `words` that says it as a whole."""
+    """The errors of a refusal. If it lists none, one error with the text of the whole refusal."""
     try:
         problem = answer.json()
         errors: list[dict[str, Any]] = problem.get("errors") or []

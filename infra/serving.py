@@ -1,4 +1,4 @@
-"""Running a service of this project to its end: the API, a worker or a relay."""
+"""Run a service of this project: the API, a worker or a relay."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Answer = TypeVar("Answer")
 
 
 def run(service: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run a service to its end, on the faster loop.
+    """Run a service to its end, on the faster event loop.
 
-    All that was imported is alive for good. The collector leaves it alone: otherwise each of its full rounds
-    stops a worker for some tenths of a second.
+    Imported modules stay in memory for ever. They are excluded from garbage collection, because each full collection
+    would otherwise stop a worker for some tenths of a second.
     """
     import uvloop
 

@@ -1,7 +1,7 @@
-# Sourced by ./run, ./test and .ci/run: makes .venv hold exactly what a lock says. Needs bash and Python 3.11+.
+# Sourced by ./run, ./test and .ci/run: installs exactly the packages of a lock into .venv. Needs bash and Python 3.11+.
 
-# Every process that these scripts start imports some 1,700 modules. Compiling them each time, as an environment
-# that forbids bytecode makes it, took 3 of 5 CPU-seconds per process; kept in .venv it litters nobody's folders.
+# Every process that these scripts start imports about 1,700 modules. Some environments forbid writing bytecode, and then
+# each process compiles all of them: 3 of 5 CPU-seconds. Bytecode in .venv leaves other folders clean.
 unset PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX=$PWD/.venv/bytecode
 
@@ -10,7 +10,7 @@ stop_with() {
   exit 1
 }
 
-# The first Python on the path that is new enough.
+# Print the first Python on the path that is new enough.
 find_python() {
   local candidate
   for candidate in ${PYTHON:-python3} python3.14 python3.13 python3.12 python3.11 python; do
@@ -23,12 +23,12 @@ find_python() {
   return 1
 }
 
-# What an install depends on, in one line: a moved checkout or a changed lock installs again.
+# Print what an installation depends on, in one line. After a move of the checkout or a change of the lock, it differs.
 fingerprint() {
   printf '%s %s %s' "$PWD" "$(cksum <"$1")" "$(cksum <pyproject.toml)"
 }
 
-# ensure_venv LOCK [LOCK THAT HOLDS ALL OF IT]: install LOCK into .venv, unless it is there already.
+# ensure_venv LOCK [LARGER LOCK]: install LOCK into .venv, unless it, or a larger lock that includes it, is installed.
 ensure_venv() {
   local lock=$1 python pip=.venv/bin/python\ -m\ pip stamp=.venv/installed larger
   if [ -x .venv/bin/python ] && .venv/bin/python -c '' >/dev/null 2>&1; then
@@ -43,7 +43,7 @@ ensure_venv() {
   fi
   rm -f "$stamp"
   echo "Installing $(grep -c == "$lock") packages from $lock (once) …"
-  # uv is many times faster than pip; where it cannot be had, or cannot do it, pip does.
+  # uv is many times faster than pip. If uv cannot be installed or fails, pip is used.
   awk '/^[a-z0-9]/ { keep = /^uv==/ } keep' "$lock" >.venv/uv.lock
   if ! { $pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock &&
     VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --require-hashes --no-deps -r "$lock"; } 2>.venv/uv.log; then

@@ -35,24 +35,24 @@ from tests.support.sandbox import Sandbox, start_sandbox
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     """See `tests.scheduling`."""
-    from tests import scheduling  # imports xdist, which a run of one process does without
+    from tests import scheduling  # it imports xdist, which a run in one process does not need
 
     return scheduling.make(config, log)
 
 
-# By default a worker or replayer that is given no build id reads the code of every module to make one: 2.6 s of CPU in
-# each test process (measured).
+# By default a worker or replayer without a build id reads the code of every module to make one: 2.6 s of CPU in each
+# test process (measured).
 _worker._default_build_id = "tests"
-# Every client of httpx's reads the certificates that it believes: 40 ms of CPU, in more than a thousand tests.
+# Every httpx client reads the trusted certificates: 40 ms of CPU, in more than a thousand tests.
 vars(httpx_transports)["create_ssl_context"] = cache(httpx.create_ssl_context)
 
-# How long an example takes says more about the machine than about the code.
+# No deadline: the time of an example depends more on the machine than on the code.
 hypothesis.settings.register_profile("perennial", deadline=None)
 hypothesis.settings.load_profile("perennial")
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected is alive to the end; a full round of the collector over it takes 0.4 s."""
+    """Exclude imported modules and collected tests from garbage collection: a full collection over them takes 0.4 s."""
     gc.freeze()
 
 
@@ -65,7 +65,7 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server(session_folder: Path) -> Iterator[TestServer]:
-    """The session's one PostgreSQL: makes databases, migrated or empty."""
+    """The session's PostgreSQL server, which makes databases, migrated or empty."""
     server = TestServer(session_folder / "postgres")
     yield server
     server.close()
@@ -117,7 +117,7 @@ def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A running provider sandbox, one per xdist worker: tests tell their messages apart by address."""
+    """A running provider sandbox, one per xdist worker. Tests use different addresses to find their own messages."""
     running = start_sandbox(tmp_path_factory.mktemp("sandbox"))
     yield running
     running.child.stop()
@@ -125,13 +125,13 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(autouse=True)
 def no_address_secret() -> Iterator[None]:
-    """A command that a test has run in this process may have left its stack's secret behind."""
+    """Reset the address secret: a command that a test ran in this process may have set it."""
     yield
     if "store.engine.hash_secret" in sys.modules:
         sys.modules["store.engine.hash_secret"].use_secret("")
 
 
 def pytest_sessionfinish() -> None:
-    """Let Temporal's runtime threads settle: the interpreter can crash on exit without (sdk-python #300)."""
+    """Wait for Temporal's runtime threads. Otherwise the interpreter can crash at exit (sdk-python #300)."""
     if "temporalio" in sys.modules:
         time.sleep(0.3)

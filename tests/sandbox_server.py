@@ -1,4 +1,4 @@
-"""Starts the provider sandbox for tests, in a process of its own, and talks to its control interface."""
+"""Start the provider sandbox for tests in a process of its own, and call its control interface."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AUTH_TOKEN = "a-twilio-token-for-tests"
 
 
 class SandboxServer:
-    """A running sandbox. `url` is its base address; use it as a context manager or call `stop`."""
+    """A running sandbox. `url` is its base address. Use it as a context manager or call `stop`."""
 
     def __init__(
         self, data: Path, *, callback_base: str | None = None, port: int = 0, arguments: tuple[str, ...] = ()
@@ -46,17 +46,17 @@ class SandboxServer:
         self.stop()
 
     def stop(self) -> None:
-        """End it politely; what it still had to deliver stays in its journal."""
+        """Ask it to stop. Pending callbacks stay in its journal."""
         self.process.terminate()
         self._ended()
 
     def kill(self) -> None:
-        """End it without warning."""
+        """Kill it."""
         self.process.kill()
         self._ended()
 
     def messages(self, **query: Any) -> list[dict[str, Any]]:
-        """What was accepted, oldest first: `to`, `channel`, `after`, `limit`, `wait` (seconds), `body`."""
+        """Accepted messages, oldest first: `to`, `channel`, `after`, `limit`, `wait` (seconds), `body`."""
         found: list[dict[str, Any]] = self._get("/_control/messages", query)["messages"]
         return found
 
@@ -65,7 +65,7 @@ class SandboxServer:
         return self._get(f"/_control/messages/{message_id}", {})
 
     def act(self, message_id: str, action: str, **more: Any) -> dict[str, Any]:
-        """Let the recipient open, click, reply, bounce, complain or unsubscribe."""
+        """Perform an action: open, click, reply, bounce, complain or unsubscribe."""
         return self._post("/_control/actions", {"message": message_id, "action": action, **more})
 
     def misbehave(self, provider: str, kind: str, **more: Any) -> None:
@@ -73,15 +73,15 @@ class SandboxServer:
         self._post("/_control/faults", {"provider": provider, "kind": kind, **more})
 
     def behave(self) -> None:
-        """Forget every ordered fault."""
+        """End all faults."""
         self.http.delete("/_control/faults").raise_for_status()
 
     def reset(self) -> None:
-        """Forget messages, callbacks, suppressions, opt-outs, CRM objects and faults."""
+        """Delete messages, callbacks, suppressions, opt-outs, CRM objects and faults."""
         self.http.post("/_control/reset").raise_for_status()
 
     def callbacks(self) -> dict[str, Any]:
-        """How many callbacks wait, were delivered and dropped."""
+        """How many callbacks are pending, were delivered and were dropped."""
         return self._get("/_control/callbacks", {})
 
     def _ended(self) -> None:
@@ -102,7 +102,7 @@ class SandboxServer:
 
 
 def eventually(check: Callable[[], Any], seconds: float = 10) -> Any:
-    """The first true value of `check`, which is asked until the time is over."""
+    """Call `check` until it returns a true value or the time is over. Returns its last value."""
     until = time.monotonic() + seconds
     while True:
         value = check()

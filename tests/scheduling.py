@@ -1,8 +1,8 @@
-"""Which test process runs what: the tests of the pages share one stack and one browser, so one process runs them all.
-So do those that share a house of processes to be killed, or one outage.
+"""Distribute tests to processes. The tests of the pages share one stack and one browser, so one process runs them all.
+The same holds for tests that share an installation to kill, or one outage.
 
-xdist's own groups are lost on the way with pytest 9.2, which no longer takes the node id that they are written into
-(measured: three stacks and three browsers, 60 s of processes' time a run).
+xdist's own groups do not work with pytest 9.2, which does not accept the node id that contains them (measured: three
+stacks and three browsers, 60 s of CPU a run).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ TOGETHER = {
     "tests/faults/test_outage.py": "the house of processes",
     "tests/workflows/test_outage.py": "the outage of the workers",
 }
-"""What tests share, by how their names begin."""
+"""What tests share, by the beginning of their names."""
 
 
 class PagesTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests one by one to whoever is free, those that share something costly as one."""
+    """Gives single tests to any free process, and tests that share something costly to the same process."""
 
     def _split_scope(self, nodeid: str) -> str:
         return next((shared for names, shared in TOGETHER.items() if nodeid.startswith(names)), nodeid)
 
 
 def make(config: Any, log: Any) -> PagesTogether:
-    """For xdist's hook."""
+    """The scheduler for xdist's hook."""
     return PagesTogether(config, log)

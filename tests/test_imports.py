@@ -1,4 +1,4 @@
-"""The rooms may touch only what the design says (the contracts are in pyproject.toml)."""
+"""Packages import only what the design allows (the contracts are in pyproject.toml)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_no_room_reaches_through_a_wall_and_nothing_goes_in_circles(monkeypatch:
 
 @pytest.mark.parametrize("name", ["settings.py", "worker.py"])
 def test_what_the_command_line_calls_does_not_import_it(name: str) -> None:
-    """import-linter sees packages only, and not these two modules."""
+    """import-linter checks only packages, not these two modules."""
     imported = {
         ((node.module or "") if isinstance(node, ast.ImportFrom) else one.name).split(".")[0]
         for node in ast.walk(ast.parse((ROOT / name).read_text()))

@@ -1,4 +1,4 @@
-"""A production installs no more than it imports; what the local stack and the benchmarks need is an extra."""
+"""Production installs only what it imports. What the local stack and the benchmarks need is an extra."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ LOCKS = {
 
 
 def needed(*extras: str) -> list[str]:
-    """What a user of these extras asks for."""
+    """The requirements of the project with these extras."""
     return [*PROJECT["dependencies"], *(one for extra in extras for one in EXTRAS[extra])]
 
 
 def closure(requirements: Iterable[str]) -> set[str]:
-    """The distributions that these lead to on this machine, by their canonical names."""
+    """All distributions that these require on this machine, by canonical name."""
     left, seen = [Requirement(one) for one in requirements], set()
     found: set[str] = set()
     while left:
@@ -57,7 +57,7 @@ def closure(requirements: Iterable[str]) -> set[str]:
 
 @cache
 def providers() -> dict[str, set[str]]:
-    """Who provides a module that can be imported."""
+    """The distributions that provide each importable module."""
     return {
         module: {canonicalize_name(name) for name in names}
         for module, names in metadata.packages_distributions().items()
@@ -65,7 +65,7 @@ def providers() -> dict[str, set[str]]:
 
 
 def imported(room: str) -> Iterator[tuple[str, str]]:
-    """Every module of others that a room imports, also within functions, and where."""
+    """Every third-party module that a package imports, also within functions, and where."""
     files = [ROOT / f"{room}.py"] if (ROOT / f"{room}.py").exists() else (ROOT / room).rglob("*.py")
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):

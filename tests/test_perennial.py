@@ -1,4 +1,4 @@
-"""Beside modules of the same names the command refuses and says which they are; it runs nobody else's code."""
+"""If other modules have the same names, the command refuses and names them. It runs no foreign code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_modules_of_another_project_before_its_own_are_named(tmp_path: Path, nam
 
 
 def test_a_package_that_was_installed_over_it_is_named(tmp_path: Path) -> None:
-    """Both are in one folder: what is there of `settings` may be either's."""
+    """Both are in one folder, so its `settings` may belong to either package."""
     venv.create(tmp_path, symlinks=True)
     [packages] = tmp_path.glob("lib/python*/site-packages")
     (packages / "perennial.py").write_text((ROOT / "perennial.py").read_text())

@@ -1,4 +1,4 @@
-"""What configuration is refused before anything is served."""
+"""Configuration that is refused before anything is served."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_all_that_production_refuses_is_told_at_once() -> None:
         wrong.require(*RECEIVING)
     told = re.findall(r"PERENNIAL_[A-Z_]+", str(refused.value))
     assert told == [f"PERENNIAL_{name}" for name in ("SECRET", "ADDRESS_SECRET", "PUBLIC_URL", "SNS_TOPIC_ARNS")]
-    for need in RECEIVING:  # and each by itself, for who needs no more
+    for need in RECEIVING:  # and each need alone
         with pytest.raises(ValueError, match="in production"):
             wrong.require(need)
     wrong.model_copy(update={"environment": "development"}).require(*RECEIVING)

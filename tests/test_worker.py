@@ -72,7 +72,7 @@ def test_its_file_is_a_command_as_well(settings: Settings, tmp_path: Path) -> No
 
 @pytest.fixture
 async def late(settings: Settings, postgres_url: str) -> AsyncIterator[tuple[Settings, asyncio.Event]]:
-    """Settings of a database that can be reached only when the event is set, by a port that nobody listens on yet."""
+    """Settings of a database that can be reached only after the event is set: until then nobody listens on its port."""
     there, port = asyncio.Event(), any_free()
     url = make_url(postgres_url)
 
@@ -164,7 +164,7 @@ async def built(client: Client, settings: Settings, build_id: str) -> AsyncItera
                 try:
                     await client.workflow_service.set_worker_deployment_current_version(request)
                     break
-                except RPCError:  # the server has not heard of the version yet
+                except RPCError:  # the server does not know the version yet
                     await asyncio.sleep(0.2)
             await routed(client)
         yield
@@ -177,7 +177,7 @@ async def built(client: Client, settings: Settings, build_id: str) -> AsyncItera
 
 
 async def routed(client: Client) -> None:
-    """Until every task queue has heard which version is current."""
+    """Wait until every task queue knows the current version."""
     request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name="nurture-test")
     while True:
         info = (await client.workflow_service.describe_worker_deployment(request)).worker_deployment_info

@@ -1,7 +1,7 @@
-"""The check of law 7 and of everything that waits: the database compared with Temporal.
+"""The doctor's check of law 7 and of everything that waits: it compares the database with Temporal.
 
-Both move while they are compared, so nothing is a finding at first sight: a suspect run is looked at in detail,
-and its enrollment read once more after that.
+Both change while they are compared, so a first difference is no finding yet: the check examines a suspect run in
+detail and then reads its enrollment again.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from store.operations.doctor import Live
 from store.runs import signaled_runs
 
 SIDE_BY_SIDE = 8
-"""Runs looked at in detail at once."""
+"""How many runs are examined in detail at the same time."""
 MOST_SUSPECTS = 100
-"""Suspects of each sort that a brief look follows up."""
+"""How many suspects of each kind a brief check examines."""
 TOLD_BRIEFLY = 500
-"""Runs told something of late that a brief look follows up: two calls a second, of the rounds of five minutes."""
+"""How many recently signaled runs a brief check examines: two calls a second over a round of five minutes."""
 TOLD_IN_ALL = 2_000
-"""The same, of a look that compares everybody."""
+"""The same for the whole check."""
 Say = Callable[[str], None]
 
 
 Why = Literal["gone", "ending", "live", "told"]
-"""Why a run is looked at in detail."""
+"""Why a run is examined in detail."""
 
 
 def silent(_: str) -> None:
@@ -44,10 +44,10 @@ def silent(_: str) -> None:
 
 
 class Check:
-    """One look at a house."""
+    """One check of an installation."""
 
     def __init__(self, database: Database, client: Client, limits: TimeLimits | None = None, say: Say = silent) -> None:
-        """`say` is told of the progress, in short texts."""
+        """`say` receives short texts about the progress."""
         self._database = database
         self._limits = limits or TimeLimits()
         self._runs = Runs(client, self._limits)
@@ -56,18 +56,18 @@ class Check:
         self._report = Report()
         self._looked: dict[str, Look] = {}
         self._ours = 0
-        """Listed runs of enrollments that this database has."""
+        """Number of listed runs whose enrollment is in this database."""
         self._unreadable = 0
-        """Listed runs that are encrypted with a key that this process has not got."""
+        """Number of listed runs that are encrypted with a key that this process does not have."""
         self.position = 0
-        """Where in the outbox the next brief look begins: see `store.runs.signaled_runs`."""
+        """Outbox position at which the next brief check begins: see `store.runs.signaled_runs`."""
         self.untaken: list[str] = []
-        """Enrollments whose runs have a task now: it may be for longer than it should when somebody looks next."""
+        """Enrollments whose runs have a pending task now. The next brief check looks whether it is still pending."""
 
     async def whole(self, *, every_run: bool = False) -> Report:
-        """Compare all live enrollments with all live runs. `every_run` looks at each of these in detail."""
+        """Compare all live enrollments with all live runs. `every_run` examines each of these runs in detail."""
         suspects: dict[str, str] = {}
-        seen: set[bytes] = set()  # 16 bytes an enrollment, about 100 in all
+        seen: set[bytes] = set()  # 16 bytes an enrollment, about 100 with the set's overhead
         async for page in self._runs.listed(LIVE):
             self._report.runs += len(page)
             self._say(f"{self._report.runs:,} live runs listed")
@@ -81,9 +81,10 @@ class Check:
         suspects |= {run.workflow_id: run.enrollment_id for run in await self._runs.failing(MOST_SUSPECTS)}
         missing, ending = await self._compare(seen)
         if missing and self._unreadable and not self._ours:
-            missing = []  # any of them may be one of those
+            missing = []  # each of them may be one of the unreadable runs
         elif missing and self._report.runs and not self._ours:
-            # Not one of its runs is ours, and not one of ours is there: they are not lost, this is another house.
+            # None of the listed runs is ours, and none of ours is listed: our runs are not lost, this Temporal belongs
+            # to another installation.
             detail = f"{self._report.runs:,} live runs, all of others; {len(missing):,} of ours are not there"
             self._report.add(Finding("other-temporal", "", detail))
             missing = []
@@ -96,12 +97,12 @@ class Check:
         return self._report
 
     async def brief(self, after: int = 0, again: Collection[str] = ()) -> Report:
-        """What costs little: a few statements, a few lists, and at most some hundred runs in detail.
+        """The cheap check: a few statements, a few lists, and at most some hundred runs in detail.
 
-        It sees every terminated or failed run of the last days, every run that should have gone on, and of what the
-        outbox accepted after a position who was told something that no worker takes up; but of runs that vanished
-        without a trace only that there are fewer than there should be. `again` are those that were
-        `untaken` when somebody looked last.
+        It finds every terminated or failed run of the last days, every run that should have gone on, and the runs whose
+        signals no worker processes, of those signaled after the outbox position `after`. Of runs that vanished without
+        a trace it finds only that there are fewer runs than enrollments. `again` are the enrollments that were
+        `untaken` at the previous check.
         """
         late = (self._began - self._limits.late).isoformat()
         ended = f"{RUNS} AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut')"
@@ -123,7 +124,7 @@ class Check:
         return self._report
 
     async def _taken_up(self, after: int, most: int, again: Collection[str]) -> None:
-        """Whether a worker has taken up what runs were told: their timers may be days away."""
+        """Check whether a worker has processed the signals of runs. The runs' timers may be days away."""
         before = self._began - self._limits.worker
         async with self._database.transaction() as tx:
             found = await signaled_runs.find_signaled(tx, after=after, before=before, limit=most)
@@ -133,17 +134,17 @@ class Check:
         await self._look_at(suspects, "told")
 
     def _settled(self, run: Listed) -> bool:
-        """Whether it began long enough ago to be judged."""
+        """Whether the run began long enough ago to be judged."""
         return self._began - run.started_at > self._limits.late
 
     def _suspicious(self, run: Listed) -> bool:
-        """Whether its wait is over, or it should have begun to wait, and it has not been seen to."""
+        """Whether the run's wait should be over, or the run should have begun to wait."""
         if run.next_action_at is not None:
             return self._began - run.next_action_at > self._limits.late
         return self._settled(run)
 
     async def _unended(self, page: list[Listed]) -> None:
-        """Find the live runs of enrollments that ended, or that nobody knows here."""
+        """Find the live runs of enrollments that have ended or are not in this database."""
         ids = [run.enrollment_id for run in page if is_id(run.enrollment_id)]
         async with self._database.transaction() as tx:
             known = await doctor.standing(tx, ids)
@@ -165,7 +166,7 @@ class Check:
             self._report.add(Finding(kind, run.enrollment_id, detail, run.workflow_id, run.enrollment_id))
 
     async def _compare(self, seen: set[bytes]) -> tuple[list[Live], list[Live]]:
-        """Page through the live enrollments: those without a live run, and those that should have ended."""
+        """Page through the live enrollments. Returns those without a live run, and those that should have ended."""
         missing: list[Live] = []
         ending: list[Live] = []
         after = doctor.NO_ID
@@ -200,7 +201,9 @@ class Check:
                 await self._unstarted(one)
 
     async def _unstarted(self, one: Live) -> None:
-        """Neither started nor with a start in the outbox; read once more, for it may just have been started."""
+        """Report an enrollment without a run and without a start in the outbox. Read it again: it may just have
+        started.
+        """
         if one.start_waits:
             return
         async with self._database.transaction() as tx:
@@ -214,7 +217,7 @@ class Check:
         return one.told and since is not None and self._began - since > self._limits.late
 
     async def _enrollments(self, suspects: dict[str, str]) -> list[Live]:
-        """The live enrollments of suspect runs; the runs of others are judged as those that live on."""
+        """The live enrollments of suspect runs. `_unended` judges the runs of ended enrollments."""
         found = []
         for enrollment_id in set(filter(is_id, suspects.values())):
             async with self._database.transaction() as tx:
@@ -237,12 +240,12 @@ class Check:
         look = await self._look(one.workflow_id, tasks_only=why == "told")
         async with self._database.transaction() as tx:
             again = await doctor.find(tx, one.id)
-        if again is None:  # it has ended meanwhile
+        if again is None:  # the enrollment has ended meanwhile
             return
         if look.has_task:
             self.untaken.append(one.id)
         kind, detail = look.trouble, look.detail
-        if look.enrollment_id == UNREADABLE:  # it is there, and may well be this one
+        if look.enrollment_id == UNREADABLE:  # a run exists, and it may be this enrollment's
             return
         if look.ended is None or look.enrollment_id != one.id:
             kind, detail = "run-lost", f"started {one.started_at:%Y-%m-%d %H:%M:%S}"
@@ -254,7 +257,7 @@ class Check:
             self._report.add(Finding(kind, one.id, detail, one.workflow_id, one.id))
 
     async def _look(self, workflow_id: str, *, tasks_only: bool = False) -> Look:
-        """In detail, once for each run."""
+        """Examine a run in detail, once per check."""
         if workflow_id not in self._looked:
             self._looked[workflow_id] = await self._runs.look(workflow_id, tasks_only=tasks_only)
             self._report.looked_into += 1

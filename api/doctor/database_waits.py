@@ -1,4 +1,4 @@
-"""What waits too long in the database: deliveries, messages, held touches, breakers; and whether a relay leads."""
+"""What waits too long in the database: deliveries, messages, held touches, breakers. Also whether a relay leads."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from store.sending import breakers
 from store.sending.messages import Message
 
 LEAD_PATIENCE = 5.0
-"""Seconds: between two leaders there is a moment without any."""
+"""Seconds to wait for a leader: between two leaders there is a short time without one."""
 LookAt = Callable[[str], Awaitable[Look]]
 
 
 async def look(database: Database, limits: TimeLimits, report: Report, look_at: LookAt) -> None:
-    """Add what waits to a report that knows already which runs are gone."""
+    """Add what waits to the report. The report must already hold the findings about lost and ended runs."""
     if not await _led(database):
         report.add(Finding("no-leader", ""))
     now = datetime.now(UTC)
@@ -89,7 +89,7 @@ async def _led(database: Database) -> bool:
 
 
 async def _message(database: Database, message: Message, gone: Collection[str], look_at: LookAt) -> Finding:
-    """A message that nobody has settled, and what its run does about it."""
+    """The finding for an unsettled message: what its run does about it."""
     kind, doing = "message-stuck", "its run is over"
     async with database.transaction() as tx:
         enrollment = await doctor.find(tx, message.enrollment_id)

@@ -1,4 +1,4 @@
-"""What can be wrong, what each means and what to do about it; and the report that collects it."""
+"""The kinds of findings, what each means and what to do about it; and the report that collects findings."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KEPT = 10_000
-"""Findings of one kind that a report names; beyond, it counts."""
+"""How many findings of one kind a report names. The others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One sickness: what it means, what to do, and whether `--repair` does it."""
+    """One kind of finding: what it means, what to do, and whether `--repair` does it."""
 
     title: str
     meaning: str
@@ -43,22 +43,24 @@ KINDS: Mapping[str, Kind] = {
     "outbox-late": Kind(
         "Deliveries wait too long",
         "Starts, events and ends were accepted, and Temporal has not had them yet.",
-        "The reason says why. They are kept and go out by themselves once it is mended; a repair has them tried now.",
+        "The reason says why. They are kept, and are delivered automatically once the cause is removed. A repair "
+        "tries now.",
         repairs=True,
     ),
     "delivery-refused": Kind(
         "Deliveries that Temporal refuses for good",
-        "They are too large or too long for it, and set aside: nothing waits for them. An enrolment whose start is "
-        "refused has been closed as `exited`.",
-        "Find out who accepts what is too large, then `--repair --refused drop` gives them up. Where a limit of "
-        "Temporal's has been raised, `--repair --refused again` delivers them, and opens the enrolments again.",
+        "They exceed a size limit of Temporal. They are set aside, so nothing waits for them. An enrolment whose "
+        "start is refused has been closed as `exited`.",
+        "Find out why something too large is accepted, then give them up with `--repair --refused drop`. If you have "
+        "raised Temporal's limit, `--repair --refused again` delivers them and opens the enrolments again.",
     ),
     "run-full": Kind(
         "Runs that take no more signals",
-        "One run of Temporal takes 10,000 signals. It takes more once it has continued as new, which its worker has it "
-        "do; what it is to be told waits until then.",
-        "See that its worker runs, and a build of today: an older one never continues as new amid a wait. At the last, "
-        "`--repair --refused drop` terminates it and closes its enrolment, as `converted` if the goal was reached.",
+        "One run of Temporal takes at most 10,000 signals. The worker makes it continue as new, and then it takes "
+        "more. New signals wait until then.",
+        "Check that its worker runs, with a current build: an older one never continues as new during a wait. As a "
+        "last resort, `--repair --refused drop` terminates it and closes its enrolment, as `converted` if the goal was "
+        "reached.",
     ),
     "lost-start": Kind(
         "Enrolments that nothing will start",
@@ -68,42 +70,43 @@ KINDS: Mapping[str, Kind] = {
     ),
     "run-ended": Kind(
         "Runs that are over while their enrolments live",
-        "The run was terminated or failed, or the database was restored to an earlier time: nobody closed the books.",
-        "A repair closes them: as the run itself ended, else as `exited` with the reason.",
+        "The run was terminated or failed, or the database was restored to an earlier time.",
+        "A repair closes the enrolments: with the run's own result if it has one, else as `exited` with the reason.",
         repairs=True,
     ),
     "run-lost": Kind(
         "Runs that Temporal does not know",
         "Their histories were deleted, Temporal's store was lost, or this is another namespace than the workers'.",
-        "Nobody can tell how far they came, so this is yours to decide: `--repair --lost restart` begins them anew "
-        "(nothing is sent twice, but waits begin again and earlier events are not heard), `--lost close` ends them.",
+        "Their progress is unknown, so you have to decide: `--repair --lost restart` starts them again (nothing is "
+        "sent twice, but waits begin again and earlier events are not received), `--lost close` ends the enrolments.",
     ),
     "run-unended": Kind(
         "Runs that live on after their enrolments ended",
-        "They can send nothing any more, and cost Temporal.",
+        "They cannot send anything, but use resources of Temporal.",
         "A repair asks them to end.",
         repairs=True,
     ),
     "run-unknown": Kind(
         "Runs of enrolments that this database does not have",
         "They are another installation's in the same namespace, or the database was restored to an earlier time.",
-        "Yours to decide: give each installation a namespace of its own, or terminate them in Temporal.",
+        "You have to decide: give each installation a namespace of its own, or terminate the runs in Temporal.",
     ),
     "run-deaf": Kind(
         "Runs that should have ended",
-        "Their goal or exit was reached, and what told them so is lost. They send nothing any more.",
-        "A repair tells them again.",
+        "Their goal or exit was reached, but the signal about it was lost. They do not send anything.",
+        "A repair sends the signal again.",
         repairs=True,
     ),
     "holds-nothing": Kind(
         "Runs that nothing will ever wake",
         "They hold neither a timer nor an activity nor a workflow task: law 7 is broken.",
-        "A bug: keep the history and report it. `exit` ends such a run, `temporal workflow reset` may bring it back.",
+        "This is a bug: keep the history and report it. `exit` ends such a run; `temporal workflow reset` may "
+        "repair it.",
     ),
     "run-failing": Kind(
         "Runs whose code fails again and again",
-        "The workers' code does not replay their histories, or has a fault.",
-        "Go back to the build before; the runs go on by themselves then.",
+        "The workers' code cannot replay their histories, or has a bug.",
+        "Go back to the previous build. Then the runs continue automatically.",
     ),
     "no-worker": Kind(
         "Runs that no worker takes up",
@@ -113,40 +116,40 @@ KINDS: Mapping[str, Kind] = {
     "timer-late": Kind(
         "Timers that did not fire",
         "Temporal should have woken these runs long ago.",
-        "Look after Temporal's history service.",
+        "Check Temporal's history service.",
     ),
     "activity-late": Kind(
         "Steps that are tried again and again",
-        "Their activity has been failing, or nobody takes it up. Nothing is lost: after three days the step fails.",
-        "The reason names what the provider said; mend that, and they go on by themselves.",
+        "Their activity keeps failing, or no worker takes it up. Nothing is lost: after three days the step fails.",
+        "The reason has the provider's answer. Correct the cause, and the runs continue automatically.",
     ),
     "message-stuck": Kind(
         "Messages whose sending nobody finished",
-        "They were claimed for a provider, and nobody wrote down what it said.",
-        "A repair asks the provider where it can, and counts as sent what cannot be known. Where the run lives, it "
-        "does that itself.",
+        "They were claimed for a provider, and its answer was not stored.",
+        "A repair asks the provider if that is possible, and counts the message as sent if the outcome stays unknown. "
+        "A live run does this itself.",
         repairs=True,
     ),
     "message-undecided": Kind(
         "Messages that wait for a decision",
-        "Nobody could find out whether they went out, and the step says `review`.",
+        "Nobody could find out whether they were sent, and the step says `review`.",
         "Decide each with the update `resolve_message` of its workflow.",
     ),
     "message-overdue": Kind(
         "Deferred messages whose turn is long past",
-        "Their runs should have asked for them again.",
-        "Look at the run in Temporal: it is at work, or among the findings above.",
+        "Their runs should have tried them again.",
+        "Look at the run in Temporal: it is working, or it is among the findings above.",
     ),
     "message-flood": Kind(
         "Messages of which one address would have too many",
-        "More were to go to one address than the policy lets through in an hour or a day, so they wait until there is "
-        "room. Nearly always tracks go round: they enrol each other, or what they cause tells them to begin again.",
-        "Look at the paths of these enrolments, and of the others of the same contacts. End the runs, hold the track, "
-        "or, where so many are meant, raise `breaker` in the policy.",
+        "The policy limits the messages to one address in an hour or a day, and tracks want to send more, so these "
+        "wait. Nearly always the cause is a loop: tracks enrol each other, or cause the event that starts them again.",
+        "Look at the paths of these enrolments, and of the others of the same contacts. End the runs, hold the track "
+        "or, if so many messages are intended, raise `breaker` in the policy.",
     ),
     "touch-late": Kind(
         "Held clicks and opens that nobody told",
-        "A relay that leads tells them when they are due.",
+        "The leading relay turns them into events when they are due.",
         "Look for `a touch cannot be told` in the relay's log.",
     ),
     "breaker-open": Kind(
@@ -156,7 +159,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "counts-differ": Kind(
         "Temporal has fewer runs than there are live enrolments",
-        "Runs are gone without a trace.",
+        "Some runs have disappeared.",
         "`perennial doctor` compares them one by one and names them.",
     ),
 }
@@ -164,11 +167,11 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: ids and reasons only."""
+    """One finding. It holds ids and reasons, no personal data."""
 
     kind: str
     id: str
-    """Of the enrolment, the message, the outbox row or the touch; a breaker's scope."""
+    """Id of the enrolment, the message, the outbox row or the touch; or the scope of a breaker."""
     detail: str = ""
     workflow_id: str = ""
     enrollment_id: str = ""
@@ -176,35 +179,35 @@ class Finding:
 
 @dataclass
 class Report:
-    """All that was found, and what was looked at."""
+    """All findings, and how much was checked."""
 
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     enrollments: int = 0
-    """Live ones compared, and those too young for it."""
+    """Live enrolments, compared or too young to be compared."""
     runs: int = 0
-    """Live ones listed."""
+    """Live runs listed."""
     looked_into: int = 0
-    """Runs that were asked for in detail."""
+    """Runs that were examined in detail."""
     young: int = 0
-    """Those too young to be compared: Temporal's lists may not have them yet."""
+    """Enrolments too young to be compared: Temporal's lists may not have their runs yet."""
     told: int = 0
-    """Live enrolments whose runs were told something: see `store.runs.signaled_runs`."""
+    """Live enrolments whose runs were signaled: see `store.runs.signaled_runs`."""
     passed_over: int = 0
-    """Of these those for whom there was no room among the runs looked into."""
+    """How many of these were not examined because the check had reached its limit of runs."""
 
     @property
     def healthy(self) -> bool:
         return not self.counts
 
     def add(self, finding: Finding, count: int = 1) -> None:
-        """One more; `count` where it stands for many that are not named."""
+        """Add a finding. `count` is more than 1 if it stands for many that are not named."""
         if self.counts[finding.kind] < KEPT:
             self.findings.append(finding)
         self.counts[finding.kind] += count
 
     def add_all(self, kind: str, count: int, named: list[Finding]) -> None:
-        """Several of one kind, of which `count` exist and only the first are named."""
+        """Add findings of one kind: `count` exist, and `named` holds only the first of them."""
         if count:
             self.findings += named
             self.counts[kind] += max(count, len(named))
@@ -214,7 +217,7 @@ class Report:
         return [finding for finding in self.findings if finding.kind == kind]
 
     def to_json(self) -> dict[str, Any]:
-        """For machines."""
+        """The report as JSON for programs."""
         groups = [
             {
                 "kind": kind,

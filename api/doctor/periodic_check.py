@@ -1,4 +1,4 @@
-"""The doctor's rounds in production: the relay that leads looks briefly every few minutes, and says what it finds."""
+"""The doctor in production: the leading relay runs the brief check every few minutes and logs what it finds."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from store.operations import doctor
 
 CHORE = "doctor"
 TICK = 2.0
-"""Seconds between looks at whether it is time."""
+"""Seconds between two tests of whether a check is due."""
 AGAIN = timedelta(minutes=1)
-"""After a look that could not be finished."""
+"""Seconds until the next try, after a check that could not be finished."""
 TOLD = 5
-"""Examples of each kind in the log."""
+"""How many findings of each kind the log names."""
 
 log = structlog.get_logger(__name__)
 
 
 class Rounds:
-    """Looks again and again, as long as it runs."""
+    """Repeats the brief check until it is cancelled."""
 
     def __init__(self, database: Database, client: Client, every: timedelta, limits: TimeLimits | None = None) -> None:
         self._database, self._client = database, client
@@ -38,16 +38,16 @@ class Rounds:
         self._untaken: Sequence[str] = ()
 
     async def run(self) -> None:
-        """Look whenever it is due; a database or a Temporal that is away is waited for."""
+        """Check whenever a check is due. While the database or Temporal is down, it waits and tries again."""
         while True:
             try:
                 await self.look_if_due()
             except Exception as error:
-                log.warning("the doctor could not look", error=type(error).__name__)
+                log.warning("the doctor could not finish its check", error=type(error).__name__)
             await asyncio.sleep(TICK)
 
     async def look_if_due(self) -> Report | None:
-        """Look, if it is time; what was found is logged and kept for the figures."""
+        """Check, if a check is due. The findings are logged and stored for the metrics."""
         now = utc_now()
         async with self._database.transaction() as tx:
             if not await periodic_jobs.due(tx, CHORE, now):
@@ -60,7 +60,7 @@ class Rounds:
             await doctor.note(tx, report.counts)
             await periodic_jobs.again(tx, CHORE, now + self._every)
         if report.passed_over:
-            log.info("doctor: looked into some of those told", told=report.told, passed_over=report.passed_over)
+            log.info("doctor: only some signaled runs were examined", told=report.told, passed_over=report.passed_over)
         for kind, count in report.counts.items():
             examples = [finding.workflow_id or finding.id for finding in report.of(kind)[:TOLD]]
             reasons = [finding.detail for finding in report.of(kind)[:TOLD]]

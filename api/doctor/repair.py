@@ -1,6 +1,6 @@
-"""What can be put right safely. Each repair looks once more first, may be repeated, and can send nothing twice.
+"""The repairs that are safe. Each repair first reads the state again, may be repeated, and never sends twice.
 
-A run that begins anew meets the ledger and the effects of its enrollment: what was sent or done stays so.
+A restarted run finds the ledger and the effects of its enrollment, so it does not repeat what was sent or done.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Lost = Literal["leave", "restart", "close"]
 Word = Literal["leave", "again", "drop"]
 """What to do with deliveries that Temporal refuses for good."""
 Settle = Callable[[str], Awaitable[str]]
-"""Settle an `unknown` message of a run that is over, by its id: the provider is asked, then it counts as sent.
+"""Settle an `unknown` message of an ended run, by the message's id: ask the provider, else count it as sent.
 
-Answers what it is now. Raises where the provider cannot be asked at the moment.
+Returns the message's new status. Raises if the provider cannot be asked now.
 """
 
 TOOK_NO_MORE = "took no more signals"
@@ -35,7 +35,7 @@ TOOK_NO_MORE = "took no more signals"
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What became of a finding."""
+    """The result of one repair."""
 
     finding: Finding
     done: bool
@@ -43,7 +43,7 @@ class Repaired:
 
 
 class Repair:
-    """Repairs what a report names."""
+    """Repairs the findings that a report names."""
 
     def __init__(
         self, database: Database, client: Client, settle: Settle, lost: Lost = "leave", word: Word = "leave"
@@ -57,8 +57,8 @@ class Repair:
         self._known: set[str] = set()
 
     async def all(self, report: Report) -> list[Repaired]:
-        """Repair what can be, in a safe order; every finding is answered for."""
-        repairs = {  # runs first: a message is settled here only once its run is over
+        """Repair the findings in a safe order. Returns one result for every finding."""
+        repairs = {  # runs first: a message is settled here only after its run has ended
             "run-ended": self._close,
             "run-lost": self._decide,
             "lost-start": self._start,
@@ -78,7 +78,7 @@ class Repair:
                     continue
                 try:
                     answers.append(await repair(finding))
-                except Exception as error:  # one that cannot be repaired must not stop its neighbours (law 12)
+                except Exception as error:  # a failed repair must not stop the others (law 12)
                     answers.append(Repaired(finding, False, f"could not be repaired now: {type(error).__name__}"))
         return answers
 
@@ -128,9 +128,9 @@ class Repair:
             await enrollments.lock_run(tx, finding.enrollment_id)
             one = await doctor.find(tx, finding.enrollment_id)
             if one is None or not one.told or one.ending_since is None:
-                return Repaired(finding, True, "it has heard of it meanwhile")
+                return Repaired(finding, True, "the run has received it meanwhile")
             await doctor.end_again(tx, one)
-        return Repaired(finding, True, "it is told again")
+        return Repaired(finding, True, "the signal is in the outbox again")
 
     async def _end(self, finding: Finding) -> Repaired:
         signal = EndSignal(reason="enrollment-ended", enrollment_id=finding.enrollment_id)
@@ -177,6 +177,6 @@ class Repair:
                 return Repaired(finding, False, "left to its run, which asks the provider, then does as its step says")
             message = await messages.get(tx, finding.id)
             if message is not None and message.status == "sending":
-                # Whoever held the claim is long dead; should it not be, its `sent` still counts.
+                # The process that held the claim died long ago. If it is alive after all, its `sent` still counts.
                 await settling.settle(tx, message.id, token=message.token, outcome="unknown", reason="abandoned")
         return Repaired(finding, True, await self._settle(finding.id))

@@ -1,6 +1,6 @@
-"""What Temporal knows of runs: lists by visibility, in pages; and one run in detail, without asking its worker.
+"""What Temporal knows about runs: lists from visibility, in pages, and one run in detail, without its worker.
 
-The SDK's own lists raise where any run is paused, so the service is asked directly.
+The SDK's own lists raise if any run is paused, so this file calls the service directly.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ RUNS = f"WorkflowType = '{WORKFLOW_TYPE}'"
 LIVE = f"{RUNS} AND ExecutionStatus = 'Running'"
 PAGE = 1000
 PER_SECOND = 10.0
-"""Pages of lists; Temporal Cloud allows a namespace 30 visibility reads a second, and others read too."""
+"""Pages a second at most. Temporal Cloud allows a namespace 30 visibility reads a second, shared with others."""
 RPC_TIMEOUT = timedelta(seconds=20)
 _PAUSED = 8
-"""Not in the SDK's own enum (1.35)."""
+"""This value is missing in the SDK's enum (1.35)."""
 _ENDED = {
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED: "completed",
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: "failed",
@@ -48,12 +48,12 @@ _ENDED = {
 
 
 UNREADABLE = "unreadable"
-"""In place of the enrolment's id of a run that is encrypted with a key that this process has not got."""
+"""Stands for the enrolment's id where the run is encrypted with a key that this process does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One run of a list."""
+    """One run as visibility lists it."""
 
     workflow_id: str
     enrollment_id: str
@@ -63,9 +63,9 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One run in detail. `ended` says how it ended, empty while it lives; None: there is no such run.
+    """One run in detail. `ended` says how it ended: empty while it runs, None if there is no such run.
 
-    `trouble` is the kind of what is wrong with a live one, `detail` says more.
+    `trouble` is the kind of finding for a live run with a problem; `detail` says more.
     """
 
     ended: str | None
@@ -75,11 +75,11 @@ class Look:
     detail: str = ""
     state: str = ""
     has_task: bool = False
-    """A task of its waits for a worker, or is with one."""
+    """Whether a workflow task or activity task of the run is pending or running."""
 
 
 class Runs:
-    """Temporal's runs of tracks."""
+    """Reads Temporal's runs of tracks."""
 
     def __init__(self, client: Client, limits: TimeLimits) -> None:
         self._client = client
@@ -87,7 +87,7 @@ class Runs:
         self._last_read = 0.0
 
     async def listed(self, query: str, most: int | None = None) -> AsyncIterator[list[Listed]]:
-        """Pages of the runs that match a visibility query; at most so many runs."""
+        """Pages of the runs that match a visibility query, at most `most` runs in all."""
         token, seen = b"", 0
         while True:
             await self._pace()
@@ -115,7 +115,7 @@ class Runs:
         return answer.count
 
     async def failing(self, most: int) -> list[Listed]:
-        """Runs whose workflow tasks the server reports as failing; none where it is too old to report any."""
+        """Runs whose workflow tasks the server reports as failing. A server too old to report them gives none."""
         try:
             return [
                 run
@@ -128,9 +128,9 @@ class Runs:
             raise
 
     async def look(self, workflow_id: str, *, tasks_only: bool = False) -> Look:
-        """The newest run of that id, and what is wrong with it.
+        """The newest run with that workflow id, and what is wrong with it.
 
-        With `tasks_only` its history is not read: only whether somebody takes up what is pending.
+        With `tasks_only` the history is not read: only whether a worker takes up the pending tasks.
         """
         for _ in range(3):
             try:
@@ -147,26 +147,27 @@ class Runs:
             trouble = self._pending(found)
             if trouble is None:
                 trouble = ("", "") if tasks_only else await self._timers(info.execution)
-            if trouble is None:  # it may have moved between the two readings
+            if trouble is None:  # the run may have moved on between the two reads
                 again = await self._describe(workflow_id)
                 if again.workflow_execution_info.history_length != info.history_length:
                     continue
                 trouble = ("holds-nothing", f"state {state}, {info.history_length} events")
             has_task = found.HasField("pending_workflow_task")
             return Look("", enrollment_id, info.execution.run_id, *trouble, state, has_task)
-        return Look("", enrollment_id, info.execution.run_id, state=state)  # it moves: it is well
+        return Look("", enrollment_id, info.execution.run_id, state=state)  # the run moves on: nothing is wrong
 
     async def result(self, workflow_id: str, run_id: str) -> RunResult | None:
-        """What a completed run says of itself."""
+        """The result of a completed run; None if it is not a result of ours."""
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id, result_type=RunResult)
         try:
             result: RunResult = await handle.result(follow_runs=False)
             return result
-        except Exception:  # whatever it was, it is no result of ours
+        except Exception:  # whatever the payload is, it is no result of ours
             return None
 
     def _pending(self, found: DescribeWorkflowExecutionResponse) -> tuple[str, str] | None:
-        """What a run that has something pending suffers from (a pair of empty texts: nothing), None if it has not."""
+        """The kind and detail of what is wrong with a pending task or activity: empty texts if nothing is wrong, None
+        if nothing is pending."""
         if found.workflow_execution_info.status == _PAUSED:
             return "", ""
         now = datetime.now(UTC)
@@ -187,7 +188,7 @@ class Runs:
         return ("", "") if found.pending_activities else None
 
     def _late(self, activity: PendingActivityInfo, now: datetime) -> str:
-        """What is wrong with an activity that has been pending for too long."""
+        """Describe an activity that has been pending for too long."""
         limit = activity.activity_options.schedule_to_close_timeout
         if activity.HasField("expiration_time") and limit.ToTimedelta():
             since = _utc(activity.expiration_time) - limit.ToTimedelta()
@@ -202,7 +203,7 @@ class Runs:
         return f"{told}: {activity.last_failure.message or failure or 'no answer'}"[:300]
 
     async def _timers(self, execution: WorkflowExecution) -> tuple[str, str] | None:
-        """Whether the run holds a timer, and one that will fire: None if it holds none."""
+        """The kind and detail of what is wrong with the run's timer; None if it holds no timer."""
         open_timers: dict[int, datetime] = {}
         token = b""
         while True:
@@ -255,7 +256,7 @@ class Runs:
             return ""
         try:
             return str((await self._client.data_converter.decode([payload], [str]))[0])
-        except Exception:  # another installation's, or ours: who cannot read it cannot tell
+        except Exception:  # without the key nobody can tell whether the run is ours
             return UNREADABLE
 
     async def _pace(self) -> None:

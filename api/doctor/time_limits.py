@@ -8,25 +8,25 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """Real time; the defaults stand well above what a busy, healthy house needs."""
+    """Durations in real time. The defaults are well above what a busy, healthy installation needs."""
 
     outbox: timedelta = timedelta(minutes=2)
-    """Delivering what was accepted; a second in a house that keeps up."""
+    """From accepted to delivered. A healthy installation needs about a second."""
     start: timedelta = timedelta(minutes=2)
-    """A start's way from accepted to Temporal, and Temporal's lists hearing of it."""
+    """From an accepted start until Temporal's lists show the run."""
     late: timedelta = timedelta(minutes=5)
-    """How long after its timer's time a run may still wait, and an ended run or enrollment live on."""
+    """How long a run may wait after its timer was due, or live on after it or its enrollment should have ended."""
     worker: timedelta = timedelta(minutes=5)
-    """A step's wait for a worker."""
+    """How long a task may wait for a worker."""
     activity: timedelta = timedelta(hours=1)
-    """An activity with all its attempts."""
+    """How long an activity may take, with all its attempts."""
     failures: int = 5
-    """Attempts at one workflow task: a worker's death costs one, a server's overload a few."""
+    """Attempts at one workflow task. A killed worker costs one, an overloaded server a few."""
     sending: timedelta = timedelta(minutes=10)
-    """A claim without a word of the provider's: an attempt takes 30 seconds at most."""
+    """How long a message may stay claimed without an outcome. One attempt takes 30 seconds at most."""
     unknown: timedelta = timedelta(hours=10)
-    """A run's own questions about an unknown outcome take 8 hours 36 minutes."""
+    """How long an outcome may stay unknown. A run itself asks for 8 hours 36 minutes."""
     deferred: timedelta = timedelta(minutes=15)
-    """How long after its turn a deferred message may be asked for again."""
+    """How long after its due time a deferred message may still wait."""
     touch: timedelta = timedelta(minutes=2)
-    """How long after its hold a click may be told."""
+    """How long after the end of its hold a click may still wait to be told."""

@@ -1,4 +1,4 @@
-"""Storing what providers say about messages: ledger, suppressions and events, many in one transaction."""
+"""Store what providers report about messages: ledger, suppressions and events, many reports in one transaction."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from store.sending.messages import Message, Progress
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One thing that a provider says about one message, which `message_id` names or else the provider's own id.
+    """One report of a provider about one message. `message_id` names the message, else the provider's own id does.
 
-    What happens to a message once has a name for it (`once`), so that it is told once whoever repeats it; what may
-    happen again is told once for each `notification`. `event` is None where it means nothing to tracks, `progress`
-    where it says nothing of the delivery.
+    A fact that can happen only once to a message has a name in `once`, so repeated reports of it are stored once. A
+    fact that can happen again is stored once for each `notification`. `event` is None if tracks do not need the report,
+    `progress` is None if the report says nothing about the delivery.
 
-    With a `suppress_reason` the address that the message went to must not be written to again, whatever address the
-    contact has by now; with `soft` its bounces in a row count. Only that address: `named` are those that the provider
-    says it of, and where another is among them the mail was `forwarded`, or it is not believed. `sent_to` is where
-    the provider says that it sent the message.
+    With a `suppress_reason` the address that the message went to is suppressed, even if the contact has another address
+    now. With `soft` its bounces in a row are counted. Only that address is suppressed: `named` are the addresses in the
+    report, and if it names another one, either the mail was `forwarded` or the report is not believed. `sent_to` is the
+    address to which the provider says it sent the message.
     """
 
     provider: str
@@ -51,11 +51,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Whether there is such a message, and what became of the event, where there was one.
+    """Whether the message is known, and what became of the event, if there was one.
 
-    `others` is how many addresses the provider named to which the message had not gone: nothing is done to them.
-    `after_delivery`: it is a bounce of a message that had arrived, and not a permanent one. Tracks do not hear of it:
-    most of them are automatic answers.
+    `others` counts the addresses that the provider named but the message did not go to. They are not suppressed.
+    `after_delivery` marks a bounce, not a permanent one, of a message that had arrived. Tracks do not receive it: most
+    such bounces are automatic answers.
     """
 
     known: bool
@@ -65,10 +65,10 @@ class Reported:
 
 
 async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -> list[Reported]:
-    """Store them, one answer each, in order. `pace` is that of runs they begin by an entry rule.
+    """Store reports. Returns one result for each, in order. `pace` is that of runs which an entry rule starts.
 
-    The order is everybody's: contacts and enrollments (by the events), then messages, then addresses. What was told
-    before, under the same name, suppresses nothing again: an operator may have lifted that since.
+    All transactions lock in this order: contacts and enrollments (by the events), then messages, then addresses. A
+    repeated report with the same name does not suppress again: an operator may have lifted the suppression since.
     """
     by_id = await messages.get_many(tx, {report.message_id for report in reports if report.message_id})
     found = [await _find(tx, report, by_id) for report in reports]
@@ -99,7 +99,7 @@ async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -
 
 
 def _after_delivery(reports: Sequence[Report], found: Sequence[Message | None]) -> set[int]:
-    """The places of bounces that are not permanent, of messages that are known to have arrived."""
+    """Indexes of the reports that are non-permanent bounces of messages known to have arrived."""
     arrived = {message.id for message in found if message is not None and message.delivery == "delivered"}
     pairs = list(enumerate(zip(reports, found, strict=True)))
     arrived |= {message.id for _, (report, message) in pairs if message and report.progress == "delivered"}
@@ -114,7 +114,7 @@ def _after_delivery(reports: Sequence[Report], found: Sequence[Message | None]) 
 
 
 async def _keep_from(tx: AsyncConnection, report: Report, message: Message) -> int:
-    """Suppress the message's address if that is what the report is for; how many others the provider named."""
+    """Suppress the message's address if the report asks for it. Returns how many other addresses the report names."""
     if not report.suppress_reason and not report.soft:
         return 0
     own = await recipients.hash_of(tx, message, [*report.named, *report.sent_to])
@@ -152,7 +152,7 @@ def _event(report: Report, message: Message) -> events.Event:
 
 
 def about(message: Message) -> dict[str, Any]:
-    """The properties that every event about a message has."""
+    """The properties of every event about a message."""
     return {
         "message_id": message.id,
         "track": message.track,

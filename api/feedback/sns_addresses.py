@@ -1,7 +1,7 @@
-"""Which addresses of an SNS message are visited: of a certificate or of a subscription, on the topic's own SNS host.
+"""Which addresses in an SNS message may be fetched: a certificate's or a subscription's, on the topic's SNS host.
 
-What is fetched is built anew from the parts that were judged. Another reader may see another address in the same text:
-`urlsplit` drops line ends and tabs, httpx refuses them.
+The URL that is fetched is built again from the parts that were checked, because parsers read the same text
+differently: `urlsplit` drops line ends and tabs, httpx refuses them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:(?P<region>[a-z0-9-]+):[0-9]+:[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A web address in its parts."""
+    """The parts of a web address."""
 
     scheme: str
     host: str
@@ -42,7 +42,7 @@ class Address:
 
 
 def read(url: object) -> Address | None:
-    """The parts of an address; None where it is none, or one that is not read in one way only."""
+    """Parse an address. Returns None if it is no web address, or if parsers could read it in different ways."""
     if not isinstance(url, str) or not _PRINTABLE.fullmatch(url) or "\\" in url:
         return None
     try:
@@ -62,7 +62,7 @@ def read(url: object) -> Address | None:
 
 
 def of_amazon(address: Address, topic: object) -> bool:
-    """Whether it is on the SNS host of the topic's region."""
+    """Whether the address is on the SNS host of the topic's region."""
     host, arn = _HOST.fullmatch(address.host), _TOPIC.fullmatch(topic) if isinstance(topic, str) else None
     if address.scheme != "https" or address.port != 443 or host is None or arn is None:
         return False
@@ -70,5 +70,5 @@ def of_amazon(address: Address, topic: object) -> bool:
 
 
 def names_certificate(address: Address) -> bool:
-    """Whether Amazon keeps certificates there."""
+    """Whether the address has the form of Amazon's certificate addresses."""
     return not address.query and _CERTIFICATE.fullmatch(address.path) is not None

@@ -1,7 +1,7 @@
-"""The keys that SNS signs with, fetched from addresses that were judged: few at a time, and failures are remembered.
+"""The public keys of SNS, fetched from checked addresses, few at a time. Failures are remembered.
 
-The word of a message that nobody has verified makes this process call Amazon, so that it is bounded: a thousand forged
-messages cost a few fetches, and keep no genuine one waiting whose certificate is known.
+An unverified message can make this process call Amazon, so the calls are bounded: a thousand forged messages cost a
+few fetches, and do not delay genuine messages whose certificate is known.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from api.feedback.sns_addresses import Address
 
 FETCHES = 4
-"""Certificates that are fetched at once."""
+"""How many certificates are fetched at the same time."""
 WAITING = 64
-"""Messages that wait for them."""
+"""How many messages may wait for them."""
 SECONDS = 5.0
-"""Seconds that a fetch may take."""
+"""Timeout of a fetch, in seconds."""
 REMEMBERED = 60.0
-"""Seconds for which a failure is remembered; that of a stand-in on this machine a twelfth of it."""
+"""Seconds for which a failure is remembered. For a stand-in on this machine it is a twelfth of this."""
 _MAX_CERTIFICATE = 64 * 1024
 _CACHED = 16
 _FAILURES = 1024
@@ -54,7 +54,7 @@ class Certificates:
         self._waiting = 0
 
     def known(self, address: Address) -> rsa.RSAPublicKey | None:
-        """The key, where it has been fetched and its certificate is valid now."""
+        """The key if it has been fetched and its certificate is valid now, else None."""
         found = self._keys.get(address.url)
         return found[0] if found and datetime.now(UTC) < found[1] else None
 
@@ -62,8 +62,8 @@ class Certificates:
         """The key of the certificate at this address.
 
         Raises:
-            ForgedError: where there is no valid certificate of such a key.
-            CertificateUnavailableError: where it cannot be had now, or too much is being fetched.
+            ForgedError: if the address has no valid certificate with an RSA key.
+            CertificateUnavailableError: if the fetch fails, or too many fetches are running.
         """
         if key := self.known(address):
             return key
@@ -77,7 +77,7 @@ class Certificates:
             fetch = self._under_way[url] = asyncio.create_task(self._get(address))
         self._waiting += 1
         try:
-            outcome = await asyncio.shield(fetch)  # whoever leaves does not take it from the others
+            outcome = await asyncio.shield(fetch)  # a cancelled waiter must not cancel the fetch of the others
         finally:
             self._waiting -= 1
         if isinstance(outcome, Exception):
@@ -85,7 +85,7 @@ class Certificates:
         return outcome[0]
 
     async def _get(self, address: Address) -> Outcome:
-        """Fetch and remember what came of it."""
+        """Fetch a certificate and remember the outcome."""
         try:
             found = await self._fetched(address.url)
             self._keys[address.url] = found
@@ -117,7 +117,7 @@ class Certificates:
         try:
             certificate = x509.load_pem_x509_certificate(pem)
             key = certificate.public_key()
-        except Exception:  # the parser's errors are of many kinds, and the certificate is whatever came
+        except Exception:  # the data may be anything, and the parser raises many kinds of errors
             raise ForgedError("the certificate cannot be read") from None
         if not isinstance(key, rsa.RSAPublicKey):
             raise ForgedError("the certificate's key is not RSA")
@@ -127,5 +127,5 @@ class Certificates:
 
 
 def _anew(failure: Failure) -> Failure:
-    """The failure to be raised once more. One that is raised holds everything on its way, bodies of requests too."""
+    """A copy of a failure, to raise again. A raised exception keeps its traceback alive, with bodies of requests."""
     return type(failure)(*failure.args)

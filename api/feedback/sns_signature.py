@@ -1,6 +1,6 @@
 """Whether a message is from Amazon SNS: signature versions 1 and 2, certificates from the topic's own SNS host only.
 
-What costs nothing is judged first; a certificate is fetched only for a topic that is believed.
+Cheap checks come first; a certificate is fetched only for an accepted topic.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _SIGNED = {
 }
 _HASHES: Mapping[str, type[hashes.HashAlgorithm]] = {"1": hashes.SHA1, "2": hashes.SHA256}
 _CONFIRMED_WITHIN = 5.0
-"""Seconds that a subscription's address may take."""
+"""Timeout for confirming a subscription, in seconds."""
 
 
 def string_to_sign(message: Mapping[str, Any]) -> bytes:
-    """The text that SNS signs: the fields of the type, by name, each as a line of its name and one of its value.
+    """The text that SNS signs: the fields of the message type in order of name, a line for each name and each value.
 
     Raises:
-        ForgedError: where the type is unknown or a field is missing.
+        ForgedError: if the type is unknown or a field is missing.
     """
     names = _SIGNED.get(str(message.get("Type")))
     if names is None:
@@ -53,12 +53,12 @@ def string_to_sign(message: Mapping[str, Any]) -> bytes:
 
 
 class SnsVerifier:
-    """Verifies messages with certificates that it fetches once from Amazon's host of the topic or the sandbox's.
+    """Verifies messages. It fetches each certificate once, from the SNS host of the topic's region or the sandbox.
 
     Args:
-        client: fetches certificates and confirms subscriptions; must not follow redirects.
-        sandbox: base address of a stand-in for SNS that is trusted like Amazon's hosts.
-        topics: ARNs whose messages are believed; empty means all.
+        client: fetches certificates and confirms subscriptions. It must not follow redirects.
+        sandbox: base address of a stand-in for SNS, trusted like Amazon's hosts.
+        topics: ARNs of accepted topics; empty means all.
     """
 
     def __init__(self, client: httpx.AsyncClient, sandbox: str | None, topics: tuple[str, ...] = ()) -> None:
@@ -68,16 +68,16 @@ class SnsVerifier:
         self._certificates = Certificates(client)
 
     def knows(self, message: Mapping[str, Any]) -> bool:
-        """Whether nothing has to be fetched to judge the message."""
+        """Whether the message can be verified without fetching anything."""
         address = sns_addresses.read(message.get("SigningCertURL"))
         return address is None or self._certificates.known(address) is not None
 
     async def verify(self, message: Mapping[str, Any]) -> None:
-        """Return where the message is from SNS.
+        """Return if the message is from SNS.
 
         Raises:
-            ForgedError: where it is not.
-            CertificateUnavailableError: where that cannot be told now.
+            ForgedError: if it is not.
+            CertificateUnavailableError: if the certificate cannot be fetched now.
         """
         algorithm = _HASHES.get(str(message.get("SignatureVersion")))
         if algorithm is None:
@@ -99,11 +99,11 @@ class SnsVerifier:
             raise ForgedError("the signature does not match") from None
 
     async def confirm(self, message: Mapping[str, Any]) -> None:
-        """Confirm a verified subscription by visiting its address, on the pinned hosts only.
+        """Confirm a verified subscription by fetching its address, on the topic's SNS host only.
 
         Raises:
-            ForgedError: where the address is on another host.
-            CertificateUnavailableError: where it does not answer with success.
+            ForgedError: if the address is on another host.
+            CertificateUnavailableError: if the response is no success.
         """
         address = self._pinned(message, "SubscribeURL")
         if address is None:
@@ -118,7 +118,7 @@ class SnsVerifier:
             raise CertificateUnavailableError(f"confirming the subscription: {type(error).__name__}") from None
 
     def _pinned(self, message: Mapping[str, Any], field: str) -> Address | None:
-        """The address in that field, if it is one that is visited for the message's topic."""
+        """The address in that field, if it may be fetched for the message's topic."""
         address = sns_addresses.read(message.get(field))
         if address is None:
             return None

@@ -1,7 +1,7 @@
-"""For the orchestrator and Prometheus.
+"""The API's calls for the orchestrator and Prometheus.
 
-`operating` is served on the public port or, where `PERENNIAL_OPERATIONS_PORT` is set, on that one only. Whoever calls
-it often costs little: what has just been asked is not asked again.
+`operating` is served on the public port or, if `PERENNIAL_OPERATIONS_PORT` is set, on that port only. Answers are
+cached for some seconds, so frequent calls cost little.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from store.sending import breakers
 router = APIRouter(tags=["operating"], route_class=OpenRoute)
 operating = APIRouter(tags=["operating"], route_class=OpenRoute)
 FIGURES_KEPT = 5.0
-"""Seconds for which the database's figures, and whether Temporal answers, are taken to hold."""
+"""Seconds for which the database's figures and Temporal's state are cached."""
 READY_KEPT = 1.0
-"""Seconds for which a database that has answered is taken to be there."""
+"""Seconds for which a successful answer of the database is cached."""
 _PATIENCE = 2.0
 Answer = TypeVar("Answer")
 TemporalState = Literal["ok", "unreachable", "not configured"]
@@ -43,17 +43,17 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether requests can be accepted, and how the parts are."""
+    """Whether requests can be accepted, and the state of the parts."""
 
     status: Literal["ready"] = "ready"
     database: Literal["ok"] = "ok"
     temporal: TemporalState = Field(
-        description="A detail only: requests are accepted and kept while Temporal is down. As of some seconds ago."
+        description="For information: requests are accepted while Temporal is down. May be some seconds old."
     )
 
 
 class Kept(Generic[Answer]):
-    """An answer that is asked for once in so many seconds, however many want it."""
+    """A cached answer: it is computed once in `seconds`, however many callers want it."""
 
     def __init__(self, seconds: float, ask: Callable[[], Awaitable[Answer]]) -> None:
         self._seconds, self._ask = seconds, ask
@@ -61,7 +61,7 @@ class Kept(Generic[Answer]):
         self._answer: tuple[float, Answer] | None = None
 
     async def get(self) -> Answer:
-        """The answer; a failure is raised, and asked for anew."""
+        """The answer. A failure is raised and not cached."""
         async with self._asking:
             now = time.monotonic()
             if self._answer is None or now >= self._answer[0]:
@@ -70,7 +70,7 @@ class Kept(Generic[Answer]):
 
 
 class Operations:
-    """What the operating calls look at."""
+    """The cached state that the operating calls answer with."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -100,13 +100,13 @@ class Operations:
 
 @router.get("/healthz", summary="Is the process up?")
 async def healthz() -> Health:
-    """Answers as long as the process can answer at all; looks at nothing else."""
+    """Answers as long as the process runs. It checks nothing else."""
     return Health()
 
 
 @operating.get("/readyz", summary="Can requests be accepted?", responses=documented(503))
 async def readyz(request: Request) -> Readiness:
-    """503 while the database does not answer. Temporal being down is reported, and is no reason to refuse."""
+    """503 while the database does not answer. If Temporal is down, the answer says so, and it is still 200."""
     operations: Operations = request.app.state.operations
     await operations.ready.get()
     return Readiness(temporal=await operations.temporal.get())
@@ -119,7 +119,7 @@ async def readyz(request: Request) -> Readiness:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented(503)},
 )
 async def metrics(request: Request, ctx: Ctx) -> Response:
-    """Requests, events, rejections of this process; outbox and drops from the database. Nothing personal."""
+    """Requests, events and rejections of this process; outbox and drops from the database. No personal data."""
     operations: Operations = request.app.state.operations
     stored = CollectorRegistry(auto_describe=False)
     stored.register(await operations.stored.get())
@@ -127,7 +127,7 @@ async def metrics(request: Request, ctx: Ctx) -> Response:
 
 
 def operations_app(public: FastAPI) -> FastAPI:
-    """The application of the operations port, about the process that serves `public`."""
+    """The application of the operations port. It reports on the process that serves `public`."""
     app = FastAPI(title="Perennial, operations", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.context, app.state.operations = public.state.context, public.state.operations
     app.add_middleware(ProtectAnswers, secure=False)

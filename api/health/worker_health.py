@@ -1,4 +1,4 @@
-"""The worker's own port for its orchestrator: alive, ready, and what the process uses. Off unless asked for."""
+"""The worker's port for its orchestrator: liveness, readiness and process metrics. Off unless configured."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from store.engine.database import Database
 
 
 class WorkerHealth:
-    """Answers for a worker or a relay while it is entered; nothing is served where `port` is None.
+    """Serves health checks for a worker or a relay while the context is entered. With `port` None it serves nothing.
 
-    `database` and `working` are set when there is a database to ask, and when work is taken.
+    The process sets `database` when it has one, and `working` when it takes work.
     """
 
     def __init__(self, host: str, port: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Who calls: API keys as bearer tokens, or as the user name of HTTP Basic where Segment's clients call."""
+"""Authentication: API keys as bearer tokens, or as the user name of HTTP Basic on the routes for Segment's clients."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _CACHED = 1024
 
 
 class Keys:
-    """Tells whether a key is one of ours; remembers those that are for a few seconds.
+    """Tells whether a key is valid, and remembers valid keys for a few seconds.
 
-    Keys are compared as SHA-256 digests by the database's index, so that the time it takes tells nothing
-    about a key. A revoked key works for at most `CACHE_SECONDS` more.
+    The database's index compares SHA-256 digests, so the time that it takes reveals nothing about a key. A revoked key
+    works for at most `CACHE_SECONDS` more.
     """
 
     def __init__(self, db: Database, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,19 +66,19 @@ def _has_body(request: Request) -> bool:
 
 
 class OpenRoute(APIRoute):
-    """A route without a key whose body is bounded."""
+    """A route that needs no key. The size of its body is bounded."""
 
     limit = SINGLE
     lenient = False
-    """The handler judges item by item what the database can hold."""
+    """If true, the handler checks each item for values that the database cannot hold."""
     known_parameters_only = False
-    """Mail programs, proxies and providers put parameters of their own on addresses that they call."""
+    """Mail programs, proxies and providers add parameters of their own to the addresses that they call."""
 
     async def admit(self, request: Request) -> None:
-        """Refuse the request before its body is read, by raising a problem."""
+        """Raise a problem to refuse the request before its body is read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's hook: admit the request, bound its body, go on."""
+        """FastAPI's hook: admit the request, bound its body, then call the handler."""
         handle = super().get_route_handler()
         parameters = Parameters(self.dependant) if self.known_parameters_only else None
 
@@ -96,7 +96,7 @@ class OpenRoute(APIRoute):
 
 
 class KeyedRoute(OpenRoute):
-    """A route that asks for an API key, before it reads the body, and refuses parameters that it does not know."""
+    """A route that requires an API key before it reads the body, and refuses unknown parameters."""
 
     known_parameters_only = True
     allow_basic = False
@@ -114,7 +114,7 @@ class KeyedRoute(OpenRoute):
 
 
 class KeyedLenientBatchRoute(KeyedRoute):
-    """A keyed route that takes larger bodies, whose items are judged one by one."""
+    """A keyed route that takes larger bodies. Its handler checks the items one by one."""
 
     limit = BATCH
     lenient = True

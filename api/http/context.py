@@ -1,4 +1,4 @@
-"""What every handler may use, made once per application."""
+"""The objects that every handler may use, made once per application."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tracks.content.brand import Brand
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The application's parts. `temporal` is None where the API runs without Temporal."""
+    """The application's parts. `temporal` is None if the API runs without Temporal."""
 
     settings: Settings
     db: Database

@@ -27,21 +27,22 @@ from tracks.contacts.contact_fields import plain
 SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _WRITTEN = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt _]\d")
 _PRINTABLE_LINE = r"^[^\u0000-\u0020\u007f-\u00a0]([^\u0000-\u001f\u007f-\u00a0]*[^\u0000-\u0020\u007f-\u00a0])?$"
-"""No controls, no space at its ends. What else is unprintable, no pattern says that all readers of schemas know."""
+"""No control characters, no space at either end. Schema readers share no pattern for other unprintable characters."""
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Body(BaseModel):
-    """The base of request bodies: a misspelt field is a mistake, not a field to be ignored."""
+    """The base of request bodies. Unknown fields are refused, so a misspelt field is not silently ignored."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
 
 
 def check_written(value: object) -> object:
-    """A moment as it is written in JSON, no number: 0 would be 1970, and seconds are easily taken for milliseconds.
+    """Require a moment written as text. Numbers are refused: 0 would be 1970, and seconds may be mistaken for
+    milliseconds.
 
     Raises:
-        ValueError: where it is no text that begins with a date and a time.
+        ValueError: if it is no text that begins with a date and a time.
     """
     if isinstance(value, datetime) or (isinstance(value, str) and _WRITTEN.match(value)):
         return value
@@ -49,7 +50,7 @@ def check_written(value: object) -> object:
 
 
 def check_moment(value: datetime) -> datetime:
-    """A moment since 1970 in UTC; one in the future counts as now, because clocks differ.
+    """Return the moment in UTC. A moment in the future counts as now, because clocks differ.
 
     Raises:
         ValueError: before 1970.
@@ -60,10 +61,10 @@ def check_moment(value: datetime) -> datetime:
 
 
 def check_event_name(value: str) -> str:
-    """The name of an event: one printable line.
+    """Require an event name of one printable line.
 
     Raises:
-        ValueError: where it is empty, too long or has control characters.
+        ValueError: if it is empty, too long or has control characters.
     """
     if not 1 <= len(value) <= 200 or not value.isprintable() or value.strip() != value:
         raise ValueError("must be 1 to 200 printable characters without space around them")
@@ -71,7 +72,7 @@ def check_event_name(value: str) -> str:
 
 
 WrittenMoment = Annotated[AwareDatetime, BeforeValidator(check_written)]
-"""A moment with its offset from UTC."""
+"""A moment with an offset from UTC."""
 Moment = Annotated[WrittenMoment, AfterValidator(check_moment)]
 EventName = Annotated[
     str,
@@ -83,7 +84,7 @@ EventId = Annotated[
     Field(
         min_length=1,
         max_length=200,
-        description="Your id of this event: sent again with the same id, it counts once.",
+        description="Your id of this event. An event sent again with the same id counts once.",
         examples=["evt_01JD3W7C5N"],
     ),
 ]

@@ -1,4 +1,4 @@
-"""What Prometheus is told."""
+"""The metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from store.sending.breakers import Breaker
 
 
 class Metrics:
-    """The API process's instruments, in a registry of their own."""
+    """The metrics of the API process, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -57,7 +57,7 @@ class Metrics:
         )
 
     def event(self, source: str, accepted: Accepted) -> None:
-        """Count what became of one event."""
+        """Count the result of one event."""
         if accepted.duplicate:
             self.events_duplicate.labels(source).inc()
         elif accepted.erased:
@@ -68,7 +68,7 @@ class Metrics:
 
 
 class StoredFigures(Collector):
-    """Figures that live in the database, read for one scrape."""
+    """Metrics from the database, read for one scrape."""
 
     def __init__(
         self,
@@ -78,12 +78,12 @@ class StoredFigures(Collector):
         checkup: tuple[datetime, Mapping[str, int]] | None,
         refused: Sequence[tuple[str, str, int]],
     ) -> None:
-        """`refused` are the deliveries that were set aside: kind, cause, how many."""
+        """`refused` are the deliveries that Temporal refuses for good: kind, cause, count."""
         self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
         self._checkup, self._refused = checkup, refused
 
     def collect(self) -> Iterable[Metric]:
-        """The figures as metric families."""
+        """The metric families."""
         oldest = self._backlog.oldest
         age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
         yield GaugeMetricFamily(
@@ -122,13 +122,13 @@ class StoredFigures(Collector):
 
 
 class MeasureRequests:
-    """ASGI middleware that counts and times requests by their route, never by their path."""
+    """ASGI middleware that counts and times requests by route. A path may hold an id, so it is never a label."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and measure it."""
+        """Call the application and measure the request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

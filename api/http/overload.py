@@ -1,12 +1,13 @@
-"""Overload: so many requests at work, so many waiting, and to all others at once: come again in a few seconds.
+"""Overload: a limited number of requests is served, a limited number waits. All others get 429 with `Retry-After`.
 
-A request that is refused costs little: its key and its body are not read. What providers and contacts call
-goes first and is refused last, because some of them never call again (Twilio does not repeat a status callback).
-What the orchestrator calls never waits.
+A refused request costs little: its key and its body are not read. Requests of providers and contacts are served
+first and refused last, because some of them never call again (Twilio does not repeat a status callback). Requests of
+the orchestrator never wait.
 
-A place is for work. Who sends a body slowly has none meanwhile (`api.http.bodies.arrival`), and what a body takes is
-counted by the bytes that came, not by what was announced. Whoever has shown neither a key nor a signature is a
-stranger: all of them together have a share of the places, and who waits for that share keeps nobody else waiting.
+A request holds places only while it is served. While its body arrives slowly it holds none
+(`api.http.bodies.arrival`), and the places of a body are counted from the bytes that arrived, not from the announced
+length. A stranger is a request without a verified key or signature. All strangers together have a limited share of
+the places, and strangers that wait for this share do not delay other requests.
 """
 
 from __future__ import annotations
@@ -29,29 +30,28 @@ from api.pages.dead_link import page
 from api.pages.rendering import HEADERS
 
 FREE = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
-"""What neither waits nor counts."""
+"""Paths whose requests neither wait nor take places."""
 URGENT = ("/webhooks/", "/c/", "/o/", "/u/", "/confirm/")
-"""What goes first: callers that may not come again, and people."""
+"""Paths that are served first: their callers may not call again, or are people."""
 KEYED = "/v1/"
-"""Where a key is asked for, before anything else is done."""
+"""Paths on which the key is checked before anything else is done."""
 RESERVED = 8
-"""One place in so many is for urgent requests alone."""
+"""One place in so many is reserved for urgent requests."""
 STRANGERS = 4
-"""One place in so many, at most, is taken by requests that have shown neither a key nor a signature."""
+"""Strangers may take at most one place in so many."""
 URGENT_WAITING = 4
-"""So many times as many urgent requests may wait."""
+"""The queue of urgent requests may be so many times as long."""
 PLACE = 32 << 10
-"""Bytes of a body that take one place: parsed, a body takes several times its size."""
+"""Bytes of a body per place. A parsed body takes several times its size in memory."""
 LARGEST = 40
-"""Places of the largest body that is read (5 MiB), whatever it unzips to."""
+"""Most places that one body takes: those of the largest body that is read (5 MiB)."""
 REFUSED_QUICKLY = 100
-"""Refusals a second that are answered at once. Each costs a third of a millisecond: callers who do not heed
-`Retry-After` could have this process do hardly anything but refuse, so they are answered the later the more they
-are."""
+"""Refusals a second that are answered at once. Each costs a third of a millisecond, so callers that ignore
+`Retry-After` could use up this process. Above this rate refusals are answered later: the more, the later."""
 LATEST_REFUSAL = 5.0
-"""Seconds."""
+"""Longest delay of a refusal, in seconds."""
 LONGEST_RETRY = 30
-"""Seconds of `Retry-After` at most."""
+"""Largest `Retry-After`, in seconds."""
 _VISIT = "perennial.visit"
 
 
@@ -70,16 +70,16 @@ class _Waiting:
 
 
 class Admission:
-    """Places for requests, in three queues that are served one after the other."""
+    """Gives places to requests. Three queues wait for them, in order of priority."""
 
     def __init__(self, places: int, waiting: int, patience: float) -> None:
-        """`patience` is how many seconds a request may wait; an urgent one twice as long."""
+        """`patience` is how many seconds a request may wait. An urgent one may wait twice as long."""
         self.places = places
         self.waiting = waiting
         self.patience = patience
         self.taken = 0
         self.strangers = 0
-        """Of the places taken: by strangers."""
+        """How many of the taken places strangers hold."""
         self._queues: dict[Line, deque[_Waiting]] = {line: deque() for line in Line}
         self._second = 0
         self._refused = 0
@@ -89,15 +89,15 @@ class Admission:
 
     @property
     def share(self) -> int:
-        """Places that strangers may have, all together."""
+        """Places that all strangers together may hold."""
         return max(1, self.places // STRANGERS)
 
     def cost(self, size: int, line: Line) -> int:
-        """Places of a request whose body has so many bytes."""
+        """Places for a request whose body has `size` bytes."""
         return max(1, min(-(-size // PLACE), LARGEST, self.share if line is Line.STRANGER else self.places))
 
     async def enter(self, places: int, line: Line) -> bool:
-        """Whether the request may go on, at once or after waiting its turn; then `leave` with as many places."""
+        """Wait for places. Returns whether the request got them; it must then `leave` with as many places."""
         queue, urgent = self._queues[line], line is not Line.OTHER
         if not queue and self._fits(places, line):
             self._take(places, line)
@@ -120,19 +120,21 @@ class Admission:
             raise
 
     def leave(self, places: int, line: Line, *, answered: bool = True) -> None:
-        """The places are free: the request is answered, or waits for its body."""
+        """Give the places back: the request is answered, or waits for its body."""
         self._tick()
         self._served += answered
         self._take(-places, line)
         self._admit()
 
     def vouched(self, places: int) -> None:
-        """A stranger with so many places is none any more; they are out of the strangers' share."""
+        """Take the places of a verified request out of the strangers' share."""
         self.strangers -= places
         self._admit()
 
     def retry_after(self) -> int:
-        """Seconds after which a refused request is likely to be served, scattered: not all come back together."""
+        """Seconds after which a refused request is likely to be served, with a random part so that not all return at
+        once.
+        """
         self._tick()
         refused = self._refused + self._refused_before
         served = max(self._served + self._served_before, 1)
@@ -140,12 +142,12 @@ class Admission:
         return 1 + random.randint(0, spread)
 
     def linger(self) -> float:
-        """Seconds to keep a refused request waiting for its answer."""
+        """Seconds by which to delay the answer to a refused request."""
         many = max(self._refused, self._refused_before) / REFUSED_QUICKLY - 1
         return 0.0 if many <= 0 else min(many, LATEST_REFUSAL) * (0.5 + random.random() / 2)
 
     def _withdrawn(self, me: _Waiting, queue: deque[_Waiting]) -> bool:
-        """Take a request out of its queue; False where it has been admitted at this very moment."""
+        """Take a request out of its queue. Returns False if it has just been admitted."""
         if me not in queue:
             return False
         queue.remove(me)
@@ -163,7 +165,7 @@ class Admission:
                 first = queue.popleft()
                 self._take(first.places, line)
                 first.admitted.set_result(None)
-            # The first in line may be a large one: whoever comes after it waits behind it.
+            # If the first request of the queue is large, the requests behind it wait too.
             if queue and not self._full_of_strangers(line, queue[0].places):
                 return
 
@@ -194,7 +196,7 @@ class Admission:
 
 
 class Visit:
-    """One request and the places that it has."""
+    """One request and the places that it holds."""
 
     def __init__(self, admission: Admission, path: str, metrics: Metrics) -> None:
         self.admission, self._metrics = admission, metrics
@@ -204,15 +206,15 @@ class Visit:
 
     @property
     def line(self) -> Line:
-        """Where it waits."""
+        """The queue of the request."""
         return Line.STRANGER if self.stranger else self._known
 
     def fits(self, size: int) -> bool:
-        """Whether it has the places that a body of so many bytes takes."""
+        """Whether the request holds enough places for a body of `size` bytes."""
         return self.places == self.admission.cost(size, self.line)
 
     async def enter(self, size: int = 0) -> bool:
-        """Whether it may go on, with a body of so many bytes; it waits its turn. What it had is given back first."""
+        """Give the places back, then wait for those of a body of `size` bytes. Returns whether the request got them."""
         self.step_out()
         places = self.admission.cost(size, self.line)
         if not await self.admission.enter(places, self.line):
@@ -222,43 +224,43 @@ class Visit:
         return True
 
     def step_out(self) -> None:
-        """Give the places back, to `enter` again."""
+        """Give the places back for now; the request will `enter` again."""
         if self.places:
             self.admission.leave(self.places, self.line, answered=False)
             self.places = 0
 
     def leave(self) -> None:
-        """It is answered."""
+        """Give the places back: the request is answered."""
         if self.places:
             self.admission.leave(self.places, self.line)
             self.places = 0
 
     def vouch(self) -> None:
-        """A key or a signature has been shown: it is no stranger any more."""
+        """The request has a verified key or signature: it stops being a stranger."""
         if self.stranger:
             places, self.stranger = self.places, False
             self.admission.vouched(places)
 
 
 def visit_of(connection: HTTPConnection) -> Visit | None:
-    """The request's visit; None where nothing bounds the requests."""
+    """The request's visit; None if requests are not limited."""
     return connection.scope.get(_VISIT)
 
 
 def vouch(connection: HTTPConnection) -> None:
-    """Say that the request has shown a signature that is ours or a provider's: it is no stranger any more."""
+    """Report that the request's signature, ours or a provider's, is verified: it stops being a stranger."""
     if visit := visit_of(connection):
         visit.vouch()
 
 
 class RefuseOverload:
-    """ASGI middleware that admits requests, or refuses them."""
+    """ASGI middleware that admits or refuses requests."""
 
     def __init__(self, app: ASGIApp, admission: Admission, metrics: Metrics) -> None:
         self._app, self._admission, self._metrics = app, admission, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on when it is its turn, or refuse it."""
+        """Pass the request on when it gets its places, or refuse it."""
         if scope["type"] != "http" or scope["path"].startswith(FREE):
             await self._app(scope, receive, send)
             return
@@ -275,7 +277,7 @@ class RefuseOverload:
                 begun.append(message)
                 return
             if not message.get("more_body", False):
-                visit.leave()  # before it is sent: who reads slowly, or not at all, has no place meanwhile
+                visit.leave()  # before the answer is sent, so that a client that reads slowly holds no place
             while begun:
                 await send(begun.pop())
             await send(message)

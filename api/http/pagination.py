@@ -1,4 +1,4 @@
-"""Keyset cursors: opaque to the caller, signed, and bound to the list that they were given out for."""
+"""Keyset cursors: opaque to the caller, signed, and valid only for the list that they were made for."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ Position = Sequence[str | int]
 
 
 class Cursors:
-    """Makes and reads cursors. Without a secret they hold for the life of the process only."""
+    """Makes and reads cursors. Without a secret, cursors are valid only while the process lives."""
 
     def __init__(self, secret: str) -> None:
         self._key = hashlib.sha256(b"perennial cursor" + (secret.encode() or secrets.token_bytes(32))).digest()
 
     def make(self, listing: Sequence[str | None], position: Position) -> str:
-        """A cursor after `position` of the list that `listing` (its name and filters) tells from others."""
+        """A cursor that continues after `position`. `listing` identifies the list: its name and filters."""
         body = json.dumps(list(position), separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(self._mac(listing, body) + body).decode().rstrip("=")
 
     def read(self, listing: Sequence[str | None], cursor: str | None) -> list[str | int] | None:
-        """The position that a cursor holds, or None for the first page.
+        """The position in a cursor; None for the first page.
 
         Raises:
-            ProblemError: 422 where it was not made by `make` for the same list.
+            ProblemError: 422 if `make` did not make it for the same list.
         """
         if cursor is None:
             return None
@@ -62,9 +62,10 @@ class Cursors:
     def cut(
         self, listing: Sequence[str | None], found: Sequence[Item], limit: int, place: Callable[[Item], Position]
     ) -> tuple[Sequence[Item], str | None]:
-        """The page, and the cursor after it, of what was found up to one more than `limit`; no cursor for the last.
+        """Cut a page of `limit` items from `found`, which holds up to one more. Returns the page and the cursor after
+        it, which is None for the last page.
 
-        `place` says where an item stands in the list.
+        `place` gives the position of an item.
         """
         shown = found[:limit]
         return shown, self.make(listing, place(shown[-1])) if len(found) > limit else None

@@ -1,4 +1,4 @@
-"""Problem responses (RFC 9457): one shape for every refusal, naming every bad field at once."""
+"""Problem responses (RFC 9457): every refusal has the same form and names all bad fields at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TYPE_PREFIX = "urn:perennial:problem:"
 
 
 class FieldProblem(BaseModel):
-    """One thing that is wrong, and where."""
+    """One error, and where it is."""
 
     detail: str = Field(description="What is wrong and what would be right.")
     pointer: str | None = Field(default=None, description="JSON pointer into the request's body.", examples=["#/email"])
@@ -44,8 +44,10 @@ class Problem(BaseModel):
     title: str = Field(description="The kind of problem in a few words.")
     status: int = Field(description="The response's status code.")
     detail: str = Field(description="What happened this time.")
-    errors: list[FieldProblem] = Field(default=[], description="Everything that is wrong, all of it at once.")
-    request_id: str | None = Field(default=None, description="Of a failure on this side: by it the log has more.")
+    errors: list[FieldProblem] = Field(default=[], description="All errors of the request.")
+    request_id: str | None = Field(
+        default=None, description="Id of the request, given if the service failed. Its log has the id too."
+    )
 
 
 TITLES: Mapping[str, str] = {
@@ -82,7 +84,7 @@ _BY_STATUS = {
 
 
 class ProblemError(HTTPException):
-    """Raise to refuse the request with this problem. `extensions` become members of the response."""
+    """Raise it to refuse the request with this problem. `extensions` become members of the response."""
 
     def __init__(
         self,
@@ -101,14 +103,14 @@ class ProblemError(HTTPException):
 
 
 def invalid(errors: Iterable[FieldProblem], detail: str | None = None) -> ProblemError:
-    """A 422 that names all of `errors`."""
+    """A 422 that lists `errors`."""
     found = list(errors)
     count = "1 thing is" if len(found) == 1 else f"{len(found)} things are"
     return ProblemError(422, "invalid-request", detail or f"{count} wrong; see `errors`.", found)
 
 
 def not_published(what: str, errors: Iterable[FieldProblem]) -> ProblemError:
-    """A 422 for a document, such as `track welcome`, that was to be published."""
+    """A 422 for a document, such as `track welcome`, that could not be published."""
     found = list(errors)
     count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
     return invalid(found, f"The {what} has {count}; nothing was published.")
@@ -127,7 +129,7 @@ def pointer(parts: Iterable[str | int]) -> str:
 def field_problems(errors: Iterable[Mapping[str, Any]], fields: Sequence[str] = ()) -> list[FieldProblem]:
     """Pydantic's errors, as FastAPI reports them (`loc` starts with body, query, path or header).
 
-    `fields` are those of the body: a name that is none may be a slip for one of them.
+    `fields` are the body's valid fields, to suggest the right one for a misspelt name.
     """
     found = []
     for error in errors:
@@ -177,25 +179,25 @@ def response(
 
 
 def overloaded_error(seconds: int) -> ProblemError:
-    """A 429 for a request that was not begun; to be sent again after so many seconds."""
+    """A 429 for a request that was not begun. The client may send it again after `seconds`."""
     detail = f"More requests than can be served now; nothing was done. Send it again in {seconds} s."
     return ProblemError(429, "overloaded", detail, headers={"Retry-After": str(seconds)})
 
 
 def overloaded(scope: Scope, seconds: int) -> JSONResponse:
-    """The same as a response."""
+    """The same problem as a response."""
     error = overloaded_error(seconds)
     return response(scope, error.status_code, error.kind, error.detail, headers=error.headers)
 
 
 def _about(request: Request) -> dict[str, str]:
-    """What the log of a failure says of its request: the route, for a path may hold an id, and its id."""
+    """What the log says about a failed request: its id and its route, not its path, which may hold a contact's id."""
     route = getattr(request.scope.get("route"), "path", "unmatched")
     return {"method": request.method, "route": route, "request_id": request_id(request.scope)}
 
 
 def _allowed(request: Request) -> str | None:
-    """Every method that the documented paths take at the request's path."""
+    """The methods that documented routes accept at the request's path."""
     for path, calls in request.app.openapi()["paths"].items():
         if compile_path(path)[0].match(request.scope["path"]):
             return ", ".join(sorted(method.upper() for method in calls))
@@ -236,11 +238,11 @@ def install(app: FastAPI) -> None:
         return response(request.scope, 422, "invalid-request", f"{str(error).capitalize()}.")
 
     async def on_busy(request: Request, error: Exception) -> JSONResponse:
-        log.warning("writers met again and again", **_about(request))
+        log.warning("repeated conflicts between transactions", **_about(request))
         return unavailable(request, "Too many changes at once; try again.")
 
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
-        # The server logs it when this has been answered, in the same task: so it says which request it was.
+        # The server logs the error after this answer, in the same task, so the log line gets the request's id.
         structlog.contextvars.bind_contextvars(**_about(request))
         return response(request.scope, 500, "internal", "The failure has been logged.")
 
@@ -255,7 +257,7 @@ def install(app: FastAPI) -> None:
 
 
 def documented(*statuses: int, conflict: str = "reentry-refused") -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route for the OpenAPI document; `conflict` is the kind of problem that 409 stands for."""
+    """The `responses` of a route for the OpenAPI document. `conflict` is the kind of problem that 409 means there."""
     return {
         status: {
             "model": Problem,

@@ -1,4 +1,4 @@
-"""Query parameters that nobody knows: a misspelt filter would answer with everything."""
+"""Unknown query parameters are refused: with a misspelt filter the answer would be the whole list."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from api.http.problems import FieldProblem, field_problems, invalid
 from tracks.shared.problems import meant
 
 _MOST = 20
-"""Unknown parameters that are named in one answer."""
+"""How many unknown parameters one answer names."""
 
 
 class Parameters:
-    """What a route takes in its path and query, its dependencies' parameters among them."""
+    """The path and query parameters of a route and of its dependencies."""
 
     def __init__(self, dependant: Dependant) -> None:
         whole = _with_all_below(dependant)
@@ -23,10 +23,10 @@ class Parameters:
         self.names = sorted({field.alias for field in self._query})
 
     def check(self, request: Request) -> None:
-        """Refuse what the route does not know, together with whatever else is wrong with its parameters.
+        """Refuse unknown parameters, together with all other errors of the parameters.
 
         Raises:
-            ProblemError: 422 that names all of it.
+            ProblemError: 422 that names all errors.
         """
         if not request.scope["query_string"]:
             return

@@ -1,6 +1,6 @@
-"""The id of a request: what an answer that refuses and the log of a failure have in common.
+"""The id of a request. It stands in the answer that refuses and in the log of the failure.
 
-It costs nothing where all goes well: it is read, or made, when somebody needs it.
+A request that succeeds costs nothing: the id is read or made only when it is needed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from starlette.types import Scope
 HEADER = "X-Request-Id"
 _KEPT = "perennial.request_id"
 _SOUND = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-"""What may stand in a log: no spaces, no controls, nothing that an email address could be."""
+"""Ids that may stand in a log: no spaces, no control characters, and no text that could be an email address."""
 
 
 def request_id(scope: Scope) -> str:
-    """That of the caller, or of a proxy before us, where it is sound; else one of our own. It stays the same."""
+    """The id that the caller or a proxy sent, if it is valid, else a new one. It stays the same for the request."""
     if _KEPT not in scope:
         told = Headers(scope=scope).get(HEADER, "")
         scope[_KEPT] = told if _SOUND.fullmatch(told) else str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""What every answer tells browsers: what it may load, that its type is meant, and to come by https only."""
+"""Security headers of every answer: what a page may load, no guessing of media types, and https only."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ _ALWAYS = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
-"""Pages say for themselves what more they need."""
+"""The default. Pages that need more set their own header."""
 _SECURE = (b"strict-transport-security", b"max-age=31536000")
 
 
 class ProtectAnswers:
-    """ASGI middleware that adds to each answer what it does not say itself."""
+    """ASGI middleware that adds the security headers that an answer does not set itself."""
 
     def __init__(self, app: ASGIApp, secure: bool) -> None:
-        """`secure` is whether the API is reached by https (RFC 6797 wants no such header otherwise)."""
+        """`secure` is whether the API is reached by https. RFC 6797 forbids the HTTPS-only header otherwise."""
         self._app = app
         self._wanted = [*_ALWAYS, _SECURE] if secure else _ALWAYS
 

@@ -1,6 +1,6 @@
-"""The API's web server: told to stop, it answers what it has begun, and the process then ends as one that succeeded.
+"""The API's web server. On a stop signal it answers the begun requests, and the process ends with success.
 
-What comes before a request reaches the application is bounded here: the bytes of its headers and the time they take.
+It bounds what happens before a request reaches the application: the bytes of the headers and the time they take.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_BYTES = 64 << 10
-"""Bytes that the request line and the headers may have together, and what is no body between two parts of one, or
-after its last: extensions of chunks and trailers."""
+"""Most bytes of the request line and the headers together. The same limit holds for what stands between two parts of a
+body (extensions of chunks) and after the last one (trailers)."""
 HEADERS = 200
-"""Headers that a request may have."""
+"""Most headers of a request."""
 CHUNK_BYTES = 16 << 10
-"""Bytes that are looked at at once; an event loop reads up to 256 KiB."""
+"""Bytes that are parsed at once. An event loop reads up to 256 KiB."""
 HEAD_SECONDS = 10.0
-"""Seconds that they may take, and a connection may be without a first request."""
+"""Seconds that the headers may take, and that a connection may exist without a first request."""
 LINGER = 30.0
-"""Seconds for which the rest of a body is still taken, and dropped, after its request was answered."""
+"""Seconds for which the rest of a body is still read and dropped after its request was answered."""
 AHEAD = 16
-"""Requests that a connection may have sent before the one in front of them is answered. Each is kept as objects of
-some kilobytes, and what is read at once has room for thousands. After the last one that was kept the connection is
-closed, nothing more of it is looked at, and the client sends the rest again (https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2)."""
+"""How many requests a connection may pipeline behind the one being answered. Each takes some kilobytes of objects,
+and one read has room for thousands. After the last request kept, the connection is closed without parsing the rest;
+the client sends the rest again (https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2)."""
 UNREAD_SECONDS = 30.0
-"""Seconds for which a client may leave an answer unread, or read less than `READ_BYTES` of it."""
+"""Seconds within which a client must read at least `READ_BYTES` of an answer."""
 READ_BYTES = 64 << 10
-"""Some 2 kB a second: less than any line on which people read pages."""
+"""About 2 kB a second: slower than any connection on which people read pages."""
 
 
 class ListenError(OSError):
-    """A port that cannot be had; the text says which, why, and what names it."""
+    """The server cannot listen on a port. The text says which port, why, and which setting names it."""
 
 
 class _Listening(uvicorn.Server):
-    """uvicorn ends the process where it cannot listen: here that is an error, which whoever began it can tell."""
+    """uvicorn ends the process if it cannot listen. This class raises ListenError instead, for the caller to report."""
 
     named = ""
-    """What says which port that is."""
+    """The options or the setting that name the port."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen. Raises ListenError."""
@@ -56,27 +56,27 @@ class _Listening(uvicorn.Server):
         except SystemExit as end:
             why = end.__context__
             number = (why.errno or 0) if isinstance(why, OSError) else 0
-            reason = os.strerror(number) if number > 0 else str(why)  # a name that nobody knows has a negative one
+            reason = os.strerror(number) if number > 0 else str(why)  # an unknown host name has a negative one
             place = f"{self.config.host}:{self.config.port}"
             raise ListenError(f"{place} cannot be listened on ({reason}): look at {self.named}") from None
 
 
 class Server(_Listening):
-    """uvicorn ends its process by the signal that it was sent, before the process has closed what it holds."""
+    """uvicorn raises the received signal again, which would end the process before it has closed its resources."""
 
     named = "--host and --port"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop accepting; a second SIGINT gives up what is still being answered."""
+        """Stop accepting requests. A second SIGINT gives up the requests that are still being answered."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
 
 class Beside(_Listening):
-    """A server of a few calls beside the process's own work; signals are left to the process."""
+    """A server for a few calls beside the process's own work. It leaves signals to the process."""
 
     def __init__(self, app: ASGIApp, host: str, port: int, named: str) -> None:
-        """`named` is the setting that the port is from."""
+        """`named` is the setting that names the port."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -95,11 +95,11 @@ class Beside(_Listening):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave them as they are."""
+        """Leave the process's signal handlers as they are."""
         yield
 
     async def start(self) -> None:
-        """Listen. Raises ListenError where the port cannot be had."""
+        """Listen. Raises ListenError if it cannot listen on the port."""
         self._running = asyncio.create_task(self.serve())
         while not self.started:
             if self._running.done():
@@ -108,47 +108,47 @@ class Beside(_Listening):
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
-        """End; open connections have a second."""
+        """Stop. Open connections get one second."""
         self.should_exit = True
         if self._running is not None:
             await self._running
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP by httptools, which bounds nothing by itself: one header without an end took a core and any memory."""
+    """HTTP by httptools with bounds. httptools has none: one endless header would take a core and all memory."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._fed = 0
-        """Bytes of what was looked at since the last request ended, or since the last part of a body."""
+        """Bytes parsed since the last request ended, or since the last part of a body."""
         self._in_head = False
         self._whole = True
         self._late: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._last_kept = False
-        """Whether no further request of this connection is kept."""
+        """Whether further requests of this connection are dropped."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection: its first request has to come soon."""
+        """A new connection: its first request must come within `HEAD_SECONDS`."""
         super().connection_made(transport)
         self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """The connection is closed: stop the timers."""
         self._stop_waiting()
         self._stop_reading_in_time()
         self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Look at what came piece by piece, for as long as something of it may be answered."""
+        """Parse the data piece by piece, as long as a request in it may be answered."""
         for at in range(0, len(data), CHUNK_BYTES):
             if self._ended:
                 return
             self._take(data if len(data) <= CHUNK_BYTES else data[at : at + CHUNK_BYTES])
 
     def _take(self, data: bytes) -> None:
-        """Refuse headers and trailers that do not end, and wait no longer than so long for the rest of them."""
+        """Parse a piece. Refuse endless headers and trailers, and bound the time for the rest of them."""
         self._fed += len(data)
         super().data_received(data)
         if self._ended:
@@ -156,15 +156,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._fed > HEAD_BYTES + CHUNK_BYTES:  # the first chunk may hold the end of the request before
             self._refuse(431, "The headers are too large.")
         elif self._late is None and (self._in_head or (self._whole and not self._answering)):
-            self._wait(HEAD_SECONDS)  # without a request too: line ends before one are allowed, but not for ever
+            self._wait(HEAD_SECONDS)  # also before a request: empty lines before it are allowed, but not for ever
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """A request begins with its first byte."""
         self._in_head, self._whole = True, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The headers are there: begin the request, unless they are too large."""
+        """The headers are complete: begin the request, unless they are too large."""
         self._stop_waiting()
         if self._ended:
             return
@@ -179,24 +179,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers = []  # what follows a chunked body is no header (RFC 9110, section 6.5.1) and is dropped
 
     def on_body(self, body: bytes) -> None:
-        """Part of a body; of a request that was refused for its headers, or is not kept, nothing is."""
+        """Take a part of a body. The body of a refused or dropped request is ignored."""
         self._fed = 0
         if not self._ended:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole, and the next one may begin."""
+        """The request is complete, and the next one may begin."""
         self._stop_waiting()
         self._whole, self._fed = True, 0
         if not self._ended:
             super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP."""
+        """Refuse data that is not HTTP."""
         self._refuse(400, msg)
 
     def on_response_complete(self) -> None:
-        """It is answered. Where its own body is still coming, that shall not take for ever."""
+        """The request is answered. If its body is still arriving, bound the time for the rest."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._read_in_time()
@@ -204,23 +204,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait(LINGER)
 
     def pause_writing(self) -> None:
-        """The client does not read: that shall not take for ever."""
+        """The client does not read: bound the time until it reads again."""
         super().pause_writing()
         self._read_in_time()
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """The client reads again."""
         super().resume_writing()
         if not self.transport.is_closing():
             self._stop_reading_in_time()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Nothing more is asked for."""
+        """No further request came in time."""
         super().timeout_keep_alive_handler()
         self._read_in_time()
 
     def _read_in_time(self) -> None:
-        """Give the connection up where what was written, or what is left of it at its close, stays unread."""
+        """Give the connection up if the client does not read what was written, also after the connection was closed."""
         if self._unread is None:
             self._await_reading()
 
@@ -261,22 +261,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def _ended(self) -> bool:
-        """Whether nothing more of this connection is looked at."""
+        """Whether nothing more of this connection is parsed."""
         return self._last_kept or self.transport.is_closing()
 
     @property
     def _answering(self) -> bool:
-        """Whether a request was begun and is not answered."""
+        """Whether a request was begun and is not yet answered."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _keep_no_more(self) -> None:
-        """Answer what was begun, the newest of it with a close."""
+        """Answer the begun requests, and close the connection after the last of them."""
         self._last_kept = True
         self._stop_waiting()
         self.cycle.keep_alive = False
 
     def _refuse(self, status: int, why: str) -> None:
-        """Answer so and close; what was asked before is answered first, and then there is no other answer."""
+        """Answer with `status` and close. If an earlier request is unanswered, answer only that one and close."""
         self.logger.info("refused before the application: %s", why)
         if self._answering and (self._in_head or self._whole):
             self._keep_no_more()

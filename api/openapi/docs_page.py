@@ -1,4 +1,4 @@
-"""The page that shows the API to people: Swagger UI, served from here so that it needs no other host."""
+"""The page that shows the API to people: Swagger UI, served by this process so that it needs no other host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.openapi.document import PATH
 
 _FILES = "/docs/swagger-ui"
 _HEADERS = {
-    # The page's own script is inline, Swagger UI's icons are data; nothing else comes from elsewhere.
+    # The page's own script is inline and Swagger UI's icons are data: URLs. Everything else comes from this host.
     "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
     "script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -25,7 +25,7 @@ dark.addEventListener("change", follow)
 follow()
 </script>
 </head>"""
-"""Swagger UI has a dark look, and leaves it to the page when to show it."""
+"""Swagger UI has a dark mode but does not switch it on itself; the page has to."""
 _OPTIONS = {"defaultModelsExpandDepth": 0, "displayRequestDuration": True}
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with the keys that routes ask for and every refusal as the problem that it is."""
+"""The OpenAPI document: FastAPI's own, plus the API keys that routes require and all refusals as problems."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 _ANYWHERE = {"429": "overloaded", "503": "unavailable"}
-"""What every call that uses the database may be answered; both come with `Retry-After`."""
+"""Every call that uses the database may get these answers. Both have `Retry-After`."""
 
 
 def install(app: FastAPI) -> None:
-    """Let `app.openapi()` answer with the corrected document."""
+    """Make `app.openapi()` return the corrected document."""
     original: Callable[[], dict[str, Any]] = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -46,7 +46,7 @@ def install(app: FastAPI) -> None:
 
 
 def serve(app: FastAPI) -> None:
-    """Answer `PATH` with the document, written once: it is long, and whoever asks for it has no key."""
+    """Serve the document at `PATH`. It is serialized only once: it is long, and callers need no key."""
 
     @lru_cache(1)
     def written() -> bytes:

@@ -1,4 +1,4 @@
-"""What a contact has chosen, as the preference page shows it, and what a submitted page changes. Pure."""
+"""A contact's choices as the preference page shows them, and what a submitted page changes. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tracks.policy.workspace_policy import Policy
 CHANNELS: tuple[Channel, ...] = ("email", "sms")
 SEEN = "seen"
 CHOSEN = "on"
-"""Fields of the form: every box that the page had, and those that were ticked."""
+"""Fields of the form: every box on the page, and every ticked box."""
 
 
 @dataclass(frozen=True)
 class TopicChoice:
-    """A topic on a channel. `own` is whether the contact has it, were the channel on."""
+    """A topic on a channel. `own` is whether the contact would get it if the channel were on."""
 
     slug: str
     own: bool
@@ -29,9 +29,9 @@ class TopicChoice:
 
 @dataclass(frozen=True)
 class ChannelChoice:
-    """A channel that the contact has an address for. `blocked` is why this page cannot change it; empty if it can.
+    """A channel for which the contact has an address. `blocked` says why this page cannot change it; empty if it can.
 
-    `by_topics` says that it is on only because of a yes to one of its topics.
+    `by_topics`: the channel is on only because the contact agreed to one of its topics.
     """
 
     channel: Channel
@@ -41,19 +41,19 @@ class ChannelChoice:
     by_topics: bool = False
 
     def has(self, topic: TopicChoice) -> bool:
-        """Whether messages about the topic go out."""
+        """Whether messages about the topic are sent."""
         return self.on and topic.own
 
 
 def box(channel: str, topic: str = WHOLE_CHANNEL) -> str:
-    """The name of a box: a channel as a whole, or a topic on it."""
+    """The name of the box of a whole channel, or of a topic on it."""
     return f"{channel}.{topic}" if topic else channel
 
 
 def choices(
     policy: Policy, person: Contact, held: Iterable[Consent], suppressed: Mapping[Channel, str]
 ) -> list[ChannelChoice]:
-    """What the contact has now. `suppressed` says why an address is not written to, where it is not."""
+    """The contact's current choices. `suppressed` holds the reason for each channel whose address is suppressed."""
     status = {(consent.channel, consent.topic): consent.status for consent in held}
     found = []
     for channel in CHANNELS:
@@ -86,11 +86,11 @@ def chosen(
     *,
     proven: Channel | None,
 ) -> list[Change]:
-    """What a saved page changes: only boxes that it had and that now stand otherwise.
+    """The changes of a saved page. Only boxes that were on the page and differ from the stored state count.
 
-    Whoever ticks a topic while the channel is off turns the channel on, for the ticked topics alone. `proven` is the
-    channel of the message whose link led here, if it went to the contact's present address: what is agreed to there
-    needs no other confirmation.
+    If a contact ticks a topic while the channel is off, the channel is turned on for the ticked topics alone. `proven`
+    is the channel of the message whose link opened the page, if the message went to the contact's present address:
+    consent on that channel needs no other confirmation.
     """
     seen = {value for name, value in form if name == SEEN}
     ticked = {value for name, value in form if name == CHOSEN} & seen
@@ -111,7 +111,7 @@ def chosen(
         if not choice.on and not whole and not wished:
             continue
         left = any(topic.own and topic.slug not in wished for topic in shown)
-        if not choice.on or (choice.by_topics and left):  # the channel stays ticked though its topic's yes goes
+        if not choice.on or (choice.by_topics and left):  # its box stays ticked, but a topic was unticked
             say(choice, WHOLE_CHANNEL, "granted")
         for topic in shown if choice.on or wished else ():
             if topic.slug in wished and not topic.own:
@@ -122,5 +122,5 @@ def chosen(
 
 
 def everything_off(source: str, text_version: str) -> list[Change]:
-    """Every channel, whether there is an address for it yet or not."""
+    """The changes that turn every channel off, also channels without an address."""
     return [Change(channel, WHOLE_CHANNEL, "withdrawn", source, text_version) for channel in CHANNELS]

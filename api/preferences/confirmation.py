@@ -1,4 +1,4 @@
-"""Double opt-in: the page on which a contact confirms what a message is about."""
+"""Double opt-in: the page on which a contact confirms the consent that a message asks for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SOURCE = "confirmation link"
 
 @router.get("/confirm/{token}", summary="Ask for a confirmation", response_class=HTMLResponse, responses=NOT_FOUND)
 async def get_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
-    """A page with a button. Opening it confirms nothing: scanners open links by themselves."""
+    """A page with a button. Opening it confirms nothing, because link scanners open every link."""
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, verify_confirm(ctx.settings.signing_secret, token))
         if found is None:
@@ -38,7 +38,7 @@ async def get_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResp
 
 @router.head("/confirm/{token}", include_in_schema=False)
 async def head_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
-    """The same without the page itself."""
+    """The same answer without a body."""
     return await get_confirmation(token, request, ctx)
 
 
@@ -76,7 +76,7 @@ async def _show(ctx: Context, tx: AsyncConnection, request: Request, message: Me
     held = await consents.current(tx, person.id)
     status = next((c.status for c in held if (c.channel, c.topic) == (message.channel, message.topic)), None)
     if status == "pending" and not preferences.reached(person, message):
-        status = None  # its mailbox is not the contact's any more: it can prove nothing
+        status = None  # the contact has another address now: the message cannot prove their consent
     tags = languages_of(request, person)
     texts = texts_for(tags)
     topic = (await policies.current(tx)).policy.topics.get(message.topic)

@@ -18,21 +18,21 @@ from store.sending import messages
 from store.sending.messages import Message
 
 Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
-NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or nobody is known by it any more"}}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or its contact was erased"}}
 
 
 def languages_of(request: Request, person: Contact | None) -> list[str]:
-    """The languages that whoever opens a page wants, best first."""
+    """The reader's languages, best first."""
     return wanted(person.locale if person else None, request.headers.get("accept-language", ""))
 
 
 async def addressee(tx: AsyncConnection, message_id: str | None) -> tuple[Message, Contact] | None:
-    """The message that a link names, with whom it went to; None where the token was bad or nobody is there any more."""
+    """The message that a link names, and its contact; None if the token was invalid or the contact was erased."""
     message = await messages.get(tx, message_id) if message_id else None
     person = await contacts.get(tx, message.contact_id) if message else None
     return (message, person) if message and person else None
 
 
 def nobody(request: Request, ctx: Context) -> HTMLResponse:
-    """The page for a link by which nobody is known."""
+    """The page for a link of which no contact is known."""
     return unknown(texts_for(languages_of(request, None)), ctx.brand)

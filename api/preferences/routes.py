@@ -1,6 +1,6 @@
-"""The way out of every message, which is the page of preferences too; one click for mail programs (RFC 8058).
+"""The unsubscribe link of every message: it opens the preference page. Mail programs use one click (RFC 8058).
 
-Opening it changes nothing, whoever opens it: scanners follow every link. Only what is posted counts.
+Opening the page changes nothing, because link scanners follow every link. Only a POST changes something.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from tracks.shared.link_tokens import verify
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
 ACTIONS = ("save", "all-off", "pause", "resume")
-"""What the page's buttons post as `do`."""
+"""The values that the page's buttons post as `do`."""
 PAUSE = timedelta(days=30)
 ONE_CLICK_SOURCE, PAGE_SOURCE = "unsubscribe link", "preference page"
 
 
 @router.get("/u/{token}", summary="Show the preferences", response_class=HTMLResponse, responses=NOT_FOUND)
 async def get_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
-    """The page: leave at once, choose topics and channels, pause. Opening it changes nothing."""
+    """The page: unsubscribe, choose topics and channels, pause. Opening it changes nothing."""
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, verify(ctx.settings.signing_secret, token))
         if found is None:
@@ -51,7 +51,7 @@ async def get_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLRespo
 
 @router.head("/u/{token}", include_in_schema=False)
 async def head_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
-    """The same without the page itself."""
+    """The same answer without a body."""
     return await get_preferences(token, request, ctx)
 
 
@@ -62,10 +62,10 @@ async def head_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
     responses={**NOT_FOUND, **documented(408, 413, 422)},
 )
 async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
-    """What the page's buttons do; anything else that is posted unsubscribes, as mail programs do by one click.
+    """Does what the page's buttons say. Any other POST unsubscribes, as mail programs do with one click.
 
-    Unsubscribing is from the message's topic, or from its whole channel where it has none. It holds from the answer
-    on, also for messages that wait for their turn, and the contact's tracks are told. Repeating it changes nothing.
+    It unsubscribes from the message's topic, or from its whole channel if the message has no topic. It holds from the
+    answer on, also for messages that already wait, and tracks receive an event. Repeating it changes nothing.
     """
     named = verify(ctx.settings.signing_secret, token)
     if named is None:  # before the body is read
@@ -110,7 +110,7 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
 
 
 async def _held(tx: AsyncConnection, person: Contact) -> tuple[list[consents.Consent], dict[Channel, str]]:
-    """What the contact agreed to, and why their addresses are not written to."""
+    """The contact's consents, and the reasons why their addresses are suppressed."""
     suppressed: dict[Channel, str] = {}
     addresses: list[tuple[Channel, str | None]] = [("email", person.email), ("sms", person.phone)]
     for channel, address in addresses:
@@ -151,7 +151,7 @@ async def _show(
 
 
 def _agreed(held: list[consents.Consent], message: Message, person: Contact) -> date | None:
-    """Since when the contact has agreed to what the message was about, if they have."""
+    """Day on which the contact consented to the message's topic; None without consent."""
     found = (c for c in held if (c.channel, c.topic, c.status) == (message.channel, message.topic, "granted"))
     granted = next(found, None)
     return day(granted.confirmed_at or granted.at, person.timezone) if granted else None

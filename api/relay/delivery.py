@@ -1,4 +1,4 @@
-"""Delivering one outbox row to Temporal, and what each answer of Temporal means."""
+"""Deliver one outbox row to Temporal, and interpret Temporal's answer."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ RPC_TIMEOUT = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Delivered:
-    """Temporal has it; but for `left_out` properties, which were too large."""
+    """Temporal has the row. `left_out` counts properties that were too large and were left out."""
 
     left_out: int = 0
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """Nobody is there any more who could use it, and why."""
+    """No run can use the row; the reason says why."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Later:
-    """Not now: Temporal is away, busy or refuses, or the contact's previous run is still closing.
+    """Try again later: Temporal is down, busy or refuses, or the contact's previous run is still closing.
 
-    A refusal waits as well (credentials, a namespace without the search attributes, a server too old): an operator
-    can mend each of them, and what was accepted may not be lost meanwhile. So does what a run is told that takes no
-    more signals: it does again once it has continued as new.
+    Some refusals are tried again as well (credentials, missing search attributes, a server too old): an operator can
+    correct each of them, and the accepted row must not be lost meanwhile. A signal to a run that takes no more signals
+    is also tried again: the run takes signals again after it has continued as new.
     """
 
     reason: str
@@ -57,7 +57,7 @@ class Later:
 
 @dataclass(frozen=True)
 class Refused:
-    """Temporal will never take it: it is set aside, so that nothing waits for it. `cause` is one of few words."""
+    """Temporal will never take the row: it is set aside, so that nothing waits for it. `cause` is from a fixed set."""
 
     cause: str
     reason: str
@@ -66,12 +66,12 @@ class Refused:
 Delivery = Delivered | Dropped | Later | Refused
 
 _TOLD_EVERY = 60
-"""A previous run that does not end is told to once in so many tries, half an hour: it takes 10,000 signals at most."""
+"""Every so many tries (half an hour) the previous run is told again to end. A run takes at most 10,000 signals."""
 
 TOO_LARGE = "too large"
 TOO_LONG = "name too long"
-# What a server says of that (frontend and gRPC of 1.20 to 1.32; none has a status of its own): of the delivery itself,
-# that is. A history or a state that is too large is the run's, and the server ends that run.
+# The server's texts about a delivery that is too large (frontend and gRPC of 1.20 to 1.32; there is no status of its
+# own). They are not about a history or a state that is too large: then the server ends the run.
 _TOO_LARGE = re.compile(r"(blob data|memo) size exceeds|received message .*larger than max", re.IGNORECASE)
 _TOO_LONG = re.compile(r"length exceeds limit|exceeds maximum allowed length", re.IGNORECASE)
 _FULL = re.compile(r"execution limit for signal events", re.IGNORECASE)
@@ -79,10 +79,11 @@ _MAY_BE_FOR_GOOD = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAU
 
 
 def refusal(error: RPCError) -> Later | Refused:
-    """What an answer of Temporal's that is no success means: tried again, unless its words say that it never will be.
+    """Interpret an error from Temporal: the delivery is tried again, unless the error's text says that it never
+    succeeds.
 
-    The same status stands for both: INVALID_ARGUMENT also for search attributes that an operator has yet to register,
-    RESOURCE_EXHAUSTED also for a server that is busy.
+    The status alone cannot tell: INVALID_ARGUMENT also means search attributes that an operator has yet to register,
+    RESOURCE_EXHAUSTED also means a busy server.
     """
     said = f"{error.status.name}: {error.message}"[:300]
     if error.status in _MAY_BE_FOR_GOOD:
@@ -107,16 +108,16 @@ def _attributes(given: RunInput) -> TypedSearchAttributes:
 
 
 def encoded(program: Program) -> str:
-    """A program's JSON as `start` takes it: the same for every run of a track version, so it is made once."""
+    """A program's JSON as `start` takes it. All runs of a track version share it, so it is made once."""
     return program.model_dump_json()
 
 
 async def start(
     client: Client, workflow_id: str, given: RunInput, program: str, *, about: str | None = None, tried: int = 0
 ) -> Delivery:
-    """Start a run on an `encoded` program, in place of `given`'s. A repeat that Temporal has already is harmless.
+    """Start a run with an `encoded` program in place of that of `given`. Starting the same run again is harmless.
 
-    `about` is what Temporal UI tells of the track; `tried` is how often it has been tried before.
+    `about` is the track's description in Temporal UI. `tried` is the number of earlier tries.
     """
     try:
         await client.start_workflow(
@@ -124,7 +125,7 @@ async def start(
             _payload(given, program),
             id=workflow_id,
             task_queue=TASK_QUEUE,
-            # The database decides re-entry before the row is written, so a closed run never stands in the way.
+            # The database decided about re-entry before it wrote the row, so a closed run must not prevent the start.
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             memo={MEMO_ENROLLMENT: given.enrollment_id},
@@ -142,17 +143,17 @@ async def start(
 
 
 def _payload(given: RunInput, program: str) -> RawValue:
-    """The run's input as the data converter would write it. The program is taken as it was encoded before."""
+    """The run's input as the data converter would write it, with the program inserted as already encoded."""
     own = given.model_dump_json(exclude={"program"})
     data = f'{own[:-1]},"program":{program}}}'
     return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data.encode()))
 
 
 async def _whose(client: Client, workflow_id: str, enrollment_id: str, tried: int) -> Delivery:
-    """A run with this id is there: ours from an earlier try, or the contact's previous one.
+    """A run with this id exists: find out whether it is ours from an earlier try, or the contact's previous run.
 
-    That one's enrollment has ended, else ours would not be there: it is about to close, or, where an event began it
-    anew, has yet to be told.
+    The previous enrollment has ended, else the new one would not exist. Its run is about to close, or, if an event
+    started the new enrollment, it has not yet been told to end.
     """
     try:
         description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
@@ -169,9 +170,10 @@ async def _whose(client: Client, workflow_id: str, enrollment_id: str, tried: in
 
 
 async def tell(client: Client, workflow_id: str, signal: str, payload: dict[str, Any]) -> Delivery:
-    """Signal a run. One that is over has no use for it: the row is dropped as late.
+    """Signal a run. If the run is over, the row is dropped as late.
 
-    An event with properties too large is told without these: one that was accepted before they were bounded there.
+    If the properties of an event are too large, it is sent without them. Newer events cannot have such properties: the
+    API bounds them.
     """
     answer = await _signal(client, workflow_id, signal, payload)
     given: dict[str, Any] = payload.get("properties") or {}

@@ -1,5 +1,5 @@
-"""Telling imports' workflows what the API was told: the relay's leader does it, so that a process that dies right
-after its answer loses nothing, and Temporal being away delays and loses nothing.
+"""Start and signal the workflows of imports. The relay's leader reads the commands from the database, so no command is
+lost if an API process dies after its answer or while Temporal is down.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from store.runs.imports.imports import Import
 from tracks.program.import_job import SIGNAL_CHANGED, TASK_QUEUE, WORKFLOW_TYPE, ImportInput, workflow_id
 
 LOOK = 1.0
-"""Seconds between looks for news."""
+"""Seconds between two reads of the changed imports."""
 TIDY_EVERY = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
 
 
 class ImportCommands:
-    """Starts the workflows of imports, and wakes them where something has changed."""
+    """Starts the workflows of imports, and signals them when something has changed."""
 
     def __init__(self, db: Database, client: Client) -> None:
         self._db, self._client = db, client
 
     async def run(self) -> None:
-        """Look again and again; a database or a Temporal that is away is waited for."""
+        """Read and signal repeatedly. While the database or Temporal is down, it waits and tries again."""
         tidy_at = datetime.now(UTC)
         while True:
             try:
@@ -53,7 +53,7 @@ class ImportCommands:
             await asyncio.sleep(LOOK)
 
     async def tell(self) -> int:
-        """Tell all that is new; answers how many imports there were."""
+        """Signal all changed imports. Returns how many there were."""
         async with self._db.transaction() as tx:
             found = await imports.untold(tx)
         for one in found:
@@ -68,7 +68,7 @@ class ImportCommands:
         return len(found)
 
     async def _start_or_wake(self, one: Import) -> None:
-        """Start with a signal: whichever of both is needed, and harmless where neither is."""
+        """Signal-with-start: it starts or signals the workflow as needed, and is harmless if neither is needed."""
         await self._client.start_workflow(
             WORKFLOW_TYPE,
             ImportInput(import_id=one.id, track=one.track),

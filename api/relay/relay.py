@@ -1,4 +1,4 @@
-"""The relay: one leader that carries what the API accepted from the outbox to Temporal, in order per enrolment."""
+"""The relay: one leader delivers the rows of the outbox to Temporal, in order for each enrolment."""
 
 from __future__ import annotations
 
@@ -30,30 +30,31 @@ from tracks.program.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunI
 SIGNALS = {"event": SIGNAL_EVENT, "attributes": SIGNAL_ATTRIBUTES, "end": SIGNAL_END}
 
 SAID_FIRST = ("name", "names", "reason", "matches")
-"""What a signal begins with: Temporal UI shows the first 45 characters or so in the history."""
+"""Fields that come first in a signal: Temporal UI shows only about the first 45 characters in the history."""
 ROWS_PER_PLACE = 2
-"""Rows read for each enrolment that may be told: most have one."""
+"""Rows read for each enrolment that may be signaled now. Most have one."""
 FEW_ROWS = 8
-"""Rows read besides one for each start that may set out, until there is more than that for live runs. What there is no
-place for is read in vain, and in a burst that can become most of the relay's own work."""
+"""Extra rows read besides one for each start that may be sent, until more rows than that wait for live runs. Rows
+without a place are read for nothing, and in a burst this can become most of the relay's own work."""
 IN_FLIGHT = 64
-"""Enrolments being told at once; beyond it Temporal only queues."""
+"""Enrolments delivered to at the same time. With more, Temporal only queues the calls."""
 BREATH = 0.02
-"""Seconds between two looks while rows are being delivered: a look costs CPU, whatever it finds."""
+"""Seconds between two reads of the outbox while rows are being delivered. Each read costs CPU, even if it finds none.
+"""
 TOGETHER = 0.1
-"""Seconds until a delivery that came alone is written down, unless a look comes first. Within the next 30 ms the run
-answers to what it was told: a look in between makes its message later."""
+"""Seconds until the result of a single delivery is written, unless the next read of the outbox comes first. In the
+first 30 ms the run reacts to its signal: work of the relay in this time would delay its message."""
 PROGRAMS = 256
-"""Track versions whose encoded programs are kept."""
+"""How many track versions the cache of encoded programs holds."""
 BULK_IN_FLIGHT = 32
-"""How many of them may be what an import or a batch caused: the other places are always free for what is live."""
+"""How many of these may come from an import or a batch. The other places are always free for live events."""
 POLL = 1.0
-"""Seconds between looks without word of new rows: a notification can be lost with its connection."""
+"""Seconds between reads without a notification: a notification can be lost with its connection."""
 KEPT = timedelta(days=7)
-"""How long delivered rows stay, for whoever asks what became of one."""
+"""How long delivered rows are kept, so that people can look up what became of them."""
 PRUNE_EVERY = timedelta(hours=1)
 CLOSING = 5.0
-"""Seconds that a look may go on for once the relay is to close; a database that hangs is not waited for longer."""
+"""Seconds that closing waits for a read in progress. A hanging database must not delay it longer."""
 
 HAD = Delivered()
 
@@ -65,7 +66,7 @@ class _Program:
     code: Program
     encoded: str
     about: str | None
-    """What Temporal UI tells of the track."""
+    """The track's description in Temporal UI."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,17 @@ class _Outcome:
 
 
 def pause_before(attempts: int) -> timedelta:
-    """How long a row rests after its nth failed attempt: 0.1 s doubling to 30 s."""
+    """The pause after a row's nth failed attempt: 0.1 s, doubling up to 30 s."""
     return min(timedelta(seconds=0.1 * 2 ** min(attempts, 10)), outbox.LONGEST_REST)
 
 
 class Relay:
-    """Delivers while it is open and holds the lead; any number may run, one delivers."""
+    """Delivers while it is open and is the leader. Any number may run; only the leader delivers."""
 
     def __init__(
         self, database: Database, client: Client, beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     ) -> None:
-        """`beside` are loops that only the leader runs, as long as it leads; they see to their own errors."""
+        """`beside` are loops that only the leader runs. They handle their own errors."""
         self._database = database
         self._client = client
         self._beside = beside
@@ -107,11 +108,12 @@ class Relay:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop reading, and write down what was delivered, so that it is not delivered again."""
+        """Stop reading, and write the results of deliveries, so that no row is delivered again."""
         self._closing.set()
         self._wake.set()
         if self._main is not None:
-            # A look that is under way ends by itself: cancelled while it takes a connection, it would lose that one.
+            # A read in progress is not cancelled: if cancelled while it takes a connection, it would lose the
+            # connection.
             await asyncio.wait([self._main], timeout=CLOSING)
             await ended(self._main)
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
@@ -121,7 +123,7 @@ class Relay:
                 await outbox.delivered(connection, delivered)
 
     async def _run(self) -> None:
-        """Seek the lead, deliver while it lasts, begin again, whatever happens: without a relay all stands still."""
+        """Become the leader and deliver; begin again after any error, because without a relay nothing is delivered."""
         while not self._closing.is_set():
             try:
                 async with self._database.listener() as listener:
@@ -131,7 +133,7 @@ class Relay:
             except (OperationalError, SQLAlchemyError, OSError) as error:
                 log.warning("relay lost the database", error=type(error).__name__)
             except Exception:
-                log.exception("relay begins anew")
+                log.exception("relay failed and starts again")
             await _until(self._closing, POLL)
 
     async def _lead(self, listener: Listener) -> None:
@@ -151,7 +153,7 @@ class Relay:
                     await asyncio.sleep(BREATH)
                 await _until(self._wake, POLL)
             if ears.done():
-                await ears  # raises what ended it
+                await ears  # raises the error that ended it
         finally:
             await ended(ears, *others)
 
@@ -161,11 +163,11 @@ class Relay:
                 self._wake.set()
 
     async def _deliver_pending(self) -> int:
-        """Write down what was delivered, read what waits, set it going; answers how many enrolments that were."""
+        """Write the results of deliveries, read waiting rows, begin to deliver. Returns the number of enrolments."""
         self._looks += 1
-        # A task that ends while this writes keeps its place: its outcome is not among these, and its row must not
-        # be read again before it is written. Should the write fail, these rows are delivered again, which the run's
-        # dedupe makes harmless.
+        # A task that ends during this write keeps its place: its outcome is not in this write, and its row must not
+        # be read again before the outcome is written. If the write fails, the rows are delivered again; the run
+        # ignores duplicates.
         over = {run for run, task in self._busy.items() if task.done()}
         delivered = await self._undelivered_noted()
         busy, bulk = self._busy.keys() - over, self._bulk - over
@@ -190,14 +192,14 @@ class Relay:
                 self._bulk.add(rows[0].enrollment_id)
             self._busy[rows[0].enrollment_id] = asyncio.create_task(self._deliver_run(rows, program))
         if waiting.runs and waiting.more:
-            self._wake.set()  # look again after a breath
+            self._wake.set()  # read again after `BREATH`
         return len(waiting.runs)
 
     async def _undelivered_noted(self) -> list[int]:
-        """Take what became of deliveries, write it down but for those that Temporal has; answers these."""
+        """Take the outcomes of deliveries and write those of undelivered rows. Returns the ids of delivered rows."""
         outcomes, self._outcomes = self._outcomes, []
         for outcome in outcomes:
-            if isinstance(outcome.answer, Refused):  # each by itself: it may close an enrollment
+            if isinstance(outcome.answer, Refused):  # one by one: it may close an enrollment
                 async with self._database.transaction() as tx:
                     await refused_deliveries.set_aside(tx, outcome.row.id, outcome.answer.cause, outcome.answer.reason)
         if any(outcome.answer != HAD for outcome in outcomes):
@@ -214,7 +216,7 @@ class Relay:
         return [outcome.row.id for outcome in outcomes if isinstance(outcome.answer, Delivered)]
 
     async def _program(self, group: Sequence[outbox.Delivery]) -> _Program | None:
-        """What a start carries; None where there is none, or the track version cannot be read."""
+        """The program for a start in the group; None without a start, or if the track version cannot be read."""
         if group[0].kind != "start":
             return None
         version = group[0].track, group[0].version
@@ -224,7 +226,7 @@ class Relay:
             try:
                 async with self._database.transaction() as tx:
                     pinned = await tracks.pinned(tx, *version)
-            except (LookupError, TypeError, ValueError):  # what no code reads must not stop the others (law 12)
+            except (LookupError, TypeError, ValueError):  # an unreadable version must not stop the others (law 12)
                 log.exception("track version not read", track=version[0], version=version[1])
                 return None
             program = pinned.compiled.program
@@ -232,12 +234,12 @@ class Relay:
         return self._programs[version]
 
     async def _deliver_run(self, group: Sequence[outbox.Delivery], program: _Program | None) -> None:
-        """One enrolment's rows, in order, up to the first that must wait."""
+        """Deliver one enrolment's rows in order, up to the first that must wait."""
         looks = self._looks
         for row in group:
             try:
                 answer = await self._deliver(row, program)
-            except Exception as error:  # a row that cannot be delivered must not stop its neighbours (law 12)
+            except Exception as error:  # a row that cannot be delivered must not stop the others (law 12)
                 log.exception("delivery failed", outbox_id=row.id, kind=row.kind)
                 answer = Later(type(error).__name__)
             self._outcomes.append(_Outcome(row, answer))
@@ -247,10 +249,10 @@ class Relay:
             if isinstance(answer, Refused):
                 log.error("delivery refused for good", outbox_id=row.id, kind=row.kind, reason=answer.reason)
                 if row.kind == "start":
-                    break  # its enrollment is closed first: nobody is there to be told the rest
+                    break  # its enrollment is closed first, so no run needs the rest
             if isinstance(answer, Dropped):
                 log.warning("delivery dropped", outbox_id=row.id, kind=row.kind, reason=answer.reason)
-        # A look meanwhile may have passed over this enrolment's next row, or found no place for another's.
+        # A read during the delivery may have skipped this enrolment's next row, or had no place for another's.
         alone = self._looks == looks
         asyncio.get_running_loop().call_later(TOGETHER if alone else BREATH, self._wake.set)
 
@@ -267,7 +269,7 @@ class Relay:
                 version=row.version,
                 program=program.code,
                 clock=row.clock,
-                state=RunState(seq=row.payload.get("seq", 0)),  # one that begins anew goes on with its path
+                state=RunState(seq=row.payload.get("seq", 0)),  # a restarted run continues its path
             )
             starting = start(
                 self._client, row.workflow_id, given, program.encoded, about=program.about, tried=row.attempts
@@ -281,6 +283,6 @@ class Relay:
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):  # not `wait_for`, which before Python 3.12 may swallow a cancellation
+    with suppress(TimeoutError):  # `wait_for` may swallow a cancellation before Python 3.12
         async with asyncio.timeout(seconds):
             await event.wait()

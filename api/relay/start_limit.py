@@ -1,8 +1,8 @@
-"""How many starts may be on their way to Temporal at once: no more than it takes without a queue.
+"""Limits the number of concurrent start calls to what Temporal can process without a queue.
 
-A start asks little of a server and causes much. With too many on their way at once, a server takes the starts, keeps
-the workers' own calls waiting, and hardly lets them work off any; then everybody else's clicks wait too. The
-figures are in docs/design/benchmarks.md#what-was-tried.
+A start is a cheap call that causes much work. With too many concurrent starts, the server accepts the starts and
+delays the workers' calls, so hardly any run makes progress, and live events wait too. The figures are in
+docs/design/benchmarks.md#what-was-tried.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from api.relay.delivery import Delivered, Delivery
 
 LEAST = 1
 QUEUED = 2.0
-"""How many of ours may wait in the server."""
+"""How many of our starts may wait in the server."""
 PATIENCE = 1.0
-"""Seconds after which one that is not answered gives its place to the next: a call that hangs must not hold up all."""
+"""Seconds after which an unanswered start gives its place to the next, so that a hanging call does not block others."""
 RELEARN = 10.0
-"""Seconds after which it begins with one at a time again, to learn how long that takes now: a server that others keep
-busy is no reason to hold back."""
+"""Seconds after which the limit begins with one start at a time again, to measure the base time anew. Otherwise a
+server that was slow because of other load would count as queueing our starts."""
 
 
 class StartLimit:
-    """Learns from how long each start takes, after TCP Vegas (L. Brakmo, L. Peterson, 1995).
+    """Adapts the limit to the duration of starts, after TCP Vegas (L. Brakmo, L. Peterson, 1995).
 
-    Of `n` that are on their way at once `n * (1 - least / took)` wait in a queue, where `least` is what one takes
-    without.
+    Of `n` concurrent starts, `n * (1 - least / took)` wait in a queue, where `took` is the duration of a start and
+    `least` its duration without a queue.
     """
 
     def __init__(self, most: int) -> None:
-        """At most `most` at once."""
+        """Allow at most `most` concurrent starts."""
         self._most = most
         self._open = float(LEAST)
         self._under_way: set[object] = set()
@@ -41,11 +41,11 @@ class StartLimit:
 
     @property
     def free(self) -> int:
-        """How many more may set out."""
+        """How many more starts may be sent now."""
         return max(0, int(self._open) - len(self._under_way))
 
     async def within(self, start: Awaitable[Delivery]) -> Delivery:
-        """Let one set out, and learn from its answer."""
+        """Send a start, and adapt the limit to the time that it takes."""
         place = object()
         self._under_way.add(place)
         at_once, began = len(self._under_way), time.monotonic()
@@ -60,7 +60,7 @@ class StartLimit:
         return answer
 
     def learn(self, began: float, now: float, at_once: int) -> None:
-        """One of `at_once` set out at `began` and was answered now (seconds of one clock)."""
+        """Adapt to a start, one of `at_once`, that was sent at `began` and answered at `now` (seconds of one clock)."""
         if now >= self._relearn_at:
             self._relearn_at = now + RELEARN
             self._open, self._least = float(LEAST), math.inf
@@ -68,8 +68,8 @@ class StartLimit:
         if at_once <= LEAST:
             self._least = min(self._least, took)
         if took <= 0 or math.isinf(self._least):
-            return  # those that set out before it began anew say nothing of how long one takes
+            return  # starts sent before the new beginning do not tell the time of a single one
         queued = at_once * (1 - min(self._least, took) / took)
-        if queued > QUEUED or at_once > self._open / 2:  # what was not used says nothing of what could be
+        if queued > QUEUED or at_once > self._open / 2:  # an unused limit proves nothing
             step = 1.0 if queued < QUEUED / 4 else (QUEUED - queued) / self._open
             self._open = min(max(self._open + step, LEAST), self._most)

@@ -1,4 +1,4 @@
-"""Circuit breakers: which tracks and channels are held, and an operator's word on them."""
+"""Circuit breakers: which tracks and channels are held, and an operator's commands to hold and resume them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Scope = Annotated[
     str,
     Path(
         pattern=r"^(account:(email|sms)|track:[a-z0-9][a-z0-9-]{0,62})$",
-        description="A channel as a whole, or a track.",
+        description="A whole channel, or a track.",
         examples=["track:trial-to-paid", "account:email"],
     ),
 ]
@@ -34,37 +34,37 @@ log = structlog.get_logger(__name__)
 
 
 class BreakerState(BaseModel):
-    """How a breaker stands."""
+    """The state of a breaker."""
 
     scope: str
-    state: State = Field(description="open: it holds; resuming: what it held goes at `per_second`; closed.")
+    state: State = Field(description="`open`: it holds messages; `resuming`: they go out at `per_second`; `closed`.")
     cause: Cause = Field(description="What opened it last.")
     reason: str
     figures: dict[str, Any] = Field(description="The counts that opened it.")
     changed_at: datetime
-    until: datetime | None = Field(description="When an open one resumes by itself; null: when it is told to.")
+    until: datetime | None = Field(description="When an open breaker resumes by itself; null: only on command.")
     per_second: float | None = Field(description="Messages a second while it resumes.")
     held: int = Field(description="Messages that wait for it; counted every few seconds.")
 
 
 class BreakerList(BaseModel):
-    """Every breaker that ever opened, by scope."""
+    """Every breaker that has ever opened, by scope."""
 
     breakers: list[BreakerState]
 
 
 class TripRequest(Body):
-    """Why it is to hold."""
+    """Why it should hold."""
 
     reason: str = Field(
         min_length=1,
         max_length=breakers.LONGEST_REASON,
-        description="For whoever asks why nothing goes out. It stays in the histories of runs: nothing personal.",
+        description="The reason, shown to operators. It stays in the histories of runs: no personal data.",
     )
 
 
 class ResumeRequest(Body):
-    """How fast."""
+    """How fast the held messages go out."""
 
     per_second: float | None = Field(default=None, gt=0, le=1000, description="Left out: as the policy says.")
 
@@ -85,14 +85,14 @@ def _shown(found: Breaker) -> BreakerState:
 
 @router.get("", summary="List breakers")
 async def list_breakers(ctx: Ctx) -> BreakerList:
-    """Those that never opened are not listed: they are closed."""
+    """Breakers that have never opened are not listed: they are closed."""
     async with ctx.db.transaction() as tx:
         return BreakerList(breakers=[_shown(found) for found in await breakers.all_known(tx)])
 
 
 @router.post("/{scope}/trip", summary="Hold a track or a channel", responses=documented(400, 404, 413, 415))
 async def trip_breaker(scope: Scope, asked: TripRequest, ctx: Ctx) -> BreakerState:
-    """From the answer on, nothing but transactional messages goes out under it until somebody resumes it."""
+    """From the answer on, only transactional messages of the track or channel go out, until somebody resumes it."""
     if why := looks_personal(asked.reason):
         raise invalid([FieldProblem(detail=why, pointer="#/reason")])
     async with ctx.db.transaction() as tx:
@@ -105,7 +105,7 @@ async def trip_breaker(scope: Scope, asked: TripRequest, ctx: Ctx) -> BreakerSta
 
 @router.post("/{scope}/resume", summary="Let what is held go", responses=documented(400, 404, 413, 415))
 async def resume_breaker(scope: Scope, ctx: Ctx, asked: ResumeRequest | None = None) -> BreakerState:
-    """At a bounded rate, those that wait first; it closes by itself. One that is not open stays as it is."""
+    """Held messages go out at a bounded rate, oldest first; then the breaker closes. Only an open breaker changes."""
     async with ctx.db.transaction() as tx:
         rate = asked.per_second if asked else None
         rate = rate or (await policies.current(tx)).policy.breaker.per_second

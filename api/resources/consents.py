@@ -1,4 +1,4 @@
-"""What contacts agreed to, with its proof, and the pauses that they asked for."""
+"""Contacts' consents with their proof, and the pauses that contacts asked for."""
 
 from __future__ import annotations
 
@@ -27,27 +27,29 @@ router = APIRouter(prefix="/v1/contacts", tags=["contacts"], route_class=KeyedRo
 
 
 class ConsentChange(Body):
-    """Something that the contact said. What holds then follows from all that was said, by `at`."""
+    """A statement by the contact. The valid consents follow from all statements, ordered by `at`."""
 
     channel: Channel
     topic: Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^$|{SLUG}", "maxLength": 63})] = Field(
-        "", max_length=63, description="A topic of the policy; empty is the channel as a whole."
+        "", max_length=63, description="A topic of the policy; empty means the whole channel."
     )
     status: Literal["granted", "confirmed", "withdrawn"] = Field(
-        description="`granted` waits for a confirmation where the topic asks for double opt-in; `confirmed` needs none."
+        description="If the topic needs double opt-in, `granted` waits for a confirmation; `confirmed` needs none."
     )
     source: str = Field(
         min_length=1,
         max_length=200,
-        description="Where it was said; it goes into the proof, so nothing personal.",
+        description="Where the contact said it. It becomes part of the proof: no personal data.",
         examples=["signup form"],
     )
     text_version: str = Field("", max_length=200, description="The words that the contact was shown.", examples=["v3"])
-    at: Moment | None = Field(None, description="When it was said; left out, now. Repeated with it, it counts once.")
+    at: Moment | None = Field(
+        None, description="When the contact said it; absent: now. Repeated with the same time, it counts once."
+    )
 
 
 class ConsentChanges(Body):
-    """All that the contact said, in any order."""
+    """Statements by the contact, in any order."""
 
     consents: Annotated[
         list[Any],
@@ -64,10 +66,10 @@ class ConsentChanges(Body):
 
 
 class Consent(BaseModel):
-    """What holds now for a topic of a channel."""
+    """The consent that holds now for a topic of a channel."""
 
     channel: Channel
-    topic: str = Field(description="Empty is the channel as a whole.")
+    topic: str = Field(description="Empty means the whole channel.")
     status: consents.Status
     source: str
     text_version: str
@@ -76,7 +78,7 @@ class Consent(BaseModel):
 
 
 class ConsentProof(BaseModel):
-    """One thing that was said, as it was kept."""
+    """One statement as it was stored."""
 
     channel: Channel
     topic: str
@@ -87,14 +89,14 @@ class ConsentProof(BaseModel):
 
 
 class ConsentsNow(BaseModel):
-    """What holds now. Where nothing was ever said, the policy decides."""
+    """The consents that hold now. Without any statement the policy decides."""
 
     contact_id: str
     consents: list[Consent]
 
 
 class ConsentsRead(ConsentsNow):
-    """What holds now, and all that it follows from."""
+    """The consents that hold now, and all statements."""
 
     history: list[ConsentProof] = Field(description="The last to arrive first.")
     next: str | None = Field(description="Cursor of the next page of the history; null on the last.")
@@ -107,7 +109,7 @@ def _pause_end(value: datetime) -> datetime:
 
 
 class Pause(Body):
-    """Until when nothing promotional goes to the contact."""
+    """Until when the contact gets no promotional messages."""
 
     until: Annotated[WrittenMoment, AfterValidator(_pause_end)] | None = Field(
         description="At most 366 days ahead; null, or a time that has passed, ends the pause."
@@ -126,11 +128,12 @@ _change = TypeAdapter(ConsentChange)
 
 @router.put("/{contact_id}/consents", summary="Tell consents", responses=documented(400, 404, 413, 415))
 async def put_consents(contact_id: ContactId, body: ConsentChanges, ctx: Ctx) -> ConsentsNow:
-    """Keeps what the contact said, each with its proof, and answers with all that holds now.
+    """Stores the contact's statements, each with its proof. Returns all consents that hold now.
 
-    Of one topic the latest by `at` counts: a grant that arrives late undoes no newer withdrawal. It holds at once, also
-    for messages that wait for their turn. Tracks hear `contact.unsubscribed` and `contact.consented`. A channel that is
-    withdrawn as a whole suppresses the address, and a newer grant of the whole channel ends that.
+    For each topic the latest statement by `at` counts: a grant that arrives late does not cancel a newer withdrawal.
+    Changes hold at once, also for messages that already wait. Tracks receive `contact.unsubscribed` and
+    `contact.consented`. Withdrawing a whole channel suppresses the address, and a newer grant of the whole channel ends
+    the suppression.
     """
     async with ctx.db.transaction() as tx:
         changes = _read(body.consents, (await policies.current(tx)).policy)
@@ -145,7 +148,7 @@ async def put_consents(contact_id: ContactId, body: ConsentChanges, ctx: Ctx) ->
 
 @router.get("/{contact_id}/consents", summary="Read consents with their proof", responses=documented(404))
 async def get_consents(contact_id: ContactId, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) -> ConsentsRead:
-    """What holds now, and page by page everything that was ever said."""
+    """The consents that hold now, and all statements in pages."""
     position = ctx.cursors.read(["consents", contact_id], cursor)
     before = int(position[0]) if position else None
     async with ctx.db.transaction() as tx:
@@ -174,7 +177,7 @@ async def get_consents(contact_id: ContactId, ctx: Ctx, limit: Limit = 50, curso
 
 @router.post("/{contact_id}/pause", summary="Pause a contact", responses=documented(400, 404, 413, 415))
 async def post_pause(contact_id: ContactId, body: Pause, ctx: Ctx) -> Paused:
-    """Holds promotional messages back until then, on every channel; transactional ones go out."""
+    """Holds promotional messages back until then, on every channel. Transactional messages go out."""
     until = body.until if body.until and body.until > datetime.now(UTC) else None
     async with ctx.db.transaction() as tx:
         if not await contacts.pause(tx, contact_id, until):
@@ -183,7 +186,7 @@ async def post_pause(contact_id: ContactId, body: Pause, ctx: Ctx) -> Paused:
 
 
 def _read(items: list[Any], policy: Policy) -> list[consents.Change]:
-    """The changes; raises a 422 that names everything that is wrong with them."""
+    """Parse the changes. Raises a 422 that names all errors."""
     changes: list[consents.Change] = []
     errors: list[FieldProblem] = []
     for index, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""Contacts created and changed, up to a thousand at a time."""
+"""Create and change contacts, up to a thousand at a time."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ router = APIRouter(prefix="/v1/contacts", tags=["contacts"], route_class=KeyedLe
 
 
 class ContactItem(ContactChange):
-    """A contact's id, and what to change of them: as `PUT /v1/contacts/{contact_id}` has it."""
+    """A contact's id and the changes, as in `PUT /v1/contacts/{contact_id}`."""
 
     id: Identifier
 
 
 class ContactBatch(Body):
-    """Up to 1,000 contacts. One that occurs more than once is changed in the order of the list."""
+    """Up to 1,000 contacts. Several items for one contact are applied in the order of the list."""
 
     contacts: Annotated[
         list[Any],
-        Field(max_length=MAX_ITEMS, description=f"At most {MAX_ITEMS}; each is judged by itself."),
+        Field(max_length=MAX_ITEMS, description=f"At most {MAX_ITEMS}; each is checked by itself."),
         WithJsonSchema({"type": "array", "maxItems": MAX_ITEMS, "items": {"$ref": "#/components/schemas/ContactItem"}}),
     ]
 
 
 class ContactBatchItem(BaseModel):
-    """What became of one item."""
+    """The result of one item."""
 
     index: int = Field(description="Place in `contacts`, from 0.")
-    status: Literal[200, 201, 422] = Field(description="What the item would have been answered by itself.")
+    status: Literal[200, 201, 422] = Field(description="The status of the same request for this item alone.")
     contact_id: str | None = None
     errors: list[FieldProblem] = []
 
@@ -53,9 +53,9 @@ class ContactBatchResult(BaseModel):
 
 @router.post("/batch", summary="Create or change up to 1,000 contacts", responses=documented(400, 401, 413, 415, 422))
 async def post_contacts(body: ContactBatch, ctx: Ctx) -> ContactBatchResult:
-    """One result per item, in order; a bad item does not touch its neighbours. One transaction for all.
+    """One result per item, in order. A bad item does not affect the others. One transaction for all.
 
-    Live enrollments that wait on an attribute which this changes are told, after whatever is live.
+    Live enrollments that wait for a changed attribute are signaled, with lower priority than live events.
     """
     sound, wrong = judged(body.contacts, ContactItem)
     results = {index: ContactBatchItem(index=index, status=422, errors=errors) for index, errors in wrong.items()}

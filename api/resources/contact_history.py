@@ -1,4 +1,4 @@
-"""What is known of one contact: what they did, what they were sent, and where they are."""
+"""The history of one contact: events, messages and enrollments."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def list_contact_events(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> EventPage:
-    """What the contact did, the latest first, with what providers reported of their messages."""
+    """The contact's events, newest first, including providers' reports about messages."""
     await _known(ctx, contact_id)
     wanted = event_lists.Wanted(contact_id, name, since=since, until=until)
     return await events.page_of(ctx, wanted, limit, cursor)
@@ -53,7 +53,7 @@ async def list_contact_messages(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> MessagePage:
-    """What the contact was sent, or was not sent and why, newest first."""
+    """The messages that were sent to the contact or skipped, and why, newest first."""
     await _known(ctx, contact_id)
     wanted = message_lists.Wanted(contact_id, track, channel=channel, since=since, until=until)
     return await messages.page_of(ctx, wanted, limit, cursor)
@@ -68,13 +68,13 @@ async def list_contact_enrollments(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> EnrollmentPage:
-    """The tracks that the contact is on or was on, newest first."""
+    """The contact's present and past enrollments, newest first."""
     await _known(ctx, contact_id)
     return await enrollments.page_of(ctx, track, contact_id, status, limit, cursor)
 
 
 async def _known(ctx: Context, contact_id: str) -> None:
-    """Raises ProblemError, 404, where there is no such contact, or none any more."""
+    """Raise ProblemError, 404, if the contact does not exist or was erased."""
     async with ctx.db.transaction() as tx:
         if await contacts.get(tx, contact_id) is None:
             raise not_found(f"contact {contact_id}")

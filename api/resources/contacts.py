@@ -1,4 +1,4 @@
-"""Contacts: who the tracks write to."""
+"""Contacts: the people that tracks send messages to."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class ContactChange(Body):
     attributes: Annotated[
         Object,
         Field(
-            description="Anything that tracks and templates should know. `null` removes a name.",
+            description="Any data that tracks and templates use. `null` removes a name.",
             examples=[{"first_name": "Ada", "role": "engineer"}],
         ),
     ] = {}
 
 
 class Contact(BaseModel):
-    """A contact as it is kept."""
+    """A contact as stored."""
 
     id: str
     email: str | None
@@ -48,28 +48,28 @@ class Contact(BaseModel):
     timezone: str | None
     locale: str | None
     attributes: dict[str, Any]
-    paused_until: datetime | None = Field(description="Nothing promotional goes to the contact until then.")
+    paused_until: datetime | None = Field(description="No promotional messages go to the contact until then.")
     created_at: datetime | None
     updated_at: datetime | None
 
 
 class ContactPage(BaseModel):
-    """Contacts by id, in the order of its bytes."""
+    """Contacts, ordered by the bytes of their ids."""
 
     contacts: list[Contact]
     next: str | None = Field(description="Cursor of the next page; null on the last.")
 
 
 class Erased(BaseModel):
-    """What erasing did."""
+    """The result of erasing."""
 
     contact_id: str
-    existed: bool = Field(description="False where there was nothing to erase (any more).")
-    runs_ended: int = Field(description="Live enrollments that were told to end.")
+    existed: bool = Field(description="False if there was nothing to erase.")
+    runs_ended: int = Field(description="Number of live enrollments that were told to end.")
 
 
 def changes_of(body: ContactChange) -> contacts.Changes:
-    """What a body asks to change."""
+    """The changes in a body."""
     changes: contacts.Changes = {}
     for name in body.model_fields_set & ContactChange.model_fields.keys():
         changes[name] = getattr(body, name)  # type: ignore[literal-required]
@@ -98,7 +98,7 @@ def _shown(found: rows.Contact) -> Contact:
 async def put_contact(contact_id: ContactId, body: ContactChange, response: Response, ctx: Ctx) -> Contact:
     """Creates the contact, or changes what the body names.
 
-    Live enrollments that wait on an attribute which this changes are told.
+    Live enrollments that wait for a changed attribute are signaled.
     """
     async with ctx.db.transaction() as tx:
         result = await contacts.upsert(tx, contact_id, changes_of(body))
@@ -109,24 +109,24 @@ async def put_contact(contact_id: ContactId, body: ContactChange, response: Resp
 @router.get("", summary="List contacts, or look for some")
 async def list_contacts(
     ctx: Ctx,
-    email: Annotated[Email | None, Query(description="With this address, in any letters. Proxies may log it.")] = None,
-    phone: Annotated[Phone | None, Query(description="With this number. Proxies may log it.")] = None,
+    email: Annotated[
+        Email | None, Query(description="Email address, in upper or lower case. Proxies may log it.")
+    ] = None,
+    phone: Annotated[Phone | None, Query(description="Phone number. Proxies may log it.")] = None,
     attribute: Annotated[
         str | None,
         Query(
             pattern=r"^[^:]+:",
             max_length=1_000,
-            description="`name:value`: with an attribute of that value, a text, a number, `true` or `false`.",
+            description="`name:value`: an attribute and its value: a text, a number, `true` or `false`.",
             examples=["plan:team"],
         ),
     ] = None,
-    id_prefix: Annotated[
-        str | None, Query(min_length=1, max_length=128, description="Whose id begins with this.")
-    ] = None,
+    id_prefix: Annotated[str | None, Query(min_length=1, max_length=128, description="How the id begins.")] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> ContactPage:
-    """By id. Where several ways to look are given, all of them have to be true of a contact."""
+    """Contacts ordered by id. If several filters are given, a contact must match all of them."""
     listing = ["contacts", email, phone, attribute, id_prefix]
     position = ctx.cursors.read(listing, cursor)
     name, _, value = (attribute or "").partition(":")
@@ -144,7 +144,7 @@ async def list_contacts(
 
 @router.get("/{contact_id}", summary="Read a contact", responses=documented(404))
 async def get_contact(contact_id: ContactId, ctx: Ctx) -> Contact:
-    """The contact as it is kept now."""
+    """The contact as stored now."""
     async with ctx.db.transaction() as tx:
         found = await contacts.get(tx, contact_id)
     if found is None:
@@ -154,10 +154,10 @@ async def get_contact(contact_id: ContactId, ctx: Ctx) -> Contact:
 
 @router.delete("/{contact_id}", summary="Erase a person")
 async def delete_contact(contact_id: ContactId, ctx: Ctx) -> Erased:
-    """Deletes everything that is known about the person and ends their runs.
+    """Deletes all data about the person and ends their runs.
 
-    Counts stay; the addresses are kept as hashes, suppressed. Temporal's histories hold nothing personal,
-    so there is nothing to erase in them. Repeating it is harmless.
+    Counts stay. The addresses stay suppressed, as hashes. Temporal's histories hold no personal data, so there is
+    nothing to erase in them. Repeating the call is harmless.
     """
     async with ctx.db.transaction() as tx:
         erased = await erasure.erase(tx, contact_id)

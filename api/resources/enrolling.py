@@ -1,4 +1,4 @@
-"""Enrolling contacts, one or a thousand at a time."""
+"""Enrol contacts, up to a thousand at a time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ batch_router = APIRouter(prefix="/v1/enrollments", tags=["enrollments"], route_c
 
 
 class EnrollmentRequest(Body):
-    """A wish to enrol a contact in the newest version of a track."""
+    """A request to enrol a contact in the newest version of a track."""
 
     track: str = Field(pattern=SLUG, description="The track's name.", examples=["trial-to-paid"])
     contact_id: Identifier
     key: ObjectKey | None = Field(
         default=None,
-        description="For a track with one run per object: which one. Absent: the property that the track names.",
+        description="For a track with one run per object: the object's key. Absent: the property that the track names.",
     )
     properties: Annotated[
         Object, Field(description="`enrollment.properties` in conditions and templates.", examples=[{"plan": "team"}])
@@ -38,7 +38,7 @@ class EnrollmentRequest(Body):
         ge=1,
         le=MAX_PACE,
         allow_inf_nan=False,
-        description="Seconds that pass for the run in one real second: 86400 lives a day in a second.",
+        description="Seconds of the run's clock per real second: with 86400 a day passes in a second.",
     )
 
 
@@ -52,25 +52,25 @@ class Enrolled(BaseModel):
     key: str | None
     status: str
     workflow_id: str = Field(description="The run in Temporal.")
-    created: bool = Field(description="False where it lived already.")
+    created: bool = Field(description="False if the enrollment was already live.")
 
 
 class BatchItem(BaseModel):
-    """What became of one item."""
+    """The result of one item."""
 
     index: int = Field(description="Place in `enrollments`, from 0.")
-    status: Literal[200, 201, 409, 422] = Field(description="What the item would have been answered by itself.")
+    status: Literal[200, 201, 409, 422] = Field(description="The status of the same request for this item alone.")
     enrollment: Enrolled | None = None
     detail: str | None = Field(default=None, description="Why it was refused.")
     errors: list[FieldProblem] = []
 
 
 class BatchRequest(Body):
-    """Up to 1,000 wishes."""
+    """Up to 1,000 enrollments."""
 
     enrollments: Annotated[
         list[Any],
-        Field(max_length=MAX_ITEMS, description=f"At most {MAX_ITEMS}; each is judged by itself."),
+        Field(max_length=MAX_ITEMS, description=f"At most {MAX_ITEMS}; each is checked by itself."),
         WithJsonSchema(
             {"type": "array", "maxItems": MAX_ITEMS, "items": {"$ref": "#/components/schemas/EnrollmentRequest"}}
         ),
@@ -88,15 +88,15 @@ class BatchResult(BaseModel):
     status_code=201,
     summary="Enrol a contact",
     responses={
-        200: {"model": Enrolled, "description": "The contact has a live enrollment there already: this one"},
+        200: {"model": Enrolled, "description": "The contact has a live enrollment already: this one"},
         **documented(400, 401, 409, 413, 415, 422),
     },
 )
 async def post_enrollment(body: EnrollmentRequest, response: Response, ctx: Ctx) -> Enrolled:
-    """Stores the enrollment with its start; Temporal hears of it at once, or as soon as it is up again.
+    """Stores the enrollment. Temporal gets the start at once, or as soon as it is up again.
 
-    Asking again while the enrollment lives answers with the same one. Once it has ended, the track's re-entry
-    rule decides.
+    While the enrollment is live, repeating the request returns the same enrollment. After it has ended, the track's
+    re-entry rule decides.
     """
     if errors := pace_problems(ctx, body.pace, pointer=pointer(["pace"])):
         raise invalid(errors)
@@ -123,7 +123,7 @@ async def post_enrollment(body: EnrollmentRequest, response: Response, ctx: Ctx)
     responses=documented(400, 401, 413, 415, 422),
 )
 async def post_enrollments(body: BatchRequest, ctx: Ctx) -> BatchResult:
-    """One result per item, in order; a bad item does not touch its neighbours. One transaction for all."""
+    """One result per item, in order. A bad item does not affect the others. One transaction for all."""
     wishes, wrong = judged(body.enrollments, EnrollmentRequest)
     wrong |= {
         index: errors
@@ -143,7 +143,7 @@ async def post_enrollments(body: BatchRequest, ctx: Ctx) -> BatchResult:
 
 
 def pace_problems(ctx: Context, pace: float, **place: str) -> list[FieldProblem]:
-    """What is wrong with asking for a pace, at its place in the request."""
+    """The problems of a requested pace; `place` says where it is in the request."""
     if pace == 1.0 or ctx.settings.pace_allowed:
         return []
     detail = "This installation does not allow a pace: it changes when messages go out (PERENNIAL_ALLOW_PACE)."

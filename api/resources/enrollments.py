@@ -30,17 +30,17 @@ _PATH_SHOWN = 1000
 
 
 class EnrollmentSummary(BaseModel):
-    """One contact's one run of one track version. Times are real times in UTC unless they say otherwise."""
+    """One contact's run of one track version. Times are real times in UTC unless stated otherwise."""
 
     id: str
     track: str
     version: int
     contact_id: str
-    key: str | None = Field(description="Which object, where the track has one run per object.")
+    key: str | None = Field(description="The object's key, if the track has one run per object.")
     status: EnrollmentStatus
-    step: str | None = Field(description="The step that it is at, as far as known here.")
+    step: str | None = Field(description="The current step, as far as the database knows.")
     created_at: datetime
-    started_at: datetime | None = Field(description="When Temporal had it.")
+    started_at: datetime | None = Field(description="When Temporal received the start.")
     goal_reached_at: datetime | None
     ended_at: datetime | None
     end_reason: str | None
@@ -55,7 +55,7 @@ class Step(BaseModel):
     kind: str
     outcome: str
     at: datetime = Field(description="When it ended, on the run's clock.")
-    detail: str = Field(description="Why, which arm, which message: ids and reasons only.")
+    detail: str = Field(description="The reason, the branch or the message: ids and reasons only.")
 
 
 class EnrollmentDetail(EnrollmentSummary):
@@ -63,11 +63,11 @@ class EnrollmentDetail(EnrollmentSummary):
 
     properties: dict[str, Any]
     as_of: Literal["run", "database"] = Field(
-        description="`run`: the live run was asked. `database`: it has ended or did not answer; its latest steps "
-        "may be missing."
+        description="`run`: the live run answered. `database`: the run has ended or did not answer; its latest "
+        "steps may be missing."
     )
-    state: str | None = Field(description="What the run does now, in a word.")
-    trouble: str | None = Field(description="Why what the run does now is tried again: how the latest attempt failed.")
+    state: str | None = Field(description="What the run does now, in one word.")
+    trouble: str | None = Field(description="Why the run's activity is being retried: how the latest attempt failed.")
     waiting_for: str | None
     until: datetime | None = Field(description="When the wait ends, on the run's clock.")
     until_real: datetime | None = Field(description="The same in real time.")
@@ -90,7 +90,7 @@ class EndRequest(Body):
     reason: str = Field(
         default="ended-by-api",
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
-        description="A word for reports; it appears in the workflow's history, so nothing personal.",
+        description="The reason, for reports. It appears in the workflow's history: no personal data.",
     )
 
 
@@ -98,7 +98,7 @@ class EndAccepted(BaseModel):
     """Whether there was a live run to end."""
 
     id: str
-    ending: bool = Field(description="False where it had ended already.")
+    ending: bool = Field(description="False if it had ended already.")
 
 
 def _summary(found: Enrollment) -> dict[str, Any]:
@@ -129,7 +129,7 @@ async def list_enrollments(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> EnrollmentPage:
-    """Newest first. What the database knows: live runs are not asked."""
+    """Newest first, from the database: live runs are not queried."""
     return await page_of(ctx, track, contact_id, status, limit, cursor)
 
 
@@ -141,7 +141,7 @@ async def page_of(
     limit: int,
     cursor: str | None,
 ) -> EnrollmentPage:
-    """One page of the enrollments that are wanted."""
+    """One page of the matching enrollments."""
     listing = ["enrollments", track, contact_id, status]
     position = ctx.cursors.read(listing, cursor)
     async with ctx.db.transaction() as tx:
@@ -162,16 +162,17 @@ async def page_of(
 
 @router.get("/{enrollment_id}", summary="Read an enrollment", responses=documented(401, 404, 422))
 async def get_enrollment(enrollment_id: EnrollmentId, ctx: Ctx) -> EnrollmentDetail:
-    """Status, step, what it waits for and until when, the path so far, its messages.
+    """Status, step, current wait and its end, the path so far, and messages.
 
-    A live run is asked where it is (for at most a second); where it does not answer, the database's knowledge
-    is shown, and `as_of` says so.
+    A live run is queried for at most a second. If it does not answer, the answer comes from the database, and `as_of`
+    says so.
     """
     async with ctx.db.transaction() as tx:
         found = await enrollments.get(tx, enrollment_id)
     journey = trouble = None
     if found is not None and found.ended_at is None and found.started_at is not None:
-        # Before the path is read: what the run no longer holds has reached the database by then.
+        # Query the run before reading the path: steps that the run has dropped from its memory are then in the
+        # database.
         journey = await run_queries.ask(ctx.temporal, found.workflow_id, found.id)
         if journey is not None and journey.state.startswith("doing"):
             trouble = await run_queries.trouble(ctx.temporal, found.workflow_id)
@@ -220,7 +221,7 @@ def _detail(
     responses=documented(400, 401, 404, 413, 415, 422),
 )
 async def end_enrollment(enrollment_id: EnrollmentId, ctx: Ctx, body: EndRequest | None = None) -> EndAccepted:
-    """Nothing is sent from the answer on; the run ends as soon as Temporal has heard of it."""
+    """From the answer on, nothing is sent. The run ends as soon as Temporal has received the signal."""
     async with ctx.db.transaction() as tx:
         if await enrollments.get(tx, enrollment_id) is None:
             raise not_found(f"enrollment {enrollment_id}")

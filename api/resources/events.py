@@ -21,9 +21,13 @@ from store.runs.event_lists import Wanted
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=KeyedRoute)
 
 
-NameWanted = Annotated[EventName | None, Query(description="Of this name.")]
-Since = Annotated[WrittenMoment | None, Query(description="Accepted then or later.", examples=["2026-11-21T12:00:00Z"])]
-Until = Annotated[WrittenMoment | None, Query(description="Accepted before then.", examples=["2026-11-22T12:00:00Z"])]
+NameWanted = Annotated[EventName | None, Query(description="Name of the event.")]
+Since = Annotated[
+    WrittenMoment | None, Query(description="Accepted at this time or later.", examples=["2026-11-21T12:00:00Z"])
+]
+Until = Annotated[
+    WrittenMoment | None, Query(description="Accepted before this time.", examples=["2026-11-22T12:00:00Z"])
+]
 
 
 class EventBody(Body):
@@ -32,42 +36,42 @@ class EventBody(Body):
     event_id: EventId
     contact_id: Identifier
     name: EventName
-    properties: Annotated[Object, Field(description="What conditions may read.", examples=[{"plan": "team"}])] = {}
+    properties: Annotated[Object, Field(description="Data that conditions may read.", examples=[{"plan": "team"}])] = {}
     occurred_at: Moment | None = Field(
-        default=None, description="When it happened, with its offset; absent or in the future: now."
+        default=None, description="When it happened, with the offset from UTC; absent or in the future: now."
     )
 
 
 class TrackNotEntered(BaseModel):
-    """A track that the event did not enrol the contact in, though its name begins it."""
+    """A track whose entry rule names the event, but the event did not enrol the contact in it."""
 
     track: str
     reason: Reason = Field(
-        description="`no-key`, `bad-key`: the property that the track has one run per is missing, or cannot be a key. "
-        "`too-old`: it happened longer ago than the track's `max_age`. `reentry`: the re-entry rule does not let them "
-        "in again. `live`: they are on it. `unless`, `condition`: the entry's `unless` holds, or its `where` does not. "
-        "`machine`: no person clicked or opened."
+        description="`no-key`, `bad-key`: the property with the track's object key is missing or no valid key. "
+        "`too-old`: the event is older than the track's `max_age`. `reentry`: the re-entry rule refuses the contact. "
+        "`live`: the contact has a live enrollment. `unless`: the entry's `unless` is true. `condition`: its `where` "
+        "is not true. `machine`: a machine clicked or opened, not a person."
     )
 
 
 class EventAccepted(BaseModel):
-    """The event is stored with its deliveries; nothing that happens later loses it."""
+    """The event and its deliveries are stored and cannot be lost any more."""
 
     event_id: str
-    matched: int = Field(description="Live enrollments that react to it.")
-    enrolled: int = Field(description="Enrollments that it began by a track's entry rule.")
-    duplicate: bool = Field(description="It had been accepted before; nothing happened again.")
+    matched: int = Field(description="Number of live enrollments that react to it.")
+    enrolled: int = Field(description="Number of enrollments that it started by entry rules.")
+    duplicate: bool = Field(description="The event had been accepted before, so nothing happened again.")
     dropped: Literal["erased"] | Reason | None = Field(
-        description="Why nothing came of it. `erased`: the contact has been erased; the event was counted and "
-        "forgotten. Else it could have begun a run, and the gravest reason of `not_enrolled` why it did not."
+        description="Why the event had no effect. `erased`: the contact has been erased; the event was counted and "
+        "not stored. Otherwise the most important reason in `not_enrolled`."
     )
     not_enrolled: list[TrackNotEntered] = Field(
-        description="The tracks that such an event begins a run in, where it did not."
+        description="Tracks whose entry rule names the event, but in which it started no run."
     )
 
 
 class StoredEvent(BaseModel):
-    """An event as it was told."""
+    """An event as it was received."""
 
     event_id: str
     contact_id: str
@@ -78,14 +82,14 @@ class StoredEvent(BaseModel):
 
 
 class EventPage(BaseModel):
-    """Events, those accepted last first."""
+    """Events, newest first by the time of acceptance."""
 
     events: list[StoredEvent]
     next: str | None = Field(description="Cursor of the next page; null on the last.")
 
 
 async def page_of(ctx: Context, wanted: Wanted, limit: int, cursor: str | None) -> EventPage:
-    """One page of the events that are wanted."""
+    """One page of the matching events."""
     listing = ["events", *(None if value is None else str(value) for value in astuple(wanted))]
     position = ctx.cursors.read(listing, cursor)
     before = (datetime.fromisoformat(str(position[0])), str(position[1])) if position else None
@@ -108,20 +112,20 @@ async def list_events(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> EventPage:
-    """Those accepted last first, Perennial's own (`email.clicked` and the like) among them."""
+    """Newest first by the time of acceptance, including Perennial's own events such as `email.clicked`."""
     return await page_of(ctx, Wanted(contact_id, name, since=since, until=until), limit, cursor)
 
 
 @router.post(
     "",
     status_code=202,
-    summary="Tell what a contact did",
+    summary="Report what a contact did",
     responses=documented(400, 401, 413, 415, 422),
 )
 async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
-    """Stores the event and what follows from it in one transaction, then answers.
+    """Stores the event and its effects in one transaction, then answers.
 
-    An event that no live enrollment of the contact can react to, and that begins none, costs Temporal nothing.
+    If no live enrollment of the contact can react to the event, and it starts none, Temporal is not called.
     """
     event = events.Event(
         event_id=body.event_id,

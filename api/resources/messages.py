@@ -1,4 +1,4 @@
-"""Messages: what was sent to whom, in which version, and how it fared."""
+"""Messages: what was sent to whom, from which version, and with which outcome."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ MessageId = Annotated[
     str, Path(max_length=64, description="The message's id.", examples=["0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90"])
 ]
 Since = Annotated[
-    WrittenMoment | None, Query(description="First to be sent then or later.", examples=["2026-11-21T12:00:00Z"])
+    WrittenMoment | None, Query(description="First attempted at this time or later.", examples=["2026-11-21T12:00:00Z"])
 ]
 Until = Annotated[
-    WrittenMoment | None, Query(description="First to be sent before then.", examples=["2026-11-22T12:00:00Z"])
+    WrittenMoment | None, Query(description="First attempted before this time.", examples=["2026-11-22T12:00:00Z"])
 ]
 
 
@@ -47,21 +47,21 @@ class MessageSummary(BaseModel):
     track: str
     step: str
     channel: Channel
-    status: MessageStatus = Field(description="What is known of the handing over to the provider.")
+    status: MessageStatus = Field(description="Whether the message was handed to the provider.")
     reason: str
-    delivery: Progress | None = Field(description="What the provider said afterwards.")
+    delivery: Progress | None = Field(description="What the provider reported afterwards.")
     delivery_reason: str
     delivery_at: datetime | None
     claimed_at: datetime
     settled_at: datetime | None
     topic: str
-    template: str | None = Field(description="Null where the step writes its text itself, or nothing was written yet.")
+    template: str | None = Field(description="Null if the step holds the text itself, or nothing was rendered yet.")
     template_version: int | None
-    locale: str | None = Field(description="The language variant, where the template says which language it is in.")
+    locale: str | None = Field(description="The language variant, if the template has a language.")
 
 
 class Rendering(BaseModel):
-    """A message as it was handed over to its provider."""
+    """A message as it was handed to its provider."""
 
     subject: str | None = None
     html: str | None = None
@@ -69,16 +69,16 @@ class Rendering(BaseModel):
 
 
 class MessageDetail(MessageSummary):
-    """A message with what it was made of."""
+    """A message with its template, variables and content."""
 
     track_version: int | None = Field(description="The version that the enrollment is pinned to.")
-    variables: dict[str, Any] = Field(description="As the track's step writes them.")
-    blocks: dict[str, str] = Field(description="The choice that was made for each block of the template.")
-    subject_digest: str | None = Field(description="SHA-256 of the subject, in hex: equal for equal subjects.")
+    variables: dict[str, Any] = Field(description="As the track's step defines them.")
+    blocks: dict[str, str] = Field(description="The chosen variant of each block in the template.")
+    subject_digest: str | None = Field(description="SHA-256 of the subject in hex. Equal subjects have equal digests.")
     attempts: int
-    provider_id: str | None = Field(description="The provider's own id of it.")
+    provider_id: str | None = Field(description="The provider's id of the message.")
     rendering: Rendering | None = Field(
-        description="Kept as long as the policy's `keep_sent` says, and erased with the person."
+        description="Kept for the time in the policy's `keep_sent`, and erased with the contact."
     )
     rendering_kept_until: datetime | None
 
@@ -103,7 +103,7 @@ def summary(found: Message, content: MessageContent | None) -> dict[str, Any]:
 
 
 async def page_of(ctx: Context, wanted: Wanted, limit: int, cursor: str | None) -> MessagePage:
-    """One page of the messages that are wanted."""
+    """One page of the matching messages."""
     listing = ["messages", *(None if value is None else str(value) for value in astuple(wanted))]
     position = ctx.cursors.read(listing, cursor)
     async with ctx.db.transaction() as tx:
@@ -125,7 +125,7 @@ async def list_messages(
     status: Annotated[MessageStatus | None, Query()] = None,
     delivery: Annotated[
         Progress | None,
-        Query(description="What the provider said last. All but `bounced`, `complained` and `failed` need `since`."),
+        Query(description="The provider's last report. Needs `since`, except `bounced`, `complained` and `failed`."),
     ] = None,
     template: Annotated[str | None, Query(pattern=SLUG)] = None,
     template_version: Annotated[int | None, Query(ge=1, le=2_147_483_647, description="Needs `template`.")] = None,
@@ -134,7 +134,7 @@ async def list_messages(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> MessagePage:
-    """Newest first. Who got a bad version of a template is one call: `template`, `template_version`."""
+    """Newest first. `template` with `template_version` finds everybody who got a certain version of a template."""
     if template_version is not None and template is None:
         raise invalid([FieldProblem(detail="A version needs its template.", parameter="template_version")])
     if delivery in message_lists.UNLISTED and since is None and contact_id is None and template is None:
@@ -148,7 +148,7 @@ async def list_messages(
 
 @router.get("/{message_id}", summary="Read a message", responses=documented(401, 404, 422))
 async def get_message(message_id: MessageId, ctx: Ctx) -> MessageDetail:
-    """What was sent, in which version, and what came of it; the text itself where the policy keeps it."""
+    """What was sent, from which version, and the outcome. It has the text itself if the policy keeps it."""
     async with ctx.db.transaction() as tx:
         found = await messages.get(tx, message_id)
         if found is None:
@@ -170,7 +170,7 @@ async def get_message(message_id: MessageId, ctx: Ctx) -> MessageDetail:
 
 
 def _variables(track: Track, found: Message) -> dict[str, Any]:
-    """What the message's step gives its template, as the track writes it; a step may have one for each channel."""
+    """The variables that the message's step passes to its template. A step may have one message for each channel."""
     kind = Email if found.channel == "email" else Sms
     steps = [step for step in track.walk() if step.id == found.step and isinstance(step, MessageStep)]
     written = [message for step in steps for message in step.messages if isinstance(message, kind)]

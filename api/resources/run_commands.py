@@ -1,4 +1,4 @@
-"""What an operator tells a live run: to end its wait, or to end."""
+"""An operator's commands to a live run: end its wait, or end the run."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _ANSWERS = documented(400, 401, 404, 409, 413, 415, 422, 503, conflict="run-refu
 
 
 class SkipWaitRequest(Body):
-    """Which wait is meant."""
+    """Which wait to end."""
 
     step: Annotated[
         str | None,
-        Field(max_length=100, description="Refuse, unless the run waits in this step; absent: whatever it waits in."),
+        Field(max_length=100, description="Refuse unless the run waits in this step; absent: any wait."),
     ] = None
 
 
@@ -43,7 +43,7 @@ class ExitRequest(Body):
 
     reason: str = Field(
         pattern=SLUG,
-        description="A word for reports; it appears in the workflow's history, so nothing personal.",
+        description="The reason, for reports. It appears in the workflow's history: no personal data.",
         examples=["asked-by-phone"],
     )
 
@@ -57,9 +57,10 @@ class Exited(BaseModel):
 
 @router.post("/{enrollment_id}/skip-wait", summary="End a run's wait now", responses=_ANSWERS)
 async def skip_wait(enrollment_id: EnrollmentId, ctx: Ctx, body: SkipWaitRequest | None = None) -> WaitSkipped:
-    """The run goes on with its next step; a `wait_for` goes the way of nothing having happened.
+    """The run continues with its next step. A `wait_for` continues as after its timeout.
 
-    Answered once the run has heard it. 409 where it is in no wait, or in another step than `step`.
+    The answer comes after the run has processed the command. 409 if the run does not wait, or is at another step than
+    `step`.
     """
     found = await _live(ctx, enrollment_id)
     if body is not None and body.step is not None:
@@ -69,11 +70,11 @@ async def skip_wait(enrollment_id: EnrollmentId, ctx: Ctx, body: SkipWaitRequest
     return WaitSkipped(id=enrollment_id, step=await _tell(ctx, found, UPDATE_SKIP_WAIT))
 
 
-@router.post("/{enrollment_id}/exit", summary="End a run, once it has heard it", responses=_ANSWERS)
+@router.post("/{enrollment_id}/exit", summary="End a run, and wait for its answer", responses=_ANSWERS)
 async def exit_run(enrollment_id: EnrollmentId, ctx: Ctx, body: ExitRequest) -> Exited:
-    """As the Update of the same name in Temporal UI: answered once the run has heard it.
+    """Same as the Update `exit` in Temporal UI. The answer comes after the run has processed the command.
 
-    `end` needs no worker, and stops messages from its answer on.
+    The call `end` needs no worker and stops messages from its answer on.
     """
     found = await _live(ctx, enrollment_id)
     return Exited(id=enrollment_id, reason=await _tell(ctx, found, UPDATE_EXIT, body.reason))
@@ -97,7 +98,7 @@ async def _tell(ctx: Context, found: Enrollment, update: str, *given: str) -> st
     except NoRunError:
         raise _refused("Temporal has no such live run: it has not begun yet, or has just ended.") from None
     except NotAnsweredError as why:
-        raise ProblemError(503, "unavailable", f"The run was not reached: {why}. It may still hear it.") from None
+        raise ProblemError(503, "unavailable", f"The run was not reached: {why}. It may still take effect.") from None
 
 
 def _refused(why: str) -> ProblemError:

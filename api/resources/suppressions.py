@@ -1,4 +1,4 @@
-"""Addresses that are not written to, whoever has them. Only their hashes are known."""
+"""Suppressed addresses: they get no messages, whichever contact has them. Only their hashes are stored."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ router = APIRouter(
     prefix="/v1/suppressions", tags=["suppressions"], route_class=KeyedRoute, responses=documented(401, 422)
 )
 _HASHED = (
-    "SHA-256 of `email:` and the address in lower case, or of `sms:` and the number as E.164, in hex; where there is "
-    "an address secret, `k` and the HMAC of that."
+    "SHA-256 in hex of `email:` and the address in lower case, or of `sms:` and the number as E.164. With an address "
+    "secret: `k` and the HMAC of that."
 )
 
 
@@ -51,17 +51,17 @@ class Address(Body):
             case "sms":
                 return check_phone(value)
             case _:
-                return value  # the channel is what is wrong
+                return value  # the channel is wrong, not the address
 
 
 class NewSuppression(Address):
     """An address that must not be written to."""
 
-    reason: Reason = Field("manual", description="Why; only `unsubscribed` lets transactional messages pass.")
+    reason: Reason = Field("manual", description="Why. Only `unsubscribed` still allows transactional messages.")
 
 
 class Suppression(BaseModel):
-    """Why and since when an address is not written to."""
+    """Why and since when an address is suppressed."""
 
     channel: Channel
     address_hash: str = Field(description=_HASHED)
@@ -77,31 +77,31 @@ class SuppressionPage(BaseModel):
 
 
 class Removed(BaseModel):
-    """What became of it."""
+    """The result of removing a suppression."""
 
-    removed: bool = Field(description="False where the address was not suppressed.")
+    removed: bool = Field(description="False if the address was not suppressed.")
 
 
 @router.get("", summary="List suppressions, or look for an address")
 async def get_suppressions(
     ctx: Ctx,
-    channel: Annotated[Channel | None, Query(description="Of this channel.")] = None,
-    reason: Annotated[Reason | None, Query(description="For this reason.")] = None,
+    channel: Annotated[Channel | None, Query(description="Only this channel.")] = None,
+    reason: Annotated[Reason | None, Query(description="Only this reason.")] = None,
     address: Annotated[
-        str | None, Query(max_length=320, description="Of this address alone; needs `channel`. Proxies may log it.")
+        str | None, Query(max_length=320, description="Only this address; needs `channel`. Proxies may log it.")
     ] = None,
     hashed: Annotated[
         str | None,
         Query(
             alias="address_hash",
             pattern="^k?[0-9a-f]{64}$",
-            description=f"The same by hash, with the secret or without: {_HASHED}",
+            description=f"Only the address with this hash, made with or without the secret: {_HASHED}",
         ),
     ] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> SuppressionPage:
-    """Hashes and reasons only: an address can be looked for, not read."""
+    """Hashes and reasons only: an address can be searched for, but not read."""
     if address is not None:
         if channel is None:
             raise invalid([FieldProblem(detail="An address needs its channel.", parameter="channel")])
@@ -127,12 +127,12 @@ async def get_suppressions(
     status_code=201,
     summary="Suppress an address",
     responses={
-        200: {"model": Suppression, "description": "It was suppressed already, for this reason or a harsher one"},
+        200: {"model": Suppression, "description": "It was suppressed already, for this reason or a stricter one"},
         **documented(400, 413, 415),
     },
 )
 async def post_suppression(body: NewSuppression, response: Response, ctx: Ctx) -> Suppression:
-    """From the answer on nothing goes to the address, whichever contact has it. The harshest reason stays."""
+    """From the answer on, nothing is sent to the address, whichever contact has it. The strictest reason stays."""
     async with ctx.db.transaction() as tx:
         raised = await suppressions.add(tx, body.channel, body.address, body.reason)
         found = await suppressions.find(tx, body.channel, body.address)
@@ -143,7 +143,7 @@ async def post_suppression(body: NewSuppression, response: Response, ctx: Ctx) -
 
 @router.delete("", summary="Allow an address again", responses=documented(400, 413, 415))
 async def delete_suppression(body: Address, ctx: Ctx) -> Removed:
-    """Ends a suppression for whatever reason it was made. Consents that were withdrawn stay withdrawn."""
+    """Ends a suppression of any reason. Withdrawn consents stay withdrawn."""
     async with ctx.db.transaction() as tx:
         return Removed(removed=await suppressions.remove(tx, body.channel, body.address))
 

@@ -15,7 +15,7 @@ from settings import get_settings
 
 
 def data_converter(keys: Sequence[SecretStr]) -> DataConverter:
-    """How values become what Temporal keeps; with keys, encrypted. Raises ValueError for what is no key."""
+    """The converter of values to Temporal payloads, which keys encrypt. Raises ValueError for an invalid key."""
     if not keys:
         return pydantic_data_converter
     from api.temporal.payload_encryption import AesGcmCodec
@@ -24,11 +24,11 @@ def data_converter(keys: Sequence[SecretStr]) -> DataConverter:
 
 
 async def connect(*, lazy: bool = False, otherwise: str | None = None) -> Client:
-    """Connect as the standard Temporal environment and profile say (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
+    """Connect with the standard Temporal environment variables and profile (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
     `TEMPORAL_API_KEY`, TLS files, `TEMPORAL_PROFILE`).
 
-    Where none of them names an address, it is `otherwise`, or the one that Temporal has by default.
-    A lazy client connects at its first call: the API accepts work while Temporal is down.
+    If none of them names an address, `otherwise` or Temporal's default address is used.
+    A lazy client connects at its first call, so the API accepts work while Temporal is down.
     """
     options = ClientConfig.load_client_connect_config()
     options.setdefault("target_host", otherwise or "127.0.0.1:7233")

@@ -1,7 +1,8 @@
-"""What Temporal keeps of a run, encrypted: AES-256-GCM with keys of the environment.
+"""Encrypt the payloads that Temporal stores: AES-256-GCM with keys from the environment.
 
-Event properties that a track's branches read are in the histories of runs, and those are kept by somebody else. Every
-process has the same keys; the first encrypts, each decrypts, and what was written without one is read as it is.
+Event properties that a track's branches read are in the histories of runs, which a service such as Temporal Cloud may
+store. Every process has the same keys. The first key encrypts, every key decrypts, and unencrypted payloads are read
+as they are.
 https://docs.temporal.io/payload-codec
 """
 
@@ -23,14 +24,14 @@ _NONCE = 12
 
 
 class PayloadKeyError(RuntimeError):
-    """A payload was encrypted with a key that this process has not got."""
+    """A payload was encrypted with a key that this process does not have."""
 
 
 class AesGcmCodec(PayloadCodec):
-    """Encrypts with the first key, decrypts with any.
+    """Encrypts with the first key and decrypts with any key.
 
     Raises:
-        ValueError: where a key is not 32 bytes as base64.
+        ValueError: if a key is not 32 bytes as base64.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -41,11 +42,11 @@ class AesGcmCodec(PayloadCodec):
         self._name = next(iter(self._known))
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encrypt each payload whole, with what says how to read it."""
+        """Encrypt each payload together with its metadata."""
         return [self._encrypted(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decrypt what is encrypted. Raises `PayloadKeyError`."""
+        """Decrypt the encrypted payloads. Raises `PayloadKeyError`."""
         return [self._decrypted(payload) for payload in payloads]
 
     def _encrypted(self, payload: Payload) -> Payload:

@@ -1,4 +1,4 @@
-"""Where a run is now: asked of the run itself, for at most a second."""
+"""Query a live run for its position, for at most a second."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PATIENCE = timedelta(seconds=1)
 
 
 async def ask(client: Client | None, workflow_id: str, enrollment_id: str) -> Journey | None:
-    """The journey that the live run tells, or None where it does not answer in time.
+    """The journey as the live run reports it, or None if it does not answer in time.
 
-    The caller shows what the database knows then: a reader must not depend on Temporal.
+    With None, the caller shows what the database knows: reading must not depend on Temporal.
     """
     if client is None:
         return None
@@ -32,9 +32,9 @@ async def ask(client: Client | None, workflow_id: str, enrollment_id: str) -> Jo
 
 
 async def trouble(client: Client | None, workflow_id: str) -> str | None:
-    """Why what the run does now is done again and again: the class of the latest failure, or None.
+    """Why the run's current activity is being retried: the class of the latest failure, or None.
 
-    Asked of Temporal, for at most a second. Activities fail with classes and codes alone, so nothing personal is told.
+    It asks Temporal for at most a second. Failures of activities hold only classes and codes, no personal data.
     """
     if client is None:
         return None

@@ -1,4 +1,4 @@
-"""Operators' words to a live run, as Temporal Updates: the run judges each, and answers once it has heard it."""
+"""Operators' commands to a live run, as Temporal Updates. The run validates each, processes it, and answers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from temporalio.service import RPCError, RPCStatusCode
 
 log = structlog.get_logger(__name__)
 PATIENCE = timedelta(seconds=5)
-"""How long a run may take to answer: a worker that is at hand takes some 20 ms."""
+"""How long a run may take to answer. With a free worker it takes about 20 ms."""
 
 
 class NoRunError(LookupError):
-    """Temporal has no such run that lives."""
+    """Temporal has no such live run."""
 
 
 class RefusedError(ValueError):
-    """The run refuses it; the text says why, in the run's own words."""
+    """The run refuses the Update. The text is the run's reason."""
 
 
 class NotAnsweredError(RuntimeError):
-    """Temporal or the workers are away, or too slow. What was asked may still happen."""
+    """Temporal or the workers are down or too slow. The command may still take effect."""
 
 
 async def ask(client: Client | None, workflow_id: str, update: str, *given: Any) -> str:
-    """What the run answers to an Update.
+    """Send an Update. Returns the run's answer.
 
     Raises NoRunError, RefusedError, NotAnsweredError.
     """

@@ -1,4 +1,4 @@
-"""What several touches of one message say together: too soon, too many, or beside the link that no person sees."""
+"""Detect machines from several touches of one message: too soon, too many, or together with the hidden link."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from store.sending.engagement import Touch
 from tracks.shared.link_tokens import DECOY
 
 BURST = timedelta(seconds=10)
-"""How close together touches belong to one burst."""
+"""Longest time span of one burst of touches."""
 MANY = 3
-"""Different links of a message in one burst that no person follows; where it has two, both."""
+"""A person does not follow so many different links in one burst. In a message with two links, two are too many."""
 REPEAT = timedelta(minutes=1)
-"""The same link again within this long is the same click."""
+"""The same link again within this time is the same click."""
 
 
 def judge(
@@ -26,10 +26,11 @@ def judge(
     soon: timedelta,
     burst: timedelta = BURST,
 ) -> Verdict:
-    """Whose touch it was, as far as the touches `around` it (at most `burst` apart) tell.
+    """Decide who made a touch, from the touches `around` it (at most `burst` apart).
 
-    `links` is how many the message has, `reached_at` when its recipient can have had it; a click less than `soon`
-    later is a machine's. What a request said by itself stands.
+    `links` is the number of links in the message. `reached_at` is the earliest time at which the recipient can have had
+    it; a click less than `soon` after it is a machine's. If the request alone already showed a machine, this verdict
+    stays.
     """
     if touch.by != "human":
         return Verdict(touch.by, touch.why)
@@ -44,6 +45,6 @@ def judge(
 
 
 def _most_at_once(touch: Touch, clicks: Sequence[Touch], burst: timedelta) -> int:
-    """The most different links followed in any span of `burst` that the touch lies in."""
+    """The largest number of different links followed in a time span of `burst` that contains the touch."""
     begins = {click.at for click in clicks if click.at <= touch.at}
     return max(len({click.link for click in clicks if begin <= click.at <= begin + burst}) for begin in begins)

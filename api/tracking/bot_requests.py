@@ -1,7 +1,7 @@
-"""Machines that fetch what people are meant to: known by what one request says of itself.
+"""Detect machines that fetch links and pictures, from a single request.
 
-Every agent stands beside where its name is documented. Many scanners call themselves a browser, which is why
-`api.tracking.bot_bursts` also looks at when and how much is fetched.
+Every agent is listed with the source of its name. Many scanners claim to be a browser, so `api.tracking.bot_bursts`
+also looks at the time and number of fetches.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from tracks.program.engagement import By
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whose touch it was, and why it is thought so; a person's needs no reason."""
+    """Who made a touch, and the reason for this judgement. A person's touch needs no reason."""
 
     by: By
     why: str = ""
 
 
-# Pictures loaded ahead, or for somebody behind a proxy: whether a person looked at them cannot be told.
+# Pictures loaded in advance or through a proxy: nobody can tell whether a person looked at them.
 _EXACT_PREFETCH = {
     # Apple Mail Privacy Protection: https://github.com/ua-parser/uap-core/issues/509
     "mozilla/5.0": "Apple Mail Privacy Protection",
-    # Gmail, ahead of an open session: https://bird.com/zh-sg/blog/gmail-prefetching-images
+    # Gmail, in advance during an open session: https://bird.com/zh-sg/blog/gmail-prefetching-images
     "mozilla/5.0 (windows nt 10.0; win64; x64) applewebkit/537.36 (khtml, like gecko) "
     "chrome/42.0.2311.135 safari/537.36 edge/12.246 mozilla/5.0": "Gmail prefetch",
 }
@@ -37,7 +37,7 @@ _PREFETCH = {
     "yahoomailproxy": "YahooMailProxy",
 }
 _SCANNERS = {
-    # Mail security; their own names for themselves, see
+    # Mail security products, by the names that they use, see
     # https://check.live-direct-marketing.online/blog/bot-clicks-security-scanners-detect
     # https://wordtothewise.com/2013/07/barracuda-filters-clicking-all-links/
     # https://campus.barracuda.com/product/sentinel/doc/498468311/unwanted-link-clicks
@@ -77,7 +77,7 @@ _SCANNERS = {
     "google-read-aloud": "Google",  # https://developers.google.com/search/docs/crawling-indexing/google-user-triggered-fetchers
     "mediapartners-google": "Google",
     "google-safety": "Google",
-    # Programs: what their libraries say unless told otherwise.
+    # Programs: the default agents of HTTP libraries.
     "headlesschrome": "headless browser",
     "phantomjs": "headless browser",
     "puppeteer": "headless browser",
@@ -92,7 +92,7 @@ _SCANNERS = {
     "node-fetch": "Node",
     "axios/": "axios",
     "scrapy": "Scrapy",
-    # Crawlers call themselves so: Googlebot, bingbot, LinkedInBot, TelegramBot, Discordbot, …
+    # Crawlers have such names: Googlebot, bingbot, LinkedInBot, TelegramBot, Discordbot, …
     "bot/": "a bot",
     "bot;": "a bot",
     "bot ": "a bot",
@@ -102,11 +102,11 @@ _SCANNERS = {
     "scanner": "a scanner",
 }
 _BROWSERS = ("mozilla/", "opera/")
-"""How every browser's agent begins (MDN, `User-Agent`); mail programs that load pictures have names of their own."""
+"""How every browser's agent begins (MDN, `User-Agent`). Mail programs that load pictures have other names."""
 
 
 def seen(kind: Kind, method: str, headers: Mapping[str, str]) -> Verdict:
-    """What a request says by itself: its method, what it is for, and who asks. Names of `headers` in lower case."""
+    """Judge one request by its method, purpose and agent. The names in `headers` are lower case."""
     if method == "HEAD":
         return Verdict("scanner", "HEAD")
     for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"):
@@ -116,12 +116,12 @@ def seen(kind: Kind, method: str, headers: Mapping[str, str]) -> Verdict:
 
 
 def by_agent(kind: Kind, agent: str) -> Verdict:
-    """What a user agent says: of one that has no name, of a known machine, or of what may be a person's program."""
-    name = " ".join(agent.lower().split()).replace("cubot", "")  # a maker of telephones
+    """Judge a user agent: it may be missing, a known machine, or possibly a person's program."""
+    name = " ".join(agent.lower().split()).replace("cubot", "")  # Cubot makes telephones
     if not name:
         return Verdict("scanner", "agent: none")
     if found := _EXACT_PREFETCH.get(name) or _find(_PREFETCH, name):
-        # a proxy for pictures that follows a link does so to look at it
+        # a picture proxy that follows a link scans it
         return Verdict("prefetch" if kind == "open" else "scanner", f"agent: {found}")
     if found := _find(_SCANNERS, name + ")"):
         return Verdict("scanner", f"agent: {found}")

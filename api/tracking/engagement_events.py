@@ -1,7 +1,7 @@
-"""From a fetch to an event: what is known at once is told at once, what looks like a person's is held first.
+"""Make events from fetches. A machine's fetch becomes an event at once; one that looks like a person's is held first.
 
-The first fetch of a burst looks like a person's click, so each is held for as long as the burst may take. It is on
-disk meanwhile: the relay's leader tells what is due, whichever process wrote it down.
+The first fetch of a burst looks like a person's click, so each such fetch is held for as long as a burst may last. It
+is stored in the database, and the relay's leader makes the event when it is due, whichever process stored it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from store.sending.engagement import Kind, Touch, Touched
 from tracks.shared.link_tokens import DECOY, without_query
 
 LOOK = 1.0
-"""Seconds between looks for held touches whose time has come."""
+"""Seconds between two searches for due touches."""
 SHORTEST_HOLD = timedelta(seconds=0.2)
-"""A hold that a fast run's clock makes shorter than this is none: looking for it would take longer."""
+"""If a fast run's clock makes the hold shorter than this, there is none: the search would take longer."""
 AGAIN = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
@@ -35,18 +35,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HoldTimes:
-    """How long to be in doubt, on the run's clock: `hold` before a person's touch is told, `soon` after delivery."""
+    """Durations on the run's clock: `hold` delays a person's touch; a click within `soon` is a machine's."""
 
     hold: timedelta
     soon: timedelta
     entry_pace: float = 1.0
-    """Pace of the runs that an event begins by an entry rule."""
+    """Pace of the runs that an event starts by an entry rule."""
 
 
 async def note(
     tx: AsyncConnection, found: Touched, kind: Kind, link: int | None, verdict: Verdict, hold_times: HoldTimes
 ) -> Accepted | None:
-    """Write down that something was fetched; answers what became of the event, or None where it is held."""
+    """Store a fetch. Returns the result of its event, or None if the fetch is held."""
     now = datetime.now(UTC)
     message = found.message
     if link == DECOY:
@@ -57,7 +57,7 @@ async def note(
         tx, message.id, kind, link, verdict.by, verdict.why, now, due_at=now + hold if held else None
     )
     accepted = None if held else await _tell(tx, touch, found, hold_times)
-    if message.status in ("sending", "unknown"):  # whoever fetches it, it was sent
+    if message.status in ("sending", "unknown"):  # a fetch proves that it was sent
         await settling.record_callbacks(tx, [settling.Callback(message.id, "delivered")])
     return accepted
 
@@ -67,7 +67,7 @@ def _too_soon(found: Touched, kind: Kind, now: datetime, hold_times: HoldTimes) 
 
 
 async def _tell(tx: AsyncConnection, touch: Touch, found: Touched, hold_times: HoldTimes) -> Accepted:
-    """Decide whose touch it was, and accept the event."""
+    """Decide who made the touch, and accept the event."""
     burst = BURST / found.pace
     verdict = judge(
         touch,
@@ -98,13 +98,13 @@ async def _tell(tx: AsyncConnection, touch: Touch, found: Touched, hold_times: H
 
 
 class HeldTouches:
-    """Tells held touches when they are due; the relay's leader runs it."""
+    """Makes events from held touches when they are due. The relay's leader runs it."""
 
     def __init__(self, db: Database, hold_times: HoldTimes) -> None:
         self._db, self._hold_times = db, hold_times
 
     async def run(self) -> None:
-        """Look again and again; a database that is away is waited for."""
+        """Search repeatedly. While the database is down, it waits and tries again."""
         while True:
             try:
                 while await self.tell_due():
@@ -114,14 +114,14 @@ class HeldTouches:
             await asyncio.sleep(LOOK)
 
     async def tell_due(self, now: datetime | None = None) -> int:
-        """Tell what is due, each in a transaction of its own; answers how many there were."""
+        """Make the events of due touches, each in a transaction of its own. Returns how many there were."""
         async with self._db.transaction() as tx:
             ids = await engagement.due(tx, now or datetime.now(UTC))
         for touch_id in ids:
             try:
                 async with self._db.transaction() as tx:
                     await self._tell_one(tx, touch_id)
-            except Exception as error:  # one that cannot be told must not stop its neighbours (law 12)
+            except Exception as error:  # a touch that fails must not stop the others (law 12)
                 if _away(error):
                     raise
                 log.exception("a touch cannot be told", touch_id=touch_id)
@@ -134,12 +134,12 @@ class HeldTouches:
         if touch is None:
             return
         found = await engagement.find(tx, touch.message_id, touch.at)
-        assert found is not None  # a touch refers to its message
+        assert found is not None  # a touch always has its message
         await _tell(tx, touch, found, self._hold_times)
 
 
 def _away(error: Exception) -> bool:
-    """Whether the database does not answer, rather than being at odds with what it was told."""
+    """Whether the database does not answer. Other errors mean that the statement is wrong."""
     return isinstance(error, OSError) or (
         isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) is None
     )

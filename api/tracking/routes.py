@@ -1,4 +1,4 @@
-"""The links and the picture of tracked messages. Nobody is led anywhere that the message did not name."""
+"""The links and the picture of tracked messages. A link redirects only to addresses that are in the message."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ Token = Annotated[str, Path(max_length=200, description="The signed token from t
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
 _AWAY = (DBAPIError, PoolTimeout, OSError, BusyError)
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    302: {"description": "Where the message's link leads"},
+    302: {"description": "Redirects to the target of the link"},
     404: {"description": "No such link", "content": {"text/html": {}}},
-    503: {"description": "Where it leads cannot be looked up now", "content": {"text/html": {}}},
+    503: {"description": "The target cannot be looked up now", "content": {"text/html": {}}},
 }
 
 
 @router.get("/c/{token}", status_code=302, summary="Follow a link", response_class=Response, responses=_RESPONSES)
 async def get_click(token: Token, request: Request, ctx: Ctx) -> Response:
-    """Notes the click, then leads on. Who followed it is judged by what can be seen of the request."""
+    """Stores the click, then redirects. The request shows whether a person or a machine followed the link."""
     return await _follow(token, request, ctx)
 
 
 @router.head("/c/{token}", status_code=302, summary="Look at a link", response_class=Response, responses=_RESPONSES)
 async def head_click(token: Token, request: Request, ctx: Ctx) -> Response:
-    """The same without a body; people do not ask so."""
+    """The same without a body. Only machines send HEAD."""
     return await _follow(token, request, ctx)
 
 
@@ -50,10 +50,10 @@ async def head_click(token: Token, request: Request, ctx: Ctx) -> Response:
     "/o/{token}",
     summary="Load the picture",
     response_class=Response,
-    responses={200: {"content": {"image/gif": {}}}, 503: {"description": "It could not be noted"}},
+    responses={200: {"content": {"image/gif": {}}}, 503: {"description": "The opening could not be stored"}},
 )
 async def get_open(token: Token, request: Request, ctx: Ctx) -> Response:
-    """One transparent pixel, whatever the token: a mail program shows nothing else. A good one notes the opening."""
+    """One transparent pixel for any token: a mail program can show nothing else. A valid token stores the opening."""
     message_id, status = verify_open(ctx.settings.signing_secret, token), 200
     if message_id is not None:
         vouch(request)
@@ -72,13 +72,13 @@ async def _follow(token: str, request: Request, ctx: Context) -> Response:
     vouch(request)
     try:
         url = await _note(ctx, request, named[0], "click", named[1])
-    except _AWAY:  # the target is in the database too
+    except _AWAY:  # the target is stored in the database too
         return _page(ctx, "busy")
     return RedirectResponse(url, 302, _HEADERS) if url else _page(ctx, "unknown")
 
 
 async def _note(ctx: Context, request: Request, message_id: str, kind: Kind, link: int | None) -> str | None:
-    """Store the touch; answers where the link leads, None where it leads nowhere (any more)."""
+    """Store the touch. Returns the target of the link, or None if it has none any more."""
     async with ctx.db.transaction() as tx:
         found = await engagement.find(tx, message_id, datetime.now(UTC))
         if found is None or (link is not None and not link <= found.links) or (kind == "click" and not found.urls):
@@ -86,7 +86,7 @@ async def _note(ctx: Context, request: Request, message_id: str, kind: Kind, lin
         accepted = await note(tx, found, kind, link, seen(kind, request.method, _lower(request)), _hold_times(ctx))
     if accepted is not None:
         ctx.metrics.event(kind, accepted)
-    # The link that nobody sees leads where the first one does, should somebody find it after all.
+    # The hidden link has the same target as the first one, in case a person finds it after all.
     return found.urls[max(link, 1) - 1] if link is not None else None
 
 

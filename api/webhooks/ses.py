@@ -1,4 +1,4 @@
-"""SES events, as Amazon SNS delivers them."""
+"""The webhook for SES events, which Amazon SNS delivers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tracks.contacts.contact_fields import storable_text
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/webhooks", tags=["callbacks"], route_class=OpenRoute)
 _SETTLED_WITHIN = timedelta(minutes=1)
-"""After that the answer to a send is in the ledger, or lost."""
+"""After this time the answer to a send is in the ledger or lost."""
 _REPEATED_WITHIN = timedelta(days=2)
-"""SNS gives up within hours (https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html)."""
+"""SNS gives up retrying within hours (https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html)."""
 _REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -45,7 +45,7 @@ _REQUEST: dict[str, Any] = {
     openapi_extra=_REQUEST,
 )
 async def post_ses(request: Request, ctx: Ctx) -> Response:
-    """Only what Amazon SNS signed is believed. Subscriptions to this address confirm themselves."""
+    """Accepts only messages signed by Amazon SNS. Subscriptions to this address are confirmed automatically."""
     body = await request.body()
     message = load_json(body)
     if not isinstance(message, dict):
@@ -64,12 +64,12 @@ async def post_ses(request: Request, ctx: Ctx) -> Response:
     if message["Type"] == "Notification":
         await _notified(ctx, message)
     elif message["Type"] == "UnsubscribeConfirmation":
-        log.warning("unsubscribed: SES events come here no more", topic=message["TopicArn"])
+        log.warning("unsubscribed: SES events will not arrive any more", topic=message["TopicArn"])
     return Response(status_code=204)
 
 
 async def _verify(request: Request, ctx: Context, message: dict[str, Any], size: int) -> None:
-    """Judge a message; while its certificate is fetched it takes no place from anybody."""
+    """Verify a message. While its certificate is fetched, the request holds no place."""
     visit = visit_of(request)
     if visit is None or ctx.sns.knows(message):
         await ctx.sns.verify(message)
@@ -82,11 +82,12 @@ async def _verify(request: Request, ctx: Context, message: dict[str, Any], size:
 
 
 async def _notified(ctx: Context, message: dict[str, Any]) -> None:
-    """A notification that says nothing about a message of ours is counted and answered well: SNS would repeat it."""
+    """Handle a notification. If it is not about a message of ours, it is counted and answered with success, because SNS
+    would repeat it otherwise."""
     told_at = ses_events.moment(message["Timestamp"])
     if told_at is not None and datetime.now(UTC) - told_at > _REPEATED_WITHIN:
         ctx.metrics.rejected.labels("ses", "too-old").inc()
-        log.warning("a notification is older than SNS repeats them: nothing is done", at=told_at.isoformat())
+        log.warning("a notification is older than SNS's last repeat: ignored", at=told_at.isoformat())
         return
     said = _said(ctx, message["Message"])
     event = ses_events.read(said) if isinstance(said, dict) else None
@@ -124,8 +125,8 @@ async def _notified(ctx: Context, message: dict[str, Any]) -> None:
 
 
 def _said(ctx: Context, text: str) -> Any:
-    """What SES says, None where it is no JSON. What of a text cannot be kept is left out, and counted: a header that
-    was cut amid an emoji must not cost a bounce, which nobody would tell again."""
+    """Parse the text of a notification; None if it is no JSON. Characters that cannot be stored are removed and
+    counted: a header that was cut within an emoji must not lose a bounce, which would not be reported again."""
     try:
         said = from_json(text, allow_inf_nan=False)
         whole = "\\u0000" not in text
@@ -140,7 +141,8 @@ def _said(ctx: Context, text: str) -> Any:
 
 
 def _unknown(ctx: Context, event: ses_events.SesEvent, sent_at: datetime | None) -> None:
-    """Not a message of ours; but one that has just been sent may be, and its id not be in the ledger yet."""
+    """Handle an event about an unknown message. If it is recent, raise a problem so that SNS repeats it: the provider's
+    id may not be in the ledger yet."""
     if event.message_id is None and sent_at is not None and datetime.now(UTC) - sent_at < _SETTLED_WITHIN:
         detail = "This may be about a message that is only just being sent."
         raise ProblemError(503, "unavailable", detail, headers={"Retry-After": "20"})

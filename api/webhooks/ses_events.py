@@ -1,4 +1,4 @@
-"""What an SES event, as SNS carries it, says about a message of ours.
+"""Parse what an SES event, delivered by SNS, says about a message of ours.
 
 Two formats: event publishing (`eventType`,
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html) and the older notifications of
@@ -26,16 +26,17 @@ from tracks.shared.link_tokens import without_query
 TAG = "perennial-message"
 """The message tag that carries the ledger's message id."""
 NO_COMPLAINTS = frozenset({"not-spam"})
-"""Feedback types of a `Complaint` that are none: the recipient says that the message is welcome."""
+"""Feedback types of a `Complaint` that are no complaints: the recipient says that the message is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class SesEvent:
     """One event about one message.
 
-    `message_id` is None where the tags are missing: then SES's own `provider_id` has to find the message.
-    `event` is None for events that mean nothing to a track (a delay), `progress` for those that say nothing
-    of the delivery. What has a `once` happens at most once to a message; opens and clicks happen any number of times.
+    `message_id` is None if the tags are missing: then SES's own `provider_id` has to find the message.
+    `event` is None for SES events that tracks do not need (a delay), `progress` is None for those that say nothing
+    about the delivery. An event with `once` happens at most once to a message; opens and clicks happen any number of
+    times.
     """
 
     message_id: str | None
@@ -47,16 +48,16 @@ class SesEvent:
     reason: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
     suppress_reason: str = ""
-    """Why its address must not be written to again; empty where it may be."""
+    """Why the address must be suppressed; empty if it need not be."""
     soft: bool = False
-    """Whether it is one of the bounces that count in a row."""
+    """Whether it is a bounce that counts toward the limit of bounces in a row."""
     named: tuple[str, ...] = ()
-    """The addresses that SES says it of."""
+    """The addresses that SES names in the event."""
     sent_to: tuple[str, ...] = ()
 
 
 def read(message: Mapping[str, Any]) -> SesEvent | None:
-    """The event in a notification's message, or None where it is not about a message at all."""
+    """The event in a notification's message, or None if it is not about a message."""
     mail = _mapping(message.get("mail"))
     ids = _mapping(mail.get("tags")).get(TAG)
     message_id = ids[0] if isinstance(ids, list) and ids and isinstance(ids[0], str) else None
@@ -107,7 +108,7 @@ def read(message: Mapping[str, Any]) -> SesEvent | None:
 
 
 def sent_at(message: Mapping[str, Any]) -> datetime | None:
-    """When SES took the message."""
+    """When SES accepted the message."""
     return moment(_mapping(message.get("mail")).get("timestamp"))
 
 
@@ -127,8 +128,8 @@ def _bounce(detail: Mapping[str, Any], sent_to: tuple[str, ...]) -> dict[str, An
     written_to = {normalise("email", address) for address in sent_to}
     recipients = _recipients(detail, "bouncedRecipients")
     ours = [r for r in recipients if any(normalise("email", a) in written_to for a in _addresses([r]))]
-    # A report on several recipients names those that are still being tried, too. A mailbox that forwards to a dead one
-    # bounces under the other's name; the next message would as well.
+    # A report on several recipients also names those that are still being tried. If a mailbox forwards to a dead
+    # address, the bounce names that address; later messages would bounce the same way.
     failed = [r for r in recipients if _word(r.get("action")) != "delayed"]
     kind, sub = said_kind, said_sub
     for recipient in [r for r in failed if r in ours] or failed:
@@ -161,7 +162,7 @@ def _by(kind: Kind, detail: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _click(detail: Mapping[str, Any]) -> dict[str, Any]:
-    # The query often carries an address or a token, and conditions may take the link into a history.
+    # The query often holds an address or a token, and a condition may copy the link into a history.
     properties: dict[str, Any] = {"link": without_query(_text(detail.get("link")))}
     tags = {
         _text(name): [_text(value) for value in values][:5]
@@ -202,12 +203,12 @@ def _text(value: Any) -> str:
 
 
 def _word(value: Any) -> str:
-    """One of the provider's own words, in lower case; nothing else could be kept."""
+    """One of the provider's own words, in lower case. Free text must not be stored."""
     return re.sub(r"[^a-z0-9-]", "", value.lower())[:50] if isinstance(value, str) else ""
 
 
 def moment(value: Any) -> datetime | None:
-    """A time as Amazon writes it; None where it is none."""
+    """Parse a time in Amazon's format; None if it is not one."""
     if not isinstance(value, str):
         return None
     try:

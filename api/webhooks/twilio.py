@@ -1,4 +1,4 @@
-"""Twilio's callbacks: how text messages fared, and what contacts answered."""
+"""Twilio's callbacks: the status of text messages, and contacts' replies."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def _signed(ctx: Context, request: Request) -> Mapping[str, str]:
         raise ProblemError(403, "forbidden", "This is not from Twilio: the signature does not match.")
     vouch(request)
     kept = {storable_text(name): storable_text(value) for name, value in form.items()}
-    if kept != form:  # Twilio does not repeat what was refused: what cannot be kept is left out instead
+    if kept != form:  # Twilio does not repeat refused calls, so characters that cannot be stored are removed
         ctx.metrics.rejected.labels("twilio", "unstorable").inc()
     return kept
 
@@ -49,7 +49,7 @@ async def _signed(ctx: Context, request: Request) -> Mapping[str, str]:
 @router.post(
     "/status/{message_id}",
     status_code=204,
-    summary="How a text message fared",
+    summary="Status of a text message",
     responses=documented(400, 403, 413, 415, 422),
     openapi_extra=_REQUEST,
 )
@@ -58,7 +58,7 @@ async def post_status(
     request: Request,
     ctx: Ctx,
 ) -> Response:
-    """Settles the ledger, so that a lost answer of Twilio is no unknown any more, and tells the tracks."""
+    """Settles the message in the ledger, also if Twilio's answer to the send was lost. Tracks receive the event."""
     form = await _signed(ctx, request)
     stage = twilio_events.stage(form)
     if stage is None:
@@ -93,7 +93,7 @@ async def post_status(
 
 @router.post(
     "/inbound",
-    summary="What a contact answered",
+    summary="A contact's reply",
     response_class=Response,
     responses={
         200: {"content": {"text/xml": {"schema": {"type": "string"}}}},
@@ -102,14 +102,15 @@ async def post_status(
     openapi_extra=_REQUEST,
 )
 async def post_inbound(request: Request, ctx: Ctx) -> Response:
-    """`sms.replied` for every contact with that number. STOP and its like suppress the number, START takes that back.
+    """Stores `sms.replied` for every contact with that number. STOP and similar words suppress the number, START ends
+    the suppression.
 
-    The text itself is not kept: it is personal. A message that was heard before changes nothing.
+    The text is personal data and is not stored. A repeated message changes nothing.
     """
     form = await _signed(ctx, request)
     phone, sid = twilio_events.sender(form), twilio_events.sid(form)
     answer = Response(twilio_events.answer(form, ctx.settings.sms_help_text), media_type="text/xml")
-    if not sid or not phone:  # a short code, a name, or a form that was cut otherwise than Twilio had
+    if not sid or not phone:  # a short code, a name, or a form that was cut differently than Twilio had it
         ctx.metrics.rejected.labels("twilio", "unknown-sender" if sid else "no-message").inc()
         return answer
     word = twilio_events.keyword(form)
@@ -126,7 +127,7 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
         latest = await messages.answered(tx, [person.id for person in people], sender=form.get("To", ""))
         for person in people:
             told = f"twilio:{sid}:{person.id}"
-            # Contacts may share a number; only one of them had the message that this answers.
+            # Contacts may share a number; only one of them got the message that this reply answers.
             about = provider_feedback.about(latest) if latest and latest.contact_id == person.id else {}
             happened.append(events.Event(told, person.id, "sms.replied", about | properties, now))
             if stopped:
@@ -134,7 +135,7 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
                 happened.append(events.Event(f"{told}:stop", person.id, "contact.unsubscribed", left, now))
         if happened:
             results = await events.accept_many(tx, happened, pace=ctx.settings.pace_at_entry)
-        known = bool(results) and all(accepted.duplicate for accepted in results)  # before its id was remembered
+        known = bool(results) and all(accepted.duplicate for accepted in results)  # stored before its id was remembered
         if stopped and not known:
             await suppressions.add(tx, "sms", phone, "stop")
         elif word in twilio_events.START and not known:
@@ -147,6 +148,7 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
 
 
 def _once(event: str | None, failed: twilio_events.Failure | None) -> str:
-    """A failure that suppresses is told of its own, as after one that did not: each counts once."""
+    """The name under which an event is stored once. A failure that suppresses has a name of its own, so that it also
+    counts after a failure that did not."""
     suppresses = failed.error.suppress if failed else None
     return f"{event}:{suppresses}" if suppresses else event or ""

@@ -1,4 +1,4 @@
-"""What Twilio's callbacks say: how a message fared, and what a contact answered."""
+"""Parse Twilio's callbacks: the status of a message, and a contact's reply."""
 
 from __future__ import annotations
 
@@ -29,48 +29,48 @@ _STAGES: Mapping[str, tuple[Progress, str | None]] = {
 STOP = frozenset(
     {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPTOUT", "REVOKE", "ARRET", "ARRETE", "ARRETT"}
 )
-"""Twilio's own opt-out words (https://help.twilio.com/articles/223134027), those of French Canada among them."""
+"""Twilio's own opt-out words (https://help.twilio.com/articles/223134027), including those of French Canada."""
 START = frozenset({"START", "UNSTOP"})
-"""Twilio's own opt-in words; YES is left to tracks, since it answers many questions."""
+"""Twilio's own opt-in words, without YES: it answers many questions, so it is left to tracks."""
 HELP = frozenset({"HELP", "INFO"})
 _ALONE = frozenset({"CANCEL", "END", "QUIT", "START"}) | HELP
-"""Words that begin many an answer, and mean something of their own only if nothing follows."""
+"""Words that many replies begin with. They are keywords only if nothing follows."""
 _SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
 _SENDER = re.compile(r"([a-z]{1,20}:)?(?P<number>\+[1-9][0-9]{6,14})")
 _KEYWORDS = STOP | START | HELP | frozenset({"YES", "Y", "NO", "N", "OK"})
 
 
 def sid(form: Mapping[str, str]) -> str:
-    """Twilio's id of the message; empty where the form has none as Twilio writes it.
+    """Twilio's id of the message; empty if the form has none in Twilio's format.
 
-    A signature covers names and values without a mark between them, so that a form cut otherwise has the same. With
-    this id and the sender's number in their exact shape there is one message that it can be about.
+    Twilio signs names and values without separators, so a form that is split differently has the same signature. If
+    this id and the sender's number have their exact format, only one message is possible.
     """
     given = form.get("MessageSid", "")
     return given if _SID.fullmatch(given) else ""
 
 
 def sender(form: Mapping[str, str]) -> str:
-    """The number that wrote, as E.164 and without its channel (`whatsapp:+41…`); empty where it is none."""
+    """The sender's number as E.164, without its channel (`whatsapp:+41…`); empty if it is no number."""
     found = _SENDER.fullmatch(form.get("From", "").strip())
     return found["number"] if found else ""
 
 
 def stage(form: Mapping[str, str]) -> tuple[Progress, str | None] | None:
-    """How far a message is and which event that is, if any; None for a stage that is not known here."""
+    """The progress of a message and the event for it, if any; None for an unknown status."""
     return _STAGES.get(form.get("MessageStatus", form.get("SmsStatus", "")).lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a delivery failed: the error's class and code, never Twilio's text."""
+    """Why a delivery failed: the class and code of the error, never Twilio's text."""
 
     error: SmsError
     code: str
 
     @property
     def reason(self) -> str:
-        """How the ledger says it."""
+        """The reason as the ledger stores it."""
         return f"{self.error.kind}: {self.code}"
 
 
@@ -81,9 +81,9 @@ def failure(form: Mapping[str, str]) -> Failure:
 
 
 def keyword(form: Mapping[str, str]) -> str:
-    """The reply's word where it is one that has a meaning of its own, in upper case; else empty.
+    """The reply's keyword in upper case; empty if the reply is no keyword.
 
-    Twilio's advanced opt-out tells by itself which texts mean to stop or to start, in any language.
+    Twilio's Advanced Opt-Out itself reports which texts mean stop or start, in any language.
     """
     opted = form.get("OptOutType", "").upper()
     if opted in ("STOP", "START", "HELP"):
@@ -96,19 +96,18 @@ def keyword(form: Mapping[str, str]) -> str:
     words = re.findall(r"\w+", re.sub(r"\bopt[\s-]+out\b", "optout", body, flags=re.IGNORECASE))
     word = words[0].upper() if words else ""
     if word in _ALONE and len(words) > 1:
-        return ""  # "end of the week works" is an answer, not a wish to leave
+        return ""  # "end of the week works" is a reply, not an opt-out
     return word if word in _KEYWORDS else ""
 
 
 def reply_properties(form: Mapping[str, str]) -> dict[str, Any]:
-    """What may be kept of a reply: its text is personal, its keyword and length are not."""
+    """The properties of a reply that may be stored: its text is personal data, its keyword and length are not."""
     return {"keyword": keyword(form), "length": len(form.get("Body", ""))}
 
 
 def answer(form: Mapping[str, str], help_text: str) -> str:
-    """TwiML: nothing, since Twilio answers STOP, START and HELP by itself; `help_text`, if given, to HELP and INFO.
-
-    Where `OptOutType` says that Twilio's Advanced Opt-Out has answered, nothing is said twice.
+    """The TwiML answer. It is empty because Twilio answers STOP, START and HELP itself; HELP and INFO get `help_text`
+    if it is given, unless `OptOutType` says that Twilio's Advanced Opt-Out has answered.
     """
     if help_text and "OptOutType" not in form and keyword(form) in HELP:
         return f"{_TWIML}<Response><Message>{escape(help_text)}</Message></Response>"

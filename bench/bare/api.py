@@ -1,9 +1,9 @@
-"""The bare ingest: `python -m bench.bare.api PORT`, a service as anybody would write it by hand.
+"""The bare ingest service: `python -m bench.bare.api PORT`, as anybody would write it by hand.
 
-Its database and its one key come by the environment, in DATABASE_URL and PERENNIAL_API_KEY.
+Its database and its only key come from the environment, in DATABASE_URL and PERENNIAL_API_KEY.
 
-It is served as `perennial api` is. Each request checks its key and its body and is one INSERT in a transaction of
-its own; the unique `event_id` tells duplicates. Nothing is matched and nobody is told.
+It is served like `perennial api`. Each request checks its key and its body and does one INSERT in a transaction of its
+own; the unique `event_id` detects duplicates. It matches no enrollments and signals nobody.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from infra.launch.ports import HOST
 from store.engine.database import driver_url
 
 POOL = 10
-"""Connections, as many as the project's API has by default."""
+"""Number of connections, the same as the default of the project's API."""
 
 _metadata = MetaData()
 EVENTS = Table(
@@ -64,7 +64,7 @@ class EventAccepted(BaseModel):
 
 
 def create_app(database_url: str, key: str) -> FastAPI:
-    """The service, with one key that it knows."""
+    """Make the service, with its only valid key."""
     engine = create_async_engine(driver_url(database_url), pool_size=POOL, max_overflow=0)
     known = {key: "bench"}
 
@@ -97,7 +97,7 @@ def create_app(database_url: str, key: str) -> FastAPI:
 
 
 async def main(database_url: str, port: str, key: str) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     app = create_app(database_url, key)
     options = uvicorn.Config(app, host=HOST, port=int(port), log_config=None, access_log=False)
     await uvicorn.Server(options).serve()

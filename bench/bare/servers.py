@@ -22,25 +22,25 @@ from infra.launch.temporal import Temporal, without_temporal_environment
 
 @dataclass(frozen=True)
 class BareHouse:
-    """What the load speaks to, and the meters of the parts `temporal`, `sandbox` and `worker`."""
+    """The servers that the load calls, and the meters of the parts `temporal`, `sandbox` and `worker`."""
 
     temporal: Client
     sandbox: httpx.AsyncClient
     spent: Spent
 
     async def start(self, who: str, patience: float) -> None:
-        """Start a contact's hand-written track, which waits so many seconds for the click."""
+        """Start a contact's hand-written track, which waits `patience` seconds for the click."""
         given = BareInput(who, delay=0, patience=patience)
         await self.temporal.start_workflow(BareTrack.run, given, id=f"bare/{who}", task_queue=QUEUE)
 
     async def click(self, who: str) -> None:
-        """Tell it that the contact clicked."""
+        """Signal the contact's workflow that the contact clicked."""
         await self.temporal.get_workflow_handle(f"bare/{who}").signal(BareTrack.clicked)
 
 
 @asynccontextmanager
 async def bare_house(folder: Path) -> AsyncIterator[BareHouse]:
-    """Start it on fresh servers; everything is ended at the end."""
+    """Start the bare side on fresh servers. They stop when the context ends."""
     server = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
     port, spent = any_free(), Spent()
     url = f"http://{HOST}:{port}"

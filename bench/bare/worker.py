@@ -1,4 +1,4 @@
-"""The bare worker's process: `python -m bench.bare.worker TEMPORAL SANDBOX`, tuned as the project's own worker is."""
+"""The bare worker's process: `python -m bench.bare.worker TEMPORAL SANDBOX`, tuned like the project's own worker."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bench.bare.workflow import QUEUE, QUEUE_EMAIL, BareMails, BareSleeper, Bare
 
 THREADS = 20
 RATE = 1000.0
-"""Emails a second, over all workers: the same limit as the other side's."""
+"""Emails a second over all workers: the same limit as on the project's side."""
 
 
 def ses_client(sandbox: str) -> Any:
-    """SES's own client, turned towards the sandbox."""
+    """Amazon's SES client, pointed at the sandbox."""
     return boto3.client(
         "sesv2",
         region_name="us-east-1",
@@ -34,7 +34,7 @@ def ses_client(sandbox: str) -> Any:
 
 
 async def main(temporal: str, sandbox: str) -> None:
-    """Work until the process is ended."""
+    """Work until the process ends."""
     client = await Client.connect(temporal, data_converter=pydantic_data_converter)
     ses = ses_client(sandbox)
     drain = timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""The bare hand-written workflow of the same shape: what Temporal itself costs, with nothing of ours."""
+"""The bare hand-written workflow of the same shape: it shows the cost of Temporal itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FROM = "Ada <ada@acme.test>"
 
 @dataclass
 class BareInput:
-    """As little as a hand-written track needs: whom to write to, and how long to wait (seconds)."""
+    """What a hand-written track needs: the contact, and how long to wait (seconds)."""
 
     contact_id: str
     delay: float
@@ -26,7 +26,7 @@ class BareInput:
 
 @dataclass
 class SleeperInput:
-    """Whom to write to, and when (epoch)."""
+    """The contact, and when to send (epoch)."""
 
     contact_id: str
     moment: float
@@ -34,21 +34,21 @@ class SleeperInput:
 
 @dataclass
 class BareMail:
-    """Which mail to whom."""
+    """Which email to send to whom."""
 
     contact_id: str
     template: str
 
 
 class BareMails:
-    """Sends through SES's own client, as anybody would: no ledger, no checks."""
+    """Sends through Amazon's SES client without ledger and checks."""
 
     def __init__(self, ses: Any) -> None:
         self._ses = ses
 
     @activity.defn
     def send_bare_mail(self, mail: BareMail) -> str:
-        """Send; answers the provider's message id."""
+        """Send the email. Returns the provider's message id."""
         sent = self._ses.send_email(
             FromEmailAddress=FROM,
             Destination={"ToAddresses": [address_of(mail.contact_id)]},
@@ -63,13 +63,13 @@ class BareMails:
 
 
 def address_of(contact_id: str) -> str:
-    """Where a contact of the benchmarks is written to."""
+    """The email address of a contact in the benchmarks."""
     return f"{contact_id}@people.test"
 
 
 @workflow.defn
 class BareTrack:
-    """Email, delay, wait for a click with a timeout, branch, email."""
+    """Email, wait for a click with a timeout, branch, email."""
 
     def __init__(self) -> None:
         self._clicked = False
@@ -81,7 +81,7 @@ class BareTrack:
 
     @workflow.run
     async def run(self, given: BareInput) -> str:
-        """Nurture one contact, by hand."""
+        """Run the track for one contact."""
         await self._mail(given, "hello")
         if given.delay:
             await workflow.sleep(given.delay)
@@ -99,11 +99,11 @@ class BareTrack:
 
 @workflow.defn
 class BareSleeper:
-    """Sleep until a moment, email."""
+    """Sleep until a moment, then email."""
 
     @workflow.run
     async def run(self, given: SleeperInput) -> None:
-        """Write to one contact at the moment."""
+        """Email one contact at the moment."""
         await workflow.sleep(max(0.0, given.moment - workflow.time()))
         await _mail(given.contact_id, "moment")
 

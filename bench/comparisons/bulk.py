@@ -1,6 +1,6 @@
-"""`bulk`: a file of very many rows, worked off beside another track's live contacts, then cancelled.
+"""`bulk`: import a file of very many rows while another track's contacts are active, then cancel the import.
 
-Then a file of contacts who are on the track already: what a row costs that starts nothing. There is no bare side.
+Then import a file of contacts who are already on the track, to measure rows that start no run. There is no bare side.
 """
 
 from __future__ import annotations
@@ -30,40 +30,40 @@ from tracks.program.import_job import MAX_RATE
 BAD = 1000
 """One row in so many is bad."""
 LIVE = 40
-"""Contacts of the other track: half click while nothing happens, half while the import is at work."""
+"""Contacts of the other track. Half of them click before the import, half while it runs."""
 GAP = 0.5
-"""Seconds between two of their clicks."""
+"""Seconds between two clicks."""
 KNOWN = 10
-"""The second file has a row for this many of the first."""
+"""The second file has one row for so many rows of the first."""
 TRACK = """
 track: bulk
 steps:
   - {id: rest, wait: 30d}
 """
 _SHOWN = ("api", "worker-1", "postgres")
-_PIECE = 1000  # rows handed to the connection at once
+_PIECE = 1000  # rows passed to the connection at once
 
 
 @dataclass(frozen=True)
 class Bulk:
-    """What came of it."""
+    """The measured figures."""
 
     rows: int
     received: Taken
     worked: Taken
     outcomes: Mapping[str, int]
-    """Rows of the first file by what became of them, until it was cancelled."""
+    """Rows of the first file by outcome, until it was cancelled."""
     before: Sequence[float]
-    """Seconds from a click to its mail, before the import."""
+    """Seconds from a click to its email, before the import."""
     meanwhile: Sequence[float]
     cancelled: float
-    """Seconds until the rows that waited were gone."""
+    """Seconds until the waiting rows were deleted."""
     again: Taken
     again_rows: int
 
 
 async def imported(rows: int, seconds: float, console: Console) -> Bulk:
-    """Send the file, let it work for so many seconds, cancel it; then send the other one and wait for its end."""
+    """Send the file, let the import run for `seconds`, cancel it. Then send the second file and wait for its end."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as name:
         house = House(Path(name), queue_rates={"perennial-email": RATE})
         async with house.open() as stand:
@@ -89,7 +89,7 @@ async def imported(rows: int, seconds: float, console: Console) -> Bulk:
                 outcomes = (await _ended(stand, job))["outcomes"]
                 cancelled = time.monotonic() - began
                 await quiet(house.spent)
-                known = [n for n in range(sum(outcomes.values())) if n % BAD]  # rows are worked off in order
+                known = [n for n in range(sum(outcomes.values())) if n % BAD]  # rows are processed in order
                 again_rows = rows // KNOWN
                 console.print(f"  cancelled; {again_rows:,} rows of contacts who are on the track already …")
                 async with measured(house.spent) as again:
@@ -135,12 +135,12 @@ async def _ended(stand: Stand, job: str) -> dict[str, Any]:
 
 
 async def bench(console: Console, *, rows: int, seconds: float) -> tuple[list[Row], list[Pair]]:
-    """The report; there is nothing to compare with, so there are no pairs."""
+    """The report. There is no other side, so there are no pairs."""
     return report(await imported(rows, seconds, console)), []
 
 
 def report(bulk: Bulk) -> list[Row]:
-    """What it came to, line by line."""
+    """The lines of the report."""
     done = sum(bulk.outcomes.values())
     return [
         Row("rows received per second", bulk.rows / bulk.received.seconds),

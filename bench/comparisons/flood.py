@@ -1,6 +1,6 @@
-"""`flood`: very many enrolled at once through the API, and what contacts of another track notice of it.
+"""`flood`: enrol very many contacts at once through the API, and measure the effect on contacts of another track.
 
-Once by the batch call and once by calls of their own, each in a fresh house; the flooded runs send nothing and wait.
+Once with the batch call and once with single calls, each in a fresh installation. The enrolled runs only wait.
 There is no bare side.
 """
 
@@ -27,9 +27,9 @@ from bench.measuring.paired_runs import Pair, Row
 from bench.measuring.percentiles import percentile
 
 LIVE = 60
-"""Contacts of the other track: half click while nothing happens, half during the flood."""
+"""Contacts of the other track. Half of them click before the flood, half during it."""
 GAP = 0.3
-"""Seconds between two of their clicks."""
+"""Seconds between two clicks."""
 AT_MOST = 1800.0
 
 Pour = Callable[[Stand, Sequence[str]], Coroutine[Any, Any, None]]
@@ -37,7 +37,7 @@ Pour = Callable[[Stand, Sequence[str]], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True)
 class Flood:
-    """What came of one: the whole of it, and seconds from a click to its mail."""
+    """The figures of one flood: the total, and seconds from a click to its email."""
 
     contacts: int
     taken: Taken
@@ -46,12 +46,12 @@ class Flood:
 
 
 async def by_batch(stand: Stand, people: Sequence[str]) -> None:
-    """Enrol by the batch call, one after another."""
+    """Enrol with batch calls, one after another."""
     await enrol(stand, "flood", people)
 
 
 async def by_single_calls(stand: Stand, people: Sequence[str]) -> None:
-    """Enrol each by a call of its own, many at a time."""
+    """Enrol each contact with a call of its own, many at the same time."""
     await for_each(people, lambda who: enrol_one(stand, "flood", who))
 
 
@@ -59,7 +59,7 @@ WAYS: Mapping[str, Pour] = {"by batch": by_batch, "by single calls": by_single_c
 
 
 async def poured(pour: Pour, contacts: int) -> Flood:
-    """Enrol them in a fresh house, and wait until all sleep."""
+    """Enrol the contacts in a fresh installation, and wait until all runs sleep."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as name:
         house = House(Path(name), queue_rates={"perennial-email": RATE})
         async with house.open() as stand:
@@ -82,7 +82,7 @@ async def poured(pour: Pour, contacts: int) -> Flood:
 
 
 async def bench(console: Console, *, contacts: int) -> tuple[list[Row], list[Pair]]:
-    """The report; there is nothing to compare with, so there are no pairs."""
+    """The report. There is no other side, so there are no pairs."""
     rows: list[Row] = []
     for way, pour in WAYS.items():
         console.print(f"{contacts:,} enrolments {way} …")
@@ -91,7 +91,7 @@ async def bench(console: Console, *, contacts: int) -> tuple[list[Row], list[Pai
 
 
 def report(way: str, flood: Flood) -> list[Row]:
-    """What one came to, line by line."""
+    """The lines of the report on one flood."""
     return [
         Row(f"{way}: contacts asleep per second", flood.contacts / flood.taken.seconds),
         Row("  CPU-s for 1,000", flood.taken.cpu_counted / flood.contacts * 1000),

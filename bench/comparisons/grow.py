@@ -1,9 +1,8 @@
-"""`grow`: one house with more and more enrolled sleepers; throughput and latency must not bend.
+"""`grow`: one installation with more and more waiting runs. Throughput and latency must stay about the same.
 
-A sleeper's run has sent nothing and waits 30 days for an event. At each size: a slice of the journey, some sleepers
-woken at random, memory, disk, what the house spends while nothing happens, and how long the doctor takes. The worker
-keeps few runs in memory, so that nearly every woken run is replayed from its history at every size, as it would be at
-a million.
+A sleeper is a run that has sent nothing and waits 30 days for an event. At each size it measures: a part of the journey
+benchmark, waking some random sleepers, memory, disk, CPU while idle, and the doctor's duration. The worker keeps few
+runs in memory, so that nearly every woken run is replayed from its history at every size, as with a million runs.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ from bench.measuring.paired_runs import MEGABYTE, Pair, Row
 from bench.measuring.percentiles import percentile
 
 CACHED = 100
-"""Runs that the worker keeps in memory: a tenth of the smallest size."""
+"""How many runs the worker keeps in memory: a tenth of the smallest size."""
 SLICE = 100
-"""Contacts of the journey at each size."""
+"""Contacts in the journey at each size."""
 WOKEN = 50
 WAKE_GAP = 0.3
 IDLE_SECONDS = 10.0
 BEND = 1.5
-"""How much worse the largest size may be than the smallest."""
+"""Factor by which the largest size may be worse than the smallest."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """What the house does with so many sleepers: rates a second, seconds, cores, bytes."""
+    """The figures of one size: rates a second, seconds, cores, bytes."""
 
     sleepers: int
     enrolled_per_second: float
@@ -54,17 +53,17 @@ class Size:
     memory: dict[str, int]
     postgres: float
     temporal: float
-    """Bytes of disk for each sleeper new at this size: PostgreSQL's tables and indexes, Temporal's file, no logs."""
+    """Bytes of disk for each sleeper added at this size: PostgreSQL's tables and indexes, Temporal's file, no logs."""
     compared: float
-    """Seconds that the doctor takes to compare every live enrolment with every live run."""
+    """Seconds of the doctor's whole check, which compares every live enrolment with every live run."""
     looked: float
-    """Seconds of the brief look that a relay takes every few minutes."""
+    """Seconds of the brief check that a relay runs every few minutes."""
     findings: int
-    """What the doctor found wrong."""
+    """Number of the doctor's findings."""
 
 
 async def grown(sizes: Sequence[int], console: Console) -> list[Size]:
-    """Grow a house of its own from size to size."""
+    """Start an installation and grow it from size to size."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as name:
         folder = Path(name)
         house = House(folder, queue_rates={"perennial-email": RATE}, cached_runs=CACHED)
@@ -85,7 +84,7 @@ class _Grower:
         self._random = random.Random(4)
 
     async def to(self, size: int) -> Size:
-        """Enrol until so many sleep, then look."""
+        """Enrol until `size` runs sleep, then measure."""
         self._console.print(f"{size:,} sleepers …")
         more, before = size - len(self._sleeping), self._disk()
         enrolled_per_second = await self._fill(size)
@@ -157,7 +156,7 @@ class _Grower:
 
 
 def bytes_below(folder: Path) -> int:
-    """The size of all files below a folder; one that goes away meanwhile counts as none."""
+    """The size of all files below a folder. A file that disappears meanwhile counts 0."""
     total = 0
     for path in folder.rglob("*"):
         try:
@@ -168,7 +167,7 @@ def bytes_below(folder: Path) -> int:
 
 
 def rows(sizes: Sequence[Size]) -> list[Row]:
-    """The report: each size, then how the largest stands to the smallest."""
+    """The report: each size, then the ratio of the largest to the smallest."""
     return [*(row for size in sizes for row in _lines(size)), *_bends(sizes)]
 
 
@@ -201,5 +200,5 @@ def _bends(sizes: Sequence[Size]) -> Iterator[Row]:
 
 
 async def bench(console: Console, *, sizes: Sequence[int]) -> tuple[list[Row], list[Pair]]:
-    """The report; a size is beside the smallest one, so there are no pairs."""
+    """The report. Sizes are compared with the smallest one, so there are no pairs."""
     return rows(await grown(sizes, console)), []

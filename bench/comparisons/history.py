@@ -1,8 +1,8 @@
-"""`history`: what a track costs in history and in billable Temporal actions, beside a bare workflow of its shape.
+"""`history`: a track's history and billable Temporal actions, compared with a bare workflow of the same shape.
 
-Both run for real: the track through the API, PostgreSQL, the ledger and the sandbox; both on the same Temporal dev
-server, timing out (the dearer way through the wait). Bytes are those of the events as the server hands them out.
-The tracks of the library are lived through by a contact who never reacts.
+Both run for real on the same Temporal dev server; the track uses the API, PostgreSQL, the ledger and the sandbox. Their
+wait times out, which is the more expensive case. Bytes are those of the events as the server returns them. The tracks
+of the library run for a contact who never reacts.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from infra.publishing import read_folder
 BUDGET = {"events": 32, "bytes": 8_000, "activities": 2}
 LIBRARY = PROJECT / "tracks" / "library"
 DAY_A_SECOND = 86_400
-"""Pace of the library's tracks: any faster, and the time that a step takes shifts what hour of the day it is."""
+"""Pace of the library's tracks. With a faster pace, the duration of a step changes the hour of the day."""
 PROPERTIES: Mapping[str, dict[str, Any]] = {"abandoned-cart": {"cart_id": "cart-1"}}
-"""What a track's runs are told at their start."""
+"""Properties that the runs get at their start."""
 
 TRACK = """
 track: five-step
@@ -52,7 +52,7 @@ steps:
 
 @dataclass(frozen=True)
 class Cost:
-    """One run's history: events, their size as protobuf in bytes, activities (not local ones), billable actions."""
+    """The cost of one run: events, their protobuf size in bytes, activities (without local ones), billable actions."""
 
     events: int
     bytes: int
@@ -82,10 +82,10 @@ LOCAL_ACTIVITY = "core_local_activity"
 
 
 def billable(events: Iterable[HistoryEvent]) -> int:
-    """Actions that Temporal Cloud would bill, by https://docs.temporal.io/cloud/actions, fairness left out.
+    """Actions that Temporal Cloud would bill, by https://docs.temporal.io/cloud/actions, without fairness.
 
-    Each attempt of an activity counts, and local activities once per workflow task. What no history shows is not
-    counted: queries, rejected updates, heartbeats.
+    Each attempt of an activity counts, and local activities count once per workflow task. Actions that are not in the
+    history are not counted: queries, rejected updates, heartbeats.
     """
     actions, tasks_with_local = 0, set()
     for event in events:
@@ -101,7 +101,7 @@ def billable(events: Iterable[HistoryEvent]) -> int:
 
 
 async def five_step(stand: Stand) -> Cost:
-    """The five-step track, through the public API, a day per second."""
+    """Run the five-step track through the public API, a day per second."""
     await stand.publish("hello", MAIL, "templates")
     await stand.publish("five-step", TRACK)
     await stand.call("PUT", "/v1/contacts/user-1", {"email": "user-1@people.test", "attributes": {"first_name": "Ann"}})
@@ -114,7 +114,7 @@ async def five_step(stand: Stand) -> Cost:
 
 
 async def bare(stand: Stand) -> Cost:
-    """The same shape by hand, on the same server."""
+    """Run the hand-written workflow of the same shape on the same server."""
     mails = BareMails(ses_client(stand.servers.sandbox_url))
     with ThreadPoolExecutor(4) as threads:
         runs = Worker(stand.temporal, task_queue=QUEUE, workflows=[BareTrack], build_id="bare")
@@ -133,7 +133,7 @@ async def bare(stand: Stand) -> Cost:
 
 
 async def library(stand: Stand) -> dict[str, Cost]:
-    """Every track of the library, with its workspace and templates, by a contact who never reacts."""
+    """Run every track of the library, with its workspace and templates, for a contact who never reacts."""
     documents = read_folder(LIBRARY)
     for document in documents:
         if document.kind == "template":
@@ -160,7 +160,7 @@ async def _silent(stand: Stand, track: str) -> Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """Everything measured in one run."""
+    """All costs of one run."""
 
     five_step: Cost
     bare: Cost
@@ -168,14 +168,14 @@ class Costs:
 
 
 async def measure() -> Costs:
-    """All costs, on one fresh set of servers."""
+    """Measure all costs on one fresh set of servers."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
         async with fresh_servers(Path(folder)) as servers, stand_on(servers) as stand:
             return Costs(await five_step(stand), await bare(stand), await library(stand))
 
 
 def rows(costs: Costs) -> list[Row]:
-    """The report: the five-step track beside the bare workflow and its budget, then the library."""
+    """The report: the five-step track compared with the bare workflow and its budget, then the library."""
     return [*_compared(costs), *_listed(costs.library)]
 
 
@@ -194,7 +194,7 @@ def _listed(library: Mapping[str, Cost]) -> Iterator[Row]:
 
 
 async def bench(console: Console) -> tuple[list[Row], list[Pair]]:
-    """The report; nothing here varies, so once is enough and there are no pairs."""
-    logging.getLogger().setLevel(logging.WARNING)  # the house runs in this process and has much to say
+    """The report. The figures do not vary, so one run is enough and there are no pairs."""
+    logging.getLogger().setLevel(logging.WARNING)  # the installation runs in this process and logs much
     console.print("the five-step track, the bare workflow and the library, once each …")
     return rows(await measure()), []

@@ -1,6 +1,6 @@
-"""The five-step track beside a bare workflow, alone: `python -m bench.comparisons.history_cost [--json]`.
+"""Only the five-step track and the bare workflow: `python -m bench.comparisons.history_cost [--json]`.
 
-`perennial bench history` tells more; this is one JSON object of a fixed shape, for a machine that watches the budget.
+`perennial bench history` shows more. This prints one JSON object of a fixed form, for a program that checks the budget.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from infra import logs
 
 
 async def measure() -> dict[str, Cost]:
-    """Both costs, from one run."""
+    """Measure both costs in one run."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
         async with fresh_servers(Path(folder)) as servers, stand_on(servers) as stand:
             return {"five_step": await five_step(stand), "bare": await bare(stand)}
 
 
 def report(measured: Mapping[str, Cost], *, as_json: bool) -> int:
-    """Print the costs; answers 1 where the track is over its budget."""
+    """Print the costs. Returns 1 if the track is over its budget, else 0."""
     costs = {name: {what: getattr(cost, what) for what in BUDGET} for name, cost in measured.items()}
     if as_json:
         print(json.dumps(costs))

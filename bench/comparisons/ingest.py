@@ -1,7 +1,7 @@
-"""`ingest`: events a second through the API that match nothing, that match a waiting run, and in batches.
+"""`ingest`: events a second through the API: events that match nothing, that match a waiting run, and in batches.
 
-The other side is a hand-written service that inserts each event into PostgreSQL and does nothing else. What is
-measured is the acceptance; of events that match, Temporal is told meanwhile, in the same machine's time.
+The other side is a hand-written service that inserts each event into PostgreSQL and does nothing else. It measures the
+acceptance of events. Matching events are delivered to Temporal at the same time, on the same machine.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from infra.launch.stack import answers
 from infra.launch.temporal import without_temporal_environment
 
 WARM_UP = 300
-"""Events before the first that counts."""
+"""Warm-up events, which are not measured."""
 PEOPLE = 500
-"""Contacts that nothing waits for."""
+"""Contacts without a waiting run."""
 PER_RUN = 10
-"""Events that each waiting run gets."""
+"""Events for each waiting run."""
 IN_A_BATCH = 100
 BATCHES_AT_ONCE = 4
 ACCEPTING = ("api", "postgres")
-"""The parts that an event that matches nothing concerns."""
+"""The parts that handle an event that matches nothing."""
 
 TRACK = """
 track: ingest
@@ -47,7 +47,7 @@ steps:
 
 
 def event(number: int, kind: str, contact: str, name: str) -> dict[str, Any]:
-    """An event of the load, with properties as a product sends them."""
+    """One event of the load, with properties as a real product would send."""
     return {
         "event_id": f"{kind}-{number:08d}",
         "contact_id": contact,
@@ -58,7 +58,7 @@ def event(number: int, kind: str, contact: str, name: str) -> dict[str, Any]:
 
 
 def singles(port: int, key: str, kind: str, count: int) -> list[str]:
-    """Requests with one event each that match nothing."""
+    """Requests with one event each, which matches nothing."""
     return [
         request(port, "/v1/events", key, event(number, kind, f"idle-{number % PEOPLE}", "page.viewed"))
         for number in range(count)
@@ -66,7 +66,7 @@ def singles(port: int, key: str, kind: str, count: int) -> list[str]:
 
 
 def matching(port: int, key: str, count: int) -> list[str]:
-    """Requests with one event each that goes to one waiting run; those of a run come far apart."""
+    """Requests with one event each, which matches one waiting run. Events of the same run are far apart."""
     runs = waiting(count)
     return [
         request(port, "/v1/events", key, event(number, "match", runs[number % len(runs)], "site.clicked"))
@@ -75,7 +75,7 @@ def matching(port: int, key: str, count: int) -> list[str]:
 
 
 def waiting(count: int) -> list[str]:
-    """The contacts whose runs get so many events."""
+    """The contacts whose runs get `count` events in all."""
     return [f"waiting-{number}" for number in range(-(-count // PER_RUN))]
 
 
@@ -100,7 +100,7 @@ def _item(one: dict[str, Any]) -> dict[str, Any]:
 
 
 async def ours(folder: Path, events: int) -> Taken:
-    """The API with everything beside it that a house has."""
+    """Measure the API within a complete installation."""
     house = House(folder)
     async with house.open() as stand:
         port, key = stand.servers.callback_port, stand.key
@@ -123,7 +123,7 @@ async def ours(folder: Path, events: int) -> Taken:
 
 
 async def bare(folder: Path, events: int) -> Taken:
-    """The hand-written service and PostgreSQL, nothing beside them."""
+    """Measure the hand-written service with PostgreSQL alone."""
     postgres = Postgres(folder / "postgres", any_free(), "bare", log=folder / "postgres.log")
     port, key, spent = any_free(), "bare-key", Spent()
     api: Child | None = None
@@ -173,7 +173,7 @@ async def _enrol(stand: Stand, who: str) -> None:
 
 
 async def bench(console: Console, *, count: int, events: int) -> tuple[list[Row], list[Pair]]:
-    """The report on so many pairs, with so many events of each kind."""
+    """The report on `count` pairs, with `events` events of each kind."""
     made = await pairs(lambda f: ours(f, events), lambda f: bare(f, events), count, console)
     rows = [
         _both(made, "events per second, matching nothing", "per second", at_least=0.7),

@@ -1,7 +1,7 @@
-"""`journey`: N contacts through enrol → email → wait for a click (half of them click) → email, all laws on.
+"""`journey`: N contacts: enrol → email → wait for a click (half of them click) → email, with all laws in force.
 
-The other side is a hand-written workflow of the same shape whose activities send through the same client, started
-and signalled straight by the load. What makes the load, and the provider's stand-in, count on neither side.
+The other side is a hand-written workflow of the same shape. Its activities send through the same client, and the load
+starts and signals it directly. The CPU of the load and of the sandbox counts on neither side.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from bench.measuring.measured_runs import Taken, measured
 from bench.measuring.paired_runs import MEGABYTE, Pair, Row, alone, compare, pairs
 
 PATIENCE = 30.0
-"""Seconds that a run waits for the click; those who click do so as soon as their mail is there."""
+"""Seconds that a run waits for the click. A contact who clicks does it as soon as the email is there."""
 AT_MOST = 900.0
-"""Seconds after which a side that is not through counts as broken."""
+"""Seconds after which an unfinished side counts as failed."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """How the load enrols a contact and lets one click, on either side."""
+    """How the load enrols a contact and makes a contact click, for either side."""
 
     enrol: Callable[[str], Coroutine[Any, Any, object]]
     click: Callable[[str], Coroutine[Any, Any, object]]
 
 
 async def ours(folder: Path, contacts: int) -> Taken:
-    """The journey through the API, in processes of its own."""
+    """Run the journey through the API, in processes of its own."""
     house = House(folder, queue_rates={"perennial-email": RATE})
     async with house.open() as stand:
         people = [f"user-{number}" for number in range(contacts)]
@@ -57,7 +57,7 @@ async def ours(folder: Path, contacts: int) -> Taken:
 
 
 async def bare(folder: Path, contacts: int) -> Taken:
-    """The same by hand."""
+    """Run the journey with hand-written workflows."""
     people = [f"user-{number}" for number in range(contacts)]
     async with bare_house(folder) as house:
         feed = MailFeed(house.sandbox)
@@ -73,7 +73,7 @@ async def bare(folder: Path, contacts: int) -> Taken:
 
 
 async def live(load: Load, feed: MailFeed, people: Sequence[str], taken: Taken) -> None:
-    """Enrol everybody, let half of them click, wait for all second mails; fills in how fast it went."""
+    """Enrol everybody, let half of them click, wait for all second emails. Adds the speeds to `taken`."""
     clicking = set(people[::2])
     already = len(feed.seen)
     while not feed.news.empty():
@@ -100,13 +100,13 @@ async def live(load: Load, feed: MailFeed, people: Sequence[str], taken: Taken) 
 
 
 async def prepare(stand: Stand, people: Sequence[str]) -> None:
-    """Publish the policy, the template and the track, and make the contacts."""
+    """Publish the policy, the template and the track, and create the contacts."""
     await publish(stand, journey=click_track("journey", PATIENCE))
     await for_each(["warm-up", *people], lambda who: contact(stand, who))
 
 
 async def warm(stand: Stand, feed: MailFeed) -> None:
-    """One contact through all of it, so that every process has loaded what it needs."""
+    """Run one contact through the journey, so that every process has loaded its code."""
     await enrol_one(stand, "journey", "warm-up")
     await feed.until(1, 60)
     await click(stand, "warm-up")
@@ -114,7 +114,7 @@ async def warm(stand: Stand, feed: MailFeed) -> None:
 
 
 async def _all_closed(stand: Stand) -> None:
-    """Wait until the database has every run's end: closing them is part of the work."""
+    """Wait until the database has the end of every run: closing runs is part of the work."""
     async with asyncio.timeout(120):
         while await _living(stand):  # noqa: ASYNC110  # nothing here hears of it
             await asyncio.sleep(0.2)
@@ -125,7 +125,7 @@ async def _living(stand: Stand) -> bool:
 
 
 async def bench(console: Console, *, count: int, contacts: int) -> tuple[list[Row], list[Pair]]:
-    """The report on so many pairs."""
+    """The report on `count` pairs."""
     made = await pairs(lambda f: ours(f, contacts), lambda f: bare(f, contacts), count, console)
     per_thousand = 1000 / contacts
     rows = [

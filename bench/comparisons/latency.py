@@ -1,14 +1,14 @@
-"""`latency`: an event accepted by the API → the message handed to the provider, paced at several rates.
+"""`latency`: from an event accepted by the API to the message at the provider, at several rates.
 
-Every contact has had a first email and waits for a click; the click comes at a moment that was fixed beforehand,
-however long the ones before it take. The other side is the same by hand: a signal to a workflow that waits, then an
-activity. A message counts from the moment the sandbox accepted it, by the same clock as the load's (in whole
-milliseconds). On a busy machine the load hears late that an event is accepted, which shortens what follows: then
-the figures since sending are the ones to believe, and `late` says how late the load itself was.
+Every contact has got a first email and waits for a click. The click comes at a time that was fixed beforehand, however
+long the earlier clicks take. The other side does the same by hand: a signal to a waiting workflow, then an activity. A
+message has arrived when the sandbox accepts it, by the same clock as the load's (in whole milliseconds). On a busy
+machine the load learns late that an event is accepted, which makes the measured time too short: then use the figures
+since sending; `late` says how late the load itself was.
 
-Ours answers once the event is stored, and has the signal yet before it; the other side answers once it has signalled.
-So a third figure counts from where the signal begins on both sides (`ONCE_STORED`): what a hand-written service takes
-that stores an event and answers before it signals, at the least.
+The API answers after it has stored the event and before it signals. The other side answers after it has signalled. So a
+third figure counts from the beginning of the signal on both sides (`ONCE_STORED`): it is the least time of a
+hand-written service that stores an event and answers before it signals.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from bench.measuring.resource_use import Spent
 RATES = (2, 5, 10, 15)
 """Events a second."""
 WARM_UP = 10
-"""Events before the first that counts, at `WARM_UP_RATE` a second."""
+"""Warm-up events, which are not measured, at `WARM_UP_RATE` a second."""
 WARM_UP_RATE = 5
 PATIENCE = 3600.0
-"""Seconds that a run waits for its click: nobody is reminded."""
+"""Seconds that a run waits for its click: long enough that no run times out."""
 AT_MOST = 60.0
-"""Seconds after the last event of a rate within which all messages must have come."""
+"""Seconds after the last event of a rate within which all messages must arrive."""
 
 ONCE_STORED = "p50 all once stored"
-"""Milliseconds from the acceptance of ours, and from the beginning of the other side's signal, until the message."""
+"""Milliseconds until the message: from the acceptance on our side, from the beginning of the signal on the other."""
 
 Act = Callable[[str], Coroutine[Any, Any, object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """When the load began to send an event, and when it was told that it is accepted (epoch).
+    """When the load began to send an event, and when it got the answer (epoch).
 
-    `late` is how many seconds after the planned moment it began: the machine's fault, on a busy one.
+    `late` is the number of seconds by which it began after the planned moment, because the machine was busy.
     """
 
     sent: float
@@ -65,7 +65,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Seconds until the provider had the message."""
+    """Seconds until the provider accepted the message."""
 
     since_sent: float
     since_accepted: float
@@ -73,17 +73,17 @@ class Delay:
 
 
 class NotArrivedError(RuntimeError):
-    """Events that were accepted, and messages that are not there, or there twice, or not the expected ones."""
+    """Accepted events whose messages are missing, doubled or unexpected."""
 
 
 def moments(rate: float, count: int) -> list[float]:
-    """Seconds from the start at which events are sent: one in each slot, scattered, so that nothing beats with them."""
+    """Seconds from the start at which events are sent: one at a random time in each slot, to avoid common rhythms."""
     scatter = random.Random(count)
     return [(slot + scatter.random()) / rate for slot in range(count)]
 
 
 def delays(told: Mapping[str, Told], mails: Iterable[Mail]) -> list[Delay]:
-    """The delay of each contact's message. Raises NotArrivedError unless each got exactly the one."""
+    """The delay of each contact's message. Raises NotArrivedError unless each contact got exactly one."""
     came: dict[str, list[Mail]] = {who: [] for who in told}
     strange = 0
     for mail in mails:
@@ -100,7 +100,7 @@ def delays(told: Mapping[str, Told], mails: Iterable[Mail]) -> list[Delay]:
 
 
 async def ours(folder: Path, events: int) -> Taken:
-    """Through the API, in processes of its own."""
+    """Measure the API, in processes of its own."""
     house = House(folder, queue_rates={"perennial-email": RATE})
     people = crowd(events)
     async with house.open() as stand:
@@ -116,7 +116,7 @@ async def ours(folder: Path, events: int) -> Taken:
 
 
 async def bare(folder: Path, events: int) -> Taken:
-    """The same by hand."""
+    """Measure the hand-written workflows."""
     async with bare_house(folder) as house:
         feed = MailFeed(house.sandbox)
         async with feed.follow():
@@ -126,12 +126,12 @@ async def bare(folder: Path, events: int) -> Taken:
 
 
 def crowd(events: int) -> dict[int, list[str]]:
-    """Who clicks at which rate."""
+    """The contacts for each rate."""
     return {rate: [f"user-{rate}-{number}" for number in range(events)] for rate in RATES}
 
 
 async def take(enrol: Act, tell: Act, feed: MailFeed, people: Mapping[int, Sequence[str]], spent: Spent) -> Taken:
-    """Bring everybody to the wait, then let them click rate by rate."""
+    """Bring all contacts to the wait, then let them click rate by rate."""
     everybody = [*_warming(), *(who for group in people.values() for who in group)]
     await for_each(everybody, enrol)
     await feed.until(len(everybody), 60 + len(everybody))
@@ -181,7 +181,7 @@ def _warming() -> list[str]:
 
 
 async def bench(console: Console, *, count: int, events: int) -> tuple[list[Row], list[Pair]]:
-    """The report on so many pairs, with so many events at each rate."""
+    """The report on `count` pairs, with `events` events at each rate."""
     made = await pairs(lambda f: ours(f, events), lambda f: bare(f, events), count, console)
     rows = []
     for name in (*(f"{rate}/s" for rate in RATES), "all"):

@@ -1,7 +1,7 @@
-"""`simulate`: the library's longest track over 90 days, as a test of one's own rehearses it (`bench/rehearsal.py`).
+"""`simulate`: rehearse the library's longest track over 90 days, as a user's test would (`bench/rehearsal.py`).
 
-The longest is `trial-to-paid`, whose length the contact's trial has: here one that ends on day 88, which makes the
-run last 90 days where nobody reacts.
+The longest track is `trial-to-paid`. It is as long as the contact's trial: here the trial ends on day 88, so the run of
+a contact who does not react lasts 90 days.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ TRACK = PROJECT / "tracks" / "library" / "trial-to-paid.yaml"
 DAYS = 90
 TRIAL = timedelta(days=88)
 BUDGET = 1.0
-"""Seconds for one track, in a test."""
+"""Budget for one track in a test, in seconds."""
 STAGES = 3
 PLAYS = 3
-"""Tracks that each stage plays."""
+"""Plays on each stage."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds by the clock of one stage: until it stood, and for each play."""
+    """Seconds of one stage: to start, and for each play."""
 
     start: float
     plays: tuple[float, ...]
 
 
 def long_trial(now: datetime) -> Contact:
-    """Somebody whose trial makes the track last 90 days."""
+    """A contact whose trial makes the track last 90 days."""
     ends = (now + TRIAL).date().isoformat()
     return Contact("user-1", "user-1@people.test", timezone="Europe/London", attributes={"trial_ends_on": ends})
 
 
 async def once(track: Track) -> tuple[Timed, Rehearsed]:
-    """A stage of its own, and some plays on it. Raises RuntimeError where the track did not last its days."""
+    """Start a stage and play the track on it several times. Raises RuntimeError if the track did not last its days."""
     began = time.monotonic()
     async with stage() as theatre:
         start, plays = time.monotonic() - began, []
@@ -61,7 +61,7 @@ async def once(track: Track) -> tuple[Timed, Rehearsed]:
 
 
 def rows(timed: Sequence[Timed]) -> list[Row]:
-    """The report: the start for itself, the first play, which finds nothing loaded, and the others."""
+    """The report: the start, the first play, which has to load the code, and the other plays."""
     first, *later = [seconds for one in timed for seconds in one.plays]
     return [
         alone("server and worker start, s: not counted", [one.start for one in timed]),
@@ -72,7 +72,7 @@ def rows(timed: Sequence[Timed]) -> list[Row]:
 
 async def bench(console: Console) -> tuple[list[Row], list[Pair]]:
     """The report. Raises MissingServer without the time-skipping server."""
-    logging.getLogger().setLevel(logging.WARNING)  # each of the workers says when it goes
+    logging.getLogger().setLevel(logging.WARNING)  # each worker logs its end
     track = parse_track(TRACK.read_text(encoding="utf-8"), TRACK.name)
     timed = []
     for number in range(STAGES):

@@ -1,7 +1,7 @@
-"""`wake`: many contacts whose timers fire in the same second, and what another track's contacts notice of it.
+"""`wake`: many timers that fire in the same second, and their effect on contacts of another track.
 
 The other side are hand-written workflows that sleep until the same moment, and hand-written tracks that wait for a
-click meanwhile. Latencies of the other track are from the accepted click to the mail.
+click. Latencies of the other track are from the accepted click to the email.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from bench.measuring.paired_runs import Pair, Row, alone, compare, pairs
 from bench.measuring.percentiles import percentile
 
 OTHERS = 20
-"""Contacts of the other track who click before the moment, and as many who click after it."""
+"""How many contacts of the other track click before the moment. As many click after it."""
 GAP = 0.2
-"""Seconds between two of their clicks."""
+"""Seconds between two clicks."""
 STARTS = 15
-"""Runs a second that a side is given to enrol everybody before the moment."""
+"""Rate of enrolling, in runs a second, from which the time before the moment is computed."""
 FOREVER = 30 * 86_400.0
 """Seconds that the other track waits for its click."""
 MOMENT_TRACK = """
@@ -45,7 +45,7 @@ steps:
 
 
 async def ours(folder: Path, contacts: int) -> Taken:
-    """Everybody through the API, in processes of its own."""
+    """Measure the API, in processes of its own."""
     house = House(folder, queue_rates={"perennial-email": RATE})
     async with house.open() as stand:
         await publish(stand, moment=MOMENT_TRACK, other=waiting_track("other"))
@@ -66,14 +66,14 @@ async def ours(folder: Path, contacts: int) -> Taken:
 
 
 async def bare(folder: Path, contacts: int) -> Taken:
-    """The same by hand."""
+    """Measure the hand-written workflows."""
     async with bare_house(folder) as house:
         sleepers, others = _people(contacts)
         moment = _moment(contacts)
         feed = MailFeed(house.sandbox)
         async with feed.follow():
             await for_each(others, lambda who: house.start(who, FOREVER))
-            await feed.until(len(others), 60)  # their track begins with a mail
+            await feed.until(len(others), 60)  # their track begins with an email
             await for_each(sleepers, lambda who: _start_sleeper(house, who, moment))
             everybody = len(sleepers) + len(others)
             query = "ExecutionStatus = 'Running'"
@@ -92,7 +92,7 @@ async def burst(
     contacts: int,
     taken: Taken,
 ) -> None:
-    """Some clicks while all is quiet, the moment, as many clicks during the burst; fills in the figures."""
+    """Click before the moment, while nothing else happens, and as often during the burst. Adds figures to `taken`."""
     already = len(feed.seen)
     half = len(others) // 2
     quiet = await poke(others[:half], tell, GAP)
@@ -108,7 +108,7 @@ async def burst(
 def figures(
     mails: Sequence[Mail], quiet: dict[str, float], meanwhile: dict[str, float], moment: float
 ) -> dict[str, float]:
-    """What one side came to. Raises RuntimeError where somebody was written to before the moment."""
+    """The figures of one side. Raises RuntimeError if an email went out before the moment."""
     late = [mail.at - moment for mail in mails if mail.contact not in quiet and mail.contact not in meanwhile]
     if min(late) < 0:
         raise RuntimeError(f"{sum(one < 0 for one in late)} mails went out before the moment")
@@ -143,7 +143,7 @@ async def _start_sleeper(house: BareHouse, who: str, moment: float) -> None:
 
 
 async def bench(console: Console, *, count: int, contacts: int) -> tuple[list[Row], list[Pair]]:
-    """The report on so many pairs."""
+    """The report on `count` pairs."""
     made = await pairs(lambda f: ours(f, contacts), lambda f: bare(f, contacts), count, console)
     rows = [
         _row(made, "seconds until all are mailed", "until_all"),

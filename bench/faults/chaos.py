@@ -1,4 +1,4 @@
-"""What is done to the house: parts killed alone and together, providers that misbehave, clocks that jump."""
+"""The injected faults: killed parts, alone and together, failing providers, clocks that jump."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import httpx
 from bench.faults.restarting_processes import FaultyHouse
 
 ORDERS: Sequence[tuple[str, str, dict[str, float]]] = (
-    # provider, kind, more; each for a few calls
+    # provider, kind of fault, options; each for a few calls
     ("ses", "latency", {"seconds": 0.8}),
-    ("ses", "latency", {"seconds": 3}),  # past the provider's time-out: accepted, and nobody knows
+    ("ses", "latency", {"seconds": 3}),  # longer than the timeout: accepted with unknown outcome
     ("ses", "429", {"retry_after": 1}),
     ("ses", "500", {}),
     ("ses", "500_after", {}),
@@ -34,14 +34,14 @@ ORDERS: Sequence[tuple[str, str, dict[str, float]]] = (
     ("callback", "latency", {"seconds": 2}),
 )
 JUMPS = (-7200.0, -90.0, 90.0, 7200.0)
-"""Seconds; the certificates and links of the house allow a day."""
+"""In seconds. Certificates and links allow an error of a day."""
 LONGEST_DOWN = 2.0
-"""Seconds a killed part stays away, at most."""
+"""Longest time until a killed part is started again, in seconds."""
 
 
 @dataclass
 class Chaos:
-    """One seed's misfortunes, told to `say` as they happen."""
+    """The faults of one seed. `say` gets a line for each."""
 
     house: FaultyHouse
     rng: random.Random
@@ -57,7 +57,7 @@ class Chaos:
         return sum(self.kills.values())
 
     def rage(self, kills: int, pause: float) -> None:
-        """Do harm until so many processes have been killed, with `pause` seconds between two strokes on average."""
+        """Inject faults until `kills` processes are killed. The mean time between two faults is `pause` seconds."""
         until = self.killed + kills
         while self.killed < until:
             if self.rng.random() < 0.5:
@@ -73,7 +73,7 @@ class Chaos:
                 self._tell("kill " + " ".join(victims))
 
     def end(self) -> None:
-        """Providers and clocks behave again, and everything is up."""
+        """End the faults of providers and clocks, and start every part."""
         self.house.set_clock(0)
         self.house.all_up()
         with suppress(httpx.HTTPError):

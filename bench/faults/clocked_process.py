@@ -1,8 +1,8 @@
-"""Perennial's command line in a process whose clock may be wrong and whose patience is short.
+"""Perennial's command line in a process whose clock may be wrong and whose timeouts are short.
 
-`python -m bench.faults.clocked_process CLOCK COMMAND…`: CLOCK is a file that holds by how many seconds this machine's
-clock is off, read anew all the time. What a run waits for on Temporal's side is shortened here and not by a setting: no
-installation needs it.
+`python -m bench.faults.clocked_process CLOCK COMMAND…`: the file CLOCK holds the error of this process's clock in
+seconds, and is read repeatedly. Timeouts on Temporal's side are shortened in this file, because no installation needs a
+setting for them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ ATTEMPT_LIMIT = timedelta(seconds=12)
 RECONCILE_AFTER = tuple(timedelta(seconds=seconds) for seconds in (1, 1, 2, 4, 8, 14))
 LATE = timedelta(seconds=1)
 LOOK = 0.05
-"""Seconds between looks at the file."""
+"""Seconds between two reads of the file."""
 
 
 class Clock:
-    """How far this machine's clock is off."""
+    """The error of this process's clock."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -33,7 +33,7 @@ class Clock:
         self._offset = timedelta()
 
     def offset(self) -> timedelta:
-        """What the file says, or said last where it cannot be read."""
+        """The error in the file, or the last value if the file cannot be read."""
         if time.monotonic() - self._looked_at > LOOK:
             self._looked_at = time.monotonic()
             try:
@@ -44,7 +44,7 @@ class Clock:
 
 
 def put_wrong(clock: Clock) -> None:
-    """Have all of Perennial's own code that asks for the time get this clock's."""
+    """Make all of Perennial's own code use this clock."""
 
     class _Any(type):
         def __instancecheck__(cls, instance: object) -> bool:
@@ -61,7 +61,7 @@ def put_wrong(clock: Clock) -> None:
 
 
 def hurry() -> None:
-    """Notice a killed worker after seconds, an outage of seconds, and settle within a minute what nobody knows."""
+    """Shorten timeouts: notice a killed worker or an outage within seconds, settle unknown outcomes within a minute."""
     from workflows import retry_policies
 
     patient: Any = retry_policies
@@ -69,13 +69,13 @@ def hurry() -> None:
 
 
 def _modules() -> list[ModuleType]:
-    """Every module of the rooms that ask for the time, loaded: what is loaded later would have the right clock."""
+    """Import all modules that read the time: a module imported later would use the real clock."""
     found = []
     for name in OURS:
         module = importlib.import_module(name)
         found.append(module)
         for each in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
-            if ".migrations" not in each.name and not each.name.endswith(".hubspot"):  # slow to import, and not used
+            if ".migrations" not in each.name and not each.name.endswith(".hubspot"):  # slow to import and not used
                 found.append(importlib.import_module(each.name))
     return found
 
@@ -85,7 +85,7 @@ def _source(module: ModuleType) -> str:
 
 
 def main() -> None:
-    """Become the command."""
+    """Run the command."""
     file, *command = sys.argv[1:]
     put_wrong(Clock(Path(file)))
     hurry()

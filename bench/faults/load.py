@@ -1,6 +1,5 @@
-"""Clients of the API while it is being killed: they enrol people and tell what these do, and repeat what got no answer.
-
-All that was answered with 2xx is remembered: it is the first of the three records that `bench.faults.records` compares.
+"""Clients of the API while its processes are killed: they enrol contacts, send events, and repeat unanswered calls.
+All calls answered with 2xx are recorded: this is the first of the three records that `bench.faults.records` compares.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ Hello from {{ unsubscribe_url }}
 HEAD = f"defaults: {{email: {{from: 'Ada <ada@{SENDER_DOMAIN}>'}}, sms: {{from: '+15005550006'}}}}"
 TEMPLATE = "faults-mail"
 TRACKS = {
-    # every wait for an event is longer than any test: a run that does not hear of its event never ends
+    # Every wait for an event is longer than any test, so a run that misses its event never ends.
     "faults-reply": """
 steps:
   - {id: hello, email: {template: faults-mail}}
@@ -57,7 +56,7 @@ steps:
 """,
 }
 EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
-    # how a run ends, and how each of its steps does
+    # the outcome of a run and of each of its steps
     "faults-reply": ("completed", {"hello": "sent", "reply": "happened", "thanks": "sent", "book": "done"}),
     "faults-silent": (
         "completed",
@@ -67,7 +66,7 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "faults-entry": ("completed", {"mark": "done", "text": "sent"}),
 }
 PAUSE = 0.2
-"""Seconds before a client asks again."""
+"""Seconds until a client repeats a call."""
 PATIENCE = 10.0
 """Seconds that a client waits for an answer."""
 
@@ -82,25 +81,25 @@ async def prepare(stand: Stand) -> None:
 
 @dataclass
 class Taken:
-    """What the API has accepted."""
+    """What the API accepted."""
 
     people: dict[str, str] = field(default_factory=dict)
-    """Contact to the track that they were enrolled in."""
+    """The track of each enrolled contact."""
     phones: dict[str, str] = field(default_factory=dict)
-    """Phone number to contact."""
+    """The contact of each phone number."""
     events: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Event id to the event as it was told."""
+    """Each event as it was sent, by its id."""
     answers: Counter[str] = field(default_factory=Counter)
-    """How the API answered: statuses, `none` where nobody was there, `too late` past `PATIENCE`."""
+    """Counts of the API's answers: by status, `none` without a connection, `too late` after `PATIENCE`."""
     wrong: list[str] = field(default_factory=list)
-    """Answers that no call should get."""
+    """Unexpected answers."""
 
 
 class Load:
-    """Makes people at a rate, until told to stop; then finishes what it began. Lives in a thread of its own."""
+    """Creates contacts at a rate until `stop`, then finishes their actions. It runs in a thread of its own."""
 
     def __init__(self, stand: Stand, name: str, rate: float, rng: random.Random) -> None:
-        """`rate` is people per second; `name` begins all their ids."""
+        """`rate` is contacts per second. All their ids begin with `name`."""
         self.taken = Taken()
         self._base, self._key = stand.settings.public_url, stand.key
         self._name, self._rate, self._rng = name, rate, rng
@@ -112,15 +111,15 @@ class Load:
         self._died: list[BaseException] = []
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Make nobody more; those who live do the rest of what they do at once."""
+        """Create no more contacts. The existing ones do the rest of their actions at once."""
         self._enough.set()
 
     def finish(self, timeout: float = 120) -> None:
-        """Return when everything that clients tell has been accepted. The API must be up by now."""
+        """Wait until all calls have been accepted. The API must be up."""
         self.stop()
         self._thread.join(timeout)
         if self._thread.is_alive():
@@ -186,7 +185,7 @@ class Load:
     async def _buys(self) -> None:
         contact = await self._person()
         await self._enrolled(contact, "faults-goal")
-        while self._rng.random() < 0.8:  # some buy before the email could be sent, others long after
+        while self._rng.random() < 0.8:  # some buy before the email is sent, others long after
             await self._thinks()
         await self._tells(contact, "bought", again=self._rng.random() < 0.3)
 
@@ -211,7 +210,7 @@ class Load:
 
     async def _enrolled(self, contact: str, track: str) -> None:
         answer = await self._ask("POST", "/v1/enrollments", {"track": track, "contact_id": contact}, also=(409,))
-        # a repeat of a wish whose answer was lost finds the run ended already, and names it
+        # After a lost answer, the repeated call may find that the run has already ended; the answer then names it.
         self._expect(answer.status_code != 409 or bool(answer.json()["enrollment_id"]), answer.text)
         self.taken.people[contact] = track
 
@@ -227,7 +226,7 @@ class Load:
     async def _ask(
         self, method: str, path: str, body: Any, *, also: tuple[int, ...] = (), auth: httpx.Auth | None = None
     ) -> httpx.Response:
-        """Ask until there is an answer that is no 429 or 5xx, as a correct client does."""
+        """Repeat a call until the answer is neither 429 nor 5xx, as a correct client does."""
         more: dict[str, Any] = {"auth": auth} if auth else {}
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Three records compared: what the API accepted, what the ledger says, what the sandbox received."""
+"""Compare three records: what the API accepted, what the ledger says, what the sandbox received."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ LATE = timedelta(seconds=20)
 AT_ONCE = 8
 PAGE = 2000
 FEW = 30
-"""Live runs that are asked one by one what they do."""
+"""How many live runs are queried one by one."""
 
 MUST_BE_EMPTY = ("events_lost", "messages_doubled", "messages_lost", "contacts_stuck", "wrong")
 
 
 @dataclass
 class Findings:
-    """The four counts that must be 0, each with its sentences, and what else there is to say."""
+    """Sentences about each kind of violation (there must be none), and other counts."""
 
     events_lost: list[str] = field(default_factory=list)
     messages_doubled: list[str] = field(default_factory=list)
     messages_lost: list[str] = field(default_factory=list)
     contacts_stuck: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    """Answers of the API that no call should get."""
+    """Unexpected answers of the API."""
     counts: Counter[str] = field(default_factory=Counter)
-    """Contacts, events, messages received, and messages assumed sent that never were."""
+    """Numbers of contacts, events and received messages, and of messages assumed sent that were not."""
 
     @property
     def broken(self) -> list[str]:
-        """Every sentence about what should not be."""
+        """All sentences about violations."""
         return [sentence for name in MUST_BE_EMPTY for sentence in getattr(self, name)]
 
     def add(self, other: Findings) -> None:
-        """Take in another round's."""
+        """Add the findings of another round."""
         for name in MUST_BE_EMPTY:
             getattr(self, name).extend(getattr(other, name))
         self.counts.update(other.counts)
 
 
 class Received:
-    """What the sandbox's providers have accepted: by the ledger's id where it travels along, else by recipient."""
+    """Messages that the sandbox's providers accepted: by the ledger's id if the message has it, else by recipient."""
 
     def __init__(self) -> None:
         self.emails: Counter[str] = Counter()
@@ -61,7 +61,7 @@ class Received:
         self._last = 0
 
     async def read(self, sandbox: httpx.AsyncClient) -> None:
-        """Read what came since the last time."""
+        """Read the messages since the last call."""
         while True:
             params = {"after": str(self._last), "limit": str(PAGE)}
             answer = await sandbox.get("/_control/messages", params=params)
@@ -83,9 +83,9 @@ class Received:
 
 
 async def caught_up(stand: Stand, contacts: Iterable[str], patience: float, *, reconciled: bool = True) -> bool:
-    """Wait, at most `patience` seconds, until nothing is on its way any more and every run has ended.
+    """Wait, at most `patience` seconds, until all deliveries are done and every run has ended.
 
-    Without `reconciled`, runs that wait for a provider's word on a message are not waited for.
+    Without `reconciled`, it does not wait for runs that wait for a message's outcome from its provider.
     """
     until, wanted = time.monotonic() + patience, set(contacts)
     while time.monotonic() < until:
@@ -99,7 +99,7 @@ async def caught_up(stand: Stand, contacts: Iterable[str], patience: float, *, r
 
 
 async def compare(stand: Stand, taken: Taken, received: Received) -> Findings:
-    """Compare the records of these people, once everything has settled."""
+    """Compare the records of these contacts after everything has settled."""
     found = Findings(wrong=list(taken.wrong))
     await received.read(stand.sandbox)
     gate = asyncio.Semaphore(AT_ONCE)
@@ -137,7 +137,7 @@ def _judge(
 
 
 def _judge_run(found: Findings, contact: str, enrollment: Mapping[str, Any]) -> None:
-    """Whether the run ended as it should, through all of its steps."""
+    """Check that the run ended as expected, with all of its steps."""
     track = enrollment["track"]
     status, steps = EXPECTED[track]
     if enrollment["ended_at"] is None:
@@ -154,7 +154,7 @@ def _judge_run(found: Findings, contact: str, enrollment: Mapping[str, Any]) -> 
     outcomes = {entry["step"]: entry["outcome"] for entry in enrollment["path"]}
     for step, outcome in steps.items():
         if status == "converted" and outcomes.get(step) in (None, "skipped", "unknown"):
-            continue  # the goal came before it, or before it was known what had become of it
+            continue  # the goal was reached before the step, or before its outcome was known
         if outcomes.get(step) != outcome:
             kind = found.messages_lost if outcome == "sent" else found.events_lost
             kind.append(f"{contact} in {track}: step {step} is {outcomes.get(step)}, not {outcome}.")
@@ -163,7 +163,7 @@ def _judge_run(found: Findings, contact: str, enrollment: Mapping[str, Any]) -> 
 
 
 def _waits(enrollment: Mapping[str, Any], now: datetime) -> bool:
-    """Whether a live run says until when it waits, and that is not over (law 7)."""
+    """Whether a live run names the end of its wait and this end is not past (law 7)."""
     until = enrollment["until_real"] and datetime.fromisoformat(enrollment["until_real"])
     return enrollment["as_of"] == "run" and until is not None and until > now - LATE
 
@@ -171,7 +171,7 @@ def _waits(enrollment: Mapping[str, Any], now: datetime) -> bool:
 def _judge_messages(
     found: Findings, contact: str, taken: Taken, enrollment: Mapping[str, Any], received: Received
 ) -> None:
-    """Whether each message of the ledger was received as often as the ledger says: once, or not at all."""
+    """Check that each message was received as often as the ledger says: once or never."""
     phone = next((phone for phone, owner in taken.phones.items() if owner == contact), "")
     texts = Counter(received.texts.get(phone, {}))
     for message in enrollment["messages"]:
@@ -219,7 +219,7 @@ async def _outbox(stand: Stand) -> int:
 
 
 async def _live(stand: Stand, wanted: set[str]) -> list[str]:
-    """The live runs of these people; of very many, some."""
+    """The live runs of these contacts, at most a limited number."""
     cursor, live = "", list[str]()
     while True:
         page = await stand.call("GET", f"/v1/enrollments?status=active&limit=100{cursor}")

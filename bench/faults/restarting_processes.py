@@ -1,4 +1,4 @@
-"""The house that faults are done to: its processes have a clock that can be put wrong, and come back by themselves."""
+"""The installation for fault tests: the clock of its processes can be set wrong, and killed processes restart."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bench.installation.processes import SERVERS, House
 from infra.launch.errors import LaunchError
 
 COME_BACK = 90.0
-"""Seconds within which a part that was killed must be up again."""
+"""Seconds within which a killed part must be up again."""
 
 
 class FaultyHouse(House):
-    """A house with two workers and its relay apart. Parts that died are started again when their time has come."""
+    """An installation with two workers and a separate relay. Killed parts are started again when they are due."""
 
     def __init__(self, folder: Path, *, workers: int = 2, **more: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -25,18 +25,20 @@ class FaultyHouse(House):
         self._due: dict[str, float] = {}
 
     def set_clock(self, seconds: float) -> None:
-        """Put the clock of Perennial's processes that far off the servers'."""
+        """Set the error of the clock of Perennial's processes, in seconds."""
         draft = self.clock.with_suffix(".draft")
         draft.write_text(str(seconds))
         draft.replace(self.clock)
 
     def kill_for(self, part: str, pause: float) -> None:
-        """Kill a part now; it may come back after so many seconds."""
+        """Kill a part now. It may be started again after `pause` seconds."""
         self.kill(part)
         self._due[part] = time.monotonic() + pause
 
     def asked_to_end(self, *parts: str, grace: float) -> list[int]:
-        """Ask parts to stop, all at once, and wait; their exit statuses, negative where they had to be killed."""
+        """Ask parts to stop, all at once, and wait. Returns their exit statuses, negative for parts that had to be
+        killed.
+        """
         children = [self._children[part] for part in parts]
         for child in children:
             child.ask_to_stop()
@@ -45,23 +47,23 @@ class FaultyHouse(House):
         return [child.popen.returncode for child in children]
 
     def tend(self) -> None:
-        """Start what is down and whose time has come, as an orchestrator does."""
+        """Start the parts that are down and due, as an orchestrator does."""
         for part in self.parts:
             if self.running(part):
                 continue
             if time.monotonic() < self._due.setdefault(part, time.monotonic()):
                 continue
-            self.kill(part)  # one that ended by itself leaves its name behind
+            self.kill(part)  # if the part ended by itself, remove its entry
             try:
                 if part in SERVERS:
                     self.start(part)
                 else:
                     self.launch(part)
             except LaunchError:
-                self._due[part] = time.monotonic() + 0.5  # such as a server whose last connections are still closing
+                self._due[part] = time.monotonic() + 0.5  # for example, a server's last connections are still closing
 
     def all_up(self) -> None:
-        """Return once every part answers. Raises LaunchError where one does not within `COME_BACK`."""
+        """Wait until every part answers. Raises LaunchError if one does not within `COME_BACK`."""
         deadline = time.monotonic() + COME_BACK
         self._due.clear()
         while True:
@@ -78,7 +80,7 @@ class FaultyHouse(House):
         if child is None or not child.running:
             return False
         if part in ("postgres", "temporal"):
-            return True  # starting them has waited for them
+            return True  # `start` has waited for it
         if part in ("api", "sandbox"):
             return self._ready(part, child)()
         return " started " in child.beginning()

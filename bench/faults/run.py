@@ -1,7 +1,7 @@
-"""`perennial bench faults`: kill the parts of the house at random under load, then compare what everybody recorded.
+"""`perennial bench faults`: kill random parts of an installation under load, then compare the records of all parts.
 
-Kills come in rounds. After each everything comes up, settles, and is compared; the next round has other people and
-the same servers. The end status is 1 if anything was lost, doubled or stuck.
+Kills come in rounds. After each round every part starts again, the work settles, and the records are compared. The next
+round has other contacts and the same servers. The exit status is 1 if anything was lost, doubled or stuck.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from bench.installation.one_process import Stand
 ROUND = 50
 """Kills between two comparisons."""
 PATIENCE = 240.0
-"""Seconds after a round within which everything must have settled."""
+"""Seconds after a round within which everything must settle."""
 
 Say = Callable[[str], None]
 
 
 @dataclass
 class Result:
-    """What a run of any length came to."""
+    """The result of all rounds."""
 
     seed: int
     kills: Counter[str] = field(default_factory=Counter)
@@ -43,17 +43,17 @@ class Result:
     answers: Counter[str] = field(default_factory=Counter)
     findings: Findings = field(default_factory=Findings)
     settled: list[float] = field(default_factory=list)
-    """Seconds from everything being up to nothing being on its way, round by round; runs that still wait for a
-    provider's word on a message are not on their way."""
+    """For each round, the seconds from the start of the last part until all work was done. It does not wait for runs
+    that wait for a message's outcome from its provider."""
     seconds: float = 0.0
 
     @property
     def killed(self) -> int:
-        """Processes killed."""
+        """Number of killed processes."""
         return sum(self.kills.values())
 
     def figures(self) -> dict[str, Any]:
-        """For machines, and for the table."""
+        """The figures for JSON and for the table."""
         found = self.findings
         return {
             "seed": self.seed,
@@ -95,7 +95,7 @@ async def one_round(
     patience: float = PATIENCE,
     clocks: bool = True,
 ) -> Findings:
-    """Load and kills, then peace; answers what the comparison found, and adds it to `result`."""
+    """Run the load with kills, wait until all work is done, compare. Returns the findings; adds them to `result`."""
     began = time.monotonic()
     rng = random.Random(name)
     load = Load(stand, name, rate, rng)
@@ -122,7 +122,7 @@ async def one_round(
 
 
 async def kill_many(folder: Path, *, kills: int, seed: int, rate: float, pause: float, say: Say) -> Result:
-    """Run rounds until so many processes have been killed."""
+    """Run rounds until `kills` processes have been killed."""
     result = Result(seed)
     house = FaultyHouse(folder / "house")
     received = Received()
@@ -152,7 +152,7 @@ async def kill_many(folder: Path, *, kills: int, seed: int, rate: float, pause: 
 
 
 def run(*, kills: int, seed: int, rate: float, pause: float, folder: Path | None, as_json: bool) -> int:
-    """The command. Answers the end status."""
+    """Run the command. Returns the exit status."""
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Contacts of the benchmarks: made, enrolled and clicking one by one or many at once, awaited; and latencies."""
+"""Contacts of the benchmarks: create and enrol them, make them click, wait for their emails, compute latencies."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from store.people import contacts
 
 BATCH = 500
 AT_ONCE = 16
-"""Calls of the load at the same time."""
+"""Concurrent calls of the load."""
 
 
 async def for_each(people: Sequence[str], act: Callable[[str], Coroutine[Any, Any, object]]) -> None:
-    """Do it for everybody, so many at a time."""
+    """Call `act` for everybody, `AT_ONCE` at a time."""
     waiting = iter(people)
 
     async def lane() -> None:
@@ -31,24 +31,24 @@ async def for_each(people: Sequence[str], act: Callable[[str], Coroutine[Any, An
 
 
 async def contact(stand: Stand, who: str) -> None:
-    """Make a contact."""
+    """Create a contact."""
     body = {"email": f"{who}@people.test", "timezone": "Europe/Berlin", "attributes": {"first_name": "Ann"}}
     await stand.call("PUT", f"/v1/contacts/{who}", body)
 
 
 async def enrol_one(stand: Stand, track: str, who: str) -> None:
-    """Enrol a contact by a call of its own."""
+    """Enrol a contact with a call of its own."""
     await stand.load.post("/v1/enrollments", {"track": track, "contact_id": who})
 
 
 async def click(stand: Stand, who: str) -> None:
-    """Tell that the contact clicked."""
+    """Send the event that the contact clicked."""
     body = {"event_id": f"click-{who}", "contact_id": who, "name": "site.clicked"}
     await stand.load.post("/v1/events", body)
 
 
 async def make(stand: Stand, people: Sequence[str], attributes: Mapping[str, Any] | None = None) -> None:
-    """Make the contacts, straight in the database: making them is not what is measured."""
+    """Create the contacts directly in the database, because this is not measured."""
     for some in chunks(people):
         items: list[tuple[str, contacts.Changes]] = [
             (who, {"email": f"{who}@people.test", "timezone": "Europe/Berlin", "attributes": dict(attributes or {})})
@@ -59,7 +59,7 @@ async def make(stand: Stand, people: Sequence[str], attributes: Mapping[str, Any
 
 
 async def enrol(stand: Stand, track: str, people: Sequence[str]) -> None:
-    """Enrol them by batches. Raises RuntimeError where one is refused."""
+    """Enrol contacts in batches. Raises RuntimeError if one is refused."""
     for some in chunks(people):
         wishes = [{"track": track, "contact_id": who} for who in some]
         told = await stand.call("POST", "/v1/enrollments/batch", {"enrollments": wishes})
@@ -69,7 +69,7 @@ async def enrol(stand: Stand, track: str, people: Sequence[str]) -> None:
 
 
 async def asleep(client: Client, query: str, count: int, seconds: float, console: Console | None = None) -> None:
-    """Return once that many runs match. Raises TimeoutError, saying how many do."""
+    """Wait until `count` runs match. Raises TimeoutError, which says how many match."""
     found, until, told = 0, time.monotonic() + seconds, time.monotonic()
     while (found := (await client.count_workflows(query)).count) < count:
         if time.monotonic() > until:
@@ -83,7 +83,7 @@ async def asleep(client: Client, query: str, count: int, seconds: float, console
 async def poke(
     people: Sequence[str], act: Callable[[str], Coroutine[Any, Any, object]], gap: float
 ) -> dict[str, float]:
-    """Do it to one after the other, `gap` seconds apart; answers when each was accepted (epoch)."""
+    """Call `act` for one contact after the other, `gap` seconds apart. Returns when each call was accepted (epoch)."""
     accepted: dict[str, float] = {}
     began = time.monotonic()
     for number, who in enumerate(people):
@@ -94,9 +94,9 @@ async def poke(
 
 
 def latencies(accepted: Mapping[str, float], mails: Sequence[Mail]) -> list[float]:
-    """Seconds from acceptance to the first mail after it. Raises LookupError where somebody got none.
+    """Seconds from acceptance to the contact's email. Raises LookupError if a contact got none.
 
-    A mail that the provider had before the answer of the API was read counts as 0.
+    If the provider had the email before the API's answer was read, the latency counts as 0.
     """
     came: dict[str, float] = {}
     for mail in mails:
@@ -107,7 +107,8 @@ def latencies(accepted: Mapping[str, float], mails: Sequence[Mail]) -> list[floa
 
 
 async def clicked(stand: Stand, feed: MailFeed, people: Sequence[str], gap: float, patience: float) -> list[float]:
-    """Let one after the other click, and wait for the mails that answer; seconds from acceptance to each."""
+    """Let contacts click one after the other, and wait for the emails that follow. Returns seconds from acceptance to
+    each email."""
     already = len(feed.seen)
     accepted = await poke(people, lambda who: click(stand, who), gap)
     await feed.until(already + len(people), patience)
@@ -115,6 +116,6 @@ async def clicked(stand: Stand, feed: MailFeed, people: Sequence[str], gap: floa
 
 
 def chunks(people: Sequence[str]) -> Iterator[Sequence[str]]:
-    """So many at a time as a batch takes well."""
+    """Split contacts into batches."""
     for start in range(0, len(people), BATCH):
         yield people[start : start + BATCH]

@@ -1,4 +1,4 @@
-"""What the benchmarks publish: the policy, the template, and the track that most of them send people through."""
+"""The documents of the benchmarks: the policy, the template, and the track that most of them use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ subject: Hello
 
 
 def click_track(name: str, patience: float) -> str:
-    """Email, wait so many seconds for a click, email: of the same shape as `bench.bare.workflow.BareTrack`."""
+    """Email, wait `patience` seconds for a click, email: the same shape as `bench.bare.workflow.BareTrack`."""
     return f"""
 track: {name}
 defaults: {{sending: {{topic: tips}}, email: {{from: 'Ada <ada@acme.test>'}}}}
@@ -38,7 +38,7 @@ steps:
 
 
 def waiting_track(name: str) -> str:
-    """Wait 30 days for a click, then email; nobody gets anything before."""
+    """Wait 30 days for a click, then email."""
     return f"""
 track: {name}
 defaults: {{sending: {{topic: tips}}, email: {{from: 'Ada <ada@acme.test>'}}}}

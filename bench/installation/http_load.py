@@ -1,8 +1,8 @@
-"""A load of prepared HTTP requests over keep-alive connections, from a process of its own.
+"""Send prepared HTTP requests over keep-alive connections from a process of its own.
 
-Plain sockets instead of an HTTP client: what makes the load takes a tenth of what the server takes, so that it is
-not what is measured. `python -m bench.installation.http_load PLAN` says `ready`, waits for a line, and prints what it
-came to.
+It uses plain sockets instead of an HTTP client, so that the load takes only a tenth of the server's CPU and does not
+distort the measurement. `python -m bench.installation.http_load PLAN` prints `ready`, waits for a line, sends the
+requests, and prints the result.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from infra.launch.ports import HOST
 
 CONNECTIONS = 32
 AT_MOST = 300.0
-"""Seconds after which a load counts as stuck."""
+"""Seconds after which the load counts as stuck."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Requests to one port of this machine; every answer must have the status and hold the text."""
+    """Requests to one port of this machine. Every answer must have the status and contain the text."""
 
     port: int
     requests: Sequence[str]
@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Loaded:
-    """How long it took, what the load itself used, and how long the answers took (seconds)."""
+    """Total time, CPU of the load itself, and time of each answer (seconds)."""
 
     seconds: float
     cpu: float
@@ -52,7 +52,7 @@ class Loaded:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends one request after the other until there are no more."""
+    """Sends one request after the other."""
 
     def __init__(self, plan: Plan, waiting: Iterator[bytes], took: list[float]) -> None:
         self._plan, self._waiting, self._took = plan, waiting, took
@@ -63,10 +63,10 @@ class _Connection(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class differs, its methods do not
 
     def go(self) -> None:
-        """Send the next request, or end."""
+        """Send the next request, or close the connection after the last."""
         assert self._transport is not None
         following = next(self._waiting, None)
         if following is None:
@@ -103,7 +103,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def run(plan: Plan) -> Loaded:
-    """Send everything. Raises UnexpectedAnswerError at the first answer that is not as planned."""
+    """Send all requests. Raises UnexpectedAnswerError at the first answer that differs from the plan."""
     loop = asyncio.get_running_loop()
     waiting = iter([text.encode() for text in plan.requests])
     took: list[float] = []
@@ -124,13 +124,13 @@ async def run(plan: Plan) -> Loaded:
 
 
 class Started:
-    """A load whose connections stand: `go` sends the requests."""
+    """A load with open connections. `go` sends the requests."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def go(self) -> Loaded:
-        """Raises RuntimeError, with what the load said, where an answer was not as planned."""
+        """Send the requests. Raises RuntimeError with the load's last output if an answer differs from the plan."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         assert self._process.stderr is not None

@@ -1,4 +1,4 @@
-"""Waiting until the parts of a house have done what was asked of them."""
+"""Wait until the parts of an installation have finished their work."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bench.measuring.measured_runs import NOT_COUNTED
 from bench.measuring.resource_use import Spent
 
 IDLE = 0.25
-"""Cores: what all parts together may use for a house to count as quiet; their polling alone takes some."""
+"""CPU in cores below which an installation counts as idle. Polling alone uses some."""
 AT_MOST = 60.0
-"""Seconds after which a house that is not quiet counts as broken."""
+"""Seconds after which an installation that is not idle counts as failed."""
 
 
 async def quiet(spent: Spent) -> None:
-    """Return once the parts have used next to no CPU for a second. Raises TimeoutError naming what each still uses."""
+    """Wait until the parts use almost no CPU for a second. Raises TimeoutError, which names the CPU of each part."""
     used: Mapping[str, float] = {}
     try:
         async with asyncio.timeout(AT_MOST):

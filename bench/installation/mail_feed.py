@@ -1,4 +1,4 @@
-"""Hearing of every message that the sandbox's providers accept, as it comes."""
+"""Follow the messages that the sandbox's providers accept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A message: to which contact (the local part of the address), its subject, when it was accepted (epoch)."""
+    """A message: its contact (the local part of the address), its subject, when it was accepted (epoch)."""
 
     contact: str
     subject: str
@@ -21,7 +21,7 @@ class Mail:
 
 
 class MailFeed:
-    """Follow the sandbox; `count` is how many messages there have been, `await until(n)` waits for the nth."""
+    """Follows the sandbox. `count` is the number of messages so far; `await until(n)` waits for the nth."""
 
     def __init__(self, sandbox: httpx.AsyncClient) -> None:
         self._sandbox = sandbox
@@ -40,7 +40,7 @@ class MailFeed:
             await asyncio.gather(task, return_exceptions=True)
 
     async def until(self, count: int, seconds: float) -> None:
-        """Return once that many messages have come. Raises TimeoutError, saying how many came."""
+        """Wait until `count` messages have come. Raises TimeoutError, which says how many came."""
         try:
             async with asyncio.timeout(seconds):
                 while len(self.seen) < count:
@@ -61,4 +61,4 @@ class MailFeed:
                 self.seen.append(mail)
                 self.news.put_nowait(mail)
             self._more.set()
-            await asyncio.sleep(0.1)  # so that the listening itself costs little
+            await asyncio.sleep(0.1)  # keeps the cost of reading low

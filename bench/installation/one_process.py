@@ -1,4 +1,4 @@
-"""All of Perennial in one process around given servers: the API, the relay and the workers, with short words."""
+"""All of Perennial in one process on given servers: the API, the relay and the workers, with helpers to use them."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ SANDBOX_CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "sandbox",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-"""boto3 reads its own environment; the sandbox must never be handed real credentials."""
+"""boto3 reads credentials from the environment. The sandbox must never get real ones."""
 ENDED = ("completed", "converted", "exited")
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The servers a stand stands on. The sandbox calls back at `callback_port`, where the API must listen."""
+    """The servers that a stand uses. The sandbox calls back at `callback_port`, where the API must listen."""
 
     database_url: str
     temporal_address: str
@@ -59,7 +59,7 @@ class Servers:
 
 
 def local_settings(servers: Servers, **more: Any) -> Settings:
-    """What turns the production code towards these servers."""
+    """Settings that point the production code at these servers."""
     given: dict[str, Any] = {
         "DATABASE_URL": servers.database_url,
         "secret": SecretStr("stand-secret-of-at-least-32-characters"),
@@ -78,7 +78,7 @@ def local_settings(servers: Servers, **more: Any) -> Settings:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """What has a process of its own read these settings; only those that were given, not the defaults."""
+    """Environment variables that give a process these settings. Defaults are left out."""
     given = settings.model_dump(exclude_unset=True)
     own = {f"PERENNIAL_{name.upper()}": _as_text(value) for name, value in given.items() if value is not None}
     return own | {"DATABASE_URL": own.pop("PERENNIAL_DATABASE_URL"), **SANDBOX_CREDENTIALS}
@@ -97,9 +97,9 @@ def _as_text(value: object) -> str:
 
 
 def sandbox_command(folder: Path, port: int, callback_port: int | None = None) -> list[str]:
-    """Python's module and arguments for a sandbox with its data in `folder`; None: nobody is called back.
+    """Module and arguments to start a sandbox with its data in `folder`. Without `callback_port` it sends no callbacks.
 
-    Twilio's token goes by the environment, as it does to the API.
+    Twilio's token is passed by the environment, as for the API.
     """
     command = ["infra.sandbox", "--port", str(port), "--data", str(folder / "sandbox")]
     if callback_port is not None:
@@ -108,12 +108,12 @@ def sandbox_command(folder: Path, port: int, callback_port: int | None = None) -
 
 
 def set_up_sandbox_command(folder: Path, port: int, callback_port: int | None = None) -> list[str]:
-    """The same with the senders' domain verified, and without SES's own tracking: as an account in use."""
+    """The same, set up like an account in use: the senders' domain is verified, and SES's own tracking is off."""
     return [*sandbox_command(folder, port, callback_port), "--verify-domain", SENDER_DOMAIN, "--no-tracking"]
 
 
 class Stand:
-    """A running house: speak to the API as its users do, to the sandbox as contacts do."""
+    """A running installation. It calls the API as users do, and the sandbox as contacts do."""
 
     def __init__(self, servers: Servers, settings: Settings, database: Database, temporal: Client, key: str) -> None:
         self.servers = servers
@@ -126,17 +126,17 @@ class Stand:
         )
         self.sandbox = httpx.AsyncClient(base_url=servers.sandbox_url, timeout=30)
         self.load = Caller(servers.callback_port, key)
-        """For calls whose own cost counts."""
+        """For calls whose own cost is measured."""
 
     async def close(self) -> None:
-        """Hang up; the servers stay."""
+        """Close the connections. The servers keep running."""
         await self.load.close()
         await self.api.aclose()
         await self.sandbox.aclose()
         await self.database.close()
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the API; answers its JSON. Raises with the answer's text where it is refused."""
+        """Call the API. Returns its JSON. Raises an error with the answer's text if the call is refused."""
         answer = await self.api.request(method, path, json=body)
         if answer.is_error:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
@@ -156,16 +156,16 @@ class Stand:
         return found
 
     async def misbehave(self, provider: str, kind: str, **more: Any) -> None:
-        """Have a provider's next calls go wrong."""
+        """Make a provider's next calls fail."""
         body = {"provider": provider, "kind": kind, **more}
         (await self.sandbox.post("/_control/faults", json=body)).raise_for_status()
 
     async def until(self, enrollment_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
-        """The enrolment once it has ended with, or while it lives is doing, one of `states`."""
+        """Wait until the enrolment has ended with, or is live in, one of `states`. Returns the enrolment."""
         async with asyncio.timeout(seconds):
             while True:
                 found: dict[str, Any] = await self.call("GET", f"/v1/enrollments/{enrollment_id}")
-                # a run says how it ends a moment before the database has it
+                # a run reports its end shortly before the database has it
                 state = found["status"] if found["ended_at"] else found.get("state")
                 if state in states and (state not in ENDED or found["ended_at"]):
                     return found
@@ -174,7 +174,7 @@ class Stand:
 
 @asynccontextmanager
 async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> AsyncIterator[Stand]:
-    """Run the house on these servers. Without `worker`, only the API (a worker then runs elsewhere)."""
+    """Run the installation on these servers. Without `worker`, run only the API (a worker then runs elsewhere)."""
     settings = local_settings(servers, **more)
     os.environ |= SANDBOX_CREDENTIALS
     async with AsyncExitStack() as stack:
@@ -216,7 +216,7 @@ async def _served(settings: Settings, database: Database, temporal: Client, port
 
 @asynccontextmanager
 async def fresh_servers(folder: Path) -> AsyncIterator[Servers]:
-    """PostgreSQL, Temporal and the sandbox of this run's own, with their data in `folder`."""
+    """Start PostgreSQL, Temporal and the sandbox for this run only, with their data in `folder`."""
     postgres = Postgres(folder / "postgres", any_free(), "stand", log=folder / "postgres.log")
     temporal = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
     port, callback_port = any_free(), any_free()

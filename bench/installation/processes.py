@@ -1,4 +1,4 @@
-"""All of Perennial in processes of its own, as in production: each may be killed, stopped and started again."""
+"""All of Perennial in separate processes, as in production. Each may be killed, stopped and started again."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from store.schema.migrate import upgrade
 
 SERVERS = ("postgres", "temporal", "sandbox")
 LONGEST_START = 60.0
-"""Seconds: a server that was killed first puts its files in order."""
+"""Seconds for a start. A killed server first recovers its files."""
 
 
 class House:
-    """The parts by name: `postgres`, `temporal`, `sandbox`, `api`, `relay` and `worker-1` onwards.
+    """An installation. Its parts are `postgres`, `temporal`, `sandbox`, `api`, `relay` and `worker-1` onwards.
 
-    Ports stay the same over a restart, as they would behind an address of production.
+    Ports stay the same after a restart, like addresses in production.
     """
 
     def __init__(self, folder: Path, *, workers: int = 1, relay_apart: bool = False, **more: Any) -> None:
-        """`more` are settings, by their names in `Settings`. Without `relay_apart` each worker carries a relay."""
+        """`more` are settings, by their names in `Settings`. Without `relay_apart` each worker runs a relay."""
         self.folder = folder
         postgres = Postgres(folder / "postgres", any_free(), "house", log=folder / "postgres.log")
         temporal = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
@@ -59,27 +59,26 @@ class House:
 
     @property
     def ours(self) -> list[str]:
-        """The parts that are Perennial's own code, in the order in which they start."""
+        """The parts that run Perennial's own code, in the order of their start."""
         return ["api", *(["relay"] if self._relay_apart else []), *self.workers]
 
     @property
     def parts(self) -> list[str]:
-        """Every part, in the order in which they start."""
+        """Every part, in the order of their start."""
         return [*SERVERS, *self.ours]
 
     def running(self, part: str) -> bool:
-        """Whether the part runs now."""
+        """Whether the part is running."""
         child = self._children.get(part)
         return child is not None and child.running
 
     def log(self, part: str) -> Path:
-        """Where a part writes what it has to say."""
+        """The log file of a part."""
         return self.folder / f"{part}.log"
 
     def start(self, part: str) -> None:
-        """Start a part and wait until it answers; harmless where it runs. Call it from the main thread.
-
-        Raises LaunchError where it does not come up.
+        """Start a part and wait until it answers; harmless if it is running. Call it from the main thread.
+        Raises LaunchError if the part does not start.
         """
         if self.running(part):
             return
@@ -101,7 +100,7 @@ class House:
         return child
 
     def kill(self, part: str) -> None:
-        """End a part by SIGKILL, with whatever it had started; harmless where it does not run."""
+        """End a part and its child processes by SIGKILL; harmless if it is not running."""
         child = self._children.pop(part, None)
         if child is None:
             return
@@ -112,7 +111,7 @@ class House:
         self._forget(part)
 
     def stop(self, part: str, grace: float = 30.0) -> None:
-        """Ask a part to stop, as an orchestrator does, and wait; past `grace` seconds it is killed."""
+        """Ask a part to stop, as an orchestrator does, and wait. After `grace` seconds it is killed."""
         child = self._children.pop(part, None)
         if child is not None:
             child.ask_to_stop()
@@ -121,13 +120,13 @@ class House:
             self._forget(part)
 
     def close(self) -> None:
-        """End everything, the parts that use others first."""
+        """Stop every part. A part is stopped before the parts that it uses."""
         for part in reversed(self.parts):
             self.stop(part, grace=3.0 if part in SERVERS else 1.0)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Stand]:
-        """Start every part, migrate, make a key; answers the words to speak to it with."""
+        """Start every part, migrate the database, make a key. Yields the stand with which to use the installation."""
         try:
             for part in SERVERS:
                 self.start(part)
@@ -135,7 +134,7 @@ class House:
             ours = [(part, self.launch(part)) for part in self.ours]
             for part, child in ours:
                 while not self._ready(part, child)():
-                    child.wait_ready(lambda: True, 1)  # says so if it died
+                    child.wait_ready(lambda: True, 1)  # raises if it died
                     await asyncio.sleep(0.03)
             stand = await self._stand()
         except BaseException:

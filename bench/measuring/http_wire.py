@@ -1,7 +1,6 @@
-"""HTTP for the loads, as it goes over the wire.
+"""HTTP for the loads, on plain sockets.
 
-Plain sockets instead of an HTTP client, whose own work for a call is as much as the API's: on the same cores it would
-be measured with it.
+An HTTP client uses as much CPU for a call as the API does. On the same cores, this would distort the measurement.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from infra.launch.ports import HOST
 
 
 class UnexpectedAnswerError(RuntimeError):
-    """The service answered something else than the plan says, or hung up."""
+    """The answer differs from the plan, or the service closed the connection."""
 
 
 def request(port: int, path: str, key: str, body: Mapping[str, Any]) -> str:
-    """A POST of JSON as it goes over the wire."""
+    """A POST of JSON as the text of an HTTP request."""
     text = json.dumps(body, separators=(",", ":"))
     head = (
         f"POST {path} HTTP/1.1",
@@ -32,7 +31,7 @@ def request(port: int, path: str, key: str, body: Mapping[str, Any]) -> str:
 
 
 def answer(received: bytes) -> tuple[int, bytes] | None:
-    """Status and body, or None where more has to come. Raises ValueError where it does not say its length."""
+    """Parse an answer into status and body; None if it is incomplete. Raises ValueError if it has no Content-Length."""
     head, separator, body = received.partition(b"\r\n\r\n")
     if not separator:
         return None
@@ -45,7 +44,7 @@ def answer(received: bytes) -> tuple[int, bytes] | None:
 
 
 class Caller:
-    """POSTs JSON to one port of this machine, over as many keep-alive connections as there are calls at once."""
+    """POSTs JSON to one port of this machine, with one keep-alive connection for each concurrent call."""
 
     def __init__(self, port: int, key: str) -> None:
         self._port = port
@@ -53,7 +52,7 @@ class Caller:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, path: str, body: Mapping[str, Any]) -> bytes:
-        """The answer's body; raises UnexpectedAnswerError where it is not a 2xx."""
+        """POST and return the answer's body. Raises UnexpectedAnswerError if the status is not 2xx."""
         reader, writer = await self._connection()
         try:
             writer.write(request(self._port, path, self._key, body).encode())
@@ -73,7 +72,7 @@ class Caller:
         return told
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """One that is kept, if the server has not ended it meanwhile."""
+        """A free connection, or a new one if the server has closed it."""
         while self._idle:
             reader, writer = self._idle.pop()
             if not reader.at_eof():
@@ -82,7 +81,7 @@ class Caller:
         return await asyncio.open_connection(HOST, self._port)
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connections."""
         while self._idle:
             _, writer = self._idle.pop()
             writer.close()

@@ -1,4 +1,4 @@
-"""What machine a benchmark ran on."""
+"""The machine of a benchmark."""
 
 from __future__ import annotations
 

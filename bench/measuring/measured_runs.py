@@ -1,4 +1,4 @@
-"""What both sides of a comparison have in common: what one run of one side came to, and taking its measure."""
+"""Measure one run of one side of a comparison."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from dataclasses import dataclass, field
 from bench.measuring.resource_use import Peak, Reading, Spent
 
 NOT_COUNTED = ("sandbox",)
-"""Parts that stand for the outside world: the provider is nobody's cost."""
+"""Parts that stand for the outside world. Their CPU does not count."""
 LOOK_EVERY = 2.0
-"""Seconds between two looks at the memory."""
+"""Seconds between two readings of the memory."""
 
 
 @dataclass
 class Taken:
-    """One side, once: seconds by the clock, CPU-seconds and peak memory (bytes) by part, and figures of its own."""
+    """The result of one run: elapsed seconds, CPU-seconds and peak memory (bytes) by part, and other figures."""
 
     seconds: float = 0.0
     cpu: Mapping[str, float] = field(default_factory=dict)
     memory: Mapping[str, int] = field(default_factory=dict)
     others: float = 0.0
-    """Cores that the rest of the machine used meanwhile, the client that makes the load included."""
+    """Cores that the rest of the machine used meanwhile, including the load's client."""
     figures: dict[str, float] = field(default_factory=dict)
 
     @property
     def cpu_counted(self) -> float:
-        """CPU-seconds of everything but the stand-in for the outside world."""
+        """CPU-seconds of all parts without the stand-ins for the outside world."""
         return sum(spent for part, spent in self.cpu.items() if part not in NOT_COUNTED)
 
 
 @asynccontextmanager
 async def measured(spent: Spent, *, memory: bool = True) -> AsyncIterator[Taken]:
-    """Fill a `Taken` with what is spent within the block.
+    """Measure the block, and fill the yielded `Taken` at its end.
 
-    Looking at the memory holds the loop up for tens of milliseconds: without `memory` where the block times answers.
+    Reading the memory blocks the event loop for tens of milliseconds, so use `memory=False` if the block times answers.
     """
     taken, peak = Taken(), Peak()
 

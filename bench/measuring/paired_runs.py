@@ -1,4 +1,4 @@
-"""Two sides in turn, pair by pair, each on fresh servers; medians and ratios of what they came to."""
+"""Run two sides in turn, pair by pair, each on fresh servers, and report medians and ratios."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Row:
     ratio: float | None = None
     budget: str = ""
     kept: bool | None = None
-    """Whether the budget is kept; None where there is none."""
+    """Whether the budget is kept; None if there is none."""
 
 
 async def pairs(ours: Side, bare: Side, count: int, console: Console) -> list[Pair]:
-    """Run both sides so many times, the one that begins alternating, and say how each went."""
+    """Run both sides `count` times and print the result of each. The side that begins alternates."""
     made: list[Pair] = []
     for number in range(count):
         taken: dict[str, Taken] = {}
@@ -63,7 +63,7 @@ def compare(
     at_most: float | None = None,
     at_least: float | None = None,
 ) -> Row:
-    """A line about one figure of both sides; the budget is one of the ratio ours : bare."""
+    """A line about one figure of both sides. Its budget is for the ratio ours : bare."""
     ratio = median(read(pair.ours) / read(pair.bare) for pair in made)
     budget, kept = "", None
     if at_most is not None:
@@ -96,7 +96,7 @@ def show(console: Console, title: str, rows: Sequence[Row]) -> None:
 
 
 def as_json(rows: Sequence[Row], made: Sequence[Pair], machine: Mapping[str, Any]) -> dict[str, Any]:
-    """A report for machines: the lines, every pair, and the machine."""
+    """A report as JSON: the lines, every pair, and the machine."""
     return {
         "machine": dict(machine),
         "rows": [
@@ -108,7 +108,7 @@ def as_json(rows: Sequence[Row], made: Sequence[Pair], machine: Mapping[str, Any
 
 
 def status(rows: Sequence[Row]) -> int:
-    """1 where a budget was missed."""
+    """The exit status: 1 if a budget was exceeded, else 0."""
     return 1 if any(row.kept is False for row in rows) else 0
 
 

@@ -1,4 +1,4 @@
-"""What programs spend: CPU-seconds and memory of each with all that it started, and what else the machine did."""
+"""Measure CPU-seconds and memory of programs with their child processes, and the CPU of the rest of the machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """CPU-seconds since the start and proportional memory now (bytes), by part; and the whole machine's CPU-seconds."""
+    """CPU-seconds since the start and proportional memory now (bytes) by part; CPU-seconds of the whole machine."""
 
     cpu: Mapping[str, float]
     memory: Mapping[str, int]
@@ -21,29 +21,29 @@ class Reading:
         return {part: spent - earlier.cpu.get(part, 0.0) for part, spent in self.cpu.items()}
 
     def others_since(self, earlier: Reading) -> float:
-        """CPU-seconds of everything on the machine that is not watched, between two readings."""
+        """CPU-seconds of everything on the machine that is not a watched part, between two readings."""
         return max(0.0, self.machine - earlier.machine - sum(self.since(earlier).values()))
 
 
 @dataclass
 class Spent:
-    """Keeps account of the parts it watches; what a part used before it was killed and restarted still counts."""
+    """Measures the watched parts. The CPU of a part before it was killed and restarted still counts."""
 
     _watched: dict[str, psutil.Process] = field(default_factory=dict)
     _before: dict[str, float] = field(default_factory=dict)
 
     def watch(self, part: str, pid: int) -> None:
-        """Count that process and its descendants as the part."""
+        """Count a process and its descendants as the part."""
         if part not in self._watched:
             self._watched[part] = psutil.Process(pid)
 
     def forget(self, part: str) -> None:
-        """Keep what the part has spent so far; it is about to end."""
+        """Store the CPU that the part has used: it is about to end."""
         if part in self._watched:
             self._before[part] = self._before.get(part, 0.0) + _cpu(self._watched.pop(part))
 
     def read(self, *, memory: bool = False) -> Reading:
-        """Read the meters; memory costs more to read."""
+        """Read all meters. Reading memory costs more."""
         cpu = dict(self._before)
         for part, process in self._watched.items():
             cpu[part] = cpu.get(part, 0.0) + _cpu(process)
@@ -65,13 +65,13 @@ def _cpu(process: psutil.Process) -> float:
             times = one.cpu_times()
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        # children that were waited for count with their parent: the backends of closed database connections
+        # ended children count with their parent, such as the backends of closed database connections
         total += times.user + times.system + times.children_user + times.children_system
     return total
 
 
 def _memory(process: psutil.Process) -> int:
-    """Proportional set size where the system tells it: shared pages count once over all who share them."""
+    """Proportional set size if the system provides it: a shared page is divided among the processes that share it."""
     total = 0
     for one in _family(process):
         try:
@@ -94,6 +94,6 @@ class Peak:
     seen: dict[str, int] = field(default_factory=dict)
 
     def look(self, reading: Reading) -> None:
-        """Take a reading into account."""
+        """Add a reading."""
         for part, held in reading.memory.items():
             self.seen[part] = max(self.seen.get(part, 0), held)

@@ -1,4 +1,4 @@
-"""Contacts, and all that is known of one."""
+"""Commands about contacts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
 _LAST = 10
-"""Messages and events of a contact that are shown."""
+"""How many messages and events of a contact are shown."""
 
 contact_commands = typer.Typer(
     help="Find and read contacts.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
@@ -30,12 +30,12 @@ CONTACTS = Listing(
         "timezone": field("timezone"),
         "changed (UTC)": at("updated_at"),
     },
-    empty="No contact is like that.",
+    empty="No contact matches.",
 )
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.add_typer(contact_commands, name="contacts")
     app.command("show")(show_contact)
 
@@ -45,7 +45,7 @@ def list_contacts(
     email: Annotated[str | None, typer.Option(help="With this address.")] = None,
     phone: Annotated[str | None, typer.Option(help="With this number, such as +41446681800.")] = None,
     attribute: Annotated[str | None, typer.Option(help="With this attribute: plan:team.")] = None,
-    id_prefix: Annotated[str | None, typer.Option(help="Whose id begins with this.")] = None,
+    id_prefix: Annotated[str | None, typer.Option(help="How the id begins.")] = None,
     limit: Limit = 50,
     as_json: Json = False,
     as_csv: Csv = False,
@@ -81,7 +81,7 @@ def show_contact(
 
 
 def _known(client: httpx.Client, contact: str) -> dict[str, Any]:
-    """The contact, their enrollments (the live ones with what they wait for), and their last messages and events."""
+    """The contact, their enrollments (live ones with their current wait), and their last messages and events."""
     from infra.importing import ask
 
     if "@" in contact:

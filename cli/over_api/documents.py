@@ -1,4 +1,4 @@
-"""Tracks and templates: their schema, publishing them, and seeing what a contact would get."""
+"""Commands about tracks and templates: print the schema, publish, preview."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cli.shared.printing import Json, say, say_json
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.command()(schema)
     app.command()(publish)
     app.command()(preview)
@@ -76,7 +76,7 @@ def publish(
 def preview(
     template: Annotated[str, typer.Argument(help="A template's file (.mjml, .liquid, .txt), or the name of one.")],
     contact: Annotated[str | None, typer.Option(help="The id of a contact to write for.")] = None,
-    attr: Annotated[list[str] | None, typer.Option(help="An attribute of somebody invented: name=value.")] = None,
+    attr: Annotated[list[str] | None, typer.Option(help="An attribute of a fictional contact: name=value.")] = None,
     var: Annotated[list[str] | None, typer.Option(help="A variable as a step would give it: name=value.")] = None,
     prop: Annotated[list[str] | None, typer.Option(help="A property of the enrolment: name=value.")] = None,
     locale: Annotated[str | None, typer.Option(help="A language, in place of the contact's.")] = None,

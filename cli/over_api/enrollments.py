@@ -1,4 +1,4 @@
-"""Enrollments, and an operator's words to their runs."""
+"""Commands about enrollments and their runs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ ENROLLMENTS = Listing(
         "step": lambda one: one["end_reason"] or one["step"],
         "begun (UTC)": at("created_at"),
     },
-    empty="No enrolment is like that.",
+    empty="No enrolment matches.",
 )
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.add_typer(enrollment_commands, name="enrollments")
 
 
@@ -74,7 +74,7 @@ def show_enrollment(enrollment_id: Id, as_json: Json = False, url: Url = None, k
             say(f"{name:<13} {at(name)(found)} UTC")
     typer.echo("")
     rows = [(at("at")(one), one["step"], one["kind"], one["outcome"], one["detail"]) for one in found["path"]]
-    say_table(("on the run's clock", "step", "kind", "outcome", "detail"), rows, empty="It has been through no step.")
+    say_table(("on the run's clock", "step", "kind", "outcome", "detail"), rows, empty="It has not reached any step.")
 
 
 @enrollment_commands.command("skip-wait")
@@ -85,7 +85,7 @@ def skip_wait(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """End the wait that a run is in; it goes on with its next step.
+    """End a run's current wait. The run continues with its next step.
 
     Example: perennial enrollments skip-wait 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90 --step cooling
     """
@@ -96,12 +96,12 @@ def skip_wait(
 @enrollment_commands.command("end")
 def end_run(
     enrollment_id: Id,
-    reason: Annotated[str, typer.Option(help="A word for reports; nothing personal.")] = "ended-by-operator",
+    reason: Annotated[str, typer.Option(help="A word for reports; no personal data.")] = "ended-by-operator",
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """End a run now. Nothing more is sent, also where no worker is there to hear it.
+    """End a run now. Nothing more is sent, even if no worker is running.
 
     Example: perennial enrollments end 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90 --reason asked-by-phone
     """

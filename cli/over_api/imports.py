@@ -1,4 +1,4 @@
-"""Commands about imports: send a file, and look after what became of it."""
+"""Commands about imports: send a file, and follow its import."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Problems = Annotated[Path | None, typer.Option(help="Where to write the rows tha
 FORMATS = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".ndjson": "application/x-ndjson"}
 
 import_commands = typer.Typer(
-    help="Look after imports.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
+    help="Follow and control imports.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
 )
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.command("import")(import_file)
     app.add_typer(import_commands, name="imports")
 
@@ -36,10 +36,10 @@ def import_file(
     track: Annotated[str, typer.Option(help="The track to enrol in.")],
     rate: Rate = None,
     id_column: Annotated[str, typer.Option(help="The column of CSV that holds your ids.")] = "contact_id",
-    delimiter: Annotated[str, typer.Option(help="Of CSV: comma, semicolon or tab.")] = "comma",
-    pace: Annotated[float, typer.Option(min=1, help="Of each enrolment, where a pace is allowed.")] = 1.0,
+    delimiter: Annotated[str, typer.Option(help="Separator of CSV: comma, semicolon or tab.")] = "comma",
+    pace: Annotated[float, typer.Option(min=1, help="Pace of each enrolment, if a pace is allowed.")] = 1.0,
     problems: Problems = None,
-    wait: Annotated[bool, typer.Option(help="Stay until everybody is enrolled.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until everybody is enrolled.")] = True,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -105,19 +105,19 @@ def watch_import(
 
 @import_commands.command("pause")
 def pause_import(import_id: Id, as_json: Json = False, url: Url = None, key: Key = None) -> None:
-    """Enrol nobody more until it is resumed."""
+    """Stop enrolling until the import is resumed."""
     _steer(import_id, "pause", as_json, url, key)
 
 
 @import_commands.command("resume")
 def resume_import(import_id: Id, as_json: Json = False, url: Url = None, key: Key = None) -> None:
-    """Go on where it was."""
+    """Continue where it stopped."""
     _steer(import_id, "resume", as_json, url, key)
 
 
 @import_commands.command("cancel")
 def cancel_import(import_id: Id, as_json: Json = False, url: Url = None, key: Key = None) -> None:
-    """End it for good; whom it has enrolled stays enrolled."""
+    """End an import for good. Enrolled contacts stay enrolled."""
     _steer(import_id, "cancel", as_json, url, key)
 
 
@@ -129,7 +129,7 @@ def set_rate(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Change how fast it goes."""
+    """Change the rate of an import."""
     _steer(import_id, "rate", as_json, url, key, {"per_second": per_second})
 
 

@@ -1,4 +1,4 @@
-"""How every list of the API is asked for and printed: for people, as JSON, or as CSV."""
+"""Read any list of the API and print it: for people, as JSON, or as CSV."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tracks.time.durations import parse_duration
 
 Limit = Annotated[int, typer.Option(min=1, help="How many to show, at most.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, all fields, for spreadsheets.")]
-Contact = Annotated[str | None, typer.Option(help="Of this contact.")]
-Track = Annotated[str | None, typer.Option(help="Of this track.")]
-Since = Annotated[str | None, typer.Option(help="Since then: 2026-11-21T12:00:00Z, or so long ago: 2h, 7d.")]
-Until = Annotated[str | None, typer.Option(help="Before then, written likewise.")]
+Contact = Annotated[str | None, typer.Option(help="Only of this contact.")]
+Track = Annotated[str | None, typer.Option(help="Only of this track.")]
+Since = Annotated[str | None, typer.Option(help="From this time on: 2026-11-21T12:00:00Z, or a time ago: 2h, 7d.")]
+Until = Annotated[str | None, typer.Option(help="Before this time, in the same format.")]
 
 _PAGE = 200
-"""What the API answers at once, at most."""
+"""Most items in one answer of the API."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 Item = Mapping[str, Any]
@@ -34,7 +34,7 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Listing:
-    """One list of the API: where it is, what it calls its items, and what people see of each."""
+    """One list of the API: its path, the name of its items, and the columns for people."""
 
     path: str
     items: str
@@ -52,7 +52,7 @@ def show(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Ask for the items and print them. Ends with what the API says where it refuses."""
+    """Read the items and print them. If the API refuses, end the command with its reason."""
     if as_json and as_csv:
         fail("Print JSON or CSV, not both.")
     with api_caller(url, key) as client:
@@ -69,13 +69,13 @@ def show(
 
 
 def moment(written: str | None) -> str | None:
-    """A moment as the API takes it; `7d` is so long ago."""
+    """A moment in the API's format. `7d` means seven days ago."""
     if written is None or re.match(r"\d{4}-", written):
         return written
     try:
         return (datetime.now(UTC) - parse_duration(written)).isoformat()
     except ValueError:
-        fail(f"{written} is no time: write 2026-11-21T12:00:00Z, or 7d for seven days ago.")
+        fail(f"{written} is not a time: write 2026-11-21T12:00:00Z, or 7d for seven days ago.")
 
 
 def at(name: str) -> Callable[[Item], object]:
@@ -84,12 +84,12 @@ def at(name: str) -> Callable[[Item], object]:
 
 
 def field(name: str) -> Callable[[Item], object]:
-    """A column of that field."""
+    """A column with that field."""
     return lambda item: item[name]
 
 
 def outcome(item: Item) -> str:
-    """How a message fared, in a word or two, with why."""
+    """The outcome of a message in one or two words, with the reason."""
     told = item["delivery"] or item["status"]
     why = item["delivery_reason"] if item["delivery"] else item["reason"]
     return f"{told} ({why})" if why else str(told)
@@ -122,5 +122,5 @@ def _cell(value: Any) -> object:
     if isinstance(value, (dict, list)):
         return printable(json.dumps(value, ensure_ascii=False))
     if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return value  # a phone number is no formula
+        return value  # a phone number is no spreadsheet formula
     return "" if value is None else plain_cell(printable(value))

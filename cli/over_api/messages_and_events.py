@@ -1,4 +1,4 @@
-"""What was sent, and what contacts did."""
+"""Commands about messages and events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cli.shared.common import Key, Url, ask_api
 from cli.shared.printing import Json, say, say_json
 
 message_commands = typer.Typer(
-    help="See what was sent, and how it fared.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
+    help="See messages and their outcomes.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
 )
 event_commands = typer.Typer(
     help="See what contacts did.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
@@ -29,7 +29,7 @@ MESSAGES = Listing(
         "claimed (UTC)": at("claimed_at"),
         "outcome": outcome,
     },
-    empty="No message is like that.",
+    empty="No message matches.",
 )
 EVENTS = Listing(
     "/v1/events",
@@ -40,12 +40,12 @@ EVENTS = Listing(
         "name": field("name"),
         "properties": lambda one: one["properties"] or "",
     },
-    empty="No event is like that.",
+    empty="No event matches.",
 )
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.add_typer(message_commands, name="messages")
     app.add_typer(event_commands, name="events")
 
@@ -54,12 +54,12 @@ def add_to(app: typer.Typer) -> None:
 def list_messages(
     contact: Contact = None,
     track: Track = None,
-    step: Annotated[str | None, typer.Option(help="Of this step.")] = None,
+    step: Annotated[str | None, typer.Option(help="Only of this step.")] = None,
     channel: Annotated[str | None, typer.Option(help="email or sms.")] = None,
     status: Annotated[str | None, typer.Option(help="Such as sent, failed, skipped, unknown.")] = None,
     delivery: Annotated[str | None, typer.Option(help="Such as bounced, complained, delivered.")] = None,
-    template: Annotated[str | None, typer.Option(help="Made of this template.")] = None,
-    template_version: Annotated[int | None, typer.Option(min=1, help="Of this version of it.")] = None,
+    template: Annotated[str | None, typer.Option(help="Only from this template.")] = None,
+    template_version: Annotated[int | None, typer.Option(min=1, help="Only from this version of the template.")] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -94,7 +94,7 @@ def show_message(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Show what was sent, in which version, and its text where the policy keeps it.
+    """Show what was sent, in which version, and its text if the policy keeps it.
 
     Example: perennial messages show 0190f3c2-7b1e-7c3a-9f8e-2b1d4c6a8e90
     """
@@ -114,7 +114,7 @@ def show_message(
 @event_commands.command("list")
 def list_events(
     contact: Contact = None,
-    name: Annotated[str | None, typer.Option(help="Of this name.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only with this name.")] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -123,7 +123,7 @@ def list_events(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List events, what was accepted last first.
+    """List events, the last accepted first.
 
     Example: perennial events list --name email.clicked --since 2h
     """

@@ -1,4 +1,4 @@
-"""A preview on a terminal: what the API answers, in plain words, whoever wrote the texts in it."""
+"""Print a preview on a terminal. The texts in it may be by anybody, so they are escaped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHY = {
 
 
 def show(console: Console, shown: Mapping[str, Any]) -> None:
-    """Print it: the facts in a table, the choices in another, then the text as it reads."""
+    """Print a preview: a table of facts, a table of the blocks' choices, then the text."""
     facts = Table.grid(padding=(0, 2))
     rows = [("subject", shown["subject"])] if shown["kind"] == "email" else []
     rows.append(("language", shown["locale"] or "the template does not say"))

@@ -1,4 +1,4 @@
-"""The tracks that are published."""
+"""Commands about published tracks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRACKS = Listing(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.add_typer(track_commands, name="tracks")
 
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from store.sending.breakers import Breaker
 
 breaker_commands = typer.Typer(
-    help="What holds tracks and channels, and letting them go.",
+    help="Hold and resume tracks and channels.",
     epilog="Speaks to the database (DATABASE_URL).",
     no_args_is_help=True,
 )
 limit_commands = typer.Typer(
-    help="How fast each provider is called, over all workers.",
+    help="The rate of calls to each provider, over all workers.",
     epilog="Speaks to Temporal (TEMPORAL_ADDRESS).",
     no_args_is_help=True,
 )
@@ -36,7 +36,7 @@ Queue = Annotated[str, typer.Argument(help="email, sms, crm or webhook.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.add_typer(breaker_commands, name="breakers")
     app.add_typer(limit_commands, name="limits")
 
@@ -72,8 +72,8 @@ def list_breakers(as_json: Json = False) -> None:
 
 
 @breaker_commands.command("hold")
-def hold(scope: Scope, reason: Annotated[str, typer.Option(help="For whoever asks why nothing goes out.")]) -> None:
-    """Hold a track or a channel: nothing but transactional messages goes out under it until it is resumed.
+def hold(scope: Scope, reason: Annotated[str, typer.Option(help="Why, for other operators.")]) -> None:
+    """Hold a track or a channel: until it is resumed, only transactional messages are sent.
 
     Example: perennial breakers hold track:win-back --reason "wrong price"
     """
@@ -102,9 +102,11 @@ def hold(scope: Scope, reason: Annotated[str, typer.Option(help="For whoever ask
 @breaker_commands.command("resume")
 def resume(
     scope: Scope,
-    per_second: Annotated[float | None, typer.Option(min=0.001, max=1000, help="Left out: as the policy says.")] = None,
+    per_second: Annotated[
+        float | None, typer.Option(min=0.001, max=1000, help="By default as the policy says.")
+    ] = None,
 ) -> None:
-    """Let what is held go at a bounded rate, those that wait first.
+    """Send the held messages at a bounded rate, oldest first.
 
     Example: perennial breakers resume track:win-back --per-second 5
     """
@@ -154,7 +156,7 @@ def set_limit(queue: Queue, per_second: Annotated[float, typer.Argument(min=0, h
 
 @limit_commands.command("clear")
 def clear_limit(queue: Queue) -> None:
-    """Take back what was set: then SES's quota, or what the workers were started with, holds again.
+    """Remove a set rate: then SES's quota, or the rate of the workers' settings, is valid again.
 
     Example: perennial limits clear sms
     """
@@ -169,7 +171,7 @@ def _write(queue: str, per_second: float | None) -> None:
 
     async def work(client: Client) -> None:
         await queue_rates.write(client, queue_rates.QUEUES[queue], per_second, "operator")
-        await asyncio.sleep(queue_rates.TRUSTED_FOR)  # by then no worker sends by the old rate any more
+        await asyncio.sleep(queue_rates.TRUSTED_FOR)  # after this time no worker uses the old rate
         say(f"{queue:<8} {_rate(await queue_rates.read(client, queue_rates.QUEUES[queue]))}")
 
     _with_temporal(work)

@@ -1,4 +1,4 @@
-"""`perennial doctor`: does every live enrolment wait for something, and does nothing wait too long?"""
+"""`perennial doctor`: check that every live enrolment waits for something, and that nothing waits too long."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ STUCK = (
     "outbox-late delivery-refused run-full lost-start run-ended run-lost run-unended run-deaf holds-nothing "
     "run-failing no-worker timer-late activity-late message-stuck message-overdue touch-late"
 ).split()
-"""What breaks a law in a demo; a breaker that bounces opened does not."""
+"""Kinds of findings that break a law in the demo. A breaker that bounces opened does not."""
 SHOWN = 20
-"""Findings of one kind that are printed without --all."""
+"""How many findings of one kind are printed without --all."""
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire it into the command line."""
+    """Add this command to the command line."""
     app.command("doctor")(doctor)
 
 
 def doctor(
-    repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right safely.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired safely.")] = False,
     lost: Annotated[
         str, typer.Option(help="With --repair, runs that Temporal does not know: leave, restart or close.")
     ] = "leave",
@@ -49,7 +49,7 @@ def doctor(
     all_: Annotated[bool, typer.Option("--all", help="Print every finding.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Compare the database with Temporal and name whatever is stuck; status 1 if anything is (left).
+    """Compare the database with Temporal and list what is stuck. Status 1 if anything is stuck and was not repaired.
 
     Speaks to the database (DATABASE_URL) and to Temporal (TEMPORAL_ADDRESS) of one installation.
 
@@ -93,7 +93,7 @@ async def _run(repair: bool, lost: Lost, refused: Word, every_run: bool, everyth
 
 
 async def _settler(database: Database, stack: AsyncExitStack) -> Settle:
-    """How a message of a run that is over is settled: as its provider knows it, else as sent."""
+    """The function that settles a message of an ended run: as its provider knows it, else as sent."""
     from activities.contract import ReconcileCall
     from activities.registry import build_activities
     from settings import get_settings
@@ -104,8 +104,8 @@ async def _settler(database: Database, stack: AsyncExitStack) -> Settle:
     async def settle(message_id: str) -> str:
         found = await activities.reconcile.reconcile_message(ReconcileCall(message_id=message_id))
         if found.outcome == "unknown":
-            # Whatever the step says, no run is there any more that could send it again or wait for a decision;
-            # as sent it counts for the contact's caps.
+            # The run has ended, so it cannot send again or wait for a decision, whatever the step says.
+            # A message assumed sent counts for the contact's caps.
             call = ReconcileCall(message_id=message_id, settle="assume_sent")
             found = await activities.reconcile.reconcile_message(call)
         return f"{found.outcome}{f' ({found.reason})' if found.reason else ''}"
@@ -114,7 +114,7 @@ async def _settler(database: Database, stack: AsyncExitStack) -> Settle:
 
 
 async def stuck(addresses: Addresses) -> list[str]:
-    """Whoever is stuck in the local stack, in sentences; its crowd lives fast, so little patience is right."""
+    """Sentences about stuck runs in the local stack. The crowd's clock is fast, so the time limits are short."""
     from temporalio.client import Client
 
     from api.doctor.check import Check
@@ -130,7 +130,7 @@ async def stuck(addresses: Addresses) -> list[str]:
     )
     database = Database(addresses.database, 2)
     try:
-        if addresses.ui is None:  # the user's own
+        if addresses.ui is None:  # the user's own Temporal
             client = await connect(otherwise=addresses.temporal)
         else:
             converter = data_converter(get_settings().payload_keys)
@@ -159,7 +159,7 @@ def _tell(console: Console, report: Report, done: list[Repaired], everything: bo
     live = f"{report.enrollments:,} live enrolments{young}, {report.runs:,} live runs"
     looked = f"{live}, {report.looked_into:,} looked into"
     if report.passed_over:
-        looked += f" ({report.passed_over:,} that were told something are not; --every-run looks into each)"
+        looked += f" ({report.passed_over:,} signaled runs are not; --every-run examines each)"
     for kind, told in KINDS.items():
         if not report.counts[kind]:
             continue
@@ -183,4 +183,4 @@ def _tell(console: Console, report: Report, done: list[Repaired], everything: bo
         count = sum(one.done for one in done)
         console.print(f"{count:,} repaired, {len(done) - count:,} left to you. Look again in a minute.")
     else:
-        console.print("`perennial doctor --repair` puts right what can be put right safely.")
+        console.print("`perennial doctor --repair` repairs what can be repaired safely.")

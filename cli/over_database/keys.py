@@ -21,7 +21,7 @@ key_commands = typer.Typer(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.add_typer(key_commands, name="key")
 
 

@@ -1,4 +1,4 @@
-"""Commands about people: addresses that are not written to, and what a contact agreed to."""
+"""Commands about suppressed addresses and contacts' consents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PHONE = re.compile(r"(\+|00)[\d\s().-]{7,25}")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.command()(suppress)
     app.command()(unsuppress)
     app.command("consents")(show_consents)
@@ -37,7 +37,7 @@ def suppress(
     file: Listed = None,
     reason: Annotated[str, typer.Option(help="Why, such as bounced, complained or unsubscribed.")] = "manual",
 ) -> None:
-    """Write to these addresses no more, whoever has them. The harshest reason stays.
+    """Suppress these addresses, whichever contacts have them. The strictest reason stays.
 
     Speaks to the database (DATABASE_URL).
 
@@ -61,7 +61,7 @@ def suppress(
 
 
 def unsuppress(addresses: Addresses = None, file: Listed = None) -> None:
-    """Allow these addresses again, whatever they were suppressed for. Consents are not touched.
+    """Allow these addresses again, whatever the reason of their suppression was. Consents do not change.
 
     Speaks to the database (DATABASE_URL).
 
@@ -83,7 +83,7 @@ def show_consents(
     contact: Annotated[str, typer.Argument(help="The contact's id.")],
     as_json: Json = False,
 ) -> None:
-    """Show whether a contact may be written to, or why not, what they agreed to, and everything they said.
+    """Show whether a contact may get messages and why not, their consents, and all their statements.
 
     Speaks to the database (DATABASE_URL).
 
@@ -145,7 +145,7 @@ def show_consents(
 
 
 def _read(addresses: Iterable[str] | None, file: typer.FileText | None) -> list[tuple[Channel, str]]:
-    """The addresses with their channels; fails with what cannot be read, before anything is done."""
+    """Parse the addresses with their channels. If one is invalid, end the command before it changes anything."""
     found: list[tuple[Channel, str]] = []
     bad: list[str] = []
     for place, text in _listed(addresses or (), file):
@@ -163,7 +163,7 @@ def _read(addresses: Iterable[str] | None, file: typer.FileText | None) -> list[
 
 
 def _listed(addresses: Iterable[str], file: typer.FileText | None) -> Iterator[tuple[str, str]]:
-    """Each address, and what to call it: those of a file by their line."""
+    """Each address and its name in messages. An address from a file is named by its line number."""
     yield from ((address, address.strip()) for address in addresses)
     for number, line in enumerate(file or (), 1):
         text = line.strip().removeprefix("\ufeff")

@@ -1,4 +1,4 @@
-"""`perennial migrate`: the database's schema."""
+"""`perennial migrate`: upgrade the database's schema."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from cli.shared.printing import say
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire it into the command line."""
+    """Add this command to the command line."""
     app.command()(migrate)
 
 
 def upgrade(url: str, secret: str) -> None:
-    """Bring a database to the newest schema, and its hashes to that secret; raises LaunchError, which says why not."""
+    """Upgrade a database to the newest schema, and its address hashes to `secret`. Raises LaunchError."""
     from sqlalchemy.exc import DBAPIError
 
     from infra.launch.errors import LaunchError

@@ -1,4 +1,4 @@
-"""The long-running processes: the API, a worker, a relay alone."""
+"""Commands that run the long-running processes: the API, a worker, a relay alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOST = "127.0.0.1"
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire them into the command line."""
+    """Add these commands to the command line."""
     app.command()(api)
     app.command()(worker)
     app.command("relay")(relay_alone)
@@ -69,14 +69,14 @@ def api(
             return server.started
         finally:
             await database.close()
-            await asyncio.sleep(0.3)  # the Temporal client's threads can crash an interpreter that exits at once
+            await asyncio.sleep(0.3)  # without this, threads of the Temporal client can crash the interpreter at exit
 
     if not serving.run(serve()):
         raise typer.Exit(1)
 
 
 def worker(
-    relay: Annotated[bool, typer.Option(help="Carry a relay too: one at a time leads, in any process.")] = True,
+    relay: Annotated[bool, typer.Option(help="Also run a relay. Of all relays, one at a time leads.")] = True,
     host: Annotated[str, typer.Option(help="Address to answer the orchestrator on (PERENNIAL_WORKER_PORT).")] = HOST,
 ) -> None:
     """Run the workers and the relay that delivers what the API accepted.

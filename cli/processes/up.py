@@ -1,4 +1,4 @@
-"""`perennial up`: everything on this machine, with a crowd that lives through the library's tracks."""
+"""`perennial up`: run everything on this machine, with sample contacts on the library's tracks."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ LIBRARY = Path(__file__).parents[2] / "tracks" / "library"
 
 
 def add_to(app: typer.Typer) -> None:
-    """Wire it into the command line."""
+    """Add this command to the command line."""
     app.command()(up)
 
 
 def refuse_to_live(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM and SIGHUP end `up` the way Ctrl-C does."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C."""
     raise KeyboardInterrupt
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What `up` was asked for."""
+    """The options of `up`."""
 
     crowd: bool
     contacts: int
@@ -49,14 +49,16 @@ class Wish:
 
 
 def up(
-    fresh: Annotated[bool, typer.Option("--fresh", help="Throw the kept data away and start over.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the kept data and start over.")] = False,
     exit_: Annotated[
         bool, typer.Option("--exit", help="End once the crowd has finished: status 0, or 1 if a law was broken.")
     ] = False,
-    crowd: Annotated[bool, typer.Option(help="Let sample contacts live through the library's tracks.")] = True,
+    crowd: Annotated[bool, typer.Option(help="Run sample contacts on the library's tracks.")] = True,
     contacts: Annotated[int, typer.Option(min=1, max=1000, help="How many sample contacts.")] = 60,
-    pace: Annotated[float, typer.Option(min=1, help="Seconds of the crowd's lives in one real second.")] = 86_400,
-    seed: Annotated[int, typer.Option(help="What the sample contacts' behaviour is drawn from.")] = 24,
+    pace: Annotated[
+        float, typer.Option(min=1, help="Seconds of the sample contacts' clock in one real second.")
+    ] = 86_400,
+    seed: Annotated[int, typer.Option(help="The seed of the sample contacts' behaviour.")] = 24,
 ) -> None:
     """Start everything on this machine and show what it does; Ctrl-C stops it.
 
@@ -89,11 +91,12 @@ def up(
     except KeyboardInterrupt:
         console.print("Stopped. ./run goes on where this left off; ./run --fresh starts over.")
     sys.stdout.flush()
-    os._exit(status)  # nothing is left to tidy up, and taking all modules apart lasts a second on a busy machine
+    os._exit(status)  # nothing is left to clean up, and a normal exit takes a second on a busy machine
 
 
 def _run_stack(state: State, console: Console, wish: Wish) -> int:
-    """Start, show, stay; the status to end with. Nothing is left running, whatever happens."""
+    """Start the stack, show it, and keep it running. Returns the exit status. Nothing is left running, also after an
+    error."""
     from infra.launch.console import Progress
     from infra.launch.stack import Stack
 
@@ -118,7 +121,7 @@ def _run_stack(state: State, console: Console, wish: Wish) -> int:
 
 
 async def _live(stack: Stack, addresses: Addresses, key: str, console: Console, wish: Wish) -> int:
-    """Run the crowd while watching over the stack; then stay until interrupted, or answer the status."""
+    """Run the crowd while checking the stack. Then wait until interrupted, or with `--exit` return the exit status."""
     from infra.demo.terminal import Demo, show_addresses
 
     async def watch() -> None:
@@ -148,7 +151,7 @@ async def _live(stack: Stack, addresses: Addresses, key: str, console: Console, 
             await asyncio.Event().wait()
         return status
 
-    # An exception out of a signal handler would surface in whichever task is running: in here, one waits for it.
+    # An exception from a signal handler would be raised in any running task, so here the handler sets an event.
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stopped.set)
@@ -167,7 +170,7 @@ async def _live(stack: Stack, addresses: Addresses, key: str, console: Console, 
 
 
 async def _local_key(state: State, database_url: str) -> str:
-    """The stack's own API key; a new one where the database does not know it."""
+    """The stack's own API key; a new one if the database does not have it."""
     from store.engine.database import Database
     from store.operations import api_keys
 

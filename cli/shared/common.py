@@ -1,4 +1,4 @@
-"""What the modules of the command line share: ending with a sentence, and the database and the API they work on."""
+"""Shared by the command line's modules: ending with a message, and finding the database and the API."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Key = Annotated[str | None, typer.Option(help="The API's key; by default PERENNI
 
 
 def fail(words: str) -> NoReturn:
-    """End with one clear sentence."""
+    """End the command with a message and status 1."""
     typer.echo(printable(words, lines=True), err=True)
     raise typer.Exit(1)
 
 
 def read_settings() -> Settings:
-    """The settings; ends with what is wrong with them, whatever else the caller takes a ValueError for."""
+    """Read the settings. If they are invalid, end the command with the reason: callers handle ValueError otherwise."""
     from cli.shared.error_sentences import sentence
     from settings import get_settings
 
@@ -41,23 +41,24 @@ def read_settings() -> Settings:
 
 
 def local_stack() -> dict[str, str]:
-    """Where the parts of the running local stack answer; empty where none runs.
+    """The addresses of the running local stack's parts; empty if no stack runs.
 
-    One that runs and does not say where ends the command: a usual address may be another installation's.
+    If a stack runs but has not yet recorded its addresses, the command ends: the default address may belong to another
+    installation.
     """
     from infra.launch.state import State
     from settings import get_settings
 
     found = State(get_settings().data).addresses()
     if found is not None and not found:
-        fail(f"The local stack in {get_settings().data} is still coming up: wait until it says where it is.")
+        fail(f"The local stack in {get_settings().data} is still coming up: wait until it shows its addresses.")
     return found or {}
 
 
 def of_stack(part: str) -> str | None:
-    """Where that part of the local stack answers, for whom the environment names no other; None without a stack.
+    """The address of a part of the local stack; None without a stack. Used if the environment names no address.
 
-    One that does not run ends the command, and so does one of an older version, which did not write this down.
+    If the stack exists but does not run, or is of an older version that did not record this address, the command ends.
     """
     from infra.launch.state import State
     from settings import get_settings
@@ -71,7 +72,7 @@ def of_stack(part: str) -> str | None:
 
 
 def database_url() -> str:
-    """That of DATABASE_URL; where it is not set, the running local stack's."""
+    """DATABASE_URL or, if it is not set, the database of the running local stack."""
     from settings import get_settings
 
     settings = get_settings()
@@ -81,9 +82,9 @@ def database_url() -> str:
 
 
 def address_secret() -> str:
-    """PERENNIAL_ADDRESS_SECRET; where neither it nor DATABASE_URL is set, the running local stack's.
+    """PERENNIAL_ADDRESS_SECRET or, if neither it nor DATABASE_URL is set, the secret of the running local stack.
 
-    Raises ValueError in production where it could be guessed.
+    Raises ValueError in production if the secret is too short.
     """
     from infra.launch.state import State, read_json
     from settings import get_settings
@@ -95,7 +96,7 @@ def address_secret() -> str:
 
 
 def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
-    """Do something in that database."""
+    """Run `work` with that database."""
     from store.engine.database import Database
     from store.engine.hash_secret import use_secret
 
@@ -112,7 +113,7 @@ def in_database(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
 
 
 def _profile(settings: Settings) -> Profile | None:
-    """The profile that is named; where nothing names an installation, the default one. Raises ProfileError."""
+    """The named profile or, if nothing names an installation, the default one. Raises ProfileError."""
     from cli.shared.profiles import find
     from infra.launch.state import State
 
@@ -124,7 +125,7 @@ def _profile(settings: Settings) -> Profile | None:
 def ask_api(
     url: str | None, key: str | None, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None
 ) -> Any:
-    """Call the API once; answers its JSON. Raises what `infra.importing.ask` raises."""
+    """Call the API once. Returns its JSON. Raises the errors of `infra.importing.ask`."""
     from infra.importing import ask
 
     with api_caller(url, key) as client:
@@ -132,10 +133,10 @@ def ask_api(
 
 
 def api_caller(url: str | None, key: str | None) -> httpx.Client:
-    """A client of the API. Ends where there is no key, or one that cannot be sent. Raises ProfileError.
+    """A client of the API. If there is no key or an invalid one, the command ends. Raises ProfileError.
 
-    The API is the one of `url`, of the profile that PERENNIAL_PROFILE names, of PERENNIAL_PUBLIC_URL, of the local
-    stack, or of the default profile: the first of these that there is. A profile's key goes to its own address only.
+    The API's address is the first that exists of: `url`, the profile named by PERENNIAL_PROFILE, PERENNIAL_PUBLIC_URL,
+    the local stack, the default profile. A profile's key is sent only to the profile's own address.
     """
     import httpx
 
@@ -152,6 +153,6 @@ def api_caller(url: str | None, key: str | None) -> httpx.Client:
         address = url or (settings.public_url if named else of_stack("api") or settings.public_url)
         secret = key or own or str(read_json(State(settings.data).folder / "secrets.json").get("api_key", ""))
     if not re.fullmatch("[!-~]+", secret):
-        missing = "There is no key for the API" if not secret else "The API's key has letters that no key has"
+        missing = "There is no key for the API" if not secret else "The API's key has characters that no key has"
         fail(f"{missing}: set PERENNIAL_API_KEY, or give it with --key; `perennial key create NAME` makes one.")
     return httpx.Client(base_url=address, headers={"authorization": f"Bearer {secret}"}, timeout=30)

@@ -1,7 +1,6 @@
-"""What is wrong outside Perennial ends any command with one sentence: settings, database, Temporal, API, files.
+"""End a command with one sentence for errors outside Perennial: settings, database, Temporal, API, files.
 
-The one place for it is around all commands, so that a new command has it too. What is not known here is a fault of
-ours, and keeps its traceback.
+It wraps all commands, so that a new command has it too. Any other error is our own fault and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ class Sentences(TyperGroup):
         in_plain_words(self.commands.values())
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its own options, with those of shell completion."""
+        """The group's own options and those of shell completion."""
         found: list[Any] = super().get_params(ctx)
         for one in found:
             plain_kind(one)
         return found
 
     def invoke(self, ctx: Context) -> Any:  # type: ignore[override]
-        """Run the command; status 1 and one sentence for what is wrong outside."""
+        """Run the command. An error outside Perennial gives status 1 and one sentence."""
         try:
             return super().invoke(ctx)
         except Exception as problem:
@@ -47,7 +46,7 @@ class Sentences(TyperGroup):
 
 
 def sentence(problem: Exception) -> str | None:
-    """What that says to the person who can mend it, without any password; None for a fault of our own."""
+    """The sentence for an error, without any password; None for an error of our own."""
     words = _of_settings(problem) or _of_database(problem) or _of_temporal(problem) or _of_others(problem)
     return None if words is None else _without_passwords(words)
 
@@ -76,7 +75,7 @@ def _of_settings(problem: Exception) -> str | None:
 
 
 def _variable(field: str) -> str:
-    """The environment's name of a setting."""
+    """The environment variable of a setting."""
     from settings import Settings
 
     known = Settings.model_fields.get(field)
@@ -93,16 +92,16 @@ def _of_database(problem: Exception) -> str | None:
     from worker import NoDatabaseError
 
     if isinstance(problem, PoolTimeout):
-        return "The database has no connection free: it is overloaded, or DATABASE_URL leads to one that hangs."
+        return "No database connection is free: the database is overloaded, or the one of DATABASE_URL hangs."
     if isinstance(problem, NoDatabaseError):
         return f"{_first_line(problem)}. Look at DATABASE_URL."
     if isinstance(problem, UnstorableError):
-        return f"The database refuses what it was given: {_first_line(problem)}."
+        return f"The database refuses a value: {_first_line(problem)}."
     if isinstance(problem, AddressSecretError):
         return str(problem)
     driver = problem.orig if isinstance(problem, DBAPIError) else problem
     if isinstance(driver, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
-        return "The database of DATABASE_URL has not this version's schema: run `perennial migrate`."
+        return "The database of DATABASE_URL does not have this version's schema: run `perennial migrate`."
     if isinstance(driver, psycopg.errors.InsufficientPrivilege):
         return f"The user of DATABASE_URL may not do that: {_first_line(driver)}"
     if isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError):
@@ -121,7 +120,7 @@ def _of_temporal(problem: Exception) -> str | None:
 
 
 def _raised_by_client(problem: Exception) -> bool:
-    """Whether Temporal's client raised that: it has no class of its own for a failed connection or a bad profile."""
+    """Whether Temporal's client raised the error: it has no class for a failed connection or a bad profile."""
     traced = problem.__traceback__
     while traced is not None and traced.tb_next is not None:
         traced = traced.tb_next
@@ -129,7 +128,7 @@ def _raised_by_client(problem: Exception) -> bool:
 
 
 def _of_tonic(problem: Exception) -> str:
-    """The reason within what the client's transport says of itself."""
+    """The reason inside the text of the client's transport error."""
     text = _first_line(problem)
     at = re.search(r'connect error", ([^\s,]+),', text)
     reason = re.findall(r'(?:message|error): "([^"]+)"', text)
@@ -167,7 +166,7 @@ def _first_line(problem: BaseException) -> str:
 
 
 def _without_passwords(words: str) -> str:
-    """A driver may quote the address that it was given, or a part of one that it read otherwise than meant."""
+    """Remove passwords: a driver may quote its address, or a part of one that it parsed wrongly."""
     from urllib.parse import unquote
 
     address = os.environ.get("DATABASE_URL", "")

@@ -1,4 +1,4 @@
-"""Help in the words of a terminal: what kind of value is wanted, not which class of Python holds it."""
+"""Help texts that name the kind of a value in plain words, not the Python class."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _WORDS = {"str": "text", "int": "number", "float": "number", "FileText": "file"}
 
 
 def in_plain_words(commands: Iterable[Any]) -> None:
-    """Say so in the help of all of these commands, and of those below them.
+    """Change the help of these commands and of their subcommands.
 
-    Whom a group speaks to, which its epilog says, each of its commands says too.
+    Each command of a group also shows the group's epilog, which says to which service it connects.
     """
     for command in commands:
         for parameter in command.params:
@@ -29,7 +29,7 @@ def in_plain_words(commands: Iterable[Any]) -> None:
 
 
 def plain_kind(parameter: Any) -> None:
-    """Say what kind of value it takes; nothing of a flag."""
+    """Show the kind of value that a parameter takes; nothing for a flag."""
 
     def kind(ctx: Any) -> str | None:
         if getattr(parameter, "is_flag", False):

@@ -1,4 +1,4 @@
-"""What commands print: texts that cannot drive a terminal, and lists with heads, for people or as JSON."""
+"""Print the output of commands: escaped texts, and lists with headings, for people or as JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Controls, line separators, marks that turn the direction of a text, and what is no character:
+"""Control characters, line separators, marks that change a text's direction, and code points that are no characters:
 https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing."""
 
 
 def printable(text: object, *, lines: bool = False) -> str:
-    """A text as it may go to a terminal: what would drive it is escaped, and seen. With `lines`, lines stay lines."""
+    """Escape control characters, so that a text cannot control the terminal. With `lines`, line ends are kept."""
 
     def escaped(found: re.Match[str]) -> str:
         return "\n" if lines and found[0] == "\n" else found[0].encode("unicode_escape").decode()
@@ -26,17 +26,17 @@ def printable(text: object, *, lines: bool = False) -> str:
 
 
 def say(line: object, *, err: bool = False) -> None:
-    """Print one line, whoever wrote what is in it."""
+    """Print one line, escaped."""
     typer.echo(printable(line), err=err)
 
 
 def say_json(value: Any) -> None:
-    """Print JSON; times in ISO 8601. All but ASCII is escaped in it."""
+    """Print JSON with times in ISO 8601. All characters but ASCII are escaped."""
     typer.echo(json.dumps(value, indent=2, default=_plain))
 
 
 def say_table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str = "", margin: str = "") -> None:
-    """Print rows under their heads, or that sentence where there are none. The last column has no width of its own."""
+    """Print rows under headings, or the sentence `empty` if there are none. The last column is not padded."""
     if not rows:
         say(empty)
         return
@@ -47,7 +47,7 @@ def say_table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, empty: 
 
 
 def minute(moment: Any) -> str:
-    """A time to the minute, UTC as everything here; nothing for none."""
+    """A time in UTC to the minute; empty for None."""
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
 
 

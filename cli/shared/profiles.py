@@ -1,4 +1,4 @@
-"""The file of profiles: which installations a person works with, and the key of each.
+"""The file of profiles: the installations that a person works with, and a key of each.
 
 `perennial/profiles.toml` in the folder for configuration (`XDG_CONFIG_HOME`, else `~/.config`), one table for each:
 
@@ -18,27 +18,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 DEFAULT = "default"
-"""The one that is used where nothing else names an installation."""
+"""The profile that is used if nothing else names an installation."""
 
 
 class Profile(NamedTuple):
-    """An installation: where its API answers, and a key of it."""
+    """An installation: the address of its API, and a key."""
 
     url: str
     key: str = ""
 
 
 class ProfileError(ValueError):
-    """The file cannot be used; the text says why, and what to do."""
+    """The file cannot be used. The text says why, and what to do."""
 
 
 def path() -> Path:
-    """Where the file is, or would be."""
+    """The path of the file, whether it exists or not."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "perennial" / "profiles.toml"
 
 
 def find(name: str) -> Profile | None:
-    """The profile of that name; without a name the default one, or None where there is none. Raises ProfileError."""
+    """The profile of that name; without a name the default one, or None if there is none. Raises ProfileError."""
     file = path()
     try:
         with file.open("rb") as opened:

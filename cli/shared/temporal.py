@@ -1,6 +1,7 @@
-"""Which Temporal a command speaks to: the one its environment names, or the running local stack's, and no other.
+"""Choose the Temporal of a command: the one that the environment names, or the running local stack's, and no other.
 
-A usual address is no answer while a local stack runs: where its port was taken, another installation listens there.
+While a local stack runs, Temporal's default address is not used: if the stack found that port taken, another
+installation listens there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def connect_alone() -> Client:
-    """For commands that need Temporal only: what the environment names goes before the local stack."""
+    """For commands that need only Temporal: the one that the environment names, else the local stack's."""
     from api.temporal.connection import connect
 
     if _is_named() or of_stack("temporal") is None:
@@ -24,7 +25,7 @@ async def connect_alone() -> Client:
 
 
 async def connect_beside(database: str) -> Client:
-    """The Temporal that belongs to that database. Ends the command where the two would be of two installations."""
+    """The Temporal that belongs to that database. If the two could be of different installations, the command ends."""
     from api.temporal.connection import connect
 
     stack = local_stack()
@@ -43,7 +44,7 @@ def _is_named() -> bool:
 
 
 async def _of_stack() -> Client:
-    """The running local stack's own; of its user's, the one it was started with."""
+    """The running local stack's own Temporal, or the user's one with which the stack was started."""
     from temporalio.client import Client
 
     from api.temporal.connection import connect, data_converter
@@ -59,6 +60,6 @@ async def _of_stack() -> Client:
         )
     if named is not None:
         return await connect()  # with its credentials
-    # Nothing of the user's own profile: it may name another one.
+    # Ignore the user's Temporal profile: it may name another server.
     converter = data_converter(get_settings().payload_keys)
     return await Client.connect(address, namespace=namespace, data_converter=converter)

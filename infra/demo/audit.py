@@ -1,4 +1,4 @@
-"""Were the laws kept? A contact stuck, an event lost, a message doubled: each is told in one sentence."""
+"""Check the laws after the demo: report each stuck contact, lost event and doubled message in one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.demo.progress import Memory
 from infra.demo.sample_contacts import Person
 
 Stuck = Callable[[], Awaitable[list[str]]]
-"""Names, in sentences, whoever has nothing that will wake them: `perennial doctor`'s check."""
+"""Returns sentences about stuck runs: the check of `perennial doctor`."""
 HANDED_OVER = ("sent", "assumed_sent")
 
 
@@ -30,14 +30,14 @@ class Line:
 
 @dataclass
 class Findings:
-    """What the audit saw: the table, and the laws broken, in sentences."""
+    """The audit's result: the table, and sentences about broken laws."""
 
     lines: dict[str, Line]
     broken: list[str]
 
 
 async def settle(wire: Wire, patience: float = 10) -> None:
-    """Wait until nothing is on its way any more between API, Temporal and sandbox, at most `patience` seconds."""
+    """Wait, at most `patience` seconds, until all deliveries between API, Temporal and sandbox are done."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if not await wire.outbox_depth() and not (await wire.callbacks())["waiting"]:
@@ -48,7 +48,7 @@ async def settle(wire: Wire, patience: float = 10) -> None:
 async def audit(
     wire: Wire, memory: Memory, people: Mapping[str, Person], acts: Mapping[str, Act], stuck: Stuck
 ) -> Findings:
-    """Compare what the people did with what the API, its database and the sandbox have recorded."""
+    """Compare the contacts' actions with the records of the API, its database and the sandbox."""
     await settle(wire)
     summaries = [summary async for summary in wire.enrollments() if summary["contact_id"] in people]
     gate = asyncio.Semaphore(8)
@@ -69,7 +69,7 @@ async def audit(
 
 
 def table(enrollments: Iterable[Mapping[str, Any]]) -> dict[str, Line]:
-    """Per track: enrolled, messages by channel, how many ended how."""
+    """Per track: enrolments, messages by channel, and outcomes."""
     lines: defaultdict[str, Line] = defaultdict(Line)
     for enrollment in enrollments:
         line = lines[enrollment["track"]]
@@ -82,7 +82,7 @@ def table(enrollments: Iterable[Mapping[str, Any]]) -> dict[str, Line]:
 def doubled(
     enrollments: Iterable[Mapping[str, Any]], sandbox: Iterable[Mapping[str, Any]], people: Iterable[Person]
 ) -> list[str]:
-    """Messages that a provider was handed twice, or more often than the ledger knows, or never."""
+    """Messages that a provider got twice, or more often than the ledger says, or never."""
     found = []
     accepted = list(sandbox)
     tags = Counter(m["tags"]["perennial-message"] for m in accepted if m["tags"].get("perennial-message"))
@@ -106,7 +106,7 @@ def doubled(
 
 
 def missed_goals(enrollments: Iterable[Mapping[str, Any]], memory: Memory, acts: Iterable[Act]) -> list[str]:
-    """Goal events that the API matched with a live run which then did not convert."""
+    """Goal events that the API matched with a live run, but the run did not convert."""
     reached = {
         (enrollment["contact_id"], enrollment["track"], enrollment["key"])
         for enrollment in enrollments
@@ -120,7 +120,7 @@ def missed_goals(enrollments: Iterable[Mapping[str, Any]], memory: Memory, acts:
 
 
 async def lost(wire: Wire, memory: Memory, acts: Iterable[Act]) -> list[str]:
-    """Events that the API accepted and does not know any more, and deliveries that are still due."""
+    """Events that the API accepted but does not have, and deliveries that are still due."""
     found = []
     gate = asyncio.Semaphore(8)
 

@@ -1,4 +1,4 @@
-"""What the people do, drawn from the seed: each act has an id, so that none is done twice over a restart."""
+"""The sample contacts' actions, drawn from the seed. Each has an id, so that a restart does not repeat it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from infra.demo.sample_contacts import Person
 
 @dataclass(frozen=True)
 class Act:
-    """Something that a person does `days` of the run's clock after what it answers to.
+    """An action of a contact, `days` on the run's clock after its cause.
 
-    `kind` is `enroll` or `event` (told to the API), or what is done to a message in the sandbox: `open`,
-    `click`, `reply`, `unsubscribe`.
+    `kind` is `enroll` or `event` (a call to the API), or an action on a message in the sandbox: `open`, `click`,
+    `reply`, `unsubscribe`.
     """
 
     id: str
@@ -22,10 +22,10 @@ class Act:
     days: float
     kind: str
     story: str
-    """What the live view says about it; empty for what is not worth a line."""
+    """The line in the live view; empty for none."""
     body: dict[str, Any] = field(default_factory=dict)
     goal: tuple[str, str | None] | None = None
-    """The track, and the key of its run, that this event should convert."""
+    """The track and the key of the run that this event should convert."""
 
 
 def _dice(seed: int, *what: object) -> random.Random:
@@ -33,7 +33,8 @@ def _dice(seed: int, *what: object) -> random.Random:
 
 
 def draw_life(seed: int, person: Person) -> list[Act]:
-    """What a person does unasked: comes in, perhaps activates, buys, comes back; `days` from the beginning."""
+    """The actions of a contact that are no reaction to messages: enters, perhaps activates, buys, returns. `days` count
+    from the beginning."""
     dice = _dice(seed, person.id)
     silent = dice.random() < 0.15
     if person.track == "trial-to-paid":
@@ -44,9 +45,9 @@ def draw_life(seed: int, person: Person) -> list[Act]:
 
 
 def draw_answer(seed: int, person: Person, message: dict[str, Any], number: int) -> list[Act]:
-    """What a person does about the `number`-th message that reached them; `days` from its arrival."""
+    """The reactions of a contact to their `number`-th message. `days` count from its arrival."""
     dice = _dice(seed, person.id, "message", number)
-    if _dice(seed, person.id).random() < 0.15:  # the silent ones
+    if _dice(seed, person.id).random() < 0.15:  # silent contacts
         return []
     about, who = message["id"], person.first_name
 

@@ -1,4 +1,4 @@
-"""The demo's two counterparts, both over HTTP: the public API, and the sandbox where people read and click."""
+"""HTTP clients of the demo: for the public API, and for the sandbox, in which contacts read and click."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TRIES = 5
 
 
 class Wire:
-    """Calls to the API and to the sandbox; every call may be repeated, so it is when an answer is missing."""
+    """Calls the API and the sandbox. All calls may be repeated, so a call without an answer is tried again."""
 
     def __init__(self, api: str, key: str, sandbox: str) -> None:
         limits = httpx.Limits(max_connections=16)
@@ -26,15 +26,17 @@ class Wire:
         await self.sandbox.aclose()
 
     async def call(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """A call to the API; its answer, whatever its status, once it is no 5xx."""
+        """Call the API, again while the status is 5xx. Returns the answer with any other status."""
         return await self._patient(self.api, method, path, **more)
 
     async def act(self, body: dict[str, Any]) -> httpx.Response:
-        """Do something to a message, as its recipient."""
+        """Perform an action on a message, as its recipient."""
         return await self._patient(self.sandbox, "POST", "/_control/actions", json=body)
 
     async def messages(self, after: int, wait: float) -> list[dict[str, Any]]:
-        """Messages that the sandbox accepted after that number; waits for one, at most `wait` seconds."""
+        """Messages that the sandbox accepted after number `after`. If there are none, wait at most `wait` seconds for
+        one.
+        """
         answer = await self._patient(
             self.sandbox, "GET", "/_control/messages", params={"after": after, "wait": wait, "limit": 1000}
         )
@@ -42,12 +44,12 @@ class Wire:
         return found
 
     async def callbacks(self) -> dict[str, Any]:
-        """How many callbacks the sandbox still has to make, and how many it gave up."""
+        """How many callbacks of the sandbox are pending, and how many it gave up."""
         answer: dict[str, Any] = (await self._patient(self.sandbox, "GET", "/_control/callbacks")).json()
         return answer
 
     async def enrollments(self) -> AsyncIterator[dict[str, Any]]:
-        """Every enrolment, as the database knows it."""
+        """Every enrolment, from the database."""
         cursor: dict[str, str] = {}
         while True:
             page = (await self.call("GET", "/v1/enrollments", params={"limit": "100", **cursor})).json()
@@ -58,12 +60,12 @@ class Wire:
             cursor = {"cursor": page["next"]}
 
     async def enrollment(self, enrollment_id: str) -> dict[str, Any]:
-        """One enrolment, as its live run knows it."""
+        """One enrolment, from its live run."""
         answer: dict[str, Any] = (await self.call("GET", f"/v1/enrollments/{enrollment_id}")).json()
         return answer
 
     async def outbox_depth(self) -> int:
-        """Deliveries that the API accepted and Temporal has not had yet."""
+        """Number of deliveries that Temporal has not received yet."""
         for line in (await self.call("GET", "/metrics")).text.splitlines():
             if line.startswith("perennial_outbox_depth "):
                 return int(float(line.split()[1]))

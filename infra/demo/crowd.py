@@ -1,4 +1,4 @@
-"""The crowd lives: each act at its time, each message answered, until every run has ended."""
+"""Run the crowd of sample contacts: perform each action at its time, react to messages, until every run has ended."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from infra.demo.clients import Wire
 from infra.demo.progress import Memory
 from infra.demo.sample_contacts import Person
 
-QUIET = 2.0  # seconds without an act or a live run after which the crowd has finished
+QUIET = 2.0  # the crowd has finished after so many seconds without an action or a live run
 
 
 class Crowd:
-    """Sixty lives at the memory's pace."""
+    """The sample contacts, at the pace in the memory."""
 
     def __init__(self, wire: Wire, memory: Memory, people: list[Person], tell: Callable[[str], None]) -> None:
         self.wire = wire
@@ -25,22 +25,22 @@ class Crowd:
         self.people = {person.id: person for person in people}
         self.tell = tell
         self.tally: dict[str, Counter[str]] = {}
-        """Per track: how many enrolments have each status."""
+        """Number of enrolments by track and status."""
         self.problems: list[str] = []
-        """Answers that no call should get."""
+        """Unexpected answers."""
         self.acts: dict[str, Act] = {}
-        """Every act that was due, for the audit."""
+        """Every action that was due, for the audit."""
         self._to = {address: person for person in people for address in (person.email, person.phone) if address}
         self._numbers: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def day(self) -> float:
-        """How many days the crowd has lived."""
+        """Days since the beginning, on the crowd's clock."""
         return (time.time() - self.memory.began) * self.memory.pace / 86_400
 
     async def introduce(self) -> None:
-        """Tell the API who the people are."""
+        """Create the contacts in the API."""
         gate = asyncio.Semaphore(8)
 
         async def put(person: Person) -> None:
@@ -52,7 +52,7 @@ class Crowd:
         await asyncio.gather(*(put(person) for person in self.people.values()))
 
     async def live(self, patience: float) -> None:
-        """Live until every run has ended and no act is left, at most `patience` seconds."""
+        """Perform actions until every run has ended and no action is left, at most `patience` seconds."""
         if not self.memory.continued:
             self.memory.data["began"] = time.time()
         for person in self.people.values():
@@ -79,19 +79,19 @@ class Crowd:
             self.memory.save()
 
     async def _count(self) -> int:
-        """Bring the tally up to date; how many runs are live."""
+        """Update the tally. Returns the number of live runs."""
         tally: dict[str, Counter[str]] = {}
         live = 0
         async for enrollment in self.wire.enrollments():
             if enrollment["contact_id"] not in self.people:
-                continue  # somebody else's, lived at their own pace
+                continue  # not a sample contact's
             tally.setdefault(enrollment["track"], Counter())[enrollment["status"]] += 1
             live += enrollment["ended_at"] is None
         self.tally = tally
         return live
 
     async def _read(self) -> None:
-        """Let every message that arrives be answered, or not, by whom it reached."""
+        """Plan the recipient's reaction, if any, to every message that arrives."""
         after = 0
         while True:
             for message in await self.wire.messages(after, 5):

@@ -1,4 +1,4 @@
-"""What the crowd remembers over a restart: when it began, and which acts are done."""
+"""The crowd's progress, kept over a restart: when it began, and which actions are done."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 
 
 class Memory:
-    """Kept in one file, written at most once a second, and at the end."""
+    """The progress in one file. It is written at most once a second, and at the end."""
 
     def __init__(self, path: Path, seed: int, pace: float, contacts: int) -> None:
-        """Go on with what the file holds: seed, pace and number of contacts are those of the first start."""
+        """Continue with the file's content, if there is one. Seed, pace and number of contacts stay those of the first
+        start.
+        """
         self.path = path
         self.data: dict[str, Any] = {
             "seed": seed,
@@ -55,7 +57,7 @@ class Memory:
         return act_id in self.data["done"]
 
     def mark(self, act_id: str, answer: dict[str, Any]) -> None:
-        """Remember that an act was done and what the answer was worth."""
+        """Record an action as done, with the relevant part of the answer."""
         self.data["done"][act_id] = answer
         if time.monotonic() - self._saved > 1:
             self.save()
@@ -63,7 +65,7 @@ class Memory:
     def save(self) -> None:
         draft = self.path.with_suffix(".draft")
         draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)  # it names who did what
+        draft.touch(mode=0o600)  # the file says who did what
         draft.write_text(json.dumps(self.data))
         draft.replace(self.path)
         self._saved = time.monotonic()

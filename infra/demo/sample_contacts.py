@@ -1,4 +1,4 @@
-"""The sample contacts: sixty invented people, the same for the same seed."""
+"""The sample contacts: fictional people, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ZONES = (
     "America/Sao_Paulo Africa/Nairobi Pacific/Auckland"
 ).split()
 LOCALES = {"Europe/Berlin": "de", "America/Sao_Paulo": "pt_BR"}
-"""The languages of those zones; everyone else reads English."""
+"""Languages by zone. All other contacts read English."""
 INDUSTRIES = ("retail", "software", "logistics")
 SHARES: tuple[tuple[Track, int], ...] = (("trial-to-paid", 5), ("abandoned-cart", 3), ("win-back", 2))
 BOUNCING = "bounce@simulator.amazonses.com"
@@ -28,7 +28,7 @@ BOUNCING = "bounce@simulator.amazonses.com"
 
 @dataclass(frozen=True)
 class Person:
-    """One sample contact and the track that it will live through."""
+    """One sample contact and their track."""
 
     id: str
     track: Track
@@ -37,14 +37,14 @@ class Person:
     timezone: str
     attributes: Mapping[str, Any]
     by_event: bool
-    """Comes in by the track's entry event; otherwise through the enrolment call."""
+    """Whether the track's entry event enrols the contact; otherwise the enrolment call does."""
 
     @property
     def first_name(self) -> str:
         return str(self.attributes["first_name"])
 
     def body(self) -> dict[str, Any]:
-        """What `PUT /v1/contacts/{id}` is told."""
+        """The body for `PUT /v1/contacts/{id}`."""
         told = {
             "email": self.email,
             "timezone": self.timezone,
@@ -55,7 +55,7 @@ class Person:
 
 
 def draw_people(seed: int, today: date, count: int = 60) -> list[Person]:
-    """`count` people; every tenth without a phone, one whose mailbox does not exist."""
+    """`count` contacts. Every tenth has no phone, and one has a mailbox that does not exist."""
     dice = random.Random(seed)
     tracks = [track for track, share in SHARES for _ in range(share)]
     people = []
@@ -67,7 +67,7 @@ def draw_people(seed: int, today: date, count: int = 60) -> list[Person]:
                 id=f"demo-{number + 1:03d}",
                 track=tracks[number % len(tracks)],
                 email=BOUNCING if number == 9 else f"{first}.{last}.{number + 1}@people.test".lower(),
-                # The range that the United Kingdom keeps free for films and books.
+                # The United Kingdom reserves this range for films and books.
                 phone=None if number % 10 == 3 else f"+447700900{number:03d}",
                 timezone=dice.choice(ZONES),
                 attributes={

@@ -1,4 +1,4 @@
-"""What the terminal shows of the crowd: live while it lives, then the table, the laws, the addresses."""
+"""The demo on the terminal: a live view of the crowd, then the table, the check of the laws, the addresses."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from infra.publishing import publish, read_folder
 
 PATIENCE = 300.0
 STORIES = 6
-PLAIN_EVERY = 5.0  # seconds between lines where there is no terminal
+PLAIN_EVERY = 5.0  # seconds between lines if the output is no terminal
 
 
 class Demo:
-    """Publishes the library, lets the crowd live, tells how it went."""
+    """Publishes the library, runs the crowd, prints the result."""
 
     def __init__(
         self,
@@ -52,7 +52,8 @@ class Demo:
         self.stories: deque[str] = deque(maxlen=STORIES)
 
     async def run(self) -> int:
-        """Status 0, or 1 if a law was broken; says which. Raises LaunchError if the library is refused."""
+        """Run the demo. Returns 0, or 1 if a law was broken, and prints which one. Raises LaunchError if the API
+        refuses the library."""
         await asyncio.to_thread(self._publish)
         people = draw_people(self.memory.seed, self.memory.today, self.memory.contacts)
         wire = Wire(self.api, self.key, self.sandbox)
@@ -88,7 +89,7 @@ class Demo:
         )
 
     async def _watch(self, crowd: Crowd) -> None:
-        """Show the crowd while it lives."""
+        """Show the live view."""
         living = asyncio.create_task(crowd.live(PATIENCE))
         try:
             if self.console.is_terminal:
@@ -146,7 +147,7 @@ class Demo:
 
 
 def show_addresses(console: Console, api: str, sandbox: str, ui: str | None, namespace: str, key: str) -> None:
-    """Where to look now."""
+    """Print the addresses of the API, the sandbox and Temporal UI."""
     query = quote('WorkflowType="NurtureTrack"')
     places = [
         ("Temporal UI", f"{ui}/namespaces/{namespace}/workflows?query={query}" if ui else "your own Temporal's"),

@@ -1,4 +1,4 @@
-"""What a start shows: one line a part, live on a terminal, plain lines elsewhere."""
+"""Show a start: one line for each part, updated live on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.status import Status
 
 
 class Progress:
-    """Tells of parts coming up: `say(part, "starting")`, then `say(part, where it is)`."""
+    """Shows parts that start: `say(part, "starting")`, then `say(part, address)`."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -17,7 +17,7 @@ class Progress:
         self._status: Status | None = None
 
     def say(self, part: str, words: str) -> None:
-        """Show that a part starts, or that it is up and where."""
+        """Show that a part is starting, or its address once it is up."""
         if words == "starting":
             self._began.setdefault(part, time.monotonic())
             self._show()
@@ -27,7 +27,7 @@ class Progress:
         self._show()
 
     def close(self) -> None:
-        """Take the live line away."""
+        """Remove the live line."""
         if self._status is not None:
             self._status.stop()
             self._status = None

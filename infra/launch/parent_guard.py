@@ -1,15 +1,15 @@
-"""Become another program that cannot outlive the process that started it. Run as a script, never imported.
+"""Start a program that ends with its parent process. This is run as a script, never imported.
 
 `python -I -S parent_guard.py --parent PID --signal N [--user UID] [--reach] -- PROGRAM ARGUMENT…`
 
-It exists because the alternatives are worse: `preexec_fn` runs Python between fork and exec of a process that
-may hold threads. Nothing stays resident: this process *becomes* the program.
+The alternative, `preexec_fn`, runs Python between fork and exec of a process that may have threads, which is unsafe.
+This process replaces itself with the program, so nothing else stays in memory.
 
---parent  end at once if that process is gone already
---signal  what the kernel sends the program when its parent dies, however it dies (Linux; elsewhere ignored)
---user    give up root for this user and group id first
---reach   keep, of all of root's powers, the one to pass through closed folders (Linux): a checkout under the
-          0700 home of root then works without opening that home to anybody
+--parent  end at once if that process has already ended
+--signal  the signal that the kernel sends the program when its parent dies for any reason (Linux; ignored elsewhere)
+--user    first change from root to this user and group id
+--reach   keep one of root's capabilities, to pass through closed folders (Linux): a checkout under the 0700 home of
+          root then works, and the home stays closed
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ def main() -> None:
     capability = 0
     if libc and "--reach" in options:
         bits = permitted()
-        # Reading is enough, but containers commonly hold only the wider power.
+        # The read capability is enough, but containers commonly have only the wider one.
         capability = next((c for c in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if bits >> c & 1), 0)
         if capability:
             libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
-            # Without it access(2), which initdb asks before it opens, does not count the power that is kept.
+            # Without this, access(2), which initdb calls before it opens files, ignores the kept capability.
             libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     if "--user" in value:
         user = int(value["--user"])
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
-        os.chdir("/")  # the folder we were started in may be closed to that user
+        os.chdir("/")  # the current folder may be closed to that user
     if libc and capability:
         header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
         low = 1 << capability
@@ -63,7 +63,7 @@ def main() -> None:
         libc.capset(header, data)
         libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
     if libc:
-        # Last: a change of user clears it.
+        # This must come last: a change of user clears it.
         libc.prctl(PR_SET_PDEATHSIG, int(value["--signal"]), 0, 0, 0)
     if os.getppid() != int(value["--parent"]):
         os._exit(1)

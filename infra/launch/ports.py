@@ -1,4 +1,4 @@
-"""Free ports of the loopback interface."""
+"""Find free ports of the loopback interface."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def is_free(port: int) -> bool:
 
 
 def require_free(who: str, port: int) -> None:
-    """Raise LaunchError if the port is taken: the server there would otherwise be mistaken for ours."""
+    """Raise LaunchError if the port is taken. Otherwise the server that listens there could be mistaken for ours."""
     if not is_free(port):
         raise LaunchError(f"{who} cannot listen on {HOST}:{port}: the port is taken.")
 
 
 class Claims:
-    """The ports of one stack. Two stacks that start at the same moment do not choose the same ones.
+    """The ports of one stack. Two stacks that start at the same moment do not choose the same ports.
 
-    A claim is a locked file in the machine's folder for temporary files; the kernel lets go of it with the
-    process, however that ends.
+    A claim is a locked file in the machine's temporary folder. The kernel releases the lock when the process ends for
+    any reason.
     """
 
     def __init__(self) -> None:
         self._held: dict[int, IO[bytes]] = {}
 
     def first_free(self, usual: int, tries: int = 100) -> int:
-        """The usual port, or the first free one after it that no other stack has claimed; now it is ours.
+        """Claim the usual port, or the first free one after it that no other stack has claimed. Returns the port.
 
         Raises LaunchError if none of the `tries` ports from the usual one on is free.
         """
@@ -55,13 +55,13 @@ class Claims:
         raise LaunchError(f"No free port between {usual} and {usual + tries - 1} on {HOST}.")
 
     def release(self) -> None:
-        """Give every claim up."""
+        """Release every claim."""
         for file in self._held.values():
             file.close()
         self._held.clear()
 
     def claim(self, port: int) -> bool:
-        """Make that port ours, if it is free and no other stack's."""
+        """Claim a port. Returns whether it was free and not claimed by another stack."""
         if port in self._held:
             return False
         try:
@@ -81,7 +81,7 @@ class Claims:
 
 
 def any_free() -> int:
-    """A port that is free now, whichever."""
+    """Any port that is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

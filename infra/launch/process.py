@@ -1,4 +1,4 @@
-"""A child process that is watched, logs to a file, and never outlives the one that started it."""
+"""A child process that logs to a file and never outlives its parent."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ GUARD = Path(__file__).with_name("parent_guard.py")
 
 
 class Child:
-    """A started program in a session of its own, under a guard: it gets `stop_signal` when this process dies.
+    """A started program in a session of its own. A guard makes it get `stop_signal` when this process dies.
 
-    Start children from the main thread: the kernel counts the death of the starting thread as the parent's.
+    Start children from the main thread: the kernel treats the end of the starting thread as the parent's death.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Child:
     ) -> None:
         """Start `command` (its program an absolute path) with its output appended to `log`.
 
-        `user` gives up root for that user id; `reach` lets it pass through closed folders all the same.
+        `user` runs it with that user id instead of root; `reach` still lets it pass through closed folders.
         """
         self.name = name
         self.log = log
@@ -56,7 +56,7 @@ class Child:
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 start_new_session=True,
-                umask=0o077,  # histories, logs and journals are nobody else's
+                umask=0o077,  # only the owner may read histories, logs and journals
             )
 
     @property
@@ -68,16 +68,16 @@ class Child:
         return self.popen.poll() is None
 
     def output(self, lines: int = 3) -> str:
-        """The last lines that this start of the program has logged, joined into one."""
+        """The last lines that the program has logged since this start, joined into one."""
         kept = [line.strip() for line in self._logged().splitlines() if line.strip()]
         return " / ".join(kept[-lines:])[-600:]
 
     def said(self, words: str) -> bool:
-        """Whether this start of the program has logged these words lately."""
+        """Whether the program has recently logged these words since this start."""
         return words in self._logged()
 
     def beginning(self, size: int = 200_000) -> str:
-        """What this start of the program logged first, so many bytes of it: it may have logged very much since."""
+        """The first `size` bytes that the program has logged since this start: the whole log may be very large."""
         try:
             with self.log.open("rb") as log:
                 log.seek(self._log_start)
@@ -94,9 +94,9 @@ class Child:
             return ""
 
     def wait_ready(self, ready: Callable[[], bool], timeout: float, pause: float = 0.03) -> None:
-        """Return once `ready()` is true.
+        """Wait until `ready()` is true.
 
-        Raises LaunchError, naming the end of the log, if the program dies or `timeout` seconds pass first.
+        Raises LaunchError with the end of the log if the program dies or `timeout` seconds pass first.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -111,19 +111,19 @@ class Child:
             time.sleep(pause)
 
     def epitaph(self) -> str:
-        """One sentence on how the program ended."""
+        """One sentence about how the program ended."""
         code = self.popen.poll()
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with status {code}"
         said = self.output()
         return f"{self.name} {how}; its log {self.log} " + (f"ends: {said}" if said else "is empty.")
 
     def ask_to_stop(self) -> None:
-        """Send the stop signal, if it still runs, and return at once."""
+        """Send the stop signal if the program still runs, and return at once."""
         if self.running:
             self.popen.send_signal(self.stop_signal)
 
     def stop(self, grace: float = 3.0) -> None:
-        """End the program: by its stop signal, after `grace` seconds by force. Ends its whole group."""
+        """End the program and its process group: by the stop signal, after `grace` seconds by force."""
         self.ask_to_stop()
         try:
             self.popen.wait(max(grace, 0.0))
@@ -138,7 +138,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def end_group(leader: int) -> None:
-    """Kill whatever is left of a child's process group."""
+    """Kill the remaining processes of a child's process group."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

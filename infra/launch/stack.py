@@ -23,14 +23,14 @@ TEMPORAL_VARIABLES = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_F
 PROJECT = Path(__file__).parents[2]
 SENDER_DOMAIN = "acme.test"
 USUAL_TEMPORAL = f"{HOST}:{USUAL['temporal']}"
-"""Where Temporal's clients look if nothing is said."""
+"""The default address of Temporal's clients."""
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts of a running stack answer. `ui` is None where Temporal is not ours.
+    """The addresses of a running stack's parts. `ui` is None if the user's own Temporal is used.
 
-    Other commands read the same from `State.addresses`, and nothing of it from anywhere else.
+    Other commands read them from `State.addresses` and from no other place.
     """
 
     database: str
@@ -42,7 +42,7 @@ class Addresses:
 
 
 class Stack:
-    """The parts, started in order and stopped in the opposite one, within 5 seconds."""
+    """The parts. They are started in order, and stopped in the opposite order within 5 seconds."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class Stack:
         environment: Mapping[str, str] | None = None,
         entry_pace: float = 1.0,
     ) -> None:
-        """`prepare(database_url)` is called before anything uses the database; `say(part, words)` tells progress.
+        """`prepare(database_url)` is called before anything uses the database; `say(part, words)` gets the progress.
 
-        `entry_pace` is that of runs begun by an entry rule.
+        `entry_pace` is the pace of runs that an entry rule starts.
         """
         self.state = state
         self.prepare = prepare
@@ -68,7 +68,7 @@ class Stack:
         self.services: list[Child] = []
 
     def start(self) -> Addresses:
-        """Start every part; answer where they are. Raises LaunchError, with nothing left running."""
+        """Start every part. Returns their addresses. Raises LaunchError, and then leaves nothing running."""
         try:
             return self._start()
         except BaseException:
@@ -82,7 +82,7 @@ class Stack:
                 raise LaunchError(child.epitaph())
 
     def stop(self) -> None:
-        """End every part, the ones that use others first, by force after 3.4 seconds: everything survives that."""
+        """Stop every part, each before the parts that it uses; by force after 3.4 seconds, which loses no data."""
         deadline = time.monotonic() + 3.4
         for wave, share in (
             (self.services, 1.9),
@@ -114,7 +114,7 @@ class Stack:
                 file=self.state.folder / "temporal.db",
                 ui_port=ports["ui"],
             )
-            self.temporal.begin()  # comes up while PostgreSQL does
+            self.temporal.begin()  # it starts while PostgreSQL does
             temporal, namespace, ui = self.temporal.address, NAMESPACE, self.temporal.ui_url
         else:
             temporal, namespace = named_temporal(self.environment)
@@ -132,7 +132,8 @@ class Stack:
         if embedded:
             environment = without_temporal_environment(environment)
             environment |= {"TEMPORAL_ADDRESS": temporal, "TEMPORAL_NAMESPACE": namespace}
-        # Python is what takes long to come up, so it does beside the rest; nobody calls the API before it is prepared.
+        # Python processes start slowly, so they start in parallel with the rest. Nobody calls the API before the
+        # database is prepared.
         api = self._serve("API", ["cli", "api", "--port", ports["api"]], environment=environment)
         sandbox = self._serve(
             "provider sandbox",
@@ -167,7 +168,7 @@ class Stack:
         return addresses
 
     def _ports(self) -> dict[str, int]:
-        """The last start's ports where they are free, so that links in old messages still lead here; else the usual."""
+        """The ports of the last start if they are free, so that links in old messages work; else the usual ones."""
         last = read_json(self.state.folder / "ports.json")
         ports = {}
         for name, usual in USUAL.items():
@@ -189,7 +190,7 @@ class Stack:
         self.state.record(self._children(), addresses)
 
     def _environment(self, secrets: Mapping[str, str], sandbox_url: str, api_url: str) -> dict[str, str]:
-        """What turns the production code towards the local parts: configuration only."""
+        """The configuration that points the production code at the local parts."""
         own = {
             "PERENNIAL_PUBLIC_URL": api_url,
             "PERENNIAL_SECRET": secrets["link_secret"],
@@ -203,24 +204,24 @@ class Stack:
             "PERENNIAL_HUBSPOT_TOKEN": "sandbox",
             "PERENNIAL_WEBHOOK_SECRET": secrets["webhook_secret"],
             "PERENNIAL_DRAIN": "PT0.5S",
-            # Here a message arrives as it is sent, before somebody who waits for it.
+            # Here a message arrives at once, and the user may be waiting for it and click early.
             "PERENNIAL_CLICK_SOON": "PT0S",
             "PERENNIAL_CLICK_HOLD": "PT1S",
             "PERENNIAL_ENTRY_PACE": str(self.entry_pace),
-            # The sandbox must never be handed real credentials.
+            # The sandbox must never get real credentials.
             "AWS_ACCESS_KEY_ID": "sandbox",
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONUNBUFFERED": "1",
         }
-        dropped = {"AWS_PROFILE", "AWS_SESSION_TOKEN", "PERENNIAL_OPERATIONS_PORT"}  # the API's port is asked here
+        dropped = {"AWS_PROFILE", "AWS_SESSION_TOKEN", "PERENNIAL_OPERATIONS_PORT"}  # health checks use the API's port
         return {name: value for name, value in self.environment.items() if name not in dropped} | own
 
 
 def named_temporal(environment: Mapping[str, str]) -> tuple[str, str]:
-    """Address and namespace of the Temporal that an environment, or a profile it names, leads a client to.
+    """Address and namespace of the Temporal that an environment, or its Temporal profile, names.
 
-    Raises LaunchError where the profile cannot be read.
+    Raises LaunchError if the profile cannot be read.
     """
     from temporalio.envconfig import ClientConfig
 
@@ -232,7 +233,7 @@ def named_temporal(environment: Mapping[str, str]) -> tuple[str, str]:
 
 
 def answers(url: str) -> bool:
-    """Whether a GET is answered with 2xx."""
+    """Whether the answer to a GET is 2xx."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
             return 200 <= int(response.status) < 300

@@ -1,4 +1,4 @@
-"""What a local stack keeps between starts: its folder, its secrets, and who is running now."""
+"""The state of a local stack: its folder, its secrets, and its running processes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from infra.launch.process import Child, end_group
 ROOM_NEEDED = 300_000_000  # bytes: a fresh PostgreSQL, its write-ahead log, Temporal's file
 KEPT = (".gitignore", "lock")
 OWN = {*KEPT, "secrets", "running", "ports", "crowd", "logs", "sandbox", "postgres", "temporal"}
-"""What a stack keeps, by the names without their endings."""
+"""Names of a stack's files and folders, without suffixes."""
 
 
 def started_at(pid: int) -> str | None:
-    """When that process started, in the system's own words, or None if there is none: pids are used again."""
+    """The start time of a process in the system's format; None if there is none. It detects reused process ids."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         return None if fields[0] == "Z" else fields[19]
@@ -50,16 +50,16 @@ class State:
 
     @property
     def running(self) -> Path:
-        """Who runs and where, for the next start and for other commands."""
+        """The file of running processes and their addresses, for the next start and for other commands."""
         return self.folder / "running.json"
 
     @property
     def is_kept(self) -> bool:
-        """Whether a stack has been started here, whose data are kept."""
+        """Whether the folder holds the data of a stack."""
         return (self.folder / "secrets.json").exists()
 
     def open(self, *, fresh: bool = False) -> None:
-        """Take the folder, end what a killed start left behind, and with `fresh` empty it.
+        """Lock the folder, end processes that a killed start left running, and with `fresh` empty the folder.
 
         Raises LaunchError if another stack runs here, the folder cannot be written, or the disk is full.
         """
@@ -95,22 +95,22 @@ class State:
             raise
 
     def close(self) -> None:
-        """Let go of the folder. Call it once every child has ended."""
+        """Unlock the folder. Call it after every child has ended."""
         if self._lock is not None:
             self.running.unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 
     def record(self, children: Iterable[Child], addresses: dict[str, str]) -> None:
-        """Write down who runs, so that the next start can end what this one had to leave."""
+        """Record the running processes, so that the next start can end those that this one leaves if it is killed."""
         listed = [{"pid": c.pid, "started": started_at(c.pid), "signal": int(c.stop_signal)} for c in children]
         own = {"pid": os.getpid(), "started": started_at(os.getpid())}
         write_private(self.running, own | {"children": listed, "addresses": addresses})
 
     def addresses(self) -> dict[str, str] | None:
-        """Where the parts of the stack that runs here answer, for other commands; None where none runs.
+        """The addresses of the stack that runs here, for other commands; None if none runs.
 
-        What a killed one left is nothing: others may have taken its ports. Empty while it comes up.
+        Addresses of a killed stack are ignored: other programs may have taken its ports. Empty while the stack starts.
         """
         held = read_json(self.running)
         pid, found = held.get("pid"), held.get("addresses")
@@ -119,7 +119,7 @@ class State:
         return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
     def secrets(self) -> dict[str, str]:
-        """The stack's secrets, made at the first start, readable by the owner alone."""
+        """The stack's secrets. They are made at the first start; only the owner can read them."""
         path = self.folder / "secrets.json"
         kept = read_json(path)
         made = {
@@ -135,13 +135,13 @@ class State:
         return made
 
     def keep_secret(self, name: str, value: str) -> None:
-        """Add one secret, or change it."""
+        """Add or change one secret."""
         write_private(self.folder / "secrets.json", self.secrets() | {name: value})
 
     def _make_private(self) -> None:
-        """Make the folder, open to its owner alone, and what an older version left in it open to all.
+        """Make the folder, and close it and files that an older version left readable to all but the owner.
 
-        A folder that holds anything else keeps its mode: whoever named it may share it.
+        A folder that holds anything else keeps its mode: its owner may share it.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ours = all(path.stem in OWN for path in self.folder.iterdir())
@@ -150,7 +150,7 @@ class State:
         self.folder.chmod(0o700)
         for folder, below, files in os.walk(self.folder):
             if Path(folder) == self.folder and "postgres" in below:
-                below.remove("postgres")  # PostgreSQL's own user has it, and nobody else
+                below.remove("postgres")  # it belongs to PostgreSQL's own user
             for path in (Path(folder) / name for name in (*below, *files)):
                 mode = path.lstat().st_mode
                 if not stat.S_ISLNK(mode) and mode & 0o077:
@@ -186,7 +186,7 @@ class State:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in that file; empty if there is none or it is broken."""
+    """The JSON object in a file; empty if there is none or it is invalid."""
     try:
         held = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -195,7 +195,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_private(path: Path, value: dict[str, Any]) -> None:
-    """Write an object that only the owner may read; never half of it."""
+    """Write an object to a file that only the owner may read. The write is atomic."""
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""Temporal's dev server with its UI, its data in one SQLite file, and the project's search attributes."""
+"""Temporal's dev server with its UI, one SQLite file, and the project's search attributes."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
 }
 NAMESPACE = "default"
 SERVER_SETTINGS: Mapping[str, str] = {
-    # Tracks take turns in a queue, so that contacts of other tracks do not wait for a thousand of one track that wake
-    # at once: docs/design/benchmarks.md#wake has the figures.
+    # Tracks take turns in a queue, so that a thousand contacts of one track that wake at once do not delay the contacts
+    # of other tracks: docs/design/benchmarks.md#wake has the figures.
     "matching.useNewMatcher": "true",
     "matching.enableFairness": "true",
-    # By default a shard looks 20 times a second at most for tasks to hand out, and the dev server has one shard: from a
-    # few events a second on, messages would wait for the next look.
+    # By default a shard polls for tasks at most 20 times a second, and the dev server has one shard: with more than a
+    # few events a second, messages would wait for the next poll.
     "history.transferProcessorMaxPollRPS": "1000",
     "history.timerProcessorMaxPollRPS": "1000",
-    # By default the dev server reads the search attributes' definitions from its file at each use, so that a new one is
-    # known at once. With this, a new one is known after seconds, as on other servers, and the reading costs no CPU.
+    # By default the dev server reads the definitions of search attributes from its file at each use, so that a new one
+    # is known at once. With this value it caches them: a new one is known after seconds, as on other servers, and CPU
+    # is saved.
     "system.forceSearchAttributesCacheRefreshOnRead": "false",
 }
-"""What the dev server does otherwise by default, by the names of Temporal's dynamic configuration."""
+"""Changed defaults of the dev server, by the names of Temporal's dynamic configuration."""
 
 
 def find_temporal() -> Path:
-    """Temporal's command line, which holds the dev server: beside this Python, else on the path.
+    """The `temporal` command, which includes the dev server: beside this Python, else on the path.
 
     Raises LaunchError if there is none.
     """
@@ -51,15 +52,15 @@ def find_temporal() -> Path:
 
 
 def without_temporal_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment (this process's own) without what would lead Temporal's clients to another server."""
+    """An environment (by default this process's) without variables that point Temporal's clients at another server."""
     kept = os.environ if environment is None else environment
     return {name: value for name, value in kept.items() if not name.startswith("TEMPORAL_")} | {
-        "TEMPORAL_CONFIG_FILE": os.devnull  # the user's profile is not for the embedded server
+        "TEMPORAL_CONFIG_FILE": os.devnull  # the user's profile may name another server
     }
 
 
 class Temporal:
-    """One dev server. With `file` it keeps its workflows over a restart; without, they live in memory."""
+    """One dev server. With `file` its workflows survive a restart; without, they are in memory."""
 
     def __init__(self, port: int, *, log: Path, file: Path | None = None, ui_port: int | None = None) -> None:
         """Without `ui_port` there is no UI."""
@@ -78,7 +79,7 @@ class Temporal:
         return None if self.ui_port is None else f"http://{HOST}:{self.ui_port}"
 
     def start(self, timeout: float = 30) -> str:
-        """Start the server, register the search attributes, answer its address. Raises LaunchError."""
+        """Start the server and register the search attributes. Returns its address. Raises LaunchError."""
         self.begin()
         self.finish(timeout)
         return self.address
@@ -90,7 +91,7 @@ class Temporal:
                 require_free("Temporal", port)
         command: list[str | Path] = [find_temporal(), "server", "start-dev", "--ip", HOST, "--port", str(self.port)]
         if self.file is not None:
-            # The write-ahead log costs 1.7 times less CPU than SQLite's default, and survives a kill.
+            # The write-ahead log needs 1.7 times less CPU than SQLite's default, and survives a kill.
             command += ["--db-filename", self.file]
             command += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=1"]
         if self.ui_port is None:
@@ -105,7 +106,7 @@ class Temporal:
         self.child = Child("Temporal", command, self.log, env=without_temporal_environment())
 
     def finish(self, timeout: float = 30) -> None:
-        """Wait until the server begun serves and knows the search attributes. Raises LaunchError."""
+        """Wait until the server serves and has the search attributes. Raises LaunchError."""
         assert self.child is not None, "begin first"
         try:
             self.child.wait_ready(self._ready, timeout)
@@ -114,13 +115,13 @@ class Temporal:
             raise
 
     def stop(self, grace: float = 3.0) -> None:
-        """Stop the server; harmless if it does not run."""
+        """Stop the server; harmless if it is not running."""
         if self.child is not None:
             self.child.stop(grace)
             self.child = None
 
     def _ready(self) -> bool:
-        """Whether it serves and knows every search attribute; registers the ones that a data file lacks."""
+        """Whether the server serves and has every search attribute. It registers the missing ones."""
         environment = without_temporal_environment() | {"TEMPORAL_ADDRESS": self.address}
         missing = missing_search_attributes(environment, NAMESPACE)
         if missing:
@@ -129,9 +130,9 @@ class Temporal:
 
 
 def register_search_attributes(environment: Mapping[str, str], namespace: str) -> None:
-    """Register what is missing on the Temporal that `environment` names.
+    """Register the missing search attributes on the Temporal that `environment` names.
 
-    Raises LaunchError if it does not answer, or does not let us.
+    Raises LaunchError if it does not answer or does not permit it.
     """
     missing = missing_search_attributes(environment, namespace)
     if missing is None:
@@ -145,7 +146,7 @@ def register_search_attributes(environment: Mapping[str, str], namespace: str) -
 
 
 def missing_search_attributes(environment: Mapping[str, str], namespace: str) -> list[str] | None:
-    """Names of the search attributes that the namespace does not have; None if the server does not answer."""
+    """Names of the search attributes that the namespace lacks; None if the server does not answer."""
     listed = operator(environment, namespace, "search-attribute", "list", "--output", "json")
     if listed is None:
         return None
@@ -154,13 +155,13 @@ def missing_search_attributes(environment: Mapping[str, str], namespace: str) ->
 
 
 def add_search_attributes(environment: Mapping[str, str], namespace: str, names: list[str]) -> None:
-    """Ask for them; whether it worked is for the caller to see."""
+    """Ask the server to add search attributes. The caller has to check whether it did."""
     options = [part for name in names for part in ("--name", name, "--type", SEARCH_ATTRIBUTES[name])]
     operator(environment, namespace, "search-attribute", "create", *options)
 
 
 def operator(environment: Mapping[str, str], namespace: str, *command: str) -> str | None:
-    """What Temporal's operator command says, or None if the server did not answer."""
+    """The output of a `temporal operator` command; None if the server did not answer."""
     answer = subprocess.run(
         [find_temporal(), "operator", *command, "--namespace", namespace, "--command-timeout", "5s"],
         env=dict(environment),

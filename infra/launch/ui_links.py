@@ -1,4 +1,4 @@
-"""Lists of Temporal UI that are worth keeping, as links into a given one."""
+"""Links to useful lists in a Temporal UI."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 LATE = timedelta(minutes=5)
-"""A run is taken up within seconds; this much later it cannot get on, or its clock is wrong."""
+"""A worker takes up a due run within seconds. After this time the run is stuck, or a clock is wrong."""
 COLUMNS = ("Track", "Step", "State", "NextActionAt")
-"""What to add to the lists' table: Temporal UI shows no search attribute of ours by itself."""
+"""Columns to add to the lists: Temporal UI does not show our search attributes by default."""
 _LIVE = 'ExecutionStatus="Running"'
 
 
 def saved_queries(track: str | None = None, run: str | None = None, everywhere: Sequence[str] = ()) -> dict[str, str]:
-    """What each list shows, and its query.
+    """Each list's description and its query.
 
-    With a track its waiting contacts too; with the workflow id `run` of a contact in it the runs of that one; with all
-    workflow ids that a contact has had, `everywhere`, these runs.
+    With `track`, there is a list of its waiting contacts. With `run`, a contact's workflow id in the track, there is a
+    list of the contact's runs in it. With `everywhere`, all workflow ids of a contact, there is a list of these runs.
     """
     past = (datetime.now(UTC) - LATE).strftime("%Y-%m-%dT%H:%M:%SZ")
     found = {
@@ -29,7 +29,7 @@ def saved_queries(track: str | None = None, run: str | None = None, everywhere: 
     }
     if track is not None:
         found["its waiting contacts"] = f'Track="{track}" AND State="waiting" AND {_LIVE}'
-    if run is not None:  # and those per object; not the runs of a contact whose id only begins so
+    if run is not None:  # also runs per object, but not those of a contact whose id begins with the same text
         found["one contact"] = f'WorkflowId = "{run}" OR WorkflowId STARTS_WITH "{run}/"'
     if everywhere:
         found["one contact, in every track"] = "WorkflowId IN (" + ", ".join(f'"{one}"' for one in everywhere) + ")"
@@ -37,5 +37,5 @@ def saved_queries(track: str | None = None, run: str | None = None, everywhere: 
 
 
 def link(ui: str, namespace: str, query: str) -> str:
-    """That list in the UI at this address."""
+    """The address of a list in the UI."""
     return f"{ui.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows?query={quote(query, safe='')}"

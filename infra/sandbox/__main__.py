@@ -1,6 +1,6 @@
 """`python -m infra.sandbox`: start the provider sandbox on a loopback port.
 
-Twilio's token is the one in PERENNIAL_TWILIO_AUTH_TOKEN: everybody on a machine can read its command lines.
+Twilio's token comes from PERENNIAL_TWILIO_AUTH_TOKEN, because every user of a machine can read its command lines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from infra.sandbox.server import listen, serve
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until stopped; 1 with one sentence on stderr when that cannot be."""
+    """Serve until stopped. If it cannot start, print one sentence to stderr and return 1."""
     parser = argparse.ArgumentParser(prog="python -m infra.sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=8025, help="0 takes any free port; the first line says which")
     parser.add_argument("--data", type=Path, default=Path(".perennial/sandbox"), help="journal and signing key")

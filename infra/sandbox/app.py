@@ -30,9 +30,9 @@ from infra.sandbox.webhook_sink import WebhookSink
 
 
 def create_app(options: Options) -> Starlette:
-    """Wire the parts, remember what the journal holds, and serve.
+    """Connect the parts, replay the journal, and make the application.
 
-    Raises JournalInUse when another sandbox has the same data directory.
+    Raises JournalInUse if another sandbox uses the same data directory.
     """
     book = Journal(options.data / "journal.jsonl")
     faults = Faults()

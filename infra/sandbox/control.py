@@ -1,4 +1,4 @@
-"""The sandbox's own interface, for tests and the demo crowd: what was accepted, what to do, how to fail."""
+"""The sandbox's control interface for tests and the demo: read accepted messages, act on them, order faults."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class Control:
         return JSONResponse({"status": "ok", "messages": len(self._mailbox), "callbacks": self._callbacks.waiting()})
 
     async def _messages(self, request: Request) -> Response:
-        """What was accepted, oldest first: ?to= &channel= &after=<seq> &limit= &wait=<seconds> &body=1.
+        """Accepted messages, oldest first: ?to= &channel= &after=<seq> &limit= &wait=<seconds> &body=1.
 
-        `wait` holds the answer back until there is something to say, at most that long.
+        `wait` delays the answer until there is a message, at most so many seconds.
         """
         query = request.query_params
         try:
@@ -94,7 +94,7 @@ class Control:
         return JSONResponse(self._json(message, True)) if message else _problem("there is no such message", 404)
 
     async def _act(self, request: Request) -> Response:
-        """Let the recipient, or the way there, do something to a message.
+        """Perform an action of the recipient, or an event of the delivery, on a message.
 
         {message, action, link?, text?, bounce_type?, sub_type?, feedback?, delay_type?, format?}
         """
@@ -111,11 +111,11 @@ class Control:
         return JSONResponse({"message": message.id, "action": data["action"], **result})
 
     async def _list_faults(self, request: Request) -> Response:
-        """The orders to misbehave that are in force."""
+        """The active faults."""
         return JSONResponse({"faults": self._faults.listed()})
 
     async def _order_fault(self, request: Request) -> Response:
-        """Misbehave: {provider, kind, times?, seconds?, retry_after?, error_code?, match?, operation?}."""
+        """Order a fault: {provider, kind, times?, seconds?, retry_after?, error_code?, match?, operation?}."""
         data = await _json_object(request)
         if data is None:
             return _problem("the body must be a JSON object")
@@ -126,12 +126,12 @@ class Control:
         return JSONResponse({"faults": self._faults.listed()}, 201)
 
     async def _clear_faults(self, request: Request) -> Response:
-        """Behave again."""
+        """End all faults."""
         self._faults.clear()
         return Response(status_code=204)
 
     async def _list_callbacks(self, request: Request) -> Response:
-        """How many callbacks wait, and how the last ones went."""
+        """How many callbacks are pending, and the results of the last ones."""
         callbacks = self._callbacks
         return JSONResponse(
             {
@@ -143,7 +143,7 @@ class Control:
         )
 
     async def _verify(self, request: Request) -> Response:
-        """Verify an SES identity, as its owner would by mail or DNS: {identity}."""
+        """Verify an SES identity, as its owner does by email or DNS: {identity}."""
         data = await _json_object(request)
         if not data or not isinstance(data.get("identity"), str):
             return _problem("identity must be an address or a domain")
@@ -151,7 +151,7 @@ class Control:
         return JSONResponse({"identity": data["identity"], "verified": True})
 
     async def _limit(self, request: Request) -> Response:
-        """Change the SES account's limits and standing, by the names of GetAccount: {SentLast24Hours: 49900}."""
+        """Change the SES account's limits and status, by the names of GetAccount: {SentLast24Hours: 49900}."""
         data = await _json_object(request)
         if data is None:
             return _problem("the body must be a JSON object")
@@ -165,7 +165,7 @@ class Control:
         return JSONResponse(self._crm_store.everything())
 
     async def _reset(self, request: Request) -> Response:
-        """Forget messages, callbacks, suppressions, opt-outs, CRM objects and faults; keep identities and sets."""
+        """Delete messages, callbacks, suppressions, opt-outs, CRM objects and faults; keep identities and sets."""
         self._faults.clear()
         self._book.write("reset")
         return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""uvicorn, with the one thing it does not offer: letting an application break its connection."""
+"""uvicorn with one addition: the application can break its connection."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class BreakableProtocol(HttpToolsProtocol):
-    """Puts the transport into the scope, where `faults.Dropped` finds it."""
+    """Puts the transport into the scope, for `faults.Dropped`."""
 
     def on_message_begin(self) -> None:
-        """Called by the parser at the start of each request."""
+        """The parser calls this at the start of each request."""
         super().on_message_begin()
         self.scope["extensions"] = {"sandbox.transport": self.transport}  # type: ignore[dict-item]
 
 
 def listen(port: int) -> socket.socket:
-    """A loopback socket on that port (0: any free one); OSError when it is taken."""
+    """A loopback socket on that port (0: any free one). Raises OSError if the port is taken."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -35,8 +35,8 @@ def serve(app: ASGIApp, sock: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, then stop within about a second."""
     config = uvicorn.Config(
         app,
-        # Short ones (uvicorn's 5 s) end now and then just as the next request is on its way: nobody knows what became
-        # of that message then, and one in some thousands was left to be reconciled.
+        # With a short timeout (uvicorn's 5 s), a connection sometimes closes just as the next request is sent. Then the
+        # message's outcome is unknown: one in some thousands had to be reconciled.
         timeout_keep_alive=75,
         http=BreakableProtocol,
         ws="none",

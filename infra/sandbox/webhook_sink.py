@@ -1,4 +1,4 @@
-"""A receiver for the webhooks that tracks call: it records them, and can be told to misbehave."""
+"""A receiver for the webhooks that tracks call. It records them, and can be told to fail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class WebhookSink:
         self._faults = faults
 
     def routes(self) -> list[Route]:
-        """The one address with any ending."""
+        """All paths below /hooks/."""
         return [Route("/hooks/{name:path}", self._receive, methods=["POST"])]
 
     async def _receive(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Activities against the real database and the sandbox that the real SDKs talk to."""
+"""Activities against a real database and the sandbox, which the real SDKs call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.sandbox import Sandbox
 
 @pytest.fixture
 def outside(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside]:
-    """The sandbox, well-behaved again after the test."""
+    """The sandbox. Its faults end after the test."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "sandbox")
     with Outside(sandbox) as outside:
@@ -25,7 +25,7 @@ def outside(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outsi
 
 @pytest.fixture
 def settings(outside: Outside) -> Settings:
-    """Settings whose providers are the sandbox, with little patience."""
+    """Settings whose providers are the sandbox, with short timeouts."""
     return outside.settings()
 
 
@@ -49,5 +49,5 @@ async def world(db: Database, activities: Activities, outside: Outside) -> Async
     world = World(db, activities, outside)
     await world.begin()
     yield world
-    if world.activities is not activities:  # a test has wired them anew
+    if world.activities is not activities:  # a test has built them again
         await world.activities.close()

@@ -1,4 +1,4 @@
-"""The activities that workers serve."""
+"""The activities that workers register."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Short words for what the activities' tests set up, do and look at."""
+"""Helpers of the activities' tests to set up, act and read."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ steps:
     sms: {text: 'Hello {{ contact.attributes.first_name }}'}
 """
 SCHEDULED = datetime(2026, 3, 2, 9, 0, 0, 123000, tzinfo=UTC)
-"""When every activity was asked for, in all its attempts."""
+"""The scheduled time of every activity, in all its attempts."""
 NAME = "Zebulon Quagmire"
 
 
 class Outside:
-    """The sandbox as tests use it: orders to misbehave, and what it accepted."""
+    """The sandbox as tests use it: order faults, read accepted messages."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -92,7 +92,7 @@ class Outside:
         return Settings(**(given | more))
 
     def fault(self, provider: str, kind: str, **more: Any) -> None:
-        """Have the next calls of a provider go wrong."""
+        """Make the next calls of a provider fail."""
         self._http.post("/_control/faults", json={"provider": provider, "kind": kind, **more}).raise_for_status()
 
     def accepted(self, to: str, channel: str | None = None) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ class World:
         self.enrollment: Enrollment
 
     async def rebuild(self, **settings: Any) -> None:
-        """Wire the activities anew with other settings."""
+        """Build the activities again with other settings."""
         await self.activities.close()
         self.activities = build_activities(self.outside.settings(**settings), self.db)
 

@@ -1,4 +1,4 @@
-"""What tests say to the API, in one line each."""
+"""Calls of the API for tests, each in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ subject: Welcome
 
 
 def track(name: str = "welcome", *, reentry: str = "never", steps: str = "", more: str = "") -> str:
-    """A track that waits for a click, unless told otherwise."""
+    """A track that by default waits for a click."""
     steps = steps or "  - id: clicked\n    wait_for: {event: email.clicked, within: 3d, then: [], else: []}\n"
     return f"track: {name}\nreentry: {reentry}\n{more}steps:\n{steps}"
 
@@ -38,7 +38,7 @@ class Api:
         return await self.call("GET", path, params=params)
 
     async def publish(self, source: str) -> httpx.Response:
-        """Publish a track under the name it gives itself."""
+        """Publish a track under the name inside it."""
         name = source.split("track:", 1)[1].split(None, 1)[0]
         return await self.call(
             "PUT", f"/v1/tracks/{name}", content=source, headers={"Content-Type": "application/yaml"}

@@ -1,4 +1,4 @@
-"""Messages in the ledger, for tests of what providers and contacts say about them."""
+"""Messages in the ledger, for tests of providers' and contacts' feedback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def sending(
     occurrence: int = 0,
     to: str | None = None,
 ) -> str:
-    """The id of a message that has been claimed, and whose outcome is not known yet. `to` is another address."""
+    """Make a claimed message with an unknown outcome. Returns its id. `to` is another address."""
     await api.publish(track(steps=STEPS))
     own = {"email": EMAIL, "phone": PHONE} | ({"email" if channel == "email" else "phone": to} if to else {})
     await api.contact(contact_id, **own)
@@ -41,7 +41,7 @@ async def sending(
 
 
 async def message(db: Database, message_id: str) -> Message:
-    """What the ledger says."""
+    """The message in the ledger."""
     async with db.transaction() as tx:
         found = await get(tx, message_id)
     assert found is not None
@@ -55,6 +55,6 @@ async def rows(db: Database, statement: str) -> list[tuple[object, ...]]:
 
 
 async def another_day(db: Database) -> None:
-    """Let what was sent so far count for nothing: the next message goes to the same address."""
+    """Move the messages so far a day back, so that they do not count when the next one goes to the same address."""
     async with db.transaction() as tx:
         await tx.execute(text("UPDATE message SET address_hash = NULL"))

@@ -1,4 +1,4 @@
-"""What Schemathesis cannot know by itself; `test_openapi` has it loaded."""
+"""What Schemathesis cannot know by itself. `test_openapi` makes it load this file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import schemathesis
 
-# Without a way to write it, whichever example Schemathesis makes for an import in JSON Lines counts as an error.
+# Without a serializer, every example that Schemathesis makes for an import in JSON Lines counts as an error.
 schemathesis.serializer.alias("application/x-ndjson", "text/plain")
 
 
 @schemathesis.auth()
 class Key:
-    """The API's key, from the environment: everybody on a machine can read its command lines."""
+    """The API's key, from the environment because every user of a machine can read its command lines."""
 
     def get(self, _case: Any, _context: Any) -> str:
         """The key itself."""

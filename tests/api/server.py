@@ -17,9 +17,9 @@ from api.http.server import BoundedProtocol
 
 @asynccontextmanager
 async def serve(app: FastAPI, port: int = 0, *, log_config: Any = LOGGING_CONFIG) -> AsyncIterator[str]:
-    """Serve the app on this machine, on a free port unless one is given; gives its address.
+    """Serve the app on this machine, on a free port unless one is given. Yields its address.
 
-    Without `log_config` the server logs as `perennial api` has it do.
+    Without `log_config` the server logs as under `perennial api`.
     """
     listening = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(

@@ -1,4 +1,4 @@
-"""What came of something that SES said: in the suppressions, the events and the figures."""
+"""The effects of an SES event: suppressions, stored events and metrics."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.api.ses_payloads import SES_ID
 
 
 async def suppressed(db: Database, address: str = EMAIL) -> str | None:
-    """Why the address is not written to."""
+    """Why the address is suppressed."""
     async with db.transaction() as tx:
         found = await suppressions.find(tx, "email", address)
     return found.reason if found else None
 
 
 def refused(app: FastAPI, reason: str) -> float:
-    """How often SES said something that was not used, for this reason."""
+    """How often an SES event was rejected for this reason."""
     found = app.state.context.metrics.registry.get_sample_value(
         "perennial_rejected_total", {"source": "ses", "reason": reason}
     )
@@ -29,7 +29,7 @@ def refused(app: FastAPI, reason: str) -> float:
 
 
 async def told(db: Database) -> list[tuple[object, ...]]:
-    """The names of the contact's events with what is particular to them."""
+    """The names of the contact's events with their own properties."""
     return await rows(
         db,
         "SELECT name, properties - ARRAY['message_id', 'track', 'step', 'enrollment_id'] FROM event "
@@ -48,7 +48,7 @@ async def own_id(db: Database, sent: str, record: dict[str, Any]) -> None:
 
 
 async def forget(db: Database) -> None:
-    """No suppression and no event, for the next message to the same address."""
+    """Delete suppressions and events, for the next message to the same address."""
     async with db.transaction() as tx:
         await tx.execute(text("DELETE FROM suppression"))
         await tx.execute(text("DELETE FROM event"))

@@ -1,4 +1,4 @@
-"""What SES says, in every shape that its documentation gives; written from the lists of fields named beside each."""
+"""SES events in every form of its documentation, written from the field lists that are named beside each."""
 
 from __future__ import annotations
 

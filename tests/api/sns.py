@@ -24,7 +24,7 @@ TOPIC = "arn:aws:sns:eu-west-1:123456789012:perennial"
 
 
 class Signer:
-    """Signs messages; `app` serves its certificate and counts who visits."""
+    """Signs messages. `app` serves its certificate and counts the requests."""
 
     def __init__(self, *, expired: bool = False) -> None:
         self._key = rsa.generate_private_key(65537, 2048)
@@ -70,7 +70,7 @@ class Signer:
             "Timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             "SigningCertURL": CERTIFICATE,
         } | message
-        # The order that Amazon documents, written out again so that the code under test is not its own judge.
+        # The order that Amazon documents, written again so that the tested code is not compared with itself.
         names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
         text = "".join(f"{name}\n{whole[name]}\n" for name in names if name in whole)
         algorithm = hashes.SHA1() if version == "1" else hashes.SHA256()
@@ -79,7 +79,7 @@ class Signer:
 
 
 async def tell(anyone: httpx.AsyncClient, notification: dict[str, str]) -> int:
-    """Deliver as SNS does: JSON that calls itself text."""
+    """Deliver as SNS does: JSON with the content type text/plain."""
     answer = await anyone.post(
         "/webhooks/ses", content=json.dumps(notification), headers={"Content-Type": "text/plain; charset=UTF-8"}
     )

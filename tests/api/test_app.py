@@ -1,4 +1,4 @@
-"""What holds for the whole application: problems, health, figures, its OpenAPI document."""
+"""Rules for the whole application: problems, health, metrics, the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls as Twilio makes them, and what came of them."""
+"""Calls as Twilio makes them, and their effects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def call(
 
 
 def sid(number: int) -> str:
-    """A message's id as Twilio writes it."""
+    """A message id in Twilio's format."""
     return f"SM{number:032x}"
 
 
@@ -36,7 +36,7 @@ def reply(body: str, **more: str) -> dict[str, str]:
 
 
 def refused(app: FastAPI, reason: str) -> float:
-    """How often Twilio said something that was not used, for this reason."""
+    """How often a call of Twilio was rejected for this reason."""
     found = app.state.context.metrics.registry.get_sample_value(
         "perennial_rejected_total", {"source": "twilio", "reason": reason}
     )
@@ -44,7 +44,7 @@ def refused(app: FastAPI, reason: str) -> float:
 
 
 async def suppressed(db: Database, phone: str = PHONE) -> str | None:
-    """Why the number is not written to."""
+    """Why the number is suppressed."""
     async with db.transaction() as tx:
         found = await suppressions.find(tx, "sms", phone)
     return found.reason if found else None

@@ -1,4 +1,4 @@
-"""What the benchmarks make of what they saw."""
+"""The figures that the benchmarks compute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programmes that count and watch, rehearsed as a track's author would: exact counts, exact moments."""
+"""Programmes that count and watch events, rehearsed as a track's author would: exact counts, exact times."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ async def theatre() -> AsyncIterator[Stage]:
 
 
 class Played:
-    """How a rehearsal went, with its moments counted from the enrolment."""
+    """The result of a rehearsal. Its times count from the enrolment."""
 
     def __init__(self, began: datetime, how: Rehearsed) -> None:
         self._began, self.how = began, how
 
     def ends(self, step: str) -> list[str]:
-        """How the step ended, each time."""
+        """The outcomes of the step, one for each time."""
         return [entry.outcome for entry in self.how.path if entry.step == step]
 
     def events(self, step: str) -> list[str]:
@@ -45,7 +45,7 @@ class Played:
         return [entry.detail for entry in self.how.path if entry.step == step and entry.outcome == "happened"]
 
     def at(self, step: str, unit: timedelta) -> list[float]:
-        """When the step ended, each time, in units; real seconds pass while the server's months do."""
+        """When the step ended, each time, in units. It is rounded: real seconds pass too."""
         return [round((entry.at - self._began) / unit, 2) for entry in self.how.path if entry.step == step]
 
 

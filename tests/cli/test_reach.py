@@ -1,4 +1,4 @@
-"""A command reaches the stack it was started for, or none: never what happens to listen at a usual address."""
+"""A command uses the stack that it is meant for, or none: never another program at a default address."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stack's folder; the environment names nothing, and the user's own profile another Temporal."""
+    """A stack's folder. The environment names no services, and the user's Temporal profile names another server."""
     for name in (*TEMPORAL_VARIABLES, "TEMPORAL_NAMESPACE", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     profile = tmp_path / "config" / "temporalio" / "temporal.toml"
@@ -50,7 +50,7 @@ def perennial() -> Command:
 
 
 def runs(folder: Path, **addresses: Any) -> None:
-    """As a running stack leaves it; this process stands for it."""
+    """Write the state of a running stack. This process plays the stack."""
     own = {"pid": os.getpid(), "started": started_at(os.getpid())}
     write_private(folder / "running.json", own | {"children": [], "addresses": addresses})
 
@@ -59,7 +59,7 @@ def test_the_running_stacks_own_is_reached_whatever_profile_the_user_has(
     folder: Path, perennial: Command, dev_server: DevServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs(folder, database=postgres_url, temporal=dev_server.address, namespace="default", ui="http://127.0.0.1:1")
-    monkeypatch.setenv("TEMPORAL_NAMESPACE", "elsewhere")  # the embedded server is not asked about that
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "elsewhere")  # not for the embedded server
     listed = perennial("limits", "list")
     assert listed.exit_code == 0, listed.stderr
     looked = perennial("doctor", "--json")

@@ -1,4 +1,4 @@
-"""The links that are printed lead to the stack that runs, and show what the pages say."""
+"""The printed links lead to the running stack, and show the lists that the pages describe."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_they_lead_to_the_running_stack(folder: Path) -> None:
 
 
 def test_the_pages_name_the_same_lists() -> None:
-    """Those of the pages are put to a real Temporal in `tests/docs/test_operations.py`."""
+    """`tests/docs/test_operations.py` runs the pages' queries on a real Temporal."""
     named = {without_times(query) for query in ui_queries()}
     contact = saved_queries("win-back", "nurture/win-back/user_1042").values()
     assert {without_times(query) for query in contact} - named <= {

@@ -1,4 +1,4 @@
-"""A whole Perennial for the pages' commands: database, Temporal, API, workers. Only the providers are missing."""
+"""An installation for the pages' commands: database, Temporal, API, workers, but no providers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from worker import build_relay, build_workers
 
 @dataclass
 class Installation:
-    """A running one. `caller` sends what a `curl` command would."""
+    """A running installation. `caller` sends the requests of `curl` commands."""
 
     url: str
     key: str
@@ -36,7 +36,7 @@ class Installation:
     temporal_address: str
 
     async def until(self, true: Callable[[dict[str, Any]], bool], path: str) -> None:
-        """Wait until what the API answers at `path` is as expected."""
+        """Wait until the API's answer at `path` is as expected."""
         seen: Any = None
         for _ in range(150):
             answer = await self.caller.get(self.url + path, headers={"Authorization": f"Bearer {self.key}"})
@@ -49,11 +49,11 @@ class Installation:
 
 @pytest.fixture
 async def perennial(postgres_url: str, dev_server: DevServer) -> AsyncIterator[Installation]:
-    """The API on a port of its own, its relay and its workers, over an empty database."""
+    """The API on a port of its own, with relay and workers, on an empty database."""
     settings = Settings(
         DATABASE_URL=SecretStr(postgres_url),
         secret=SecretStr("a secret of at least thirty-two characters"),
-        ses_endpoint_url="http://127.0.0.1:9",  # the discard port: nothing here may leave the machine
+        ses_endpoint_url="http://127.0.0.1:9",  # the discard port: no call may leave the machine
         twilio_base_url="http://127.0.0.1:9",
     )
     database, temporal = Database(postgres_url, 10), await dev_server.connect()

@@ -17,13 +17,13 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 
 def name_of(page: Path) -> str:
-    """The page's path in the project: what a test is called after."""
+    """The page's path in the project, used as the name of a test."""
     return page.relative_to(ROOT).as_posix()
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced code block: the language and whatever follows it on the fence's line, and the text."""
+    """A fenced code block: the words on the fence's line (the language first), and the text."""
 
     page: str
     line: int
@@ -64,7 +64,7 @@ def pages_of(folder: Path) -> list[Path]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link's fragment may name: the headings as GitHub makes anchors of them."""
+    """The valid fragments of links: GitHub's anchors of the headings."""
     found: set[str] = set()
     for heading in re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE):
         anchor = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
@@ -83,7 +83,7 @@ def commands(block: Block) -> Iterator[list[str]]:
             continue
         try:
             words = shlex.split(kept, comments=True)
-        except ValueError:  # a quote that goes on in the next line
+        except ValueError:  # a quote that continues on the next line
             kept += "\n"
             continue
         kept = ""
@@ -94,7 +94,7 @@ def commands(block: Block) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Request:
-    """What a `curl` command asks for."""
+    """The request of a `curl` command."""
 
     method: str
     url: str
@@ -104,7 +104,7 @@ class Request:
 
 
 def curl(command: list[str], variables: Mapping[str, str]) -> Request:
-    """A `curl` command as the request that it makes. Options that these pages do not use are refused."""
+    """Parse a `curl` command. Options that the pages do not use are refused."""
     words = [Template(word).safe_substitute(variables) for word in command[1:]]
     url, method, headers, auth, content = "", "", {}, None, None
     while words:
@@ -134,11 +134,11 @@ _SHAPES = (
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
     r"[0-9a-f]{64}",
 )
-"""Ids, times and digests: an example shows one, an answer has another."""
+"""Ids, times and digests. Their values differ between an example and an answer."""
 
 
 def differs(shown: Any, answered: Any, place: str = "") -> str:
-    """Where an answer is not as shown, or nothing. `…` stands for anything, also for further names and items."""
+    """Where an answer differs from the example, or empty. `…` stands for anything, also for more names and items."""
     if shown == "…":
         return ""
     if isinstance(shown, dict) and isinstance(answered, dict):

@@ -1,4 +1,4 @@
-"""Every command of the pages works as it is written: `curl` and Python against a whole Perennial."""
+"""Every command of the pages works as written: `curl` and Python against a whole installation."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LIBRARY = ROOT / "tracks" / "library"
 
 
 class Story:
-    """Commands of pages, run one after another; each may use what the answers before it gave."""
+    """A page's commands, run in order. A command may use values from earlier answers."""
 
     def __init__(self, perennial: Installation) -> None:
         self.perennial = perennial
         self.variables = {"API": perennial.url, "KEY": perennial.key}
 
     async def run(self, command: list[str]) -> httpx.Response:
-        """Run a `curl` command, and remember what later ones refer to."""
+        """Run a `curl` command, and store the values that later ones need."""
         asked = curl(command, self.variables)
         answer = await self.perennial.caller.request(
             asked.method, asked.url, headers=asked.headers, auth=asked.auth, content=asked.content
@@ -42,7 +42,7 @@ class Story:
         return answer
 
     async def tell(self, block: Block) -> None:
-        """Run a Python example beside the server that it talks to."""
+        """Run a Python example against the server."""
         names: dict[str, Any] = dict(self.variables)
         await asyncio.to_thread(exec, compile(block.text, str(block), "exec"), names)
 
@@ -54,7 +54,7 @@ def shown(block: Block) -> tuple[int, Any]:
 
 
 async def publish_library(perennial: Installation) -> None:
-    """What `./run` does first."""
+    """Publish the library, as `./run` does first."""
     headers = {"Authorization": f"Bearer {perennial.key}"}
     with httpx.Client(base_url=perennial.url, headers=headers, trust_env=False) as client:
         answer = await asyncio.to_thread(publish, client, read_folder(LIBRARY))
@@ -88,7 +88,7 @@ async def test_every_answer_in_the_api_pages_is_what_the_api_answers(perennial: 
             asked = next((command for command in commands(block) if command[0] == "curl"), [])
         else:
             status, body = shown(block)
-            for _ in range(100):  # what Temporal has to hear of first shows a moment later
+            for _ in range(100):  # effects that need Temporal appear a moment later
                 answer = await story.run(asked)
                 wrong = differs(body, answer.json()) or differs(status, answer.status_code)
                 if not wrong:

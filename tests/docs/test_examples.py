@@ -1,4 +1,4 @@
-"""The pages are true: every example compiles, every name they use exists, nothing that exists is missing."""
+"""The pages are correct: every example compiles, every name exists, and no existing name is missing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SENDERS = "defaults:\n  email: {from: ada@acme.test}\n  sms: {from: '+1500555000
 
 
 def whole(example: str) -> str:
-    """A track of an example that shows part of one: its steps, or keys of its head."""
+    """Complete an example that shows a part of a track: its steps, or keys of its head."""
     if example.startswith("- id:"):
         return f"track: example\n{SENDERS}steps:\n" + re.sub("^(?=.)", "  ", example, flags=re.MULTILINE)
     if not re.search("^track:", example, re.MULTILINE):

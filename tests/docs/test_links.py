@@ -1,4 +1,4 @@
-"""Every link leads somewhere: of all Markdown files, and of all other files that name a guide."""
+"""Every link in Markdown files has a target, and every guide that other files name exists."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.docs.documents import DOCS, PAGES, ROOT, anchors, links, name_of, pro
 
 NOT_OURS = {"node_modules", "build", "__pycache__"}
 WITH_TEXT = {".py", ".md", ".html", ".css", ".yaml", ".toml", ".json", ".mjml", ".liquid", ".sh", ".ini", ".mako", ""}
-"""Kinds of files that people read; the last is that of `./run` and its like."""
+"""Suffixes of text files; the empty one is that of `./run` and similar scripts."""
 
 
 def _files(folder: Path = ROOT) -> Iterator[Path]:
@@ -62,7 +62,7 @@ def test_guides_that_files_name_exist() -> None:
         text = path.read_text(encoding="utf-8")
         for name, fragment in re.findall(r"(?<![\w/.-])(docs/[\w/-]+\.(?:md|svg))(?:#([\w-]+))?", text):
             if path.suffix == ".md" and f"]({name}" in text:
-                continue  # a link, which is relative to its page
+                continue  # a link, which is relative to its own page
             assert (ROOT / name).exists(), f"{name_of(path)}: {name}"
             assert not fragment or fragment in anchors(ROOT / name), f"{name_of(path)}: {name}#{fragment}"
 

@@ -1,4 +1,4 @@
-"""What operators are told to type works, against a whole Perennial with a real Temporal server."""
+"""Commands in the operators' pages work, against a whole installation with a real Temporal server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIN_BACK = {"track": "win-back", "contact_id": "user_1042"}
 
 
 async def temporal(perennial: Installation, words: list[str]) -> tuple[int, str]:
-    """Run one of Temporal's commands; its status and all that it says."""
+    """Run a `temporal` command. Returns its status and output."""
     program = str(Path(sys.executable).parent / "temporal")
     environment = without_temporal_environment() | {"TEMPORAL_ADDRESS": perennial.temporal_address}
     told = await asyncio.to_thread(

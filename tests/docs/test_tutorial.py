@@ -1,4 +1,4 @@
-"""The tutorial is true: its files are published, its calls answer what it says, its test passes."""
+"""The tutorial is correct: its files can be published, its calls give the shown answers, its test passes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILE = re.compile(r"`(my-tracks/[\w./-]+)`:\n\n```[^\n]*\n(.*?)^```$", re.DOTALL
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What somebody has saved who followed it."""
+    """The files that a reader of the tutorial has saved."""
     files = FILE.findall(PAGE.read_text(encoding="utf-8"))
     assert len(files) == 4
     for name, text in files:

@@ -1,4 +1,4 @@
-"""One house of processes for all tests that kill them: to start it takes longer than most of them."""
+"""One installation for all tests that kill its processes: its start takes longer than most of these tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.installation.one_process import Stand
 
 @dataclass
 class Home:
-    """A house that runs, and how to speak to it."""
+    """A running installation, and its clients."""
 
     house: FaultyHouse
     stand: Stand
@@ -23,7 +23,7 @@ class Home:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
-    """A house with one worker. A test may leave parts of it down: `FaultyHouse.all_up` brings them back."""
+    """An installation with one worker. A test may leave parts down: `FaultyHouse.all_up` starts them again."""
     house = FaultyHouse(tmp_path_factory.mktemp("house"), workers=1)
     async with house.open() as stand:
         await prepare(stand)

@@ -1,4 +1,4 @@
-"""A full disk under PostgreSQL: the API says 503 and nothing else, and all goes on when there is room again."""
+"""A full disk under PostgreSQL: the API answers only 503, and all work continues when there is space again."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.support.sandbox import start_sandbox
 
 SIZE = "192m"
 LEFT = 8192
-"""Bytes of the last piece of ballast: a page of PostgreSQL."""
+"""Bytes of the last file that fills the disk: a page of PostgreSQL."""
 
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own at that folder; the test is skipped where none may be mounted."""
+    """Mount a small file system at the folder. The test is skipped if this is not permitted."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root on Linux may mount a small file system")
     folder.mkdir()
@@ -47,7 +47,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Fill the disk to its last page; answers the file to delete."""
+    """Fill the disk to its last page. Returns the file to delete."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
         for size in (1 << 20, LEFT):
@@ -59,7 +59,7 @@ def fill(disk: Path) -> Path:
 
 @pytest.mark.timeout(300)
 async def test_all_goes_on_when_a_full_disk_has_room_again(tmp_path: Path, dev_server: DevServer) -> None:
-    """PostgreSQL's own log lies there too, so it ends, and whoever keeps it up starts it again."""
+    """PostgreSQL's own log is there too, so PostgreSQL ends and has to be started again."""
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(small_disk(tmp_path / "disk"))
         postgres = Postgres(disk / "postgres", any_free(), "full", log=tmp_path / "postgres.log")
@@ -82,9 +82,7 @@ async def test_all_goes_on_when_a_full_disk_has_room_again(tmp_path: Path, dev_s
                 while postgres.child.running:
                     with contextlib.suppress(SQLAlchemyError):
                         async with stand.database.transaction() as tx:
-                            await tx.execute(
-                                text("SELECT pg_switch_wal()")
-                            )  # it needs a new file sooner than by itself
+                            await tx.execute(text("SELECT pg_switch_wal()"))  # make PostgreSQL need a new file earlier
                 ballast.unlink()
                 postgres.stop()
                 postgres.start()

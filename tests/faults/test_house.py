@@ -1,6 +1,6 @@
-"""The whole house in processes of its own, killed at random and asked to stop: laws 2, 3 and 7 hold all the same.
+"""The processes of an installation are killed at random and asked to stop: laws 2, 3 and 7 still hold.
 
-The long version is `perennial bench faults`; what is compared is in `bench.faults.records`.
+The long version is `perennial bench faults`. `bench.faults.records` compares the records.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def test_kills_at_random_moments_lose_and_double_nothing(home: Home) -> No
     found = await one_round(
         home.house, home.stand, Received(), result, name="short", kills=3, rate=2, pause=1, say=lines.append
     )
-    await home.stand.database.close()  # what it holds was cut off with the server
+    await home.stand.database.close()  # its connections were cut with the server
     assert found.broken == [], "\n".join(lines)
     assert result.killed == 3 and found.counts["contacts"] > 5 and found.counts["messages"] > 5
 
@@ -114,7 +114,7 @@ async def seen(stand: Stand, run: str) -> dict[str, Any]:
 
 
 async def waiting_for_a_lock(stand: Stand) -> None:
-    """Until somebody waits for a lock in the database."""
+    """Wait until a session waits for a lock in the database."""
     async with asyncio.timeout(20):
         while True:
             async with stand.database.transaction() as tx:

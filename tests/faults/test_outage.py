@@ -1,8 +1,8 @@
-"""People live through an outage in every kind of wait, and their paths are those of people who had none.
+"""An outage happens during every kind of wait, and the runs take the same paths as runs without an outage.
 
-The workers or Temporal are away for some seconds, which the processes here take for long
-(`bench.faults.clocked_process`). Runs are paced: a day passes in a second. People who have no outage live once, for
-both.
+The workers or Temporal are down for some seconds, which counts as long here because the processes have short timeouts
+(`bench.faults.clocked_process`). Runs are paced: a day passes in a second. The runs without an outage are made once,
+for both cases.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ TRACKS = {
 TELLS = {"waits": [3.6], "listens": [3.0], "counts": [2.4, 2.4, 3.6], "sleeps": [2.7]}
 """Seconds after the enrolment at which events happen, by track."""
 OVER = 5.2
-"""Seconds after the enrolment at which the outage is over, more than `LATE` after the last wait that was due in it."""
+"""Seconds after the enrolment at which the outage ends, more than `LATE` after the last wait that was due in it."""
 ENDS = {"waits": "heard", "listens": "heard", "counts": "counted", "sleeps": "goal"}
 
 
 class Person:
-    """One contact on one track, told events at their moments whatever is away."""
+    """One contact on one track. Its events are sent at their times, whatever is down."""
 
     def __init__(self, stand: Stand, track: str, contact: str) -> None:
         self._stand, self.track, self._contact = stand, track, contact
@@ -80,7 +80,7 @@ class Person:
 
 
 async def crowd(stand: Stand, name: str) -> list[Person]:
-    """Three on each track, all of them in their first wait."""
+    """Make three contacts on each track, and wait until all are in their first wait."""
     people = [Person(stand, track, f"{name}-{track}-{number}") for track in TRACKS for number in range(3)]
     await asyncio.gather(*(person.enter() for person in people))
     await asyncio.gather(*(stand.until(person.run, "waiting") for person in people))
@@ -96,7 +96,7 @@ async def ends(people: list[Person]) -> Paths:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def truth(home: Home) -> Paths:
-    """How it ends for people who have no outage."""
+    """The paths of contacts without an outage."""
     home.house.set_clock(0)
     await asyncio.to_thread(home.house.all_up)
     for name, steps in TRACKS.items():

@@ -1,4 +1,4 @@
-"""Law 12 in the relay and below it: what is poisoned waits or fails by itself, and its neighbours go on."""
+"""Law 12 in the relay and below it: a poisoned row waits or fails alone, and the others are delivered."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def execute(database: Database, statement: str, **values: str) -> None:
 
 
 async def left(database: Database, count: int) -> None:
-    """Until so many rows wait in the outbox."""
+    """Wait until `count` rows wait in the outbox."""
     async with asyncio.timeout(30):
         while True:
             async with database.transaction() as tx:
@@ -74,7 +74,7 @@ async def test_the_relay_outlives_a_pool_without_a_free_connection(database: Dat
     async with Relay(small, await dev_server.connect()):
         async with small.transaction():
             await enter(database, "crowded", "crowded-1")
-            await asyncio.sleep(1)  # its looks fail meanwhile
+            await asyncio.sleep(1)  # meanwhile its reads fail
         await left(database, 0)
     await small.close()
 

@@ -1,4 +1,4 @@
-"""Logs hold classes and codes, nothing personal: not even in what a failure leaves behind."""
+"""Logs hold classes and codes and no personal data, also for failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADDRESS = "ann@people.test"
 
 @pytest.fixture
 def untouched() -> Iterator[None]:
-    """Logging as it was, afterwards."""
+    """Restore logging afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

@@ -1,4 +1,4 @@
-"""A folder as what is published from it, and previews in plain words."""
+"""The documents of a folder, and previews in plain words."""
 
 from __future__ import annotations
 

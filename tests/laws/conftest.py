@@ -1,4 +1,4 @@
-"""The whole house around real servers, one per test."""
+"""A whole installation on real servers, one per test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programmes that count and watch, lived in the whole house: each event counts, and counts once, as apps tell them."""
+"""Programmes that count and watch events, in a whole installation: each event counts once, in the order of apps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOUR, FORTNIGHT = timedelta(hours=1), timedelta(days=14)
 
 
 async def tell(stand: Stand, contact: str, name: str, *ago: float) -> list[tuple[int, int]]:
-    """Events that happened so many seconds ago; how many runs each began, and how many it was told to."""
+    """Send events that happened so many seconds ago. Returns how many runs each started and how many it matched."""
     answers = []
     for number, seconds in enumerate(ago):
         event = {
@@ -54,7 +54,7 @@ def ends(seen: dict[str, Any], step: str) -> list[str]:
 async def test_three_that_an_app_tells_together_afterwards_are_three_and_two_are_two(
     stand: Stand, programme: str, event: str, counted: str, then: str
 ) -> None:
-    """The first of them begins the run, after all of them have happened."""
+    """The first event starts the run, after all of them have happened."""
     track = programme.split()[1]
     await stand.publish(track, programme)
     three, two = f"{track}-three", f"{track}-two"
@@ -68,7 +68,7 @@ async def test_three_that_an_app_tells_together_afterwards_are_three_and_two_are
 
 
 async def enrolled(stand: Stand, track: str, contact: str, a_second: timedelta, phone: str) -> str:
-    """Begin a run of which so much passes in a second."""
+    """Start a run on whose clock `a_second` passes in a real second."""
     await stand.call("PUT", f"/v1/contacts/{contact}", {"phone": phone})
     wish = {"track": track, "contact_id": contact, "pace": a_second.total_seconds()}
     run = (await stand.call("POST", "/v1/enrollments", wish))["id"]

@@ -1,4 +1,4 @@
-"""Laws 2 and 8 where contacts come into tracks: an event that begins a run anew is lost by neither run."""
+"""Laws 2 and 8 when contacts enter tracks: neither run loses an event that restarts a run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ steps:
 
 
 async def test_tracks_that_enrol_each_other_since_before_that_was_refused_go_round_once(stand: Stand) -> None:
-    """One person had 217 emails in twelve seconds."""
+    """Without the limit one person got 217 emails in twelve seconds."""
     async with stand.database.transaction() as tx:
         for name, other in (("a", "b"), ("b", "a")):
             document = ROUND.format(name=name, other=other)

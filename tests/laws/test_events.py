@@ -1,4 +1,4 @@
-"""Laws 2, 5 and 9 through the public API: events count once, end waits at once, and cost nothing where nobody cares."""
+"""Laws 2, 5 and 9 through the public API: events count once, end waits at once, and cost Temporal nothing if unused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_a_goal_amid_a_thirty_day_wait_ends_the_run_within_a_second(stand:
     ended = await stand.until(run["id"], "converted", seconds=10)
     assert ended["end_reason"] == "goal"
     handle = stand.temporal.get_workflow_handle(run["workflow_id"])
-    await handle.result()  # the database hears of the end a moment before the history has it
+    await handle.result()  # the database has the end a moment before the history
     events = (await handle.fetch_history()).events
     times = {event.event_type: event.event_time.ToDatetime() for event in events}
     took = (
@@ -54,7 +54,7 @@ async def test_a_goal_amid_a_thirty_day_wait_ends_the_run_within_a_second(stand:
 
 
 async def test_a_goal_before_the_next_attempt_of_a_refused_message_leaves_it_skipped(stand: Stand) -> None:
-    """Nobody attempts it again, so that its row would tell of the refusal for ever."""
+    """Nobody tries it again, so without this its row would show the refusal for ever."""
     await stand.misbehave("ses", "429", times=None, retry_after=30, match="goal-2@")
     run = await enrolled(stand, "goal-2")
     async with asyncio.timeout(20):

@@ -1,4 +1,4 @@
-"""Imports on a real Temporal server: resumed where they were, never before what is live, and nobody in the history."""
+"""Imports on a real Temporal server: they resume, live events go first, and the history has no personal data."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def importer(client: Client, db: Database) -> Worker:
 
 
 async def until(db: Database, sql: str, true: Callable[[int], bool], seconds: float = 30) -> None:
-    """Until a count is as expected."""
+    """Wait until a count is as expected."""
     async with asyncio.timeout(seconds):
         while not true(int(str((await rows(db, sql))[0][0]))):
             await asyncio.sleep(0.02)
@@ -79,7 +79,7 @@ async def test_an_import_goes_on_where_its_worker_died_and_its_history_names_nob
             await imports.steer(tx, import_id, "resume")
         await teller.tell()
         handle = client.get_workflow_handle(workflow_id(import_id))
-        async with asyncio.timeout(90):  # what the dead worker had taken is noticed after half a minute
+        async with asyncio.timeout(90):  # the dead worker's tasks are noticed after half a minute
             assert (await handle.result())["outcomes"] == {"enrolled": 80}
     assert await rows(db, "SELECT count(*), count(DISTINCT contact_id) FROM enrollment") == [(80, 80)]
     history = (await handle.fetch_history()).to_json()
@@ -90,7 +90,7 @@ async def test_an_import_goes_on_where_its_worker_died_and_its_history_names_nob
 async def test_what_is_live_is_delivered_before_the_imported_that_waited_longer(
     db: Database, dev_server: DevServer
 ) -> None:
-    """By order, not by the clock: of the imported that waited, only those in mid-delivery come before it."""
+    """Check the order, not the time: of the waiting imported rows, only those in delivery come before it."""
     client = await dev_server.connect()
     await publish(db, TRACK.format(name="bulky", reentry="never"))
     await publish(db, TRACK.format(name="lively", reentry="never") + "goal: {event: bought}\n")
@@ -123,7 +123,7 @@ async def test_what_is_live_is_delivered_before_the_imported_that_waited_longer(
 
 
 async def test_places_in_the_relay_stay_free_for_what_is_live(db: Database, dev_server: DevServer) -> None:
-    """While Temporal answers nobody, the imported fill their places and no more."""
+    """While Temporal does not answer, imported rows fill only their own places."""
     client = await dev_server.connect()
     await publish(db, TRACK.format(name="bulky", reentry="never"))
     ids = [f"user-{n}" for n in range(100)]

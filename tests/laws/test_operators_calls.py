@@ -1,4 +1,4 @@
-"""What an operator asks and says through the API: what was sent, and a run's commands, with the real parts."""
+"""Operators' calls of the API with real servers: read what was sent, and command runs."""
 
 from __future__ import annotations
 

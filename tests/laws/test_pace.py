@@ -1,4 +1,4 @@
-"""A rehearsal jumps the clock: however late the machine is, a paced run meets hours and caps when it should."""
+"""The clock of a paced run jumps, so a slow machine does not change at which hour it sends and which caps apply."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ steps:
 
 @asynccontextmanager
 async def a_slow_machine() -> AsyncIterator[None]:
-    """Nothing in this process goes on for a tenth of a second, again and again."""
+    """Block this process for a tenth of a second, repeatedly."""
 
     async def halt() -> None:
         while True:
@@ -51,7 +51,7 @@ async def a_slow_machine() -> AsyncIterator[None]:
 
 
 async def test_on_a_slow_machine_every_paced_text_goes_out_at_the_hour_it_was_due(stand: Stand) -> None:
-    """A tenth of a second is nine hours here."""
+    """A tenth of a second is nine hours on this run's clock."""
     await stand.call("PUT", "/v1/policy", POLICY)
     await stand.publish("rehearsed", TRACK)
     phone = "+14155550163"

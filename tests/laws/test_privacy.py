@@ -51,7 +51,7 @@ async def test_nothing_personal_is_in_the_recorded_history(stand: Stand) -> None
             "attributes": {"first_name": NAME},
         },
     )
-    # an outcome that nobody knows, and that the provider's own event settles
+    # an unknown outcome, which the provider's own event settles
     await stand.misbehave("ses", "drop_after", times=1, match=MAILBOX)
     wish = {"track": "private", "contact_id": "user-7", "properties": {"gift_for": NAME}, "pace": 3600}
     enrolled = await stand.call("POST", "/v1/enrollments", wish)
@@ -98,7 +98,7 @@ async def test_the_failure_that_a_provider_words_with_an_address_travels_as_a_cl
 
 
 async def test_with_a_key_temporal_keeps_nothing_that_can_be_read_and_everything_works(servers: Servers) -> None:
-    """A start that the relay writes itself, signals, a query, activities, the memo the doctor reads, the result."""
+    """Check the start, which the relay encodes itself, signals, a query, activities, the doctor's memo, the result."""
     key = SecretStr(base64.b64encode(bytes(range(32))).decode())
     async with stand_on(servers, provider_timeout=1, payload_keys=(key,)) as stand:
         await stand.publish("hello", MAIL, "templates")

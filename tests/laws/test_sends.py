@@ -1,4 +1,4 @@
-"""Law 3: a message is never sent twice, whatever dies in between; law 12: a fault touches that one contact only."""
+"""Law 3: a message is never sent twice, whatever fails in between. Law 12: a fault affects only its own contact."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_an_email_accepted_by_a_provider_that_hangs_up_is_sent_once_and_kn
     await stand.misbehave("ses", "drop_after", times=1, match="drop-1@")
     run = await enrolled(stand, "drop-1")
     ended = await stand.until(run, "completed")
-    # where the callback comes before the broken connection is noticed, nobody was ever in doubt
+    # if the callback comes before the broken connection is noticed, the outcome was never unknown
     assert [entry["outcome"] for entry in ended["path"]] in (["unknown", "sent"], ["sent"])
     assert len(await stand.accepted("drop-1@people.test")) == 1
 
@@ -58,7 +58,7 @@ async def test_an_email_accepted_by_a_provider_that_hangs_up_is_sent_once_and_kn
 async def test_a_text_accepted_by_a_provider_that_hangs_up_is_found_in_its_list(stand: Stand) -> None:
     await stand.publish("texting", TEXT)
     phone = "+14155550107"
-    # else one may settle it before anybody asks
+    # otherwise a callback may settle it before the run asks
     await stand.misbehave("callback", "drop_before", times=None, match="/webhooks/twilio/")
     await stand.misbehave("twilio", "drop_after", times=1, match=phone)
     try:
@@ -116,7 +116,7 @@ async def test_a_provider_that_hangs_holds_up_nobody_who_needs_nothing_of_it(ser
 
 
 async def statuses(stand: Stand) -> list[str]:
-    """Of all messages, by the database: runs that hand one over do not answer."""
+    """The statuses of all messages, from the database, because a run that is sending does not answer queries."""
     async with stand.database.transaction() as tx:
         return list((await tx.execute(text("SELECT status FROM message"))).scalars())
 
@@ -144,7 +144,7 @@ async def test_a_worker_killed_between_claim_and_settle_leaves_one_message(serve
                 while not (found := await stand.call("GET", f"/v1/enrollments/{run}"))["messages"]:
                     await asyncio.sleep(0.05)
             assert found["messages"][0]["status"] == "sending"
-            await asyncio.sleep(0.5)  # the call is on its way
+            await asyncio.sleep(0.5)  # the call has been sent
             os.kill(worker.pid, signal.SIGKILL)
         finally:
             worker.stop(0)

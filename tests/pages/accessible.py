@@ -1,4 +1,4 @@
-"""What makes a page hard to use, found in a browser: by axe-core, and by checks of our own of its width and focus."""
+"""Find what makes a page hard to use, in a browser: with axe-core, and with our own checks of width and focus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from playwright.async_api import Page
 
 _AXE = Axe()
 _RULES = {"rules": {"target-size": {"enabled": True}}, "iframes": False, "resultTypes": ["violations"]}
-"""All of axe's own, and targets large enough for a finger. What is in a frame is an email: it has tests of its own."""
+"""All default rules of axe, and targets large enough for a finger. Frames hold emails, which have their own tests."""
 _LAYOUT = r"""
 () => {
   const found = [];
@@ -56,19 +56,19 @@ _FOCUSED = r"""
 
 
 async def hindrances(page: Page) -> list[str]:
-    """What hinders people on this page as it is now; empty when nothing does."""
+    """The accessibility problems of the page as it is now."""
     found = (await _AXE.run(page, options=_RULES)).response["violations"]
     layout: list[str] = await page.evaluate(_LAYOUT)
     return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]] + layout
 
 
 async def tab_through(page: Page, most: int = 200) -> list[str]:
-    """The names of what the Tab key reaches, in order; fails if one of them does not show that it has the focus."""
+    """The names of the elements that the Tab key reaches, in order. Fails if one does not show its focus."""
     names: list[str] = []
     for _ in range(most):
         await page.keyboard.press("Tab")
         focused = await page.evaluate(_FOCUSED)
-        for _ in range(5):  # a frame of another origin is another process, which takes the focus a moment later
+        for _ in range(5):  # a frame of another origin is another process and takes the focus later
             if focused is None:
                 await page.wait_for_timeout(50)
                 focused = await page.evaluate(_FOCUSED)

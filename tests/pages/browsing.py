@@ -1,4 +1,4 @@
-"""A browser that notes what pages do behind their user's back."""
+"""A browser that records errors and requests of pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOST = "127.0.0.1"
 DESK = ViewportSize(width=1280, height=800)
 PHONE = ViewportSize(width=390, height=844)
 SMALL_PHONE = ViewportSize(width=320, height=640)
-# Without a window Chromium calls itself headless, which no person's browser does.
+# Chromium without a window calls itself headless, which a person's browser does not.
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 ARGUMENTS = [
     "--no-sandbox",
@@ -24,13 +24,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-proxy-server",
-    # What is not this machine does not exist, so that a page that needs it is seen to break.
+    # No other host exists, so that a page that needs one fails visibly.
     f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}",
 ]
 
 
 def find_chromium() -> str:
-    """Where Chromium is; skips the test where there is none."""
+    """The path of Chromium. Skips the test if there is none."""
     found = shutil.which("chromium")
     if found is None:
         pytest.skip("there is no chromium on the PATH (Debian: apt-get install chromium): the pages are not tested")
@@ -38,7 +38,7 @@ def find_chromium() -> str:
 
 
 class Visits:
-    """The pages that a test opens, each like a visitor of its own, and what went wrong on them.
+    """The pages that a test opens, each as a new visitor, and their problems.
 
     `problems` holds errors on pages whose addresses begin with one of `ours`, and every request to another host.
     """
@@ -52,7 +52,7 @@ class Visits:
     async def open(
         self, url: str, *, size: ViewportSize = DESK, dark: bool = False, javascript: bool = True, **more: Any
     ) -> Page:
-        """A new visitor's page at that address. Sizes other than the desk's are phones: touched, not clicked."""
+        """Open a page as a new visitor. Sizes other than the desktop's are phones with touch."""
         context = await self._browser.new_context(
             viewport=size,
             user_agent=AGENT,
@@ -85,6 +85,6 @@ class Visits:
         self._note_error(said.type, said.text, said.location["url"] or (said.page.url if said.page else ""))
 
     def _note_error(self, kind: str, text: str, url: str) -> None:
-        # Chromium asks for an icon by itself where what it shows is no page.
+        # Chromium itself requests an icon if it shows something that is no page.
         if kind == "error" and url.startswith(self._ours) and not url.endswith("/favicon.ico"):
             self.problems.append(f"{url}: {text}")

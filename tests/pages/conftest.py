@@ -1,4 +1,4 @@
-"""One whole stack and one Chromium for all tests of the pages."""
+"""One local stack and one Chromium for all tests of the pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.databases import TestServer
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Skip before anything starts in vain; from here, not from a fixture, so that pytest tells it in one line."""
+    """Skip before anything is started. It is done here and not in a fixture, so that pytest reports it in one line."""
     find_chromium()
 
 
@@ -65,7 +65,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visits(browser: Browser, stack: Addresses) -> AsyncIterator[Visits]:
-    """Opens pages; at the end, none may have failed in the console or asked another host for anything."""
+    """Opens pages. At the end, no page may have console errors or requests to other hosts."""
     visits = Visits(browser, (stack.api, stack.sandbox))
     yield visits
     await visits.close()

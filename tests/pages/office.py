@@ -1,4 +1,4 @@
-"""What the tests do besides looking at pages: publish, enrol, and ask the API where somebody is."""
+"""Helpers of the page tests: publish, enrol, and query the API for a contact's position."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 from infra.launch.stack import Addresses
 from tests.api.client import Api
 
-PATIENCE = 20.0  # seconds; everything awaited here takes well under one on an idle machine
+PATIENCE = 20.0  # seconds; on an idle machine every wait here takes far less than one
 
 MAIL = """---
 kind: email
@@ -64,7 +64,7 @@ class Person:
 
 
 def step(shown: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """What an enrolment's path says of a step, or None if it has not been through it."""
+    """The entry of a step in an enrolment's path, or None."""
     return next((entry for entry in shown["path"] if entry["step"] == name), None)
 
 
@@ -79,8 +79,8 @@ class Office:
 
     async def publish(self) -> None:
         """Publish the two tracks that the pages are shown with."""
-        # The link leads to a page of this machine, because nothing here may ask another host, and not to one of
-        # Perennial's own, because those are not tracked.
+        # The link's target is on this machine, because the tests must not call other hosts. It is no page of
+        # Perennial, because those are not tracked.
         for answer in (
             await self.api.template("tour-mail", MAIL),
             await self.api.publish(MAILS % {"guide": f"{self.stack.sandbox}/healthz"}),
@@ -111,7 +111,7 @@ class Office:
         return shown
 
     async def until(self, person: Person, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The enrolment, once it fits."""
+        """Wait until the enrolment satisfies `fits`, and return it."""
         deadline = time.monotonic() + PATIENCE
         while not fits(shown := await self.journey(person)):
             assert time.monotonic() < deadline, f"still {shown}"
@@ -119,11 +119,11 @@ class Office:
         return shown
 
     async def waits_at(self, person: Person, name: str) -> dict[str, Any]:
-        """The enrolment, once it waits at that step."""
+        """Wait until the enrolment waits at that step, and return it."""
         return await self.until(person, lambda shown: (shown["step"], shown.get("state")) == (name, "waiting"))
 
     async def messages(self, address: str) -> list[dict[str, Any]]:
-        """What the sandbox accepted for that address, oldest first; waits for the first."""
+        """Messages that the sandbox accepted for that address, oldest first. Waits for the first."""
         answer = await self.client.get(
             f"{self.stack.sandbox}/_control/messages", params={"to": address, "wait": PATIENCE}
         )

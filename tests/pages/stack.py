@@ -13,7 +13,7 @@ from infra.launch.state import State
 
 @contextmanager
 def running_stack(folder: Path, database_url: str) -> Iterator[Addresses]:
-    """Everything runs until the block ends; `database_url` names a migrated database."""
+    """Run the stack until the block ends. `database_url` names a migrated database."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -21,7 +21,7 @@ def running_stack(folder: Path, database_url: str) -> Iterator[Addresses]:
     }
     state = State(folder)
     state.open()
-    state.keep_secret("address_secret", "")  # the tests look into its database from a process that has none
+    state.keep_secret("address_secret", "")  # the tests read its database from a process without a secret
     stack = Stack(
         state,
         prepare=lambda _url: None,

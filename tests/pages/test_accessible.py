@@ -1,4 +1,4 @@
-"""The checks themselves: on a bad page they find every fault, on a good one none."""
+"""The accessibility checks find every fault of a bad page, and none on a good one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's own page: complete without any other host."""
+"""The API's documentation page works without any other host."""
 
 from __future__ import annotations
 

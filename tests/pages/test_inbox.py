@@ -1,4 +1,4 @@
-"""The inbox: people read, click, leave and answer there, and their tracks follow."""
+"""The inbox: people read, click, unsubscribe and reply, and their tracks react."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def open_email(page: Page, person: Person, subject: str) -> None:
-    """Choose it in the list, as a reader does."""
+    """Open an email from the list, as a reader does."""
     row = page.get_by_role("navigation", name="Messages").get_by_role("link").filter(has_text=person.email)
     await row.filter(has_text=subject).click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(f"{subject}, {person.first_name}")
@@ -26,7 +26,7 @@ async def test_a_click_in_the_rendered_email_moves_the_enrolment_on(
 ) -> None:
     inbox = await visits.open(stack.sandbox)
     person = await office.enroll("tour-mails", "Grace")
-    await open_email(inbox, person, "Welcome")  # the list follows by itself
+    await open_email(inbox, person, "Welcome")  # the list updates itself
 
     mail = inbox.frame_locator("iframe")
     await expect(mail.get_by_text("Good to have you, Grace.")).to_be_visible()

@@ -20,7 +20,7 @@ SCREENS = {"desk": (DESK, False), "dark-desk": (DESK, True), "phone": (PHONE, Fa
 
 @dataclass(frozen=True)
 class Filled:
-    """An inbox with something of every kind, also with names that hardly fit."""
+    """An inbox with messages of every kind, also with very long names."""
 
     pages: dict[str, str]
 

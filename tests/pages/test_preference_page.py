@@ -1,4 +1,4 @@
-"""The pages that contacts see: leaving takes one press, and only a press; choosing takes a few."""
+"""The pages for contacts: unsubscribing needs exactly one press of a button, choosing topics a few."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_leaving_works_on_a_phone_without_javascript(office: Office, visit
 async def test_opening_the_page_changes_nothing(office: Office, visits: Visits, db: Database) -> None:
     person = await office.enroll("tour-mails", "Radia")
     link = await way_out(office, person)
-    for _ in range(2):  # mail programs and scanners open links, run the page's scripts, and come again
+    for _ in range(2):  # mail programs and scanners open links, run scripts, and repeat it
         page = await visits.open(link)
         await expect(page.get_by_role("heading", name="Your preferences")).to_be_visible()
     assert (await office.client.head(link)).status_code == 200

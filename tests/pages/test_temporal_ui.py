@@ -1,4 +1,4 @@
-"""What operators see in Temporal's own UI: who is where, in plain words, and nothing personal."""
+"""What operators see in Temporal's UI: the position of each contact in plain words, and no personal data."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def run_of(person: Person) -> str:
 
 
 async def turn_to(page: Page, tab: str) -> None:
-    """Choose one of the tabs of a run."""
+    """Open a tab of a run."""
     await page.get_by_role("link", name=tab).or_(page.get_by_role("tab", name=tab)).first.click()
 
 
 async def words(page: Page) -> str:
-    """All that the page says, frames included."""
+    """The text of the page, including frames."""
     return "\n".join([await frame.locator("body").inner_text() for frame in page.frames])
 
 
@@ -53,7 +53,7 @@ async def test_a_link_lists_the_runs_by_track_and_contact(
     await office.waits_at(person, "clicked")
     page = await visits.open(workflows(stack, query))
     run = page.get_by_role("link", name=run_of(person)).first
-    while not await run.is_visible():  # Temporal's list follows its runs a moment later
+    while not await run.is_visible():  # Temporal's list shows runs with a delay
         await page.get_by_role("button", name="Refresh").click()
         await page.wait_for_timeout(300)
     assert_nothing_personal(await words(page), person)

@@ -1,4 +1,4 @@
-"""The imports whose recorded histories guard the determinism of `ImportContacts`."""
+"""Imports with recorded histories, which test the determinism of `ImportContacts`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Handle = WorkflowHandle[Any, ImportResult]
 
 
 async def _nobody(_rows: Rows, _run: Handle) -> None:
-    """Nobody says anything."""
+    """Send nothing."""
 
 
 @dataclass
 class ImportScenario:
-    """An import, and what is said to it meanwhile."""
+    """An import, and the signals to it."""
 
     rows: Callable[[], Rows]
     meanwhile: Callable[[Rows, Handle], Awaitable[None]] = _nobody

@@ -24,7 +24,7 @@ IMPORT_HISTORIES = HISTORIES / "imports"
 
 
 async def play(scenario: Scenario) -> list[WorkflowHistory]:
-    """Play a scenario on a server of its own; answers the history of each of its runs, in order."""
+    """Play a scenario on a server of its own. Returns the history of each of its runs, in order."""
     async with time_skipping() as env, AsyncExitStack() as stack:
         run = await started(stack, env.client, scenario.script(), scenario.code, **scenario.given)
         await scenario.meanwhile(run)
@@ -54,7 +54,7 @@ async def _histories(client: Client, run: WorkflowHandle[Any, Any]) -> list[Work
 
 
 async def main() -> None:
-    """Record what is missing."""
+    """Record missing histories."""
     for name, scenario in SCENARIOS.items():
         if not list(HISTORIES.glob(f"{name}.*.json")):
             _keep(HISTORIES, name, await play(scenario))
@@ -72,7 +72,7 @@ def _keep(folder: Path, name: str, histories: list[WorkflowHistory]) -> None:
 
 
 def _without_traces(recorded: str) -> str:
-    """Nothing replays by them, and they name the machine's folders."""
+    """Remove stack traces: a replay does not use them, and they name the machine's folders."""
     return json.dumps(json.loads(recorded, object_hook=_without_trace), indent=2)
 
 

@@ -1,4 +1,4 @@
-"""The journeys whose recorded histories guard determinism: together they pass through every instruction."""
+"""Runs with recorded histories, which test determinism. Together they use every instruction."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def _nobody(_run: Handle) -> None:
 
 @dataclass
 class Scenario:
-    """A program, what its activities answer, and what happens to the run from outside."""
+    """A program, the results of its activities, and the signals and commands to the run."""
 
     code: Sequence[Any]
     script: Callable[[], Script] = Script

@@ -1,4 +1,4 @@
-"""No running enrolment breaks on a deploy (law 10): recorded histories replay against today's code."""
+"""No running enrolment breaks on a deploy (law 10): recorded histories replay with the present code."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_recordings_pass_through_every_instruction() -> None:
 
 @workflow.defn(name=WORKFLOW_TYPE)
 class ForgetfulTrack:
-    """What a careless edit might turn the workflow into: it ends without its steps."""
+    """The workflow after a careless edit: it ends without its steps."""
 
     @workflow.run
     async def run(self, given: RunInput) -> RunResult:

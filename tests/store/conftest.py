@@ -1,4 +1,4 @@
-"""A real database per test, and short words for what tests set up in it."""
+"""A real database per test, and helpers to fill it."""
 
 from __future__ import annotations
 

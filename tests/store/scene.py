@@ -1,4 +1,4 @@
-"""Setting a scene: a published track, a contact, an enrollment; and looking at what the database holds."""
+"""Helpers of the store's tests: make a track, a contact, an enrollment; read the database."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Scene:
         return result.enrollment
 
     async def live(self, document: str = WELCOME, contact_id: str = "ann", **more: Any) -> Enrollment:
-        """A published track with a contact who has an address, enrolled."""
+        """Publish a track and enrol a contact who has an address."""
         await self.publish(document)
         await self.contact(contact_id)
         return await self.enrolled(parse_track(document, "").track, contact_id, **more)
@@ -95,7 +95,7 @@ class Scene:
             return await enrollments.close(tx, enrollment_id, status, status, **{"now": NOW, **more})
 
     async def hold_back(self, enrollment_id: str, contact_id: str = "ann", **more: Any) -> ledger.Claim:
-        """A claim that is put off."""
+        """Make a deferred claim."""
         async with self.db.transaction() as tx:
             await contacts.pause(tx, contact_id, utc_now() + timedelta(days=1))
         return await self.claim(enrollment_id, **more)
@@ -154,5 +154,5 @@ class Scene:
 
 
 def rows_of(found: Pending) -> list[Delivery]:
-    """What waits in the outbox, run after run."""
+    """The rows that wait in the outbox, grouped by run."""
     return [row for run in found.runs for row in run]

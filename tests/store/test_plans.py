@@ -1,7 +1,7 @@
-"""What one contact has the database read does not grow with the number of others, from the first day on.
+"""The rows that the database reads for one contact do not grow with the number of contacts, also in a new database.
 
-A new table has no statistics, and the plans that a connection keeps are made while it is nearly empty. The tests'
-server never analyzes a table: what holds here holds before the first statistics.
+A new table has no statistics, and a connection caches plans that were made while the table was nearly empty. The tests'
+server never analyzes a table, so this test shows the state before the first statistics.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ steps:
     email: {template: hello, from: 'Ada <ada@acme.test>'}
 """
 SETTLED = 30
-"""Contacts after whom every statement has the plan that the connection keeps."""
+"""After so many contacts every statement has its cached plan."""
 OTHERS = 120
 ROWS_READ = "seq_tup_read + coalesce(idx_tup_fetch, 0)"
 
 
 @pytest_asyncio.fixture
 async def scene(postgres_server: TestServer) -> AsyncIterator[Scene]:
-    """A new database and one connection, whose plans and counters are all there are."""
+    """A new database with a single connection, so that there are no other plans and counters."""
     with postgres_server.fresh_database(unused=True) as url:
         database = Database(url, pool_size=1)
         yield Scene(database)
@@ -55,7 +55,7 @@ async def test_the_rows_read_for_a_contact_are_as_many_after_many_others(scene: 
 
 
 async def test_what_the_provider_reports_changes_a_message_in_place(scene: Scene) -> None:
-    """Else each report is entered into eight indexes of the ledger, and leaves eight entries to be vacuumed."""
+    """Otherwise each report adds entries to eight indexes of the ledger, and eight old ones have to be vacuumed."""
     run = await scene.live()
     claim = await scene.claim(run.id)
     await scene.settle(claim, "sent", provider_id="ses-1")
@@ -67,7 +67,7 @@ async def test_what_the_provider_reports_changes_a_message_in_place(scene: Scene
 
 
 async def read_for(scene: Scene, number: int) -> dict[str, int]:
-    """The rows of each table that were read for one contact."""
+    """The number of rows read from each table for one contact."""
     before = await counted(scene, ROWS_READ)
     await live(scene, number)
     after = await counted(scene, ROWS_READ)
@@ -75,14 +75,14 @@ async def read_for(scene: Scene, number: int) -> dict[str, int]:
 
 
 async def counted(scene: Scene, what: str) -> dict[str, int]:
-    """One of PostgreSQL's counters, of each table."""
+    """One of PostgreSQL's counters for each table."""
     await scene.rows("SELECT pg_stat_force_next_flush()")
     rows = await scene.rows(f"SELECT relname, {what} FROM pg_stat_user_tables")
     return {name: int(count) for name, count in rows}
 
 
 async def live(scene: Scene, number: int) -> None:
-    """One contact's run: started, clicked in, written to twice, delivered, and for every other one ended."""
+    """Make one contact's run: started, with clicks and two delivered messages; every second run is ended."""
     who = f"user-{number}"
     await scene.contact(who)
     run = await scene.enrolled("trial", who)
@@ -101,7 +101,7 @@ async def live(scene: Scene, number: int) -> None:
 
 
 async def deliver(scene: Scene) -> None:
-    """Write down as delivered what waits, as the relay does, and look again."""
+    """Mark waiting rows as delivered, as the relay does, and read again."""
     async with scene.db.statement() as connection:
         waiting = rows_of(await outbox.pending(connection, 8))
         assert len(waiting) == 1
@@ -109,7 +109,7 @@ async def deliver(scene: Scene) -> None:
 
 
 async def test_an_unless_reads_the_events_of_its_name_and_time_alone(scene: Scene) -> None:
-    """Of whoever has done much else, and the same long ago."""
+    """Also for a contact with many other events and with old events of the same name."""
     await scene.publish(UNLESS)
     old = [Event(f"o{n}", "ann", "order.paid", occurred_at=NOW - timedelta(days=90)) for n in range(200)]
     await scene.accept(*old, now=NOW - timedelta(days=90))

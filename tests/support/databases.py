@@ -27,7 +27,7 @@ class TestServer:
     __test__ = False
 
     def __init__(self, folder: Path) -> None:
-        """Start it, or find it started by another worker."""
+        """Start the server, or use the one that another worker has started."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._use = (folder / "users.lock").open("a")
@@ -44,7 +44,7 @@ class TestServer:
                         stderr=log,
                         start_new_session=True,
                     )
-                    keeper.returncode = 0  # it outlives this process on purpose: no warning about that
+                    keeper.returncode = 0  # it outlives this process on purpose, so avoid a warning
                 deadline = time.monotonic() + 60
                 while not answer.exists():
                     if time.monotonic() > deadline:
@@ -59,12 +59,12 @@ class TestServer:
         self._shape: dict[str, object] = {}
 
     def close(self) -> None:
-        """Say that this process needs the server no longer."""
+        """Release the server: this process does not need it any more."""
         self._use.close()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One process at a time."""
+        """A lock: one process at a time."""
         with (self.folder / "setup.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -73,7 +73,7 @@ class TestServer:
         return urlsplit(self.maintenance_url)._replace(path=f"/{database}").geturl()
 
     def _template(self) -> str:
-        """The database that fresh ones are copied from; migrated once per session."""
+        """The database from which new ones are copied. It is migrated once per session."""
         with self._alone():
             done = self.folder / "migrated"
             if not done.exists():
@@ -85,12 +85,12 @@ class TestServer:
 
     @contextmanager
     def fresh_database(self, *, migrated: bool = True, unused: bool = False) -> Iterator[str]:
-        """The address of a database that nobody else uses, empty but for what migrations put there.
+        """The URL of a database for one user, empty except for rows from migrations.
 
-        At the end everybody who is still connected is cut off. A migrated one is emptied and used again: a copy
-        costs 70 ms and two checkpoints that everybody waits for, emptying one a millisecond (measured). One
-        whose schema a test has changed, or which has statistics, is dropped. In an `unused` one no test has been:
-        the rows that were deleted make a table larger, and PostgreSQL plans by that.
+        At the end all open connections are closed. A migrated database is emptied and used again: a copy costs 70 ms
+        and two checkpoints for which all wait, emptying costs a millisecond (measured). A database whose schema a
+        test has changed, or which has statistics, is dropped. An `unused` database is new: deleted rows make a
+        table larger, which changes PostgreSQL's plans.
         """
         name = self._idle.pop() if migrated and self._idle and not unused else self._create(migrated)
         try:
@@ -104,12 +104,12 @@ class TestServer:
     def _create(self, migrated: bool) -> str:
         template = self._template() if migrated else "template0"
         name = f"test_{uuid.uuid4().hex[:12]}"
-        # A copy of files costs 24 ms of CPU where the default, through the log, costs 38 (measured, fsync off).
+        # A copy of files costs 24 ms of CPU; the default, through the log, costs 38 (measured, fsync off).
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name
 
     def _emptied(self, name: str) -> bool:
-        """Whether it is as it was when it was made; not if a test has changed its schema or it has served long."""
+        """Empty a database. Returns False if a test has changed its schema or it was used too often."""
         try:
             with psycopg.connect(self.url(name), autocommit=True) as connection:
                 connection.execute(_CUT_OFF)
@@ -120,7 +120,7 @@ class TestServer:
                     return False
                 tables = [row[0] for row in connection.execute(_TABLES)]
                 deletes = "; ".join(f"DELETE FROM {table}" for table in tables)
-                # Foreign keys are triggers, which a replica does not fire: any order will do.
+                # Foreign keys are triggers, which a replica does not fire, so the order of deletes does not matter.
                 connection.execute(f"SET session_replication_role = replica; {deletes}".encode())
         except psycopg.Error:
             return False
@@ -133,7 +133,7 @@ class TestServer:
 
 
 _WORN_OUT = 60
-"""Uses after which the rows of earlier tests, gone but not yet vacuumed, would begin to cost something."""
+"""Uses after which the deleted, not yet vacuumed rows of earlier tests would begin to cost time."""
 _CUT_OFF = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()

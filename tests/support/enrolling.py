@@ -1,4 +1,4 @@
-"""Shorthand for tests that need a published track and people in it."""
+"""Helpers for tests that need a published track with contacts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tracks.compiler.compiler import compile_track
 
 
 async def publish(database: Database, text: str) -> str:
-    """Publish a track written as YAML; answers its name."""
+    """Publish a track written as YAML. Returns its name."""
     track = parse_track(text, "test.yaml")
     async with database.transaction() as tx:
         await tracks.publish(tx, track, compile_track(track), text)
@@ -23,7 +23,7 @@ async def publish(database: Database, text: str) -> str:
 
 
 async def meet(database: Database, contact_id: str, **fields: Any) -> None:
-    """Make or change a contact."""
+    """Create or change a contact."""
     changes = {"email": f"{contact_id}@people.test", "timezone": "Europe/Berlin"} | fields
     async with database.transaction() as tx:
         await contacts.upsert(tx, contact_id, changes)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Run one PostgreSQL for as long as any test process uses it: `python -m tests.support.postgres_keeper FOLDER`.
 
-The users hold a shared lock on FOLDER/users.lock. The kernel lets go of it however they end, so the keeper,
-which tries for the exclusive lock, never outlives them, and no counting can go wrong.
+The users hold a shared lock on FOLDER/users.lock. The kernel releases it when they end for any reason. The keeper
+tries to get the exclusive lock, so it never outlives them, and no counter can be wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from infra.launch.postgres import Postgres
 
 
 def main(folder: Path) -> None:
-    """Start the server, write FOLDER/server.json (`url` of the maintenance database, or `problem`), keep it."""
+    """Start the server, write FOLDER/server.json (`url` of the maintenance database, or `problem`), keep running."""
     server = Postgres(folder / "server", any_free(), secrets.token_hex(8), log=folder / "postgres.log", durable=False)
     answer = folder / "server.json"
     draft = folder / "server.draft"

@@ -1,4 +1,4 @@
-"""The provider sandbox as a subprocess, for tests that let the real clients talk to it."""
+"""The provider sandbox as a subprocess, for tests with the providers' real clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Sandbox:
-    """A running sandbox. A test may serve the API on `callback_port` to be called back."""
+    """A running sandbox. A test may serve the API on `callback_port` to get callbacks."""
 
     child: Child
     port: int
@@ -35,7 +35,7 @@ class Sandbox:
 
 
 def start_sandbox(folder: Path, *, port: int | None = None, callback_port: int | None = None) -> Sandbox:
-    """Start one over `folder`; it answers when this returns. Stop it by `.child.stop()`."""
+    """Start a sandbox with its data in `folder`, and wait until it answers. Stop it with `.child.stop()`."""
     port, callback_port = port or any_free(), callback_port or any_free()
     token = "sandbox-auth-token"
     command = [sys.executable, "-m", "infra.sandbox", "--port", str(port), "--data", str(folder / "data")]

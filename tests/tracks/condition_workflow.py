@@ -1,4 +1,4 @@
-"""A workflow that decides by a condition, as Temporal's sandbox sees one."""
+"""A workflow that evaluates a condition inside Temporal's sandbox."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn
 class Decide:
-    """Answers whether the condition holds for an event that says `plan: team`."""
+    """Returns whether the condition is true for an event with `plan: team`."""
 
     @workflow.run
     async def run(self, condition: str) -> bool:

@@ -1,4 +1,4 @@
-"""Properties are judged by what they find, not by how busy the machine is."""
+"""Property tests have no deadline, because the machine may be busy."""
 
 from hypothesis import HealthCheck, settings
 

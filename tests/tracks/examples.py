@@ -1,4 +1,4 @@
-"""Tracks that tests write down once."""
+"""Tracks for several tests."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def with_steps(steps: str) -> str:
 
 
 def track(steps: str) -> Track:
-    """A sound track with these steps."""
+    """A valid track with these steps."""
     return parse_track(with_steps(steps), "example.yaml")
 
 
 def problems(text: str) -> list[str]:
-    """What is wrong with a track's text, as people read it."""
+    """The problems of a track's text, as people read them."""
     try:
         parse_track(text, "t.yaml")
     except TrackProblems as error:
@@ -37,7 +37,7 @@ def problems(text: str) -> list[str]:
 
 
 def data_problems(data: Any) -> list[str]:
-    """What is wrong with a track's data."""
+    """The problems of a track's data."""
     try:
         track_from_data(data)
     except TrackProblems as error:

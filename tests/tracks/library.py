@@ -1,4 +1,4 @@
-"""The library's templates as publishing makes them: with the blocks that they share in their places."""
+"""The library's templates as publishing makes them: with their shared blocks inserted."""
 
 from __future__ import annotations
 

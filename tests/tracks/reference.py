@@ -1,6 +1,5 @@
-"""A second reading of the track language for tests: random tracks, and an interpreter that walks the tree of steps.
-
-Beside it, the plainest interpreter of compiled programs, so that the two can be compared.
+"""A second implementation of the track language for tests: random tracks, and an interpreter of the tree of steps.
+There is also a simple interpreter of compiled programs, so that both can be compared.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _TEXT = {"text": "hi", "from": "ACME"}
 
 
 class World:
-    """What happens to a run: at each visit of a step, the same choice for whoever asks."""
+    """What happens to a run: for each visit of a step, both interpreters get the same choice."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -62,7 +61,7 @@ class _Ended(Exception):
 
 
 def walk_tree(written: Track, world: World) -> list[str]:
-    """What a run goes through, by the meaning of the nested steps."""
+    """The path of a run, by the nested steps."""
     trace: list[str] = []
 
     def turn(step: str, way: object, reason: str) -> None:
@@ -114,7 +113,7 @@ def walk_tree(written: Track, world: World) -> list[str]:
 
 
 def run_flat(program: Program, world: World) -> list[str]:
-    """What a run goes through, by the program counter."""
+    """The path of a run, by the program counter."""
     trace: list[str] = []
     rounds: Counter[int] = Counter()
     pc = 0
@@ -182,7 +181,7 @@ def targets(instruction: Instruction) -> Iterator[int]:
 
 
 class Author:
-    """Writes random tracks, dense with choices inside choices."""
+    """Writes random tracks with many nested choices."""
 
     def __init__(self, seed: int, verbs: tuple[str, ...]) -> None:
         self._random = Random(seed)
@@ -241,7 +240,7 @@ CHOICES = ("wait_for", "wait_date", "message", "branch", "split")
 
 
 def tracks(verbs: tuple[str, ...] = (*CHOICES, "repeat")) -> st.SearchStrategy[Track]:
-    """Random tracks, nested up to three deep, of these choosing verbs and all simple ones."""
+    """Random tracks, nested up to three levels, with these choosing verbs and all simple ones."""
     return st.integers(0, 2**32).map(
         lambda seed: Track.model_validate({"track": "random", "steps": Author(seed, verbs).steps(3, 1)})
     )

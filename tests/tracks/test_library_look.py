@@ -1,4 +1,4 @@
-"""The library's emails can be read: by day and by night, by ear, and what is common to all is said once."""
+"""The library's emails are readable: in light and dark mode and with a screen reader. Shared parts are written once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tracks.content.templates.template import Template
 
 EMAILS = {name: template for name, template in MESSAGES.items() if template.kind == "email"}
 ENOUGH = 4.5
-"""Contrast of a text to what it stands on: level AA of WCAG 2.1, 1.4.3."""
+"""Contrast of a text to its background: level AA of WCAG 2.1, 1.4.3."""
 _VOID = ("br", "hr", "img", "meta", "link", "input")
 _DARK = re.compile(r"@media \(prefers-color-scheme: dark\) \{(.*?\})\s*\}", re.DOTALL)
 _RULE = re.compile(r"([^{}]+)\{([^{}]+)\}")
@@ -78,7 +78,7 @@ def matches(selector: str, path: list[Element]) -> bool:
 
 
 def shown(html: str, *, dark: bool) -> list[tuple[str, str, str]]:
-    """Each text that is seen, with its colour and that of what it stands on."""
+    """Each visible text, with its colour and its background colour."""
     rules = [(s.strip(), styles(r)) for part in _DARK.findall(html) for s, r in _RULE.findall(part)] if dark else []
     path: list[Element] = []
     found = []

@@ -1,4 +1,4 @@
-"""Activities that answer by a script and keep what the workflow asks of them; a worker with them; a run."""
+"""Activities with scripted results, which record the workflow's calls."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ SENT = SendResult(outcome="sent", message_id="m-1")
 
 @dataclass
 class Script:
-    """The answers of each step (the last one repeats), and everything that the workflow asked."""
+    """Results by step (the last one repeats), and all calls."""
 
     at_once: bool = False
-    """Whether messages go past their provider's queue."""
+    """Whether messages are sent without their provider's queue."""
     sends: dict[str, list[SendResult | Exception]] = field(default_factory=dict)
     reconciles: list[SendResult] = field(default_factory=list)
     moments: list[ResolvedWait] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Script:
     closed: list[CloseCall] = field(default_factory=list)
     reported: list[ReportCall] = field(default_factory=list)
     undelivered: int = 0
-    """The answer to how many deliveries are on their way to the run."""
+    """The scripted number of pending deliveries to the run."""
     before_send: Callable[[StepCall], Awaitable[None]] | None = None
 
     def _next(self, answers: list[Any], default: Any) -> Any:
@@ -134,7 +134,7 @@ class Script:
 
     @property
     def path(self) -> list[tuple[str, str, str]]:
-        """The whole path that reached the database, in order and without repeats: step, outcome, detail."""
+        """The whole reported path, in order and without repeats: step, outcome, detail."""
         calls: list[StepCall | CloseCall | ReportCall] = [*self.calls, *self.closed, *self.reported]
         entries = {entry.seq: entry for call in calls for entry in call.path}
         return [(entries[seq].step, entries[seq].outcome, entries[seq].detail) for seq in sorted(entries)]
@@ -157,7 +157,7 @@ async def started(
 async def work(
     stack: AsyncExitStack, client: Client, script: Script, *, max_cached_workflows: int = 1000, strict: bool = True
 ) -> None:
-    """Serve every queue by the script, until the stack is closed; for `strict` see `workflows.determinism_sandbox`."""
+    """Serve every queue with the script until the stack is closed. For `strict` see `workflows.determinism_sandbox`."""
     sends = [script.send_email, script.send_sms, script.reconcile_message]
     by_queue: dict[str, list[Any]] = {
         contract.QUEUE_EMAIL: sends,
@@ -178,7 +178,7 @@ def runs_worker(
     max_cached_workflows: int = 1000,
     strict: bool = True,
 ) -> Worker:
-    """A worker for runs and what they do beside their own tasks."""
+    """A worker for runs and their local activities."""
     return Worker(
         client,
         task_queue=queue,
@@ -200,7 +200,7 @@ def runs_worker(
 
 
 async def start(client: Client, code: Sequence[Any], **given: Any) -> WorkflowHandle[Any, RunResult]:
-    """One run of the program, with `goal` as its first signal if given, and Temporal's usual `task_timeout`."""
+    """Start a run of the program, with `goal` as its first signal if given, and Temporal's default `task_timeout`."""
     queue: str = given.pop("queue", contract.QUEUE_RUNS)
     task_timeout: timedelta | None = given.pop("task_timeout", None)
     goal: EventSignal | None = given.pop("goal", None)

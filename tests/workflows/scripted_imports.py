@@ -1,4 +1,4 @@
-"""An import whose activities answer by a script and keep what the workflow asks of them."""
+"""An import with scripted results of its activities, which record the workflow's calls."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from workflows.import_contacts import ImportContacts
 
 @dataclass
 class Rows:
-    """Stands for the database: so many chunks of ten rows, and what was done to the import."""
+    """A replacement for the database: a number of chunks of ten rows, and the import's state."""
 
     chunks: int
     per_second: float = 1.0
     state: ImportState = "running"
     held: int = 0
-    """Attempts that have to give way first."""
+    """How many attempts first have to give way."""
     done: int = 0
     calls: int = 0
     said: list[str] = field(default_factory=list)

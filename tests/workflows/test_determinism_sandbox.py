@@ -1,4 +1,4 @@
-"""Workers load the workflows once for all runs: nothing in them may remember a run."""
+"""Workers load the workflows once for all runs, so modules must not keep state of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ImportContacts`: one chunk after another at the import's rate, and what operators say to it."""
+"""`ImportContacts`: one chunk after another at the import's rate, and operators' commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and limits that histories and other deployments hold: changing one here breaks what is in flight."""
+"""Names and limits that histories and other deployments contain: changing one breaks live runs."""
 
 from __future__ import annotations
 

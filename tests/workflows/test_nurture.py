@@ -82,7 +82,7 @@ async def test_a_goal_cancels_the_retries_of_an_unreachable_provider(client: Cli
 async def test_an_attempt_that_fails_after_the_goal_says_that_the_run_ended(
     dev_server: DevServer, stack: AsyncExitStack
 ) -> None:
-    """On the dev server: the time-skipping one never ends such an activity."""
+    """It runs on the dev server, because the time-skipping one never ends such an activity."""
     client = await dev_server.connect()
     script = Script(sends={"hello": [ApplicationError("down", type="ProviderUnavailable")]})
     tried, told = asyncio.Event(), asyncio.Event()
@@ -103,7 +103,7 @@ async def test_an_attempt_that_fails_after_the_goal_says_that_the_run_ended(
 
 
 async def cancel_requested(run: WorkflowHandle[Any, Any]) -> bool:
-    """Whether the run has asked for the end of its activity."""
+    """Whether the run has requested the cancellation of its activity."""
     asked = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
     return any(event.event_type == asked for event in (await run.fetch_history()).events)
 

@@ -1,8 +1,7 @@
-"""An outage changes what is late, not what is true: runs in every kind of wait whose workers were away for seconds.
+"""An outage only delays results, it does not change them: workers are down for seconds during every kind of wait.
 
-All live through it side by side, each with workers of its own: an outage takes its time, and once is enough. On the
-dev server, because the time-skipping one stops its clock while a run has no worker. What counts as late is shortened
-to fit.
+All runs have the same outage in parallel, each with its own workers, to save time. They use the dev server, because
+the time-skipping one stops its clock while a run has no worker. The limit for late is shortened.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from tracks.program.run import EventSignal, RunResult
 from workflows import retry_policies
 
 DUE = 2.0
-"""Seconds from a run's beginning to the end of its first wait: by then its workers are away."""
+"""Seconds from a run's beginning to the end of its first wait: by then its workers are down."""
 OUTAGE = 4.5
 """Seconds from a run's beginning until its workers are back."""
 
@@ -36,7 +35,7 @@ def second(count: float) -> timedelta:
 
 
 class House:
-    """A run with a script, and workers of its own that go and come back."""
+    """A run with a script, and workers of its own that can be stopped and started."""
 
     def __init__(self, client: Client, name: str) -> None:
         self.client, self.queue, self.script = client, f"outage-{name}", Script(at_once=True)
@@ -44,9 +43,9 @@ class House:
         self._workers = AsyncExitStack()
 
     async def run(self, *code: Instruction) -> WorkflowHandle[Any, RunResult]:
-        """Start a run, bring it to its first wait, and take the workers away until `back` is called.
+        """Start a run, wait for its first wait, and stop the workers until `back` is called.
 
-        On a machine so busy that the wait is over by then, once more.
+        If the machine is so busy that the wait is over by then, try again.
         """
         while True:
             await self._work()
@@ -56,22 +55,22 @@ class House:
             await self.away()
             if datetime.now(UTC) < self.began + second(DUE):
                 return run
-            with suppress(RPCError):  # it may be over
+            with suppress(RPCError):  # the run may have ended
                 await run.terminate()
             self.script = dataclasses.replace(self.script, calls=[], asked=[], closed=[])
 
     async def start(self, *code: Instruction) -> WorkflowHandle[Any, RunResult]:
-        """Start a run, whether there are workers or not."""
+        """Start a run, with or without workers."""
         self.began = datetime.now(UTC)
         return await start(self.client, code, queue=self.queue)
 
     async def back(self) -> None:
-        """The workers come back at the outage's end."""
+        """Start the workers at the outage's end."""
         await asyncio.sleep(max(0.0, (self.began + second(OUTAGE) - datetime.now(UTC)).total_seconds()))
         await self._work()
 
     async def away(self) -> None:
-        """The workers go."""
+        """Stop the workers."""
         await self._workers.aclose()
 
     async def _work(self) -> None:
@@ -84,7 +83,7 @@ class House:
 
     @property
     def ends(self) -> list[tuple[str, str]]:
-        """Each step with how it ended."""
+        """Each step with its outcome."""
         return [(step, outcome) for step, outcome, _ in self.script.path]
 
 
@@ -93,14 +92,14 @@ LIVES: list[Life] = []
 
 
 def lived(life: Life) -> Life:
-    """A life that the outage comes into."""
+    """Register a scenario that the outage interrupts."""
     LIVES.append(life)
     return life
 
 
 @pytest.fixture(scope="module")
 def outage(dev_server: DevServer) -> dict[Life, BaseException | None]:
-    """What was wrong with each life."""
+    """The error of each scenario, or None."""
 
     async def live(client: Client, life: Life) -> None:
         house = House(client, life.__name__)
@@ -146,7 +145,7 @@ async def an_event_of_the_outage_counts_for_the_wait_after_a_message_that_was_du
 
 @lived
 async def a_wait_that_ends_late_hears_first_what_was_accepted_in_time(house: House) -> None:
-    """What came after its time counts for the next wait."""
+    """An event after its time counts for the next wait."""
     house.script.undelivered = 2
     short = WaitFor(step="first", event="used", seconds=DUE, timeout=1)
     run = await house.run(short, USE)

@@ -1,4 +1,4 @@
-"""The clock of a paced run jumps from the moment at which a step was due to the next, whatever the steps take."""
+"""The clock of a paced run jumps from the time at which a step was due to the next, however long the steps take."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def second(count: float) -> timedelta:
 
 
 class Slow(Script):
-    """Every message takes a while."""
+    """A script with slow messages."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(at_once=True, before_send=self._slowly, **more)
@@ -33,7 +33,7 @@ class Slow(Script):
         await asyncio.sleep(0.1)
 
     def due(self, origin: datetime) -> list[tuple[str, float]]:
-        """Each attempt of a message with its moment, in seconds after the beginning."""
+        """Each attempt of a message with its time, in seconds after the beginning."""
         return [(call.step, (call.due - origin).total_seconds()) for call in self.calls if call.due]
 
 
@@ -46,7 +46,7 @@ async def origin(temporal_env: WorkflowEnvironment) -> datetime:
 async def test_what_a_step_takes_and_a_provider_and_an_operator_is_no_time_of_the_run(
     client: Client, stack: AsyncExitStack, origin: datetime, continue_after: int
 ) -> None:
-    """A message that is put off is due at the moment it was told; one that nobody knows of still when it was due."""
+    """A deferred message is due at its new time; a message with an unknown outcome stays due at its old time."""
     script = Slow(
         sends={
             "put-off": [SendResult(outcome="deferred", reason="quiet hours", until=origin + second(2.25)), SENT],

@@ -1,7 +1,7 @@
-"""Bodies while they arrive: in bounded time, in bounded memory, and without a place of those who work.
+"""Receiving request bodies in bounded time and bounded memory.
 
-Almost every body is there when it is asked for. Whoever sends slowly gives up its place until the body is whole:
-open connections that send nothing take nothing from anybody.
+Almost every body has arrived when it is read. A request whose body arrives slowly gives its places back until the body
+is complete, so open connections that send nothing do not block other requests.
 """
 
 from __future__ import annotations
@@ -15,46 +15,46 @@ from api.http.overload import Visit
 from api.http.problems import ProblemError, overloaded_error
 
 AT_ONCE = 0.05
-"""Seconds within which a body is taken to be there: so long its request keeps its place."""
+"""Seconds for which a request keeps its places while its body arrives."""
 SECONDS = 10.0
-"""Seconds that a body may take, and"""
+"""Seconds that any body may take to arrive."""
 LEAST_RATE = 64 << 10
-"""for each so many bytes of it one more."""
+"""A body gets one more second for each so many bytes."""
 HELD = 64 << 20
-"""Bytes of bodies that arrive without a place, at most: past them the one that has been arriving for longest is given
-up."""
+"""Limit of bytes of all bodies that arrive without a place. Above it, the body that began to arrive first is given up.
+"""
 HELD_FOR_STRANGERS = 16 << 20
-"""Of these, for requests that have shown neither a key nor a signature."""
+"""The part of this limit for requests without a verified key or signature."""
 
 
 @dataclass(eq=False)
 class _Share:
-    """What one body has of the memory."""
+    """The memory that one body uses."""
 
     stranger: bool
     size: int = 0
 
 
 class Arrivals:
-    """What has arrived of bodies that are not whole yet, or wait for their places."""
+    """Accounts for the memory of bodies that are incomplete or wait for their places."""
 
     def __init__(self) -> None:
         self.held = {True: 0, False: 0}
-        """Bytes, of strangers and of others."""
+        """Bytes of strangers' bodies and of all others."""
         self._arriving: dict[_Share, asyncio.Timeout] = {}
 
     async def whole(self, receive: Receive, limit: int, visit: Visit | None, unzipped: int = 1) -> bytes:
-        """The whole body; its request then has the places of its size.
+        """Receive the complete body. Afterwards the request holds as many places as the body's size takes.
 
         Args:
             receive: the request's ASGI channel.
-            limit: bytes that it may have.
-            visit: the request's places; None where nothing bounds the requests.
-            unzipped: how many times larger it is taken to become.
+            limit: the largest allowed size in bytes.
+            visit: the request's places; None if requests are not limited.
+            unzipped: the factor by which the body is assumed to grow when it is unzipped.
 
         Raises:
-            ProblemError: 413 past the limit, 408 where it comes too slowly, 400 where it breaks off, 429 where there
-                is no place for it.
+            ProblemError: 413 above the limit, 408 if it arrives too slowly, 400 if the connection ends early, 429 if
+                there are no places for it.
         """
         body = _Body(receive, limit)
         share = _Share(visit is None or visit.stranger)
@@ -73,7 +73,7 @@ class Arrivals:
         return bytes(body.data)
 
     async def _slowly(self, body: _Body, share: _Share, visit: Visit | None) -> None:
-        """Wait for the rest of the body, without a place."""
+        """Wait for the rest of the body without holding a place."""
         if visit is not None:
             visit.step_out()
         began = asyncio.get_running_loop().time()
@@ -91,7 +91,7 @@ class Arrivals:
             self._arriving.pop(share, None)
 
     def _has_room(self, share: _Share, size: int) -> bool:
-        """Whether there is room for so much of a body, if need be by giving up what has been arriving for longest."""
+        """Whether there is room for so many bytes. If needed, it gives up the body that began to arrive first."""
         self.held[share.stranger] += size - share.size
         share.size = size
         while self.held[True] > HELD_FOR_STRANGERS or sum(self.held.values()) > HELD:
@@ -106,7 +106,7 @@ class Arrivals:
 
 
 class _Body:
-    """What has come of one body."""
+    """One body while it arrives."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit = receive, limit
@@ -114,12 +114,12 @@ class _Body:
         self.complete = False
 
     async def rest(self) -> None:
-        """Everything that is missing."""
+        """Receive the rest."""
         while not self.complete:
             await self.more()
 
     async def more(self) -> None:
-        """What has come since."""
+        """Receive the next part."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ProblemError(400, "malformed-body", "The body broke off.")

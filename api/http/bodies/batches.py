@@ -1,4 +1,4 @@
-"""Bodies of many items, each judged by itself: a bad one does not touch its neighbours."""
+"""Bodies of many items. Each item is checked by itself, so a bad one does not affect the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Item = TypeVar("Item", bound=BaseModel)
 
 
 def judged(items: Sequence[Any], form: type[Item]) -> tuple[dict[int, Item], dict[int, list[FieldProblem]]]:
-    """The items that are sound, and what is wrong with the others, each by its place."""
+    """The valid items, and the problems of the others, both by index."""
     sound: dict[int, Item] = {}
     wrong: dict[int, list[FieldProblem]] = {}
     for index, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""Reading bodies: bounded, unzipped, and free of what the database cannot hold."""
+"""Reading bodies: bound their size, unzip them, refuse values that the database cannot hold."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from api.http.problems import FieldProblem, ProblemError, invalid, pointer
 from tracks.contacts.contact_fields import unstorable
 
 SINGLE = 1 << 20
-"""Bytes that the body of one thing may have."""
+"""Largest body of a request about one resource, in bytes."""
 BATCH = 5 << 20
-"""Bytes that the body of a batch may have."""
+"""Largest body of a batch, in bytes."""
 
 
 MAX_VALUES = 250_000
-"""Values that JSON may have, counted by its commas and brackets: each is looked at, by Python."""
+"""How many values a JSON body may have, counted by commas and brackets. Python code visits each of them."""
 GZIP = 5
-"""How many times larger than it came an unzipped body is taken to be."""
+"""Factor by which a gzip body is assumed to grow when it is unzipped."""
 _ARRIVALS = Arrivals()
-"""Of the whole process, whose memory they bound."""
+"""One for the whole process, because it bounds the memory of the process."""
 
 
 class BoundedRequest(Request):
@@ -37,21 +37,20 @@ class BoundedRequest(Request):
     lenient = False
 
     async def body(self) -> bytes:
-        """The body, unzipped where it is gzip.
+        """The body, unzipped if it is gzip.
 
         Raises:
-            ProblemError: 413 past the limit, 415 for another encoding, 400 for broken gzip; 408 and 429 as `Arrivals`
-                does.
+            ProblemError: 413 above the limit, 415 for another encoding, 400 for broken gzip; 408 and 429 as `Arrivals`.
         """
         if not hasattr(self, "_body"):
             self._body = self._unzipped(await self._bounded())
         return self._body
 
     async def json(self) -> Any:
-        """The body as JSON that the database can hold (that is left to the handler where `lenient`).
+        """The body as JSON that the database can hold. With `lenient` the handler checks the latter.
 
         Raises:
-            ProblemError: 400 where it is no JSON, 422 naming every value that cannot be stored.
+            ProblemError: 400 if it is no JSON, 422 naming every value that cannot be stored.
         """
         if not hasattr(self, "_json"):
             body = await self.body()
@@ -87,10 +86,10 @@ class BoundedRequest(Request):
 
 
 def load_json(body: bytes) -> Any:
-    """JSON as it comes: `storable` says what of it the database cannot hold.
+    """Parse JSON without checking it: `storable` finds the values that the database cannot hold.
 
     Raises:
-        ProblemError: 400 where it is no JSON in UTF-8, 413 where it has more than `MAX_VALUES` values.
+        ProblemError: 400 if it is no JSON in UTF-8, 413 if it has more than `MAX_VALUES` values.
     """
     if len(body) > MAX_VALUES and sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
         raise ProblemError(413, "body-too-large", f"The body may have at most {MAX_VALUES:,} values.")
@@ -98,23 +97,23 @@ def load_json(body: bytes) -> Any:
         return from_json(body)
     except ValueError as error:
         try:
-            # Lenient about lone surrogates, so that they can be named by their place. It is told the encoding, because
-            # it would guess: UTF-16 and UTF-32 too.
+            # "surrogatepass" accepts lone surrogates, so that `storable` can name their places. The encoding is given
+            # because json.loads would guess it and accept UTF-16 and UTF-32 too.
             return json.loads(body.decode("utf-8-sig", "surrogatepass"))
         except (ValueError, RecursionError):
             raise ProblemError(400, "malformed-body", f"The body is not JSON: {error}.") from None
 
 
 def storable(data: Any, at: tuple[str | int, ...] = ()) -> list[FieldProblem]:
-    """Everything in `data` that PostgreSQL's jsonb or a condition cannot hold, by its place."""
+    """The problems of all values in `data` that PostgreSQL's jsonb or a condition cannot hold, by place."""
     return [FieldProblem(detail=detail, pointer=pointer(place)) for place, detail in unstorable(data, at)]
 
 
 def parse_json(body: bytes) -> Any:
-    """JSON that the database can hold.
+    """Parse JSON that the database can hold.
 
     Raises:
-        ProblemError: 400 where it is no JSON, 422 naming every value that cannot be stored.
+        ProblemError: 400 if it is no JSON, 422 naming every value that cannot be stored.
     """
     data = load_json(body)
     if errors := storable(data):
@@ -123,10 +122,10 @@ def parse_json(body: bytes) -> Any:
 
 
 def parse_form(body: bytes) -> Mapping[str, str]:
-    """An urlencoded form; the last of repeated fields counts.
+    """Parse an urlencoded form. Of repeated fields the last one counts.
 
     Raises:
-        ProblemError: 400 where it is no such form.
+        ProblemError: 400 if it is no such form.
     """
     try:
         return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=200, errors="strict"))
@@ -135,7 +134,7 @@ def parse_form(body: bytes) -> Mapping[str, str]:
 
 
 def media_type(request: Request) -> str:
-    """The body's media type without parameters, in lower case; empty where there is none."""
+    """The body's media type without parameters, in lower case; empty if there is none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -145,10 +144,10 @@ def is_json(kind: str) -> bool:
 
 
 def read_text(body: bytes) -> str:
-    """A body as text.
+    """Decode a body as text.
 
     Raises:
-        ProblemError: 400 where it is not UTF-8 or holds a NUL character.
+        ProblemError: 400 if it is not UTF-8 or holds a NUL character.
     """
     try:
         text = body.decode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""Receiving the body of an import: into the database while it arrives, a few hundred rows at a time."""
+"""Receive the body of an import: its rows are stored while it arrives, a few hundred at a time."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from store.runs.imports.imports import Import
 from tracks.contacts.import_row import read_header
 
 CHUNK = 250
-"""Rows that are applied in one transaction: some 50 ms, for which a contact among them may have to wait."""
+"""Rows applied in one transaction. It takes about 50 ms, during which other changes to these contacts wait."""
 CHUNK_BYTES = 1 << 18
 _AT_ONCE = 4
-"""Chunks that are kept in one transaction."""
+"""Chunks stored in one transaction."""
 
 
 class Receiver:
-    """Takes pieces of a body and keeps their rows. The import begins with its first rows: a header that is
-    refused leaves nothing behind."""
+    """Takes pieces of a body and stores their rows. The import is created with its first rows, so a refused header
+    leaves nothing behind."""
 
     def __init__(self, db: Database, kind: Format, delimiter: str, id_column: str, wanted: Mapping[str, Any]) -> None:
-        """`wanted` is what `imports.begin` is told, `options` among it."""
+        """`wanted` are the arguments of `imports.begin`, including `options`."""
         self._db, self._kind, self._id_column = db, kind, id_column
         self._wanted = dict(wanted)
         self._splitter = Splitter(kind, delimiter)
@@ -36,10 +36,10 @@ class Receiver:
         self.job: Import | None = None
 
     async def take(self, pieces: AsyncIterator[bytes]) -> Import:
-        """Receive everything; answers the import, which runs.
+        """Receive the whole body. Returns the import, which then runs.
 
         Raises:
-            ProblemError: 422 where the header is wrong or nothing is in it, 409 where it was given up meanwhile.
+            ProblemError: 422 if the header is wrong or there are no rows, 409 if the import was given up meanwhile.
         """
         first = True
         async for piece in pieces:
@@ -86,7 +86,7 @@ class Receiver:
         self._named = True
 
     async def _keep(self, *, whole: bool = False) -> Import:
-        """Write what has gathered; only `whole` chunks while more may come."""
+        """Store the gathered rows. With `whole`, store only full chunks, because more rows may come."""
         chunks: Sequence[list[Raw]] = self._chunks[:-1] if whole else [chunk for chunk in self._chunks if chunk]
         problems: list[Problem]
         problems, self._splitter.problems = self._splitter.problems, []
@@ -100,7 +100,7 @@ class Receiver:
         return job
 
     async def give_up(self) -> None:
-        """The body broke off or was refused: nothing of it is kept."""
+        """Delete the import: its body broke off or was refused."""
         if self.job is not None:
             async with self._db.transaction() as tx:
                 await imports.fail(tx, self.job.id, imports.BROKEN_OFF)

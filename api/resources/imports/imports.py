@@ -1,4 +1,4 @@
-"""Imports: files of contacts, enrolled at a pace that leaves room for everybody else."""
+"""Imports: files of contacts, enrolled at a bounded rate that leaves capacity for live events."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ Rate = Annotated[float, Field(gt=0, le=MAX_RATE, allow_inf_nan=False, descriptio
 
 
 class ImportView(BaseModel):
-    """An import and how far it is."""
+    """An import and its progress."""
 
     id: str
     track: str
     state: ImportState
-    reason: str = Field(description="Why it failed, or was cancelled by itself.")
-    rows: int = Field(description="Rows received, the bad ones too; the header and empty lines are none.")
-    done: int = Field(description="Rows that something became of.")
+    reason: str = Field(description="Why it failed or was cancelled automatically.")
+    rows: int = Field(description="Rows received, including bad rows, without the header and empty lines.")
+    done: int = Field(description="Rows processed.")
     outcomes: dict[str, int] = Field(
-        description="`enrolled`; `existing`: has a live enrollment there; `refused` by the track's re-entry rule; "
-        "`bad`; `erased` since the upload."
+        description="`enrolled`. `existing`: the contact has a live enrollment. `refused`: by the track's re-entry "
+        "rule. `bad`. `erased`: since the upload."
     )
     per_second: float = Field(description="Rows a second, at most.")
-    rows_per_second: float = Field(description="How fast it is now.")
-    seconds_left: float | None = Field(description="At that speed; null where nobody can tell.")
-    held: str = Field(description="What it gives way to now: `outbox`, or one of Temporal's task queues.")
+    rows_per_second: float = Field(description="The current speed.")
+    seconds_left: float | None = Field(description="At the current speed; null if unknown.")
+    held: str = Field(description="What the import waits for: `outbox` or one of Temporal's task queues; else empty.")
     created_at: datetime
-    started_at: datetime | None = Field(description="When its last row had been received.")
+    started_at: datetime | None = Field(description="When its last row was received.")
     ended_at: datetime | None
     workflow_id: str = Field(description="Its workflow in Temporal.")
 
@@ -75,7 +75,7 @@ class ImportPage(BaseModel):
 
 
 class RateChange(Body):
-    """How fast from now on."""
+    """The new rate."""
 
     per_second: Rate
 
@@ -107,7 +107,7 @@ def _shown(found: Import) -> ImportView:
     status_code=202,
     summary="Import a file of contacts into a track",
     responses={
-        200: {"model": ImportView, "description": "Sent before under this key: that import"},
+        200: {"model": ImportView, "description": "An upload with this key exists: its import"},
         **documented(400, 404, 408, 409, 413, 415, conflict="import-conflict"),
     },
     openapi_extra={
@@ -140,16 +140,16 @@ async def post_import(
     per_second: Annotated[
         float | None, Query(gt=0, le=MAX_RATE, allow_inf_nan=False, description="Rows a second, at most.")
     ] = None,
-    pace: Annotated[float, Query(ge=1, le=MAX_PACE, allow_inf_nan=False, description="Of each enrollment.")] = 1.0,
+    pace: Annotated[float, Query(ge=1, le=MAX_PACE, allow_inf_nan=False, description="Pace of each enrollment.")] = 1.0,
     idempotency_key: Annotated[
         str | None,
-        Header(min_length=1, max_length=200, description="Sent again with the same key, it is one import."),
+        Header(min_length=1, max_length=200, description="An upload sent again with the same key is the same import."),
     ] = None,
 ) -> ImportView:
-    """The body is kept while it arrives, so it may be of any size; the rows are applied later, at a pace.
+    """The body is stored while it arrives, so it may be of any size. The rows are applied later, at a bounded rate.
 
-    What is wrong with the header is refused at once; a bad row is reported and stops nothing. An upload that breaks
-    off is given up: nothing of it is imported.
+    A wrong header is refused at once. A bad row is reported and does not stop the import. If an upload breaks off,
+    nothing of it is imported.
     """
     kind = TYPES.get(media_type(request))
     if kind is None:
@@ -165,7 +165,7 @@ async def post_import(
         if known.track != track:
             raise ProblemError(409, "import-conflict", f"This key was used for an import into {known.track}.")
         async for _ in pieces:
-            pass  # a client that is still sending would take an early answer for a broken connection
+            pass  # a client that is still sending would treat an early answer as a broken connection
         response.status_code = 200
         return _shown(known)
     wanted = {
@@ -191,12 +191,12 @@ async def _receive(receiver: Receiver, pieces: AsyncIterator[bytes]) -> Import:
 @router.get("", summary="List imports")
 async def list_imports(
     ctx: Ctx,
-    track: Annotated[str | None, Query(pattern=SLUG, description="Of this track only.")] = None,
-    state: Annotated[ImportState | None, Query(description="In this state only.")] = None,
+    track: Annotated[str | None, Query(pattern=SLUG, description="Only imports into this track.")] = None,
+    state: Annotated[ImportState | None, Query(description="Only imports in this state.")] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> ImportPage:
-    """Newest first. They are kept for 30 days after their end."""
+    """Newest first. Imports are kept for 30 days after their end."""
     listing = ("imports", track, state)
     position = ctx.cursors.read(listing, cursor)
     async with ctx.db.transaction() as tx:
@@ -211,7 +211,7 @@ async def list_imports(
 
 @router.get("/{import_id}", summary="How far an import is", responses=documented(404))
 async def get_import(import_id: ImportId, ctx: Ctx) -> ImportView:
-    """Its progress, by what became of the rows."""
+    """The import's progress: how many rows had which result."""
     async with ctx.db.transaction() as tx:
         found = await imports.get(tx, import_id)
     return _shown(found or _none(import_id))
@@ -224,7 +224,7 @@ async def get_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **documented(404)},
 )
 async def get_problems(import_id: ImportId, ctx: Ctx) -> StreamingResponse:
-    """A CSV file by line of the upload: every problem of every row, with the contact where the row says whose it is."""
+    """A CSV file, ordered by line of the upload: every problem of every row, with the contact's id if there is one."""
     async with ctx.db.transaction() as tx:
         if await imports.get(tx, import_id) is None:
             _none(import_id)
@@ -253,7 +253,7 @@ def _csv(rows: list[list[Any]]) -> str:
     "/{import_id}/pause", summary="Pause an import", responses=documented(404, 409, conflict="import-conflict")
 )
 async def pause_import(import_id: ImportId, ctx: Ctx) -> ImportView:
-    """Nothing more is enrolled from the answer on, until it is resumed; what was enrolled goes on."""
+    """From the answer on, nobody more is enrolled until the import is resumed. Existing enrollments continue."""
     return await _steer(ctx, import_id, "pause")
 
 
@@ -261,7 +261,7 @@ async def pause_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     "/{import_id}/resume", summary="Resume an import", responses=documented(404, 409, conflict="import-conflict")
 )
 async def resume_import(import_id: ImportId, ctx: Ctx) -> ImportView:
-    """It goes on where it was."""
+    """The import continues where it stopped."""
     return await _steer(ctx, import_id, "resume")
 
 
@@ -269,7 +269,7 @@ async def resume_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     "/{import_id}/cancel", summary="Cancel an import", responses=documented(404, 409, conflict="import-conflict")
 )
 async def cancel_import(import_id: ImportId, ctx: Ctx) -> ImportView:
-    """Ends it for good and deletes the rows that wait. Whom it has enrolled stays enrolled."""
+    """Ends the import for good and deletes the waiting rows. Enrolled contacts stay enrolled."""
     return await _steer(ctx, import_id, "cancel")
 
 
@@ -279,7 +279,7 @@ async def cancel_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     responses=documented(400, 404, 409, 413, 415, conflict="import-conflict"),
 )
 async def set_rate(import_id: ImportId, body: RateChange, ctx: Ctx) -> ImportView:
-    """From the next rows on."""
+    """The new rate holds from the next rows on."""
     return await _steer(ctx, import_id, "rate", body.per_second)
 
 

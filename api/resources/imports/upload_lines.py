@@ -1,10 +1,10 @@
-"""Splitting an import's body into rows while it arrives: bounded in memory, whatever the body is.
+"""Split an import's body into rows while it arrives, in bounded memory for any body.
 
-A row that cannot be split off is noted with its line, and the next line begins anew: a quote that nobody closes
-costs its own row, not the rest of the file.
+A row that cannot be read is reported with its line number, and reading continues with the next line: an unclosed quote
+spoils its own row, not the rest of the file.
 
-Splitting is Python at some megabytes a second, and slower where there is much to split and little in it. It runs
-beside the event loop, in one thread for all uploads, so that nobody else waits for it.
+Python splits some megabytes a second, fewer if rows are short. This runs in one thread for all uploads, so that it does
+not block the event loop.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from api.resources.imports.line_endings import whole_lines
 from store.runs.imports.import_rows import Problem, Raw
 
 MAX_ROW = 1 << 16
-"""Bytes that a row may have."""
+"""Largest row, in bytes."""
 MAX_BYTES = 4 << 30
-"""Bytes that a body may have, unzipped."""
+"""Largest body after unzipping, in bytes."""
 MAX_EMPTY = 2_000_000
-"""Lines that are no rows. A sheet of Excel has half as many lines at most, and may well be saved with all of them."""
+"""Most empty lines. A sheet of Excel has at most half as many lines and may be saved with all of them."""
 MAX_RATIO = 100
-"""How many times larger than it came a gzip body may become, and"""
+"""Largest ratio of the unzipped size to the gzip size."""
 FREE_RATIO = 16 << 20
-"""bytes to begin with: the first kilobyte may stand for many."""
+"""Unzipped bytes that are allowed in any case, because the first kilobyte of gzip may expand to many."""
 SILENCE = 60.0
-"""Seconds that nothing may come for."""
+"""Longest time without data, in seconds."""
 _PIECE = 1 << 16
 _AT_ONCE = 1 << 12
-"""Bytes of a piece that is split where it is: another thread would cost more."""
+"""A piece of up to so many bytes is split in the event loop, because a thread would cost more."""
 _SPLITTING = ThreadPoolExecutor(1, "splitting")
 
 Format = Literal["csv", "jsonl"]
@@ -43,7 +43,7 @@ _NOT_UTF8 = "is not UTF-8"
 
 
 class Lines:
-    """Whole lines of what arrives, each with its number; a line that is too long is cut off and told apart."""
+    """Collects arriving data into complete lines with their numbers. It drops lines that are too long."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -51,7 +51,7 @@ class Lines:
         self._skipping = False
 
     def without_empty(self, data: bytes) -> bytes:
-        """What follows the empty lines that the data begins with, which are counted as lines."""
+        """Count and remove the empty lines at the beginning of the data. Returns the rest."""
         if self._rest or self._skipping:
             return data
         begins = data.rfind(b"\n", 0, len(data) - len(data.lstrip(b"\r\n"))) + 1
@@ -59,11 +59,11 @@ class Lines:
         return data[begins:]
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes | None]]:
-        """The lines that are complete now, with their ends; None in place of one that is too long."""
+        """The lines that are complete now, with their ends; None for a line that is too long."""
         lines, self._rest = whole_lines(self._rest + data)
         for line in lines:
             yield from self._line(line)
-        if len(self._rest) > MAX_ROW:  # it ends at a CR already, if that is its last character
+        if len(self._rest) > MAX_ROW:  # the line has ended if its last character is a CR
             self._rest, self._skipping = b"\r" if self._rest.endswith(b"\r") else b"", True
 
     def end(self) -> Iterator[tuple[int, bytes | None]]:
@@ -78,7 +78,7 @@ class Lines:
 
 
 class Splitter:
-    """Rows out of lines. What `rows` and `problems` hold is the caller's to take away."""
+    """Makes rows from lines. The caller takes them from `rows` and `problems` and empties both."""
 
     def __init__(self, kind: Format, delimiter: str = ",") -> None:
         self._csv, self._delimiter = kind == "csv", delimiter
@@ -89,10 +89,10 @@ class Splitter:
         self.problems: list[Problem] = []
 
     async def take(self, data: bytes) -> None:
-        """Take what has arrived, without keeping the event loop.
+        """Take arrived data without blocking the event loop.
 
         Raises:
-            ProblemError: 413 where too much of it is no row.
+            ProblemError: 413 if there are too many empty lines.
         """
         if len(data) <= _AT_ONCE and not self._open:
             self.feed(data)
@@ -104,12 +104,12 @@ class Splitter:
         await asyncio.get_running_loop().run_in_executor(_SPLITTING, self.end)
 
     def feed(self, data: bytes) -> None:
-        """Take what has arrived.
+        """Take arrived data.
 
         Raises:
-            ProblemError: 413 where too much of it is no row.
+                ProblemError: 413 if there are too many empty lines.
         """
-        if not self._open:  # in an open quote they belong to the value
+        if not self._open:  # within an open quote, empty lines belong to the value
             shorter = self._lines.without_empty(data)
             self._empty += data.count(b"\n", 0, len(data) - len(shorter))
             data = shorter
@@ -146,7 +146,7 @@ class Splitter:
             self._empty += 1
 
     def _split(self, *, last: bool) -> None:
-        """Read the rows that are complete, and go on after the first line of each that cannot be read."""
+        """Read the complete rows. After a row that cannot be read, continue with the line after its first line."""
         while self._open:
             begun = 0
             reader = csv.reader((text for _, text in self._open), delimiter=self._delimiter, strict=True)
@@ -182,11 +182,11 @@ def _broken(values: list[str]) -> bool:
 
 
 async def unzipped(stream: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
-    """The body in pieces of bounded size, unzipped where it is gzip.
+    """The body in pieces of bounded size, unzipped if it is gzip.
 
     Raises:
-        ProblemError: 413 past `MAX_BYTES` or `MAX_RATIO`, 415 for another encoding, 400 for broken gzip, 408 where
-            nothing comes for long.
+        ProblemError: 413 above `MAX_BYTES` or `MAX_RATIO`, 415 for another encoding, 400 for broken gzip, 408 if no
+            data comes for `SILENCE` seconds.
     """
     stream = _patient(stream)
     if encoding not in ("identity", "gzip"):

@@ -1,4 +1,4 @@
-"""Deploys: policy, templates and tracks published together, or only shown what that would do."""
+"""Deploys: publish policy, templates and tracks together, or show what publishing would do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tracks.checks.template_reach import may_send
 
 
 class DeployRoute(KeyedRoute):
-    """A keyed route that takes the documents of a whole folder."""
+    """A keyed route that accepts the documents of a whole folder."""
 
     limit = BATCH
 
@@ -41,11 +41,11 @@ class DeployRoute(KeyedRoute):
 router = APIRouter(prefix="/v1/deploys", tags=["deploys"], route_class=DeployRoute, responses=documented(401, 422))
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-"""What may be said of it is left to its document, so that one wrong name does not hide other problems."""
+"""A name is checked together with its document, so that one wrong name does not hide other problems."""
 Written = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})] | dict[str, Any]
 _NAMES: dict[str, Any] = {"propertyNames": {"pattern": SLUG}}
 _MOST = 2000
-"""Documents of one kind."""
+"""Most documents of one kind."""
 
 
 _SOMETHING: list[dict[str, Any]] = [
@@ -56,9 +56,9 @@ _SOMETHING: list[dict[str, Any]] = [
 
 
 class Deploy(BaseModel, extra="forbid", json_schema_extra={"anyOf": _SOMETHING}):
-    """The documents to publish; what is published and not named here stays as it is."""
+    """The documents to publish. Published documents that are not named here stay unchanged."""
 
-    dry_run: bool = Field(default=False, description="Check everything and say what would change; publish nothing.")
+    dry_run: bool = Field(default=False, description="Check everything and report what would change; publish nothing.")
     policy: Written | None = Field(default=None, description="As YAML, or the same as JSON.")
     templates: dict[Name, TemplateFiles] = Field(
         default={}, max_length=_MOST, description="By name.", json_schema_extra=_NAMES
@@ -80,41 +80,41 @@ class RunsOn(BaseModel):
 
 
 class Deployed(BaseModel):
-    """What became of a document, or would become of it."""
+    """The result for one document, real or of a dry run."""
 
     kind: Literal["policy", "template", "track"]
     name: str
-    version: int = Field(description="The newest one then.")
+    version: int = Field(description="The newest version after the deploy.")
     outcome: Literal["new", "changed", "unchanged"]
     changes: list[str] = Field(
-        default=[], description="Of a changed policy: what differs.", examples=[["caps[0].most: 1 → 2"]]
+        default=[], description="For a changed policy: the differences.", examples=[["caps[0].most: 1 → 2"]]
     )
     reaches: list[RunsOn] = Field(
-        default=[], description="Of a changed template: runs in flight that may still be sent it, at most so many."
+        default=[], description="For a changed template: an upper bound of live runs that may still send it."
     )
     staying: list[RunsOn] = Field(
-        default=[], description="Of a changed track: runs in flight, which stay on the version they began with."
+        default=[], description="For a changed track: live runs, which stay on the version that they began with."
     )
 
 
 class DeployAnswer(BaseModel):
-    """What was published, or with `dry_run` would be."""
+    """What was published or, with `dry_run`, would be published."""
 
     dry_run: bool
     documents: list[Deployed]
-    warnings: list[FieldProblem] = Field(description="What may be meant, and is worth a look.")
+    warnings: list[FieldProblem] = Field(description="Valid, but possibly a mistake: please check.")
 
 
 class _DryRunError(Exception):
-    """Takes back what a dry run has done."""
+    """Rolls back the transaction of a dry run."""
 
 
 @router.post("", summary="Publish together", response_model_exclude_none=True, responses=documented(400, 413, 415))
 async def post_deploy(deploy: Deploy, ctx: Ctx) -> DeployAnswer:
-    """Publishes all of these documents in one transaction, or none, with everything that is wrong told at once.
+    """Publishes all of these documents in one transaction, or none. A refusal names all errors at once.
 
-    Each is checked against the others as they will be then: a track may name templates, topics and tracks of the same
-    deploy. `dry_run` does the same and takes it back. A refusal points at the document, such as `#/tracks/welcome`.
+    Each document is checked against the others in the deploy: a track may name templates, topics and tracks of the same
+    deploy. `dry_run` does the same and rolls it back. An error points at its document, such as `#/tracks/welcome`.
     """
     if deploy.policy is None and not deploy.templates and not deploy.tracks:
         raise invalid([FieldProblem(detail="There is nothing to publish: name a policy, templates or tracks.")])
@@ -143,7 +143,7 @@ def _read(deploy: Deploy) -> tuple[PolicyDocument | None, list[TemplateDocument]
 
 
 def _source(written: Written) -> tuple[str, Any]:
-    """What is kept as the document's source, and its data where it came as JSON."""
+    """The text that is stored as the document's source, and its data if it came as JSON."""
     return (written, None) if isinstance(written, str) else (json.dumps(written, ensure_ascii=False), written)
 
 
@@ -152,7 +152,7 @@ def _warnings(plans: Iterable[TrackDocument]) -> list[FieldProblem]:
 
 
 async def _told(tx: AsyncConnection, done: list[Done]) -> list[Deployed]:
-    """What was done, and the people in flight whom it concerns: those of before, for a new version has none."""
+    """The results, with the live runs that each change concerns. These are on earlier versions: a new one has none."""
     changed = [one for one in done if one.created and one.version > 1]
     used = {one.name: await stored.in_use_with(tx, one.name) for one in changed if one.kind == "template"}
     concerned = {one.name for one in changed if one.kind == "track"}

@@ -33,26 +33,26 @@ caps:
 
 
 class PublishedPolicy(BaseModel):
-    """The policy's version after publishing."""
+    """The policy's version after the call."""
 
     version: int
-    created: bool = Field(description="False where the newest version was the same already.")
+    created: bool = Field(description="False if the newest version was already the same.")
     changes: list[str] = Field(
-        default=[], description="What differs from the version before.", examples=[["caps[0].most: 1 → 2"]]
+        default=[], description="The differences to the previous version.", examples=[["caps[0].most: 1 → 2"]]
     )
 
 
 class PolicyDetail(BaseModel):
     """The policy that holds now."""
 
-    version: int = Field(description="0 where none was ever published: then nothing is capped and no topic is known.")
+    version: int = Field(description="0 if no policy was ever published: then there are no caps and no topics.")
     published_at: datetime | None
     source: str = Field(description="The document as it was published.")
-    data: dict[str, Any] = Field(description="The same in its canonical form.")
+    data: dict[str, Any] = Field(description="The same policy in canonical form.")
 
 
 def read_document(source: str, data: Any = None) -> PolicyDocument:
-    """The policy in a text, or in `data` where it came as JSON."""
+    """Parse the policy in a text, or in `data` if it came as JSON."""
     try:
         return PolicyDocument(source, parse_policy(source) if data is None else policy_from_data(data))
     except TrackProblems as error:
@@ -80,9 +80,10 @@ def _read(kind: str, body: bytes) -> PolicyDocument:
     },
 )
 async def put_policy(request: Request, response: Response, ctx: Ctx) -> PublishedPolicy:
-    """Checks it (all problems at once); every message claimed from then on obeys it, of runs in flight too.
+    """Checks the policy and reports all problems at once. It holds for every message claimed from then on, also of live
+    runs.
 
-    A topic that the newest version of a track names cannot be taken away.
+    A topic that the newest version of a track names cannot be removed.
     """
     kind = media_type(request)
     if not is_json(kind) and kind not in YAML_TYPES:
@@ -100,7 +101,7 @@ async def put_policy(request: Request, response: Response, ctx: Ctx) -> Publishe
 
 @router.get("", summary="Read the policy")
 async def get_policy(ctx: Ctx) -> PolicyDetail:
-    """What holds now."""
+    """The policy that holds now."""
     async with ctx.db.transaction() as tx:
         found = await policies.current(tx)
     return PolicyDetail(

@@ -1,4 +1,4 @@
-"""Previews: a message as one contact would get it. Nothing is sent and nothing is kept."""
+"""Previews: a message as one contact would get it. Nothing is sent or stored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ StepName = Annotated[str, Path(pattern=STEP_ID)]
 
 
 class PreviewContact(BaseModel, extra="forbid"):
-    """Somebody invented, for a preview."""
+    """A fictional contact for a preview."""
 
     id: str = "preview"
     email: str | None = "preview@example.com"
@@ -53,58 +53,58 @@ class PreviewEnrollment(BaseModel, extra="forbid"):
     track: str = "preview"
     version: int = 1
     properties: dict[str, Any] = {}
-    steps: dict[str, str] = Field(default={}, description="How earlier steps ended, for blocks that ask for it.")
+    steps: dict[str, str] = Field(default={}, description="Results of earlier steps, for blocks that read them.")
 
 
 class Recipient(BaseModel, extra="forbid"):
-    """Whom to write for."""
+    """The contact to render the message for."""
 
     version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Absent: the newest.")
-    contact_id: str | None = Field(default=None, description="A contact that exists; or `contact`.")
-    contact: PreviewContact | None = Field(default=None, description="Somebody invented; or `contact_id`.")
-    locale: str | None = Field(default=None, description="In place of the contact's.")
+    contact_id: str | None = Field(default=None, description="An existing contact; or use `contact`.")
+    contact: PreviewContact | None = Field(default=None, description="A fictional contact; or use `contact_id`.")
+    locale: str | None = Field(default=None, description="Overrides the contact's locale.")
     enrollment: PreviewEnrollment = PreviewEnrollment()
 
 
 class StepPreviewRequest(Recipient):
-    """Whom to write for, and which message."""
+    """The contact, and which message of the step."""
 
     channel: Literal["email", "sms"] | None = Field(
-        default=None, description="Of a step that chooses the channel: which of its messages; absent: its first."
+        default=None, description="For a step that chooses the channel: which of its messages; absent: the first."
     )
 
 
 class PreviewRequest(Recipient):
-    """What to write, and whom for."""
+    """The template, and the contact."""
 
-    source: str | None = Field(default=None, description="A file that is not published, in place of what is.")
+    source: str | None = Field(default=None, description="An unpublished file, in place of the published template.")
     locales: dict[str, str] = Field(default={}, max_length=100, description="The variants of `source`.")
-    variables: dict[str, Any] = Field(default={}, description="As a step would give them.")
-    subject: str | None = Field(default=None, description="As a step would give it.")
+    variables: dict[str, Any] = Field(default={}, description="Variables as a step would set them.")
+    subject: str | None = Field(default=None, description="Subject as a step would set it.")
 
 
 class PreviewBlock(BaseModel):
-    """Which text of a block was chosen."""
+    """Which variant of a block was chosen."""
 
     block: str
-    chosen: str = Field(description="The choice's name; `else` where no condition holds.")
+    chosen: str = Field(description="The variant's name; `else` if no condition is true.")
     passed: dict[str, str] = Field(
-        description="Choices before it, with why not: `false`; `missing`, `type`, `not a yes or no`, `too large` "
-        "where it could not be told."
+        description="The variants before it, and why they were not chosen: `false`; or, if the condition could not be "
+        "evaluated, `missing`, `type`, `not a yes or no`, `too large`."
     )
 
 
 class PreviewAnswer(BaseModel):
-    """The message."""
+    """The rendered message."""
 
-    template: str | None = Field(description="Null for a text in a step, and for a file that is not published.")
+    template: str | None = Field(description="Null for a text in a step and for an unpublished file.")
     version: int | None
     kind: Literal["email", "sms"]
-    locale: str | None = Field(description="The language it is in; null where the template does not say.")
+    locale: str | None = Field(description="The message's language; null if the template has none.")
     subject: str | None
-    html: str | None = Field(description="Null for a text message, and for an email of text alone.")
+    html: str | None = Field(description="Null for an SMS and for an email of text only.")
     text: str
-    segments: int | None = Field(description="What a text message counts as.")
+    segments: int | None = Field(description="How many segments an SMS counts as.")
     encoding: str | None
     blocks: list[PreviewBlock]
     warnings: list[str]
@@ -112,7 +112,7 @@ class PreviewAnswer(BaseModel):
 
 @router.post("/templates/{template}/preview", summary="Preview a template")
 async def preview_template(template: Name, body: PreviewRequest, ctx: Ctx) -> PreviewAnswer:
-    """The message that a contact would get, which language and blocks were chosen and why, and what to look at."""
+    """The message that a contact would get, the chosen language and blocks with reasons, and warnings."""
     if body.source is not None and body.version is not None:
         raise invalid([FieldProblem(detail="A source has no version.", pointer="#/version")])
     written, version = None, None
@@ -133,7 +133,7 @@ async def preview_template(template: Name, body: PreviewRequest, ctx: Ctx) -> Pr
 
 @router.post("/tracks/{track}/steps/{step}/preview", summary="Preview a step's message")
 async def preview_step(track: Name, step: StepName, body: StepPreviewRequest, ctx: Ctx) -> PreviewAnswer:
-    """The same for a step that sends a message, with its subject and variables."""
+    """The same for a message step of a track, with the step's subject and variables."""
     async with ctx.db.transaction() as tx:
         found = await tracks.version(tx, track, body.version)
         if found is None:

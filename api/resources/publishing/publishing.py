@@ -1,7 +1,7 @@
-"""Publishing documents together: all of them or none, with everything that is wrong told at once.
+"""Publish documents together: all or none. A refusal names all errors at once.
 
-Whoever publishes takes turns with all others. Everything is stored as it is found sound, later documents are checked
-against it, and where anything at all is wrong the caller's transaction has to go back: `publish` raises then.
+Only one publishing runs at a time. Each valid document is stored at once, and later documents are checked against it.
+If anything is wrong, `publish` raises and the caller's transaction must roll back.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KNOWN_TEMPLATES = 1000
 
 @dataclass(frozen=True)
 class PolicyDocument:
-    """A policy as far as it could be read."""
+    """A policy as far as it could be parsed."""
 
     source: str
     policy: Policy | None
@@ -46,7 +46,7 @@ class PolicyDocument:
 
 @dataclass(frozen=True)
 class TemplateDocument:
-    """A template as far as it could be read; the blocks it shares are not in their places yet."""
+    """A template as far as it could be parsed. Its shared blocks are not inserted yet."""
 
     name: str
     source: str
@@ -56,7 +56,7 @@ class TemplateDocument:
 
 @dataclass(frozen=True)
 class TrackDocument:
-    """A track as far as it could be read."""
+    """A track as far as it could be parsed."""
 
     name: str
     source: str
@@ -65,13 +65,13 @@ class TrackDocument:
 
     @classmethod
     def read(cls, name: str, source: str, reading: Reading) -> TrackDocument:
-        """Compiles it, where it is sound."""
+        """Make the document, and compile the track if it is valid."""
         return cls(name, source, reading, compile_track(reading.track) if reading.track else None)
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a document: `version` is the newest now, and `changes` says what changed in a policy."""
+    """The result for a document: `version` is now the newest, `changes` are the differences of a policy."""
 
     kind: Literal["policy", "template", "track"]
     name: str
@@ -81,7 +81,7 @@ class Done:
 
 
 class RefusedError(Exception):
-    """Nothing may be published; `errors` holds everything that is wrong with any of the documents."""
+    """The documents cannot be published. `errors` holds all errors of all documents."""
 
     def __init__(self, errors: Sequence[FieldProblem]) -> None:
         super().__init__(f"{len(errors)} problems")
@@ -90,7 +90,7 @@ class RefusedError(Exception):
 
 @dataclass
 class Publishing:
-    """One publishing, in a transaction that the caller ends. `inside` says that a deploy holds the documents."""
+    """Publishes once, in a transaction that the caller ends. `inside` is true if the documents are part of a deploy."""
 
     tx: AsyncConnection
     inside: bool = False
@@ -108,7 +108,7 @@ class Publishing:
         templates: Sequence[TemplateDocument] = (),
         tracks: Sequence[TrackDocument] = (),
     ) -> list[Done]:
-        """Check and store these documents; raises RefusedError where anything is wrong with any of them."""
+        """Check and store these documents. Raises RefusedError if any of them has an error."""
         await publish_lock.take_turns(self.tx)
         topics = await self._policy(policy)
         self._unreadable = {template.name for template in templates if template.template is None}
@@ -125,7 +125,7 @@ class Publishing:
         return self.done
 
     async def _policy(self, document: PolicyDocument | None) -> set[str] | None:
-        """The topics that tracks may name; None where a broken policy hides them."""
+        """The topics that tracks may name; None if they are unknown because the policy is invalid."""
         before = await policies.current(self.tx)
         if document is None:
             return set(before.policy.topics)
@@ -165,7 +165,7 @@ class Publishing:
             self._changed.append((document.name, shared, before))
 
     async def _with_blocks(self, template: Template) -> tuple[Template | None, list[TemplateProblem]]:
-        """The template with the blocks that it shares; None where one of them is brought along and broken."""
+        """The template with its shared blocks; None if this deploy holds one of these blocks and it is invalid."""
         wanted = shared_keys(template)
         if any(name in self._unreadable for name, _ in wanted):
             return None, []
@@ -205,7 +205,7 @@ class Publishing:
         await self._circles(documents)
 
     async def _circles(self, documents: Sequence[TrackDocument]) -> None:
-        """Tell of tracks that enrol each other without a pause, now that these are the newest."""
+        """Report tracks that, with these new versions, enrol each other without a pause."""
         read = {document.name: document.reading.track for document in documents if document.reading.track}
         if not any(may_go_round(track) for track in read.values()):
             return
@@ -225,7 +225,7 @@ class Publishing:
         return facts | self._facts
 
     async def _topics_missed(self, policy: Policy, brought: set[str]) -> list[Problem]:
-        """Topics that the tracks which are not brought along send about, and this policy does not know."""
+        """Problems for topics that tracks outside this deploy use and that this policy does not have."""
         problems: list[Problem] = []
         async for name, track in self._newest_tracks():
             missing = () if name in brought else sorted(topics_of(track) - set(policy.topics))
@@ -235,7 +235,7 @@ class Publishing:
         return problems
 
     async def _newest_tracks(self) -> AsyncIterator[tuple[str, Track]]:
-        """Every track's newest version by its name, those that are just being published among them."""
+        """The newest version of every track with its name, including those of this deploy."""
         after = ""
         while page := await tracks.list_all(self.tx, after=after, limit=100):
             for one in page:
@@ -243,12 +243,12 @@ class Publishing:
             after = page[-1].name
 
     async def _break_nothing(self, name: str, now: Template, before: Template | None, brought: set[str]) -> None:
-        """Tell of tracks in use that fitted the template as it was and do not fit it as it is now."""
+        """Report tracks in use that fit the template's previous version but not the new one."""
         facts, known = template_facts(now), template_facts(before) if before else None
         judged = {(done.name, done.version) for done in self.done if done.kind == "track"}
         for used in await tracks.in_use_with(self.tx, name):
             if (used.track, used.version) in judged or (used.track in brought and not used.live):
-                continue  # judged with its track, or about to be replaced
+                continue  # checked with its track, or about to be replaced
             stored = await tracks.pinned(self.tx, used.track, used.version)
             standing = set(check_template_use(stored.track, name, known)) if known else set()
             self.errors += [
@@ -272,14 +272,14 @@ class Publishing:
 
 
 def track_errors(problems: Iterable[Problem], at: Sequence[str] = ()) -> Iterator[FieldProblem]:
-    """Problems of a track or a policy; `at` is where a deploy holds it."""
+    """Convert the problems of a track or a policy. `at` is its place in a deploy."""
     for one in problems:
         where = pointer(at) if at else None
         yield FieldProblem(detail=one.message, line=one.line or None, step=one.step or None, pointer=where)
 
 
 def template_errors(problems: Iterable[TemplateProblem], at: Sequence[str] = ()) -> Iterator[FieldProblem]:
-    """Problems of a template: `pointer` names the variant, `line` counts in its file."""
+    """Convert the problems of a template: `pointer` names the variant, `line` is a line of its file."""
     for one in problems:
         place = [*at, *(["locales", one.locale] if one.locale else [])]
         yield FieldProblem(

@@ -1,4 +1,4 @@
-"""Templates as requests hold them: one file, a file with its variants, or the same as data."""
+"""Templates in requests: one file, a file with its variants, or the same as JSON data."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tracks.content.templates.template import Template, TemplateProblem, Templat
 
 
 class TemplateFiles(BaseModel, extra="forbid"):
-    """A template's file and those of its variants."""
+    """A template's file and the files of its variants."""
 
     source: str = Field(description="The file: front matter, then the body.")
     locales: dict[str, str] = Field(default={}, max_length=100, description="The variants' files by locale.")
 
     def stored(self) -> str:
-        """The text that is kept as the version's source."""
+        """The text that is stored as the version's source."""
         if not self.locales:
             return self.source
         return json.dumps({"source": self.source, "locales": self.locales}, ensure_ascii=False, sort_keys=True)
 
 
 def read_template(name: str, kind: str, body: bytes) -> TemplateDocument:
-    """The template in a body, as far as it can be read; raises a 422 where it is no JSON of one."""
+    """Parse the template in a body, as far as possible. Raises a 422 if the body is JSON but no template."""
     text = read_text(body)
     if not is_json(kind):
         return read_document(name, TemplateFiles(source=text))
@@ -48,7 +48,7 @@ def read_template(name: str, kind: str, body: bytes) -> TemplateDocument:
 
 
 def read_document(name: str, files: TemplateFiles) -> TemplateDocument:
-    """The template of these files, as far as it can be read."""
+    """Parse the template in these files, as far as possible."""
     problems: list[TemplateProblem] = []
     if not re.fullmatch(SLUG.strip("^$"), name):
         problems.append(TemplateProblem(0, f"the name '{name}' should be lower-case letters, digits and -, at most 63"))
@@ -61,7 +61,7 @@ def read_document(name: str, files: TemplateFiles) -> TemplateDocument:
 
 
 def read_files(name: str, files: TemplateFiles) -> Template:
-    """The template of these files; raises a 422 that names all that is wrong."""
+    """Parse the template in these files. Raises a 422 that names all errors."""
     try:
         return parse_template(files.source, files.locales)
     except TemplateProblems as error:
@@ -69,7 +69,7 @@ def read_files(name: str, files: TemplateFiles) -> Template:
 
 
 def files_of(stored: str) -> TemplateFiles:
-    """The files that a version was published from; JSON stays as it came."""
+    """The files that a version was published from. JSON is returned as it was sent."""
     if stored.startswith("{"):
         data: Any = json.loads(stored)
         if isinstance(data.get("source"), str):
@@ -78,7 +78,7 @@ def files_of(stored: str) -> TemplateFiles:
 
 
 async def share_blocks(tx: AsyncConnection, name: str, template: Template) -> Template:
-    """The template with the published blocks that it shares; raises a 422 for those that are not there."""
+    """The template with its shared blocks, which must be published. Raises a 422 for missing blocks."""
     known: dict[SharedKey, tuple[int, Template]] = {}
     for key in shared_keys(template):
         found = await templates.get(tx, *key)
@@ -91,5 +91,5 @@ async def share_blocks(tx: AsyncConnection, name: str, template: Template) -> Te
 
 
 def refused(name: str, problems: Iterable[TemplateProblem]) -> ProblemError:
-    """The 422 for a template that cannot be used."""
+    """A 422 for a template that cannot be used."""
     return not_published(f"template {name}", template_errors(problems))

@@ -1,4 +1,4 @@
-"""Message templates: published by name, read at the moment of sending."""
+"""Message templates: published by name, and read when a message is sent."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ variables:
 
 
 class PublishedTemplate(BaseModel):
-    """A template's version after publishing."""
+    """A template's version after the call."""
 
     template: str
     version: int
-    created: bool = Field(description="False where the newest version was the same already.")
+    created: bool = Field(description="False if the newest version was already the same.")
 
 
 class TemplateSummary(BaseModel):
@@ -82,7 +82,7 @@ class TemplatePage(BaseModel):
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "The file with its front matter as text; as JSON the file (`source`) with those of its "
+            "description": "As text: the file with its front matter. As JSON: the file (`source`) with those of its "
             "variants (`locales`), or the template as data with its `body`.",
             "content": {
                 "text/plain": {"schema": {"type": "string", "minLength": 1}, "example": _EXAMPLE},
@@ -128,13 +128,13 @@ class TemplatePage(BaseModel):
     },
 )
 async def put_template(template: TemplateName, request: Request, response: Response, ctx: Ctx) -> PublishedTemplate:
-    """Checks the template in each language (syntax, variables, how it renders) and makes it the newest version.
+    """Checks the template in each language (syntax, variables, rendering) and makes it the newest version.
 
-    Blocks that it shares are copied in. It is refused if a track in use (its newest version, and those on which
-    runs live) could not send it any more.
+    Its shared blocks are copied into it. It is refused if a track in use (its newest version, or a version with live
+    runs) could not send it.
 
-    Messages to contacts in flight use it from the next send on, unless their step pins a version. Publishing
-    the same again changes nothing.
+    Live runs use it from the next send on, unless their step pins a version. Publishing the same template again changes
+    nothing.
     """
     kind = media_type(request)
     if not is_json(kind) and kind not in _TEXT:

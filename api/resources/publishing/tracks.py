@@ -38,12 +38,12 @@ steps:
 
 
 class PublishedTrack(BaseModel):
-    """A track's version after publishing."""
+    """A track's version after the call."""
 
     track: str
     version: int
-    created: bool = Field(description="False where the newest version was the same already.")
-    warnings: list[FieldProblem] = Field(default=[], description="What may be meant, and is worth a look.")
+    created: bool = Field(description="False if the newest version was already the same.")
+    warnings: list[FieldProblem] = Field(default=[], description="Valid, but possibly a mistake: please check.")
 
 
 class TrackSummary(BaseModel):
@@ -64,7 +64,7 @@ class TrackDetail(BaseModel):
     digest: str
     published_at: datetime
     source: str = Field(description="The document as it was published.")
-    data: dict[str, Any] = Field(description="The same in its canonical form.")
+    data: dict[str, Any] = Field(description="The same track in canonical form.")
 
 
 class TrackPage(BaseModel):
@@ -75,7 +75,7 @@ class TrackPage(BaseModel):
 
 
 def read_document(name: str, source: str, data: Any = None) -> TrackDocument:
-    """A track as YAML, or as `data` where it came as JSON."""
+    """Parse a track from YAML, or from `data` if it came as JSON."""
     return TrackDocument.read(name, source, read_track(source, name) if data is None else read_track_data(data, name))
 
 
@@ -101,10 +101,10 @@ def _read(name: str, kind: str, body: bytes) -> TrackDocument:
     },
 )
 async def put_track(track: TrackName, request: Request, response: Response, ctx: Ctx) -> PublishedTrack:
-    """Checks the track (all problems at once) and makes it the newest version.
+    """Checks the track, reports all problems at once, and makes it the newest version.
 
-    Enrollments that run keep the version they began with. Publishing the same again changes nothing. Templates,
-    topics and tracks that it names have to be published before, or with it in one deploy.
+    Live enrollments keep the version that they began with. Publishing the same track again changes nothing. Templates,
+    topics and tracks that it names must be published before it, or with it in one deploy.
     """
     kind = media_type(request)
     if not is_json(kind) and kind not in YAML_TYPES:

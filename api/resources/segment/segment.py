@@ -1,4 +1,4 @@
-"""Segment's ingest address, so that Segment's own libraries for servers work unchanged."""
+"""Segment's ingest endpoint, so that Segment's own server libraries work unchanged."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ public_router = APIRouter(prefix="/v1", route_class=OpenRoute, include_in_schema
 
 
 class ItemNotEntered(TrackNotEntered):
-    """The same of one event of the batch."""
+    """The same for one event of the batch."""
 
     index: int = Field(description="Place in `batch`, from 0.")
 
 
 class BatchAccepted(BaseModel):
-    """What became of a batch. Items that could not be used are listed; the others are stored."""
+    """The result of a batch. Items that could not be used are listed; all others are stored."""
 
     success: bool = True
-    accepted: int = Field(description="Contacts changed and events stored, with those stored before.")
-    duplicates: int = Field(description="Events that had been stored before.")
-    matched: int = Field(description="Live enrollments that the events went to.")
-    enrolled: int = Field(description="Enrollments that the events began.")
+    accepted: int = Field(description="Number of contacts changed and events stored, including duplicates.")
+    duplicates: int = Field(description="Number of events that had been stored before.")
+    matched: int = Field(description="Number of live enrollments that the events were sent to.")
+    enrolled: int = Field(description="Number of enrollments that the events started.")
     not_enrolled: list[ItemNotEntered] = Field(
-        default=[], description="Tracks that the events could have begun runs in, and why they did not."
+        default=[], description="Tracks whose entry rules name an event, and why no run was started."
     )
     problems: list[ItemProblem] = []
 
@@ -46,7 +46,7 @@ class BatchAccepted(BaseModel):
 _REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "Segment's batch, as its libraries send it; gzip is understood.",
+        "description": "A batch as Segment's libraries send it; it may be gzip.",
         "content": {
             "application/json": {
                 "schema": {
@@ -54,7 +54,7 @@ _REQUEST: dict[str, Any] = {
                     "required": ["batch"],
                     "properties": {
                         "batch": {"type": "array", "maxItems": MAX_ITEMS, "items": {"type": "object"}},
-                        "sentAt": {"description": "When it was sent, by the clock that the timestamps are of."},
+                        "sentAt": {"description": "When the batch was sent, by the same clock as the timestamps."},
                     },
                 },
                 "example": {
@@ -80,8 +80,8 @@ _REQUEST: dict[str, Any] = {
 async def post_batch(request: Request, ctx: Ctx) -> BatchAccepted:
     """`identify` creates or changes a contact, `track` is an event; `page`, `screen`, `group`, `alias` are ignored.
 
-    The key goes in the user name of HTTP Basic, as Segment's libraries send their write key. An item that
-    cannot be used does not touch its neighbours. An `identify` with a bad address is used without it.
+    The API key is the user name of HTTP Basic, where Segment's libraries send their write key. An item that cannot be
+    used does not affect the others. An `identify` with an invalid address is used without the address.
     """
     data = load_json(await request.body())
     batch = data.get("batch") if isinstance(data, dict) else None
@@ -97,7 +97,7 @@ async def post_batch(request: Request, ctx: Ctx) -> BatchAccepted:
 
 
 async def refuse_public_key() -> None:
-    """What Segment's libraries for browsers and phones call, with a key that everybody can read in them."""
+    """The endpoints of Segment's libraries for browsers and phones, in which everybody can read the key."""
     detail = (
         "Segment's libraries for browsers and phones carry their key where everybody can read it, and a key of this "
         "API may do everything. Tell your own server, and have it tell /v1/batch."
@@ -110,7 +110,7 @@ for _call in ("b", "m", "t", "i", "p", "s", "g", "a"):  # batch, metrics, track,
 
 
 async def _store(tx: AsyncConnection, actions: Sequence[Identify | Track], pace: float) -> list[events.Accepted]:
-    """In the order given: who identifies and then acts is known when the act is judged."""
+    """Store the items in order, so that an event sees the contact that an earlier `identify` created or changed."""
     accepted: list[events.Accepted] = []
     at = 0
     while at < len(actions):

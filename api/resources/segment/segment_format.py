@@ -1,4 +1,4 @@
-"""Segment's wire format, translated: `identify` is a contact, `track` an event, the rest is nothing for us.
+"""Translate Segment's wire format: `identify` is a contact, `track` is an event. Other kinds are ignored.
 
 https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/
 """
@@ -21,10 +21,11 @@ from tracks.contacts.contact_fields import storable_data
 
 MAX_ITEMS = 2_500
 _MAX_EXACT = 1 << 53
-"""Up to here JSON's numbers are whole numbers to everybody; past it JavaScript's have been rounded."""
+"""Up to this number all JSON readers agree on whole numbers. Above it JavaScript rounds."""
 _FREE = ("properties", "traits", "context")
-"""What an item says in words of its own. A NUL in it is left out: Segment's libraries do not repeat what was refused,
-and an event or a contact would be lost for it. In an id or a name it would make another of it."""
+"""Free-form fields of an item. A NUL in them is removed: Segment's libraries do not resend a refused item, so refusing
+it would lose an event or a contact. A NUL in an id or a name is refused, because removing it would change the
+identity."""
 _ADDRESSES: dict[str, Callable[[str], str]] = {
     "email": fields.check_email,
     "phone": fields.check_phone,
@@ -35,7 +36,7 @@ _ADDRESSES: dict[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Identify:
-    """Change a contact: `own` are its columns, `attributes` the rest of the traits."""
+    """Change a contact: `own` are its columns, `attributes` are the other traits."""
 
     contact_id: str
     own: dict[str, str | None]
@@ -55,7 +56,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What became of one item of a batch: what to do, or why nothing is done, and what was wrong with it."""
+    """The translation of one item of a batch: the action, or why there is none, and the item's problems."""
 
     action: Identify | Track | None
     reason: str = ""
@@ -63,7 +64,7 @@ class Item:
 
 
 class ItemProblem(BaseModel):
-    """An item that was not used, or not all of it."""
+    """An item that was not used, or only in part."""
 
     index: int = Field(description="Place in `batch`, from 0.")
     status: Literal["partly accepted", "rejected", "ignored"]
@@ -73,14 +74,14 @@ class ItemProblem(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """When a batch came in by our clock, and when it was sent by the clock of the device (the batch's `sentAt`)."""
+    """When a batch arrived by our clock, and when it was sent by the device's clock (the batch's `sentAt`)."""
 
     received: datetime
     sent_at: Any = None
 
 
 def translate(index: int, item: Any, sent: Sent | None = None) -> Item:
-    """One item of `batch`; never raises, because one bad item must not touch its neighbours."""
+    """Translate one item of `batch`. It never raises, because one bad item must not affect the others."""
     sent = sent or Sent(datetime.now(UTC))
     at: tuple[str | int, ...] = ("batch", index)
     if not isinstance(item, dict):
@@ -112,7 +113,7 @@ def _translated(
 
 
 def _user(given: Any) -> str:
-    """A user's id as a text. JSON knows one kind of number, so 1.0 and 1 are the same user."""
+    """A user's id as text. JSON has one kind of number, so 1.0 and 1 are the same user."""
     if isinstance(given, str):
         return given
     if isinstance(given, bool) or not isinstance(given, int | float):
@@ -170,11 +171,11 @@ def _track(
 
 
 def _event_id(item: dict[str, Any]) -> str:
-    """The client's `messageId`; without one (or with an absurd one) the content decides what is the same."""
+    """The client's `messageId`. If it is missing or invalid, a digest of the content identifies the event."""
     given = item.get("messageId")
     if isinstance(given, str) and 1 <= len(given) <= 200:
         return given
-    said = {name: value for name, value in item.items() if name not in ("sentAt", "receivedAt")}  # of this attempt
+    said = {name: value for name, value in item.items() if name not in ("sentAt", "receivedAt")}  # per attempt
     content = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
     return f"segment-{hashlib.sha256(content).hexdigest()[:40]}"
 
@@ -195,11 +196,11 @@ def _object(item: dict[str, Any], name: str, at: tuple[str | int, ...], errors: 
 def _moment(
     item: dict[str, Any], sent: Sent, at: tuple[str | int, ...], errors: list[FieldProblem]
 ) -> tuple[datetime, list[FieldProblem]]:
-    """When it happened, by our clock, and what could not be used to tell.
+    """When the event happened by our clock, and the problems of the timestamps.
 
-    A device's clock may be off by seconds or years, but by as much when it sends: so what it says is shifted by what
-    its `sentAt` is off. A `timestamp` beside an `originalTimestamp`, or with a `receivedAt`, was shifted before: such
-    an item comes from a collector in between.
+    A device's clock may be wrong by seconds or years, but it is wrong by the same amount when it sends. So a timestamp
+    is shifted by the error of `sentAt`. A `timestamp` beside an `originalTimestamp` or a `receivedAt` has been shifted
+    before: such an item comes from a collector in between.
     https://segment.com/docs/connections/spec/common/#timestamps
     """
     name = "timestamp" if item.get("timestamp") is not None else "originalTimestamp"
@@ -224,7 +225,7 @@ def _moment(
             doubts.append(FieldProblem(detail=detail, pointer=pointer(place)))
         except OverflowError:
             pass
-    for candidate in (shifted, moment):  # a sentAt that leads to before 1970 is of another clock than the timestamp
+    for candidate in (shifted, moment):  # if the shifted time is before 1970, sentAt was of another clock
         try:
             return fields.check_moment(candidate), doubts
         except ValueError:
@@ -234,7 +235,7 @@ def _moment(
 
 
 def _time(value: Any) -> datetime:
-    """An ISO 8601 time, in UTC where it names no zone. Raises ValueError."""
+    """Parse an ISO 8601 time; without a zone it is UTC. Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError("not a text")
     moment = datetime.fromisoformat(value)

@@ -1,4 +1,4 @@
-"""What a SendEmail request asks to send, whichever of Simple and Raw it uses."""
+"""The email in a SendEmail request, from its Simple or Raw content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from infra.sandbox.amazon.service_model import AwsError
 MAX_RECIPIENTS = 50
 MAX_BYTES = 40 * 1024 * 1024
 MAX_HEADER = 996
-"""Name and value together, says the description of `MessageHeader`."""
+"""Limit for name and value together, from the description of `MessageHeader`."""
 _TAG = re.compile(r"[A-Za-z0-9_\-.@]{1,256}")
 
 
@@ -38,7 +38,7 @@ class Email:
 
 
 def read_email(params: dict[str, Any]) -> Email:
-    """The email of a checked SendEmail call; AwsError where the service would object."""
+    """The email of a checked SendEmail call. Raises AwsError where SES would refuse."""
     content = params["Content"]
     given = [kind for kind in ("Simple", "Raw", "Template") if kind in content]
     if given == ["Simple"]:
@@ -125,7 +125,8 @@ def _everybody(destination: dict[str, Any]) -> list[str]:
 
 
 def _check_address(address: str) -> None:
-    """As the description of `Destination` has it: no SMTPUTF8, so 7-bit ASCII before the @ and Punycode after it."""
+    """Check an address as the description of `Destination` says: no SMTPUTF8, so 7-bit ASCII before the @ and Punycode
+    after it."""
     found = parseaddr(address)[1]
     local, at, domain = found.rpartition("@")
     if not at:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 
 class AwsError(Exception):
-    """An error as the service would answer it; the status comes from the model."""
+    """An error as the service would answer it. The status comes from the model."""
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class AwsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that has been recognised and checked."""
+    """A recognised and checked request."""
 
     operation: str
     params: dict[str, Any]
@@ -45,11 +45,11 @@ class AwsModel:
             http = self._model.operation_model(name).http
             pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(http["requestUri"]))
             self._routes.append((http["method"], re.compile(pattern), name))
-        # A fixed path like /suppression/addresses must win over one with a variable in its place.
+        # A fixed path like /suppression/addresses must come before one with a variable in its place.
         self._routes.sort(key=lambda route: route[1].groups)
 
     def recognise(self, method: str, path: str, query: QueryParams, body: bytes) -> Call:
-        """The operation of this request and its parameters; AwsError when it is not a valid one."""
+        """The operation of a request and its parameters. Raises AwsError if the request is invalid."""
         for route_method, pattern, name in self._routes:
             match = pattern.fullmatch(path) if route_method == method else None
             if match is not None:
@@ -77,7 +77,7 @@ class AwsModel:
 
 
 def answer(data: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A response as the service's front end writes it."""
+    """A response in the service's format."""
     return Response(
         json.dumps(data),
         status,
@@ -93,7 +93,7 @@ def _json_members(body: bytes) -> dict[str, Any]:
         raise AwsError("SerializationException", "The request body is not JSON.", 400) from None
     if not isinstance(data, dict):
         raise AwsError("SerializationException", "Start of structure or map found where not expected.", 400)
-    # A member that is null on the wire is a member that was not given.
+    # A member that is null in the request counts as absent.
     return {key: value for key, value in data.items() if value is not None}
 
 
@@ -111,7 +111,7 @@ def _query_members(operation: OperationModel, query: QueryParams) -> dict[str, A
 
 
 def _over_limits(value: Any, shape: Shape, name: str) -> str:
-    """What the service checks and botocore's own validator leaves to it: enums, patterns, upper bounds."""
+    """Check what botocore's own validator does not: enums, patterns, upper bounds."""
     nested: Iterator[tuple[Any, Shape, str]]
     if shape.type_name == "structure":
         nested = ((value[member], s, f"{name}.{member}") for member, s in shape.members.items() if member in value)

@@ -1,4 +1,4 @@
-"""Amazon SES v2 over its real wire protocol, as far as sending and its events go."""
+"""Amazon SES v2 over its real wire protocol: sending and events only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ses:
         self._delay = delivery_delay
 
     def routes(self) -> list[Route]:
-        """Everything below /v2/email; which operation it is, the service's model says."""
+        """Everything below /v2/email. The service's model recognises the operation."""
         return [Route("/v2/email/{rest:path}", self._call, methods=["GET", "POST", "PUT", "DELETE", "PATCH"])]
 
     async def _call(self, request: Request) -> Response:
@@ -115,7 +115,7 @@ class Ses:
         return message
 
     def _fate(self, recipients: list[str], at: float) -> list[Happening]:
-        """What will become of the message, by recipient: suppressed, simulated, or simply delivered."""
+        """The future happenings of a message, by recipient: suppressed, simulated, or delivered."""
         held_back = [r for r in recipients if self._account.suppressed(r) or _simulates(r, "suppressionlist")]
         bounced = [r for r in recipients if _simulates(r, "bounce")]
         delivered = [r for r in recipients if r not in held_back and r not in bounced]

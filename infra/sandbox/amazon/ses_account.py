@@ -1,4 +1,4 @@
-"""What an SES account holds besides messages: identities, configuration sets, the suppression list."""
+"""An SES account without its messages: identities, configuration sets, the suppression list."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LIMITS: dict[str, Any] = {
     "SendingEnabled": True,
     "EnforcementStatus": "HEALTHY",
 }
-"""What GetAccount says unless it was told otherwise."""
+"""GetAccount's default answers."""
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 T = TypeVar("T")
 
 
 class SesAccount:
-    """State of the account, and the operations that read and change it."""
+    """The account's state, and the operations that read and change it."""
 
     def __init__(self, options: Options, book: Journal, sns: Sns) -> None:
         self._book = book
@@ -72,7 +72,7 @@ class SesAccount:
         }
 
     def subscribe_topics(self) -> None:
-        """Ask the subscribers of every topic in use to confirm, once everything is known again."""
+        """Ask the subscribers of every topic in use to confirm. Call it after the journal is replayed."""
         for destinations in self._sets.values():
             for destination in destinations.values():
                 if arn := destination.get("SnsDestination", {}).get("TopicArn"):
@@ -85,15 +85,15 @@ class SesAccount:
         return any(self._identities.get(identity, False) for identity in (bare(address), *parents))
 
     def verify(self, identity: str) -> None:
-        """What following the link in Amazon's mail, or publishing its DNS records, does."""
+        """Verify an identity, as its owner does with the link in Amazon's email or with DNS records."""
         self._book.write("ses-identity", identity=identity.lower(), verified=True)
 
     def has_set(self, name: str) -> bool:
-        """Whether a configuration set of that name exists."""
+        """Whether a configuration set with that name exists."""
         return name in self._sets
 
     def topics(self, configuration_set: str, event: str) -> list[str]:
-        """The topics that hear of this event type (`SEND`) for messages of this configuration set."""
+        """The topics that get this event type (`SEND`) for messages of this configuration set."""
         return [
             destination["SnsDestination"]["TopicArn"]
             for destination in self._sets.get(configuration_set, {}).values()
@@ -102,7 +102,7 @@ class SesAccount:
         ]  # fmt: skip
 
     def suppressed(self, address: str) -> str:
-        """Why mail to this address is held back: BOUNCE, COMPLAINT, or an empty string."""
+        """Why the address is suppressed: BOUNCE, COMPLAINT, or an empty string."""
         return self._suppressed.get(bare(address), ("", 0.0))[0]
 
     def suppress(self, address: str, reason: str) -> None:
@@ -110,9 +110,9 @@ class SesAccount:
         self._book.write("ses-suppressed", address=bare(address), reason=reason, at=time.time())
 
     def limit(self, changes: dict[str, Any]) -> dict[str, Any]:
-        """Change what GetAccount says of limits and standing, by its own names; answers all of it.
+        """Change limits and status in GetAccount's answer, by its own names. Returns the whole answer.
 
-        Raises ValueError where a name or the kind of a value is wrong. It lasts until a reset or a restart.
+        The change lasts until a reset or a restart. Raises ValueError if a name or the type of a value is wrong.
         """
         for name, value in changes.items():
             if name not in LIMITS:

@@ -1,4 +1,4 @@
-"""SES's event publishing: what becomes of an email, told to the topics of its configuration set."""
+"""SES's event publishing: events about an email go to the topics of its configuration set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = {
     "delivery_delay": "DeliveryDelay",
 }
 _KEYS = {"rendering_failure": "failure", "delivery_delay": "deliveryDelay"}
-"""Where an event's own part has another name than its type."""
+"""Event types whose own part in the event has another name than the type."""
 
 
 def is_simulator(address: str) -> bool:
@@ -34,7 +34,7 @@ def is_simulator(address: str) -> bool:
 
 
 class SesEvents:
-    """Records what happens to emails and publishes it."""
+    """Records and publishes what happens to emails."""
 
     def __init__(self, mailbox: Mailbox, account: SesAccount, sns: Sns, callbacks: Callbacks) -> None:
         self._mailbox = mailbox
@@ -44,7 +44,7 @@ class SesEvents:
         callbacks.builder("ses", self._build)
 
     def happened(self, message: Message, type_: str, at: float, detail: dict[str, Any] | None = None) -> None:
-        """Record one happening (`bounce`, `click`, …) and tell the topics that asked for its kind."""
+        """Record one happening (`bounce`, `click`, …) and publish it to the topics for its type."""
         detail = detail or {}
         self._mailbox.happened(message, type_, at, detail)
         self.publish(message, type_, at, detail)
@@ -55,7 +55,7 @@ class SesEvents:
             self._suppress(message, detail, "COMPLAINT")
 
     def publish(self, message: Message, type_: str, at: float, detail: dict[str, Any]) -> None:
-        """Tell the topics only, for a happening that was recorded together with the message."""
+        """Only publish to the topics: the happening was recorded together with the message."""
         if not self._sns.has_subscriber():
             return
         for topic in self._account.topics(message.detail.get("configuration_set", ""), type_.upper()):
@@ -87,7 +87,7 @@ class SesEvents:
 
 
 def event_json(message: Message, type_: str, at: float, detail: dict[str, Any]) -> dict[str, Any]:
-    """The event record as SES publishes it through a configuration set, or as an identity's notification."""
+    """The event as SES publishes it for a configuration set, or as a notification of an identity."""
     recipients = list(detail.get("recipients") or message.recipients)
     data: dict[str, Any] = {"timestamp": iso(at)}
     if type_ == "send":
@@ -147,7 +147,7 @@ def event_json(message: Message, type_: str, at: float, detail: dict[str, Any]) 
 
 
 _UNTAGGED = ("timestamp", "source", "sourceArn", "sendingAccountId", "messageId", "destination")
-"""What an identity's notification says of the email where its headers were not asked for."""
+"""The parts of the email in an identity's notification without headers."""
 
 
 def _mail(message: Message, type_: str) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _mail(message: Message, type_: str) -> dict[str, Any]:
 
 
 def bounce_detail(bounce_type: str, sub_type: str, recipients: list[str]) -> dict[str, Any]:
-    """What is particular to one bounce."""
+    """The details of one bounce."""
     return {
         "feedbackId": f"{uuid.uuid4().hex[:16]}-{uuid.uuid4()}-000000",
         "bounceType": bounce_type,
@@ -192,7 +192,7 @@ def bounce_detail(bounce_type: str, sub_type: str, recipients: list[str]) -> dic
 
 
 def complaint_detail(recipients: list[str], feedback: str = "abuse", sub_type: str | None = None) -> dict[str, Any]:
-    """What is particular to one complaint."""
+    """The details of one complaint."""
     return {
         "feedbackId": f"{uuid.uuid4().hex[:16]}-{uuid.uuid4()}-000000",
         "recipients": recipients,

@@ -1,4 +1,4 @@
-"""Amazon SNS as far as a subscriber can see it: topics, confirmation, and notifications signed for real."""
+"""Amazon SNS as a subscriber sees it: topics, confirmation, and notifications with valid signatures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SIGNED_FIELDS = {
 
 
 class Signer:
-    """The key that signs notifications, kept in the data directory so that receivers may cache the certificate."""
+    """The key that signs notifications. It is in the data directory, so that receivers may cache the certificate."""
 
     def __init__(self, data: Path, version: str) -> None:
         self.version = version
@@ -51,7 +51,7 @@ class Signer:
         self.certificate = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.PEM)
 
     def sign(self, envelope: dict[str, str]) -> str:
-        """The signature of an envelope over the fields that Amazon signs, in its order."""
+        """The signature over the fields of an envelope that Amazon signs, in Amazon's order."""
         fields = SIGNED_FIELDS[envelope["Type"]]
         text = "".join(f"{name}\n{envelope[name]}\n" for name in fields if name in envelope)
         return base64.b64encode(self._key.sign(text.encode(), padding.PKCS1v15(), self._hash)).decode()
@@ -78,12 +78,14 @@ def _new_key_and_certificate() -> bytes:
 
 
 def topic_arn(name: str) -> str:
-    """The ARN of the topic of that name."""
+    """The ARN of the topic with that name."""
     return f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}"
 
 
 class Sns:
-    """Every topic has one subscriber, `<callback base>/webhooks/ses`, which must confirm before it is told anything."""
+    """Every topic has one subscriber, `<callback base>/webhooks/ses`, which gets notifications only after it has
+    confirmed.
+    """
 
     def __init__(self, options: Options, book: Journal, callbacks: Callbacks) -> None:
         self._base = options.base_url
@@ -97,25 +99,25 @@ class Sns:
         book.subscribe("sns-confirmed", self._apply_confirmed)
 
     def routes(self) -> list[Route]:
-        """The certificate, and where a SubscribeURL leads."""
+        """The certificate, and the target of a SubscribeURL."""
         return [
             Route("/sns/cert.pem", self._certificate, methods=["GET"]),
             Route("/sns", self._action, methods=["GET"]),
         ]
 
     def topic(self, arn: str) -> None:
-        """Make sure that the subscriber of this topic has been asked to confirm."""
+        """Ask the topic's subscriber to confirm, if this was not done yet."""
         if self._endpoint and arn not in self._asked:
             self._asked.add(arn)
             if (arn, self._endpoint) not in self._confirmed:
                 self._callbacks.add("sns-confirm", f"confirm:{arn}", time.time(), {"topic": arn, **_new_ids()})
 
     def has_subscriber(self) -> bool:
-        """Whether anybody listens at all."""
+        """Whether an application is configured to receive callbacks."""
         return bool(self._endpoint)
 
     def notification(self, arn: str, message: dict[str, Any], subject: str, message_id: str) -> Outgoing:
-        """A signed notification; NotYet while the subscription is not confirmed."""
+        """A signed notification. Raises NotYet while the subscription is not confirmed."""
         if (arn, self._endpoint) not in self._confirmed:
             raise NotYet
         envelope = {
@@ -146,7 +148,7 @@ class Sns:
                 "Timestamp": iso(time.time()),
             },
             {},
-            # A subscriber that answers 200 but fails to follow the link would wait for ever.
+            # Without a repeat, a subscriber that answers 200 but fails to follow the link would wait for ever.
             again_after=CONFIRM_AGAIN,
         )
 

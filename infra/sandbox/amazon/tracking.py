@@ -1,4 +1,4 @@
-"""The open pixel and the click tracker that an email's links lead through."""
+"""The open pixel and the click tracker of emails."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 
 
 def tracked_path(message: Message, url: str) -> str | None:
-    """The path that records a click on `url` and leads on to it; None for a link the message does not have."""
+    """The path that records a click on `url` and redirects to it; None if the message has no such link."""
     return f"/l/{quote(message.id)}.{message.links.index(url)}" if url in message.links else None
 
 
 def shown_html(message: Message, html: str) -> str:
-    """The email as a mail program shows it: links through the tracker and in a new tab, the open pixel at the end."""
+    """The email as a mail program shows it: links go through the tracker and open a new tab; the open pixel is at the
+    end."""
     page = track_links(html, lambda url: tracked_path(message, url))
     base = '<base target="_blank">'
     page, heads = _HEAD.subn(lambda match: match.group() + base, page, count=1)
@@ -38,14 +39,14 @@ def shown_html(message: Message, html: str) -> str:
 
 
 def shown_text(message: Message, text: str) -> str:
-    """The text part as HTML, its links through the tracker."""
+    """The text part as HTML. Its links go through the tracker."""
     if message.channel != "email":
         return entities.escape(text)
     return link_text(text, lambda url: tracked_path(message, url))
 
 
 class Tracking:
-    """Where tracked links and pixels point."""
+    """Serves tracked links and pixels."""
 
     def __init__(self, mailbox: Mailbox, events: SesEvents) -> None:
         self._mailbox = mailbox

@@ -1,7 +1,7 @@
-"""The one queue that every callback leaves through: in order per key, retried with backoff, journalled.
+"""The queue of all callbacks: in order per key, retried with backoff, stored in the journal.
 
-A callback is remembered by what it is about, not by its bytes; its request is built (and signed) at the
-moment of delivery. What was not delivered when the sandbox stopped is delivered by the next one.
+The journal holds a callback's arguments, not its bytes: its request is built (and signed) when it is delivered.
+Callbacks that are not delivered when the sandbox stops are delivered after the next start.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ CONCURRENCY = 16
 FIRST_RETRY = 0.2
 LAST_RETRY = 5.0
 MAX_REFUSALS = 6
-"""A client error that stays one is the receiver's word; a receiver that is down is waited for."""
+"""After so many client errors the callback is given up. A receiver that is down is retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request that is ready to be sent."""
+    """A request ready to be sent."""
 
     url: str
     headers: dict[str, str]
     content: bytes
     again_after: float | None = None
-    """Seconds after which it is built again although it was delivered, until its builder has nothing to say."""
+    """Seconds after which a delivered request is built and sent again, until its builder returns None."""
 
 
 class NotYet(Exception):
-    """Raised by a builder whose callback has to wait for something else."""
+    """A builder raises it if its callback has to wait for something else."""
 
 
 Builder = Callable[[dict[str, Any]], Outgoing | None]
-"""Makes the request from the callback's arguments; None when there is nothing left to say."""
+"""Makes the request from the callback's arguments; None if there is nothing to send."""
 
 
 @dataclass(slots=True)
 class Callback:
-    """One callback that is still to be delivered. `due` is an epoch time."""
+    """One pending callback. `due` is an epoch time."""
 
     id: int
     key: str
@@ -82,15 +82,15 @@ class Callbacks:
         book.subscribe("reset", self._reset)
 
     def builder(self, name: str, builder: Builder) -> None:
-        """Name the function that builds requests of one sort."""
+        """Register the function that builds requests of one kind."""
         self._builders[name] = builder
 
     def add(self, builder: str, key: str, due: float, args: dict[str, Any]) -> None:
-        """Remember a callback and deliver it at `due` or as soon after as the receiver takes it."""
+        """Store a callback, and deliver it at `due` or as soon as the receiver accepts it."""
         self._book.write("callback", id=self._last + 1, key=key, builder=builder, due=due, args=args)
 
     def hurry(self) -> None:
-        """Try everything that waits for a retry at once, because the reason to wait is gone."""
+        """Retry all waiting callbacks at once, because the reason to wait is gone."""
         now = time.time()
         for key, queue in self._waiting.items():
             if queue[0].attempts and key not in self._busy:
@@ -120,7 +120,7 @@ class Callbacks:
                 self._wake.clear()
                 pause = max(self._heap[0][0] - time.time(), 0) if self._heap else None
                 try:
-                    # Not wait_for: it loses a cancellation that comes together with the event.
+                    # wait_for would lose a cancellation that comes together with the event.
                     async with asyncio.timeout(pause):
                         await self._wake.wait()
                 except TimeoutError:
@@ -132,7 +132,7 @@ class Callbacks:
             outbound.close()
 
     def _pop(self) -> Callback | None:
-        """The next callback, or None when what the heap says about its key is out of date."""
+        """The next callback, or None if the heap's entry is outdated."""
         if not self._heap:
             return None
         due, _, key = heapq.heappop(self._heap)
@@ -211,7 +211,7 @@ class Callbacks:
         if not queue:
             del self._waiting[callback.key]
         else:
-            self._schedule(callback.key)  # nobody else would, where this is read from the journal
+            self._schedule(callback.key)  # needed when this is read from the journal
 
     def _reset(self, entry: Entry, place: Place) -> None:
         self._pending.clear()

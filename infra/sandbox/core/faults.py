@@ -1,4 +1,4 @@
-"""Misbehaviour on demand: which provider fails how, for how many calls, and for whom."""
+"""Faults on demand: which provider fails, how, for how many calls, and for which recipients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = {
 
 @dataclass(slots=True)
 class Fault:
-    """One order to misbehave. `times` None means until it is deleted."""
+    """One ordered fault. `times` None means until it is deleted."""
 
     provider: str
     kind: str
@@ -35,26 +35,26 @@ class Fault:
     retry_after: float | None = None
     error_code: int = 30003
     match: str = ""
-    """Strikes only calls about a recipient that contains this text."""
+    """Only calls for a recipient that contains this text fail."""
     operation: str = "send"
-    """send, or read for the list and get calls; hubspot's calls are all `send`."""
+    """`send`, or `read` for the list and get calls. All of hubspot's calls are `send`."""
 
 
 NO_FAULT = Fault("", "", times=0)
 
 
 class BadFault(ValueError):
-    """An order that makes no sense; the text says what would."""
+    """An invalid order. The text says what is valid."""
 
 
 class Faults:
-    """The orders in force, oldest first. They live in memory: a restarted sandbox behaves."""
+    """The active faults, oldest first. They are in memory only: a restart ends them."""
 
     def __init__(self) -> None:
         self._orders: list[Fault] = []
 
     def order(self, data: dict[str, Any]) -> Fault:
-        """Add an order given as JSON; BadFault when it is not one."""
+        """Add a fault given as JSON. Raises BadFault if it is invalid."""
         unknown = data.keys() - Fault.__dataclass_fields__.keys()
         if unknown:
             raise BadFault(f"unknown field {min(unknown)!r}; there are {', '.join(Fault.__dataclass_fields__)}")
@@ -67,18 +67,17 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Forget every order."""
+        """End all faults."""
         self._orders.clear()
 
     def listed(self) -> list[dict[str, Any]]:
-        """The orders in force as JSON."""
+        """The active faults as JSON."""
         return [asdict(fault) for fault in self._orders]
 
     async def strike(self, provider: str, about: Iterable[str], operation: str = "send") -> Fault:
-        """Use up one time of the first order that fits, or return NO_FAULT.
+        """Use the first fault that fits the call once, and return it; NO_FAULT if none fits.
 
-        A `latency` order sleeps here, and then the next order that fits is taken as well, so that
-        a slow call can also be a failing one.
+        A `latency` fault sleeps here. Then the next fault that fits is used too, so that a slow call can also fail.
         """
         texts = [text.lower() for text in about]
         for fault in list(self._orders):
@@ -97,7 +96,7 @@ class Faults:
 
 
 class Dropped(Response):
-    """Closes the client's connection where another response would be sent."""
+    """Closes the client's connection instead of sending a response."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["extensions"]["sandbox.transport"].abort()

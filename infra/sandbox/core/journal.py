@@ -1,7 +1,7 @@
-"""The append-only journal that everything the sandbox remembers is written to and rebuilt from.
+"""The append-only journal: it stores all state of the sandbox, and the state is rebuilt from it.
 
-Each part subscribes to the kinds of entry it owns; writing an entry appends one JSON line and applies it
-at once, and a restart applies the same entries again, so there is one way to change what is remembered.
+Each part subscribes to the kinds of entry that it owns. Writing an entry appends one JSON line and applies it at once.
+A restart applies the same entries again, so there is only one way to change the state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Entry = dict[str, Any]
 
 
 class Place(NamedTuple):
-    """Where an entry lies in the journal, in bytes."""
+    """The position of an entry in the journal, in bytes."""
 
     offset: int
     length: int
@@ -28,11 +28,11 @@ Applier = Callable[[Entry, Place], None]
 
 
 class JournalInUse(RuntimeError):
-    """Another sandbox has the same data directory open."""
+    """Another sandbox uses the same data directory."""
 
 
 class Journal:
-    """A journal with its subscribers. Not thread-safe: the event loop is its only user."""
+    """A journal with its subscribers. It is not thread-safe: only the event loop uses it."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,9 +51,9 @@ class Journal:
         self._appliers[kind].append(applier)
 
     def replay(self) -> int:
-        """Apply everything that is in the file and return how many entries there were.
+        """Apply all entries of the file. Returns how many there were.
 
-        A last line torn by a crash was never acknowledged to anybody, so it is cut off.
+        A last line that a crash left incomplete was never acknowledged, so it is removed.
         """
         count = 0
         with self._path.open("rb") as file:
@@ -67,7 +67,7 @@ class Journal:
         return count
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append one entry and apply it. The line is with the operating system before this returns."""
+        """Append one entry and apply it. The line is passed to the operating system before this returns."""
         entry: Entry = {"kind": kind, **fields}
         line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         place = Place(self._size, len(line))
@@ -78,7 +78,7 @@ class Journal:
         self._apply(entry, place)
 
     def read(self, place: Place) -> Entry:
-        """The entry at `place`, from the file: large bodies need not stay in memory."""
+        """The entry at `place`, read from the file, so that large bodies need not stay in memory."""
         entry: Entry = json.loads(os.pread(self._fd, place.length, place.offset))
         return entry
 

@@ -1,4 +1,4 @@
-"""Links of an email: found when it is accepted, led past the click tracker when it is shown."""
+"""Links of an email: find them when it is accepted, and send them through the click tracker when it is shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WEB = ("http://", "https://")
 
 
 def find_links(html: str, text: str) -> list[str]:
-    """The web links of a message in reading order, each once; those of the text when there is no HTML."""
+    """The web links of a message in reading order, each once; of the text if there is no HTML."""
     found: list[str] = []
     if html:
         _anchors(html, lambda url: found.append(url) or None)  # type: ignore[func-returns-value]
@@ -27,17 +27,17 @@ def find_links(html: str, text: str) -> list[str]:
 
 
 def find_pictures(html: str) -> list[str]:
-    """The web addresses of an email's pictures, which a mail program loads when it shows it."""
+    """The web addresses of an email's pictures, which a mail program loads to show the email."""
     return [entities.unescape(match["url"]) for match in _PICTURE.finditer(html) if match["url"]]
 
 
 def track_links(html: str, tracked: Callable[[str], str | None]) -> str:
-    """The HTML with each web link's target replaced by what `tracked` gives for it (None: left alone)."""
+    """The HTML with each link's target replaced by the result of `tracked` (None: unchanged)."""
     return _anchors(html, tracked)
 
 
 def link_text(text: str, tracked: Callable[[str], str | None]) -> str:
-    """Plain text as HTML in which every web address is a link to what `tracked` gives for it."""
+    """Plain text as HTML. Every web address becomes a link to the result of `tracked`."""
     parts, last = [], 0
     for match in _PLAIN_URL.finditer(text):
         url = match.group()

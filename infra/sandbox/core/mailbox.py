@@ -1,4 +1,4 @@
-"""Every message that a provider accepted, in memory without its body, and what happened to it."""
+"""All messages that a provider accepted, in memory without their bodies, and what happened to them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ NOWHERE = Place(0, 0)
 
 
 def iso(moment: float) -> str:
-    """An epoch time as Amazon writes it: `2026-01-31T12:00:00.000Z`."""
+    """An epoch time in Amazon's format: `2026-01-31T12:00:00.000Z`."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def bare(address: str) -> str:
-    """The address alone, lower case, without a display name; phone numbers stay as they are."""
+    """The address in lower case without a display name. Phone numbers are unchanged."""
     return (parseaddr(address)[1] or address).strip().lower()
 
 
 @dataclass(slots=True)
 class Happening:
-    """One thing that happened, or is going to happen at `at`, to a message."""
+    """One event of a message, past or future. `at` is its time."""
 
     type: str
     at: float
@@ -41,9 +41,9 @@ class Message:
     seq: int
     id: str
     channel: str
-    """email, sms or webhook."""
+    """`email`, `sms` or `webhook`."""
     direction: str
-    """out: to a person; in: a reply."""
+    """`out`: to a person; `in`: a reply."""
     sender: str
     recipients: list[str]
     subject: str
@@ -53,27 +53,27 @@ class Message:
     headers: list[list[str]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     detail: dict[str, Any] = field(default_factory=dict)
-    """What only the provider's own module reads."""
+    """Data that only the provider's own module reads."""
     happenings: list[Happening] = field(default_factory=list)
     place: Place = NOWHERE
 
     @property
     def person(self) -> str:
-        """The person's side of the message, bare."""
+        """The person's address in the message, without a display name."""
         return bare(self.sender if self.direction == "in" else self.recipients[0]) if self.recipients else ""
 
     def past(self) -> list[Happening]:
-        """What has happened by now, oldest first."""
+        """The happenings so far, oldest first."""
         now = time.time()
         return sorted((h for h in self.happenings if h.at <= now), key=lambda h: h.at)
 
     def header(self, name: str) -> str:
-        """The first header of that name, or an empty string."""
+        """The first header with that name, or an empty string."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
 
 class Mailbox:
-    """The accepted messages, by id and by the person's address."""
+    """The accepted messages by id and by the person's address."""
 
     def __init__(self, book: Journal) -> None:
         self._book = book
@@ -82,24 +82,24 @@ class Mailbox:
         self._ordered: list[Message] = []
         self._last = 0
         self.version = 0
-        """Grows with every change, so that a page knows when to look again."""
+        """Grows with every change, so that a page knows when to reload."""
         book.subscribe("message", self._message)
         book.subscribe("happening", self._happening)
         book.subscribe("reset", self._reset)
 
     def accept(self, message: Message, *, html: str = "", text: str = "") -> None:
-        """Remember a message; `seq` is given here. The body goes to the journal only."""
+        """Store a message and give it its `seq`. The body is written only to the journal."""
         message.seq = self._last + 1
         fields = asdict(message)
         del fields["place"]
         self._book.write("message", **fields, html=html, text=text)
 
     def happened(self, message: Message, type_: str, at: float, detail: dict[str, Any] | None = None) -> None:
-        """Remember something that happened to a message."""
+        """Store a happening of a message."""
         self._book.write("happening", message=message.id, type=type_, at=at, detail=detail or {})
 
     def get(self, message_id: str) -> Message | None:
-        """The message of that id."""
+        """The message with that id."""
         return self._by_id.get(message_id)
 
     def body(self, message: Message) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What a sandbox is started with."""
+"""The options of a sandbox."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TWILIO_TOKEN = "PERENNIAL_TWILIO_AUTH_TOKEN"
-"""The variable of the environment that holds Twilio's token, for the sandbox as for those who call it."""
+"""The environment variable with Twilio's token, for the sandbox and for its clients."""
 
 
 @dataclass(frozen=True)
@@ -14,19 +14,19 @@ class Options:
     """Configuration of one sandbox; `__main__` fills it from the command line."""
 
     data: Path
-    """Directory of the journal and the signing key; made when missing."""
+    """Directory of the journal and the signing key. It is made if it is missing."""
     base_url: str
-    """Where clients reach this sandbox: certificate, confirmation and tracked links start with it."""
+    """The address at which clients reach the sandbox: the base of certificate, confirmation and tracked links."""
     callback_base: str | None = None
-    """Base address of the application that is called back; None means nobody listens."""
+    """Base address of the application that gets callbacks; None means no callbacks."""
     twilio_auth_token: str = "sandbox-auth-token"
-    """Accepted by Basic authentication, and the key of every `X-Twilio-Signature`."""
+    """The password of Basic authentication, and the key of every `X-Twilio-Signature`."""
     verified_domains: tuple[str, ...] = ()
     """Domains that may send email from the start."""
     configuration_sets: tuple[str, ...] = ("perennial",)
-    """SES configuration sets that exist from the start and publish every event to a topic of their name."""
+    """SES configuration sets that exist from the start. Each publishes its events to a topic of the same name."""
     tracking: bool = True
-    """Whether those sets ask for OPEN and CLICK, as SES needs to track; a sender who tracks itself asks for neither."""
+    """Whether those sets publish OPEN and CLICK, which makes SES track. A sender that tracks itself turns it off."""
     signature_version: str = "2"
     """SNS signature version: "1" is RSA over SHA-1 (Amazon's default), "2" over SHA-256."""
     delivery_delay: float = 0.05

@@ -1,7 +1,7 @@
-"""Calling the application, as cheaply as a busy sandbox needs it.
+"""Call the application with little CPU.
 
-A general HTTP client spends more on one small post than signing it does, and more on being imported than
-the whole sandbox, so this speaks just enough HTTP/1.1: one request, one answer, connections kept for the next.
+A general HTTP client needs more CPU for one small POST than signing it, and more for its import than the whole sandbox.
+So this file has a minimal HTTP/1.1 client: one request, one answer, and connections kept for the next call.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Origin = tuple[str, str, int]
 
 
 class Unreachable(Exception):
-    """No answer came: refused, reset, timed out, or not an address at all."""
+    """No answer came: the connection was refused, reset or timed out, or the address is invalid."""
 
 
 class _Answer:
-    """Collects what the parser says about one answer; the body does not matter to anybody."""
+    """Collects the parser's results for one answer. The body is ignored."""
 
     def __init__(self) -> None:
         self.complete = False
@@ -31,7 +31,7 @@ class _Answer:
 
     def on_message_complete(self) -> None:
         self.complete = self.parser.get_status_code() >= 200
-        # The parser knows this only now.
+        # The parser knows this only at the end of the message.
         self.keep = self.parser.should_keep_alive()
 
 
@@ -53,7 +53,7 @@ class _Connection:
 
     @property
     def fresh(self) -> bool:
-        """Whether the other side has not closed it meanwhile."""
+        """Whether the other side has not yet closed the connection."""
         return not self._reader.at_eof() and not self._writer.is_closing()
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class _Connection:
 
 
 class Outbound:
-    """Calls over kept connections; use it within one event loop and close it there."""
+    """Calls over kept connections. Use it within one event loop, and close it there."""
 
     def __init__(self) -> None:
         self._idle: dict[Origin, list[_Connection]] = {}
@@ -71,10 +71,10 @@ class Outbound:
         return await self.call("POST", url, headers, content)
 
     async def call(self, method: str, url: str, headers: dict[str, str], content: bytes = b"") -> int:
-        """The status of the answer; Unreachable when there is none.
+        """Make a call. Returns the status of the answer. Raises Unreachable if there is none.
 
-        A request whose kept connection turns out to be closed is made again on a new one, so that a receiver
-        may see it twice, as it may with the providers themselves.
+        If a kept connection turns out to be closed, the request is made again on a new one. So a receiver may get it
+        twice, as from the real providers.
         """
         try:
             origin, request = _request(method, url, headers, content)
@@ -114,7 +114,7 @@ class Outbound:
 
 
 def _request(method: str, url: str, headers: dict[str, str], content: bytes) -> tuple[Origin, bytes]:
-    """Where to connect and what to write; ValueError when the address or a header is none."""
+    """Where to connect, and the bytes to write. Raises ValueError if the address or a header is invalid."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not a web address")

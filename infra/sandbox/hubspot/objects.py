@@ -1,4 +1,4 @@
-"""The objects of a HubSpot portal and how they hang together."""
+"""The objects of a HubSpot portal and their associations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Properties = dict[str, str | None]
 
 
 class HubSpotStore:
-    """Contacts, notes and tasks by id, which is a number counted up over all types."""
+    """Contacts, notes and tasks by id. Ids are numbers counted up over all types."""
 
     def __init__(self, book: Journal) -> None:
         self._book = book
@@ -27,7 +27,7 @@ class HubSpotStore:
         book.subscribe("reset", self._reset)
 
     def everything(self) -> dict[str, Any]:
-        """All objects by type, each with what it is associated with."""
+        """All objects by type, each with its associations."""
         return {
             type_: [
                 {**item, "associations": [f"{to_type}/{to_id}" for to_type, to_id, _ in self._associations[type_, key]]}
@@ -45,17 +45,17 @@ class HubSpotStore:
         return self._objects[type_].get(key)
 
     def associations(self, type_: str, key: str) -> list[tuple[str, str, int]]:
-        """What an object is associated with: type, id, number of the association's type."""
+        """An object's associations: type, id, number of the association's type."""
         return self._associations[type_, key]
 
     def create(self, type_: str, properties: Properties) -> str:
-        """A new object's id."""
+        """Create an object. Returns its id."""
         key = str(self._last + 1)
         self.write(type_, key, properties)
         return key
 
     def find(self, type_: str, name: str, value: str | None) -> str | None:
-        """The id of the object whose property has that value, upper and lower case alike."""
+        """The id of the object whose property has that value, ignoring case."""
         if value is None:
             return None
         if name == "hs_object_id":
@@ -75,7 +75,7 @@ class HubSpotStore:
         self._book.write("hubspot-archived", type=type_, id=key)
 
     def connect(self, type_: str, key: str, to_type: str, target: str, number: int) -> None:
-        """Associate two objects, seen from both."""
+        """Associate two objects in both directions."""
         self._book.write("hubspot-association", type=type_, id=key, to_type=to_type, to_id=target, number=number)
 
     def _apply(self, entry: Entry, place: Place) -> None:
@@ -104,7 +104,7 @@ class HubSpotStore:
 
 
 def fits(item: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether an object passes one filter of a search; ValueError for an operator that the sandbox lacks."""
+    """Whether an object matches one filter of a search. Raises ValueError for an operator that the sandbox lacks."""
     value = item["properties"].get(wanted["propertyName"])
     operator, target = wanted["operator"], wanted.get("value")
     if operator == "HAS_PROPERTY":

@@ -1,4 +1,4 @@
-"""HubSpot's CRM objects (contacts, notes, tasks) and their associations, as its own client calls them."""
+"""HubSpot's API of CRM objects (contacts, notes, tasks) and their associations, as its official client calls it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TYPE_NUMBERS = {("notes", "contacts"): 202, ("tasks", "contacts"): 204}
 
 
 class HubSpotError(Exception):
-    """An error as HubSpot answers it."""
+    """An error in HubSpot's format."""
 
     def __init__(self, status: int, category: str, message: str) -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ class HubSpot:
         self._faults = faults
 
     def routes(self) -> list[Route]:
-        """The addresses that the official client uses for these objects."""
+        """The paths that the official client uses for these objects."""
         objects, links = "/crm/v3/objects/{type}", "/crm/v4/objects/{type}/{id}/associations"
         routes = [
             (objects, "POST", self._create),
@@ -232,7 +232,7 @@ class HubSpot:
         return JSONResponse(answer, status)
 
     def _wanted(self, request: Request) -> tuple[str, str]:
-        """Type and id of the object that the path names, perhaps by a property of it (`idProperty`)."""
+        """Type and id of the object that the path names, by id or by a property (`idProperty`)."""
         type_, key = _plural(request.path_params["type"]), request.path_params["id"]
         found = self._store.find(type_, request.query_params.get("idProperty") or "hs_object_id", key)
         if found is None:

@@ -1,4 +1,4 @@
-"""What becomes of a message: the person opens it, clicks, answers, complains, unsubscribes; or it comes back."""
+"""Actions on a message: the person opens it, clicks, replies, complains, unsubscribes; or it bounces."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ACTIONS = ("open", "click", "reply", "bounce", "complain", "delay", "reject", "r
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 PATIENCE = (0.3, 0.5, 1.0, 1.0, 2.0, 2.0)
-"""Seconds between a person's tries to load a page that does not come."""
+"""Seconds between tries to load a page that does not answer."""
 
 
 class BadAction(ValueError):
-    """Something that cannot be done with this message; the text says why."""
+    """The action cannot be performed on this message. The text says why."""
 
 
 class Actions:
@@ -30,7 +30,7 @@ class Actions:
     def __init__(
         self, mailbox: Mailbox, events: SesEvents, twilio: TwilioCallbacks, application: str | None = None
     ) -> None:
-        """`application` is the base address that people's programs really fetch from; other links lead outside."""
+        """`application` is the base address of links that are really fetched. Other links are not."""
         self._mailbox = mailbox
         self._application = f"{application}/" if application else None
         self._events = events
@@ -38,11 +38,11 @@ class Actions:
         self._outbound = Outbound()
 
     def close(self) -> None:
-        """Close the connections that unsubscribing left open."""
+        """Close the open connections."""
         self._outbound.close()
 
     async def perform(self, message: Message, action: str, data: dict[str, Any]) -> dict[str, Any]:
-        """Do it and say what came of it; BadAction when that makes no sense for this message."""
+        """Perform an action and return its result. Raises BadAction if it is not possible for this message."""
         if action not in ACTIONS:
             raise BadAction(f"action must be one of {', '.join(ACTIONS)}")
         if action == "reply":
@@ -80,7 +80,8 @@ class Actions:
         return {}
 
     async def _fetch(self, url: str) -> None:
-        """Fetch from the application as a browser does, again while it does not answer; leave the world alone."""
+        """Fetch an address of the application as a browser does, again while it does not answer. Other addresses are
+        not fetched."""
         if self._application is None or not url.startswith(self._application):
             return
         for pause in PATIENCE:
@@ -100,7 +101,7 @@ class Actions:
         return {"reply": self._twilio.reply(message, text).id}
 
     async def _unsubscribe(self, message: Message) -> dict[str, Any]:
-        """The one-click post of RFC 8058, as a mail service makes it: from its own servers, not the browser."""
+        """Send the one-click POST of RFC 8058 as a mail service does: from its own servers, not from a browser."""
         url = one_click_url(message.header("List-Unsubscribe"))
         if not url:
             raise BadAction("the message has no List-Unsubscribe header with a web address")
@@ -116,12 +117,12 @@ class Actions:
 
 
 def _format(data: dict[str, Any]) -> dict[str, Any]:
-    """`notification` asks for the older format, that of an identity's own topic."""
+    """`notification` selects the older format, which is used for an identity's own topic."""
     return {"format": "notification"} if data.get("format") == "notification" else {}
 
 
 def choose_link(message: Message, wanted: object) -> str:
-    """The link meant by an index, an address or a part of one; by default the first that is not for unsubscribing."""
+    """The link for an index, an address or a part of one; by default the first link that does not unsubscribe."""
     if not message.links:
         raise BadAction("the message has no links")
     if isinstance(wanted, int) and not isinstance(wanted, bool):

@@ -1,4 +1,4 @@
-"""The inbox: what people got, as they would see it, and what they can do about it."""
+"""The inbox: messages as their recipients see them, with the recipients' actions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox; script-src 'non
 
 
 class Inbox:
-    """The pages. They work without JavaScript; with it they follow what happens."""
+    """The pages. They work without JavaScript; with it they update themselves."""
 
     def __init__(self, mailbox: Mailbox, actions: Actions) -> None:
         self._mailbox = mailbox
@@ -64,7 +64,7 @@ class Inbox:
         return self._page(request, "email.html", message.subject or "(no subject)", message, **self._email(message))
 
     async def _html(self, request: Request) -> Response:
-        """The email alone, for the frame: without scripts, forms or this page's origin."""
+        """The email alone, for the frame: without scripts, forms and this page's origin."""
         message = self._mailbox.get(request.path_params["id"])
         if message is None:
             return PlainTextResponse("There is no such message.", 404)
@@ -137,7 +137,7 @@ class Inbox:
             "labels": [(label(type_), count) for type_, count in Counter(h.type for h in message.past()).items()],
             "buttons": buttons,
             "views": _VIEWS,
-            "first": "html" if html else "text",  # what says nothing about itself is shown as what it is
+            "first": "html" if html else "text",  # the selected tab
             "text": Markup(shown_text(message, text)),
             "details": [
                 *message.headers,
@@ -156,7 +156,7 @@ def _happened(happening: Happening) -> dict[str, Any]:
 
 
 def _bubble(message: Message) -> dict[str, Any]:
-    """A text in a conversation; one that went out has a label."""
+    """A text in a conversation. An outgoing one has a label."""
     state = label(message.past()[-1].type if message.past() else "queued")
     text = Markup(link_text(message.subject, lambda url: None))
     return {"text": text, "at": message.at, "label": None if message.direction == "in" else state}

@@ -1,4 +1,4 @@
-"""What the inbox's pages show of messages, and the templates that show it."""
+"""The data that the inbox's pages show, and the templates of the pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class Label:
-    """What happened, in a word, and how good the news is."""
+    """A happening in one word, and whether it is good or bad."""
 
     word: str
     tone: str
@@ -52,7 +52,7 @@ def label(type_: str) -> Label:
 
 @dataclass(frozen=True)
 class Tab:
-    """A channel that the list can be narrowed to."""
+    """A channel to which the list can be filtered."""
 
     label: str
     address: str
@@ -75,7 +75,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Listing:
-    """The list beside a message: a page of those that fit what was asked for."""
+    """The list beside a message: one page of the matching messages."""
 
     to: str
     channel: str
@@ -86,12 +86,12 @@ class Listing:
 
     @property
     def narrowed(self) -> bool:
-        """Whether some messages are not to be shown."""
+        """Whether a filter hides some messages."""
         return bool(self.to.strip() or self.channel)
 
 
 def listing(mailbox: Mailbox, query: Mapping[str, str], selected: Message | None) -> Listing:
-    """The newest messages that fit; `query` has `to`, `channel` and `before` (where the page before this one ended)."""
+    """The newest matching messages. `query` has `to`, `channel` and `before` (the end of the previous page)."""
     asked = {"to": query.get("to", ""), "channel": query.get("channel", "")}
     before = query.get("before", "")
     found = mailbox.newest_first(channel=asked["channel"], before=int(before) if before.isdigit() else 0)
@@ -126,7 +126,7 @@ def _row(message: Message, asked: Mapping[str, str], selected: Message | None) -
 
 
 def _most_telling(message: Message) -> Label | None:
-    """The label of the happening that says most about the message by now."""
+    """The label of the most informative happening so far."""
     labels = [label(happening.type) for happening in message.past()]
     return max(reversed(labels), key=lambda one: _TONES.index(one.tone), default=None)
 
@@ -140,13 +140,13 @@ def address_of(message: Message) -> str:
 
 
 def _with_query(path: str, query: Mapping[str, str]) -> str:
-    """A path with those of the query's values that are not empty."""
+    """A path with the query's non-empty values."""
     kept = {key: value for key, value in query.items() if value}
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
 def _clock(moment: float) -> dict[str, str]:
-    """A time for machines, in full, and as a person reads it: the hour today, otherwise the day."""
+    """A time in three forms: for machines, in full, and short: the hour if it is today, otherwise the day."""
     then = datetime.fromtimestamp(moment).astimezone()
     today = then.date() == datetime.now().astimezone().date()
     short = f"{then:%H:%M}" if today else f"{then.day} {then:%b}"
@@ -165,5 +165,5 @@ _TEMPLATES.filters["clock"] = _clock
 
 
 def page(name: str, **shown: Any) -> str:
-    """The page of that template, which escapes whatever it is given."""
+    """Render a template. It escapes all values."""
     return _TEMPLATES.get_template(name).render(**shown)

@@ -1,4 +1,4 @@
-"""What Twilio tells the application: how a text fares, and what people answer."""
+"""Twilio's callbacks to the application: the status of messages, and replies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _START = {"START", "YES", "UNSTOP"}
 
 
 class TwilioCallbacks:
-    """Signed form posts to the application, and who asked a sender to stop."""
+    """Signed form POSTs to the application, and the opt-outs of people."""
 
     def __init__(self, options: Options, book: Journal, mailbox: Mailbox, callbacks: Callbacks) -> None:
         self._options = options
@@ -32,18 +32,18 @@ class TwilioCallbacks:
         book.subscribe("reset", lambda entry, place: self._opted_out.clear())
 
     def has_opted_out(self, person: str, sender: str) -> bool:
-        """Whether this person answered STOP to this sender, and not START since."""
+        """Whether this person answered STOP to this sender, and has not answered START since."""
         return (person, sender) in self._opted_out
 
     def announce(self, message: Message) -> None:
-        """Tell the message's StatusCallback of everything that is going to happen to it."""
+        """Schedule a call of the message's StatusCallback for each of its future happenings."""
         if message.detail["status_callback"]:
             for happening in message.happenings:
                 args = {"message": message.id, "status": happening.type, **happening.detail}
                 self._callbacks.add("twilio-status", message.id, happening.at, args)
 
     def reply(self, message: Message, text: str) -> Message:
-        """The person answers a text: the answer is recorded and sent to the application."""
+        """Record a person's reply to a message, and send it to the application."""
         now = time.time()
         keyword = text.strip().upper()
         number = message.recipients[0] if message.direction == "in" else message.sender

@@ -1,4 +1,4 @@
-"""Twilio's ways of writing: errors, dates, message resources, signatures."""
+"""Twilio's formats: errors, dates, message resources, signatures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _GSM = set(
 
 
 class TwilioError(Exception):
-    """An error as Twilio answers it."""
+    """An error in Twilio's format."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -41,12 +41,12 @@ class TwilioError(Exception):
 
 
 def rfc2822(moment: float) -> str:
-    """An epoch time as Twilio writes it: `Fri, 24 May 2019 17:44:46 +0000`."""
+    """An epoch time in Twilio's format: `Fri, 24 May 2019 17:44:46 +0000`."""
     return formatdate(moment)
 
 
 def segments(body: str) -> int:
-    """How many SMS a text takes: 160 characters of GSM-7 or 70 of UCS-2, less when it is split."""
+    """How many SMS a text takes: 160 characters of GSM-7 or 70 of UCS-2 in one, fewer in each if it is split."""
     if set(body) <= _GSM:
         length = len(body) + sum(body.count(c) for c in "^{}\\[~]|€")
         return 1 if length <= 160 else math.ceil(length / 153)
@@ -61,13 +61,13 @@ def sign(token: str, url: str, params: Mapping[str, str]) -> str:
 
 
 def status(message: Message) -> str:
-    """The status of a message by now."""
+    """The current status of a message."""
     past = message.past()
     return past[-1].type if past else "queued"
 
 
 def sent_at(message: Message) -> float | None:
-    """When the message went out, or None while it has not."""
+    """When the message was sent, or None if it was not sent yet."""
     times = [h.at for h in message.happenings if h.type in ("sent", "received", "undelivered")]
     return min(times) if times and min(times) <= time.time() else None
 
@@ -105,5 +105,5 @@ def resource(message: Message) -> dict[str, Any]:
 
 
 def new_sid() -> str:
-    """A message SID that nobody has had."""
+    """A new message SID."""
     return f"SM{uuid.uuid4().hex}"

@@ -27,7 +27,7 @@ _SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}"
 
 
 class Twilio:
-    """The part of Twilio that texts people."""
+    """The part of Twilio that sends messages."""
 
     def __init__(
         self, mailbox: Mailbox, callbacks: TwilioCallbacks, faults: Faults, auth_token: str, delivery_delay: float
@@ -175,7 +175,7 @@ class Twilio:
         )
 
     def _candidates(self, to: str, sender: str) -> list[Message]:
-        # Messages are filed under the person, who may be on either side.
+        # Messages are indexed by the person, who may be sender or recipient.
         if to or sender:
             filed = {m.id: m for p in (to, sender) if p for m in self._mailbox.newest_first(person=p, channel="sms")}
             if filed:
@@ -192,7 +192,7 @@ class Twilio:
         if query.get("From") and message.sender != query["From"]:
             return False
         sent = sent_at(message)
-        # One that is still queued has no date yet; Twilio files it under the day it was made.
+        # A queued message has no date yet; Twilio uses the day on which it was created.
         moment = datetime.fromtimestamp(int(message.at if sent is None else sent), UTC)
         for name, value in query.multi_items():
             if name.startswith("DateSent") and value and not _date_fits(name.removeprefix("DateSent"), value, moment):
@@ -212,7 +212,7 @@ def _refusal(fault: Fault) -> Response | None:
 
 
 def _date_fits(side: str, value: str, moment: datetime) -> bool:
-    """Whether a moment lies on (``''``), before (``<``) or after (``>``) a date or a time, all inclusive."""
+    """Whether a moment is on (``''``), before (``<``) or after (``>``) a date or a time, all inclusive."""
     try:
         wanted = datetime.fromisoformat(value)
     except ValueError:
@@ -220,7 +220,7 @@ def _date_fits(side: str, value: str, moment: datetime) -> bool:
     wanted = wanted.replace(tzinfo=UTC) if wanted.tzinfo is None else wanted
     whole_day = len(value) == 10
     if not side:
-        # The client writes a date as midnight; either way the day is meant.
+        # The client writes a date as midnight, so both forms mean the day.
         return moment.date() == wanted.date()
     if side == "<":
         return moment < wanted + timedelta(days=1) if whole_day else moment <= wanted

@@ -1,4 +1,4 @@
-"""A message whose outcome nobody knows: found out from callbacks and lists, settled by policy only at the end."""
+"""A message with an unknown outcome: callbacks and lists reveal the outcome; the policy settles it only at the end."""
 
 from __future__ import annotations
 

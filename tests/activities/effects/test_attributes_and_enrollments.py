@@ -74,7 +74,7 @@ class TestSet:
 
     async def test_scores_of_runs_at_once_add_up_and_are_numbers_to_conditions(self, world: World) -> None:
         await world.enroll(SCORES)
-        for _ in range(2):  # each activity is asked for twice, as after a lost answer
+        for _ in range(2):  # each activity runs twice, as after a lost answer
             calls = [world.call("warmer", occurrence) for occurrence in range(1, 9)]
             results = await asyncio.gather(
                 *(world.local(SET_ATTRIBUTES, call) for call in calls),
@@ -142,7 +142,7 @@ class TestEnroll:
     async def test_who_has_just_left_a_track_that_may_always_be_entered_is_not_put_into_it_again(
         self, world: World
     ) -> None:
-        """Two tracks that enrol each other go round once in half an hour at most, however they come to it."""
+        """Two tracks that enrol each other do so at most once in half an hour, in whichever way they do it."""
         await world.scene.close(world.enrollment.id)
         await world.scene.publish(REENTER)
         await world.enroll(ENROLL.replace("welcome", "open-house"))

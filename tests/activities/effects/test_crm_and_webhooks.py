@@ -180,7 +180,7 @@ class TestWebhook:
         assert await self._call(world) == EffectResult(outcome="failed", reason="webhook:404")
 
     async def test_a_receiver_that_stays_away_is_tried_for_as_long_as_the_step_says(self, world: World) -> None:
-        """The activity was asked for long ago, but not ten years ago."""
+        """The activity was scheduled long ago, but not ten years ago."""
         await self._begin(world, more=", give_up_after: 3650d")
         world.outside.fault("webhook", "500", match=world.contact, times=1)
         with pytest.raises(ApplicationError):

@@ -1,4 +1,4 @@
-"""Imports chunk by chunk: everybody once, whatever dies in between; the erased stay erased; live things go first."""
+"""Imports chunk by chunk: every row once, whatever fails; erased contacts stay erased; live events go first."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def nobody_is_busy() -> str:
 async def received(
     db: Database, chunks: Sequence[Sequence[Raw]], *, track: str = "welcome", reentry: str = "never"
 ) -> str:
-    """An import into a track of CSV rows (id, email), received and running; answers its id."""
+    """Make a running import of CSV rows (id, email) into a track. Returns its id."""
     await publish(db, TRACK.format(name=track, reentry=reentry))
     options = {"format": "csv", "columns": [["contact_id"], ["email"]]}
     async with db.transaction() as tx:
@@ -48,7 +48,7 @@ def people(first: int, count: int) -> list[Raw]:
 
 
 async def applied(db: Database, import_id: str) -> ImportProgress:
-    """All chunks, one after another."""
+    """Apply all chunks, one after another."""
     activities = ImportActivities(db, nobody_is_busy)
     while True:
         progress = await activities.apply_chunk(ChunkCall(import_id=import_id))
@@ -123,7 +123,7 @@ async def test_whoever_is_erased_while_their_row_waits_stays_erased(db: Database
 
 
 async def test_the_rows_of_an_erased_person_are_emptied_while_they_wait(db: Database) -> None:
-    """In CSV and in JSON Lines, in whichever import, and nobody else's, though their ids be alike."""
+    """In CSV and in JSON Lines, in every import; rows of other contacts stay, also if their ids are similar."""
     table: list[Raw] = [
         (1, ["u-1", "zeb@quagmire.test"]),
         (2, [" u-1 ", "zeb2@quagmire.test"]),
@@ -156,7 +156,7 @@ async def test_an_erasure_of_before_the_upload_does_not_stand_in_the_way(db: Dat
 async def test_whatever_dies_amid_a_chunk_everybody_is_enrolled_exactly_once(
     db: Database, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Every transaction may be cut at any statement, or its commit be heard of by nobody."""
+    """Every transaction may break at any statement, or the answer to its commit may get lost."""
     import_id = await received(db, [people(n * 10, 10) for n in range(5)])
     chance, execute = random.Random(seed), DirectConnection.execute
     deaths = 0

@@ -1,4 +1,4 @@
-"""A server that answers exactly the bytes it is told to, over TLS if asked: what no polite fake would do."""
+"""A server that answers with exactly the given bytes, also over TLS, so that tests can send invalid answers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from cryptography.x509.oid import NameOID
 
 @contextmanager
 def rude_server(answer: bytes | None, *, tls_in: Path | None = None) -> Iterator[tuple[str, list[bytes]]]:
-    """Serve `answer` to each request (None: close without one); yields the address and the requests received.
+    """Serve `answer` to each request (None: close without an answer). Yields the address and the received requests.
 
-    With `tls_in` it speaks TLS with a certificate that nobody trusts, made in that folder.
+    With `tls_in` it uses TLS with an untrusted certificate, made in that folder.
     """
     received: list[bytes] = []
     listener = socket.create_server(("127.0.0.1", 0))

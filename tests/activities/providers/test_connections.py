@@ -1,4 +1,4 @@
-"""Every adapter against connections that fail in every way: classed by what is certain, and never repeated."""
+"""Every adapter against connections that fail in every way: errors are classified by what is certain, never retried."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def test_what_broke_off_is_unknown_and_asked_once(send: Send, answer: byte
 
 @ALL
 async def test_silence_past_the_timeout_is_unknown(send: Send) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # accepts in the kernel, answers never
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # the kernel accepts, nobody answers
         assert await verdict(send, f"http://127.0.0.1:{listener.getsockname()[1]}") is Verdict.UNKNOWN
 
 

@@ -1,4 +1,4 @@
-"""The providers misbehave at every point of a send; then ledger and provider are compared: none doubled, none lost."""
+"""Providers fail at every point of a send. Afterwards ledger and provider agree: no message is doubled or lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHANNELS = {"hello": ("email", "ses"), "nudge": ("sms", "twilio")}
 
 
 class Sending:
-    """What a run does about one message, without its waits."""
+    """The calls that a run makes for one message, without its waits."""
 
     def __init__(self, world: World, step: str, policy: str, faults: list[str]) -> None:
         self.world, self.step, self.policy, self.faults = world, step, policy, faults
@@ -39,7 +39,7 @@ class Sending:
         return self.world.email if self.channel == "email" else self.world.phone
 
     async def perform(self) -> SendResult:
-        """Send until it is settled; a worker that dies in mid-call is a second attempt of the same activity."""
+        """Send until the message is settled. A worker that dies during a call makes Temporal try the activity again."""
         for kind in self.faults:
             self.world.outside.fault(self.provider, kind, seconds=1.0, match=self.address.lstrip("+"))
         while True:
@@ -47,7 +47,7 @@ class Sending:
             try:
                 result = await self.world.send(self.step, attempt=self.tries)
             except ApplicationError:
-                continue  # certainly not sent: Temporal asks again
+                continue  # certainly not sent: Temporal tries again
             if result.outcome == "unknown":
                 result = await self._reconcile(result)
             if result.outcome != "deferred":
@@ -65,7 +65,7 @@ class Sending:
         return result
 
     async def quiet(self) -> None:
-        """The provider's word comes some time after it has taken the message, which may be after its answer is late."""
+        """Wait for the provider's callback. It comes some time after the provider accepted the message."""
         begun = time.monotonic()
         while (await self.world.message(self.channel)).status != "sent":  # type: ignore[arg-type]
             if time.monotonic() - begun > 2.5 and not self.world.outside.accepted(self.address, self.channel):
@@ -102,7 +102,7 @@ async def test_none_is_doubled_and_none_is_lost(
         ends[f"{result.outcome} {row.reason}".strip()] += 1
         if policy == "resend":
             good = (row.status, taken) == ("sent", 1)
-        else:  # `assume_sent` gives a message up rather than risk a second one, and says so
+        else:  # `assume_sent` prefers a lost message to a doubled one, and says so
             good = (row.status, taken) == ("sent", 1) or (row.reason, taken) == ("assumed", 0)
         if not good:
             wrong.append((sending.channel, sending.faults, row.status, row.reason, taken))

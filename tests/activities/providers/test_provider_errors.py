@@ -1,4 +1,4 @@
-"""What a provider's error means, in one table."""
+"""The meaning of each provider error, in one table."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_fault_has_its_verdict(fault: Fault, verdict: Verdict) -> None:
         (Fault("twilio", "21610", 400), "stop"),
         (Fault("twilio", "21211", 400), "bounced"),
         (Fault("twilio", "21614", 400), "bounced"),
-        (Fault("twilio", "21408", 400), ""),  # no permission for that region: our set-up
+        (Fault("twilio", "21408", 400), ""),  # no permission for that region: our account's settings
         (Fault("twilio", "20003", 401), ""),
         (Fault("ses", "MessageRejected", 400), ""),
         (Fault("hubspot", "21610", 400), ""),

@@ -1,4 +1,4 @@
-"""The SES adapter over the real wire protocol: what arrives is what was meant."""
+"""The SES adapter over the real wire protocol: the provider gets exactly the given message."""
 
 from __future__ import annotations
 

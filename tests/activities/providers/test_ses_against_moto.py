@@ -1,4 +1,4 @@
-"""The SES adapter against moto: an SES that we did not write."""
+"""The SES adapter against moto, a mock of SES that we did not write."""
 
 from __future__ import annotations
 

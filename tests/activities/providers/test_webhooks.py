@@ -1,4 +1,4 @@
-"""A webhook step calls what it may and nothing else, and a stranger's answer costs no more than its status."""
+"""A webhook step calls only allowed addresses, and reads no more of the answer than its status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECRET = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ="
 async def call(
     *urls: str, receivers: Receivers | None = None, timeout: float = 2.0, proxy: str | None = None
 ) -> list[Fault | None]:
-    """What came of a call of each address, by one caller."""
+    """The result of a call to each address, by one caller."""
     caller = SignedWebhooks(
         secret=SECRET, timeout=timedelta(seconds=timeout), connections=2, receivers=receivers, proxy=proxy
     )
@@ -47,7 +47,7 @@ async def call(
 
 @contextmanager
 def flood(head: bytes, piece: bytes, pause: float = 0.0) -> Iterator[tuple[str, Callable[[], int]]]:
-    """A server that answers `head` and then `piece` without end; yields its address and the bytes that went out."""
+    """A server that answers `head` and then endless `piece`s. Yields its address and a count of the bytes sent."""
     listener = socket.create_server(("127.0.0.1", 0))
     sent = [0]
 
@@ -154,7 +154,7 @@ async def test_in_whichever_spelling_a_private_address_is_not_called() -> None:
 
 
 def test_a_name_is_judged_by_all_that_it_leads_to() -> None:
-    """Where some of its addresses are public, only those are tried."""
+    """If only some of its addresses are public, only those are tried."""
     with pytest.raises(RefusedAddressError):
         Receivers(public_only=True).admitted(["10.0.0.1", "::1"])
     assert Receivers(public_only=True).admitted(["10.0.0.1", "8.8.8.8", "8.8.8.8"]) == ["8.8.8.8"]
@@ -162,7 +162,7 @@ def test_a_name_is_judged_by_all_that_it_leads_to() -> None:
 
 
 async def test_the_connection_goes_to_the_address_that_was_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that means another address at each question (DNS rebinding) is asked once for each connection."""
+    """A name that resolves to another address each time (DNS rebinding) is resolved only once for each connection."""
     asked: list[str] = []
     real = socket.getaddrinfo
 

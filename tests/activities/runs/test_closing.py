@@ -1,4 +1,4 @@
-"""The end of a run as the database keeps it."""
+"""The end of a run as the database stores it."""
 
 from __future__ import annotations
 

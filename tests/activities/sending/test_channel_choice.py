@@ -1,4 +1,4 @@
-"""One message by one of several channels: the activities, the ledger and the providers together."""
+"""One message on one of several channels: the activities, the ledger and the providers together."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Chosen:
             await suppressions.add(tx, channel, address, "bounced")
 
     def accepted(self) -> list[str]:
-        """The channels of the messages that providers took."""
+        """The channels of the messages that providers accepted."""
         return [
             channel
             for channel, address in (("email", self.world.email), ("sms", self.world.phone))
@@ -72,7 +72,7 @@ async def test_another_channel_is_named_without_sending_and_then_sends(either: C
     assert either.accepted() == []
     assert (await either.ask("sms", "sms")).outcome == "sent"
     assert either.accepted() == ["sms"]
-    assert (await either.ask("email")).outcome == "sent"  # what the ledger has of the effect, no second message
+    assert (await either.ask("email")).outcome == "sent"  # the ledger's result, no second message
     assert either.accepted() == ["sms"]
 
 

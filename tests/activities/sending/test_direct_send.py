@@ -1,4 +1,4 @@
-"""Past a provider's queue: only within the queue's rate, a few at once, and while the provider takes what it gets."""
+"""Sends without the provider's queue: only within its rate, a few at once, and while the provider accepts messages."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_a_provider_that_refuses_is_left_to_the_queue_for_a_while(
     steps=st.lists(st.tuples(st.floats(0, 2), st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60),
 )
 def test_both_ways_together_keep_to_the_rate(rate: float, steps: list[tuple[float, int, int]]) -> None:
-    """Whatever the queue hands out, what goes past it fits into what is left of the rate, over any time."""
+    """Direct sends use only the part of the rate that the queue leaves, over any time span."""
     clock = Time()
     direct = direct_send_at(rate, clock)
     began, burst = clock.now, max(1.0, rate * BURST)
@@ -135,7 +135,7 @@ def test_both_ways_together_keep_to_the_rate(rate: float, steps: list[tuple[floa
     for index, first in enumerate(passed):
         within = passed[index:]
         assert len(within) <= burst + rate * (within[-1] - first) + 1e-6
-    if passed and queued <= rate * (passed[-1] - began):  # what the queue hands out keeps to the rate itself
+    if passed and queued <= rate * (passed[-1] - began):  # the queue itself keeps to the rate
         assert len(passed) + queued <= rate * (clock.now - began) + 2 * burst + sum(step[1] for step in steps[-1:])
 
 

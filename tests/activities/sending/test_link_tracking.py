@@ -1,4 +1,4 @@
-"""Messages whose links and opening are noted, as they go out."""
+"""Messages with tracked links and opens, as they are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending: claimed, handed over once, settled. No message goes out twice, whatever breaks in between."""
+"""Sending: a message is claimed, handed over once, settled. No message is sent twice, whatever fails in between."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class TestSent:
     async def test_a_send_speaks_to_the_database_three_times(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        await world.send("hello")  # what never changes is read once
+        await world.send("hello")  # constant data is read only once
         flights: list[list[str]] = []
         fly = Pipeline.fly
 

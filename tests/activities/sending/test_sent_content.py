@@ -1,4 +1,4 @@
-"""What is kept of each message that is written: what it was made of, and its text for as long as the policy says."""
+"""What is stored of each rendered message: its inputs, and its text for as long as the policy says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SES's quota: read from the real API's answers, judged, kept within, and given room again."""
+"""SES's quota: it is read from the real API's answers, the sending rate stays below it, and follows its changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EMAIL = breakers.account("email")
 
 @pytest.fixture
 def account(outside: Outside) -> Any:
-    """Changes what SES says of the account."""
+    """Changes SES's answers about the account."""
     url = outside.sandbox.url
 
     def change(**said: Any) -> None:

@@ -1,4 +1,4 @@
-"""What messages are made of, as they go out: the contact's clock, links that lead somewhere, texts as Liquid prints."""
+"""The content of messages when they are sent: the contact's local time, valid links, texts as Liquid prints them."""
 
 from __future__ import annotations
 

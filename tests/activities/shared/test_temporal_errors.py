@@ -14,7 +14,7 @@ AWAY = OperationalError("SELECT 'ann@people.test'", {}, OSError("connection refu
 
 
 async def raised(error: Exception, attempt: int = 1, *, local: bool = False) -> ApplicationError:
-    """What Temporal is told of an activity that fails so."""
+    """The failure that Temporal gets from an activity with this error."""
 
     @without_details
     async def failing() -> None:

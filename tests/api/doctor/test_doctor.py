@@ -1,4 +1,4 @@
-"""Every sickness is built for real, in a house full of healthy neighbours: named, nothing else is, and repaired."""
+"""Each kind of finding is made for real among healthy runs. The doctor must report only it, and repair it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ HASTY = TimeLimits(
     deferred=MOMENT,
     touch=MOMENT,
 )
-"""What takes minutes in production; healthy neighbours must stay unnamed even so."""
+"""Short time limits. Healthy runs must not be reported even with these."""
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ async def checked(stand: Stand, limits: TimeLimits = HASTY, *, every_run: bool =
 
 
 async def named(stand: Stand, *expected: tuple[str, str], limits: TimeLimits = HASTY) -> Report:
-    """Once the report names exactly these, by kind and id; visibility and patience take their time."""
+    """Wait until the report names exactly these, by kind and id. Visibility and time limits delay it."""
     report = Report()
     try:
         async with asyncio.timeout(25):
@@ -220,7 +220,7 @@ async def test_runs_and_enrollments_that_came_apart_are_named_and_put_right(stan
         lost = workflow_of(stand, "deleted")
         await lost.terminate()
         await sql(stand, "UPDATE enrollment SET workflow_id = workflow_id || '/gone' WHERE id = :id", id=ids["deleted"])
-        # a goal that the outbox forgot to tell, an enrollment closed under a living run, a database from yesterday
+        # a goal without its outbox row, an enrollment closed while its run lives, a database restored to yesterday
         await sql(
             stand, "UPDATE enrollment SET goal_reached_at = now() - interval '1 h' WHERE id = :id", id=ids["deaf"]
         )
@@ -270,7 +270,7 @@ async def test_whatever_waits_too_long_is_named_and_settled_without_sending_agai
     async with working(stand):
         healthy = await enrolled(stand, "steady")
         await stand.until(healthy, "waiting")
-        # else one may settle it before anybody asks
+        # otherwise a callback may settle it before the doctor asks
         await stand.misbehave("callback", "drop_before", times=None, match="/webhooks/twilio/")
         await stand.misbehave("ses", "drop_after", times=1, match="hangs-up@")
         await stand.misbehave("twilio", "drop_after", times=1, match=phone)
@@ -284,7 +284,7 @@ async def test_whatever_waits_too_long_is_named_and_settled_without_sending_agai
             await workflow_of(stand, name, track).terminate()
         late = await enrolled(stand, "late")
         await stand.until(late, "waiting")
-        await until(lambda: told_of_emails(stand))  # whatever SES has yet to say would settle what is made up below
+        await until(lambda: told_of_emails(stand))  # a later event of SES would settle the messages made below
     waiting = await enrolled(stand, "accepted")
     await sql(stand, "UPDATE outbox SET attempts = 3, reason = 'UNAVAILABLE' WHERE enrollment_id = :id", id=waiting)
     # the providers' callbacks never came, and one claim's owner was killed
@@ -322,7 +322,7 @@ async def test_whatever_waits_too_long_is_named_and_settled_without_sending_agai
     done = {it.finding.id: it.words for it in await repaired(stand, report) if it.done}
     assert (done[ids[email]], done[ids[texted]]) == ("sent", "sent")
     found = (await stand.call("GET", f"/v1/enrollments/{texted}"))["messages"]
-    assert (found[0]["status"], found[0]["reason"]) == ("sent", "")  # Twilio's list knows it: nothing is assumed
+    assert (found[0]["status"], found[0]["reason"]) == ("sent", "")  # Twilio's list has it: nothing is assumed
     await sql(stand, "UPDATE message SET status = 'sent' WHERE enrollment_id = :id", id=late)
     await sql(stand, "UPDATE touch SET due_at = NULL")
     async with working(stand):
@@ -345,7 +345,7 @@ async def messages_of(stand: Stand) -> dict[str, str]:
 
 @workflow.defn(name="NurtureTrack")
 class Forgetful:
-    """Runs with the bug that law 7 forbids, waiting for nothing; `broken` does what the real code does not."""
+    """Runs that break law 7: they wait for nothing. `broken` does what the real code does not."""
 
     @workflow.run
     async def run(self, given: RunInput) -> None:
@@ -378,7 +378,7 @@ async def test_runs_that_cannot_get_on_are_named_with_the_reason(stand: Stand) -
         await stand.until(unserved, "waiting")
         await stand.misbehave("ses", "429", times=1000, retry_after=1, match="refused@")
         refused = await enrolled(stand, "refused")
-        # today's code does not replay that history
+        # the present code does not replay that history
         await workflow_of(stand, "broken").signal("end", EndSignal(reason="x"))
         expected = [("holds-nothing", stuck), ("run-failing", failing), ("activity-late", refused)]
         report = await named(stand, *expected)
@@ -403,7 +403,7 @@ async def test_a_terminated_run_is_noticed_by_the_rounds_and_shown_as_figures(st
             return report is not None and [(it.kind, it.id) for it in report.findings] == [("run-ended", one)]
 
         await until(noticed)
-        assert await rounds.look_if_due() is None  # not before its time
+        assert await rounds.look_if_due() is None  # not yet due
     figures = (await stand.api.get("/metrics")).text.splitlines()
     assert 'perennial_doctor_findings{kind="run-ended"} 1.0' in figures
     assert 'perennial_doctor_findings{kind="run-lost"} 0.0' in figures
@@ -451,7 +451,7 @@ async def test_another_installations_temporal_is_recognised_and_nothing_called_l
     async with working(stand):
         ours = await enrolled(stand, "ours")
         await stand.until(ours, "waiting")
-        # as another database sees that server: its own run is elsewhere, and the one there is nobody's
+        # as another database sees that server: its own run is elsewhere, and the run there belongs to no enrollment
         theirs = stand.temporal.get_workflow_handle("nurture/sleepy/ours")
         await sql(
             stand,
@@ -503,7 +503,7 @@ async def test_a_run_that_cannot_be_read_is_not_called_lost(
             await sql(stand, AGED)
             await named(stand)
             assert (await Check(stand.database, keyless, HASTY).whole()).counts == {"runs-unreadable": 1}
-        async with Relay(stand.database, keyless):  # from before there were keys
+        async with Relay(stand.database, keyless):  # a relay without keys
             plain = await enrolled(stand, "plain")
             await until(lambda: is_started(stand, plain))
         await sql(
@@ -513,12 +513,12 @@ async def test_a_run_that_cannot_be_read_is_not_called_lost(
             "FROM enrollment LIMIT 1",
         )
         await sql(stand, AGED)
-        async with asyncio.timeout(25):  # visibility takes its time
+        async with asyncio.timeout(25):  # visibility is slow
             while (report := await Check(stand.database, keyless, HASTY).whole(every_run=True)).runs < 2:
                 await asyncio.sleep(0.2)
         assert report.counts.keys() - {"no-worker", "no-leader"} == {"runs-unreadable", "run-lost"}
         assert [finding.workflow_id for finding in report.of("run-lost")] == ["gone"]
-        # nor is it closed on the word of one who could not tell
+        # it is not closed either if the doctor could not read its run
         report.findings = [Finding("run-lost", encrypted, "", "nurture/sleepy/encrypted", encrypted)]
         [answer] = await Repair(stand.database, keyless, AsyncMock(), "close").all(report)
         assert not answer.done

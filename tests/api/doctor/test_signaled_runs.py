@@ -1,4 +1,4 @@
-"""Whoever was told something that no worker takes up is seen, though their timer is weeks away."""
+"""The doctor finds runs with a signal that no worker processes, also if their timer is weeks away."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def scene(db: Database) -> Scene:
 
 @pytest.fixture
 def temporal(tmp_path: Path) -> Iterator[Temporal]:
-    """Of this test's own: a deployment's current version routes all of a queue's runs."""
+    """A server of this test's own: a deployment's current version routes all runs of a queue."""
     server = Temporal(any_free(), log=tmp_path / "temporal.log", file=tmp_path / "temporal.db")
     server.start()
     yield server
@@ -115,7 +115,7 @@ async def test_an_event_for_a_run_whose_build_has_no_worker_is_named_by_the_roun
         assert await named(), "it stays named, though the rounds have gone on in the outbox"
         report = await checked(stand)
         assert [(it.kind, it.id) for it in report.findings] == [("no-worker", waits)]
-        # a leader that begins anew finds it in what the outbox keeps
+        # a new leader finds it in the delivered rows of the outbox
         report = await Check(stand.database, stand.temporal, HASTY).brief()
         assert [(it.kind, it.id) for it in report.findings] == [("no-worker", waits)]
         async with built(two, stand.settings, "b"):
@@ -144,7 +144,7 @@ async def test_a_look_begins_where_the_last_one_ended_and_misses_nothing(scene: 
         await outbox.delivered(tx, [third], now=now - 9 * MINUTE)
         found = await find_signaled(tx, after=0, before=now - 5 * MINUTE, limit=10)
         assert (set(found.ids), found.count) == ({runs[0], runs[2]}, 2)
-        # the second was not delivered by then, so that the next look begins before it
+        # the second was not delivered by then, so the next check begins before it
         assert found.position < second
         await outbox.delivered(tx, [second], now=now - MINUTE)
         later = await find_signaled(tx, after=found.position, before=now, limit=10)

@@ -1,4 +1,4 @@
-"""SNS messages are believed when Amazon signed them, and only then."""
+"""SNS messages are accepted only if Amazon signed them."""
 
 from __future__ import annotations
 

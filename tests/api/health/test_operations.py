@@ -1,4 +1,4 @@
-"""What operators look at has a port of its own, costs little, and tells strangers nothing; answers protect browsers."""
+"""The operating calls have a port of their own, cost little, and reveal nothing; answers have security headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything under /v1 asks for a key, before it reads a body."""
+"""Everything under /v1 requires a key before it reads a body."""
 
 from __future__ import annotations
 

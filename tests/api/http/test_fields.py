@@ -1,4 +1,4 @@
-"""What identifiers, addresses and zones may look like."""
+"""The formats of identifiers, addresses and zones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Far more than can be served: everyone is told in time that it is done or when to come again; nothing is lost."""
+"""With far too many requests, each gets in time its answer or a `Retry-After`, and nothing accepted is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 AT_ONCE, WAITING, PATIENCE = 16, 24, 3.0
 CALLERS = 100
 BOUND = 20.0
-"""Seconds for any answer, on a machine that does much else."""
+"""Seconds for any answer on a busy machine."""
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def server(postgres_url: str, tmp_path: Path) -> Iterator[tuple[str, Child]]:
 
 @pytest.fixture
 async def callers(server: tuple[str, Child], key: str) -> AsyncIterator[httpx.AsyncClient]:
-    """So many connections as there are callers."""
+    """As many connections as there are callers."""
     limits = httpx.Limits(max_connections=CALLERS + 10, max_keepalive_connections=CALLERS + 10)
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(
@@ -89,7 +89,7 @@ async def test_a_burst_is_answered_in_time_and_whoever_comes_again_gets_through(
     probes: list[float] = []
 
     async def call(number: int, patient: bool) -> bool:
-        """Send an event; a patient caller obeys `Retry-After` until it is taken."""
+        """Send an event. A patient caller obeys `Retry-After` until the event is accepted."""
         while True:
             began = time.monotonic()
             answer = await callers.post("/v1/events", json=event(number))
@@ -118,7 +118,7 @@ async def test_a_burst_is_answered_in_time_and_whoever_comes_again_gets_through(
         return [number for number in numbers if await call(number, False)]
 
     probing = asyncio.create_task(probe())
-    async with db.transaction() as slow:  # the database takes its time: whatever comes piles up
+    async with db.transaction() as slow:  # the database is slow, so requests pile up
         await slow.execute(text("LOCK TABLE event IN EXCLUSIVE MODE"))
         impatient = [asyncio.create_task(caller(range(at, at + 3))) for at in range(0, CALLERS * 3, 3)]
         async with asyncio.timeout(30):

@@ -1,4 +1,4 @@
-"""Cursors are opaque, hold only for the list they were made for, and cannot be made up."""
+"""Cursors are opaque, are valid only for the list that they were made for, and cannot be forged."""
 
 from __future__ import annotations
 

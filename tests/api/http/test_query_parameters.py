@@ -1,4 +1,4 @@
-"""A query parameter that nobody knows is refused, as a field of a body is; links and callbacks take any."""
+"""An unknown query parameter is refused, like an unknown field of a body. Links and callbacks accept any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request that is refused has an id, and the log of a failure has the same."""
+"""A refused request has an id, and the log of a failure has the same id."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from tests.api.server import serve
 
 @pytest.fixture
 def logged() -> Iterator[Any]:
-    """What is logged as JSON; logging is as it was, afterwards."""
+    """The log entries as JSON. Logging is restored afterwards."""
     root, servers = logging.getLogger(), [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error")]
     handlers, level = root.handlers[:], root.level
-    for server in servers:  # a server of another test has set them up for itself
+    for server in servers:  # another test's server may have configured them
         server.handlers, server.propagate = [], True
     logs.set_up(json=True)
     (handler,) = root.handlers

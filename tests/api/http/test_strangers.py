@@ -1,4 +1,4 @@
-"""Nobody without a key can hold the house: connections that send nothing, or slowly, take nothing from anybody."""
+"""Callers without a key cannot block the API: connections that send nothing, or slowly, do not delay others."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from tests.api.client import track
 from tests.api.server import serve
 
 QUICKLY = 2.0
-"""Seconds for an answer, on a machine that does much else; a call that is kept waiting takes 5."""
+"""Seconds for an answer on a busy machine. A call that has to wait takes 5."""
 Socket = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @pytest.fixture
 def app(settings: Settings, db: Database) -> FastAPI:
-    """With as few places as one body of 1 MiB takes."""
+    """An API with only the places of one body of 1 MiB."""
     return create_app(settings.model_copy(update={"requests_at_once": 32}), db)
 
 
 @asynccontextmanager
 async def sockets(url: str, said: bytes, count: int) -> AsyncIterator[list[Socket]]:
-    """So many connections on which this has been said, and no more."""
+    """`count` connections on which `said` has been sent, and no more."""
     parts = urlsplit(url)
     opened = [await asyncio.open_connection(parts.hostname, parts.port) for _ in range(count)]
     for _, writer in opened:
@@ -63,7 +63,7 @@ def begun(path: str, announced: int, sent: bytes = b"x", more: str = "") -> byte
 
 
 async def served_quickly(url: str, key: str) -> None:
-    """What people, providers and backends call."""
+    """Check that calls of people, providers and backends are served quickly."""
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
         for method, path, status in (
             ("GET", "/v1/tracks", 200),
@@ -200,7 +200,7 @@ async def test_what_is_no_body_amid_a_chunked_one_is_bounded(app: FastAPI, said:
 
 @asynccontextmanager
 async def served_slowly(said: bytes) -> AsyncIterator[tuple[*Socket, asyncio.Event]]:
-    """A connection to what tells the headers of a request and its body's size, once the event is set."""
+    """A connection to a server that reports the headers of a request and its body's size after the event is set."""
     app, may = FastAPI(), asyncio.Event()
 
     @app.post("/")
@@ -256,7 +256,7 @@ async def test_the_body_of_a_request_behind_an_answered_one_has_its_time(monkeyp
 
 
 async def closed_though_told(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytes) -> None:
-    """The connection is closed within some seconds, though this is said on it again and again."""
+    """Check that the connection is closed within some seconds, although `said` is sent on it repeatedly."""
     closed = asyncio.create_task(reader.read())
     for _ in range(100):
         writer.write(said)
@@ -303,7 +303,7 @@ async def test_requests_ahead_of_their_answers_are_bounded(app: FastAPI, monkeyp
 
 @pytest.fixture
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a client does not read stays with the API."""
+    """Small socket buffers: what a client does not read stays in the API's memory."""
     begin = server.BoundedProtocol.connection_made
 
     def with_little_room(self: server.BoundedProtocol, transport: asyncio.Transport) -> None:
@@ -324,7 +324,7 @@ async def test_an_answer_that_nobody_reads_is_given_up(app: FastAPI, monkeypatch
 
     monkeypatch.setattr(server.BoundedProtocol, "connection_lost", noted)
     many = b"GET /openapi.json HTTP/1.1\r\n\r\n" * server.AHEAD
-    async with serve(app) as url, sockets(url, many, 2):  # whose readers take no more than 64 KiB
+    async with serve(app) as url, sockets(url, many, 2):  # their readers buffer at most 64 KiB
         async with asyncio.timeout(4):  # a connection without a request is closed after 5 s
             await lost.wait()
 

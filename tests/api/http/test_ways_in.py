@@ -1,4 +1,4 @@
-"""One rule for an address on every way in: a contact, a batch, a file of CSV or of JSON Lines, Segment."""
+"""All inputs check an address by the same rule: a contact, a batch, a file of CSV or JSON Lines, Segment."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_what_could_not_be_written_to_is_refused_and_says_so(api: Api, ema
 
 @pytest.mark.parametrize("email", ["dörte@example.com", "a" * 65 + "@example.com"])
 async def test_what_could_not_be_written_to_may_be_suppressed_and_allowed_again(api: Api, email: str) -> None:
-    """Contacts from before may have it."""
+    """Older contacts may have such an address."""
     body = {"channel": "email", "address": f" {email}"}
     assert (await api.call("POST", "/v1/suppressions", json=body)).status_code == 201
     assert (await api.call("DELETE", "/v1/suppressions", json=body)).json() == {"removed": True}

@@ -1,4 +1,4 @@
-"""The page of docs is complete by itself: it may name no other host."""
+"""The documentation page loads nothing from other hosts."""
 
 from __future__ import annotations
 

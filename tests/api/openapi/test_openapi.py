@@ -1,4 +1,4 @@
-"""Schemathesis, which knows the API from its OpenAPI document alone, finds no failure of the server."""
+"""Schemathesis, which knows only the OpenAPI document, finds no server error."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ FIELDS: dict[str, tuple[Any, str, str]] = {
     "phone": (fields.Phone, "+0123456789 -()", "phone number"),
     "zone": (fields.Zone, "AEGMTUC+-/1", "is not an IANA time zone"),
 }
-"""A field, letters that its rule turns on, and why it may refuse what its schema allows."""
+"""A field, the characters that matter for its rule, and why it may refuse what its schema allows."""
 
 
 @pytest.mark.parametrize(("kind", "letters", "why"), FIELDS.values(), ids=FIELDS)

@@ -1,4 +1,4 @@
-"""What a saved preference page changes: what was ticked holds afterwards, and nothing else moves."""
+"""A saved preference page: the ticked choices are valid afterwards, and nothing else changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every message carries a way out: a page for people, one click for mail programs, and nothing for scanners."""
+"""Every message has an unsubscribe link: a page for people, one click for mail programs, no effect for scanners."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def publish_policy(db: Database, source: str = POLICY) -> None:
 
 
 async def message(api: Api, db: Database, *, channel: Channel = "email", topic: str = "", policy: str = POLICY) -> str:
-    """The id of a message that user-1 got."""
+    """Send a message to user-1. Returns its id."""
     await publish_policy(db, policy)
     sent = await sending(api, db, "email")
     async with db.transaction() as tx:
@@ -66,7 +66,7 @@ async def held(db: Database) -> dict[tuple[object, object], object]:
 
 
 async def state(db: Database) -> str:
-    """All that a scanner must not change."""
+    """All state that a scanner must not change."""
     tables = ("consent", "consent_change", "suppression", "event", "outbox", "contact")
     return str([await rows(db, f"SELECT t::text FROM {table} t ORDER BY 1") for table in tables])
 
@@ -270,7 +270,7 @@ async def test_a_link_leaves_for_the_address_that_its_message_went_to(
     await move(api)
     await api.client.post(url, data={"List-Unsubscribe": "One-Click"})
     assert (await suppressed(db), await suppressed(db, address=NEW)) == ("unsubscribed", None)
-    assert await held(db) == {("email", ""): "withdrawn"}  # what the contact has said holds wherever they are
+    assert await held(db) == {("email", ""): "withdrawn"}  # the contact's choice is valid for every address
 
     async with db.transaction() as tx:
         await suppressions.add(tx, "email", NEW, "unsubscribed", datetime(2026, 1, 1, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""What Temporal refuses for good is set aside and named; it stands in the way of nothing."""
+"""Deliveries that Temporal refuses for good are set aside and reported; they block nothing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ steps:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    """One whose runs take five signals."""
+    """A server whose runs take only five signals."""
     with pytest.MonkeyPatch.context() as patch:
         few = {"history.maximumSignalsPerExecution": str(MOST_SIGNALS)}
         patch.setattr(launch, "SERVER_SETTINGS", launch.SERVER_SETTINGS | few)  # type: ignore[operator]
@@ -141,7 +141,7 @@ async def test_a_start_that_can_never_be_is_set_aside_and_its_enrollment_says_so
         found = await enrollment(database, never)
         assert (found.status, found.end_reason) == ("exited", "start refused: name too long")
         assert (await enrollment(database, well)).started_at is not None
-        assert await drops(database) == {"late": 1}  # the event that it would have been told
+        assert await drops(database) == {"late": 1}  # the event for that run
         assert await set_aside(database) == [("start", "name too long", 1)]
 
         (finding,) = (await looked(database, client)).of("delivery-refused")
@@ -150,7 +150,7 @@ async def test_a_start_that_can_never_be_is_set_aside_and_its_enrollment_says_so
         assert await repaired(database, client, "delivery-refused", "leave") == [
             (False, "left to you: --refused again or --refused drop")
         ]
-        # as long as nothing has changed it comes back, then it goes through
+        # Until something changes it is refused again; then it is delivered.
         assert await repaired(database, client, "delivery-refused", "again") == [(True, "in the outbox again")]
         await until(lambda: is_set_aside(database))
         assert (await enrollment(database, never)).status == "exited"
@@ -207,7 +207,7 @@ async def test_an_event_accepted_before_it_was_bounded_does_not_stand_in_the_way
 
 @workflow.defn(name="NurtureTrack")
 class Renewing:
-    """Continues as new once it was told as much as it may be."""
+    """Continues as new after it got as many signals as it may."""
 
     def __init__(self) -> None:
         self.told = 0

@@ -1,4 +1,4 @@
-"""An accepted event is never lost and never applied twice (law 2), on a real Temporal server that comes and goes."""
+"""An accepted event is never lost and never applied twice (law 2), on a real Temporal server that stops and starts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ steps:
 
 
 class Guard(Interceptor):
-    """Refuses starts and signals with one answer of Temporal, as long as `refuses` says so."""
+    """Refuses starts and signals with one of Temporal's answers, as long as `refuses` is set."""
 
     def __init__(self, refuses: RPCStatusCode) -> None:
         self.refuses: RPCStatusCode | None = refuses
@@ -95,7 +95,7 @@ def temporal(tmp_path: Path) -> Iterator[Temporal]:
 
 
 async def settled(database: Database, seconds: float = 30) -> None:
-    """Until nothing waits in the outbox."""
+    """Wait until nothing waits in the outbox."""
     async with asyncio.timeout(seconds):
         while True:
             async with database.transaction() as tx:
@@ -105,7 +105,7 @@ async def settled(database: Database, seconds: float = 30) -> None:
 
 
 async def signals(client: Client, workflow_id: str) -> list[EventSignal]:
-    """What the run was signalled, in order."""
+    """The signals that the run got, in order."""
     history = await client.get_workflow_handle(workflow_id).fetch_history()
     converter = pydantic_data_converter.payload_converter
     return [
@@ -168,7 +168,7 @@ async def test_a_hundred_events_accepted_while_temporal_is_down_all_arrive_in_or
             run = client.get_workflow_handle(f"nurture/patient/{person}")
             told = [signal.event_id for signal in await signals(client, run.id)]
             assert list(dict.fromkeys(told)) == [f"{person}-{number}" for number in range(10)]
-            # a call that timed out may have arrived all the same: then its repeat counts as a duplicate
+            # a call that timed out may have arrived: then its repeat counts as a duplicate
             dropped_signals = (await run.query("journey")).get("dropped", {})
             assert dropped_signals.get("duplicate", 0) == len(told) - 10
 
@@ -304,7 +304,7 @@ async def test_an_erased_contact_whose_run_never_started_is_ended_at_once(
 async def test_an_event_does_not_wait_behind_a_flood_of_starts(
     database: Database, temporal: Temporal, bulk: bool
 ) -> None:
-    """What live runs are told is delivered amid the flood, and takes a start along that it would overtake."""
+    """Signals to live runs are delivered during the flood, together with a start that they would overtake."""
     client = await Client.connect(temporal.start(), data_converter=pydantic_data_converter)
     track = await publish(database, PATIENT.replace("patient", "flood"))
     people = [f"c-{number}" for number in range(300)]
@@ -338,7 +338,7 @@ def test_pauses_grow_and_are_bounded() -> None:
 async def test_it_leads_again_though_a_loop_beside_it_outlives_its_cancellation(
     database: Database, dev_server: DevServer
 ) -> None:
-    """A cancellation that meets a breaking connection comes out as the driver's error (seen amid 1,000 kills)."""
+    """A cancellation during a broken connection appears as the driver's error (seen in 1,000 kills)."""
     client = await dev_server.connect()
     track = await publish(database, PATIENT.replace("patient", "again"))
     begun = 0
@@ -370,7 +370,7 @@ async def test_it_leads_again_though_a_loop_beside_it_outlives_its_cancellation(
 async def test_it_closes_also_when_there_is_news_at_that_moment(database: Database, dev_server: DevServer) -> None:
     client = await dev_server.connect()
     async with Relay(database, client) as relay:
-        await asyncio.sleep(0.3)  # it waits for news by now
+        await asyncio.sleep(0.3)  # by now it waits for a notification
         assert relay._main is not None
         began = asyncio.get_running_loop().time()
         stop = asyncio.get_running_loop().call_later(5, relay._main.cancel)

@@ -14,18 +14,18 @@ MOST = 64
 
 
 class Server:
-    """It does so many starts side by side and queues the others; time passes as they are answered."""
+    """A server that processes some starts in parallel and queues the others. Its time passes with each answer."""
 
     def __init__(self, bare: float, at_once: int) -> None:
         self.bare, self.at_once, self.now = bare, at_once, 0.0
 
     def answer(self, room: StartLimit, n: int) -> None:
         took = self.bare * max(1.0, n / self.at_once)
-        self.now += took / n  # n are on their way all the time, so one is answered this often
+        self.now += took / n  # n calls are always open, so one is answered this often
         room.learn(self.now - took, self.now, n)
 
     def serve(self, room: StartLimit, seconds: float) -> int:
-        """Start as many as there is room for all that time; how many that is at the end."""
+        """Always start as many as the limit allows. Returns how many these are at the end."""
         until = self.now + seconds
         while self.now < until:
             self.answer(room, max(1, room.free))
@@ -34,7 +34,7 @@ class Server:
 
 @given(bare=st.floats(0.002, 0.2), at_once=st.integers(1, 40))
 def test_a_server_is_kept_busy_with_a_short_queue(bare: float, at_once: int) -> None:
-    """However far away it is: what counts is how much longer an answer takes than it could."""
+    """The distance of the server does not matter: only the delay beyond the shortest answer counts."""
     n = Server(bare, at_once).serve(StartLimit(MOST), 0.9 * start_limit.RELEARN)
     assert at_once <= n <= at_once + start_limit.QUEUED + 2
 
@@ -53,7 +53,7 @@ def test_it_follows_a_server_that_changes(before: int, after: int) -> None:
 
 
 def test_a_server_that_others_keep_busy_is_not_spared_for_long() -> None:
-    """It takes ten times as long, whoever asks: that is no queue of ours."""
+    """The server takes ten times as long for all callers: this is not a queue of our starts."""
     room, server = StartLimit(MOST), Server(0.01, 20)
     server.serve(room, 15)
     server.bare = 0.1
@@ -61,7 +61,7 @@ def test_a_server_that_others_keep_busy_is_not_spared_for_long() -> None:
 
 
 def test_what_was_not_used_says_nothing() -> None:
-    """A start now and then is answered at once, whatever a flood of them would do."""
+    """A single start is answered at once, whatever would happen to many of them."""
     room, server = StartLimit(MOST), Server(0.01, 2)
     few = server.serve(room, 5)
     for _ in range(300):

@@ -1,4 +1,4 @@
-"""Breakers through the API: what operators see and say."""
+"""Breakers through the API: operators read, hold and resume them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contacts are listed, looked for and changed many at a time, and what is known of one is listed."""
+"""Contacts are listed, searched and changed in batches, and the history of one contact is listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each contact is: listed from the database, told by the live run where it answers."""
+"""The position of each contact: lists come from the database, details from the live run if it answers."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_ending_a_run_asks_it_once_and_stops_sends_at_once(ready: Api, db:
 
 @workflow.defn(name="NurtureTrack")
 class Telling:
-    """Stands where the real run stands: it only answers the query."""
+    """A replacement for the real run: it only answers the query."""
 
     @workflow.run
     async def run(self) -> None:

@@ -76,7 +76,7 @@ async def test_every_bad_field_is_named_at_once(api: Api) -> None:
         "/v1/events",
         json={"contact_id": "+41446681800", "name": " x\n", "properties": {"a": "\x00"}, "occurred_at": "yesterday"},
     )
-    assert answer.status_code == 422  # what the database cannot hold is told first: the rest cannot be read safely
+    assert answer.status_code == 422  # such values are reported first: the rest cannot be read safely
     assert [error["pointer"] for error in answer.json()["errors"]] == ["#/properties/a"]
     answer = await api.call(
         "POST", "/v1/events", json={"contact_id": "+41446681800", "name": " x\n", "occurred_at": "yesterday"}
@@ -111,7 +111,7 @@ async def test_another_media_type_is_refused(api: Api) -> None:
 
 
 async def test_a_property_too_large_for_a_history_is_left_out_and_counted(api: Api, db: Database) -> None:
-    """Up to 5 MiB come in one batch; Temporal refuses more than 2 MB for good, and a run would stand still by it."""
+    """A batch may have 5 MiB, but Temporal refuses more than 2 MB for good, which would block the run."""
     await api.publish(
         """
 track: welcome

@@ -1,4 +1,4 @@
-"""Messages are listed and read, with what was sent in them."""
+"""Messages are listed and read, with their content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is encrypted comes back whole, with any of the keys, and is not taken for something else."""
+"""Encrypted payloads are decrypted unchanged with any of the keys, and cannot be confused with others."""
 
 from __future__ import annotations
 

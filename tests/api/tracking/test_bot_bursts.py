@@ -1,4 +1,4 @@
-"""What touches say together, over random bursts."""
+"""Verdicts about several touches, over random bursts."""
 
 from __future__ import annotations
 

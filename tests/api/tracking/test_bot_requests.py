@@ -1,4 +1,4 @@
-"""What one request says of who made it."""
+"""Verdicts about single requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links and the picture of messages: who fetched them, where they lead, what tracks hear of it."""
+"""Links and the picture of messages: who fetched them, their targets, and the events for tracks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Mail:
         return await self.anyone.request(method, self.path(link), headers=PERSON | headers)
 
     async def age(self, seconds: float) -> None:
-        """Let so much time pass for what has happened until now."""
+        """Move everything that has happened so far back by so many seconds."""
         async with self.db.transaction() as tx:
             for column in ("touch.at", "touch.due_at", "message.claimed_at"):
                 table, name = column.split(".")

@@ -1,4 +1,4 @@
-"""What nobody signed is refused as such, whatever is in it, and costs nobody anything."""
+"""Unsigned calls are refused, whatever they hold, and cost little."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ ADDRESSES = [
 
 @st.composite
 def bent(draw: st.DrawFn, text: st.SearchStrategy[str]) -> str:
-    """A text with something odd in it."""
+    """A text with an unusual part."""
     whole = draw(text)
     at = draw(st.integers(0, min(len(whole), 100)))
     return whole[:at] + draw(NASTY) + whole[at:]
@@ -76,13 +76,13 @@ HOST = st.sampled_from(["nurture.acme.test", "xn--a.test", "[", "a/b", "a:x", "[
 
 
 async def _answer(request: Request) -> Response:
-    """A stand-in for Amazon that has no certificate that anybody could use."""
+    """A stand-in for Amazon without a usable certificate."""
     return PlainTextResponse("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
 
 
 @pytest.fixture(scope="module")
 def closed() -> FastAPI:
-    """The API without a database: what is forged must not get so far."""
+    """The API without a database: forged calls must be refused before it is used."""
     chosen = Settings(
         secret=SecretStr("s" * 32), twilio_auth_token=SecretStr("t" * 32), public_url="https://nurture.acme.test"
     )
@@ -177,7 +177,7 @@ async def test_nothing_is_fetched_for_a_topic_that_is_not_believed(signer: Signe
 
 
 class Slow:
-    """A stand-in for Amazon that takes its time."""
+    """A slow stand-in for Amazon."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.calls, self.at_once, self.most = seconds, 0, 0, 0
@@ -243,7 +243,7 @@ async def test_a_failure_is_remembered_and_one_fetch_serves_all_who_wait(monkeyp
 
 async def test_a_remembered_failure_keeps_nothing_of_the_messages_that_met_it() -> None:
     class Message:
-        """Something that can be asked whether it is still there."""
+        """An object to check with a weak reference whether it still exists."""
 
     async def tell(held: Certificates) -> weakref.ref[Message]:
         message, address = Message(), sns_addresses.read(CERTIFICATE)

@@ -26,7 +26,7 @@ from tracks.shared.link_tokens import unsubscribe_url
 
 @pytest.fixture
 async def called_back(settings: Settings, db: Database, sandbox: Sandbox) -> AsyncIterator[Settings]:
-    """The API where the sandbox calls back."""
+    """The API at the address that the sandbox calls back."""
     here = settings.model_copy(
         update={
             "public_url": sandbox.callback_base,
@@ -46,7 +46,7 @@ async def until(what: Callable[[], Awaitable[bool]]) -> None:
 
 
 def email(sandbox: Sandbox, message_id: str, link: str, to: str = EMAIL) -> str:
-    """Send with the real client, tagged as the email activity tags; gives the sandbox's id."""
+    """Send with the real client and the tags of the email activity. Returns the sandbox's id."""
     ses = boto3.client(
         "sesv2",
         endpoint_url=sandbox.url,
@@ -72,7 +72,7 @@ def email(sandbox: Sandbox, message_id: str, link: str, to: str = EMAIL) -> str:
 
 
 async def texted(sandbox: Sandbox, called_back: Settings, message_id: str, to: str = PHONE) -> str:
-    """Send as Twilio's client does; gives the sandbox's id."""
+    """Send as Twilio's client does. Returns the sandbox's id."""
     form = {
         "To": to,
         "From": "+15005550006",
@@ -118,7 +118,7 @@ async def test_an_emails_fate_comes_back(api: Api, db: Database, sandbox: Sandbo
 async def test_what_comes_back_in_the_older_format_finds_its_message(
     api: Api, db: Database, sandbox: Sandbox, called_back: Settings
 ) -> None:
-    to = "grace@example.com"  # the sandbox's account will not write there again, either
+    to = "grace@example.com"  # the sandbox's account suppresses it too
     sent = await sending(api, db, "email", to=to)
     await control(sandbox, "identities", identity="acme.test")
     provider_id = await asyncio.to_thread(email, sandbox, sent, "https://acme.test/leave", to)

@@ -73,7 +73,7 @@ async def test_a_forged_notification_changes_nothing(api: Api, db: Database, sig
         good | {"Signature": ""},
         good | {"Type": "SubscriptionConfirmation"},
         {name: value for name, value in good.items() if name != "Signature"},
-        bounce(sent),  # as raw delivery would bring it: nobody has signed it
+        bounce(sent),  # as raw delivery would send it: without a signature
         {},
     ]
     assert [await tell(api.client, notification) for notification in forged] == [403] * len(forged)

@@ -1,4 +1,4 @@
-"""Which bounces are for good: what SES says of them, what the mail server said, and what had arrived before."""
+"""Which bounces are permanent: by SES's type, by the mail server's answer, and by an earlier delivery."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("amazon")
 async def test_an_automatic_answer_to_a_message_that_arrived_is_no_bounce(
     api: Api, db: Database, signer: Signer, app: FastAPI, kind: str, sub_type: str
 ) -> None:
-    """SES tells of it as a transient bounce. It leaves the message delivered, whichever comes first."""
+    """SES reports it as a transient bounce. The message stays delivered, whichever report comes first."""
     sent = await sending(api, db, "email")
     before = refused(app, "bounced-after-delivery")
     for said in (delivery(sent), bounce(sent, kind, sub_type)):
@@ -29,13 +29,13 @@ async def test_an_automatic_answer_to_a_message_that_arrived_is_no_bounce(
     assert (await message(db, sent)).delivery == "delivered"
     assert [name for name, _ in await told(db)] == ["email.delivered"]
     assert refused(app, "bounced-after-delivery") - before == 1
-    assert await rows(db, "SELECT 1 FROM message WHERE bad") == []  # what `send: best` and breakers look at
+    assert await rows(db, "SELECT 1 FROM message WHERE bad") == []  # `send: best` and breakers read this
     await another_day(db)
     early = await sending(api, db, "email", contact_id=new_id())
     for said in (bounce(early, kind, sub_type), delivery(early)):
         await tell(api.client, signer.notification(said))
     assert (await message(db, early)).delivery == "delivered"
-    await tell(api.client, signer.notification(bounce(early)))  # a real one that comes late is permanent
+    await tell(api.client, signer.notification(bounce(early)))  # a real late bounce is permanent
     assert ((await message(db, early)).delivery, await suppressed(db)) == ("bounced", "bounced")
 
 

@@ -1,4 +1,4 @@
-"""What each thing that SES says does to the ledger, to the address and to the tracks; in whatever order."""
+"""The effects of each SES event on the ledger, the address and the tracks, in any order."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_where_a_forwarded_message_bounces_the_address_it_went_to_is_suppr
 async def test_any_order_and_any_repeats_end_the_same(
     api: Api, db: Database, signer: Signer, data: st.DataObject
 ) -> None:
-    """The ledger, the suppressions, and how often the tracks are told of each thing."""
+    """The ledger, the suppressions, and how often tracks get each event."""
     settled = data.draw(st.booleans(), label="the send was answered before")
     chosen = data.draw(st.lists(_one_of_a_kind(), min_size=2, max_size=6, unique=True))
     repeated = chosen + data.draw(st.lists(st.sampled_from(chosen), max_size=3))
@@ -126,7 +126,7 @@ async def test_any_order_and_any_repeats_end_the_same(
             if settled or "tags" in records[index]["mail"]:
                 assert await tell(api.client, notifications[index]) == 204
         found = await message(db, sent)
-        # A bounce that is not permanent is news until it is known that the message arrived.
+        # A non-permanent bounce is an event only until the message is known to have arrived.
         heard = [(name, said) for name, said in await told(db) if not (arrived and _is_soft(name, said))]
         names = Counter(name for name, _ in heard)
         ends.append((found.status, found.reason, found.delivery, found.delivery_reason, await suppressed(db), names))
@@ -145,7 +145,7 @@ def _is_soft(name: object, said: object) -> bool:
 
 
 def _one_of_a_kind() -> st.SearchStrategy[int]:
-    """Where in `everything`: a kind first, as there are many more bounces than deliveries."""
+    """An index in `everything`. The kind is drawn first, because there are many more bounces than deliveries."""
     kinds: dict[str, list[int]] = {}
     for index, record in enumerate(everything("x")):
         kinds.setdefault(record.get("eventType") or record["notificationType"], []).append(index)

@@ -1,4 +1,4 @@
-"""Whom something that SES says suppresses: the one to whom the message went, once, and nobody else."""
+"""Whom an SES event suppresses: only the recipient of the message, once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_of_several_recipients_ours_is_suppressed_unless_it_is_still_being
 async def test_only_whom_a_message_went_to_is_suppressed_whoever_is_named(
     api: Api, db: Database, signer: Signer, app: FastAPI, kind: str, who: list[str] | None
 ) -> None:
-    """A message has one recipient: mail is forwarded, reports leave names out, and others are none of its business."""
+    """A message has one recipient. Mail may be forwarded, and reports may omit names or name others."""
     sent = await sending(api, db, "email")
     said = bounce(sent) if kind == "bounce" else complaint(sent)
     name = "bouncedRecipients" if kind == "bounce" else "complainedRecipients"
@@ -86,7 +86,7 @@ async def test_a_bounce_of_others_while_ours_is_still_being_tried_suppresses_nob
 
 
 async def test_what_was_told_before_suppresses_nothing_again(api: Api, db: Database, signer: Signer) -> None:
-    """An operator has lifted it since: a captured notification, or a second one of the same thing, is no news."""
+    """An operator has lifted the suppression since: a replayed or repeated notification must not suppress again."""
     for kind in (bounce, complaint):
         sent = await sending(api, db, "email", contact_id=new_id())
         first = signer.notification(kind(sent))
@@ -100,7 +100,7 @@ async def test_what_was_told_before_suppresses_nothing_again(api: Api, db: Datab
         await another_day(db)
     sent = await sending(api, db, "email", contact_id=new_id())
     await tell(api.client, signer.notification(bounce(sent)))
-    assert await suppressed(db) == "bounced"  # of another message it is
+    assert await suppressed(db) == "bounced"  # for another message it does
 
 
 async def test_a_notification_older_than_sns_repeats_them_changes_nothing(

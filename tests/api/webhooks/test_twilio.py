@@ -153,7 +153,7 @@ async def test_help_is_left_to_twilio_unless_there_is_a_text(
     api: Api, db: Database, settings: Settings, app: FastAPI
 ) -> None:
     async def said(body: str, **more: str) -> str:
-        return (await call(api.client, "/webhooks/twilio/inbound", reply(body, **more))).text  # heard once or again
+        return (await call(api.client, "/webhooks/twilio/inbound", reply(body, **more))).text  # first or repeated
 
     assert (await said("HELP")).endswith("<Response/>")
     app.state.context.settings.sms_help_text = "Acme <3: help@acme.test"

@@ -1,4 +1,4 @@
-"""Calls in Twilio's name that are forged, repeated, cut otherwise, or hold what cannot be kept."""
+"""Calls in Twilio's name that are forged, repeated, split differently, or hold characters that cannot be stored."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_forged_call_changes_nothing(api: Api, db: Database, settings: S
 
 @pytest.mark.parametrize("channel", ["", "whatsapp:"])
 async def test_a_signed_text_is_not_cut_into_one_of_another_sender(api: Api, db: Database, channel: str) -> None:
-    """Twilio's signature is over `Body…From…MessageSid…To…` run together, of which the sender wrote the first part."""
+    """Twilio signs `Body…From…MessageSid…To…` without separators, and the sender wrote the first part."""
     victim, sender = PHONE, channel + "+15005550009"
     heard = reply(f"STOPFrom{victim}MessageSid{sid(8)}N", From=sender)
     rest = f"From{sender}MessageSid{heard['MessageSid']}To{heard['To']}"
@@ -74,7 +74,7 @@ async def test_what_no_number_wrote_is_answered_well_and_suppresses_nothing(
     "body", ["STOP\0", "\0STOP", "ST\0OP", "STOP\x07", "\x1bstop", "\u200bSTOP", "\ufeffStop", "STOP\n\0"]
 )
 async def test_control_characters_hide_no_stop(api: Api, db: Database, body: str) -> None:
-    """Twilio does not repeat what was refused: https://github.com/chatwoot/chatwoot/issues/7901."""
+    """Twilio does not repeat refused calls: https://github.com/chatwoot/chatwoot/issues/7901."""
     await sending(api, db, "sms")
     assert (await call(api.client, "/webhooks/twilio/inbound", reply(body))).status_code == 200
     assert await suppressed(db) == "stop"
@@ -83,7 +83,7 @@ async def test_control_characters_hide_no_stop(api: Api, db: Database, body: str
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), st.text(st.characters(max_codepoint=0x2F)))
 @settings_of(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_text_is_refused(api: Api, db: Database, app: FastAPI, body: str, place: str) -> None:
-    """A reply is told whatever is in it, and what of it cannot be kept is counted."""
+    """A reply becomes an event whatever it holds. Removed characters are counted."""
     await api.contact("user-1", phone=PHONE)
     before = refused(app, "unstorable")
     form = reply(body, MessageSid=sid(uuid.uuid4().int), FromCity=place)
@@ -102,7 +102,7 @@ async def test_a_nul_in_a_status_costs_nothing(api: Api, db: Database) -> None:
 
 @pytest.mark.parametrize("known", [True, False], ids=["a contact's number", "nobody's number"])
 async def test_a_call_that_was_heard_before_changes_nothing(api: Api, db: Database, app: FastAPI, known: bool) -> None:
-    """A captured request is signed well for ever."""
+    """A captured request has a valid signature for ever."""
     await sending(api, db, "sms")
     phone = PHONE if known else "+41446681899"
     stop, start, stop_again = (
@@ -113,7 +113,7 @@ async def test_a_call_that_was_heard_before_changes_nothing(api: Api, db: Databa
         assert (await call(api.client, "/webhooks/twilio/inbound", form)).status_code == 200
         assert await suppressed(db, phone) == ends
     assert refused(app, "duplicate") - before == 2
-    async with db.transaction() as tx:  # as heard by a version that did not remember it yet
+    async with db.transaction() as tx:  # as stored by a version that did not store the id yet
         await tx.execute(text("DELETE FROM inbound_text"))
     await call(api.client, "/webhooks/twilio/inbound", start)
     assert await suppressed(db, phone) == ("stop" if known else None)
@@ -122,7 +122,7 @@ async def test_a_call_that_was_heard_before_changes_nothing(api: Api, db: Databa
 async def test_a_form_that_is_cut_otherwise_than_twilio_did_is_about_nobody(
     api: Api, db: Database, app: FastAPI
 ) -> None:
-    """Twilio signs names and values without a mark between them, so these have the signature of the first."""
+    """Twilio signs names and values without separators, so these have the signature of the first."""
     await sending(api, db, "sms")
     form = reply("STOP")
     path = "/webhooks/twilio/inbound"
@@ -132,7 +132,7 @@ async def test_a_form_that_is_cut_otherwise_than_twilio_did_is_about_nobody(
     before = refused(app, "no-message")
     for cut in (swallowed, longer):
         answer = await api.client.post(path, data=cut, headers={"X-Twilio-Signature": signature})
-        assert answer.status_code == 200  # its signature is right
+        assert answer.status_code == 200  # its signature is valid
     assert refused(app, "no-message") - before == 2
     assert await rows(db, "SELECT 1 FROM suppression UNION ALL SELECT 1 FROM event") == []
 

@@ -1,4 +1,4 @@
-"""Law 9 and the budget: a track costs its sends and its timers."""
+"""Law 9 and the budget: a track costs only its sends and its timers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests of the ingest benchmark, and how their answers are read."""
+"""The ingest benchmark: its requests, and reading their answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.measuring.http_wire import answer, request
 
 
 def body_of(text: str) -> Any:
-    """The JSON of a request; its announced length has to be right."""
+    """The JSON of a request. Checks that its Content-Length is right."""
     head, _, body = text.partition("\r\n\r\n")
     assert f"Content-Length: {len(body.encode())}" in head.split("\r\n")
     return json.loads(body)

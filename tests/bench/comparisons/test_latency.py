@@ -1,4 +1,4 @@
-"""What the latency benchmark makes of its measurements."""
+"""The figures that the latency benchmark computes from its measurements."""
 
 from __future__ import annotations
 

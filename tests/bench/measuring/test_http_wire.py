@@ -1,4 +1,4 @@
-"""The loads' own HTTP: one connection for call after call, and an answer that is not a 2xx is said."""
+"""The HTTP of the loads: calls reuse one connection, and an answer that is not 2xx is reported."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ async def db(postgres_url: str) -> AsyncIterator[Database]:
 async def served(
     db: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[Api]:
-    """Callers of the API, and the environment that tells commands of it."""
+    """A caller of the API, and the environment through which commands find it."""
     settings = Settings(DATABASE_URL=SecretStr(postgres_url), secret=SecretStr("a secret of thirty-two characters!"))
     async with db.transaction() as tx:
         _, key = await api_keys.create(tx, "cli")

@@ -1,4 +1,4 @@
-"""`perennial publish` and `preview` for machines, and what they print of what others wrote."""
+"""`perennial publish` and `preview` as JSON, and how they print texts of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`perennial import` and `perennial imports`, as somebody with a file types them."""
+"""`perennial import` and `perennial imports`, as users type them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.enrolling import publish
 async def perennial(
     db: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[Command]:
-    """The command line against an API, with somebody who applies what is running."""
+    """The command line against an API, with a task that applies running imports."""
     monkeypatch.setenv("PERENNIAL_DATA", str(tmp_path / "data"))
     get_settings.cache_clear()
     await publish(db, TRACK.format(name="welcome", reentry="never"))

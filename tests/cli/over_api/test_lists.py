@@ -1,4 +1,4 @@
-"""What the API lists, as an operator or a support engineer types for it."""
+"""Commands that list and show, as an operator or a support engineer types them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_contacts_are_found_and_printed_for_people_machines_and_spreadshee
     assert (row["email"], row["locale"], json.loads(row["attributes"])) == ("ada@example.com", "", {"note": "=1+1"})
     assert row["phone"] == "+41446681800"
     nobody = await perennial("contacts", "list", "--attribute", "plan:team")
-    assert (nobody.exit_code, nobody.stdout) == (0, "No contact is like that.\n")
+    assert (nobody.exit_code, nobody.stdout) == (0, "No contact matches.\n")
 
 
 async def test_more_than_a_page_is_fetched_and_what_is_left_out_is_said(served: Api, perennial: Command) -> None:

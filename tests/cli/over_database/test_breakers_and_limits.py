@@ -1,4 +1,4 @@
-"""Operators' commands: holding and resuming, and rates that a real Temporal server keeps."""
+"""Operators' commands: hold and resume breakers, and set rates on a real Temporal server."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Type a command against this test's database."""
+    """Run a command against this test's database."""
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     get_settings.cache_clear()
 

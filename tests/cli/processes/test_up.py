@@ -1,4 +1,4 @@
-"""`perennial up` as a newcomer meets it: everything comes up, goes on where it was, and leaves nothing behind."""
+"""`perennial up` for a new user: everything starts, continues after a restart, and leaves no process running."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Up:
         return list(self.running()["children"])
 
     def command(self, *words: str) -> Result:
-        """Another command of `perennial`, beside the running stack; in this process, which has imported it all."""
+        """Run another command of `perennial` beside the running stack. It runs in this process, to save the imports."""
         get_settings.cache_clear()
         try:
             return CliRunner().invoke(app, words, env={"PERENNIAL_DATA": str(self.folder)})
@@ -94,7 +94,7 @@ class Up:
 
 
 def left(children: list[dict[str, Any]], within: float = 0) -> list[int]:
-    """Which of them still run after `within` seconds."""
+    """The processes that still run after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
         pids = [child["pid"] for child in children if started_at(child["pid"]) == child["started"]]
@@ -104,7 +104,7 @@ def left(children: list[dict[str, Any]], within: float = 0) -> list[int]:
 
 
 def refusal(up: Up) -> str:
-    """The last line of a start that fails."""
+    """The last line of a failed start."""
     try:
         assert up.process.wait(60) == 1
         assert "Traceback" not in up.said
@@ -114,7 +114,7 @@ def refusal(up: Up) -> str:
 
 
 def everybody_may_read_its_command_lines(folder: Path) -> None:
-    """So no secret may be there, in any process's of this machine."""
+    """Check that no process of this machine has a secret in its command line."""
     secrets = json.loads((folder / "secrets.json").read_text())
     assert {"postgres_password", "twilio_auth_token", "link_secret", "api_key"} <= secrets.keys()
     lines = []
@@ -127,7 +127,7 @@ def everybody_may_read_its_command_lines(folder: Path) -> None:
 
 
 def kept_files(folder: Path) -> Iterator[Path]:
-    """All that a stack keeps; PostgreSQL looks after its own folder."""
+    """All files that a stack keeps, without PostgreSQL's own folder."""
     for path in folder.iterdir():
         yield path
         if path.is_dir() and path.name != "postgres":
@@ -155,8 +155,8 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
     everybody_may_read_its_command_lines(up.folder)
     assert stat.S_IMODE(up.folder.stat().st_mode) == 0o700
     open_to_others = {path.name for path in kept_files(up.folder) if path.stat().st_mode & 0o077}
-    assert open_to_others <= set(KEPT)  # which hold nothing
-    # the doctor is led to this stack's database and Temporal, whatever listens at the usual ports
+    assert open_to_others <= set(KEPT)  # empty files
+    # the doctor finds this stack's database and Temporal, whatever listens at the default ports
     ports = json.loads((up.folder / "ports.json").read_text())
     assert addresses["temporal"] == f"127.0.0.1:{ports['temporal']}"
     assert addresses["database"].endswith(f"@127.0.0.1:{ports['postgres']}/perennial")

@@ -1,4 +1,4 @@
-"""Whatever is away or set wrongly, each command says so in one sentence that names what to look at."""
+"""If a service is down or a setting is wrong, each command says so in one sentence that names what to check."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ WORDS: dict[str, list[str]] = {
     "imports cancel": ["1"],
     "imports rate": ["1", "5"],
 }
-"""What a command needs besides its name."""
+"""The arguments that a command needs."""
 WITHOUT = {"schema", "ui-links"}
 """Commands that need neither the database nor Temporal nor the API."""
 SERVES_ON = {"api"}
-"""Takes what comes while both are away: a broken database is what its `/readyz` is for."""
+"""It starts while both are down: its `/readyz` reports a failing database."""
 OWN_SERVERS = "bench"
 """Starts servers of its own."""
 
 
 def every(command: Any, name: str = "") -> Iterator[str]:
-    """The names of all commands there are."""
+    """The names of all commands."""
     for word, one in command.commands.items():
         full = f"{name} {word}".strip()
         if hasattr(one, "commands"):
@@ -77,7 +77,7 @@ ASKS = [name for name in COMMANDS if name not in WITHOUT | SERVES_ON]
 
 @pytest.fixture
 def perennial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Result]:
-    """A command as somebody types it, where nothing answers."""
+    """Run a command in an environment in which no service answers."""
     for name in (*TEMPORAL_VARIABLES, "TEMPORAL_NAMESPACE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PERENNIAL_DATA", str(tmp_path / "data"))
@@ -87,7 +87,7 @@ def perennial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     monkeypatch.setenv("PERENNIAL_API_KEY", "pk_known")
     monkeypatch.setattr(worker, "DATABASE_WAIT", 0.1)
     monkeypatch.setattr("infra.importing._PATIENCE", 0.1)
-    monkeypatch.setattr("infra.logs.set_up", lambda *, json: None)  # loggers keep it, for all tests after these
+    monkeypatch.setattr("infra.logs.set_up", lambda *, json: None)  # it would change logging for all later tests
     monkeypatch.chdir(ROOT)
 
     def run(name: str) -> Result:
@@ -96,7 +96,7 @@ def perennial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
             file = tmp_path / "people.csv"
             file.write_text("contact_id\nuser_1\n")
             words[1] = str(file)
-        if name == "up":  # it takes the process's signals, and ends it
+        if name == "up":  # it handles the process's signals, and ends the process
             done = subprocess.run(
                 [sys.executable, "-m", "cli", *words], env=dict(os.environ), capture_output=True, check=False
             )

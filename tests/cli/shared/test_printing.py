@@ -1,4 +1,4 @@
-"""What commands print: harmless whoever wrote it, under heads, as JSON where it is asked for, and plain help."""
+"""What commands print: escaped texts, tables with headings, JSON on request, and plain help."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_breakers_reason_and_a_keys_name_are_printed_harmlessly(perennial: Com
 
 
 def test_only_one_place_prints() -> None:
-    """Whoever prints what others wrote goes through `cli.shared.printing`, but for what is JSON or ours."""
+    """Texts of others are printed only by `cli.shared.printing`, except JSON and our own texts."""
     ours = {"printing.py", "error_sentences.py", "common.py", "bench.py", "main.py"}
     for file in Path(cli.__file__).parent.rglob("*.py"):
         if file.name in ours:
@@ -161,13 +161,13 @@ def test_help_is_in_plain_words(name: tuple[str, ...]) -> None:
     for leak in ("list[", "FileText", "<str>", "<float", "<bool>", "{"):
         assert leak not in told.output
     prose = re.sub(r"\benrollments\b|(?i:enrollment_id)", "", told.output)  # the command's name, as the API has it
-    assert not re.search(r"\benrolls?\b|\benrollment", prose, re.IGNORECASE)  # spelled as in all of our prose
-    if name:  # whom it speaks to, each says in its own help
+    assert not re.search(r"\benrolls?\b|\benrollment", prose, re.IGNORECASE)  # spelled `enrol` in all of our prose
+    if name:  # each help says to which service the command connects
         assert re.search(r"DATABASE_URL|TEMPORAL_ADDRESS|API \(--url, --key\)|Asks nobody|none of yours", told.output)
 
 
 def leaves() -> list[tuple[tuple[str, ...], Any]]:
-    """All commands that do something, by their names."""
+    """All commands that are not groups, by name."""
     found = []
     for name in every(get_command(app)):
         command: Any = get_command(app)
@@ -186,7 +186,7 @@ def test_who_needs_arguments_shows_an_example_that_can_be_typed(
     (tmp_path / "contacts.csv").touch()
     (tmp_path / "tracks" / "library").mkdir(parents=True)
     examples = re.findall(r"Example: perennial (.+)", command.help or "")
-    by_id = name[0] == "imports"  # of which docs/operations/imports.md shows all
+    by_id = name[0] == "imports"  # docs/operations/imports.md shows all of these
     assert examples or by_id or not any(one.required for one in command.params), name
     for example in examples:
         words = shlex.split(example)

@@ -1,4 +1,4 @@
-"""Which installation a command speaks to, where a person works with several."""
+"""Which installation a command uses if a person works with several."""
 
 from __future__ import annotations
 

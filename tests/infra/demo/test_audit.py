@@ -1,4 +1,4 @@
-"""The audit sees what it is there to see."""
+"""The audit finds every kind of broken law."""
 
 from __future__ import annotations
 

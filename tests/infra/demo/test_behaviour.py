@@ -1,4 +1,4 @@
-"""The crowd is the same for the same seed, and all sorts of people are in it."""
+"""The crowd is the same for the same seed, and has all kinds of contacts."""
 
 from __future__ import annotations
 

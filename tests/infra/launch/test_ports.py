@@ -1,4 +1,4 @@
-"""A stack takes the usual ports, or the next ones that nobody has."""
+"""A stack takes the default ports, or the next free ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.launch.ports import Claims, any_free, require_free
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """Somebody else's server."""
+    """A server of another program."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

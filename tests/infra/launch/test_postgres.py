@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL starts anywhere, keeps its data, and leaves neither process nor permission behind."""
+"""The embedded PostgreSQL starts in any folder, keeps its data, and leaves no process or changed permission behind."""
 
 from __future__ import annotations
 

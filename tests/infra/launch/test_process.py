@@ -1,4 +1,4 @@
-"""A child is watched, and never outlives whoever started it."""
+"""A child process never outlives its parent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLEEPER = "import time; time.sleep(60)"
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:

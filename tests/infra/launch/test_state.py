@@ -1,4 +1,4 @@
-"""One folder, one stack: its secrets stay private, and a killed start leaves nothing for the next."""
+"""One folder has one stack. Its secrets stay private, and the next start ends what a killed one left running."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_full_disk_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(LaunchError, match=r"The disk of .* is full: 12 MB are free, Perennial needs 300 MB\."):
         State(tmp_path).open()
     monkeypatch.undo()
-    opens_and_closes(tmp_path)  # the refused one let go of the folder
+    opens_and_closes(tmp_path)  # the refused one released the folder
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_sentence(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The embedded Temporal knows the project's search attributes and keeps its workflows."""
+"""The embedded Temporal has the project's search attributes and keeps its workflows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_ui_is_served(dev_server: DevServer) -> None:
 
 
 async def test_keeps_its_workflows_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")  # must not lead it astray
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")  # must be ignored
     name = f"nurture/{uuid.uuid4()}"
     for start in (1, 2):
         server = Temporal(any_free(), log=tmp_path / "temporal.log", file=tmp_path / "temporal.db")

@@ -1,4 +1,4 @@
-"""One sandbox and one receiver per test session; tests keep apart by using addresses of their own."""
+"""One sandbox and one receiver per test session. Each test uses addresses of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _numbers = itertools.count(random.randrange(10**6) * 100)
 
 @pytest.fixture(scope="session")
 def receiver() -> Iterator[Receiver]:
-    """The application that is called back."""
+    """The application that gets the callbacks."""
     receiver = Receiver()
     yield receiver
     receiver.stop()
@@ -51,19 +51,19 @@ def crm(sandbox: SandboxServer) -> Any:
 
 @pytest.fixture
 def address() -> str:
-    """An email address nobody else has."""
+    """A new email address."""
     return f"person-{next(_numbers)}@example.com"
 
 
 @pytest.fixture
 def number() -> str:
-    """A phone number nobody else has."""
+    """A new phone number."""
     return f"+4179{next(_numbers) % 10**7:07d}"
 
 
 @pytest.fixture
 def send(ses: Any, address: str) -> Callable[..., str]:
-    """Send an email, to `address` unless told otherwise, and return its id."""
+    """Send an email, by default to `address`, and return its id."""
 
     def send(to: str = address, **more: Any) -> str:
         message_id: str = ses.send_email(**clients.simple_email(to, **more))["MessageId"]

@@ -1,4 +1,4 @@
-"""The application's side of the callbacks: an HTTP server that keeps what it is sent."""
+"""The application's side of the callbacks: an HTTP server that stores what it gets."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Receiver:
         self._server.server_close()
 
     def at(self, path: str) -> list[Received]:
-        """What came to one path."""
+        """The requests to one path."""
         return [request for request in self.received if request.path == path]
 
     def notifications(self) -> list[dict[str, Any]]:

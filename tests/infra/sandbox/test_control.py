@@ -1,4 +1,4 @@
-"""The sandbox's own interface: reading what was accepted, and acting for people."""
+"""The sandbox's control interface: read accepted messages, and act for people."""
 
 from __future__ import annotations
 

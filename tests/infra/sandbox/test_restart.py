@@ -1,4 +1,4 @@
-"""What a sandbox still knows, and still owes, after it was stopped."""
+"""State and pending callbacks of a sandbox survive a restart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.sandbox_server import SandboxServer, eventually
 
 @pytest.fixture
 def receiver() -> Any:
-    """A receiver of this test's own, because it is going to misbehave."""
+    """A receiver of this test's own, because it is going to fail."""
     receiver = Receiver()
     yield receiver
     receiver.stop()

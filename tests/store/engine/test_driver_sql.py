@@ -1,4 +1,4 @@
-"""Textual SQL goes straight to the driver, and nobody who reads its rows or its errors can tell."""
+"""Textual SQL is passed directly to the driver, with the same rows and errors as through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_what_is_left_for_later_fails_the_transaction_at_its_end(db: Datab
 
 @pytest.mark.parametrize("fault", ["a", "\x00"])
 async def test_a_savepoint_takes_back_its_own_block_and_no_more(db: Database, fault: str) -> None:
-    """Also where the driver refuses a value before anything is sent."""
+    """Also if the driver refuses a value before anything is sent."""
     await no_entries(db)
 
     async def enter(tx: DirectConnection, *words: str) -> None:

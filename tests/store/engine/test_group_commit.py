@@ -1,4 +1,4 @@
-"""Events of many requests share transactions, and never each other's faults."""
+"""Events of many requests share transactions, but a failure affects only its own request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def happened(number: int, **more: object) -> Event:
 
 
 def noting(db: Database, begun: list[object]) -> Callable[[], AbstractAsyncContextManager[AsyncConnection]]:
-    """What begins transactions, and notes each."""
+    """A function that begins transactions and records each."""
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[AsyncConnection]:

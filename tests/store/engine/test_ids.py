@@ -1,4 +1,4 @@
-"""Ids sort by the time they were made, whatever the clock does."""
+"""Ids sort by their time of creation, also if the clock goes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL knows which worker processes are there."""
+"""PostgreSQL knows which worker processes are alive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that travel together are answered as if each had travelled alone, whatever fails or is given up."""
+"""Pipelined commands have the same results as single ones, also after failures and cancellations."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_a_statement_is_prepared_once_for_each_combination_of_types(
 @pytest.mark.parametrize("commit", [True, False])
 @pytest.mark.parametrize("place", [0, 1, 2])
 async def test_of_a_flight_with_a_refused_statement_nothing_stays(pipeline: Pipeline, place: int, commit: bool) -> None:
-    """Also where PostgreSQL had not prepared those after it, which it then leaves out."""
+    """Also if later statements were not prepared yet, which PostgreSQL then skips."""
     await pipeline.fly([put(0)])
     flight = [put(1), put(2)]
     flight.insert(place, put(0))
@@ -103,7 +103,7 @@ async def test_a_refused_commit_is_told_as_such(pipeline: Pipeline, driver: psyc
 
 
 async def test_what_is_given_up_leaves_the_connection_usable(pipeline: Pipeline) -> None:
-    """At whatever moment: before it is sent, on the way, between two answers, at the COMMIT."""
+    """At any moment: before sending, during sending, between two answers, at the COMMIT."""
     nap = Statement(text("SELECT pg_sleep(:seconds)"), {"seconds": 0.004})
     dice = random.Random(4)
     sent = 0

@@ -1,4 +1,4 @@
-"""The doctor's rows: a start that goes on with its path, an end told again, and why a delivery waits."""
+"""The doctor's SQL: a start that continues its path, an end signaled again, and why a delivery waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consents: every change is kept, and the latest by time holds, in whatever order they arrive."""
+"""Consents: every change is stored, and the latest by time is valid, in any order of arrival."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ changes = st.lists(
 
 
 def expected(kept: Sequence[Change]) -> str:
-    """What holds, said the other way round: what has been said since the last withdrawal."""
+    """The valid consent by another computation: the statements since the last withdrawal."""
     last = max((c.at for c in kept if c.status == "withdrawn" and c.at), default=None)
     since = {c.status for c in kept if c.at and (last is None or c.at > last)}
     if since & {"granted", "confirmed"}:
@@ -282,7 +282,7 @@ async def test_a_confirmation_lets_the_next_message_of_the_topic_go(scene: Scene
 
 
 async def test_a_contact_leaves_while_their_messages_are_being_claimed(scene: Scene) -> None:
-    """Whichever comes first holds the contact: no message is granted after the withdrawal is kept."""
+    """The first of both locks the contact: no message is granted after the withdrawal is stored."""
     await scene.publish(WELCOME)
     for number in range(8):
         who = f"c{number}"

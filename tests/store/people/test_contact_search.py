@@ -1,4 +1,4 @@
-"""Contacts are found by what is known of them."""
+"""Contacts are found by their data."""
 
 from __future__ import annotations
 

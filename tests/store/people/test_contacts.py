@@ -123,7 +123,7 @@ async def test_event_of_an_erased_contact_is_dropped_until_they_are_made_anew(sc
 
 
 async def test_enrollment_and_event_racing_an_erasure_leave_no_properties_behind(scene: Scene) -> None:
-    """Whoever comes second waits, and then finds either the contact gone or everything to erase."""
+    """The second transaction waits. Then the contact is erased, or the erasure finds everything to erase."""
     await scene.publish(TRIAL)
     for number in range(10):
         contact_id = f"c{number}"

@@ -1,4 +1,4 @@
-"""Suppressed addresses: the harshest reason stays, and each is ended only by what may end it."""
+"""Suppressed addresses: the strictest reason stays, and each reason ends only as permitted."""
 
 from __future__ import annotations
 

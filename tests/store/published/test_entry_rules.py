@@ -1,4 +1,4 @@
-"""A track's rules are read back as they were written, also by and of other releases."""
+"""A track's rules are read back as they were written, also between different releases."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_rules_come_back_as_they_were(entry: dict[str, Any], reentry: Any) -> No
 
 @given(entries, st.sampled_from(list(REENTRY.values())))
 def test_a_release_that_knows_less_reads_what_it_knows(entry: dict[str, Any], reentry: Any) -> None:
-    """It serves beside a newer one while that is rolled out, and reads `Reentry(**data["reentry"])`."""
+    """During a rollout an older release runs beside a newer one, and reads `Reentry(**data["reentry"])`."""
     data = rules(entry, reentry).to_json()
     assert set(data["reentry"]) == {"kind", "seconds", "property"}
     assert {"entry_event", "entry_where"} <= set(data)

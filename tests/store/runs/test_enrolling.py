@@ -97,7 +97,7 @@ async def test_thousand_contacts_in_one_batch_answer_in_order(scene: Scene) -> N
 
 
 async def test_racing_batches_in_opposite_orders_neither_deadlock_nor_double(scene: Scene) -> None:
-    """A third wish in the middle holds both up until each has done its half."""
+    """A third enrolment in the middle delays both until each has done its half."""
     await scene.publish(*TRACKS.values())
     await scene.rows("INSERT INTO contact (id) SELECT 'c' || g FROM generate_series(10, 30) g RETURNING id")
     wishes = [Enrol("always", f"c{i}") for i in range(10, 31)]
@@ -128,7 +128,7 @@ async def test_racing_batches_in_opposite_orders_neither_deadlock_nor_double(sce
 async def test_reentry_rules_behave_as_their_words_say(
     scene: Scene, rule: str, moves: list[tuple[str, str, int]]
 ) -> None:
-    """Against a model of one line per rule: who is in, and when the last one left."""
+    """Compare with a model of one line per rule: who is live, and when the last run ended."""
     await scene.publish(*TRACKS.values())
     contact = new_id()
     await scene.contact(contact)

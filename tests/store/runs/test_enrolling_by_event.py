@@ -1,4 +1,4 @@
-"""Whom an event enrols; and that one which enrols nobody says why, to its sender and in the figures."""
+"""Whom an event enrols. If it enrols nobody, the answer and the counts have the reason."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ LEFT = Event("e1", "ann", "cart.left", {"cart_id": "cart-1"})
 
 
 def track(**keys: str) -> str:
-    """The track `ALWAYS` with more about its entry."""
+    """The track `ALWAYS` with more keys in its entry."""
     more = ", ".join(f"{key}: {value}" for key, value in keys.items())
     return ALWAYS.replace("{event: cart.left}", f"{{event: cart.left, {more}}}")
 
 
 async def entered(scene: Scene, *events: Event) -> list[Reason | str]:
-    """What came of each: `enrolled`, or why not."""
+    """The result of each event: `enrolled`, or the reason why not."""
     answers = await scene.accept(*events)
     return ["enrolled" if one.enrolled else one.not_enrolled[0].reason for one in answers]
 
@@ -151,7 +151,7 @@ async def test_history_that_is_told_again_enrols_nobody(
 
 
 async def test_a_track_that_was_published_before_there_was_an_age_goes_on_as_it_did(scene: Scene) -> None:
-    """Its row says nothing of an age; publishing the same again changes nothing, and saying one does."""
+    """Its row has no age. Publishing the same track again changes nothing; publishing it with an age does."""
     long_ago = NOW - timedelta(days=2_000)
     await scene.publish(ALWAYS)
     await scene.rows("UPDATE track SET rules = rules - 'entry_max_age' RETURNING name")
@@ -178,7 +178,7 @@ async def test_what_happened_before_keeps_people_out(scene: Scene) -> None:
 
 @pytest.mark.parametrize(("days", "outcome"), [(29.9, "unless"), (30.1, "enrolled"), (-0.5, "unless")])
 async def test_within_counts_from_the_event_that_would_enrol(scene: Scene, days: float, outcome: str) -> None:
-    """One day late: who has bought since is no more to be asked than who had bought before."""
+    """The event is one day late: a purchase since then counts like an earlier one."""
     await scene.publish(UNLESS)
     left = NOW - timedelta(days=1)
     await scene.accept(Event("p1", "ann", "order.paid", occurred_at=left - timedelta(days=days)))
@@ -193,7 +193,7 @@ async def test_what_is_told_in_the_same_batch_counts_in_whatever_order(scene: Sc
 
 
 async def test_an_event_never_keeps_itself_out(scene: Scene) -> None:
-    """'The first time in a month': the track's own event, but another one of it."""
+    """'The first time in a month': only another event with the track's event name counts."""
     await scene.publish(track(unless="{event: cart.left, within: 30d}"))
     assert await entered(scene, LEFT) == ["enrolled"]
     [run] = await scene.rows("SELECT id::text AS id FROM enrollment")
@@ -232,7 +232,7 @@ steps:
 
 
 async def test_an_event_that_leaves_and_enters_always_begins_anew(scene: Scene) -> None:
-    """Without `restart` every second one only ended the run."""
+    """Without `restart` every second event would only end the run."""
     await scene.publish(RESTART)
     for number in range(4):
         [answer] = await scene.accept(Event(f"e{number}", "ann", "cart.changed", {"n": number}))
@@ -261,7 +261,7 @@ async def test_racing_events_leave_one_run(scene: Scene) -> None:
 
 
 async def test_the_api_finds_the_live_run_whose_track_restarts(scene: Scene) -> None:
-    """To ask again for an enrolment is a repeat; only an event of its own is news."""
+    """A repeated enrolment call is a duplicate; only a new event restarts the run."""
     await scene.publish(RESTART)
     await scene.contact()
     run = await scene.enrolled("cart")
@@ -290,7 +290,7 @@ async def test_a_restart_takes_waiting_messages_along_and_keeps_a_goal(scene: Sc
     ],
 )
 async def test_a_cycle_may_come_again_for_the_same_object(scene: Scene, rule: str, outcomes: list[str]) -> None:
-    """Replenishing one article: `per` alone would let it be bought once."""
+    """Reminders to buy an article again: `per` alone would enrol only at the first purchase."""
     await scene.publish(CART.replace("{per: cart_id}", rule))
     await scene.contact()
     found = []

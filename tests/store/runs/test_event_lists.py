@@ -1,4 +1,4 @@
-"""Lists of events: all that was accepted, the last first, each once."""
+"""Lists of events: all accepted events, newest first, each once."""
 
 from __future__ import annotations
 

@@ -136,14 +136,14 @@ async def test_condition_over_too_much_data_is_false_for_that_event_and_counted(
 async def test_a_condition_that_met_what_it_could_not_compute_is_counted_with_why(scene: Scene) -> None:
     await scene.live(TRIAL)  # amount > 0
     accepted = await scene.accept(
-        Event("1", "ann", "subscription.started", {"amount": "100.00"}),  # shops send totals as texts
-        Event("2", "ann", "subscription.started", {}),  # what is not there is how conditions ask
+        Event("1", "ann", "subscription.started", {"amount": "100.00"}),  # shops send totals as text
+        Event("2", "ann", "subscription.started", {}),  # conditions test for missing properties
         Event("3", "ann", "trial.started", {"plan": "enterprise"}),
     )
     assert [answer.matched for answer in accepted] == [0, 0, 0]
     async with scene.db.transaction() as tx:
         assert await dropped.totals(tx) == [
-            Drop("condition", "entry", "trial"),  # the third began nothing
+            Drop("condition", "entry", "trial"),  # the third started no run
             Drop("condition: type", "event", "trial"),
         ]
 
@@ -177,7 +177,7 @@ async def test_duplicates_are_counted(scene: Scene) -> None:
 
 
 async def test_racing_batches_in_opposite_orders_neither_deadlock_nor_double(scene: Scene) -> None:
-    """A third sender of the event in the middle holds both up until each has done its half."""
+    """A third sender of the event in the middle delays both until each has done its half."""
     await scene.publish(TRIAL)
     events = [Event(f"e{n}", f"c{n}", "trial.started", {"plan": "team"}) for n in range(10, 31)]
     await scene.accept(*(replace(event, event_id=f"x{event.event_id}", name="page.viewed") for event in events))
@@ -199,7 +199,7 @@ async def test_events_of_a_batch_are_told_in_their_order(scene: Scene) -> None:
 
 
 async def test_event_and_its_deliveries_are_one(scene: Scene) -> None:
-    """Whatever fails after the event is stored takes the event along, so that the sender's retry counts."""
+    """A failure after the event is stored rolls the event back too, so that the sender's retry counts."""
     await scene.live(TRIAL)
 
     async def accept_and_die() -> None:

@@ -1,4 +1,4 @@
-"""No address has more messages in a short time than the policy says, whatever sends them: also without a policy."""
+"""No address gets more messages in a short time than the policy allows, from any track, also without a policy."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_the_policy_says_how_many(scene: Scene) -> None:
 
 
 async def test_a_paced_run_counts_on_its_own_clock(scene: Scene) -> None:
-    """A year of a track in minutes is no flood, and uses up nobody's hour."""
+    """A year of a paced track in minutes is no flood, and does not count toward the limit of other runs."""
     runs = await people(scene, HOUR + 1, pace=86_400.0)
     for number, run in enumerate(runs):
         assert (await claim(scene, run, NOW + number * SECOND)).decision == "granted"

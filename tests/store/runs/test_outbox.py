@@ -52,7 +52,7 @@ async def test_row_that_failed_holds_back_later_rows_of_its_run_only(scene: Scen
 
 
 async def test_no_row_waits_for_a_clock_that_went_back(scene: Scene) -> None:
-    """The API's clock, or the relay's own, was two hours ahead when it wrote these times down."""
+    """The API's clock, or the relay's, was two hours ahead when it wrote these times."""
     await scene.live(TRIAL)
     await scene.live(TRIAL, "bob")
     assert len(await pending(scene, -7200)) == 2
@@ -66,7 +66,7 @@ async def test_no_row_waits_for_a_clock_that_went_back(scene: Scene) -> None:
 
 
 async def test_delivered_payload_is_kept_no_longer(scene: Scene) -> None:
-    """An event's properties live on in the event alone, where erasing finds them."""
+    """An event's properties stay only in the event, where erasing finds them."""
     await scene.live(TRIAL)
     await scene.happen("email.clicked", step="hello", link="pricing")
     async with scene.db.transaction() as tx:
@@ -115,7 +115,7 @@ async def test_backlog_tells_how_much_waits_and_since_when(scene: Scene) -> None
 async def test_each_run_hears_everything_in_order_whatever_fails(
     scene: Scene, fates: list[str], limit: int, together: bool
 ) -> None:
-    """A relay that crashes after delivering repeats itself, and never skips or reorders."""
+    """A relay that crashes after a delivery repeats it, and never skips or reorders rows."""
     people = [new_id() for _ in range(3)]
     for who in people:
         await scene.live(TRIAL, who)
@@ -162,7 +162,7 @@ async def test_what_is_delivered_is_written_down_by_the_look_that_reads_what_is_
 
 
 async def imported(scene: Scene, *contact_ids: str) -> list[str]:
-    """Enrol contacts the way an import does; answers their enrollments."""
+    """Enrol contacts as an import does. Returns their enrollments."""
     for contact_id in contact_ids:
         await scene.contact(contact_id)
     async with scene.db.transaction() as tx:
@@ -185,7 +185,7 @@ async def test_live_rows_go_before_what_an_import_caused_earlier(scene: Scene) -
 
 
 async def test_what_live_runs_are_told_goes_before_starts_that_waited_longer(scene: Scene) -> None:
-    """A flood of enrolments must not keep an event of somebody else waiting."""
+    """Many enrolments must not delay the event of another contact."""
     told = await scene.live(TRIAL)
     async with scene.db.transaction() as tx:
         await outbox.delivered(tx, [row.id for row in rows_of(await outbox.pending(tx, now=NOW))])
@@ -229,7 +229,7 @@ async def test_a_changed_attribute_in_the_slow_lane_waits_for_its_runs_start(sce
 
 
 async def test_a_live_event_takes_its_runs_waiting_start_along(scene: Scene) -> None:
-    """Else it would be told to a run that is not there yet, and be lost."""
+    """Otherwise it would be sent to a run that does not exist yet, and be lost."""
     await scene.publish(TRIAL)
     await imported(scene, "bob")
     [cid] = await imported(scene, "cid")

@@ -31,7 +31,7 @@ def test_several_processes_may_migrate_at_once(empty_postgres_url: str) -> None:
 
 
 async def test_messages_left_waiting_by_runs_that_had_ended_are_settled(scene: Scene) -> None:
-    """Before migration 0005 closing a run said nothing of them."""
+    """Before migration 0005, closing a run did not settle them."""
     ended, live = await scene.live(), await scene.live(contact_id="bob")
     claims = [await scene.claim(ended.id), await scene.hold_back(live.id, "bob")]
     await scene.close(ended.id, "exited")
@@ -47,7 +47,7 @@ async def test_messages_left_waiting_by_runs_that_had_ended_are_settled(scene: S
 async def test_whom_a_hash_by_idna_2003_protected_a_hash_of_where_mail_goes_protects_too(
     scene: Scene, postgres_url: str, secret: str
 ) -> None:
-    """Migration 0014. Ann complained, Bob was written to; Eve's domain has one form in both."""
+    """Migration 0014. Ann complained, Bob got a message; Eve's domain has the same form in both."""
     old = importlib.import_module("store.schema.migrations.versions.0014_domains").by_idna_2003
     emails = {"ann": "ann@straße.test", "bob": "bob@βόλος.test", "eve": "eve@bücher.test"}
     keys = Secret(secret)
@@ -63,7 +63,7 @@ async def test_whom_a_hash_by_idna_2003_protected_a_hash_of_where_mail_goes_prot
         )
         await scene.rows(add, hash=hashes[name])
     if secret:
-        upgrade(postgres_url, secret)  # sealed before the migration
+        upgrade(postgres_url, secret)  # hashed with the secret before the migration
     await scene.rows("UPDATE alembic_version SET version_num = '0010' RETURNING 1")
     if secret:
         with pytest.raises(ValueError, match="is not the one"):

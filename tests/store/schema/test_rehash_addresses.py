@@ -1,4 +1,4 @@
-"""With a secret, a table of hashes says nothing of the addresses; without it, nobody is written to by mistake."""
+"""With a secret, hashes reveal nothing about addresses. Without it, no suppressed address gets a message by mistake."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ SECRET = "a secret of at least thirty-two characters"
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Other tests have none."""
+    """Remove the secret afterwards: other tests have none."""
     yield
     use_secret("")
 
 
 @pytest_asyncio.fixture
 async def knowing(scene: Scene, postgres_url: str) -> AsyncIterator[Scene]:
-    """The same database after `perennial migrate` with the secret, in a process that has it.
+    """The same database after `perennial migrate` with the secret, read by a process that has the secret.
 
-    Before, without one: Ann was suppressed, and Bob was sent a message.
+    Before, without a secret, Ann was suppressed and Bob got a message.
     """
     await scene.live(contact_id="ann")
     run = await scene.live(contact_id="bob")
@@ -95,7 +95,7 @@ async def test_again_it_does_what_is_left_and_a_harsher_reason_stays(knowing: Sc
 async def test_a_process_with_another_secret_sends_nothing_and_suppresses_nobody(
     knowing: Scene, scene: Scene, postgres_url: str, mine: str
 ) -> None:
-    """Not even one that was running when the secret came."""
+    """Not even a process that was running when the secret was introduced."""
     use_secret(mine)
     fresh = Database(postgres_url, pool_size=1)
     [run] = await knowing.rows("SELECT id FROM enrollment WHERE contact_id = 'ann'")

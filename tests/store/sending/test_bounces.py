@@ -21,14 +21,14 @@ DAY = timedelta(days=1)
 
 
 class Mailbox:
-    """A contact's messages, each with its time and its fate."""
+    """A contact's messages, each with its time and outcome."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self._count = 0
 
     async def message(self, progress: Progress, reason: str = "", *, at: datetime, to: str | None = None) -> bool:
-        """One more message; whether its bounce suppressed the address."""
+        """Add a message. Returns whether its bounce suppressed the address."""
         self._count += 1
         run = (await self.scene.rows("SELECT id FROM enrollment LIMIT 1"))[0].id
         async with self.scene.db.transaction() as tx:

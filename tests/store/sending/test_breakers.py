@@ -1,4 +1,4 @@
-"""Breakers: what is held has a wake-up, goes at a bounded rate, in turn, exactly once, whoever races."""
+"""Breakers: held messages have a wake-up time, and go out at a bounded rate, in order, exactly once, also in races."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def told(hold: Hold | None, at: datetime) -> Deferred:
 
 
 def most_within(moments: Sequence[datetime], rate: float) -> None:
-    """No more between any two moments than the rate and what may come late allow."""
+    """Check that between any two moments there are no more messages than the rate and the allowed lateness permit."""
     for first in range(len(moments)):
         for last in range(first, len(moments)):
             seconds = (moments[last] - moments[first] + LATE).total_seconds()
@@ -194,7 +194,7 @@ async def test_workers_that_race_get_no_more_than_the_rate(scene: Scene) -> None
 async def test_whatever_opens_and_resumes_everything_goes_out_once_and_never_in_a_flood(
     scene: Scene, seed: int, acts: list[tuple[int, str, str]]
 ) -> None:
-    """A simulated clock over the real tables: what the ledger keeps of a message is kept in its row."""
+    """A simulated clock with the real tables: all that the ledger stores about a message is in its row."""
     chance = random.Random(seed)
     await scene.rows("DELETE FROM breaker RETURNING 1")
     runs = await _runs(scene)

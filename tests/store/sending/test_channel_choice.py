@@ -1,4 +1,4 @@
-"""The choice of a channel, against a plain reading of its rules."""
+"""The choice of a channel, compared with a simple implementation of its rules."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ HISTORY: dict[str, tuple[int, dict[str, Any]]] = {
     "unwritten": (0, {"status": "failed", "reason": "template: NotFound"}),
     "elsewhere": (0, {"delivery": "bounced", "address_hash": "of an earlier address"}),
 }
-"""What became of an earlier message: what it says of the channel, and its row."""
+"""Outcomes of an earlier message: what each means for the channel, and its row."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one channel of a contact."""
+    """The facts about one channel of a contact."""
 
     address: bool
     suppressed: bool
@@ -67,7 +67,7 @@ def expected(known: dict[Channel, Facts], order: list[Channel], best: bool) -> C
 
 
 class Stage:
-    """A contact about whom the database knows these facts."""
+    """A contact with these facts in the database."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

@@ -1,4 +1,4 @@
-"""Links and touches of messages in the store, and who hears of them."""
+"""Links and touches of messages in the store, and the events from them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_held_touch_is_taken_once_when_it_is_due(scene: Scene) -> None:
         held = await engagement.add(tx, message, "click", 1, "human", "", NOW, due_at=NOW + MINUTE)
         assert await engagement.due(tx, NOW) == []
         assert await engagement.due(tx, NOW + MINUTE) == [held.id]
-        assert await engagement.due(tx, NOW - 60 * MINUTE) == [held.id]  # the clock that wrote it down has gone back
+        assert await engagement.due(tx, NOW - 60 * MINUTE) == [held.id]  # the clock that wrote it was ahead
     async with scene.db.transaction() as one, scene.db.transaction() as other:
         assert await engagement.take(one, held.id) == held
         assert await engagement.take(other, held.id) is None

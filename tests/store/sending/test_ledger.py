@@ -36,7 +36,7 @@ async def test_of_racing_claims_of_one_effect_one_is_granted(scene: Scene) -> No
 
 
 async def test_claims_of_one_contact_take_turns(scene: Scene) -> None:
-    """What one claim decides is committed before another of the same contact looks: no two slip under a cap."""
+    """A claim is committed before another claim of the same contact reads: two cannot both pass a cap."""
     await scene.publish(WELCOME, WELCOME.replace("welcome", "other"))
     await scene.contact()
     runs = [await scene.enrolled("welcome"), await scene.enrolled("other")]

@@ -1,4 +1,4 @@
-"""Lists of messages: whatever is asked for, they are the ledger's, newest first, each once, read by an index."""
+"""Lists of messages for any filter: the ledger's messages, newest first, each once, read by an index."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILL = """
         (CAST(:statuses AS text[]))[1 + n * 3 % 7], (CAST(:deliveries AS text[]))[1 + n * 5 % 7], 't', :now
     FROM generate_series(1, :many) n RETURNING 1
 """
-"""Each a millisecond after the other, the first one after NOW."""
+"""One millisecond apart, the first one after NOW."""
 WRITE = """
     INSERT INTO message_content (message_id, template, template_version)
     SELECT id, CASE WHEN n % 3 = 0 THEN 't' ELSE 'u' END, 1 + n % 2
@@ -35,7 +35,7 @@ WRITE = """
 
 
 async def filled(scene: Scene, many: int) -> None:
-    """Templates `t` and `u` of two versions each, and so many messages."""
+    """Make the templates `t` and `u` with two versions each, and `many` messages."""
     run = (await scene.live()).id
     for name in TEMPLATES:
         await scene.rows("INSERT INTO template VALUES (:name, 2) RETURNING 1", name=name)
@@ -51,7 +51,7 @@ async def filled(scene: Scene, many: int) -> None:
 
 
 async def walked(scene: Scene, wanted: Wanted, limit: int) -> list[Listed]:
-    """All pages of so many, one after the other."""
+    """All pages of `limit` messages, one after the other."""
     found: list[Listed] = []
     while True:
         async with scene.db.transaction() as tx:
@@ -63,7 +63,7 @@ async def walked(scene: Scene, wanted: Wanted, limit: int) -> list[Listed]:
 
 
 def holds(listed: Listed, wanted: Wanted) -> bool:
-    """Whether the message is what was asked for, read again from the words of `Wanted`."""
+    """Whether the message matches `wanted`, implemented again from the description of `Wanted`."""
     number = int(listed.message.id[-12:], 16)
     when = NOW + timedelta(milliseconds=number)
     made_of = {
@@ -137,7 +137,7 @@ async def test_a_page_reads_little_of_a_large_ledger(scene: Scene) -> None:
         "delivery = 'complained' WHERE effect_key IN ('k77', 'k9999') RETURNING 1"
     )
     await scene.rows("DELETE FROM message_content WHERE template = 't' AND template_version = 2 RETURNING 1")
-    async with scene.db.transaction() as tx:  # as PostgreSQL does by itself, but for the tests' server
+    async with scene.db.transaction() as tx:  # PostgreSQL does this itself, except on the tests' server
         await tx.execute(text("ANALYZE message, message_content, template_version"))
     read = {name: await rows_read(scene, wanted) for name, wanted in ASKED.items()}
     assert {name: count for name, count in read.items() if count > 3_000} == {}

@@ -1,4 +1,4 @@
-"""What opens a breaker: shares of the ledger's messages, as a plain count of them would say."""
+"""What opens a breaker: shares of the ledger's messages, compared with a simple count."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Batch:
-    """So many messages alike."""
+    """A number of equal messages."""
 
     count: int
     fate: tuple[str, str] = GOOD
@@ -35,7 +35,7 @@ class Batch:
 
 
 async def write(scene: Scene, batches: list[Batch]) -> None:
-    """Only these messages are in the ledger then, all of one run."""
+    """Make these the only messages in the ledger, all of one run."""
     runs = await scene.rows("SELECT id FROM enrollment LIMIT 1")
     run = runs[0].id if runs else (await scene.live()).id
     rows = [

@@ -1,4 +1,4 @@
-"""What protects the contact is judged with the claim, in one transaction (law 4)."""
+"""All checks that protect the contact run with the claim in one transaction (law 4)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def several(scene: Scene, count: int, contact: str = "ann", **more: Any) -
 
 
 async def claim(scene: Scene, run: Enrollment, at: datetime = NOW, **more: Any) -> Claim:
-    """Ask for the message; what is granted is sent."""
+    """Claim the message. If it is granted, it is sent."""
     rules = {name: more.pop(name) for name in list(more) if name in MessageRules.__dataclass_fields__}
     claim = await scene.claim(run.id, token=new_id(), now=at, rules=MessageRules(**rules), **more)
     if claim.decision == "granted":
@@ -252,7 +252,7 @@ class TestTurns:
     async def test_a_run_whose_clock_jumps_is_judged_and_counted_by_the_moment_at_which_its_step_was_due(
         self, scene: Scene
     ) -> None:
-        """But a pause is no time of the run: it is over when it is over."""
+        """A pause is in real time, not on the run's clock."""
         await publish(
             scene,
             "channels: {email: {quiet_hours: {from: '10:00', to: '08:00'}}}\ncaps: [{most: 1, per: 1d}]",

@@ -58,7 +58,7 @@ async def test_killed_attempt_leaves_an_unknown_that_policy_settles(scene: Scene
 async def test_what_waited_for_a_run_that_has_ended_is_skipped_and_says_why(
     scene: Scene, status: RunStatus, why: str
 ) -> None:
-    """Nobody claims it again: `released` or `deferred` would stand there for ever."""
+    """Nobody claims it again: it would stay `released` or `deferred` for ever."""
     run = await scene.live()
     released = await scene.claim(run.id, step="one")
     sent = await scene.claim(run.id, step="two")
@@ -133,7 +133,7 @@ async def test_giving_back_waits_for_the_closing_of_its_run(scene: Scene) -> Non
 async def test_settle_and_callbacks_end_the_same_in_any_order(
     scene: Scene, outcome: str | None, reported: Sequence[str], data: st.DataObject
 ) -> None:
-    """One effect, lived through in two orders of the same news."""
+    """One message with the same reports in two orders."""
     news = [*reported, *([f"settle {outcome}"] if outcome else [])]
     orders = list(itertools.permutations(news))
     ends = []
@@ -167,7 +167,7 @@ async def test_settle_and_callbacks_end_the_same_in_any_order(
     )
 )
 async def test_provider_is_asked_again_only_after_somebody_said_it_was_not_sent(scene: Scene, moves: list[str]) -> None:
-    """Every grant is a message that may go out: the first, and one after each release or chosen resend."""
+    """Every grant may send a message: the first one, and one after each release or resend by decision."""
     run = await scene.live(contact_id=new_id())
     may_go = True
     claim: Claim | None = None

@@ -1,4 +1,4 @@
-"""A track that may count fewer events than its author thinks is told so, unless it says what it means."""
+"""A track that may count fewer events than its author expects gets a warning, unless it states its intention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text is written into an attribute that a condition of the same track compares with a number."""
+"""A track gets a warning if it writes text to an attribute that one of its conditions compares with a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every text of a track that is Liquid is judged when the track is published, whatever field it stands in."""
+"""Every Liquid text of a track is checked when the track is published, in every field."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ WORDS = {
     "enroll": {"track"},
     "webhook": {"url"},
 }
-"""Fields of text that are no Liquid. A new field has to be one or the other."""
+"""Text fields that are not Liquid. A new field must be in one of the two lists."""
 WITH_ITS_TEMPLATE = ("email", "subject")
-"""Judged where the template's variables are known (`tracks.checks.template_use`)."""
+"""Checked where the template's variables are known (`tracks.checks.template_use`)."""
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:

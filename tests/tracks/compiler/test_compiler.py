@@ -1,4 +1,4 @@
-"""The compiler against a second reading of the language (see `reference`), and the shapes it promises."""
+"""The compiler compared with a second implementation of the language (see `reference`), and its output format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Temporal UI tells of a track: what people wrote of it, bounded, and nobody's address."""
+"""The track's description in Temporal UI: the author's texts, bounded, without addresses."""
 
 from __future__ import annotations
 

@@ -169,8 +169,8 @@ def test_what_no_data_can_make_true_is_said_when_it_is_published(expression: str
 @pytest.mark.parametrize(
     "expression",
     [
-        'contact.attributes.zip == "8001"',  # may well be kept as a text
-        'contact.attributes.since >= "2026-01-01"',  # texts that sort
+        'contact.attributes.zip == "8001"',  # may be stored as text
+        'contact.attributes.since >= "2026-01-01"',  # texts can be compared in order
         'contact.attributes.grade > "b"',
         'string(contact.attributes.score) > "5"',
         'contact.timezone == null || contact.timezone != "UTC"',

@@ -1,4 +1,4 @@
-"""What a condition can cost is known before it runs: every function, operator and loop that the library offers."""
+"""The cost of a condition is known before it runs, for every function, operator and loop of the library."""
 
 import random
 import re
@@ -21,11 +21,11 @@ from tracks.conditions.syntax_tree import SyntaxUnknownError, parse
 
 ALL = ("contact", "event", "enrollment", "now")
 SLOW = 0.5
-"""Seconds of CPU that nothing may take: many times the budget, because the machine is loaded."""
+"""Upper limit in seconds of CPU: many times the budget, because the machine may be busy."""
 PER_UNIT = 150e-9
-"""Seconds of CPU that a unit may take, likewise: it was measured at 20e-9."""
+"""Upper limit in seconds of CPU for one unit, with the same margin: 20e-9 was measured."""
 CONVERTED = 0.15
-"""Seconds of CPU for handing over the largest data that is accepted, likewise: it was measured at 0.005."""
+"""Upper limit in seconds of CPU to convert the largest accepted data, with the same margin: 0.005 was measured."""
 
 SAMPLES: tuple[Any, ...] = (
     *("abc", [1, 2], {"a": 1}, 5, 1.5, True),
@@ -46,7 +46,7 @@ def seconds(expression: str, data: dict[str, Any]) -> float:
 
 
 def offered() -> Iterator[tuple[str, str]]:
-    """Every word that stands in the library's files and is a function, a method or a loop of it, as it is written."""
+    """Every word in the library's files that is one of its functions, methods or loops, as it is written."""
     words: set[str] = set()
     for file in distribution("common-expression-language").files or ():
         if str(file).endswith((".py", ".pyi", ".md", "METADATA")):
@@ -70,7 +70,7 @@ def offered() -> Iterator[tuple[str, str]]:
                 except RuntimeError as error:
                     if any(f"'{name}'" in str(error) for name in (word, "i", "optional")):
                         continue
-                except Exception:  # it is there, and does not like what it was given
+                except Exception:  # it exists, but refuses these arguments
                     pass
                 yield shape.partition("(")[0].removeprefix("x."), shape
                 break
@@ -121,7 +121,7 @@ LINES = {
 @pytest.mark.parametrize(
     "expression",
     [
-        # The attacks of the fault notes, each once without an answer in seconds.
+        # Attacks that would run for many seconds without the limit.
         "event.properties.l.filter(x,true).filter(x,true).filter(x,true).filter(x,true).size() > 99999",
         "event.properties.l.all(x, size(" + "+".join(["event.properties.s"] * 40) + ")>0)",
         "event.properties.l.all(x, size(" + "+".join(["event.properties.l"] * 35) + ")>0)",
@@ -131,7 +131,7 @@ LINES = {
         "event.properties.l.filter(i, i.price > 100).size() > 2",
         "event.properties.l.all(x, " + " && ".join(["timestamp(x) < now"] * 8) + ")",  # read as a date in Python
         "[" + ", ".join(["timestamp(event.properties.l)"] * 14) + "] == []",
-        "event.properties.l.exists(i, i == event.properties.limit)",  # a path in a loop is copied at each element
+        "event.properties.l.exists(i, i == event.properties.limit)",  # a path in a loop is copied for each element
         "event.properties.s.matches('" + "(?:a|b|ab|ba)*a(?:a|b|ab|ba|aa|bb){20}c" + "')",
         " || ".join(["'x'.matches('\\\\w{20}')"] * 30),
     ],
@@ -144,14 +144,14 @@ def test_what_ran_away_is_refused_when_published_or_before_it_runs(expression: s
 
 
 def test_to_refuse_what_is_too_dear_costs_little_itself() -> None:
-    """Each path of a condition is measured once, however often it is named."""
+    """Each path of a condition is measured once, however often it occurs."""
     often = "event.properties.l.all(x, size(" + "+".join(["event.properties.l"] * 40) + ")>0)"
     once, many = (least_seconds_of(expression) for expression in ("size(event.properties.l) > 0", often))
     assert many < 3 * once + 0.02
 
 
 def least_seconds_of(expression: str) -> float:
-    """What it takes to price it over much data."""
+    """The time to compute its cost over much data."""
     nodes, best = parse(expression), 9.0
     for _ in range(5):
         began = time.process_time()
@@ -287,7 +287,7 @@ PRICED = [
     (cost.of(data), cost.over(sum(cost.weigh(value) for value in data.values()) + 64))
     for data in (LARGE_LIST, LINES, DATES, lines(3), {})
 ]
-"""What is known of some data itself, and of any data that weighs as much."""
+"""The size of some data itself, and the limits for any data of this size."""
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
@@ -303,7 +303,7 @@ def test_what_data_of_any_shape_may_cost_is_no_less_than_what_it_costs(expressio
 def test_the_library_and_this_reader_see_the_same_names_and_functions(expression: str) -> None:
     try:
         program = cel.compile(expression)
-    except ValueError:  # a `has` of what is no field, two signs of two kinds
+    except ValueError:  # `has` of something that is no field, or two operators that cannot be combined
         assert re.search(r"has\(|!-|-!", expression)
         return
     nodes = parse(expression)
@@ -376,7 +376,7 @@ def test_whatever_the_library_reads_this_reader_reads_too(expression: str) -> No
     except ValueError:
         return
     if any(name.startswith(".") for name in program.variables()) or re.search(r"[\w\s]\{|(^|\W)\.\w", expression):
-        return  # names that start with a dot, and messages: neither was ever published, or ever true
+        return  # names that start with a dot, and messages: these could never be published or true
     parse(expression)
 
 
@@ -392,7 +392,7 @@ def test_the_reader_knows_what_it_reads_or_says_that_it_does_not(expression: str
 
 def test_a_condition_published_before_is_bounded_too_and_its_old_verdict_can_still_be_had() -> None:
     condition = "event.properties.l" + ".filter(x,true)" * 30 + ".size() > 1"
-    assert check(condition, ALL)  # it would not be published today
+    assert check(condition, ALL)  # publishing refuses it now
     assert evaluate(condition, lines(0) | {"event": {"properties": {"l": [1, 2, 3]}}}) is True
     with pytest.raises(TooDearError):
         evaluate(condition, LARGE_LIST)

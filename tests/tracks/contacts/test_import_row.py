@@ -1,4 +1,4 @@
-"""A row of an import: where its values go, and everything that is wrong with it at once."""
+"""A row of an import: where its values are stored, and all its errors at once."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ sent = st.lists(
 
 
 def fits(caps: list[Cap], messages: list[Counted], new: Counted, pace: float) -> bool:
-    """The rule spelled out: with one more at its time, no span that ends with it holds more than its cap allows."""
+    """The rule, computed directly: with the new message, no span that ends with it has more than its cap allows."""
     return all(
         sum(
             one.at > new.at - cap.per / pace

@@ -1,4 +1,4 @@
-"""Whose clicks and opens a track counts: a person's, unless a wait says otherwise."""
+"""A track counts only clicks and opens of persons, unless a wait says otherwise."""
 
 from __future__ import annotations
 

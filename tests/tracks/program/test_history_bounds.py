@@ -1,4 +1,4 @@
-"""Whatever an event holds, what a run is told of it fits into a history; and so does the program it is started with."""
+"""The signal of any event, and the program with which a run starts, fit into a history."""
 
 from __future__ import annotations
 

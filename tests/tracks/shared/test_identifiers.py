@@ -26,7 +26,7 @@ def test_effect_keys_keep_exactly_this_shape() -> None:
 
 @given(st.text("|a:_-.", min_size=128, max_size=128), st.text("|9", min_size=128, max_size=128))
 def test_ids_that_are_taken_always_fit_into_a_workflow_id(contact_id: str, key: str) -> None:
-    """What an event's property adds may be of any letters, and is measured where it comes in."""
+    """A key from an event's property may have any characters. Its length is checked when it arrives."""
     assert check_identifier(contact_id) and check_key(key)
     assert len(workflow_id("t" * 63, contact_id, key)) <= MAX_WORKFLOW_ID
 

@@ -1,4 +1,4 @@
-"""The run's clock: a wait until eleven never ends before eleven, and without a pace nothing is said of it."""
+"""The run's clock: a wait until eleven never ends before eleven. Without a pace the signal has no clock fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of events that look like Perennial's own: a slip of the pen is refused, all else is worth a look."""
+"""Event names that look like Perennial's own: an obvious typing error is refused, others give a warning."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLACES: dict[str, Any] = {
     },
 }
 MODELS = {"Entry", "Goal", "ExitRule", "Lately", "Happening"}
-"""Those that name an event; a new one needs a place above."""
+"""The models that name an event. A new model must be added above."""
 
 
 def models(annotation: Any, seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:

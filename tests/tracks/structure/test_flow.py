@@ -1,4 +1,4 @@
-"""What the validator says about ways through a track, against the compiled program itself."""
+"""The validator's knowledge about paths through a track, compared with the compiled program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracks.structure.flow import Flow
 
 
 def following(program: Program, start: list[int]) -> set[int]:
-    """Program counters that a run can come to from these."""
+    """Program counters that a run can reach from these."""
     seen, left = set(start), list(start)
     while left:
         pc = left.pop()
@@ -44,7 +44,7 @@ def can_follow(written: Track) -> list[tuple[set[str], set[str]]]:
     """For every step: the steps that the validator, and that the program, say can follow it."""
     flow = Flow(track_to_data(written)["steps"])
     program = compile_track(written).program
-    # The exit that a date asks for bears the date's own id in the program, and is no step in the track.
+    # The exit of a date step has the step's own id in the program, and is no step of the track.
     exits = {instruction.step for instruction in program.code if isinstance(instruction, Exit)}
     return [
         (

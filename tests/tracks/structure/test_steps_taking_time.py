@@ -1,4 +1,4 @@
-"""No loop without time: a round of a repeat lasts, and tracks enrol each other in no circle without a wait."""
+"""No loop without a wait: each round of a repeat takes time, and so does each cycle of tracks that enrol each other."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_what_is_known_of_a_messages_own_events_is_used(entry: dict[str, Any], c
 
 
 def test_a_way_round_by_a_message_and_a_step_is_a_circle() -> None:
-    """One sends, its delivery enrols into the other, which enrols into the first."""
+    """One track sends; the delivery enrols into the other, which enrols into the first."""
     told = track("b", enroll("a"), entry={"event": "email.delivered", "where": 'event.properties.track == "a"'})
     [words] = circles(track("a", MAIL), told)
     assert "a → b → a" in words

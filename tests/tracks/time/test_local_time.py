@@ -30,7 +30,7 @@ instants = st.integers(1_104_537_600, 2_051_222_400).map(
 
 
 def wall(moment: datetime, zone: ZoneInfo) -> datetime:
-    """What clocks in the zone show, without more."""
+    """The local time in the zone, without the zone itself."""
     return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
@@ -48,7 +48,7 @@ def changes(zone: ZoneInfo, first: int, last: int) -> Iterator[datetime]:
 
 
 def first_reached(target: datetime, zone: ZoneInfo, start: datetime) -> datetime:
-    """The rule spelled out: walk forward until the clocks show the time, or have jumped past it."""
+    """The rule, computed directly: walk forward until the clocks show the time, or have jumped past it."""
     while wall(start, zone) < target:
         start += QUARTER
     return start
@@ -304,7 +304,7 @@ def test_the_next_occurrence_is_the_first_of_all_years(
             day = date(year, 2, 28) if leap_day == "feb-28" else date(year, 3, 1)
         every.append(date_moment(day, offset, zone, at))
     assert found == min(moment for moment in every if moment and moment > now + timedelta(seconds=1))
-    # A run that has waited for it waits for the next one, a year away, whatever its clock was rounded to.
+    # After this wait, a run waits for the next one a year later, however its clock was rounded.
     again = next_yearly(birthday.isoformat(), offset, zone, at, found - timedelta(milliseconds=50), leap_day)
     assert again is not None
     assert again > found + timedelta(days=360)

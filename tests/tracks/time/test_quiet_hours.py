@@ -15,7 +15,7 @@ weekdays = st.none() | st.sets(st.sampled_from(WEEKDAYS), min_size=1)
 
 
 def inside(now: datetime, zone: str, start: time, end: time, days: set[str] | None = None) -> bool:
-    """The rule spelled out: some span that began in the last days holds `now`."""
+    """The rule, computed directly: some span that began in the last days contains `now`."""
     place = ZoneInfo(zone)
     for back in range(-3, 3):
         day = now.astimezone(place).date() + timedelta(days=back)

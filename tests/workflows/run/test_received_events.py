@@ -1,4 +1,4 @@
-"""Which event ends which wait: each counts, and counts once, whatever continues as new in between."""
+"""Which event ends which wait: each event counts once, also across continue-as-new."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def event(event_id: str, at: int = 0) -> Matched:
     return Matched(event_id=event_id, name="viewed", at=minutes(at))
 
 
-# The rule, in a second and slower reading: a plan of waits, and all events of the contact, known from the beginning.
+# The rule in a second, slower implementation: a plan of waits, and all events of the contact, known from the beginning.
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class For:
-    """A `wait_for`; a step that is named twice is a later round of a repeat."""
+    """A `wait_for`. The same step again is a later round of a repeat."""
 
     step: str
     since: str
@@ -45,7 +45,7 @@ class For:
 
 @dataclass(frozen=True)
 class Viewed:
-    """An event, which matches the waits of these steps; they are numbered in the order of acceptance."""
+    """An event that matches the waits of these steps. Events are numbered in the order of acceptance."""
 
     number: int
     at: int
@@ -56,7 +56,7 @@ Plan = Sequence[Pause | For]
 
 
 def by_the_rule(plan: Plan, events: Sequence[Viewed]) -> list[tuple[str, int | None]]:
-    """Each `wait_for` with the number of the event that ended it, by looking at everything anew each time."""
+    """Each `wait_for` with the number of the event that ended it, computed from all events each time."""
     moment, ends = 0, list[tuple[str, int | None]]()
     began: dict[str, int] = {}
     ended: list[tuple[int, str, int]] = []  # which event, which step, when
@@ -85,7 +85,7 @@ def by_the_rule(plan: Plan, events: Sequence[Viewed]) -> list[tuple[str, int | N
 
 
 def as_a_run(plan: Plan, events: Sequence[Viewed], parted: Sequence[bool]) -> list[tuple[str, int | None]]:
-    """The same by a run's memory, told event after event; it continues as new before the parts that `parted` names."""
+    """The same with a run's memory, event by event. It continues as new before the parts that `parted` names."""
     looking_back = frozenset(part.step for part in plan if isinstance(part, For) and part.since != "step")
     memory, now, ends = Memory(RunState(), looking_back), 0, list[tuple[str, int | None]]()
     memory.moment = NOON
@@ -135,7 +135,7 @@ parts = st.one_of(
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """Waits in a row; a step has one look-back wherever it is named."""
+    """Waits in a row. A step has the same look-back everywhere."""
     since: dict[str, str] = {}
     drawn = draw(st.lists(parts, min_size=1, max_size=12))
     return [
@@ -146,7 +146,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def stories(draw: st.DrawFn) -> Sequence[Viewed]:
-    """Events in order, often several in one moment."""
+    """Events in order, often several at the same time."""
     moments = sorted(draw(st.lists(st.integers(0, 120), max_size=15)))
     matched = st.lists(steps, min_size=1, max_size=3, unique=True).map(tuple)
     return [Viewed(number, at, draw(matched)) for number, at in enumerate(moments)]

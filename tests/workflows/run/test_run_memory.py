@@ -1,4 +1,4 @@
-"""What a run remembers: dedupe, look-back, the path, and a state that survives continue-as-new."""
+"""A run's memory: dedupe, look-back, the path, and state that survives continue-as-new."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def test_an_event_out_of_order_does_not_hide_a_later_one() -> None:
 @pytest.mark.parametrize(
     ("happened", "came", "counts"),
     [
-        (-3, 1, True),  # told at once by a clock that is behind
+        (-3, 1, True),  # sent at once by a clock that is behind
         (-3, 0, True),
         (-3, -1, False),  # came before the wait began
-        (-3, 3, False),  # was on its way for too long: it may have been before
+        (-3, 3, False),  # took too long to arrive: it may have happened before the wait
         (-60, 1, False),
     ],
 )

@@ -23,7 +23,7 @@ def viewed(number: int, at: datetime, *steps: str) -> EventSignal:
 
 
 def rounds(times: int, *body: Instruction) -> list[Instruction]:
-    """A repeat of these, which waits for the event anew in each round; it is left where none comes in time."""
+    """A repeat of these instructions, which waits for an event in each round. It is left if none comes in time."""
     return [
         Repeat(step="rounds", times=times, end=len(body) + 5),
         WaitFor(step="view", event="viewed", seconds=3 * DAY, timeout=len(body) + 3),
@@ -35,7 +35,7 @@ def rounds(times: int, *body: Instruction) -> list[Instruction]:
 
 
 async def tell(env: WorkflowEnvironment, run: WorkflowHandle[Any, Any], numbers: Sequence[int], *steps: str) -> None:
-    """Several events of one moment, a little later than now."""
+    """Send several events of the same moment, a little later than now."""
     await env.sleep(timedelta(seconds=20))
     at = await env.get_current_time() - timedelta(seconds=1)
     for number in numbers:

@@ -1,4 +1,4 @@
-"""Messages that go past their provider's queue, on the time-skipping server."""
+"""Messages sent without their provider's queue, on the time-skipping server."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_one_that_nobody_knows_the_end_of_is_reconciled(client: Client, st
 async def test_a_run_that_is_cancelled_meanwhile_ends_after_the_message(
     dev_server: DevServer, stack: AsyncExitStack
 ) -> None:
-    """The run's task beats every 0.8 s of a slow message, and learns of the cancellation by that."""
+    """The run's task sends a heartbeat every 0.8 s during a slow message, and so learns of the cancellation."""
     under_way, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(_call: StepCall) -> None:

@@ -1,4 +1,4 @@
-"""What a run does with one message that takes more than one try, on the time-skipping server."""
+"""How a run handles a message that needs more than one try, on the time-skipping server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Years of a run, lived through on the time-skipping server."""
+"""Years of a run, on the time-skipping server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ steps:
 
 @pytest.mark.parametrize("birthday", ["1992-02-29", "--11-01"])
 async def test_every_birthday_is_met_once_whatever_the_year_has(birthday: str) -> None:
-    """Two rounds never meet the same birthday, though the second begins in the moment in which the first ended."""
+    """Two rounds never use the same birthday, although the second begins at the moment when the first ends."""
     zone = "America/New_York"
     ann = Contact("user_1042", email="ann@example.com", timezone=zone, attributes={"birthday": birthday})
     async with stage() as theatre:

@@ -1,6 +1,6 @@
-// Follows what happens: looks at the version, and when it has changed, swaps the live parts of the page.
+// Updates the page: polls the version number, and replaces the live parts of the page when it has changed.
 (() => {
-  // What the page shows already: a message may come between its making and the first look.
+  // The version that the page shows: a message may come between its rendering and the first poll.
   let known = document.body.dataset.version;
   const toEnd = () => {
     const thread = document.querySelector(".thread");
@@ -22,7 +22,7 @@
       }
       known = version;
     } catch {
-      // The sandbox is restarting: the next look will tell.
+      // The sandbox is restarting: try again at the next poll.
     }
   };
   toEnd();

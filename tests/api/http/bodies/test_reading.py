@@ -1,4 +1,4 @@
-"""Bodies are bounded, and hold nothing that the database could not keep."""
+"""Bodies are bounded, and values that the database cannot hold are refused."""
 
 from __future__ import annotations
 

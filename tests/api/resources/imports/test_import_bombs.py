@@ -1,4 +1,4 @@
-"""An upload, whatever is in it, keeps nobody else waiting, and ends when its sender is gone."""
+"""An upload with any content does not delay other requests, and ends when its sender is gone."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.api.server import serve
 CSV = {"Content-Type": "text/csv"}
 LINES = {"Content-Type": "application/x-ndjson"}
 QUICKLY = 2.0
-"""Seconds for /healthz, on a machine that does much else; it was 40 before."""
+"""Seconds for /healthz on a busy machine."""
 
 
 @pytest.fixture
 async def caller(app: FastAPI, api: Api, key: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Speaks to a real server, with a key."""
+    """A client of a real server, with a key."""
     await api.publish(track("win-back"))
     headers = {"Authorization": f"Bearer {key}"}
     async with serve(app) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=120) as client:

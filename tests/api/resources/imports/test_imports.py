@@ -1,4 +1,4 @@
-"""Imports over HTTP: received while they arrive, refused at once where the header is wrong, steered and looked at."""
+"""Imports over HTTP: stored while they arrive, refused at once if the header is wrong, controlled and read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def send(api: Api, body: Any, *, headers: dict[str, str] | None = None, **
 
 
 async def apply(db: Database, import_id: str) -> None:
-    """What the workflow does."""
+    """Apply the import as the workflow does."""
 
     async def nobody_is_busy() -> str:
         return ""
@@ -123,7 +123,7 @@ async def test_other_kinds_unknown_tracks_and_odd_wishes_are_refused(ready: Api)
 
 
 async def test_an_upload_that_breaks_off_is_given_up_with_its_rows(app: FastAPI, ready: Api, db: Database) -> None:
-    """The client goes away after a thousand rows and more."""
+    """The client disconnects after more than a thousand rows."""
     lines = b"".join(b"user-%d,u%d@people.test,pro\n" % (n, n) for n in range(1500))
     messages: list[dict[str, Any]] = [
         {"type": "http.request", "body": b"contact_id,email,plan\n" + lines, "more_body": True},
@@ -164,7 +164,7 @@ async def test_the_same_key_again_is_the_same_import(ready: Api, db: Database) -
 
 
 async def test_an_unfinished_upload_gives_way_to_its_repetition(ready: Api, db: Database) -> None:
-    """The API process died amid the first one: nobody else can finish it."""
+    """The API process died during the first upload, so nobody can finish it."""
     async with db.transaction() as tx:
         dead = await imports.begin(tx, "welcome", {}, per_second=1, idempotency_key="k")
     answer = await send(ready, THREE, headers={"Idempotency-Key": "k"})
@@ -186,7 +186,7 @@ async def test_it_is_paused_resumed_slowed_and_cancelled(ready: Api, db: Databas
     refused = await ready.call("POST", f"{at}/resume")
     assert (refused.status_code, refused.json()["detail"]) == (409, "The import is cancelled.")
     async with db.transaction() as tx:
-        [told] = await imports.untold(tx)  # the workflow hears of the end too, lest it wait for ever
+        [told] = await imports.untold(tx)  # the workflow gets the end too, otherwise it would wait for ever
     assert told.id == job["id"]
 
 
@@ -199,7 +199,7 @@ async def test_lists_are_newest_first_in_pages(ready: Api) -> None:
 
 
 async def test_a_body_of_any_size_takes_the_same_memory(ready: Api, db: Database) -> None:
-    """With five times the rows, the most that is held at once stays the same: the body alone would be 5 MB more."""
+    """With five times the rows, the peak memory stays the same. The body alone would need 5 MB more."""
 
     async def body(rows: int) -> AsyncIterator[bytes]:
         yield b"contact_id,email,note\n"
@@ -207,7 +207,7 @@ async def test_a_body_of_any_size_takes_the_same_memory(ready: Api, db: Database
             yield b"user-%d,u%d@people.test,%s\n" % (number, number, b"x" * 1000)
 
     async def most(rows: int) -> int:
-        # httpx gathers a body for an app in this process, so what is measured is who receives one bit by bit
+        # httpx collects the whole body for an app in this process, so the receiver itself is measured
         wanted = {"track": "welcome", "options": {"format": "csv"}, "per_second": 1}
         receiver = import_receiver.Receiver(db, "csv", ",", "contact_id", wanted)
         tracemalloc.reset_peak()

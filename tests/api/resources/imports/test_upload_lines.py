@@ -1,4 +1,4 @@
-"""A body becomes rows however it arrives, and what cannot be read costs its own row only."""
+"""A body is split into the same rows however it arrives, and an unreadable part spoils only its own row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deploy is published as a whole or not at all, and can be looked at before."""
+"""A deploy is published as a whole or not at all, and can be checked before."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ async def test_deploys_take_turns_and_none_is_torn(api: Api) -> None:
 
 
 async def test_what_is_checked_cannot_change_before_it_is_published(api: Api, db: Database) -> None:
-    """A template that needs a variable is about to be published, and a track comes that does not give it."""
+    """While a template that needs a variable is being published, a track that does not set it is published too."""
     await api.template("hello")
     needs = parse_template(NEEDS_PLAN)
     for together in (False, True):
@@ -243,7 +243,7 @@ async def test_names_like_perennials_own_events_are_worth_a_look(api: Api) -> No
 
 
 async def test_tracks_that_would_enrol_each_other_without_a_pause_are_refused(api: Api) -> None:
-    """One contact went round 217 times in twelve seconds."""
+    """Without this check, one contact passed through such tracks 217 times in twelve seconds."""
     pair = {
         name: f"track: {name}\nreentry: always\nsteps: [{{id: next, enroll: {{track: {other}}}}}]\n"
         for name, other in (("to-and", "fro"), ("fro", "to-and"))

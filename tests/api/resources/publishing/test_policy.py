@@ -1,4 +1,4 @@
-"""The policy is published as one document, and tracks and policy have to fit each other."""
+"""The policy is published as one document, and tracks and policy have to match."""
 
 from __future__ import annotations
 

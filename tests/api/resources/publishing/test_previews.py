@@ -1,4 +1,4 @@
-"""Previews show the message and why it is as it is; they send nothing and keep nothing."""
+"""Previews show the message and the reasons for its content. They send and store nothing."""
 
 from __future__ import annotations
 

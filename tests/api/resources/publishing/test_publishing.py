@@ -1,4 +1,4 @@
-"""Tracks and templates are published, versioned, and refused with everything that is wrong."""
+"""Tracks and templates are published and versioned; a refusal names all errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segment's own library is a client that we did not write; its batches are taken item by item."""
+"""Segment's own library, a client that we did not write, works. Batches are processed item by item."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_a_wrong_write_key_is_refused(app: FastAPI, api: Api) -> None:
 
 @pytest.mark.parametrize("call", ["b", "m", "t", "i", "p", "s", "g", "a"])
 async def test_a_key_that_everybody_can_read_is_refused_with_the_way_round(api: Api, key: str, call: str) -> None:
-    """What Segment's libraries for browsers and phones post, with or without a key that is good."""
+    """The posts of Segment's libraries for browsers and phones, with or without a valid key."""
     body = {"type": "track", "userId": "user-1", "event": "x", "writeKey": key}
     for answer in (
         await api.client.post(f"/v1/{call}", json=body),
@@ -175,7 +175,7 @@ SOMETIME = st.datetimes(datetime(1971, 1, 1), datetime(2026, 2, 1), timezones=st
 
 
 def happened(timestamps: dict[str, Any], sent_at: Any = None) -> tuple[datetime, str]:
-    """When an item with these times happened, and what is said of it."""
+    """When an item with these timestamps happened, and the reported problem."""
     item = {"type": "track", "userId": "u", "event": "x", **timestamps}
     result = translate(0, item, Sent(RECEIVED, sent_at))
     assert isinstance(result.action, Track)
@@ -186,7 +186,7 @@ def happened(timestamps: dict[str, Any], sent_at: Any = None) -> tuple[datetime,
 def test_a_device_whose_clock_is_off_tells_when_it_happened(
     moment: datetime, until_sent: timedelta, off: timedelta
 ) -> None:
-    """It happened at `moment` and was sent so much later; all that the device says is `off`."""
+    """The event happened at `moment` and was sent later; all of the device's times are wrong by `off`."""
     item = {"type": "track", "userId": "u", "event": "x", "timestamp": (moment + off).isoformat()}
     sent_at = (moment + until_sent + off).isoformat()
     by_batch = translate(0, item, Sent(moment + until_sent, sent_at)).action

@@ -1,4 +1,4 @@
-"""What SES tells through SNS: confirmed, signed, tagged, complete."""
+"""SES events through SNS: confirmed, signed, tagged, complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.sandbox_server import SandboxServer, eventually
 
 
 def verify(envelope: dict[str, Any]) -> None:
-    """Amazon's documented check, written from its documentation; InvalidSignature when it fails."""
+    """Verify a signature as Amazon's documentation says. Raises InvalidSignature."""
     if envelope["Type"] == "Notification":
         names = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
     else:

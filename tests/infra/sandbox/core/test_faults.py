@@ -1,4 +1,4 @@
-"""Misbehaviour as the real clients feel it, and what was accepted all the same."""
+"""Faults as the real clients see them, and the messages that were accepted nevertheless."""
 
 from __future__ import annotations
 

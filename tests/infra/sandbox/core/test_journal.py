@@ -1,4 +1,4 @@
-"""The journal: what was written is what a restart applies."""
+"""The journal: a restart applies exactly the written entries."""
 
 from __future__ import annotations
 

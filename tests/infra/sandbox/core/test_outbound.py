@@ -1,4 +1,4 @@
-"""Posting over a raw connection: what arrives, what is kept, what counts as no answer."""
+"""POSTs over a raw connection: what arrives, which connections are kept, what counts as no answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 def talk(handler: Handler, conversation: Callable[[Outbound, str], Awaitable[None]]) -> None:
-    """Run a conversation with a server whose every connection `handler` serves."""
+    """Run a conversation with a server that serves every connection with `handler`."""
 
     async def main() -> None:
         writers = []

@@ -1,7 +1,7 @@
-"""The sandbox's Twilio against Twilio's published OpenAPI document, enforced by Prism, which sits in between.
+"""The sandbox's Twilio against Twilio's published OpenAPI document, enforced by the proxy Prism.
 
-Prism refuses requests of the client and answers of the sandbox that the document does not allow, so this
-holds both the sandbox and the client that the application uses to something that we did not write.
+Prism refuses requests of the client and answers of the sandbox that the document does not allow. So both the sandbox
+and the application's client are checked against a document that we did not write.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twilio's document, with one correction that its own example asks for.
+    """Twilio's document, with one correction that its own example needs.
 
-    It calls the addresses of a list's pages `uri`, which has to be absolute, and shows relative ones.
+    The addresses of a list's pages have the format `uri`, which must be absolute, but the example has relative ones.
     """
     data = json.loads(DOCUMENT.read_text())
     operation = data["paths"]["/2010-04-01/Accounts/{AccountSid}/Messages.json"]["get"]
@@ -69,7 +69,7 @@ def prism(sandbox: SandboxServer, document: Path) -> Iterator[str]:
 
 
 def _free_port() -> int:
-    """A port that was free a moment ago; Prism cannot be handed an open socket."""
+    """A port that was free a moment ago: Prism does not accept an open socket."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -86,7 +86,7 @@ def _answers(client: httpx.Client, url: str) -> bool:
 
 @pytest.fixture
 def strict(prism: str) -> Any:
-    """Twilio's client, watched."""
+    """Twilio's client, through Prism."""
     return twilio_client(prism)
 
 

@@ -1,4 +1,4 @@
-"""What publishing finds wrong with a template."""
+"""Errors that publishing finds in a template."""
 
 from __future__ import annotations
 

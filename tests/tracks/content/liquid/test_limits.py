@@ -1,4 +1,4 @@
-"""No template takes long, whatever it asks for: each greedy one fails with a code, for its message alone."""
+"""No template takes long. An expensive one fails with a code, and only its own message is affected."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_greedy_template_is_stopped_soon_with_a_code(source: str, code: str) -
     began = time.process_time()
     with pytest.raises(TemplateError, match=f"^({code})$"):
         render_text(source, context())
-    assert time.process_time() - began < 8  # 0.5 s on most machines, 2.5 on one that others use too; minutes unbounded
+    assert time.process_time() - began < 8  # 0.5 s on most machines, 2.5 s on a shared one; minutes without the limit
 
 
 def test_all_parts_of_a_message_share_its_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Moments in a message by the contact's own clock."""
+"""Times in a message, in the contact's zone."""
 
 from __future__ import annotations
 

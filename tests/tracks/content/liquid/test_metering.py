@@ -1,4 +1,4 @@
-"""Nothing of the language runs uncounted: each tag, filter and class of it is charged by the work that it does."""
+"""Every tag, filter and class of the language is counted by the work that it does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tracks.content.liquid.metering import COUNTED, EXCHANGED
 
 FEW, MANY = 40, 4000
 PART = 1 / 200
-"""Units that one character, item or round more has to cost at least."""
+"""The least cost in units of one more character, item or round."""
 
 Source = Callable[[int], str]
 
@@ -85,7 +85,7 @@ TAGS: dict[str, Source] = {
     "#": rounds("{% # x %}"),
 }
 NO_TAGS = frozenset(("content", "output", "illegal"))
-"""What the language keeps among its tags: the texts between them, the outputs, and what is no tag."""
+"""Entries in the language's list of tags that are no tags: texts, outputs and invalid ones."""
 
 EXPRESSIONS: dict[str, Source] = {
     "output": lambda n: "{{ text }}",
@@ -152,7 +152,7 @@ def test_a_filter_is_charged_by_what_it_is_given(name: str) -> None:
     source = f"{{% assign a = {FILTERED[name]} | {name}{arguments} | size %}}"
     try:
         assert rise(lambda n: source) >= (MANY - FEW) * PART
-    except LiquidError:  # too long, or no number that can be written: refused
+    except LiquidError:  # refused: too long, or a number that cannot be written
         assert FILTERED[name] == "number"
 
 
@@ -227,7 +227,7 @@ PIECES = st.sampled_from((
 @settings(max_examples=150, deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_what_is_refused_before_parsing_could_not_have_been_parsed_either(source: str) -> None:
-    """But for what stands in a comment, where the language takes anything."""
+    """Except within a comment, in which the language accepts anything."""
     try:
         check_delimiters(source)
     except LiquidError:

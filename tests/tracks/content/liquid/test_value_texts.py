@@ -1,4 +1,4 @@
-"""What is printed of data: nothing of Python's own spelling."""
+"""Data is printed in Liquid's format, not in Python's."""
 
 from __future__ import annotations
 

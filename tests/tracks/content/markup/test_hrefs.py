@@ -1,4 +1,4 @@
-"""Links lead to pages, mailboxes and phones, whatever data says; and they are read as a browser reads them."""
+"""Links lead only to pages, mailboxes and phones, with any data, and are parsed as a browser parses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the renderer would leave out without a word is told at publishing, with its line and its name."""
+"""Publishing reports everything that the renderer would silently omit, with its line and name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tracks.content.templates.template import Template, TemplateProblems, parse_
 EMPTY = frozenset(
     ("mj-all", "mj-class", "mj-breakpoint", "mj-font", "mj-image", "mj-carousel-image", "mj-divider", "mj-spacer")
 )
-"""Tags that hold nothing."""
+"""Tags without content."""
 
 
 def email(body: str, **fields: object) -> Template:
@@ -32,7 +32,7 @@ def column(content: str) -> str:
 
 
 def minimal(tag: str) -> str:
-    """A page with the tag in a place where it may stand."""
+    """A page with the tag in a valid place."""
     path = [tag]
     while path[0] != "mjml":
         parents = ("mj-attributes",) if path[0] in ("mj-all", "mj-class") else ()
@@ -54,7 +54,7 @@ def test_the_renderer_knows_every_tag_that_we_let_pass(tag: str) -> None:
     try:
         other = mrml.to_html(unknown).content
     except OSError:
-        return  # where it takes no other tag than those it knows, it knew this one
+        return  # only known tags are accepted in this place, so it knew this one
     assert other != made or tag in ("mj-breakpoint", "mj-font", "mj-all", "mj-class")
 
 

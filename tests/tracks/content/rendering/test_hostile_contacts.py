@@ -1,4 +1,4 @@
-"""Whatever a contact, an event or a step says, a published library template makes a whole message of it."""
+"""A published library template renders a complete message from any data of a contact, an event or a step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.template import Template
 
 MARK = "zqx"
-"""Begins every hostile text, so that it is found again."""
+"""The beginning of every hostile text, to find it in the output."""
 HOSTILE = (
     "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "{{ contact.email }}", "{% for i in (1..9) %}",
     "</mj-text></mjml>", "<![CDATA[x", "<!--", "&lt;&amp;&#x3c;", "\x00\x07\x1b[31m", "\r\nBcc: x@y.test",
@@ -55,7 +55,7 @@ def contexts(depth: st.SearchStrategy[Any]) -> st.SearchStrategy[MessageContext]
 
 
 def message(template: Template, context: MessageContext) -> RenderedEmail | RenderedSms | str:
-    """The message, or the code of its fault."""
+    """The message, or its error code."""
     try:
         return write_sms(template, context) if template.kind == "sms" else render_email(template, context)
     except TemplateError as error:
@@ -72,7 +72,7 @@ def tags(html: str) -> list[str]:
 def test_no_data_breaks_a_message_or_becomes_its_markup(name: str, context: MessageContext) -> None:
     template: Template = MESSAGES[name]
     made = message(template, context)
-    if isinstance(made, str):  # a name of 5,000 letters, a quantity of 5,000 digits: the fault of this message alone
+    if isinstance(made, str):  # a name of 5,000 letters or 5,000 digits: only this message fails
         assert made in ("SmsTooLong", "SubjectTooLong", "LiquidValueError")
         return
     if isinstance(made, RenderedSms):

@@ -1,4 +1,4 @@
-"""Rewriting links: all of them, only them, and every other byte as it was."""
+"""Rewriting links: all links are changed, and no other byte."""
 
 from __future__ import annotations
 

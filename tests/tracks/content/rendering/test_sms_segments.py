@@ -1,4 +1,4 @@
-"""Text messages are counted as networks count them."""
+"""SMS segments are counted as networks count them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tracks.content.rendering.sms_segments import segments
         ("a" * 307, 3, "GSM-7"),
         ("€" * 80, 1, "GSM-7"),
         ("€" * 81, 2, "GSM-7"),
-        ("€" * 153, 3, "GSM-7"),  # 153 places hold 76 of them: none is cut in two
+        ("€" * 153, 3, "GSM-7"),  # 153 places hold 76 of them: none is split
         ("ü" * 160, 1, "GSM-7"),
         ("ş" * 70, 1, "UCS-2"),
         ("ş" * 71, 2, "UCS-2"),

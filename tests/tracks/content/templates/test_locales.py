@@ -1,4 +1,4 @@
-"""Contacts' locales come in every shape; a variant fits or the template's own language stands in."""
+"""Contacts' locales come in every form. A variant matches, or the template's own language is used."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_tag_has_one_spelling(tag: str | None, right: str | None) -> None:
     [
         ("pt-BR", ["pt", "pt-BR"], "pt-BR"),
         ("pt_PT", ["pt", "pt-BR"], "pt"),
-        ("pt", ["pt-BR"], None),  # RFC 4647, lookup: never something more specific than was asked for
+        ("pt", ["pt-BR"], None),  # RFC 4647, lookup: never more specific than requested
         ("zh-Hant-TW", ["zh", "zh-Hant"], "zh-Hant"),
         ("de-x-bavarian", ["de"], "de"),
         ("fr", ["de"], None),

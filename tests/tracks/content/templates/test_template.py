@@ -1,4 +1,4 @@
-"""Reading a template: front matter, declarations, and what publishing a track learns from one."""
+"""Reading a template: front matter, declarations, and the facts that publishing a track needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks and languages: what a contact reads, and what publishing refuses."""
+"""Blocks and languages: which texts a contact gets, and what publishing refuses."""
 
 from __future__ import annotations
 
