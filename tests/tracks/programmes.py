@@ -1,4 +1,4 @@
-"""Programmes that count and watch events, as an author writes them (docs/reference/tracks/branches.md shows their middles)."""
+"""Programmes that count and watch events, as an author writes them (docs/reference/tracks/branches.md shows parts)."""
 
 VIEWED_THREE_TIMES = """
 track: pricing-interest
