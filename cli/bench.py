@@ -71,7 +71,7 @@ def faults(
     folder: Annotated[Path | None, typer.Option(help="Keep logs and data there.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Kill parts of the house at random moments under load, and compare what everybody recorded."""
+    """Kill parts of an installation at random moments under load, and compare what everybody recorded."""
     from bench.faults.run import run
 
     raise typer.Exit(run(kills=kills, seed=seed, rate=rate, pause=pause, folder=folder, as_json=as_json))
@@ -126,7 +126,7 @@ def grow(
     sizes: Annotated[str, typer.Option(help="Enrolled sleepers, separated by commas.")] = "1000,10000",
     as_json: Json = False,
 ) -> None:
-    """One house with more and more enrolled sleepers: throughput and latency must not bend."""
+    """One installation with more and more enrolled sleepers: throughput and latency must not bend."""
     from bench.comparisons.grow import bench
 
     try:

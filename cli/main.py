@@ -11,10 +11,10 @@ from cli import bench, ui_links
 from cli.over_api import contacts, documents, enrollments, imports, messages_and_events, tracks
 from cli.over_database import breakers_and_limits, doctor, keys, suppressions_and_consents
 from cli.processes import schema, serve, up
-from cli.shared.error_sentences import Sentences
+from cli.shared.error_sentences import CommandGroup
 
 app = typer.Typer(
-    cls=Sentences,
+    cls=CommandGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -68,7 +68,7 @@ def ui_links(
 
 def _runs_of(contact: str, url: str | None, key: str | None) -> list[str]:
     """The workflow ids of a contact's latest enrolments, newest first."""
-    from infra.importing import ask
+    from infra.api_client.imports import ask
 
     with api_caller(url, key) as client:
         page = ask(client, "GET", f"/v1/enrollments?{urlencode({'contact_id': contact, 'limit': MOST_RUNS})}")

@@ -13,8 +13,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = {
     "tests/pages/": "the stack and the browser",
-    "tests/faults/test_house.py": "the house of processes",
-    "tests/faults/test_outage.py": "the house of processes",
+    "tests/faults/test_killed_processes.py": "the processes to be killed",
+    "tests/faults/test_outage.py": "the processes to be killed",
     "tests/workflows/test_outage.py": "the outage of the workers",
 }
 """What tests share, by the beginning of their names."""

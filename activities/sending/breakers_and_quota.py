@@ -19,7 +19,7 @@ from activities.providers.provider_errors import ProviderError
 from activities.sending import ses_quota
 from settings import Settings
 from store.engine import periodic_jobs
-from store.engine.background_tasks import Beside
+from store.engine.background_tasks import BackgroundTask
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.published import policies
@@ -34,7 +34,7 @@ CLEAR_EVERY = timedelta(minutes=10)
 log = structlog.get_logger(__name__)
 
 
-class Watch(Beside):
+class Watch(BackgroundTask):
     """Does these jobs while it is open."""
 
     def __init__(self, database: Database, email: EmailProvider, client: Client, settings: Settings) -> None:

@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 from activities.contract import SendResult
 from activities.sending import queue_rates
 from store.engine import live_workers
-from store.engine.background_tasks import Beside
+from store.engine.background_tasks import BackgroundTask
 from store.engine.database import Database
 
 AT_ONCE = 16
@@ -122,7 +122,7 @@ class DirectSend:
         return max(1.0, self._rate * BURST) if math.isfinite(self._rate) else 1.0
 
 
-class DirectSendWatch(Beside):
+class DirectSendWatch(BackgroundTask):
     """Reads the queues' rates while it is open."""
 
     def __init__(self, database: Database, client: Client, direct_sends: Mapping[str, DirectSend]) -> None:

@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class QuotaLeft:
     """What is left of an account's quota: why nothing may be sent now (or empty), and whether sending may resume."""
 
     refusal: str
@@ -48,27 +48,27 @@ class Room:
     """Emails that may be sent before the reserve is used; infinite if the account has no limit."""
 
 
-def room(quota: SendingQuota) -> Room:
+def quota_left(quota: SendingQuota) -> QuotaLeft:
     """The room that a quota leaves."""
     if not quota.enabled:
-        return Room(f"Amazon has paused sending ({quota.enforcement})", False, 0)
+        return QuotaLeft(f"Amazon has paused sending ({quota.enforcement})", False, 0)
     if quota.per_day is None:
-        return Room("", True, float("inf"))
+        return QuotaLeft("", True, float("inf"))
     left = quota.per_day * (1 - RESERVE) - quota.sent
     if left <= 0:
-        return Room(f"{quota.sent:.0f} of {quota.per_day:.0f} emails in 24 hours", False, 0)
-    return Room("", left >= quota.per_day * ENOUGH, left)
+        return QuotaLeft(f"{quota.sent:.0f} of {quota.per_day:.0f} emails in 24 hours", False, 0)
+    return QuotaLeft("", left >= quota.per_day * ENOUGH, left)
 
 
 def next_look(quota: SendingQuota) -> timedelta:
     """The time until the quota could be used up at the full rate, within bounds."""
-    seconds = room(quota).left / max(quota.per_second, 0.001)
+    seconds = quota_left(quota).left / max(quota.per_second, 0.001)
     return max(SOONEST, min(LATEST, timedelta(seconds=min(seconds, LATEST.total_seconds()))))
 
 
 async def hold_or_resume(tx: AsyncConnection, quota: SendingQuota, now: datetime) -> None:
     """Open or resume the account's breaker by the quota; a breaker that is open for another cause does not change."""
-    judged = room(quota)
+    judged = quota_left(quota)
     if judged.refusal:
         figures: Mapping[str, Any] = {"sent": quota.sent, "per_day": quota.per_day}
         if await breakers.trip(

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.http.security_headers import ProtectAnswers
-from api.http.server import Beside
+from api.http.server import OperationsServer
 from store.engine.database import Database
 
 
@@ -25,7 +25,7 @@ class WorkerHealth:
     def __init__(self, host: str, port: int | None) -> None:
         self.database: Database | None = None
         self.working = False
-        self._server = None if port is None else Beside(self._app(), host, port, "PERENNIAL_WORKER_PORT")
+        self._server = None if port is None else OperationsServer(self._app(), host, port, "PERENNIAL_WORKER_PORT")
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._ready = Gauge("perennial_worker_ready", "1 while it takes work.", registry=self._registry)

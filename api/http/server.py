@@ -72,7 +72,7 @@ class Server(_Listening):
         self.should_exit = True
 
 
-class Beside(_Listening):
+class OperationsServer(_Listening):
     """A server for a few calls beside the process's own work. It leaves signals to the process."""
 
     def __init__(self, app: ASGIApp, host: str, port: int, named: str) -> None:

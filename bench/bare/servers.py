@@ -21,7 +21,7 @@ from infra.launch.temporal import Temporal, without_temporal_environment
 
 
 @dataclass(frozen=True)
-class BareHouse:
+class BareServers:
     """The servers that the load calls, and the meters of the parts `temporal`, `sandbox` and `worker`."""
 
     temporal: Client
@@ -39,7 +39,7 @@ class BareHouse:
 
 
 @asynccontextmanager
-async def bare_house(folder: Path) -> AsyncIterator[BareHouse]:
+async def bare_servers(folder: Path) -> AsyncIterator[BareServers]:
     """Start the bare side on fresh servers. They stop when the context ends."""
     server = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
     port, spent = any_free(), Spent()
@@ -59,7 +59,7 @@ async def bare_house(folder: Path) -> AsyncIterator[BareHouse]:
         children[1].wait_ready(lambda: children[1].said("worker started"), 30)
         client = await Client.connect(address, data_converter=pydantic_data_converter)
         async with httpx.AsyncClient(base_url=url, timeout=60) as sandbox:
-            yield BareHouse(client, sandbox, spent)
+            yield BareServers(client, sandbox, spent)
     finally:
         for child in reversed(children):
             child.stop(1.0)

@@ -20,8 +20,8 @@ from bench.installation.contacts import asleep, clicked, enrol, make
 from bench.installation.documents import publish, waiting_track
 from bench.installation.idle import quiet
 from bench.installation.mail_feed import MailFeed
-from bench.installation.one_process import Stand
-from bench.installation.processes import House
+from bench.installation.one_process import Installation
+from bench.installation.processes import Processes
 from bench.measuring.measured_runs import Taken, measured
 from bench.measuring.paired_runs import MEGABYTE, Pair, Row
 from bench.measuring.percentiles import percentile
@@ -65,42 +65,42 @@ class Bulk:
 async def imported(rows: int, seconds: float, console: Console) -> Bulk:
     """Send the file, let the import run for `seconds`, cancel it. Then send the second file and wait for its end."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as name:
-        house = House(Path(name), queue_rates={"perennial-email": RATE})
-        async with house.open() as stand:
-            feed = MailFeed(stand.sandbox)
+        processes = Processes(Path(name), queue_rates={"perennial-email": RATE})
+        async with processes.open() as installation:
+            feed = MailFeed(installation.sandbox)
             async with feed.follow():
                 live = [f"live-{number}" for number in range(LIVE)]
-                await publish(stand, bulk=TRACK, other=waiting_track("other"))
-                await make(stand, live)
-                await enrol(stand, "other", live)
-                await asleep(stand.temporal, "State = 'waiting'", LIVE, 60)
-                await quiet(house.spent)
-                before = await clicked(stand, feed, live[::2], GAP, 60)
+                await publish(installation, bulk=TRACK, other=waiting_track("other"))
+                await make(installation, live)
+                await enrol(installation, "other", live)
+                await asleep(installation.temporal, "State = 'waiting'", LIVE, 60)
+                await quiet(processes.spent)
+                before = await clicked(installation, feed, live[::2], GAP, 60)
                 console.print(f"{rows:,} rows …")
-                async with measured(house.spent) as received:
-                    job = await _send(stand, rows, range(rows))
+                async with measured(processes.spent) as received:
+                    job = await _send(installation, rows, range(rows))
                 console.print(f"  received in {received.seconds:.0f} s; at work for {seconds:.0f} s …")
-                async with measured(house.spent) as worked:
+                async with measured(processes.spent) as worked:
                     until = asyncio.get_running_loop().time() + seconds
-                    meanwhile = await clicked(stand, feed, live[1::2], GAP, 60)
+                    meanwhile = await clicked(installation, feed, live[1::2], GAP, 60)
                     await asyncio.sleep(until - asyncio.get_running_loop().time())
                 began = time.monotonic()
-                await stand.call("POST", f"/v1/imports/{job}/cancel")
-                outcomes = (await _ended(stand, job))["outcomes"]
+                await installation.call("POST", f"/v1/imports/{job}/cancel")
+                outcomes = (await _ended(installation, job))["outcomes"]
                 cancelled = time.monotonic() - began
-                await quiet(house.spent)
+                await quiet(processes.spent)
                 known = [n for n in range(sum(outcomes.values())) if n % BAD]  # rows are processed in order
                 again_rows = rows // KNOWN
                 console.print(f"  cancelled; {again_rows:,} rows of contacts who are on the track already …")
-                async with measured(house.spent) as again:
-                    job = await _send(stand, again_rows, (known[n % len(known)] for n in range(again_rows)))
-                    found = await _ended(stand, job)
+                async with measured(processes.spent) as again:
+                    job = await _send(installation, again_rows, (known[n % len(known)] for n in range(again_rows)))
+                    found = await _ended(installation, job)
                 if found["outcomes"] != {"existing": again_rows}:
                     raise RuntimeError(f"{again_rows} rows of contacts on the track came to {found['outcomes']}")
         return Bulk(rows, received, worked, outcomes, before, meanwhile, cancelled, again, again_rows)
 
 
-async def _send(stand: Stand, count: int, numbers: Iterable[int]) -> str:
+async def _send(installation: Installation, count: int, numbers: Iterable[int]) -> str:
     async def body() -> AsyncIterator[bytes]:
         piece = ["contact_id,email,phone,timezone,locale,first_name,properties.list"]
         for number in numbers:
@@ -111,7 +111,7 @@ async def _send(stand: Stand, count: int, numbers: Iterable[int]) -> str:
                 piece = []
         yield ("\n".join(piece) + "\n").encode()
 
-    answer = await stand.api.post(
+    answer = await installation.api.post(
         "/v1/imports",
         params={"track": "bulk", "per_second": MAX_RATE},
         content=body(),
@@ -125,10 +125,10 @@ async def _send(stand: Stand, count: int, numbers: Iterable[int]) -> str:
     return str(job["id"])
 
 
-async def _ended(stand: Stand, job: str) -> dict[str, Any]:
+async def _ended(installation: Installation, job: str) -> dict[str, Any]:
     async with asyncio.timeout(3600):
         while True:
-            found: dict[str, Any] = await stand.call("GET", f"/v1/imports/{job}")
+            found: dict[str, Any] = await installation.call("GET", f"/v1/imports/{job}")
             if found["ended_at"] is not None:
                 return found
             await asyncio.sleep(0.2)

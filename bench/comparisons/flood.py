@@ -20,8 +20,8 @@ from bench.installation.contacts import asleep, clicked, enrol, enrol_one, for_e
 from bench.installation.documents import publish, waiting_track
 from bench.installation.idle import quiet
 from bench.installation.mail_feed import MailFeed
-from bench.installation.one_process import Stand
-from bench.installation.processes import House
+from bench.installation.one_process import Installation
+from bench.installation.processes import Processes
 from bench.measuring.measured_runs import Taken, measured
 from bench.measuring.paired_runs import Pair, Row
 from bench.measuring.percentiles import percentile
@@ -32,7 +32,7 @@ GAP = 0.3
 """Seconds between two clicks."""
 AT_MOST = 1800.0
 
-Pour = Callable[[Stand, Sequence[str]], Coroutine[Any, Any, None]]
+Pour = Callable[[Installation, Sequence[str]], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Flood:
     meanwhile: Sequence[float]
 
 
-async def by_batch(stand: Stand, people: Sequence[str]) -> None:
+async def by_batch(installation: Installation, people: Sequence[str]) -> None:
     """Enrol with batch calls, one after another."""
-    await enrol(stand, "flood", people)
+    await enrol(installation, "flood", people)
 
 
-async def by_single_calls(stand: Stand, people: Sequence[str]) -> None:
+async def by_single_calls(installation: Installation, people: Sequence[str]) -> None:
     """Enrol each contact with a call of its own, many at the same time."""
-    await for_each(people, lambda who: enrol_one(stand, "flood", who))
+    await for_each(people, lambda who: enrol_one(installation, "flood", who))
 
 
 WAYS: Mapping[str, Pour] = {"by batch": by_batch, "by single calls": by_single_calls}
@@ -61,23 +61,23 @@ WAYS: Mapping[str, Pour] = {"by batch": by_batch, "by single calls": by_single_c
 async def poured(pour: Pour, contacts: int) -> Flood:
     """Enrol the contacts in a fresh installation, and wait until all runs sleep."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as name:
-        house = House(Path(name), queue_rates={"perennial-email": RATE})
-        async with house.open() as stand:
-            feed = MailFeed(stand.sandbox)
+        processes = Processes(Path(name), queue_rates={"perennial-email": RATE})
+        async with processes.open() as installation:
+            feed = MailFeed(installation.sandbox)
             async with feed.follow():
                 live = [f"live-{number}" for number in range(LIVE)]
                 flood = [f"flood-{number}" for number in range(contacts)]
-                await publish(stand, flood=waiting_track("flood"), other=waiting_track("other"))
-                await make(stand, [*live, *flood])
-                await enrol(stand, "other", live)
-                await asleep(stand.temporal, "State = 'waiting'", LIVE, 60)
-                await quiet(house.spent)
-                before = await clicked(stand, feed, live[::2], GAP, AT_MOST)
-                async with measured(house.spent, memory=False) as taken:
-                    pouring = asyncio.create_task(pour(stand, flood))
-                    meanwhile = await clicked(stand, feed, live[1::2], GAP, AT_MOST)
+                await publish(installation, flood=waiting_track("flood"), other=waiting_track("other"))
+                await make(installation, [*live, *flood])
+                await enrol(installation, "other", live)
+                await asleep(installation.temporal, "State = 'waiting'", LIVE, 60)
+                await quiet(processes.spent)
+                before = await clicked(installation, feed, live[::2], GAP, AT_MOST)
+                async with measured(processes.spent, memory=False) as taken:
+                    pouring = asyncio.create_task(pour(installation, flood))
+                    meanwhile = await clicked(installation, feed, live[1::2], GAP, AT_MOST)
                     await pouring
-                    await asleep(stand.temporal, "Track = 'flood' AND State = 'waiting'", contacts, AT_MOST)
+                    await asleep(installation.temporal, "Track = 'flood' AND State = 'waiting'", contacts, AT_MOST)
         return Flood(contacts, taken, before, meanwhile)
 
 

@@ -23,8 +23,8 @@ from bench.comparisons.journey import Load, live, prepare
 from bench.installation.contacts import asleep, click, clicked, enrol, make
 from bench.installation.documents import waiting_track
 from bench.installation.mail_feed import MailFeed
-from bench.installation.one_process import Stand
-from bench.installation.processes import House
+from bench.installation.one_process import Installation
+from bench.installation.processes import Processes
 from bench.measuring.measured_runs import measured
 from bench.measuring.paired_runs import MEGABYTE, Pair, Row
 from bench.measuring.percentiles import percentile
@@ -66,19 +66,19 @@ async def grown(sizes: Sequence[int], console: Console) -> list[Size]:
     """Start an installation and grow it from size to size."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as name:
         folder = Path(name)
-        house = House(folder, queue_rates={"perennial-email": RATE}, cached_runs=CACHED)
-        async with house.open() as stand:
-            feed = MailFeed(stand.sandbox)
+        processes = Processes(folder, queue_rates={"perennial-email": RATE}, cached_runs=CACHED)
+        async with processes.open() as installation:
+            feed = MailFeed(installation.sandbox)
             async with feed.follow():
-                await prepare(stand, [])
-                await stand.publish("sleepers", waiting_track("sleepers"))
-                grower = _Grower(house, stand, feed, console)
+                await prepare(installation, [])
+                await installation.publish("sleepers", waiting_track("sleepers"))
+                grower = _Grower(processes, installation, feed, console)
                 return [await grower.to(size) for size in sorted(sizes)]
 
 
 class _Grower:
-    def __init__(self, house: House, stand: Stand, feed: MailFeed, console: Console) -> None:
-        self._house, self._stand, self._feed, self._console = house, stand, feed, console
+    def __init__(self, processes: Processes, installation: Installation, feed: MailFeed, console: Console) -> None:
+        self._processes, self._installation, self._feed, self._console = processes, installation, feed, console
         self._sleeping: list[str] = []
         self._made = 0
         self._random = random.Random(4)
@@ -100,7 +100,7 @@ class _Grower:
             woken_p50=p50,
             woken_p99=p99,
             idle_cores=idle,
-            memory=dict(self._house.spent.read(memory=True).memory),
+            memory=dict(self._processes.spent.read(memory=True).memory),
             postgres=postgres,
             temporal=temporal,
             compared=compared,
@@ -109,48 +109,48 @@ class _Grower:
         )
 
     def _disk(self) -> tuple[int, int]:
-        folder = self._house.folder
+        folder = self._processes.folder
         return bytes_below(folder / "postgres" / "data" / "base"), (folder / "temporal.db").stat().st_size
 
     async def _fill(self, size: int) -> float:
         more = size - len(self._sleeping)
         people = [f"sleeper-{number}" for number in range(self._made, self._made + more)]
         self._made += more
-        await make(self._stand, people)
+        await make(self._installation, people)
         began = asyncio.get_running_loop().time()
-        await enrol(self._stand, "sleepers", people)
+        await enrol(self._installation, "sleepers", people)
         self._sleeping += people
         query = "Track = 'sleepers' AND State = 'waiting' AND ExecutionStatus = 'Running'"
-        await asleep(self._stand.temporal, query, size, 120 + more / 5, self._console)
+        await asleep(self._installation.temporal, query, size, 120 + more / 5, self._console)
         return more / (asyncio.get_running_loop().time() - began)
 
     async def _slice(self, size: int) -> float:
         people = [f"at-{size}-{number}" for number in range(SLICE)]
-        await make(self._stand, people)
-        load = Load(lambda who: enrol(self._stand, "journey", [who]), lambda who: click(self._stand, who))
-        async with measured(self._house.spent) as taken:
+        await make(self._installation, people)
+        load = Load(lambda who: enrol(self._installation, "journey", [who]), lambda who: click(self._installation, who))
+        async with measured(self._processes.spent) as taken:
             await live(load, self._feed, people, taken)
         return taken.figures["contacts_per_second"]
 
     async def _wake(self) -> tuple[float, float]:
         chosen = self._random.sample(self._sleeping, min(WOKEN, len(self._sleeping) // 2))
-        came = await clicked(self._stand, self._feed, chosen, WAKE_GAP, 120)
+        came = await clicked(self._installation, self._feed, chosen, WAKE_GAP, 120)
         woken = set(chosen)
         self._sleeping = [who for who in self._sleeping if who not in woken]
         return percentile(came, 0.5), percentile(came, 0.99)
 
     async def _idle(self) -> dict[str, float]:
         await asyncio.sleep(2)
-        before = self._house.spent.read()
+        before = self._processes.spent.read()
         await asyncio.sleep(IDLE_SECONDS)
-        spent = self._house.spent.read().since(before)
+        spent = self._processes.spent.read().since(before)
         return {part: cpu / IDLE_SECONDS for part, cpu in spent.items()}
 
     async def _examined(self) -> tuple[float, float, int]:
         began = time.monotonic()
-        whole = await Check(self._stand.database, self._stand.temporal).whole()
+        whole = await Check(self._installation.database, self._installation.temporal).whole()
         compared = time.monotonic() - began
-        brief = await Check(self._stand.database, self._stand.temporal).brief()
+        brief = await Check(self._installation.database, self._installation.temporal).brief()
         looked = time.monotonic() - began - compared
         return compared, looked, sum(whole.counts.values()) + sum(brief.counts.values())
 

@@ -25,9 +25,9 @@ from temporalio.worker import Worker
 from bench.bare.worker import ses_client
 from bench.bare.workflow import QUEUE, QUEUE_EMAIL, BareInput, BareMails, BareTrack
 from bench.installation.documents import MAIL
-from bench.installation.one_process import ENDED, PROJECT, Stand, fresh_servers, stand_on
+from bench.installation.one_process import ENDED, PROJECT, Installation, fresh_servers, installation_on
 from bench.measuring.paired_runs import Pair, Row
-from infra.publishing import read_folder
+from infra.api_client.publishing import read_folder
 
 BUDGET = {"events": 32, "bytes": 8_000, "activities": 2}
 LIBRARY = PROJECT / "tracks" / "library"
@@ -100,26 +100,28 @@ def billable(events: Iterable[HistoryEvent]) -> int:
     return actions + len(tasks_with_local)
 
 
-async def five_step(stand: Stand) -> Cost:
+async def five_step(installation: Installation) -> Cost:
     """Run the five-step track through the public API, a day per second."""
-    await stand.publish("hello", MAIL, "templates")
-    await stand.publish("five-step", TRACK)
-    await stand.call("PUT", "/v1/contacts/user-1", {"email": "user-1@people.test", "attributes": {"first_name": "Ann"}})
+    await installation.publish("hello", MAIL, "templates")
+    await installation.publish("five-step", TRACK)
+    await installation.call(
+        "PUT", "/v1/contacts/user-1", {"email": "user-1@people.test", "attributes": {"first_name": "Ann"}}
+    )
     wish = {"track": "five-step", "contact_id": "user-1", "pace": DAY_A_SECOND}
-    enrolled = await stand.call("POST", "/v1/enrollments", wish)
-    await stand.until(enrolled["id"], "completed")
-    run = stand.temporal.get_workflow_handle(enrolled["workflow_id"])
+    enrolled = await installation.call("POST", "/v1/enrollments", wish)
+    await installation.until(enrolled["id"], "completed")
+    run = installation.temporal.get_workflow_handle(enrolled["workflow_id"])
     await run.result()
     return Cost.of(await run.fetch_history())
 
 
-async def bare(stand: Stand) -> Cost:
+async def bare(installation: Installation) -> Cost:
     """Run the hand-written workflow of the same shape on the same server."""
-    mails = BareMails(ses_client(stand.servers.sandbox_url))
+    mails = BareMails(ses_client(installation.servers.sandbox_url))
     with ThreadPoolExecutor(4) as threads:
-        runs = Worker(stand.temporal, task_queue=QUEUE, workflows=[BareTrack], build_id="bare")
+        runs = Worker(installation.temporal, task_queue=QUEUE, workflows=[BareTrack], build_id="bare")
         sends = Worker(
-            stand.temporal,
+            installation.temporal,
             task_queue=QUEUE_EMAIL,
             activities=[mails.send_bare_mail],
             activity_executor=threads,
@@ -127,33 +129,33 @@ async def bare(stand: Stand) -> Cost:
         )
         async with runs, sends:
             given = BareInput("user-1", delay=0.5, patience=0.5)
-            run = await stand.temporal.start_workflow(BareTrack.run, given, id="bare/user-1", task_queue=QUEUE)
+            run = await installation.temporal.start_workflow(BareTrack.run, given, id="bare/user-1", task_queue=QUEUE)
             await run.result()
             return Cost.of(await run.fetch_history())
 
 
-async def library(stand: Stand) -> dict[str, Cost]:
+async def library(installation: Installation) -> dict[str, Cost]:
     """Run every track of the library, with its workspace and templates, for a contact who never reacts."""
     documents = read_folder(LIBRARY)
     for document in documents:
         if document.kind == "template":
-            await stand.call("PUT", document.address, document.body())
+            await installation.call("PUT", document.address, document.body())
         else:
             headers = {"Content-Type": "application/yaml"}
-            answer = await stand.api.put(document.address, content=document.text.encode(), headers=headers)
+            answer = await installation.api.put(document.address, content=document.text.encode(), headers=headers)
             answer.raise_for_status()
     tracks = [document.name for document in documents if document.kind == "track"]
-    return dict(zip(tracks, await asyncio.gather(*(_silent(stand, track) for track in tracks)), strict=True))
+    return dict(zip(tracks, await asyncio.gather(*(_silent(installation, track) for track in tracks)), strict=True))
 
 
-async def _silent(stand: Stand, track: str) -> Cost:
+async def _silent(installation: Installation, track: str) -> Cost:
     who = f"silent-{track}"
     contact = {"email": f"{who}@people.test", "phone": "+15005550010", "timezone": "Europe/Berlin"}
-    await stand.call("PUT", f"/v1/contacts/{who}", contact)
+    await installation.call("PUT", f"/v1/contacts/{who}", contact)
     wish = {"track": track, "contact_id": who, "pace": DAY_A_SECOND, "properties": PROPERTIES.get(track, {})}
-    enrolled = await stand.call("POST", "/v1/enrollments", wish)
-    await stand.until(enrolled["id"], *ENDED, seconds=120)
-    run = stand.temporal.get_workflow_handle(enrolled["workflow_id"])
+    enrolled = await installation.call("POST", "/v1/enrollments", wish)
+    await installation.until(enrolled["id"], *ENDED, seconds=120)
+    run = installation.temporal.get_workflow_handle(enrolled["workflow_id"])
     await run.result()
     return Cost.of(await run.fetch_history())
 
@@ -170,8 +172,8 @@ class Costs:
 async def measure() -> Costs:
     """Measure all costs on one fresh set of servers."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
-        async with fresh_servers(Path(folder)) as servers, stand_on(servers) as stand:
-            return Costs(await five_step(stand), await bare(stand), await library(stand))
+        async with fresh_servers(Path(folder)) as servers, installation_on(servers) as installation:
+            return Costs(await five_step(installation), await bare(installation), await library(installation))
 
 
 def rows(costs: Costs) -> list[Row]:

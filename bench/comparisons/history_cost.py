@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.comparisons.history import BUDGET, Cost, bare, five_step
-from bench.installation.one_process import fresh_servers, stand_on
+from bench.installation.one_process import fresh_servers, installation_on
 from infra import logs
 
 
 async def measure() -> dict[str, Cost]:
     """Measure both costs in one run."""
     with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
-        async with fresh_servers(Path(folder)) as servers, stand_on(servers) as stand:
-            return {"five_step": await five_step(stand), "bare": await bare(stand)}
+        async with fresh_servers(Path(folder)) as servers, installation_on(servers) as installation:
+            return {"five_step": await five_step(installation), "bare": await bare(installation)}
 
 
 def report(measured: Mapping[str, Cost], *, as_json: bool) -> int:

@@ -15,8 +15,8 @@ from rich.console import Console
 from bench.installation.contacts import enrol_one, for_each
 from bench.installation.http_load import Loaded, Plan, started
 from bench.installation.idle import quiet
-from bench.installation.one_process import PROJECT, PYTHON, Stand
-from bench.installation.processes import House
+from bench.installation.one_process import PROJECT, PYTHON, Installation
+from bench.installation.processes import Processes
 from bench.measuring.http_wire import request
 from bench.measuring.measured_runs import Taken, measured
 from bench.measuring.paired_runs import Pair, Row, alone, compare, pairs
@@ -101,23 +101,23 @@ def _item(one: dict[str, Any]) -> dict[str, Any]:
 
 async def ours(folder: Path, events: int) -> Taken:
     """Measure the API within a complete installation."""
-    house = House(folder)
-    async with house.open() as stand:
-        port, key = stand.servers.callback_port, stand.key
-        await _people(stand)
-        await stand.publish("ingest", TRACK)
-        await for_each(waiting(events), lambda who: _enrol(stand, who))
-        await quiet(house.spent)
+    processes = Processes(folder)
+    async with processes.open() as installation:
+        port, key = installation.servers.callback_port, installation.key
+        await _people(installation)
+        await installation.publish("ingest", TRACK)
+        await for_each(waiting(events), lambda who: _enrol(installation, who))
+        await quiet(processes.spent)
         nothing = '"matched":0,"enrolled":0,"duplicate":false'
-        await _load(folder, house.spent, Plan(port, singles(port, key, "warm", WARM_UP), 202, nothing))
-        await quiet(house.spent)
-        taken, told = await _load(folder, house.spent, Plan(port, singles(port, key, "one", events), 202, nothing))
+        await _load(folder, processes.spent, Plan(port, singles(port, key, "warm", WARM_UP), 202, nothing))
+        await quiet(processes.spent)
+        taken, told = await _load(folder, processes.spent, Plan(port, singles(port, key, "one", events), 202, nothing))
         taken.figures = dict(_figures(taken, told, events, ""))
         plan = Plan(port, batches(port, key, events), 200, '"problems":[]', BATCHES_AT_ONCE)
-        batch, told = await _load(folder, house.spent, plan)
+        batch, told = await _load(folder, processes.spent, plan)
         taken.figures |= dict(_figures(batch, told, events, "batch "))
         plan = Plan(port, matching(port, key, events), 202, '"matched":1,"enrolled":0,"duplicate":false')
-        match, told = await _load(folder, house.spent, plan)
+        match, told = await _load(folder, processes.spent, plan)
         taken.figures |= dict(_figures(match, told, events, "match "))
         return taken
 
@@ -162,14 +162,14 @@ def _figures(taken: Taken, told: Loaded, events: int, kind: str) -> Iterator[tup
     yield f"{kind}load cores", told.cpu / told.seconds
 
 
-async def _people(stand: Stand) -> None:
+async def _people(installation: Installation) -> None:
     items = [{"type": "identify", "userId": f"idle-{n}", "traits": {"first_name": "Ann"}} for n in range(PEOPLE)]
-    await stand.call("POST", "/v1/batch", {"batch": items})
+    await installation.call("POST", "/v1/batch", {"batch": items})
 
 
-async def _enrol(stand: Stand, who: str) -> None:
-    await stand.call("PUT", f"/v1/contacts/{who}", {"attributes": {"first_name": "Ann"}})
-    await enrol_one(stand, "ingest", who)
+async def _enrol(installation: Installation, who: str) -> None:
+    await installation.call("PUT", f"/v1/contacts/{who}", {"attributes": {"first_name": "Ann"}})
+    await enrol_one(installation, "ingest", who)
 
 
 async def bench(console: Console, *, count: int, events: int) -> tuple[list[Row], list[Pair]]:

@@ -16,13 +16,13 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.bare.servers import bare_house
+from bench.bare.servers import bare_servers
 from bench.bare.worker import RATE
 from bench.installation.contacts import click, contact, enrol_one, for_each
 from bench.installation.documents import click_track, publish
 from bench.installation.mail_feed import MailFeed
-from bench.installation.one_process import Stand
-from bench.installation.processes import House
+from bench.installation.one_process import Installation
+from bench.installation.processes import Processes
 from bench.measuring.measured_runs import Taken, measured
 from bench.measuring.paired_runs import MEGABYTE, Pair, Row, alone, compare, pairs
 
@@ -42,32 +42,32 @@ class Load:
 
 async def ours(folder: Path, contacts: int) -> Taken:
     """Run the journey through the API, in processes of its own."""
-    house = House(folder, queue_rates={"perennial-email": RATE})
-    async with house.open() as stand:
+    processes = Processes(folder, queue_rates={"perennial-email": RATE})
+    async with processes.open() as installation:
         people = [f"user-{number}" for number in range(contacts)]
-        await prepare(stand, people)
-        feed = MailFeed(stand.sandbox)
+        await prepare(installation, people)
+        feed = MailFeed(installation.sandbox)
         async with feed.follow():
-            await warm(stand, feed)
-            async with measured(house.spent) as taken:
-                load = Load(lambda who: enrol_one(stand, "journey", who), lambda who: click(stand, who))
+            await warm(installation, feed)
+            async with measured(processes.spent) as taken:
+                load = Load(lambda who: enrol_one(installation, "journey", who), lambda who: click(installation, who))
                 await live(load, feed, people, taken)
-                await _all_closed(stand)
+                await _all_closed(installation)
         return taken
 
 
 async def bare(folder: Path, contacts: int) -> Taken:
     """Run the journey with hand-written workflows."""
     people = [f"user-{number}" for number in range(contacts)]
-    async with bare_house(folder) as house:
-        feed = MailFeed(house.sandbox)
+    async with bare_servers(folder) as servers:
+        feed = MailFeed(servers.sandbox)
         async with feed.follow():
-            load = Load(lambda who: house.start(who, PATIENCE), house.click)
+            load = Load(lambda who: servers.start(who, PATIENCE), servers.click)
             await load.enrol("warm-up")
             await feed.until(1, 60)
             await load.click("warm-up")
             await feed.until(2, 60)
-            async with measured(house.spent) as taken:
+            async with measured(servers.spent) as taken:
                 await live(load, feed, people, taken)
         return taken
 
@@ -99,29 +99,29 @@ async def live(load: Load, feed: MailFeed, people: Sequence[str], taken: Taken) 
     taken.figures["clicked_share"] = sum("(thanks)" in mail.subject for mail in mails) / len(people)
 
 
-async def prepare(stand: Stand, people: Sequence[str]) -> None:
+async def prepare(installation: Installation, people: Sequence[str]) -> None:
     """Publish the policy, the template and the track, and create the contacts."""
-    await publish(stand, journey=click_track("journey", PATIENCE))
-    await for_each(["warm-up", *people], lambda who: contact(stand, who))
+    await publish(installation, journey=click_track("journey", PATIENCE))
+    await for_each(["warm-up", *people], lambda who: contact(installation, who))
 
 
-async def warm(stand: Stand, feed: MailFeed) -> None:
+async def warm(installation: Installation, feed: MailFeed) -> None:
     """Run one contact through the journey, so that every process has loaded its code."""
-    await enrol_one(stand, "journey", "warm-up")
+    await enrol_one(installation, "journey", "warm-up")
     await feed.until(1, 60)
-    await click(stand, "warm-up")
+    await click(installation, "warm-up")
     await feed.until(2, 60)
 
 
-async def _all_closed(stand: Stand) -> None:
+async def _all_closed(installation: Installation) -> None:
     """Wait until the database has the end of every run: closing runs is part of the work."""
     async with asyncio.timeout(120):
-        while await _living(stand):  # noqa: ASYNC110  # nothing here hears of it
+        while await _living(installation):  # noqa: ASYNC110  # nothing here hears of it
             await asyncio.sleep(0.2)
 
 
-async def _living(stand: Stand) -> bool:
-    return bool((await stand.call("GET", "/v1/enrollments?status=active&limit=1"))["enrollments"])
+async def _living(installation: Installation) -> bool:
+    return bool((await installation.call("GET", "/v1/enrollments?status=active&limit=1"))["enrollments"])
 
 
 async def bench(console: Console, *, count: int, contacts: int) -> tuple[list[Row], list[Pair]]:

@@ -23,13 +23,13 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.bare.servers import bare_house
+from bench.bare.servers import bare_servers
 from bench.bare.worker import RATE
 from bench.installation.contacts import click, contact, enrol_one, for_each
 from bench.installation.documents import click_track, publish
 from bench.installation.idle import quiet
 from bench.installation.mail_feed import Mail, MailFeed
-from bench.installation.processes import House
+from bench.installation.processes import Processes
 from bench.measuring.measured_runs import Taken, measured
 from bench.measuring.paired_runs import Pair, Row, compare, pairs
 from bench.measuring.percentiles import percentile
@@ -101,15 +101,21 @@ def delays(told: Mapping[str, Told], mails: Iterable[Mail]) -> list[Delay]:
 
 async def ours(folder: Path, events: int) -> Taken:
     """Measure the API, in processes of its own."""
-    house = House(folder, queue_rates={"perennial-email": RATE})
+    processes = Processes(folder, queue_rates={"perennial-email": RATE})
     people = crowd(events)
-    async with house.open() as stand:
-        await publish(stand, latency=click_track("latency", PATIENCE))
-        await for_each([*_warming(), *(who for group in people.values() for who in group)], lambda w: contact(stand, w))
-        feed = MailFeed(stand.sandbox)
+    async with processes.open() as installation:
+        await publish(installation, latency=click_track("latency", PATIENCE))
+        await for_each(
+            [*_warming(), *(who for group in people.values() for who in group)], lambda w: contact(installation, w)
+        )
+        feed = MailFeed(installation.sandbox)
         async with feed.follow():
             taken = await take(
-                lambda w: enrol_one(stand, "latency", w), lambda w: click(stand, w), feed, people, house.spent
+                lambda w: enrol_one(installation, "latency", w),
+                lambda w: click(installation, w),
+                feed,
+                people,
+                processes.spent,
             )
     taken.figures[ONCE_STORED] = taken.figures["p50 all"]
     return taken
@@ -117,10 +123,10 @@ async def ours(folder: Path, events: int) -> Taken:
 
 async def bare(folder: Path, events: int) -> Taken:
     """Measure the hand-written workflows."""
-    async with bare_house(folder) as house:
-        feed = MailFeed(house.sandbox)
+    async with bare_servers(folder) as servers:
+        feed = MailFeed(servers.sandbox)
         async with feed.follow():
-            taken = await take(lambda w: house.start(w, PATIENCE), house.click, feed, crowd(events), house.spent)
+            taken = await take(lambda w: servers.start(w, PATIENCE), servers.click, feed, crowd(events), servers.spent)
     taken.figures[ONCE_STORED] = taken.figures["p50 all since sent"]
     return taken
 

@@ -48,12 +48,12 @@ def long_trial(now: datetime) -> Contact:
 async def once(track: Track) -> tuple[Timed, Rehearsed]:
     """Start a stage and play the track on it several times. Raises RuntimeError if the track did not last its days."""
     began = time.monotonic()
-    async with stage() as theatre:
+    async with stage() as rehearsal:
         start, plays = time.monotonic() - began, []
         for _ in range(PLAYS):
-            contact = long_trial(await theatre.now())
+            contact = long_trial(await rehearsal.now())
             began = time.monotonic()
-            played = await theatre.play(track, contact)
+            played = await rehearsal.play(track, contact)
             plays.append(time.monotonic() - began)
             if round(played.lasted / timedelta(days=1)) != DAYS:
                 raise RuntimeError(f"the track lasted {played.lasted}")

@@ -15,14 +15,14 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.bare.servers import BareHouse, bare_house
+from bench.bare.servers import BareServers, bare_servers
 from bench.bare.worker import RATE
 from bench.bare.workflow import QUEUE, BareSleeper, SleeperInput
 from bench.comparisons.journey import AT_MOST
 from bench.installation.contacts import asleep, click, enrol, for_each, latencies, make, poke
 from bench.installation.documents import publish, waiting_track
 from bench.installation.mail_feed import Mail, MailFeed
-from bench.installation.processes import House
+from bench.installation.processes import Processes
 from bench.measuring.measured_runs import Taken, measured
 from bench.measuring.paired_runs import Pair, Row, alone, compare, pairs
 from bench.measuring.percentiles import percentile
@@ -46,41 +46,41 @@ steps:
 
 async def ours(folder: Path, contacts: int) -> Taken:
     """Measure the API, in processes of its own."""
-    house = House(folder, queue_rates={"perennial-email": RATE})
-    async with house.open() as stand:
-        await publish(stand, moment=MOMENT_TRACK, other=waiting_track("other"))
+    processes = Processes(folder, queue_rates={"perennial-email": RATE})
+    async with processes.open() as installation:
+        await publish(installation, moment=MOMENT_TRACK, other=waiting_track("other"))
         sleepers, others = _people(contacts)
         moment = _moment(contacts)
-        await make(stand, sleepers, {"moment": datetime.fromtimestamp(moment, UTC).isoformat()})
-        await make(stand, others)
-        feed = MailFeed(stand.sandbox)
+        await make(installation, sleepers, {"moment": datetime.fromtimestamp(moment, UTC).isoformat()})
+        await make(installation, others)
+        feed = MailFeed(installation.sandbox)
         async with feed.follow():
-            await enrol(stand, "other", others)
-            await enrol(stand, "moment", sleepers)
+            await enrol(installation, "other", others)
+            await enrol(installation, "moment", sleepers)
             everybody = len(sleepers) + len(others)
-            await asleep(stand.temporal, "State = 'waiting'", everybody, moment - time.time() - _lead())
+            await asleep(installation.temporal, "State = 'waiting'", everybody, moment - time.time() - _lead())
             await asyncio.sleep(max(0.0, moment - time.time() - _lead()))  # idling is not what is measured
-            async with measured(house.spent) as taken:
-                await burst(feed, others, lambda who: click(stand, who), moment, contacts, taken)
+            async with measured(processes.spent) as taken:
+                await burst(feed, others, lambda who: click(installation, who), moment, contacts, taken)
         return taken
 
 
 async def bare(folder: Path, contacts: int) -> Taken:
     """Measure the hand-written workflows."""
-    async with bare_house(folder) as house:
+    async with bare_servers(folder) as servers:
         sleepers, others = _people(contacts)
         moment = _moment(contacts)
-        feed = MailFeed(house.sandbox)
+        feed = MailFeed(servers.sandbox)
         async with feed.follow():
-            await for_each(others, lambda who: house.start(who, FOREVER))
+            await for_each(others, lambda who: servers.start(who, FOREVER))
             await feed.until(len(others), 60)  # their track begins with an email
-            await for_each(sleepers, lambda who: _start_sleeper(house, who, moment))
+            await for_each(sleepers, lambda who: _start_sleeper(servers, who, moment))
             everybody = len(sleepers) + len(others)
             query = "ExecutionStatus = 'Running'"
-            await asleep(house.temporal, query, everybody, moment - time.time() - _lead())
+            await asleep(servers.temporal, query, everybody, moment - time.time() - _lead())
             await asyncio.sleep(max(0.0, moment - time.time() - _lead()))  # idling is not what is measured
-            async with measured(house.spent) as taken:
-                await burst(feed, others, house.click, moment, contacts, taken)
+            async with measured(servers.spent) as taken:
+                await burst(feed, others, servers.click, moment, contacts, taken)
         return taken
 
 
@@ -137,9 +137,9 @@ def _lead() -> float:
     return OTHERS * GAP + 4
 
 
-async def _start_sleeper(house: BareHouse, who: str, moment: float) -> None:
+async def _start_sleeper(servers: BareServers, who: str, moment: float) -> None:
     given = SleeperInput(who, moment)
-    await house.temporal.start_workflow(BareSleeper.run, given, id=f"bare/{who}", task_queue=QUEUE)
+    await servers.temporal.start_workflow(BareSleeper.run, given, id=f"bare/{who}", task_queue=QUEUE)
 
 
 async def bench(console: Console, *, count: int, contacts: int) -> tuple[list[Row], list[Pair]]:

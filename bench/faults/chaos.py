@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from bench.faults.restarting_processes import FaultyHouse
+from bench.faults.restarting_processes import RestartingProcesses
 
 ORDERS: Sequence[tuple[str, str, dict[str, float]]] = (
     # provider, kind of fault, options; each for a few calls
@@ -43,7 +43,7 @@ LONGEST_DOWN = 2.0
 class Chaos:
     """The faults of one seed. `say` gets a line for each."""
 
-    house: FaultyHouse
+    processes: RestartingProcesses
     rng: random.Random
     say: Callable[[str], None]
     clocks: bool = True
@@ -56,7 +56,7 @@ class Chaos:
         """Processes killed so far."""
         return sum(self.kills.values())
 
-    def rage(self, kills: int, pause: float) -> None:
+    def inject(self, kills: int, pause: float) -> None:
         """Inject faults until `kills` processes are killed. The mean time between two faults is `pause` seconds."""
         until = self.killed + kills
         while self.killed < until:
@@ -67,21 +67,21 @@ class Chaos:
             self._wait(self.rng.uniform(0.2, 1.8) * pause)
             victims = self._victims(until - self.killed)
             for part in victims:
-                self.house.kill_for(part, self.rng.uniform(0, LONGEST_DOWN))
+                self.processes.kill_for(part, self.rng.uniform(0, LONGEST_DOWN))
                 self.kills[part.partition("-")[0]] += 1
             if victims:
                 self._tell("kill " + " ".join(victims))
 
     def end(self) -> None:
         """End the faults of providers and clocks, and start every part."""
-        self.house.set_clock(0)
-        self.house.all_up()
+        self.processes.set_clock(0)
+        self.processes.all_up()
         with suppress(httpx.HTTPError):
-            httpx.delete(f"{self.house.servers.sandbox_url}/_control/faults", timeout=5)
+            httpx.delete(f"{self.processes.servers.sandbox_url}/_control/faults", timeout=5)
         self._tell("everything is up")
 
     def _victims(self, most: int) -> list[str]:
-        parts = [part for part in self.house.parts if self.house.running(part)]
+        parts = [part for part in self.processes.parts if self.processes.running(part)]
         count = min(most, len(parts), self.rng.choices((1, 2, 3), (6, 3, 1))[0])
         return self.rng.sample(parts, count)
 
@@ -89,20 +89,20 @@ class Chaos:
         provider, kind, more = self.rng.choice(ORDERS)
         order = {"provider": provider, "kind": kind, "times": self.rng.randint(1, 5), **more}
         with suppress(httpx.HTTPError):  # the sandbox may be down just now
-            httpx.post(f"{self.house.servers.sandbox_url}/_control/faults", json=order, timeout=2)
+            httpx.post(f"{self.processes.servers.sandbox_url}/_control/faults", json=order, timeout=2)
             self.others[f"{provider} {kind}"] += 1
             self._tell(f"{provider} {kind} x{order['times']}")
 
     def _jump(self) -> None:
         offset = self.rng.choice((0.0, *JUMPS))
-        self.house.set_clock(offset)
+        self.processes.set_clock(offset)
         self.others["clock jump"] += 1
         self._tell(f"clock {offset:+.0f} s")
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while True:
-            self.house.tend()
+            self.processes.tend()
             left = until - time.monotonic()
             if left <= 0:
                 return

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from bench.installation.one_process import Stand
+from bench.installation.one_process import Installation
 from infra.launch.stack import SENDER_DOMAIN
 
 MAIL = """---
@@ -71,12 +71,12 @@ PATIENCE = 10.0
 """Seconds that a client waits for an answer."""
 
 
-async def prepare(stand: Stand) -> None:
+async def prepare(installation: Installation) -> None:
     """Publish the templates and tracks."""
-    await stand.publish(TEMPLATE, MAIL, "templates")
+    await installation.publish(TEMPLATE, MAIL, "templates")
     for name, steps in TRACKS.items():
-        text = f"track: {name}\n{HEAD}\n{steps}".replace("SANDBOX", stand.servers.sandbox_url)
-        await stand.publish(name, text)
+        text = f"track: {name}\n{HEAD}\n{steps}".replace("SANDBOX", installation.servers.sandbox_url)
+        await installation.publish(name, text)
 
 
 @dataclass
@@ -98,10 +98,10 @@ class Taken:
 class Load:
     """Creates contacts at a rate until `stop`, then finishes their actions. It runs in a thread of its own."""
 
-    def __init__(self, stand: Stand, name: str, rate: float, rng: random.Random) -> None:
+    def __init__(self, installation: Installation, name: str, rate: float, rng: random.Random) -> None:
         """`rate` is contacts per second. All their ids begin with `name`."""
         self.taken = Taken()
-        self._base, self._key = stand.settings.public_url, stand.key
+        self._base, self._key = installation.settings.public_url, installation.key
         self._name, self._rate, self._rng = name, rate, rng
         self._prefix = rng.randrange(10_000)
         self._count = 0

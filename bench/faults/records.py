@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from bench.faults.load import EXPECTED, Taken
-from bench.installation.one_process import Stand
+from bench.installation.one_process import Installation
 
 LATE = timedelta(seconds=20)
 """How long after the end of its wait a live run counts as stuck."""
@@ -82,43 +82,45 @@ class Received:
             self.webhooks[message["subject"]] += 1
 
 
-async def caught_up(stand: Stand, contacts: Iterable[str], patience: float, *, reconciled: bool = True) -> bool:
+async def caught_up(
+    installation: Installation, contacts: Iterable[str], patience: float, *, reconciled: bool = True
+) -> bool:
     """Wait, at most `patience` seconds, until all deliveries are done and every run has ended.
 
     Without `reconciled`, it does not wait for runs that wait for a message's outcome from its provider.
     """
     until, wanted = time.monotonic() + patience, set(contacts)
     while time.monotonic() < until:
-        waiting = (await stand.sandbox.get("/_control/callbacks")).json()["waiting"]
-        if not waiting and not await _outbox(stand):
-            live = await _live(stand, wanted)
-            if not live or (not reconciled and await _all_reconcile(stand, live)):
+        waiting = (await installation.sandbox.get("/_control/callbacks")).json()["waiting"]
+        if not waiting and not await _outbox(installation):
+            live = await _live(installation, wanted)
+            if not live or (not reconciled and await _all_reconcile(installation, live)):
                 return True
         await asyncio.sleep(0.5)
     return False
 
 
-async def compare(stand: Stand, taken: Taken, received: Received) -> Findings:
+async def compare(installation: Installation, taken: Taken, received: Received) -> Findings:
     """Compare the records of these contacts after everything has settled."""
     found = Findings(wrong=list(taken.wrong))
-    await received.read(stand.sandbox)
+    await received.read(installation.sandbox)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(contact: str) -> None:
         async with gate:
-            _judge(found, contact, taken, await _enrollments(stand, contact), received)
+            _judge(found, contact, taken, await _enrollments(installation, contact), received)
 
     async def event(body: dict[str, Any]) -> None:
         async with gate:
-            if not (await stand.call("POST", "/v1/events", body))["duplicate"]:
+            if not (await installation.call("POST", "/v1/events", body))["duplicate"]:
                 found.events_lost.append(f"Event {body['event_id']} was accepted and is not known any more.")
 
     await asyncio.gather(*(one(contact) for contact in taken.people))
     await asyncio.gather(*(event(body) for body in taken.events.values()))
-    callbacks = (await stand.sandbox.get("/_control/callbacks")).json()
+    callbacks = (await installation.sandbox.get("/_control/callbacks")).json()
     if callbacks["waiting"] or callbacks["dropped"]:
         found.wrong.append(f"Callbacks were not taken: {callbacks}.")
-    if depth := await _outbox(stand):
+    if depth := await _outbox(installation):
         found.wrong.append(f"{depth} deliveries to Temporal are still due.")
     found.counts.update(contacts=len(taken.people), events=len(taken.events))
     return found
@@ -207,30 +209,30 @@ def _judge_messages(
             found.messages_lost.append(f"The webhook of {contact} was never received.")
 
 
-async def _enrollments(stand: Stand, contact: str) -> list[dict[str, Any]]:
-    page = await stand.call("GET", f"/v1/enrollments?contact_id={contact}")
-    return [await stand.call("GET", f"/v1/enrollments/{one['id']}") for one in page["enrollments"]]
+async def _enrollments(installation: Installation, contact: str) -> list[dict[str, Any]]:
+    page = await installation.call("GET", f"/v1/enrollments?contact_id={contact}")
+    return [await installation.call("GET", f"/v1/enrollments/{one['id']}") for one in page["enrollments"]]
 
 
-async def _outbox(stand: Stand) -> int:
-    text = (await stand.api.get("/metrics")).text
+async def _outbox(installation: Installation) -> int:
+    text = (await installation.api.get("/metrics")).text
     depth = re.search(r"^perennial_outbox_depth (\S+)", text, re.MULTILINE)
     return int(float(depth[1])) if depth else 0
 
 
-async def _live(stand: Stand, wanted: set[str]) -> list[str]:
+async def _live(installation: Installation, wanted: set[str]) -> list[str]:
     """The live runs of these contacts, at most a limited number."""
     cursor, live = "", list[str]()
     while True:
-        page = await stand.call("GET", f"/v1/enrollments?status=active&limit=100{cursor}")
+        page = await installation.call("GET", f"/v1/enrollments?status=active&limit=100{cursor}")
         live += [one["id"] for one in page["enrollments"] if one["contact_id"] in wanted]
         if len(live) > FEW or not page["next"]:
             return live
         cursor = f"&cursor={page['next']}"
 
 
-async def _all_reconcile(stand: Stand, runs: Sequence[str]) -> bool:
+async def _all_reconcile(installation: Installation, runs: Sequence[str]) -> bool:
     if len(runs) > FEW:
         return False
-    found = [await stand.call("GET", f"/v1/enrollments/{run}") for run in runs]
+    found = [await installation.call("GET", f"/v1/enrollments/{run}") for run in runs]
     return all(run["ended_at"] or run["state"] == "reconciling" for run in found)

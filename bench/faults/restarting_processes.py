@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.installation.one_process import PYTHON
-from bench.installation.processes import SERVERS, House
+from bench.installation.processes import SERVERS, Processes
 from infra.launch.errors import LaunchError
 
 COME_BACK = 90.0
 """Seconds within which a killed part must be up again."""
 
 
-class FaultyHouse(House):
+class RestartingProcesses(Processes):
     """An installation with two workers and a separate relay. Killed parts are started again when they are due."""
 
     def __init__(self, folder: Path, *, workers: int = 2, **more: Any) -> None:

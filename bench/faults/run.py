@@ -22,8 +22,8 @@ from typing import Any
 from bench.faults.chaos import Chaos
 from bench.faults.load import Load, prepare
 from bench.faults.records import Findings, Received, caught_up, compare
-from bench.faults.restarting_processes import FaultyHouse
-from bench.installation.one_process import Stand
+from bench.faults.restarting_processes import RestartingProcesses
+from bench.installation.one_process import Installation
 
 ROUND = 50
 """Kills between two comparisons."""
@@ -82,8 +82,8 @@ class Result:
 
 
 async def one_round(
-    house: FaultyHouse,
-    stand: Stand,
+    processes: RestartingProcesses,
+    installation: Installation,
     received: Received,
     result: Result,
     *,
@@ -98,20 +98,20 @@ async def one_round(
     """Run the load with kills, wait until all work is done, compare. Returns the findings; adds them to `result`."""
     began = time.monotonic()
     rng = random.Random(name)
-    load = Load(stand, name, rate, rng)
-    chaos = Chaos(house, random.Random(f"{name} chaos"), say, clocks)
+    load = Load(installation, name, rate, rng)
+    chaos = Chaos(processes, random.Random(f"{name} chaos"), say, clocks)
     load.start()
     try:
-        chaos.rage(kills, pause)
+        chaos.inject(kills, pause)
         load.stop()
         chaos.end()
         up = time.monotonic()
     finally:
         load.finish()
-    await caught_up(stand, load.taken.people, patience, reconciled=False)
+    await caught_up(installation, load.taken.people, patience, reconciled=False)
     settled = time.monotonic() - up
-    await caught_up(stand, load.taken.people, patience)
-    found = await compare(stand, load.taken, received)
+    await caught_up(installation, load.taken.people, patience)
+    found = await compare(installation, load.taken, received)
     result.settled.append(settled)
     result.kills += chaos.kills
     result.others += chaos.others
@@ -124,12 +124,12 @@ async def one_round(
 async def kill_many(folder: Path, *, kills: int, seed: int, rate: float, pause: float, say: Say) -> Result:
     """Run rounds until `kills` processes have been killed."""
     result = Result(seed)
-    house = FaultyHouse(folder / "house")
+    processes = RestartingProcesses(folder / "installation")
     received = Received()
     log = folder / "faults.log"
     with log.open("a", encoding="utf-8") as file:
-        async with house.open() as stand:
-            await prepare(stand)
+        async with processes.open() as installation:
+            await prepare(installation)
             while result.killed < kills:
                 number = len(result.settled) + 1
                 name = f"s{seed}r{number}"
@@ -140,7 +140,15 @@ async def kill_many(folder: Path, *, kills: int, seed: int, rate: float, pause: 
 
                 wanted = min(ROUND, kills - result.killed)
                 found = await one_round(
-                    house, stand, received, result, name=name, kills=wanted, rate=rate, pause=pause, say=write
+                    processes,
+                    installation,
+                    received,
+                    result,
+                    name=name,
+                    kills=wanted,
+                    rate=rate,
+                    pause=pause,
+                    say=write,
                 )
                 for sentence in found.broken:
                     say(sentence)

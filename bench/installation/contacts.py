@@ -11,7 +11,7 @@ from rich.console import Console
 from temporalio.client import Client
 
 from bench.installation.mail_feed import Mail, MailFeed
-from bench.installation.one_process import Stand
+from bench.installation.one_process import Installation
 from store.people import contacts
 
 BATCH = 500
@@ -30,39 +30,39 @@ async def for_each(people: Sequence[str], act: Callable[[str], Coroutine[Any, An
     await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
 
 
-async def contact(stand: Stand, who: str) -> None:
+async def contact(installation: Installation, who: str) -> None:
     """Create a contact."""
     body = {"email": f"{who}@people.test", "timezone": "Europe/Berlin", "attributes": {"first_name": "Ann"}}
-    await stand.call("PUT", f"/v1/contacts/{who}", body)
+    await installation.call("PUT", f"/v1/contacts/{who}", body)
 
 
-async def enrol_one(stand: Stand, track: str, who: str) -> None:
+async def enrol_one(installation: Installation, track: str, who: str) -> None:
     """Enrol a contact with a call of its own."""
-    await stand.load.post("/v1/enrollments", {"track": track, "contact_id": who})
+    await installation.load.post("/v1/enrollments", {"track": track, "contact_id": who})
 
 
-async def click(stand: Stand, who: str) -> None:
+async def click(installation: Installation, who: str) -> None:
     """Send the event that the contact clicked."""
     body = {"event_id": f"click-{who}", "contact_id": who, "name": "site.clicked"}
-    await stand.load.post("/v1/events", body)
+    await installation.load.post("/v1/events", body)
 
 
-async def make(stand: Stand, people: Sequence[str], attributes: Mapping[str, Any] | None = None) -> None:
+async def make(installation: Installation, people: Sequence[str], attributes: Mapping[str, Any] | None = None) -> None:
     """Create the contacts directly in the database, because this is not measured."""
     for some in chunks(people):
         items: list[tuple[str, contacts.Changes]] = [
             (who, {"email": f"{who}@people.test", "timezone": "Europe/Berlin", "attributes": dict(attributes or {})})
             for who in some
         ]
-        async with stand.database.transaction() as tx:
+        async with installation.database.transaction() as tx:
             await contacts.upsert_many(tx, items)
 
 
-async def enrol(stand: Stand, track: str, people: Sequence[str]) -> None:
+async def enrol(installation: Installation, track: str, people: Sequence[str]) -> None:
     """Enrol contacts in batches. Raises RuntimeError if one is refused."""
     for some in chunks(people):
         wishes = [{"track": track, "contact_id": who} for who in some]
-        told = await stand.call("POST", "/v1/enrollments/batch", {"enrollments": wishes})
+        told = await installation.call("POST", "/v1/enrollments/batch", {"enrollments": wishes})
         refused = [result for result in told["results"] if result["status"] != 201]
         if refused:
             raise RuntimeError(f"{len(refused)} enrolments refused, the first: {refused[0]}")
@@ -106,11 +106,13 @@ def latencies(accepted: Mapping[str, float], mails: Sequence[Mail]) -> list[floa
     return [max(0.0, came[who] - at) for who, at in accepted.items()]
 
 
-async def clicked(stand: Stand, feed: MailFeed, people: Sequence[str], gap: float, patience: float) -> list[float]:
+async def clicked(
+    installation: Installation, feed: MailFeed, people: Sequence[str], gap: float, patience: float
+) -> list[float]:
     """Let contacts click one after the other, and wait for the emails that follow. Returns seconds from acceptance to
     each email."""
     already = len(feed.seen)
-    accepted = await poke(people, lambda who: click(stand, who), gap)
+    accepted = await poke(people, lambda who: click(installation, who), gap)
     await feed.until(already + len(people), patience)
     return latencies(accepted, feed.seen[already:])
 

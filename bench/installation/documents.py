@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.installation.one_process import Stand
+from bench.installation.one_process import Installation
 
 POLICY = """
 topics:
@@ -48,10 +48,10 @@ steps:
 """
 
 
-async def publish(stand: Stand, **tracks: str) -> None:
+async def publish(installation: Installation, **tracks: str) -> None:
     """Publish the policy, the template and these tracks, by name."""
-    answer = await stand.api.put("/v1/policy", content=POLICY, headers={"Content-Type": "application/yaml"})
+    answer = await installation.api.put("/v1/policy", content=POLICY, headers={"Content-Type": "application/yaml"})
     answer.raise_for_status()
-    await stand.publish("hello", MAIL, "templates")
+    await installation.publish("hello", MAIL, "templates")
     for name, text in tracks.items():
-        await stand.publish(name, text)
+        await installation.publish(name, text)

@@ -37,7 +37,7 @@ from worker import build_relay, build_workers
 
 PYTHON = sys.executable
 PROJECT = Path(__file__).parents[2]
-TWILIO_TOKEN = "stand-auth-token"
+TWILIO_TOKEN = "bench-auth-token"
 SANDBOX_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "sandbox",
     "AWS_SECRET_ACCESS_KEY": "sandbox",
@@ -49,7 +49,7 @@ ENDED = ("completed", "converted", "exited")
 
 @dataclass(frozen=True)
 class Servers:
-    """The servers that a stand uses. The sandbox calls back at `callback_port`, where the API must listen."""
+    """The servers that an installation uses. The sandbox calls back at `callback_port`, where the API must listen."""
 
     database_url: str
     temporal_address: str
@@ -62,7 +62,7 @@ def local_settings(servers: Servers, **more: Any) -> Settings:
     """Settings that point the production code at these servers."""
     given: dict[str, Any] = {
         "DATABASE_URL": servers.database_url,
-        "secret": SecretStr("stand-secret-of-at-least-32-characters"),
+        "secret": SecretStr("bench-secret-of-at-least-32-characters"),
         "public_url": f"http://{HOST}:{servers.callback_port}",
         "ses_endpoint_url": servers.sandbox_url,
         "sns_certificate_url": servers.sandbox_url,
@@ -112,7 +112,7 @@ def set_up_sandbox_command(folder: Path, port: int, callback_port: int | None = 
     return [*sandbox_command(folder, port, callback_port), "--verify-domain", SENDER_DOMAIN, "--no-tracking"]
 
 
-class Stand:
+class Installation:
     """A running installation. It calls the API as users do, and the sandbox as contacts do."""
 
     def __init__(self, servers: Servers, settings: Settings, database: Database, temporal: Client, key: str) -> None:
@@ -173,7 +173,7 @@ class Stand:
 
 
 @asynccontextmanager
-async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> AsyncIterator[Stand]:
+async def installation_on(servers: Servers, *, worker: bool = True, **more: Any) -> AsyncIterator[Installation]:
     """Run the installation on these servers. Without `worker`, run only the API (a worker then runs elsewhere)."""
     settings = local_settings(servers, **more)
     os.environ |= SANDBOX_CREDENTIALS
@@ -182,9 +182,9 @@ async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> Asy
         temporal = await Client.connect(servers.temporal_address, data_converter=converter)
         database = Database(servers.database_url, settings.database_pool)
         async with database.transaction() as tx:
-            _, key = await api_keys.create(tx, "stand")
-        stand = Stand(servers, settings, database, temporal, key)
-        stack.push_async_callback(stand.close)
+            _, key = await api_keys.create(tx, "bench")
+        installation = Installation(servers, settings, database, temporal, key)
+        stack.push_async_callback(installation.close)
         await stack.enter_async_context(_served(settings, database, temporal, servers.callback_port))
         if worker:
             activities = build_activities(settings, database)
@@ -193,8 +193,8 @@ async def stand_on(servers: Servers, *, worker: bool = True, **more: Any) -> Asy
                 await stack.enter_async_context(each)
             await stack.enter_async_context(DirectSendWatch(database, temporal, activities.direct_sends))
             await stack.enter_async_context(build_relay(temporal, database, settings))
-        await stand.sandbox.post("/_control/identities", json={"identity": SENDER_DOMAIN})
-        yield stand
+        await installation.sandbox.post("/_control/identities", json={"identity": SENDER_DOMAIN})
+        yield installation
 
 
 @asynccontextmanager
@@ -217,7 +217,7 @@ async def _served(settings: Settings, database: Database, temporal: Client, port
 @asynccontextmanager
 async def fresh_servers(folder: Path) -> AsyncIterator[Servers]:
     """Start PostgreSQL, Temporal and the sandbox for this run only, with their data in `folder`."""
-    postgres = Postgres(folder / "postgres", any_free(), "stand", log=folder / "postgres.log")
+    postgres = Postgres(folder / "postgres", any_free(), "bench", log=folder / "postgres.log")
     temporal = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
     port, callback_port = any_free(), any_free()
     command = [PYTHON, "-m", *sandbox_command(folder, port, callback_port)]

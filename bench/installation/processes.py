@@ -16,8 +16,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from bench.installation.one_process import (
     PROJECT,
     PYTHON,
+    Installation,
     Servers,
-    Stand,
     environment_of,
     local_settings,
     set_up_sandbox_command,
@@ -37,7 +37,7 @@ LONGEST_START = 60.0
 """Seconds for a start. A killed server first recovers its files."""
 
 
-class House:
+class Processes:
     """An installation. Its parts are `postgres`, `temporal`, `sandbox`, `api`, `relay` and `worker-1` onwards.
 
     Ports stay the same after a restart, like addresses in production.
@@ -46,7 +46,7 @@ class House:
     def __init__(self, folder: Path, *, workers: int = 1, relay_apart: bool = False, **more: Any) -> None:
         """`more` are settings, by their names in `Settings`. Without `relay_apart` each worker runs a relay."""
         self.folder = folder
-        postgres = Postgres(folder / "postgres", any_free(), "house", log=folder / "postgres.log")
+        postgres = Postgres(folder / "postgres", any_free(), "bench", log=folder / "postgres.log")
         temporal = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
         self._launchers: Mapping[str, Postgres | Temporal] = {"postgres": postgres, "temporal": temporal}
         self._sandbox_port, self._api_port = any_free(), any_free()
@@ -125,7 +125,7 @@ class House:
             self.stop(part, grace=3.0 if part in SERVERS else 1.0)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Stand]:
+    async def open(self) -> AsyncIterator[Installation]:
         """Start every part, migrate the database, make a key. Yields the stand with which to use the installation."""
         try:
             for part in SERVERS:
@@ -136,23 +136,23 @@ class House:
                 while not self._ready(part, child)():
                     child.wait_ready(lambda: True, 1)  # raises if it died
                     await asyncio.sleep(0.03)
-            stand = await self._stand()
+            installation = await self._installation()
         except BaseException:
             self.close()
             raise
         try:
-            yield stand
+            yield installation
         finally:
-            await stand.close()
+            await installation.close()
             self.close()
 
-    async def _stand(self) -> Stand:
+    async def _installation(self) -> Installation:
         settings = local_settings(self.servers, **self._more)
         database = Database(self.servers.database_url, 4)
         async with database.transaction() as tx:
-            _, key = await api_keys.create(tx, "house")
+            _, key = await api_keys.create(tx, "bench")
         temporal = await Client.connect(self.servers.temporal_address, data_converter=pydantic_data_converter)
-        return Stand(self.servers, settings, database, temporal, key)
+        return Installation(self.servers, settings, database, temporal, key)
 
     def _command(self, part: str) -> list[str]:
         words: Mapping[str, list[str]] = {

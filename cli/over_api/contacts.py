@@ -82,7 +82,7 @@ def show_contact(
 
 def _known(client: httpx.Client, contact: str) -> dict[str, Any]:
     """The contact, their enrollments (live ones with their current wait), and their last messages and events."""
-    from infra.importing import ask
+    from infra.api_client.imports import ask
 
     if "@" in contact:
         found = ask(client, "GET", "/v1/contacts", params={"email": contact, "limit": 2})["contacts"]

@@ -44,8 +44,8 @@ def publish(
 
     Example: perennial publish tracks/library --dry-run
     """
-    from infra.publishing import publish as send
-    from infra.publishing import read_folder
+    from infra.api_client.publishing import publish as send
+    from infra.api_client.publishing import read_folder
 
     try:
         documents = read_folder(folder)
@@ -94,7 +94,7 @@ def preview(
     from rich.console import Console
 
     from cli.over_api.preview_shown import show
-    from infra.previewing import PreviewRefusedError, ask, parse_pairs
+    from infra.api_client.previews import PreviewRefusedError, ask, parse_pairs
 
     try:
         body: dict[str, Any] = {

@@ -62,7 +62,7 @@ def import_file(
         wanted["per_second"] = rate
 
     def work(client: httpx.Client) -> None:
-        from infra.importing import upload
+        from infra.api_client.imports import upload
 
         found = upload(client, file, kind, wanted)
         if not as_json:
@@ -80,7 +80,7 @@ def list_imports(as_json: Json = False, url: Url = None, key: Key = None) -> Non
     """List imports, newest first."""
 
     def work(client: httpx.Client) -> None:
-        from infra.importing import ask, counted
+        from infra.api_client.imports import ask, counted
 
         found = ask(client, "GET", "/v1/imports")["imports"]
         if as_json:
@@ -135,7 +135,7 @@ def set_rate(
 
 def _steer(import_id: str, word: str, as_json: bool, url: str | None, key: str | None, body: Any = None) -> None:
     def work(client: httpx.Client) -> None:
-        from infra.importing import ask, line
+        from infra.api_client.imports import ask, line
 
         found = ask(client, "POST", f"/v1/imports/{import_id}/{word}", body)
         say_json(found) if as_json else say(line(found))
@@ -144,7 +144,7 @@ def _steer(import_id: str, word: str, as_json: bool, url: str | None, key: str |
 
 
 def _watch(client: httpx.Client, import_id: str, problems: Path | None, as_json: bool) -> None:
-    from infra.importing import line, save_problems, watch
+    from infra.api_client.imports import line, save_problems, watch
 
     try:
         found = watch(client, import_id)

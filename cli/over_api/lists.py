@@ -96,7 +96,7 @@ def outcome(item: Item) -> str:
 
 
 def _fetch(client: Any, listing: Listing, filters: Mapping[str, object], limit: int) -> tuple[list[Item], bool]:
-    from infra.importing import ask
+    from infra.api_client.imports import ask
 
     found: list[Item] = []
     cursor: str | None = None

@@ -27,9 +27,9 @@ def api(
 
     from api.app import create_app
     from api.health.api_health import operations_app
-    from api.http.server import Beside, BoundedProtocol, Server
+    from api.http.server import BoundedProtocol, OperationsServer, Server
     from api.temporal.connection import connect
-    from infra import logs, serving
+    from infra import event_loop, logs
     from settings import RECEIVING, get_settings
     from store.engine.database import Database
     from store.engine.hash_secret import use_secret
@@ -60,7 +60,7 @@ def api(
             server = Server(options)
             async with AsyncExitStack() as stack:
                 if settings.operations_port is not None:
-                    operations = Beside(
+                    operations = OperationsServer(
                         operations_app(served), host, settings.operations_port, "PERENNIAL_OPERATIONS_PORT"
                     )
                     await operations.start()
@@ -71,7 +71,7 @@ def api(
             await database.close()
             await asyncio.sleep(0.3)  # without this, threads of the Temporal client can crash the interpreter at exit
 
-    if not serving.run(serve()):
+    if not event_loop.run(serve()):
         raise typer.Exit(1)
 
 
@@ -95,10 +95,10 @@ def relay_alone(
 
     It speaks to the database (DATABASE_URL) and to Temporal (TEMPORAL_ADDRESS).
     """
-    from infra import logs, serving
+    from infra import event_loop, logs
     from settings import get_settings
     from worker import run_relay
 
     settings = get_settings()
     logs.set_up(json=settings.environment == "production")
-    serving.run(run_relay(settings, host=host))
+    event_loop.run(run_relay(settings, host=host))

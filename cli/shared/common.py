@@ -125,8 +125,8 @@ def _profile(settings: Settings) -> Profile | None:
 def ask_api(
     url: str | None, key: str | None, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None
 ) -> Any:
-    """Call the API once. Returns its JSON. Raises the errors of `infra.importing.ask`."""
-    from infra.importing import ask
+    """Call the API once. Returns its JSON. Raises the errors of `infra.api_client.imports.ask`."""
+    from infra.api_client.imports import ask
 
     with api_caller(url, key) as client:
         return ask(client, method, path, body, params=params)

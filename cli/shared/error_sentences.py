@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"\b(PERENNIAL_[A-Z_]+|DATABASE_URL)\b")
 _TEMPORAL = "look at TEMPORAL_ADDRESS, and at TEMPORAL_PROFILE and the like where you use them"
 
 
-class Sentences(TyperGroup):
+class CommandGroup(TyperGroup):
     """The group of all commands."""
 
     def __init__(self, **attrs: Any) -> None:
@@ -143,7 +143,7 @@ def _of_others(problem: Exception) -> str | None:
 
     from api.http.server import ListenError
     from cli.shared.profiles import ProfileError
-    from infra.importing import RefusedError
+    from infra.api_client.imports import RefusedError
     from infra.launch.errors import LOCAL, LaunchError
 
     if isinstance(problem, httpx.HTTPError | httpx.InvalidURL):

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.demo.behaviour import Act
-from infra.demo.clients import Wire
-from infra.demo.progress import Memory
+from infra.demo.clients import DemoClients
+from infra.demo.progress import SavedProgress
 from infra.demo.sample_contacts import Person
 
 Stuck = Callable[[], Awaitable[list[str]]]
@@ -36,34 +36,34 @@ class Findings:
     broken: list[str]
 
 
-async def settle(wire: Wire, patience: float = 10) -> None:
+async def settle(clients: DemoClients, patience: float = 10) -> None:
     """Wait, at most `patience` seconds, until all deliveries between API, Temporal and sandbox are done."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        if not await wire.outbox_depth() and not (await wire.callbacks())["waiting"]:
+        if not await clients.outbox_depth() and not (await clients.callbacks())["waiting"]:
             return
         await asyncio.sleep(0.2)
 
 
 async def audit(
-    wire: Wire, memory: Memory, people: Mapping[str, Person], acts: Mapping[str, Act], stuck: Stuck
+    clients: DemoClients, progress: SavedProgress, people: Mapping[str, Person], acts: Mapping[str, Act], stuck: Stuck
 ) -> Findings:
     """Compare the contacts' actions with the records of the API, its database and the sandbox."""
-    await settle(wire)
-    summaries = [summary async for summary in wire.enrollments() if summary["contact_id"] in people]
+    await settle(clients)
+    summaries = [summary async for summary in clients.enrollments() if summary["contact_id"] in people]
     gate = asyncio.Semaphore(8)
 
     async def read(summary: dict[str, Any]) -> dict[str, Any]:
         async with gate:
-            return await wire.enrollment(summary["id"])
+            return await clients.enrollment(summary["id"])
 
     enrollments = await asyncio.gather(*(read(summary) for summary in summaries))
-    sandbox = [message for message in await wire.messages(0, 0) if message["direction"] == "out"]
+    sandbox = [message for message in await clients.messages(0, 0) if message["direction"] == "out"]
     broken = [
         *await stuck(),
         *doubled(enrollments, sandbox, people.values()),
-        *missed_goals(enrollments, memory, acts.values()),
-        *await lost(wire, memory, acts.values()),
+        *missed_goals(enrollments, progress, acts.values()),
+        *await lost(clients, progress, acts.values()),
     ]
     return Findings(table(enrollments), broken)
 
@@ -105,7 +105,7 @@ def doubled(
     return found
 
 
-def missed_goals(enrollments: Iterable[Mapping[str, Any]], memory: Memory, acts: Iterable[Act]) -> list[str]:
+def missed_goals(enrollments: Iterable[Mapping[str, Any]], progress: SavedProgress, acts: Iterable[Act]) -> list[str]:
     """Goal events that the API matched with a live run, but the run did not convert."""
     reached = {
         (enrollment["contact_id"], enrollment["track"], enrollment["key"])
@@ -115,25 +115,27 @@ def missed_goals(enrollments: Iterable[Mapping[str, Any]], memory: Memory, acts:
     return [
         f"The event {act.id} reached a live run of {act.goal[0]}, which did not convert: it was lost."
         for act in acts
-        if act.goal and memory.data["done"].get(act.id, {}).get("matched") and (act.person.id, *act.goal) not in reached
+        if act.goal
+        and progress.data["done"].get(act.id, {}).get("matched")
+        and (act.person.id, *act.goal) not in reached
     ]
 
 
-async def lost(wire: Wire, memory: Memory, acts: Iterable[Act]) -> list[str]:
+async def lost(clients: DemoClients, progress: SavedProgress, acts: Iterable[Act]) -> list[str]:
     """Events that the API accepted but does not have, and deliveries that are still due."""
     found = []
     gate = asyncio.Semaphore(8)
 
     async def again(act: Act) -> None:
         async with gate:
-            answer = await wire.call("POST", "/v1/events", json=act.body)
+            answer = await clients.call("POST", "/v1/events", json=act.body)
         if not (answer.status_code == 202 and answer.json()["duplicate"]):
             found.append(f"The event {act.id} was accepted and is not known any more: it was lost.")
 
-    await asyncio.gather(*(again(act) for act in acts if act.kind == "event" and memory.done(act.id)))
-    if depth := await wire.outbox_depth():
+    await asyncio.gather(*(again(act) for act in acts if act.kind == "event" and progress.done(act.id)))
+    if depth := await clients.outbox_depth():
         found.append(f"{depth} deliveries to Temporal are still due.")
-    callbacks = await wire.callbacks()
+    callbacks = await clients.callbacks()
     if callbacks["waiting"] or callbacks["dropped"]:
         count = callbacks["waiting"] + callbacks["dropped"]
         found.append(f"{count} provider callbacks were not taken: {callbacks['last_error']}.")

@@ -11,7 +11,7 @@ import httpx
 TRIES = 5
 
 
-class Wire:
+class DemoClients:
     """Calls the API and the sandbox. All calls may be repeated, so a call without an answer is tried again."""
 
     def __init__(self, api: str, key: str, sandbox: str) -> None:

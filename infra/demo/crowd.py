@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from infra.demo.behaviour import Act, draw_answer, draw_life
-from infra.demo.clients import Wire
-from infra.demo.progress import Memory
+from infra.demo.clients import DemoClients
+from infra.demo.progress import SavedProgress
 from infra.demo.sample_contacts import Person
 
 QUIET = 2.0  # the crowd has finished after so many seconds without an action or a live run
@@ -19,9 +19,11 @@ QUIET = 2.0  # the crowd has finished after so many seconds without an action or
 class Crowd:
     """The sample contacts, at the pace in the memory."""
 
-    def __init__(self, wire: Wire, memory: Memory, people: list[Person], tell: Callable[[str], None]) -> None:
-        self.wire = wire
-        self.memory = memory
+    def __init__(
+        self, clients: DemoClients, progress: SavedProgress, people: list[Person], tell: Callable[[str], None]
+    ) -> None:
+        self.clients = clients
+        self.progress = progress
         self.people = {person.id: person for person in people}
         self.tell = tell
         self.tally: dict[str, Counter[str]] = {}
@@ -37,7 +39,7 @@ class Crowd:
     @property
     def day(self) -> float:
         """Days since the beginning, on the crowd's clock."""
-        return (time.time() - self.memory.began) * self.memory.pace / 86_400
+        return (time.time() - self.progress.began) * self.progress.pace / 86_400
 
     async def introduce(self) -> None:
         """Create the contacts in the API."""
@@ -45,7 +47,7 @@ class Crowd:
 
         async def put(person: Person) -> None:
             async with gate:
-                answer = await self.wire.call("PUT", f"/v1/contacts/{person.id}", json=person.body())
+                answer = await self.clients.call("PUT", f"/v1/contacts/{person.id}", json=person.body())
             if answer.status_code not in (200, 201):
                 self.problems.append(f"contact {person.id} was refused: {answer.text[:300]}")
 
@@ -53,11 +55,11 @@ class Crowd:
 
     async def live(self, patience: float) -> None:
         """Perform actions until every run has ended and no action is left, at most `patience` seconds."""
-        if not self.memory.continued:
-            self.memory.data["began"] = time.time()
+        if not self.progress.continued:
+            self.progress.data["began"] = time.time()
         for person in self.people.values():
-            for act in draw_life(self.memory.seed, person):
-                self._plan(act, self.memory.began)
+            for act in draw_life(self.progress.seed, person):
+                self._plan(act, self.progress.began)
         reader = asyncio.create_task(self._read())
         deadline = time.monotonic() + patience
         quiet_since = time.monotonic()
@@ -76,13 +78,13 @@ class Crowd:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(reader, *self._tasks, return_exceptions=True)
-            self.memory.save()
+            self.progress.save()
 
     async def _count(self) -> int:
         """Update the tally. Returns the number of live runs."""
         tally: dict[str, Counter[str]] = {}
         live = 0
-        async for enrollment in self.wire.enrollments():
+        async for enrollment in self.clients.enrollments():
             if enrollment["contact_id"] not in self.people:
                 continue  # not a sample contact's
             tally.setdefault(enrollment["track"], Counter())[enrollment["status"]] += 1
@@ -94,21 +96,21 @@ class Crowd:
         """Plan the recipient's reaction, if any, to every message that arrives."""
         after = 0
         while True:
-            for message in await self.wire.messages(after, 5):
+            for message in await self.clients.messages(after, 5):
                 after = message["seq"]
                 person = self._to.get(message["to"]) if message["direction"] == "out" else None
                 if person is None:
                     continue
                 self._numbers[person.id] += 1
                 arrived = time.time()
-                for act in draw_answer(self.memory.seed, person, message, self._numbers[person.id]):
+                for act in draw_answer(self.progress.seed, person, message, self._numbers[person.id]):
                     self._plan(act, arrived)
 
     def _plan(self, act: Act, since: float) -> None:
         self.acts[act.id] = act
-        if self.memory.done(act.id):
+        if self.progress.done(act.id):
             return
-        task = asyncio.create_task(self._perform(act, since + act.days * 86_400 / self.memory.pace))
+        task = asyncio.create_task(self._perform(act, since + act.days * 86_400 / self.progress.pace))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -116,17 +118,17 @@ class Crowd:
         await asyncio.sleep(max(0.0, due - time.time()))
         kept: dict[str, Any] = {}
         if act.kind == "enroll":
-            answer = await self.wire.call("POST", "/v1/enrollments", json=act.body | {"pace": self.memory.pace})
+            answer = await self.clients.call("POST", "/v1/enrollments", json=act.body | {"pace": self.progress.pace})
             fine = answer.status_code in (200, 201)
         elif act.kind == "event":
-            answer = await self.wire.call("POST", "/v1/events", json=act.body)
+            answer = await self.clients.call("POST", "/v1/events", json=act.body)
             fine = answer.status_code == 202
             if fine:
                 kept = {"matched": answer.json()["matched"], "enrolled": answer.json()["enrolled"]}
         else:
-            answer = await self.wire.act(act.body)
+            answer = await self.clients.act(act.body)
             fine = answer.status_code == 200
-        self.memory.mark(act.id, kept)
+        self.progress.mark(act.id, kept)
         if not fine:
             self.problems.append(f"{act.id} was answered {answer.status_code}: {answer.text[:300]}")
         elif act.story:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Memory:
+class SavedProgress:
     """The progress in one file. It is written at most once a second, and at the end."""
 
     def __init__(self, path: Path, seed: int, pace: float, contacts: int) -> None:

@@ -14,13 +14,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from infra.api_client.publishing import publish, read_folder
 from infra.demo.audit import Findings, Stuck, audit
-from infra.demo.clients import Wire
+from infra.demo.clients import DemoClients
 from infra.demo.crowd import Crowd
-from infra.demo.progress import Memory
+from infra.demo.progress import SavedProgress
 from infra.demo.sample_contacts import draw_people
 from infra.launch.errors import LaunchError
-from infra.publishing import publish, read_folder
 
 PATIENCE = 300.0
 STORIES = 6
@@ -37,7 +37,7 @@ class Demo:
         key: str,
         sandbox: str,
         library: Path,
-        memory: Path,
+        progress: Path,
         console: Console,
         seed: int,
         pace: float,
@@ -48,28 +48,28 @@ class Demo:
         self.library = library
         self.console = console
         self.stuck = stuck
-        self.memory = Memory(memory, seed, pace, contacts)
+        self.progress = SavedProgress(progress, seed, pace, contacts)
         self.stories: deque[str] = deque(maxlen=STORIES)
 
     async def run(self) -> int:
         """Run the demo. Returns 0, or 1 if a law was broken, and prints which one. Raises LaunchError if the API
         refuses the library."""
         await asyncio.to_thread(self._publish)
-        people = draw_people(self.memory.seed, self.memory.today, self.memory.contacts)
-        wire = Wire(self.api, self.key, self.sandbox)
-        crowd = Crowd(wire, self.memory, people, self.stories.append)
+        people = draw_people(self.progress.seed, self.progress.today, self.progress.contacts)
+        clients = DemoClients(self.api, self.key, self.sandbox)
+        crowd = Crowd(clients, self.progress, people, self.stories.append)
         try:
-            if self.memory.continued:
+            if self.progress.continued:
                 self.console.print(f"Going on with {len(people)} sample contacts where they were.\n")
             else:
                 await crowd.introduce()
-                pace = f"{self.memory.pace / 86_400:g}"
+                pace = f"{self.progress.pace / 86_400:g}"
                 days = "day" if pace == "1" else "days"
                 self.console.print(f"{len(people)} sample contacts live {pace} {days} a second.\n")
             await self._watch(crowd)
-            findings = await audit(wire, self.memory, crowd.people, crowd.acts, self.stuck)
+            findings = await audit(clients, self.progress, crowd.people, crowd.acts, self.stuck)
         finally:
-            await wire.close()
+            await clients.close()
         findings.broken[:0] = crowd.problems
         self._tell(findings)
         return 1 if findings.broken else 0

@@ -27,7 +27,7 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
             task.exception()  # marks it as retrieved; otherwise asyncio would log it
 
 
-class Beside(ABC):
+class BackgroundTask(ABC):
     """A loop that runs while the block is open."""
 
     _main: asyncio.Task[None] | None = None

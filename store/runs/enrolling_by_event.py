@@ -19,7 +19,7 @@ from store.runs.enrollment_slots import Enrol
 from store.schema.rows import Contact, columns, read_row
 from tracks.model.sending import CLOCKS, LATELY_AT_MOST, Lately
 from tracks.program.engagement import heard
-from tracks.program.interests import Happened, event_view
+from tracks.program.event_matching import Happened, event_view
 
 Reason = Literal["bad-key", "no-key", "too-old", "reentry", "live", "unless", "machine", "condition"]
 REASONS: tuple[Reason, ...] = ("bad-key", "no-key", "too-old", "reentry", "live", "unless", "machine", "condition")

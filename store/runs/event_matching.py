@@ -18,7 +18,7 @@ from store.runs import dropped
 from store.runs.dropped import Drop
 from store.schema.rows import Contact, Enrollment, Run, columns, read_row
 from tracks.conditions.conditions import NO_TRACE, ConditionError, judge
-from tracks.program.interests import Happened, about_own, event_view, interested, left_out, signal_of
+from tracks.program.event_matching import Happened, about_own, event_view, interested, left_out, signal_of
 from tracks.program.program import Compiled
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of, utc_now
-from tracks.shared.wire import Clock
+from tracks.shared.run_clock import Clock
 
 Kind = Literal["start", "event", "attributes", "end"]
 

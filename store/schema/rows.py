@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
 from sqlalchemy import RowMapping
 
 from tracks.model.values import Channel as Channel
-from tracks.shared.wire import Clock
+from tracks.shared.run_clock import Clock
 
 EnrollmentStatus = Literal["active", "completed", "converted", "exited"]
 

@@ -21,7 +21,7 @@ from tracks.model.message_rules import MessageRules
 from tracks.model.sending import CLOCKS, LATELY_AT_MOST, Lately
 from tracks.policy.frequency_caps import Counted, applying, flooded, full
 from tracks.policy.workspace_policy import MAX_CAP, MAX_PER_ADDRESS, Policy
-from tracks.program.interests import event_view
+from tracks.program.event_matching import event_view
 from tracks.time.durations import format_duration
 from tracks.time.quiet_hours import NeverOpenError, sendable_at
 

@@ -10,23 +10,23 @@ import pytest_asyncio
 from activities.registry import Activities, build_activities
 from settings import Settings
 from store.engine.database import Database
-from tests.activities.world import Outside, World
+from tests.activities.activity_runner import ActivityRunner, SandboxProviders
 from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture
-def outside(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside]:
+def providers(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxProviders]:
     """The sandbox. Its faults end after the test."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "sandbox")
-    with Outside(sandbox) as outside:
-        yield outside
+    with SandboxProviders(sandbox) as providers:
+        yield providers
 
 
 @pytest.fixture
-def settings(outside: Outside) -> Settings:
+def settings(providers: SandboxProviders) -> Settings:
     """Settings whose providers are the sandbox, with short timeouts."""
-    return outside.settings()
+    return providers.settings()
 
 
 @pytest_asyncio.fixture
@@ -44,10 +44,10 @@ async def activities(settings: Settings, db: Database) -> AsyncIterator[Activiti
 
 
 @pytest_asyncio.fixture
-async def world(db: Database, activities: Activities, outside: Outside) -> AsyncIterator[World]:
+async def runner(db: Database, activities: Activities, providers: SandboxProviders) -> AsyncIterator[ActivityRunner]:
     """A published track with an enrolled contact, whose address no other test uses."""
-    world = World(db, activities, outside)
-    await world.begin()
-    yield world
-    if world.activities is not activities:  # a test has built them again
-        await world.activities.close()
+    runner = ActivityRunner(db, activities, providers)
+    await runner.begin()
+    yield runner
+    if runner.activities is not activities:  # a test has built them again
+        await runner.activities.close()

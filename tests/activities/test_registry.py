@@ -7,7 +7,7 @@ import pytest
 from activities import contract
 from activities.registry import Activities, build_activities
 from store.engine.database import Database
-from tests.activities.world import Outside
+from tests.activities.activity_runner import SandboxProviders
 
 
 def test_every_activity_of_the_contract_is_served(activities: Activities) -> None:
@@ -31,7 +31,9 @@ def test_an_unknown_message_is_reconciled_on_the_queue_that_sent_it(activities: 
     ids=["secret", "links"],
 )
 async def test_production_refuses_what_is_good_enough_for_a_desk(
-    db: Database, outside: Outside, wrong: dict[str, str], why: str
+    db: Database, providers: SandboxProviders, wrong: dict[str, str], why: str
 ) -> None:
     with pytest.raises(ValueError, match=why):
-        build_activities(outside.settings(**{"environment": "production", "public_url": "https://a.test"} | wrong), db)
+        build_activities(
+            providers.settings(**{"environment": "production", "public_url": "https://a.test"} | wrong), db
+        )

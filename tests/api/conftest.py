@@ -50,7 +50,7 @@ async def key(db: Database) -> str:
 
 
 @pytest.fixture
-async def anyone(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A caller without a key."""
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="https://nurture.acme.test") as client:
@@ -58,9 +58,9 @@ async def anyone(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def api(anyone: httpx.AsyncClient, key: str) -> Api:
+def api(anonymous: httpx.AsyncClient, key: str) -> Api:
     """A caller with a key."""
-    return Api(anyone, key)
+    return Api(anonymous, key)
 
 
 @pytest.fixture(scope="session")

@@ -78,9 +78,9 @@ class Signer:
         return whole | {"SignatureVersion": version, "Signature": base64.b64encode(signature).decode()}
 
 
-async def tell(anyone: httpx.AsyncClient, notification: dict[str, str]) -> int:
+async def tell(anonymous: httpx.AsyncClient, notification: dict[str, str]) -> int:
     """Deliver as SNS does: JSON with the content type text/plain."""
-    answer = await anyone.post(
+    answer = await anonymous.post(
         "/webhooks/ses", content=json.dumps(notification), headers={"Content-Type": "text/plain; charset=UTF-8"}
     )
     return answer.status_code

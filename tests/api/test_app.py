@@ -26,9 +26,9 @@ async def without_database(settings: Settings) -> AsyncIterator[httpx.AsyncClien
     await gone.close()
 
 
-async def test_every_refusal_is_a_problem(anyone: httpx.AsyncClient) -> None:
+async def test_every_refusal_is_a_problem(anonymous: httpx.AsyncClient) -> None:
     for method, path, status in (("GET", "/nothing", 404), ("PATCH", "/healthz", 405), ("GET", "/v1/tracks", 401)):
-        answer = await anyone.request(method, path)
+        answer = await anonymous.request(method, path)
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
         problem = answer.json()
         assert problem["status"] == status
@@ -37,9 +37,9 @@ async def test_every_refusal_is_a_problem(anyone: httpx.AsyncClient) -> None:
         assert problem["detail"]
 
 
-async def test_a_wrong_method_is_told_all_the_right_ones(anyone: httpx.AsyncClient) -> None:
+async def test_a_wrong_method_is_told_all_the_right_ones(anonymous: httpx.AsyncClient) -> None:
     for path, allowed in (("/v1/tracks/welcome", "GET, PUT"), ("/v1/contacts/user-1", "DELETE, GET, PUT")):
-        answer = await anyone.patch(path)
+        answer = await anonymous.patch(path)
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
@@ -55,9 +55,9 @@ async def test_a_bug_is_a_problem_that_tells_nothing(app: FastAPI, settings: Set
     assert "swordfish" not in answer.text
 
 
-async def test_alive_and_ready(anyone: httpx.AsyncClient) -> None:
-    assert (await anyone.get("/healthz")).json() == {"status": "ok"}
-    ready = await anyone.get("/readyz")
+async def test_alive_and_ready(anonymous: httpx.AsyncClient) -> None:
+    assert (await anonymous.get("/healthz")).json() == {"status": "ok"}
+    ready = await anonymous.get("/readyz")
     assert (ready.status_code, ready.json()["temporal"]) == (200, "not configured")
 
 
@@ -101,18 +101,18 @@ async def test_figures_tell_what_happened_and_nothing_personal(api: Api) -> None
     assert "grace" not in answer.text
 
 
-async def test_a_stranger_cannot_blow_the_figures_up(anyone: httpx.AsyncClient) -> None:
+async def test_a_stranger_cannot_blow_the_figures_up(anonymous: httpx.AsyncClient) -> None:
     for number in range(20):
-        await anyone.request(f"X{number}", f"/nothing/{number}")
-    lines = [line for line in (await anyone.get("/metrics")).text.splitlines() if "http_requests_total{" in line]
+        await anonymous.request(f"X{number}", f"/nothing/{number}")
+    lines = [line for line in (await anonymous.get("/metrics")).text.splitlines() if "http_requests_total{" in line]
     assert lines == ['perennial_http_requests_total{method="other",route="unmatched",status="404"} 20.0']
 
 
 async def test_browsers_of_other_origins_are_kept_out_unless_named(
-    anyone: httpx.AsyncClient, settings: Settings, db: Database
+    anonymous: httpx.AsyncClient, settings: Settings, db: Database
 ) -> None:
     asking = {"Origin": "https://app.acme.test", "Access-Control-Request-Method": "POST"}
-    refused = await anyone.options("/v1/events", headers=asking)
+    refused = await anonymous.options("/v1/events", headers=asking)
     assert "access-control-allow-origin" not in refused.headers
     opened = create_app(settings, db, cors_origins=("https://app.acme.test",))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(opened), base_url="http://api") as client:

@@ -49,7 +49,7 @@ def test_the_burst_is_timed_from_its_moment_and_apart_from_the_other_track() -> 
     ],
     ids=["straight", "slower", "later"],
 )
-def test_a_house_that_bends_misses_its_budget(large: Size, kept: list[bool]) -> None:
+def test_an_installation_that_bends_misses_its_budget(large: Size, kept: list[bool]) -> None:
     report = rows([SIZE, large])
     assert [row.kept for row in report if "worse than" in row.what] == kept
     assert status(report) == (0 if all(kept) else 1)
@@ -59,7 +59,7 @@ def test_one_size_alone_bends_nothing() -> None:
     assert status(rows([SIZE])) == 0
 
 
-def test_a_house_in_which_the_doctor_finds_something_misses_its_budget() -> None:
+def test_an_installation_in_which_the_doctor_finds_something_misses_its_budget() -> None:
     assert status(rows([replace(SIZE, findings=1)])) == 1
 
 

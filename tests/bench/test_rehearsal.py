@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from bench.rehearsal import Rehearsed, Stage, Told, stage
 from store.schema.rows import Contact
-from tests.tracks.programmes import (
+from tests.tracks.counting_tracks import (
     AN_HOUR_AFTER_THE_LAST_CHANGE,
     FAILED_THREE_TIMES,
     NO_USE_FOR_14_DAYS,
@@ -25,7 +25,7 @@ ANN = Contact("user_1042", phone="+14155550142", timezone="Europe/Zurich")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def theatre() -> AsyncIterator[Stage]:
+async def rehearsal() -> AsyncIterator[Stage]:
     async with stage() as opened:
         yield opened
 
@@ -49,10 +49,10 @@ class Played:
         return [round((entry.at - self._began) / unit, 2) for entry in self.how.path if entry.step == step]
 
 
-async def play(theatre: Stage, programme: str, *events: tuple[timedelta, str]) -> Played:
-    began = await theatre.now()
+async def play(rehearsal: Stage, programme: str, *events: tuple[timedelta, str]) -> Played:
+    began = await rehearsal.now()
     track = parse_track(programme, "programme.yaml")
-    return Played(began, await theatre.play(track, ANN, [Told(after, name) for after, name in events]))
+    return Played(began, await rehearsal.play(track, ANN, [Told(after, name) for after, name in events]))
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,19 @@ async def play(theatre: Stage, programme: str, *events: tuple[timedelta, str]) -
     ids=["viewed", "failed"],
 )
 async def test_the_third_time_counts_and_neither_the_second_nor_one_event_twice(
-    theatre: Stage, programme: str, event: str, counted: str, then: str, alone: str
+    rehearsal: Stage, programme: str, event: str, counted: str, then: str, alone: str
 ) -> None:
-    together = await play(theatre, programme, (DAY, event), (DAY, event))
+    together = await play(rehearsal, programme, (DAY, event), (DAY, event))
     assert together.events(counted) == ["event-0", "event-1"]
     assert (together.ends(then), together.at(then, DAY)) == (["done"], [1.0])
-    apart = await play(theatre, programme, (DAY, event), (6 * DAY, event), (7 * DAY, event))
+    apart = await play(rehearsal, programme, (DAY, event), (6 * DAY, event), (7 * DAY, event))
     assert (apart.events(counted), apart.at(then, DAY)) == (["event-0", "event-1"], [6.0])
-    twice_in_all = await play(theatre, programme, (DAY, event))
+    twice_in_all = await play(rehearsal, programme, (DAY, event))
     assert twice_in_all.ends(counted) == ["happened", "timed_out"]
     assert (twice_in_all.how.reason, twice_in_all.ends(then)) == (alone, [])
 
 
-async def test_each_change_begins_the_hour_anew(theatre: Stage) -> None:
+async def test_each_change_begins_the_hour_anew(rehearsal: Stage) -> None:
     change = "cart.updated"
     for events, rounds, reminded in (
         ([], 0, 60.0),
@@ -85,18 +85,20 @@ async def test_each_change_begins_the_hour_anew(theatre: Stage) -> None:
         ([50, 50, 50], 3, 110.0),
         ([61], 0, 60.0),
     ):
-        played = await play(theatre, AN_HOUR_AFTER_THE_LAST_CHANGE, *((at * MINUTE, change) for at in events))
+        played = await play(rehearsal, AN_HOUR_AFTER_THE_LAST_CHANGE, *((at * MINUTE, change) for at in events))
         assert played.ends("change") == ["happened"] * rounds + ["timed_out"]
         assert played.ends("remind") == ["sent"]
         assert played.at("remind", MINUTE) == pytest.approx([reminded], abs=0.2)
-    bought = await play(theatre, AN_HOUR_AFTER_THE_LAST_CHANGE, (50 * MINUTE, change), (90 * MINUTE, "order.completed"))
+    bought = await play(
+        rehearsal, AN_HOUR_AFTER_THE_LAST_CHANGE, (50 * MINUTE, change), (90 * MINUTE, "order.completed")
+    )
     assert (bought.how.status, bought.ends("remind")) == ("converted", [])
 
 
-async def test_fourteen_days_without_use_are_told_again_and_again_and_a_use_ends_one_round(theatre: Stage) -> None:
+async def test_fourteen_days_without_use_are_told_again_and_again_and_a_use_ends_one_round(rehearsal: Stage) -> None:
     used, closed = "app.used", "account.closed"
     uses = [(10 * DAY, used), (30 * DAY, used), (30 * DAY, used), (45 * DAY, used)]
-    played = await play(theatre, NO_USE_FOR_14_DAYS, *uses, (99 * DAY, closed))
+    played = await play(rehearsal, NO_USE_FOR_14_DAYS, *uses, (99 * DAY, closed))
     assert played.events("used") == ["event-0", "event-1", "event-2", "event-3"]
     assert played.at("missed-you", DAY) == [24.0, 44.0, 59.0, 73.0, 87.0]
     assert played.at("used", DAY) == [10.0, 24.0, 30.0, 30.0, 44.0, 45.0, 59.0, 73.0, 87.0, 99.0]

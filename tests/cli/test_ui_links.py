@@ -23,7 +23,7 @@ from store.engine.database import Database
 from store.operations import api_keys
 from tests.api.server import serve
 from tests.docs.test_examples import ui_queries
-from tests.support.enrolling import enter, meet, publish
+from tests.support.enrolling import enroll, publish, upsert_contact
 
 UI = "http://127.0.0.1:18233"
 
@@ -106,9 +106,9 @@ async def test_a_contact_is_found_in_every_track(folder: Path, postgres_url: str
         _, key = await api_keys.create(tx, "cli")
     for name in ("first", "second"):
         await publish(database, f"{{track: {name}, reentry: {{per: cart}}, steps: [{{id: pause, wait: 1d}}]}}")
-    await meet(database, "user_1")
-    await enter(database, "first", "user_1", properties={"cart": "a"})
-    await enter(database, "second", "user_1", properties={"cart": "b"})
+    await upsert_contact(database, "user_1")
+    await enroll(database, "first", "user_1", properties={"cart": "a"})
+    await enroll(database, "second", "user_1", properties={"cart": "b"})
     settings = Settings(DATABASE_URL=SecretStr(postgres_url), secret=SecretStr("a secret of thirty-two characters!"))
     async with serve(create_app(settings, database)) as url:
         words = ("--ui", UI, "--json", "--url", url, "--key", key, "--contact")

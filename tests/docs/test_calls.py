@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from infra.publishing import publish, read_folder
+from infra.api_client.publishing import publish, read_folder
 from settings import Settings
 from store.engine.database import Database
 from tests.docs.conftest import Installation

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.publishing import publish, read_folder
+from infra.api_client.publishing import publish, read_folder
 from tests.docs.conftest import Installation
 from tests.docs.documents import DOCS, ROOT, blocks, commands
 from tests.docs.test_calls import Story

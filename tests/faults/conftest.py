@@ -9,22 +9,22 @@ import pytest
 import pytest_asyncio
 
 from bench.faults.load import prepare
-from bench.faults.restarting_processes import FaultyHouse
-from bench.installation.one_process import Stand
+from bench.faults.restarting_processes import RestartingProcesses
+from bench.installation.one_process import Installation
 
 
 @dataclass
-class Home:
+class FaultyInstallation:
     """A running installation, and its clients."""
 
-    house: FaultyHouse
-    stand: Stand
+    processes: RestartingProcesses
+    installation: Installation
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
+async def faulty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultyInstallation]:
     """An installation with one worker. A test may leave parts down: `FaultyHouse.all_up` starts them again."""
-    house = FaultyHouse(tmp_path_factory.mktemp("house"), workers=1)
-    async with house.open() as stand:
-        await prepare(stand)
-        yield Home(house, stand)
+    processes = RestartingProcesses(tmp_path_factory.mktemp("installation"), workers=1)
+    async with processes.open() as installation:
+        await prepare(installation)
+        yield FaultyInstallation(processes, installation)

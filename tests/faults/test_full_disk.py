@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bench.faults.load import Load, prepare
 from bench.faults.records import Received, caught_up, compare
-from bench.installation.one_process import Servers, stand_on
+from bench.installation.one_process import Servers, installation_on
 from infra.launch.ports import any_free
 from infra.launch.postgres import Postgres
 from store.schema.migrate import upgrade
@@ -69,9 +69,9 @@ async def test_all_goes_on_when_a_full_disk_has_room_again(tmp_path: Path, dev_s
         sandbox = start_sandbox(tmp_path / "sandbox")
         stack.callback(sandbox.child.stop)
         servers = Servers(url, dev_server.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
-        async with stand_on(servers) as stand:
-            await prepare(stand)
-            load = Load(stand, "full", rate=5, rng=random.Random(1))
+        async with installation_on(servers) as installation:
+            await prepare(installation)
+            load = Load(installation, "full", rate=5, rng=random.Random(1))
             answers = load.taken.answers
             load.start()
             try:
@@ -81,7 +81,7 @@ async def test_all_goes_on_when_a_full_disk_has_room_again(tmp_path: Path, dev_s
                 assert postgres.child is not None
                 while postgres.child.running:
                     with contextlib.suppress(SQLAlchemyError):
-                        async with stand.database.transaction() as tx:
+                        async with installation.database.transaction() as tx:
                             await tx.execute(text("SELECT pg_switch_wal()"))  # make PostgreSQL need a new file earlier
                 ballast.unlink()
                 postgres.stop()
@@ -90,8 +90,8 @@ async def test_all_goes_on_when_a_full_disk_has_room_again(tmp_path: Path, dev_s
                 await until(lambda: answers["201"] >= before + 8)
             finally:
                 await asyncio.to_thread(load.finish)
-            await caught_up(stand, load.taken.people, patience=60)
-            found = await compare(stand, load.taken, Received())
+            await caught_up(installation, load.taken.people, patience=60)
+            found = await compare(installation, load.taken, Received())
             assert found.broken == []
             assert set(answers) <= {"200", "201", "202", "429", "503", "too late"}
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bench.installation.one_process import Stand
-from tests.faults.conftest import Home
+from bench.installation.one_process import Installation
+from tests.faults.conftest import FaultyInstallation
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
@@ -57,33 +57,33 @@ ENDS = {"waits": "heard", "listens": "heard", "counts": "counted", "sleeps": "go
 class Person:
     """One contact on one track. Its events are sent at their times, whatever is down."""
 
-    def __init__(self, stand: Stand, track: str, contact: str) -> None:
-        self._stand, self.track, self._contact = stand, track, contact
+    def __init__(self, installation: Installation, track: str, contact: str) -> None:
+        self._installation, self.track, self._contact = installation, track, contact
         self.run = ""
 
     async def enter(self) -> None:
-        await self._stand.call("PUT", f"/v1/contacts/{self._contact}", {})
+        await self._installation.call("PUT", f"/v1/contacts/{self._contact}", {})
         wish = {"track": self.track, "contact_id": self._contact, "pace": DAY}
-        self.run = (await self._stand.call("POST", "/v1/enrollments", wish))["id"]
+        self.run = (await self._installation.call("POST", "/v1/enrollments", wish))["id"]
         self.began = datetime.now(UTC)
 
     async def live(self) -> None:
         for number, moment in enumerate(TELLS[self.track]):
             await asyncio.sleep(max(0.0, moment - (datetime.now(UTC) - self.began).total_seconds()))
             event = {"event_id": f"{self._contact}-{number}", "contact_id": self._contact, "name": "used"}
-            assert (await self._stand.call("POST", "/v1/events", event))["matched"] == 1
+            assert (await self._installation.call("POST", "/v1/events", event))["matched"] == 1
 
     async def ended(self) -> tuple[str, list[tuple[str, str]]]:
         status = "converted" if self.track == "sleeps" else "exited"
-        seen: dict[str, Any] = await self._stand.until(self.run, status, seconds=60)
+        seen: dict[str, Any] = await self._installation.until(self.run, status, seconds=60)
         return seen["end_reason"], [(entry["step"], entry["outcome"]) for entry in seen["path"]]
 
 
-async def crowd(stand: Stand, name: str) -> list[Person]:
+async def crowd(installation: Installation, name: str) -> list[Person]:
     """Make three contacts on each track, and wait until all are in their first wait."""
-    people = [Person(stand, track, f"{name}-{track}-{number}") for track in TRACKS for number in range(3)]
+    people = [Person(installation, track, f"{name}-{track}-{number}") for track in TRACKS for number in range(3)]
     await asyncio.gather(*(person.enter() for person in people))
-    await asyncio.gather(*(stand.until(person.run, "waiting") for person in people))
+    await asyncio.gather(*(installation.until(person.run, "waiting") for person in people))
     return people
 
 
@@ -95,13 +95,13 @@ async def ends(people: list[Person]) -> Paths:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def truth(home: Home) -> Paths:
+async def paths_without_outage(faulty: FaultyInstallation) -> Paths:
     """The paths of contacts without an outage."""
-    home.house.set_clock(0)
-    await asyncio.to_thread(home.house.all_up)
+    faulty.processes.set_clock(0)
+    await asyncio.to_thread(faulty.processes.all_up)
     for name, steps in TRACKS.items():
-        await home.stand.publish(name, f"track: {name}\n{dedent(steps)}")
-    people = await crowd(home.stand, "calm")
+        await faulty.installation.publish(name, f"track: {name}\n{dedent(steps)}")
+    people = await crowd(faulty.installation, "calm")
     await asyncio.gather(*(person.live() for person in people))
     found = await ends(people)
     assert [reason for reason, _ in found] == [ENDS[person.track] for person in people]
@@ -109,13 +109,15 @@ async def truth(home: Home) -> Paths:
 
 
 @pytest.mark.parametrize("away", [["worker-1", "relay"], ["temporal"]], ids="-".join)
-async def test_an_outage_changes_what_is_late_and_not_what_is_true(home: Home, truth: Paths, away: list[str]) -> None:
-    house = home.house
-    people = await crowd(home.stand, f"away-{away[0]}")
+async def test_an_outage_changes_what_is_late_and_not_what_is_true(
+    faulty: FaultyInstallation, paths_without_outage: Paths, away: list[str]
+) -> None:
+    processes = faulty.processes
+    people = await crowd(faulty.installation, f"away-{away[0]}")
     for part in away:
-        house.kill(part)
+        processes.kill(part)
     await asyncio.gather(*(person.live() for person in people))
     last = max(person.began for person in people)
     await asyncio.sleep(max(0.0, OVER - (datetime.now(UTC) - last).total_seconds()))
-    await asyncio.to_thread(house.all_up)
-    assert await ends(people) == truth
+    await asyncio.to_thread(processes.all_up)
+    assert await ends(people) == paths_without_outage

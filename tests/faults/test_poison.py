@@ -10,16 +10,16 @@ import pytest
 from sqlalchemy import text
 
 from api.relay.relay import Relay
-from bench.installation.one_process import Stand
+from bench.installation.one_process import Installation
 from store.engine.database import Database
 from store.runs import outbox
 from tests.conftest import DevServer
-from tests.laws.conftest import servers, stand
-from tests.support.enrolling import enter, meet, publish
+from tests.end_to_end.conftest import installation, servers
+from tests.support.enrolling import enroll, publish, upsert_contact
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
 
-__all__ = ["servers", "stand"]
+__all__ = ["installation", "servers"]
 
 WAITING = """
 track: {name}
@@ -55,9 +55,9 @@ async def test_a_track_version_that_nobody_can_read_holds_back_its_own_contacts_
 ) -> None:
     for name in ("poisoned", "sound"):
         await publish(database, WAITING.format(name=name))
-    await meet(database, "poison-1")
-    await enter(database, "poisoned", "poison-1")
-    await enter(database, "sound", "poison-1")
+    await upsert_contact(database, "poison-1")
+    await enroll(database, "poisoned", "poison-1")
+    await enroll(database, "sound", "poison-1")
     await execute(database, """UPDATE track_version SET compiled = '{"program": 7}' WHERE track = 'poisoned'""")
     async with Relay(database, await dev_server.connect()):
         await left(database, 1)
@@ -69,11 +69,11 @@ async def test_a_track_version_that_nobody_can_read_holds_back_its_own_contacts_
 
 async def test_the_relay_outlives_a_pool_without_a_free_connection(database: Database, dev_server: DevServer) -> None:
     await publish(database, WAITING.format(name="crowded"))
-    await meet(database, "crowded-1")
+    await upsert_contact(database, "crowded-1")
     small = Database(database.url.render_as_string(hide_password=False), 1, patience=0.1)
     async with Relay(small, await dev_server.connect()):
         async with small.transaction():
-            await enter(database, "crowded", "crowded-1")
+            await enroll(database, "crowded", "crowded-1")
             await asyncio.sleep(1)  # meanwhile its reads fail
         await left(database, 0)
     await small.close()
@@ -98,23 +98,25 @@ PEOPLE: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_poisoned_contacts_templates_events_and_signals_touch_themselves_only(stand: Stand) -> None:
-    await stand.publish("shared", TRACK)
+async def test_poisoned_contacts_templates_events_and_signals_touch_themselves_only(installation: Installation) -> None:
+    await installation.publish("shared", TRACK)
     runs = {}
     for contact, fields in PEOPLE.items():
-        await stand.call("PUT", f"/v1/contacts/{contact}", fields)
-        runs[contact] = (await stand.call("POST", "/v1/enrollments", {"track": "shared", "contact_id": contact}))["id"]
+        await installation.call("PUT", f"/v1/contacts/{contact}", fields)
+        runs[contact] = (
+            await installation.call("POST", "/v1/enrollments", {"track": "shared", "contact_id": contact})
+        )["id"]
     await execute(
-        stand.database,
+        installation.database,
         "INSERT INTO outbox (enrollment_id, kind, payload) VALUES (CAST(:run AS uuid), 'event', '{\"matches\": 7}')",
         run=runs["odd-signal"],
     )
     odd = {"event_id": "odd-1", "contact_id": "odd-amount", "name": "bought", "properties": {"amount": "lots"}}
-    assert (await stand.call("POST", "/v1/events", odd))["matched"] == 0
+    assert (await installation.call("POST", "/v1/events", odd))["matched"] == 0
     for contact in PEOPLE:
         event = {"event_id": f"{contact}-said", "contact_id": contact, "name": "said"}
-        assert (await stand.call("POST", "/v1/events", event))["matched"] == 1
-    ended = {contact: await stand.until(run, "completed") for contact, run in runs.items()}
+        assert (await installation.call("POST", "/v1/events", event))["matched"] == 1
+    ended = {contact: await installation.until(run, "completed") for contact, run in runs.items()}
     outcomes = {contact: [entry["outcome"] for entry in found["path"]] for contact, found in ended.items()}
     failed = {"no-number", "no-parts"}
     assert outcomes == {contact: ["failed" if contact in failed else "sent", "happened"] for contact in PEOPLE}

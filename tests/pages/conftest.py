@@ -13,8 +13,8 @@ from infra.launch.stack import Addresses
 from store.engine.database import Database
 from store.operations import api_keys
 from tests.api.client import Api
+from tests.pages.api_calls import PATIENCE, ApiCalls
 from tests.pages.browsing import ARGUMENTS, Visits, find_chromium
-from tests.pages.office import PATIENCE, Office
 from tests.pages.stack import running_stack
 from tests.support.databases import TestServer
 
@@ -44,14 +44,14 @@ async def db(stack: Addresses) -> AsyncIterator[Database]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def office(stack: Addresses, db: Database) -> AsyncIterator[Office]:
+async def calls(stack: Addresses, db: Database) -> AsyncIterator[ApiCalls]:
     """The API with a key; the two tracks of the tests are published."""
     async with db.transaction() as tx:
         _, key = await api_keys.create(tx, "pages")
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False, timeout=30) as client:
-        office = Office(stack, Api(client, key), client)
-        await office.publish()
-        yield office
+        calls = ApiCalls(stack, Api(client, key), client)
+        await calls.publish()
+        yield calls
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

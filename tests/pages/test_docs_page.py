@@ -6,26 +6,26 @@ import pytest
 from playwright.async_api import expect
 
 from infra.launch.stack import Addresses
+from tests.pages.api_calls import ApiCalls
 from tests.pages.browsing import PHONE, Visits
-from tests.pages.office import Office
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_every_call_is_shown_and_nothing_asks_another_host(
-    office: Office, stack: Addresses, visits: Visits
+    calls: ApiCalls, stack: Addresses, visits: Visits
 ) -> None:
-    document = (await office.client.get("/openapi.json")).json()
-    calls = sum(len(methods) for methods in document["paths"].values())
+    document = (await calls.client.get("/openapi.json")).json()
+    count = sum(len(methods) for methods in document["paths"].values())
     page = await visits.open(f"{stack.api}/docs")
-    await expect(page.locator(".opblock")).to_have_count(calls)
+    await expect(page.locator(".opblock")).to_have_count(count)
     await expect(page.get_by_role("heading", name="Perennial")).to_be_visible()
 
 
-async def test_a_call_can_be_tried_with_a_key(office: Office, stack: Addresses, visits: Visits) -> None:
+async def test_a_call_can_be_tried_with_a_key(calls: ApiCalls, stack: Addresses, visits: Visits) -> None:
     page = await visits.open(f"{stack.api}/docs")
     await page.get_by_role("button", name="Authorize").click()
-    await page.get_by_label("auth-bearer-value").fill(office.api.key)
+    await page.get_by_label("auth-bearer-value").fill(calls.api.key)
     await page.get_by_role("button", name="Apply credentials").first.click()
     await page.get_by_role("button", name="Close").first.click()
     call = page.locator('.opblock-get:has([data-path="/v1/tracks"])')

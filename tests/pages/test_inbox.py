@@ -8,8 +8,8 @@ from playwright.async_api import Page, expect
 from infra.launch.stack import Addresses
 from store.engine.database import Database
 from store.people import suppressions
+from tests.pages.api_calls import ApiCalls, Person, step
 from tests.pages.browsing import Visits
-from tests.pages.office import Office, Person, step
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,21 +22,21 @@ async def open_email(page: Page, person: Person, subject: str) -> None:
 
 
 async def test_a_click_in_the_rendered_email_moves_the_enrolment_on(
-    office: Office, stack: Addresses, visits: Visits
+    calls: ApiCalls, stack: Addresses, visits: Visits
 ) -> None:
     inbox = await visits.open(stack.sandbox)
-    person = await office.enroll("tour-mails", "Grace")
+    person = await calls.enroll("tour-mails", "Grace")
     await open_email(inbox, person, "Welcome")  # the list updates itself
 
     mail = inbox.frame_locator("iframe")
     await expect(mail.get_by_text("Good to have you, Grace.")).to_be_visible()
-    await office.waits_at(person, "clicked")
+    await calls.waits_at(person, "clicked")
     async with inbox.expect_popup() as opened:
         await mail.get_by_role("link", name="Read the guide").click()
     guide = await opened.value
     await guide.wait_for_url(f"{stack.sandbox}/healthz")
 
-    shown = await office.waits_at(person, "later")
+    shown = await calls.waits_at(person, "later")
     clicked, more = step(shown, "clicked"), step(shown, "more")
     assert clicked and clicked["outcome"] == "happened"
     assert more and more["outcome"] == "sent"
@@ -45,10 +45,10 @@ async def test_a_click_in_the_rendered_email_moves_the_enrolment_on(
 
 
 async def test_unsubscribing_in_the_inbox_ends_the_emails_and_says_why(
-    office: Office, stack: Addresses, visits: Visits, db: Database
+    calls: ApiCalls, stack: Addresses, visits: Visits, db: Database
 ) -> None:
-    person = await office.enroll("tour-mails", "Alan")
-    await office.waits_at(person, "clicked")
+    person = await calls.enroll("tour-mails", "Alan")
+    await calls.waits_at(person, "clicked")
     inbox = await visits.open(stack.sandbox)
     await open_email(inbox, person, "Welcome")
 
@@ -60,17 +60,17 @@ async def test_unsubscribing_in_the_inbox_ends_the_emails_and_says_why(
 
     async with inbox.expect_popup():
         await inbox.frame_locator("iframe").get_by_role("link", name="Read the guide").click()
-    shown = await office.waits_at(person, "later")
+    shown = await calls.waits_at(person, "later")
     more = step(shown, "more")
     assert more and (more["outcome"], more["detail"]) == ("skipped", "suppressed: unsubscribed")
-    assert len(await office.messages(person.email)) == 1
+    assert len(await calls.messages(person.email)) == 1
 
 
 async def test_an_answer_typed_into_the_phone_reaches_the_track(
-    office: Office, stack: Addresses, visits: Visits
+    calls: ApiCalls, stack: Addresses, visits: Visits
 ) -> None:
-    person = await office.enroll("tour-texts", "Barbara")
-    await office.waits_at(person, "answered")
+    person = await calls.enroll("tour-texts", "Barbara")
+    await calls.waits_at(person, "answered")
     phone = await visits.open(f"{stack.sandbox}/?to={person.phone.removeprefix('+')}")
     await phone.get_by_role("link").filter(has_text=person.phone).click()
     thread = phone.locator(".thread")
@@ -79,7 +79,7 @@ async def test_an_answer_typed_into_the_phone_reaches_the_track(
     await phone.get_by_role("textbox", name="Reply").fill("Yes please, after ten")
     await phone.get_by_role("button", name="Send").click()
 
-    shown = await office.waits_at(person, "later")
+    shown = await calls.waits_at(person, "later")
     answered, thanks = step(shown, "answered"), step(shown, "thanks")
     assert answered and answered["outcome"] == "happened"
     assert thanks and thanks["outcome"] == "sent"
@@ -88,14 +88,16 @@ async def test_an_answer_typed_into_the_phone_reaches_the_track(
     await expect(thread.get_by_role("listitem").last).to_contain_text("Thank you. Until tomorrow!")
 
 
-async def test_stop_ends_the_texts_and_says_why(office: Office, stack: Addresses, visits: Visits, db: Database) -> None:
-    person = await office.enroll("tour-texts", "Edsger")
-    await office.waits_at(person, "answered")
+async def test_stop_ends_the_texts_and_says_why(
+    calls: ApiCalls, stack: Addresses, visits: Visits, db: Database
+) -> None:
+    person = await calls.enroll("tour-texts", "Edsger")
+    await calls.waits_at(person, "answered")
     phone = await visits.open(f"{stack.sandbox}/?channel=sms", javascript=False)
     await phone.get_by_role("link").filter(has_text=person.phone).click()
     await phone.get_by_role("button", name="STOP").click()
 
-    shown = await office.waits_at(person, "later")
+    shown = await calls.waits_at(person, "later")
     thanks = step(shown, "thanks")
     assert thanks and (thanks["outcome"], thanks["detail"]) == ("skipped", "suppressed: stop")
     async with db.transaction() as tx:
@@ -103,10 +105,10 @@ async def test_stop_ends_the_texts_and_says_why(office: Office, stack: Addresses
 
 
 async def test_without_javascript_an_email_is_still_read_in_every_form(
-    office: Office, stack: Addresses, visits: Visits
+    calls: ApiCalls, stack: Addresses, visits: Visits
 ) -> None:
-    person = await office.enroll("tour-mails", "Katherine")
-    await office.waits_at(person, "clicked")
+    person = await calls.enroll("tour-mails", "Katherine")
+    await calls.waits_at(person, "clicked")
     inbox = await visits.open(stack.sandbox, javascript=False)
     await open_email(inbox, person, "Welcome")
     await expect(inbox.frame_locator("iframe").get_by_text("Good to have you, Katherine.")).to_be_visible()

@@ -10,9 +10,9 @@ from api.pages.texts.languages import LANGUAGES
 from store.engine.database import Database
 from store.people import consents, suppressions
 from store.published import policies
-from tests.pages.accessible import hindrances, tab_through
+from tests.pages.accessibility import accessibility_problems, tab_through
+from tests.pages.api_calls import ApiCalls, Person, step
 from tests.pages.browsing import PHONE, SMALL_PHONE, Visits
-from tests.pages.office import Office, Person, step
 from tracks.policy.workspace_policy import parse_policy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -43,19 +43,19 @@ steps:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
-async def policy(office: Office, db: Database) -> None:
+async def policy(calls: ApiCalls, db: Database) -> None:
     """Two topics, and a track that asks for a confirmation."""
     async with db.transaction() as tx:
         await policies.publish(tx, parse_policy(POLICY), POLICY)
-    for answer in (await office.api.template("tour-confirm", CONFIRM), await office.api.publish(CONFIRMING)):
+    for answer in (await calls.api.template("tour-confirm", CONFIRM), await calls.api.publish(CONFIRMING)):
         assert answer.status_code == 201, answer.text
 
 
-async def way_out(office: Office, person: Person) -> str:
+async def way_out(calls: ApiCalls, person: Person) -> str:
     """The link at the bottom of the person's first email."""
-    [message] = await office.messages(person.email)
+    [message] = await calls.messages(person.email)
     link: str = message["links"][-1]["url"]
-    assert link.startswith(f"{office.stack.api}/u/")
+    assert link.startswith(f"{calls.stack.api}/u/")
     return link
 
 
@@ -70,35 +70,35 @@ async def held(db: Database, person: Person) -> dict[str, str]:
     return {f"{consent.channel}.{consent.topic}".rstrip("."): consent.status for consent in found}
 
 
-async def test_leaving_works_on_a_phone_without_javascript(office: Office, visits: Visits, db: Database) -> None:
-    person = await office.enroll("tour-mails", "Margaret")
-    page = await visits.open(await way_out(office, person), size=PHONE, javascript=False)
+async def test_leaving_works_on_a_phone_without_javascript(calls: ApiCalls, visits: Visits, db: Database) -> None:
+    person = await calls.enroll("tour-mails", "Margaret")
+    page = await visits.open(await way_out(calls, person), size=PHONE, javascript=False)
     await page.get_by_role("button", name="Unsubscribe").tap()
     await expect(page.get_by_role("heading", name="You are unsubscribed")).to_be_visible()
     await expect(page.get_by_role("status")).to_contain_text("You get no more emails from us.")
     assert await suppressed(db, person)
 
-    await office.waits_at(person, "clicked")
-    await office.api.event(person.id, "email.clicked")
-    shown = await office.waits_at(person, "later")
+    await calls.waits_at(person, "clicked")
+    await calls.api.event(person.id, "email.clicked")
+    shown = await calls.waits_at(person, "later")
     more = step(shown, "more")
     assert more and (more["outcome"], more["detail"]) == ("skipped", "suppressed: unsubscribed")
 
 
-async def test_opening_the_page_changes_nothing(office: Office, visits: Visits, db: Database) -> None:
-    person = await office.enroll("tour-mails", "Radia")
-    link = await way_out(office, person)
+async def test_opening_the_page_changes_nothing(calls: ApiCalls, visits: Visits, db: Database) -> None:
+    person = await calls.enroll("tour-mails", "Radia")
+    link = await way_out(calls, person)
     for _ in range(2):  # mail programs and scanners open links, run scripts, and repeat it
         page = await visits.open(link)
         await expect(page.get_by_role("heading", name="Your preferences")).to_be_visible()
-    assert (await office.client.head(link)).status_code == 200
+    assert (await calls.client.head(link)).status_code == 200
     assert not await suppressed(db, person)
     assert await held(db, person) == {}
 
 
-async def test_topics_are_chosen_on_a_phone_without_javascript(office: Office, visits: Visits, db: Database) -> None:
-    person = await office.enroll("tour-mails", "Grace")
-    page = await visits.open(await way_out(office, person), size=PHONE, javascript=False)
+async def test_topics_are_chosen_on_a_phone_without_javascript(calls: ApiCalls, visits: Visits, db: Database) -> None:
+    person = await calls.enroll("tour-mails", "Grace")
+    page = await visits.open(await way_out(calls, person), size=PHONE, javascript=False)
     email = page.get_by_role("group", name="Email", exact=True)
     await expect(email.get_by_role("checkbox", name="Tips")).to_be_checked()
     await expect(email.get_by_role("checkbox", name="News")).not_to_be_checked()
@@ -123,9 +123,9 @@ async def test_topics_are_chosen_on_a_phone_without_javascript(office: Office, v
     assert await suppressed(db, person)
 
 
-async def test_the_keyboard_is_enough(office: Office, visits: Visits, db: Database) -> None:
-    person = await office.enroll("tour-mails", "Hedy")
-    page = await visits.open(await way_out(office, person))
+async def test_the_keyboard_is_enough(calls: ApiCalls, visits: Visits, db: Database) -> None:
+    person = await calls.enroll("tour-mails", "Hedy")
+    page = await visits.open(await way_out(calls, person))
     reached = await tab_through(page)
     assert [name.partition("What is")[0] for name in reached] == [
         "Unsubscribe",
@@ -148,44 +148,44 @@ async def test_the_keyboard_is_enough(office: Office, visits: Visits, db: Databa
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-async def test_nothing_hinders_people_on_it(office: Office, visits: Visits, *, dark: bool) -> None:
-    person = await office.enroll("tour-mails", "Rosalind")
-    page = await visits.open(await way_out(office, person), size=SMALL_PHONE, dark=dark)
-    assert await hindrances(page) == []
+async def test_nothing_hinders_people_on_it(calls: ApiCalls, visits: Visits, *, dark: bool) -> None:
+    person = await calls.enroll("tour-mails", "Rosalind")
+    page = await visits.open(await way_out(calls, person), size=SMALL_PHONE, dark=dark)
+    assert await accessibility_problems(page) == []
     for name in ("Pause for 30 days", "Unsubscribe", "End the pause"):
         await page.get_by_role("button", name=name).tap()
         await expect(page.get_by_role("status")).to_be_visible()
-        assert await hindrances(page) == []
-    nobody = await office.client.get(f"{office.stack.api}/u/nothing")
+        assert await accessibility_problems(page) == []
+    nobody = await calls.client.get(f"{calls.stack.api}/u/nothing")
     await page.set_content(nobody.text)
-    assert await hindrances(page) == []
+    assert await accessibility_problems(page) == []
 
 
-async def test_it_speaks_the_contacts_language_in_its_direction(office: Office, visits: Visits) -> None:
-    person = await office.enroll("tour-mails", "Emmy")
-    link = await way_out(office, person)
+async def test_it_speaks_the_contacts_language_in_its_direction(calls: ApiCalls, visits: Visits) -> None:
+    person = await calls.enroll("tour-mails", "Emmy")
+    link = await way_out(calls, person)
     page = await visits.open(link, size=SMALL_PHONE)
     for language, texts in LANGUAGES.items():
         await page.set_extra_http_headers({"Accept-Language": f"{language}, en;q=0.5"})
         await page.goto(link)
         await expect(page.get_by_role("heading", name=texts.title, level=1)).to_be_visible()
         assert await page.locator("html").get_attribute("lang") == language
-        assert await hindrances(page) == [], language
+        assert await accessibility_problems(page) == [], language
         box = await page.get_by_role("checkbox", name=texts.receive["email"]).bounding_box()
         assert box is not None
         assert (box["x"] > 160) == texts.right_to_left, language
     await expect(page.get_by_role("checkbox", name="أخبار").first).to_be_visible()
 
-    await office.api.contact(person.id, locale="de-CH")
+    await calls.api.contact(person.id, locale="de-CH")
     await page.goto(link)
     await expect(page.get_by_role("group", name="E-Mail", exact=True).get_by_label("Tipps")).to_be_checked()
 
 
-async def test_a_sign_up_is_confirmed_by_a_press(office: Office, visits: Visits, db: Database) -> None:
-    person = await office.enroll("tour-confirming", "Katherine")
+async def test_a_sign_up_is_confirmed_by_a_press(calls: ApiCalls, visits: Visits, db: Database) -> None:
+    person = await calls.enroll("tour-confirming", "Katherine")
     grant = {"channel": "email", "topic": "tour-news", "status": "granted", "source": "form"}
-    await office.api.call("PUT", f"/v1/contacts/{person.id}/consents", json={"consents": [grant]})
-    [message] = await office.messages(person.email)
+    await calls.api.call("PUT", f"/v1/contacts/{person.id}/consents", json={"consents": [grant]})
+    [message] = await calls.messages(person.email)
     link = message["links"][0]["url"]
     page = await visits.open(link, size=SMALL_PHONE, javascript=False)
     assert await held(db, person) == {"email.tour-news": "pending"}
@@ -196,4 +196,4 @@ async def test_a_sign_up_is_confirmed_by_a_press(office: Office, visits: Visits,
     await expect(page.get_by_role("group", name="Email", exact=True).get_by_label("News")).to_be_checked()
 
     page = await visits.open(link, size=SMALL_PHONE, dark=True)
-    assert await hindrances(page) == []
+    assert await accessibility_problems(page) == []

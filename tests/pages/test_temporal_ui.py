@@ -10,8 +10,8 @@ from playwright.async_api import Page, expect
 from infra.launch.stack import Addresses
 from infra.launch.temporal import NAMESPACE, SEARCH_ATTRIBUTES
 from infra.launch.ui_links import COLUMNS
+from tests.pages.api_calls import ApiCalls, Person
 from tests.pages.browsing import Visits
-from tests.pages.office import Office, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -47,10 +47,10 @@ def assert_nothing_personal(said: str, person: Person) -> None:
 
 @pytest.mark.parametrize("query", [EVERYONE, WAITING], ids=["everyone", "waiting"])
 async def test_a_link_lists_the_runs_by_track_and_contact(
-    office: Office, stack: Addresses, visits: Visits, query: str
+    calls: ApiCalls, stack: Addresses, visits: Visits, query: str
 ) -> None:
-    person = await office.enroll("tour-mails", "Lovelace")
-    await office.waits_at(person, "clicked")
+    person = await calls.enroll("tour-mails", "Lovelace")
+    await calls.waits_at(person, "clicked")
     page = await visits.open(workflows(stack, query))
     run = page.get_by_role("link", name=run_of(person)).first
     while not await run.is_visible():  # Temporal's list shows runs with a delay
@@ -68,9 +68,9 @@ async def test_the_columns_that_the_pages_name_can_be_added(stack: Addresses, vi
         await expect(page.get_by_role("columnheader", name=column, exact=True)).to_be_attached()
 
 
-async def test_a_run_tells_its_steps_its_wait_and_its_story(office: Office, stack: Addresses, visits: Visits) -> None:
-    person = await office.enroll("tour-mails", "Hopper")
-    await office.waits_at(person, "clicked")
+async def test_a_run_tells_its_steps_its_wait_and_its_story(calls: ApiCalls, stack: Addresses, visits: Visits) -> None:
+    person = await calls.enroll("tour-mails", "Hopper")
+    await calls.waits_at(person, "clicked")
     page = await visits.open(f"{stack.ui}/namespaces/{NAMESPACE}/workflows/{quote(run_of(person), safe='')}")
     await turn_to(page, "Event History")
     history = page.get_by_role("table").filter(has_text="Timer Started")

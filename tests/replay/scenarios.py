@@ -29,7 +29,7 @@ from tracks.program.program import (
     WaitUntil,
 )
 from tracks.program.run import AttributesChanged, EventSignal, RunResult
-from tracks.shared.wire import Clock
+from tracks.shared.run_clock import Clock
 
 DAY = 86400.0
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")

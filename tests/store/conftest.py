@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from store.engine.database import Database
-from tests.store.scene import Scene
+from tests.store.store_calls import StoreCalls
 
 
 @pytest_asyncio.fixture
@@ -18,5 +18,5 @@ async def db(postgres_url: str) -> AsyncIterator[Database]:
 
 
 @pytest_asyncio.fixture
-async def scene(db: Database) -> Scene:
-    return Scene(db)
+async def store(db: Database) -> StoreCalls:
+    return StoreCalls(db)

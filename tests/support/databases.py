@@ -37,7 +37,7 @@ class TestServer:
             if not answer.exists():
                 with (folder / "keeper.log").open("ab") as log:
                     keeper = subprocess.Popen(
-                        [sys.executable, "-m", "tests.support.postgres_keeper", str(folder)],
+                        [sys.executable, "-m", "tests.support.shared_postgres", str(folder)],
                         cwd=ROOT,
                         stdin=subprocess.DEVNULL,
                         stdout=log,

@@ -7,8 +7,8 @@ from typing import Any
 from store.engine.database import Database
 from store.people import contacts
 from store.published import tracks
-from store.runs import events
-from store.runs.enrolling import Enrol, Enrolled, enroll
+from store.runs import enrolling, events
+from store.runs.enrolling import Enrol, Enrolled
 from store.runs.events import Accepted, Event
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
@@ -22,20 +22,20 @@ async def publish(database: Database, text: str) -> str:
     return track.track
 
 
-async def meet(database: Database, contact_id: str, **fields: Any) -> None:
+async def upsert_contact(database: Database, contact_id: str, **fields: Any) -> None:
     """Create or change a contact."""
     changes = {"email": f"{contact_id}@people.test", "timezone": "Europe/Berlin"} | fields
     async with database.transaction() as tx:
         await contacts.upsert(tx, contact_id, changes)  # type: ignore[arg-type]
 
 
-async def enter(database: Database, track: str, contact_id: str, **wish: Any) -> Enrolled:
+async def enroll(database: Database, track: str, contact_id: str, **wish: Any) -> Enrolled:
     """Enrol a contact."""
     async with database.transaction() as tx:
-        return await enroll(tx, Enrol(track, contact_id, **wish))
+        return await enrolling.enroll(tx, Enrol(track, contact_id, **wish))
 
 
-async def behave(database: Database, contact_id: str, name: str, event_id: str, **properties: Any) -> Accepted:
+async def accept_event(database: Database, contact_id: str, name: str, event_id: str, **properties: Any) -> Accepted:
     """Accept an event of a contact."""
     async with database.transaction() as tx:
         return await events.accept(tx, Event(event_id, contact_id, name, properties))

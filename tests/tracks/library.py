@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infra.publishing import read_folder
+from infra.api_client.publishing import read_folder
 from tracks.content.templates.shared_blocks import SharedKey, with_shared
 from tracks.content.templates.template import Template, parse_template
 

@@ -13,7 +13,7 @@ from tests.workflows.program_parts import DAY, clicked, email
 from tests.workflows.scripted import Script, started
 from tracks.program.program import Exit, Jump, Repeat, Wait, WaitFor
 from tracks.program.run import EventSignal, Journey
-from tracks.shared.wire import Clock
+from tracks.shared.run_clock import Clock
 
 
 async def test_a_year_of_weeks_survives_continue_as_new_forced_early(client: Client, stack: AsyncExitStack) -> None:

@@ -12,7 +12,7 @@ from api.relay.delivery import _payload, encoded
 from infra.launch.temporal import SEARCH_ATTRIBUTES as REGISTERED
 from tracks.program import import_job, run
 from tracks.program.program import Program
-from tracks.shared.wire import Clock
+from tracks.shared.run_clock import Clock
 from workflows import patches, retry_policies, search_attributes
 
 

@@ -34,7 +34,7 @@ def second(count: float) -> timedelta:
     return timedelta(seconds=count)
 
 
-class House:
+class StoppableWorkers:
     """A run with a script, and workers of its own that can be stopped and started."""
 
     def __init__(self, client: Client, name: str) -> None:
@@ -87,7 +87,7 @@ class House:
         return [(step, outcome) for step, outcome, _ in self.script.path]
 
 
-Life = Callable[[House], Awaitable[None]]
+Life = Callable[[StoppableWorkers], Awaitable[None]]
 LIVES: list[Life] = []
 
 
@@ -102,12 +102,12 @@ def outage(dev_server: DevServer) -> dict[Life, BaseException | None]:
     """The error of each scenario, or None."""
 
     async def live(client: Client, life: Life) -> None:
-        house = House(client, life.__name__)
+        workers = StoppableWorkers(client, life.__name__)
         try:
             async with asyncio.timeout(60):
-                await life(house)
+                await life(workers)
         finally:
-            await house.away()
+            await workers.away()
 
     async def live_all() -> list[BaseException | None]:
         client = await dev_server.connect()
@@ -124,103 +124,105 @@ MAIL = Effect(step="mail", kind="email")
 USE = WaitFor(step="use", event="used", seconds=30, timeout=9)
 
 
-async def _told_in_the_outage(house: House, *between: Instruction) -> None:
-    run = await house.run(WAIT, *between, USE, Exit(step="heard"))
-    await run.signal("event", house.event("early", DUE / 2, "step:use"))
-    await house.back()
-    await run.signal("event", house.event("due", DUE + 1, "step:use"))
+async def _told_in_the_outage(workers: StoppableWorkers, *between: Instruction) -> None:
+    run = await workers.run(WAIT, *between, USE, Exit(step="heard"))
+    await run.signal("event", workers.event("early", DUE / 2, "step:use"))
+    await workers.back()
+    await run.signal("event", workers.event("due", DUE + 1, "step:use"))
     assert (await run.result()).reason == "exit"
-    assert ("use", "happened", "due") in house.script.path
+    assert ("use", "happened", "due") in workers.script.path
 
 
 @lived
-async def an_event_of_the_outage_counts_for_the_wait_that_was_due_then(house: House) -> None:
-    await _told_in_the_outage(house)
+async def an_event_of_the_outage_counts_for_the_wait_that_was_due_then(workers: StoppableWorkers) -> None:
+    await _told_in_the_outage(workers)
 
 
 @lived
-async def an_event_of_the_outage_counts_for_the_wait_after_a_message_that_was_due_then(house: House) -> None:
-    await _told_in_the_outage(house, MAIL)
+async def an_event_of_the_outage_counts_for_the_wait_after_a_message_that_was_due_then(
+    workers: StoppableWorkers,
+) -> None:
+    await _told_in_the_outage(workers, MAIL)
 
 
 @lived
-async def a_wait_that_ends_late_hears_first_what_was_accepted_in_time(house: House) -> None:
+async def a_wait_that_ends_late_hears_first_what_was_accepted_in_time(workers: StoppableWorkers) -> None:
     """An event after its time counts for the next wait."""
-    house.script.undelivered = 2
+    workers.script.undelivered = 2
     short = WaitFor(step="first", event="used", seconds=DUE, timeout=1)
-    run = await house.run(short, USE)
-    await house.back()
+    run = await workers.run(short, USE)
+    await workers.back()
     await asyncio.sleep(0.5)
-    await run.signal("event", house.event("after", DUE + 1, "step:use", "step:first"))
-    await run.signal("event", house.event("in-time", DUE / 2, "step:first"))
-    house.script.undelivered = 0
+    await run.signal("event", workers.event("after", DUE + 1, "step:use", "step:first"))
+    await run.signal("event", workers.event("in-time", DUE / 2, "step:first"))
+    workers.script.undelivered = 0
     await run.result()
-    assert house.script.path == [("first", "happened", "in-time"), ("use", "happened", "after")]
+    assert workers.script.path == [("first", "happened", "in-time"), ("use", "happened", "after")]
 
 
 @lived
-async def a_wait_that_ends_late_goes_on_soon_where_nothing_is_on_its_way(house: House) -> None:
-    run = await house.run(WaitFor(step="use", event="used", seconds=DUE, timeout=1))
-    await house.back()
+async def a_wait_that_ends_late_goes_on_soon_where_nothing_is_on_its_way(workers: StoppableWorkers) -> None:
+    run = await workers.run(WaitFor(step="use", event="used", seconds=DUE, timeout=1))
+    await workers.back()
     await run.result()
-    assert house.ends == [("use", "timed_out")]
+    assert workers.ends == [("use", "timed_out")]
     assert await lasted(run) < second(OUTAGE + 3)
 
 
 @lived
-async def a_goal_of_the_outage_ends_the_run_before_its_next_step(house: House) -> None:
-    house.script.undelivered = 1
-    run = await house.run(WAIT, MAIL)
-    await house.back()
+async def a_goal_of_the_outage_ends_the_run_before_its_next_step(workers: StoppableWorkers) -> None:
+    workers.script.undelivered = 1
+    run = await workers.run(WAIT, MAIL)
+    await workers.back()
     await asyncio.sleep(0.5)
-    await run.signal("event", house.event("bought", DUE + 1, "goal"))
+    await run.signal("event", workers.event("bought", DUE + 1, "goal"))
     assert (await run.result()).status == "converted"
-    assert house.script.calls == []
+    assert workers.script.calls == []
 
 
 @lived
-async def events_of_the_outage_are_as_many_rounds_as_they_would_have_been(house: House) -> None:
-    run = await house.run(Repeat(step="rounds", times=3, end=4), USE, MAIL, Wait(step="half", seconds=0.5))
+async def events_of_the_outage_are_as_many_rounds_as_they_would_have_been(workers: StoppableWorkers) -> None:
+    run = await workers.run(Repeat(step="rounds", times=3, end=4), USE, MAIL, Wait(step="half", seconds=0.5))
     for number in range(3):
-        await run.signal("event", house.event(f"e-{number}", DUE + 0.1 * number, "step:use"))
-    await house.back()
+        await run.signal("event", workers.event(f"e-{number}", DUE + 0.1 * number, "step:use"))
+    await workers.back()
     await run.result()
-    assert house.ends == [("use", "happened"), ("mail", "sent"), ("half", "done")]
+    assert workers.ends == [("use", "happened"), ("mail", "sent"), ("half", "done")]
 
 
 @lived
-async def waits_in_a_row_end_when_they_would_have_without_the_outage(house: House) -> None:
-    run = await house.run(WAIT, Wait(step="next", seconds=OUTAGE))
-    await house.back()
+async def waits_in_a_row_end_when_they_would_have_without_the_outage(workers: StoppableWorkers) -> None:
+    run = await workers.run(WAIT, Wait(step="next", seconds=OUTAGE))
+    await workers.back()
     await run.result()
     assert second(DUE + OUTAGE) <= await lasted(run) < second(2 * OUTAGE)
 
 
 @lived
-async def what_follows_a_message_that_went_out_late_counts_from_then(house: House) -> None:
-    run = await house.run(WAIT, MAIL, Wait(step="next", seconds=2))
-    await house.back()
+async def what_follows_a_message_that_went_out_late_counts_from_then(workers: StoppableWorkers) -> None:
+    run = await workers.run(WAIT, MAIL, Wait(step="next", seconds=2))
+    await workers.back()
     await run.result()
     assert await lasted(run) >= second(OUTAGE + 1.5)  # the server's clock began a moment after ours
 
 
 @lived
-async def a_time_of_day_is_looked_for_from_the_moment_at_which_the_step_was_due(house: House) -> None:
-    house.script.moments = [ResolvedWait(outcome="missing")]
-    run = await house.run(WAIT, WaitUntil(step="monday"))
-    await house.back()
+async def a_time_of_day_is_looked_for_from_the_moment_at_which_the_step_was_due(workers: StoppableWorkers) -> None:
+    workers.script.moments = [ResolvedWait(outcome="missing")]
+    run = await workers.run(WAIT, WaitUntil(step="monday"))
+    await workers.back()
     await run.result()
-    [asked] = [call for call in house.script.asked if isinstance(call, ResolveWaitCall)]
-    assert second(DUE - 0.1) < asked.now - house.began < second(DUE + 1.5)
+    [asked] = [call for call in workers.script.asked if isinstance(call, ResolveWaitCall)]
+    assert second(DUE - 0.1) < asked.now - workers.began < second(DUE + 1.5)
 
 
 @lived
-async def a_first_wait_counts_events_from_the_enrolment(house: House) -> None:
-    run = await house.start(USE)
-    await run.signal("event", house.event("meanwhile", 1, "step:use"))
-    await house.back()
+async def a_first_wait_counts_events_from_the_enrolment(workers: StoppableWorkers) -> None:
+    run = await workers.start(USE)
+    await run.signal("event", workers.event("meanwhile", 1, "step:use"))
+    await workers.back()
     await run.result()
-    assert house.script.path == [("use", "happened", "meanwhile")]
+    assert workers.script.path == [("use", "happened", "meanwhile")]
 
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.__name__)

@@ -16,7 +16,7 @@ from tests.workflows.program_parts import DAY, email
 from tests.workflows.scripted import SENT, Script, lasted, started
 from tracks.program.program import Exit, Wait, WaitDate, WaitFor
 from tracks.program.run import EventSignal
-from tracks.shared.wire import Clock
+from tracks.shared.run_clock import Clock
 
 
 def second(count: float) -> timedelta:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tracks.shared.wire import Wire
+from tracks.shared.payload_model import PayloadModel
 
 WORKFLOW_TYPE = "ImportContacts"
 TASK_QUEUE = "perennial-imports"
@@ -21,7 +21,7 @@ MAX_RATE = 10_000
 ENDED: tuple[ImportState, ...] = ("cancelled", "completed", "failed")
 
 
-class ImportInput(Wire):
+class ImportInput(PayloadModel):
     """The input of `ImportContacts`, also when it continues as new. The progress of the import is in the database."""
 
     import_id: str
@@ -30,7 +30,7 @@ class ImportInput(Wire):
     """Continue as new once the history holds this many events (or the server suggests it)."""
 
 
-class ImportResult(Wire):
+class ImportResult(PayloadModel):
     """How an import ended."""
 
     state: ImportState

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tracks.program.engagement import By
-from tracks.shared.wire import Wire
+from tracks.shared.payload_model import PayloadModel
 
 EffectKind = Literal["email", "sms", "send", "crm", "webhook", "set", "enroll"]
 UnknownPolicy = Literal["assume_sent", "resend", "review"]
 
 
-class Effect(Wire):
+class Effect(PayloadModel):
     """An effect outside the workflow: the activity named after `kind` finds the step by its id."""
 
     op: Literal["effect"] = "effect"
@@ -34,7 +34,7 @@ class Effect(Wire):
     """The same for a message that failed."""
 
 
-class Wait(Wire):
+class Wait(PayloadModel):
     """Wait a fixed time on the run's clock."""
 
     op: Literal["wait"] = "wait"
@@ -42,14 +42,14 @@ class Wait(Wire):
     seconds: float
 
 
-class WaitUntil(Wire):
+class WaitUntil(PayloadModel):
     """Wait for a local time of day and/or weekday in the contact's zone (resolved by an activity)."""
 
     op: Literal["wait_until"] = "wait_until"
     step: str
 
 
-class WaitDate(Wire):
+class WaitDate(PayloadModel):
     """Wait for a date among the contact's attributes (resolved by an activity, again when it changes)."""
 
     op: Literal["wait_date"] = "wait_date"
@@ -60,7 +60,7 @@ class WaitDate(Wire):
     """The program counter to continue at if the moment is in the past."""
 
 
-class WaitFor(Wire):
+class WaitFor(PayloadModel):
     """Wait for an event, at most `seconds`. Continue at the next instruction, or at `timeout`."""
 
     op: Literal["wait_for"] = "wait_for"
@@ -72,14 +72,14 @@ class WaitFor(Wire):
     timeout: int
 
 
-class Case(Wire):
+class Case(PayloadModel):
     """One branch: its CEL condition (empty if the branch is `stored`) and where it continues."""
 
     when: str = ""
     goto: int
 
 
-class Branch(Wire):
+class Branch(PayloadModel):
     """Continue at the first case whose condition is true, else at `otherwise`."""
 
     op: Literal["branch"] = "branch"
@@ -90,7 +90,7 @@ class Branch(Wire):
     """A condition reads `contact` or `enrollment.properties`: a local activity, which has the data, evaluates them."""
 
 
-class Arm(Wire):
+class Arm(PayloadModel):
     """One variant of a split."""
 
     name: str
@@ -98,7 +98,7 @@ class Arm(Wire):
     goto: int
 
 
-class Split(Wire):
+class Split(PayloadModel):
     """Continue at one arm, chosen by weight. The same contact always gets the same arm of the same split."""
 
     op: Literal["split"] = "split"
@@ -106,7 +106,7 @@ class Split(Wire):
     arms: tuple[Arm, ...]
 
 
-class Repeat(Wire):
+class Repeat(PayloadModel):
     """Run the body (the next instruction up to a jump back here) `times` times, then continue at `end`."""
 
     op: Literal["repeat"] = "repeat"
@@ -115,7 +115,7 @@ class Repeat(Wire):
     end: int
 
 
-class Break(Wire):
+class Break(PayloadModel):
     """Leave the innermost repeat, whose id is `repeat`, and continue at `goto`."""
 
     op: Literal["break"] = "break"
@@ -124,14 +124,14 @@ class Break(Wire):
     goto: int
 
 
-class Jump(Wire):
+class Jump(PayloadModel):
     """Continue elsewhere. A jump belongs to the shape of the program, not to a step."""
 
     op: Literal["jump"] = "jump"
     goto: int
 
 
-class Exit(Wire):
+class Exit(PayloadModel):
     """End the run here, with a reason."""
 
     op: Literal["exit"] = "exit"
@@ -145,13 +145,13 @@ Instruction = Annotated[
 ]
 
 
-class Program(Wire):
+class Program(PayloadModel):
     """Instructions in order; the run completes when the counter passes the last one."""
 
     code: tuple[Instruction, ...]
 
 
-class Interest(Wire):
+class Interest(PayloadModel):
     """An event that a live run of the track can react to. It is stored with the track version, not in history.
 
     `match` is what the signal tells the workflow: `goal`, `exit:<reason of the exit rule>` or
@@ -166,7 +166,7 @@ class Interest(Wire):
     """Whose clicks and opens count (see `tracks.program.engagement`)."""
 
 
-class Compiled(Wire):
+class Compiled(PayloadModel):
     """Everything that publishing derives from a track version."""
 
     program: Program

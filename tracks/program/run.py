@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tracks.program.program import Program
-from tracks.shared.wire import Clock, Wire
+from tracks.shared.payload_model import PayloadModel
+from tracks.shared.run_clock import Clock
 
 WORKFLOW_TYPE = "NurtureTrack"
 TASK_QUEUE = "perennial"
@@ -37,7 +38,7 @@ RunStatus = Literal["completed", "converted", "exited"]
 Outcome = Literal["sent", "skipped", "deferred", "unknown", "failed", "done", "happened", "timed_out", "took"]
 
 
-class PathEntry(Wire):
+class PathEntry(PayloadModel):
     """One step that a run has completed."""
 
     seq: int
@@ -50,7 +51,7 @@ class PathEntry(Wire):
     """The reason, the arm or case, or the message id: only ids and reasons."""
 
 
-class Matched(Wire):
+class Matched(PayloadModel):
     """The event that a wait matched, as branch conditions see it (`event`)."""
 
     event_id: str
@@ -63,7 +64,7 @@ class Matched(Wire):
         return self.model_dump() | {"properties": self.properties}
 
 
-class HeardEvent(Wire):
+class HeardEvent(PayloadModel):
     """An event that may still end `wait_for` steps of the run (see `workflows.run.received_events`)."""
 
     event: Matched
@@ -75,7 +76,7 @@ class HeardEvent(Wire):
     """The moment, in real time, at which it last ended a wait; None if it has ended none."""
 
 
-class EventSignal(Wire):
+class EventSignal(PayloadModel):
     """An accepted event that this run can react to; `matches` are the interests that it satisfied."""
 
     event_id: str
@@ -88,7 +89,7 @@ class EventSignal(Wire):
     """The enrolment that it was matched for; a later enrolment with the same workflow id ignores it."""
 
 
-class AttributesChanged(Wire):
+class AttributesChanged(PayloadModel):
     """Attributes that the track waits for have changed. `change_id` makes a repeated signal harmless."""
 
     change_id: str
@@ -96,14 +97,14 @@ class AttributesChanged(Wire):
     enrollment_id: str = ""
 
 
-class EndSignal(Wire):
+class EndSignal(PayloadModel):
     """End this run now: the contact was erased, or an API call ended the enrolment."""
 
     reason: str
     enrollment_id: str = ""
 
 
-class MessageAmid(Wire):
+class MessageAmid(PayloadModel):
     """The state of a message that is being sent when a run continues as new during its step."""
 
     channel: str
@@ -118,7 +119,7 @@ class MessageAmid(Wire):
     """How often the ledger and the provider have been asked about its outcome."""
 
 
-class RunState(Wire):
+class RunState(PayloadModel):
     """Everything that a run carries through continue-as-new."""
 
     pc: int = 0
@@ -163,7 +164,7 @@ class RunState(Wire):
     """Ignored signals, by reason."""
 
 
-class RunInput(Wire):
+class RunInput(PayloadModel):
     """The input of `NurtureTrack`, also when it continues as new.
 
     Temporal UI shows it as JSON in the order of these fields: first who and where, last the program.
@@ -181,7 +182,7 @@ class RunInput(Wire):
     """The program travels with the run, so that a worker of any build can continue it."""
 
 
-class RunResult(Wire):
+class RunResult(PayloadModel):
     """How a run ended: its result in Temporal."""
 
     status: RunStatus
@@ -191,13 +192,13 @@ class RunResult(Wire):
     dropped: dict[str, int] = {}
 
 
-class ResolveMessage(Wire):
+class ResolveMessage(PayloadModel):
     """An operator's decision about a message whose outcome is unknown."""
 
     decision: Literal["sent", "resend", "skip"]
 
 
-class Journey(Wire):
+class Journey(PayloadModel):
     """The answer to the `journey` query: where the run is now."""
 
     step: str | None

@@ -20,7 +20,7 @@ from activities.contract import (
     EffectResult,
 )
 from store.people import crm
-from tests.activities.world import NAME, SCHEDULED, World
+from tests.activities.activity_runner import NAME, SCHEDULED, ActivityRunner
 
 CRM = """
 track: sales
@@ -36,16 +36,16 @@ steps:
 """
 
 
-async def update(world: World, step: str = "hot", *, attempt: int = 1) -> EffectResult:
-    return await world.act(QUEUE_CRM, UPDATE_CRM, step, attempt=attempt)
+async def update(runner: ActivityRunner, step: str = "hot", *, attempt: int = 1) -> EffectResult:
+    return await runner.act(QUEUE_CRM, UPDATE_CRM, step, attempt=attempt)
 
 
 class TestBuiltinCrm:
-    async def test_stage_fields_note_and_task_are_written(self, world: World) -> None:
-        await world.enroll(CRM)
-        assert await update(world) == EffectResult(outcome="done")
-        async with world.db.transaction() as tx:
-            card = await crm.get(tx, world.contact)
+    async def test_stage_fields_note_and_task_are_written(self, runner: ActivityRunner) -> None:
+        await runner.enroll(CRM)
+        assert await update(runner) == EffectResult(outcome="done")
+        async with runner.db.transaction() as tx:
+            card = await crm.get(tx, runner.contact)
         assert card is not None
         assert (card.stage, card.fields) == ("opportunity", {"plan": "pro", "order": "A-17"})
         assert [note.body for note in card.notes] == ["Asked about A-17"]
@@ -53,37 +53,37 @@ class TestBuiltinCrm:
         assert (task.title, task.owner) == (f"Call {NAME}", "sales")
         assert task.due_at == SCHEDULED + timedelta(days=1)
 
-    async def test_a_task_is_due_on_the_runs_clock(self, world: World) -> None:
-        await world.enroll(CRM, pace=86400.0)
-        await update(world)
-        async with world.db.transaction() as tx:
-            card = await crm.get(tx, world.contact)
+    async def test_a_task_is_due_on_the_runs_clock(self, runner: ActivityRunner) -> None:
+        await runner.enroll(CRM, pace=86400.0)
+        await update(runner)
+        async with runner.db.transaction() as tx:
+            card = await crm.get(tx, runner.contact)
         assert card is not None and card.tasks[0].due_at == SCHEDULED + timedelta(seconds=1)
 
-    async def test_again_changes_nothing(self, world: World) -> None:
-        await world.enroll(CRM)
-        assert await update(world) == await update(world, attempt=2)
-        async with world.db.transaction() as tx:
-            card = await crm.get(tx, world.contact)
+    async def test_again_changes_nothing(self, runner: ActivityRunner) -> None:
+        await runner.enroll(CRM)
+        assert await update(runner) == await update(runner, attempt=2)
+        async with runner.db.transaction() as tx:
+            card = await crm.get(tx, runner.contact)
         assert card is not None and (len(card.notes), len(card.tasks)) == (1, 1)
 
-    async def test_a_template_fault_fails_the_step_for_good(self, world: World) -> None:
-        await world.enroll(CRM)
+    async def test_a_template_fault_fails_the_step_for_good(self, runner: ActivityRunner) -> None:
+        await runner.enroll(CRM)
         failed = EffectResult(outcome="failed", reason="template: FilterArgumentError")
-        assert await update(world, "broken") == failed
-        assert await update(world, "broken") == failed
+        assert await update(runner, "broken") == failed
+        assert await update(runner, "broken") == failed
 
-    async def test_a_run_that_is_over_writes_nothing(self, world: World) -> None:
-        await world.enroll(CRM)
-        await world.scene.close(world.enrollment.id)
-        assert (await update(world)).outcome == "ended"
+    async def test_a_run_that_is_over_writes_nothing(self, runner: ActivityRunner) -> None:
+        await runner.enroll(CRM)
+        await runner.store.close(runner.enrollment.id)
+        assert (await update(runner)).outcome == "ended"
 
 
 class TestHubSpot:
-    async def test_the_contact_gets_stage_fields_note_and_task(self, world: World) -> None:
-        await self._begin(world)
-        assert (await update(world)).outcome == "done"
-        contact, notes, tasks = self._objects(world)
+    async def test_the_contact_gets_stage_fields_note_and_task(self, runner: ActivityRunner) -> None:
+        await self._begin(runner)
+        assert (await update(runner)).outcome == "done"
+        contact, notes, tasks = self._objects(runner)
         assert contact["properties"]["lifecyclestage"] == "opportunity"
         assert contact["properties"]["plan"] == "pro"
         assert [note["properties"]["hs_note_body"] for note in notes] == ["Asked about A-17"]
@@ -92,60 +92,60 @@ class TestHubSpot:
     @pytest.mark.parametrize("calls_before", [0, 1, 2], ids=["contact", "note", "task"])
     @pytest.mark.parametrize("kind", ["drop_after", "500_after", "500", "drop_before"])
     async def test_an_attempt_that_broke_off_is_repeated_without_doubling_anything(
-        self, world: World, kind: str, calls_before: int
+        self, runner: ActivityRunner, kind: str, calls_before: int
     ) -> None:
-        await self._begin(world)
+        await self._begin(runner)
         match = ("/contacts/", "/notes", "/tasks")[calls_before]
-        world.outside.fault("hubspot", kind, match=match)
+        runner.providers.fault("hubspot", kind, match=match)
         with pytest.raises(ApplicationError) as caught:
-            await update(world)
+            await update(runner)
         assert caught.value.type == ERROR_UNAVAILABLE
-        assert (await update(world, attempt=2)).outcome == "done"
-        _, notes, tasks = self._objects(world)
+        assert (await update(runner, attempt=2)).outcome == "done"
+        _, notes, tasks = self._objects(runner)
         assert (len(notes), len(tasks)) == (1, 1)
 
-    async def test_throttled_waits_as_told(self, world: World) -> None:
-        await self._begin(world)
-        world.outside.fault("hubspot", "429", retry_after=3)
+    async def test_throttled_waits_as_told(self, runner: ActivityRunner) -> None:
+        await self._begin(runner)
+        runner.providers.fault("hubspot", "429", retry_after=3)
         with pytest.raises(ApplicationError) as caught:
-            await update(world)
+            await update(runner)
         assert caught.value.type == ERROR_THROTTLED
         assert caught.value.next_retry_delay is not None
         assert timedelta(seconds=3) <= caught.value.next_retry_delay <= timedelta(seconds=4.5)
 
-    async def test_a_contact_without_an_email_fails_with_the_reason(self, world: World) -> None:
-        await self._begin(world)
-        await world.scene.contact(world.contact, email=None)
-        assert await update(world) == EffectResult(outcome="failed", reason="hubspot:no-email")
+    async def test_a_contact_without_an_email_fails_with_the_reason(self, runner: ActivityRunner) -> None:
+        await self._begin(runner)
+        await runner.store.contact(runner.contact, email=None)
+        assert await update(runner) == EffectResult(outcome="failed", reason="hubspot:no-email")
 
     @staticmethod
-    async def _begin(world: World) -> None:
-        await world.rebuild(crm="hubspot")
-        await world.enroll(CRM)
+    async def _begin(runner: ActivityRunner) -> None:
+        await runner.rebuild(crm="hubspot")
+        await runner.enroll(CRM)
 
     @staticmethod
-    def _objects(world: World) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
-        everything = world.outside.crm()
-        (contact,) = [c for c in everything["contacts"] if c["properties"].get("email") == world.email]
+    def _objects(runner: ActivityRunner) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+        everything = runner.providers.crm()
+        (contact,) = [c for c in everything["contacts"] if c["properties"].get("email") == runner.email]
         mine = f"contacts/{contact['id']}"
         notes, tasks = ([o for o in everything[kind] if mine in o["associations"]] for kind in ("notes", "tasks"))
         return contact, notes, tasks
 
 
 class TestWebhook:
-    async def test_the_call_is_signed_and_says_whom_it_is_about(self, world: World) -> None:
-        path = await self._begin(world)
-        assert (await self._call(world)).outcome == "done"
-        (received,) = world.outside.accepted(path)
+    async def test_the_call_is_signed_and_says_whom_it_is_about(self, runner: ActivityRunner) -> None:
+        path = await self._begin(runner)
+        assert (await self._call(runner)).outcome == "done"
+        (received,) = runner.providers.accepted(path)
         headers = received["headers"]
-        secret = world.outside.settings().webhook_secret.get_secret_value()
+        secret = runner.providers.settings().webhook_secret.get_secret_value()
         Webhook(secret).verify(received["text"].encode(), headers)
-        assert headers["webhook-id"] == f"{world.enrollment.id}/hook/1"
+        assert headers["webhook-id"] == f"{runner.enrollment.id}/hook/1"
         body = json.loads(received["text"])
         assert body["type"] == "track.webhook"
         assert body["data"] == {
-            "contact_id": world.contact,
-            "enrollment_id": world.enrollment.id,
+            "contact_id": runner.contact,
+            "enrollment_id": runner.enrollment.id,
             "track": "hooked",
             "version": 1,
             "step": "hook",
@@ -153,74 +153,78 @@ class TestWebhook:
         }
 
     @pytest.mark.parametrize("kind", ["500", "500_after", "drop_before", "drop_after", "latency"])
-    async def test_no_clear_answer_is_tried_again_under_the_same_id(self, world: World, kind: str) -> None:
-        path = await self._begin(world)
-        world.outside.fault("webhook", kind, match=world.contact, seconds=1.2)
+    async def test_no_clear_answer_is_tried_again_under_the_same_id(self, runner: ActivityRunner, kind: str) -> None:
+        path = await self._begin(runner)
+        runner.providers.fault("webhook", kind, match=runner.contact, seconds=1.2)
         with pytest.raises(ApplicationError) as caught:
-            await self._call(world)
+            await self._call(runner)
         assert caught.value.type == ERROR_UNAVAILABLE
-        assert (await self._call(world)).outcome == "done"
-        assert {r["headers"]["webhook-id"] for r in world.outside.accepted(path)} == {f"{world.enrollment.id}/hook/1"}
+        assert (await self._call(runner)).outcome == "done"
+        assert {r["headers"]["webhook-id"] for r in runner.providers.accepted(path)} == {
+            f"{runner.enrollment.id}/hook/1"
+        }
 
-    async def test_once_accepted_it_is_not_called_again(self, world: World) -> None:
-        path = await self._begin(world)
-        assert await self._call(world) == await self._call(world)
-        assert len(world.outside.accepted(path)) == 1
+    async def test_once_accepted_it_is_not_called_again(self, runner: ActivityRunner) -> None:
+        path = await self._begin(runner)
+        assert await self._call(runner) == await self._call(runner)
+        assert len(runner.providers.accepted(path)) == 1
 
-    async def test_throttled_waits_as_told(self, world: World) -> None:
-        await self._begin(world)
-        world.outside.fault("webhook", "429", match=world.contact, retry_after=3)
+    async def test_throttled_waits_as_told(self, runner: ActivityRunner) -> None:
+        await self._begin(runner)
+        runner.providers.fault("webhook", "429", match=runner.contact, retry_after=3)
         with pytest.raises(ApplicationError) as caught:
-            await self._call(world)
+            await self._call(runner)
         assert caught.value.type == ERROR_THROTTLED and caught.value.next_retry_delay is not None
         assert timedelta(seconds=3) <= caught.value.next_retry_delay <= timedelta(seconds=4.5)
 
-    async def test_a_receiver_that_says_no_has_decided(self, world: World) -> None:
-        await self._begin(world, url=f"{world.outside.sandbox.url}/nowhere")
-        assert await self._call(world) == EffectResult(outcome="failed", reason="webhook:404")
+    async def test_a_receiver_that_says_no_has_decided(self, runner: ActivityRunner) -> None:
+        await self._begin(runner, url=f"{runner.providers.sandbox.url}/nowhere")
+        assert await self._call(runner) == EffectResult(outcome="failed", reason="webhook:404")
 
-    async def test_a_receiver_that_stays_away_is_tried_for_as_long_as_the_step_says(self, world: World) -> None:
+    async def test_a_receiver_that_stays_away_is_tried_for_as_long_as_the_step_says(
+        self, runner: ActivityRunner
+    ) -> None:
         """The activity was scheduled long ago, but not ten years ago."""
-        await self._begin(world, more=", give_up_after: 3650d")
-        world.outside.fault("webhook", "500", match=world.contact, times=1)
+        await self._begin(runner, more=", give_up_after: 3650d")
+        runner.providers.fault("webhook", "500", match=runner.contact, times=1)
         with pytest.raises(ApplicationError):
-            await self._call(world)
+            await self._call(runner)
 
-    async def test_a_receiver_that_stays_away_for_longer_is_given_up(self, world: World) -> None:
-        await self._begin(world, more=", give_up_after: 1h")
-        world.outside.fault("webhook", "500", match=world.contact, times=1)
+    async def test_a_receiver_that_stays_away_for_longer_is_given_up(self, runner: ActivityRunner) -> None:
+        await self._begin(runner, more=", give_up_after: 1h")
+        runner.providers.fault("webhook", "500", match=runner.contact, times=1)
         failed = EffectResult(outcome="failed", reason="webhook:500 for 1h")
-        assert await self._call(world) == failed
-        assert await self._call(world) == failed, "the late answer changes nothing"
+        assert await self._call(runner) == failed
+        assert await self._call(runner) == failed, "the late answer changes nothing"
 
-    async def test_in_production_the_inside_of_the_network_is_not_called(self, world: World) -> None:
-        path = await self._begin(world)
-        await world.rebuild(environment="production", public_url="https://acme.test")
-        assert await self._call(world) == EffectResult(outcome="failed", reason="webhook:address-refused")
-        assert world.outside.accepted(path) == []
+    async def test_in_production_the_inside_of_the_network_is_not_called(self, runner: ActivityRunner) -> None:
+        path = await self._begin(runner)
+        await runner.rebuild(environment="production", public_url="https://acme.test")
+        assert await self._call(runner) == EffectResult(outcome="failed", reason="webhook:address-refused")
+        assert runner.providers.accepted(path) == []
 
-    async def test_in_production_a_named_host_is_called_wherever_it_is(self, world: World) -> None:
-        await self._begin(world)
-        await world.rebuild(environment="production", public_url="https://acme.test", webhook_hosts=("127.0.0.1",))
-        assert (await self._call(world)).outcome == "done"
+    async def test_in_production_a_named_host_is_called_wherever_it_is(self, runner: ActivityRunner) -> None:
+        await self._begin(runner)
+        await runner.rebuild(environment="production", public_url="https://acme.test", webhook_hosts=("127.0.0.1",))
+        assert (await self._call(runner)).outcome == "done"
 
-    async def test_nothing_leaves_unsigned(self, world: World) -> None:
-        path = await self._begin(world)
-        await world.rebuild(webhook_secret="")
+    async def test_nothing_leaves_unsigned(self, runner: ActivityRunner) -> None:
+        path = await self._begin(runner)
+        await runner.rebuild(webhook_secret="")
         with pytest.raises(ApplicationError, match="no-credentials"):
-            await self._call(world)
-        assert world.outside.accepted(path) == []
+            await self._call(runner)
+        assert runner.providers.accepted(path) == []
 
     @staticmethod
-    async def _begin(world: World, url: str = "", more: str = "") -> str:
-        path = f"/hooks/{world.contact}"
-        url = url or world.outside.sandbox.url + path
+    async def _begin(runner: ActivityRunner, url: str = "", more: str = "") -> str:
+        path = f"/hooks/{runner.contact}"
+        url = url or runner.providers.sandbox.url + path
         payload = "{order: '{{ enrollment.properties.order }}', n: 3}"
-        await world.enroll(
+        await runner.enroll(
             f"track: hooked\nsteps:\n  - id: hook\n    webhook: {{url: '{url}', payload: {payload}{more}}}"
         )
         return path
 
     @staticmethod
-    async def _call(world: World) -> EffectResult:
-        return await world.act(QUEUE_WEBHOOK, CALL_WEBHOOK, "hook")
+    async def _call(runner: ActivityRunner) -> EffectResult:
+        return await runner.act(QUEUE_WEBHOOK, CALL_WEBHOOK, "hook")

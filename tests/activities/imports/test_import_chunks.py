@@ -20,8 +20,8 @@ from store.people import erasure
 from store.runs import outbox
 from store.runs.imports import import_rows, imports
 from store.runs.imports.import_rows import Problem, Raw
-from tests.store.scene import rows_of
-from tests.support.enrolling import enter, meet, publish
+from tests.store.store_calls import rows_of
+from tests.support.enrolling import enroll, publish, upsert_contact
 
 TRACK = "track: {name}\nreentry: {reentry}\nsteps:\n  - id: rest\n    wait: 30d\n"
 
@@ -96,8 +96,8 @@ async def test_a_contact_twice_in_a_file_is_enrolled_once_and_the_later_row_coun
 
 async def test_whom_the_reentry_rule_refuses_is_told_apart(db: Database) -> None:
     import_id = await received(db, [people(0, 2)])
-    await meet(db, "user-0")
-    await enter(db, "welcome", "user-0")
+    await upsert_contact(db, "user-0")
+    await enroll(db, "welcome", "user-0")
     await rows(db, "UPDATE enrollment SET ended_at = now() RETURNING id")
     assert (await applied(db, import_id)).outcomes == {"enrolled": 1, "refused": 1}
     [problem] = await problems(db, import_id)
@@ -113,7 +113,7 @@ async def test_a_track_with_keys_refuses_rows_without_one(db: Database) -> None:
 @pytest.mark.parametrize("known", [True, False], ids=["a known contact", "somebody only the file knows"])
 async def test_whoever_is_erased_while_their_row_waits_stays_erased(db: Database, known: bool) -> None:
     if known:
-        await meet(db, "user-0")
+        await upsert_contact(db, "user-0")
     import_id = await received(db, [people(0, 2)])
     async with db.transaction() as tx:
         await erasure.erase(tx, "user-0")
@@ -145,7 +145,7 @@ async def test_the_rows_of_an_erased_person_are_emptied_while_they_wait(db: Data
 
 
 async def test_an_erasure_of_before_the_upload_does_not_stand_in_the_way(db: Database) -> None:
-    await meet(db, "user-0")
+    await upsert_contact(db, "user-0")
     async with db.transaction() as tx:
         await erasure.erase(tx, "user-0")
     import_id = await received(db, [people(0, 1)])

@@ -15,7 +15,7 @@ from activities.providers.provider_errors import ProviderError, Verdict
 from activities.providers.ses import SesEmail
 from activities.providers.twilio import TwilioSms
 from activities.providers.webhooks import SignedWebhooks
-from tests.activities.providers.rude import http, rude_server
+from tests.activities.providers.raw_http_server import http, raw_server
 
 SECRET = "zebulon@quagmire.test"
 TIMEOUT = timedelta(seconds=0.5)
@@ -84,7 +84,7 @@ async def test_no_connection_is_tried_again(send: Send, url: str) -> None:
 
 @ALL
 async def test_an_untrusted_certificate_is_found_before_anything_is_sent(send: Send, tmp_path: Path) -> None:
-    with rude_server(http("200 OK", b"{}"), tls_in=tmp_path) as (url, received):
+    with raw_server(http("200 OK", b"{}"), tls_in=tmp_path) as (url, received):
         assert await verdict(send, url) is Verdict.RETRY
     assert received == []
 
@@ -103,7 +103,7 @@ async def test_an_untrusted_certificate_is_found_before_anything_is_sent(send: S
     ids=["closed", "cut short", "not http", "500 html", "502 empty", "503"],
 )
 async def test_what_broke_off_is_unknown_and_asked_once(send: Send, answer: bytes | None) -> None:
-    with rude_server(answer) as (url, received):
+    with raw_server(answer) as (url, received):
         assert await verdict(send, url) is Verdict.UNKNOWN
     assert len([request for request in received if request]) == 1
 
@@ -117,7 +117,7 @@ async def test_silence_past_the_timeout_is_unknown(send: Send) -> None:
 @ALL
 @pytest.mark.parametrize("header", ["Retry-After: 4", "Retry-After: never"])
 async def test_too_many_requests_is_waited_for(send: Send, header: str) -> None:
-    with rude_server(http("429 Too Many Requests", b"{}", header)) as (url, _), pytest.raises(ProviderError) as caught:
+    with raw_server(http("429 Too Many Requests", b"{}", header)) as (url, _), pytest.raises(ProviderError) as caught:
         await send(url)
     assert caught.value.fault.verdict is Verdict.WAIT
     assert caught.value.fault.retry_after == (timedelta(seconds=4) if "4" in header else None)
@@ -125,12 +125,12 @@ async def test_too_many_requests_is_waited_for(send: Send, header: str) -> None:
 
 @ALL
 async def test_a_no_is_final(send: Send) -> None:
-    with rude_server(http("400 Bad Request", f'{{"message": "no {SECRET}"}}'.encode())) as (url, _):
+    with raw_server(http("400 Bad Request", f'{{"message": "no {SECRET}"}}'.encode())) as (url, _):
         assert await verdict(send, url) is Verdict.GIVE_UP
 
 
 @pytest.mark.parametrize("send", [ses, twilio], ids=lambda send: send.__name__)
 @pytest.mark.parametrize("body", [b"<html>ok</html>", b"{}", b""], ids=["html", "no id", "empty"])
 async def test_an_acceptance_that_names_no_message_is_unknown(send: Send, body: bytes) -> None:
-    with rude_server(http("200 OK", body)) as (url, _):
+    with raw_server(http("200 OK", body)) as (url, _):
         assert await verdict(send, url) is Verdict.UNKNOWN

@@ -15,16 +15,16 @@ import pytest_asyncio
 from activities.providers.ports import OutgoingEmail
 from activities.providers.provider_errors import ProviderError, Verdict
 from activities.providers.ses import SesEmail
-from tests.activities.providers.rude import http, rude_server
-from tests.activities.world import Outside
+from tests.activities.activity_runner import SandboxProviders
+from tests.activities.providers.raw_http_server import http, raw_server
 
 
 @pytest_asyncio.fixture
-async def ses(outside: Outside) -> AsyncIterator[SesEmail]:
+async def ses(providers: SandboxProviders) -> AsyncIterator[SesEmail]:
     provider = SesEmail(
         region="us-east-1",
         configuration_set="perennial",
-        endpoint_url=outside.sandbox.url,
+        endpoint_url=providers.sandbox.url,
         timeout=timedelta(seconds=0.6),
         threads=2,
     )
@@ -44,17 +44,17 @@ def email(**changes: Any) -> OutgoingEmail:
     return OutgoingEmail(**(given | changes))
 
 
-async def test_the_message_names_itself_in_its_tags(ses: SesEmail, outside: Outside) -> None:
+async def test_the_message_names_itself_in_its_tags(ses: SesEmail, providers: SandboxProviders) -> None:
     mail = email()
     provider_id = await ses.send(mail)
-    (arrived,) = outside.accepted(mail.to)
+    (arrived,) = providers.accepted(mail.to)
     assert arrived["id"] == provider_id
     assert arrived["tags"]["perennial-message"] == mail.message_id
 
 
-async def test_the_request_is_exactly_this(outside: Outside) -> None:
+async def test_the_request_is_exactly_this(providers: SandboxProviders) -> None:
     mail = email(reply_to="Hélp <help@acme.test>", unsubscribe_url="https://acme.test/u/t")
-    with rude_server(http("200 OK", b'{"MessageId": "p-1"}')) as (url, received):
+    with raw_server(http("200 OK", b'{"MessageId": "p-1"}')) as (url, received):
         provider = SesEmail(region="us-east-1", configuration_set="perennial", endpoint_url=url, threads=1)
         assert await provider.send(mail) == "p-1"
         await provider.close()
@@ -80,17 +80,19 @@ async def test_the_request_is_exactly_this(outside: Outside) -> None:
     }
 
 
-async def test_a_name_beyond_ascii_is_encoded_for_the_header(ses: SesEmail, outside: Outside) -> None:
+async def test_a_name_beyond_ascii_is_encoded_for_the_header(ses: SesEmail, providers: SandboxProviders) -> None:
     mail = email(sender="Adé Löve <ada@acme.test>")
     await ses.send(mail)
-    (arrived,) = outside.accepted(mail.to)
+    (arrived,) = providers.accepted(mail.to)
     assert arrived["from"].isascii() and arrived["from"].endswith("<ada@acme.test>")
 
 
-async def test_a_domain_beyond_ascii_goes_out_as_the_mail_system_takes_it(ses: SesEmail, outside: Outside) -> None:
+async def test_a_domain_beyond_ascii_goes_out_as_the_mail_system_takes_it(
+    ses: SesEmail, providers: SandboxProviders
+) -> None:
     name = uuid4().hex
     await ses.send(email(to=f"{name}@müller.example", reply_to="Hilfe <hilfe@bücher.test>"))
-    (arrived,) = outside.accepted(f"{name}@xn--mller-kva.example")
+    (arrived,) = providers.accepted(f"{name}@xn--mller-kva.example")
     assert arrived["headers"]["Reply-To"] == "Hilfe <hilfe@xn--bcher-kva.test>"
 
 
@@ -113,8 +115,8 @@ async def test_what_is_wrong_with_the_message_is_given_up(
     assert caught.value.fault.verdict is verdict
 
 
-async def test_a_missing_configuration_set_is_our_fault_and_waits_for_us(outside: Outside) -> None:
-    provider = SesEmail(region="us-east-1", configuration_set="gone", endpoint_url=outside.sandbox.url, threads=1)
+async def test_a_missing_configuration_set_is_our_fault_and_waits_for_us(providers: SandboxProviders) -> None:
+    provider = SesEmail(region="us-east-1", configuration_set="gone", endpoint_url=providers.sandbox.url, threads=1)
     with pytest.raises(ProviderError) as caught:
         await provider.send(email())
     await provider.close()

@@ -10,7 +10,7 @@ import pytest
 from activities.providers.ports import OutgoingSms
 from activities.providers.provider_errors import ProviderError, Verdict
 from activities.registry import build_providers
-from tests.activities.world import Outside
+from tests.activities.activity_runner import SandboxProviders
 
 
 def sms(**changes: str | None) -> OutgoingSms:
@@ -19,8 +19,8 @@ def sms(**changes: str | None) -> OutgoingSms:
     return OutgoingSms(**(given | changes))  # type: ignore[arg-type]
 
 
-async def test_a_sent_message_is_found_again(outside: Outside) -> None:
-    twilio = build_providers(outside.settings()).sms
+async def test_a_sent_message_is_found_again(providers: SandboxProviders) -> None:
+    twilio = build_providers(providers.settings()).sms
     message = sms()
     provider_id = await twilio.send(message)
     found = await twilio.find(message, datetime.now(UTC) - timedelta(minutes=1))
@@ -35,9 +35,9 @@ async def test_a_sent_message_is_found_again(outside: Outside) -> None:
     ids=["no number", "nobody", "no text"],
 )
 async def test_what_is_wrong_with_the_message_is_given_up(
-    outside: Outside, message: OutgoingSms, verdict: Verdict
+    providers: SandboxProviders, message: OutgoingSms, verdict: Verdict
 ) -> None:
-    twilio = build_providers(outside.settings()).sms
+    twilio = build_providers(providers.settings()).sms
     with pytest.raises(ProviderError) as caught:
         await twilio.send(message)
     await twilio.close()
@@ -45,8 +45,8 @@ async def test_what_is_wrong_with_the_message_is_given_up(
 
 
 @pytest.mark.parametrize("setting", [{"twilio_auth_token": "wrong"}, {"twilio_account_sid": ""}], ids=str)
-async def test_wrong_credentials_wait_for_the_operator(outside: Outside, setting: dict[str, str]) -> None:
-    twilio = build_providers(outside.settings(**setting)).sms
+async def test_wrong_credentials_wait_for_the_operator(providers: SandboxProviders, setting: dict[str, str]) -> None:
+    twilio = build_providers(providers.settings(**setting)).sms
     with pytest.raises(ProviderError) as caught:
         await twilio.send(sms())
     await twilio.close()

@@ -20,7 +20,7 @@ from activities.providers.ports import WebhookCall
 from activities.providers.provider_errors import Fault, ProviderError, Verdict
 from activities.providers.webhook_addresses import Receivers, RefusedAddressError, reachable_by_all
 from activities.providers.webhooks import SignedWebhooks
-from tests.activities.providers.rude import http, rude_server
+from tests.activities.providers.raw_http_server import http, raw_server
 
 SECRET = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ="
 
@@ -143,7 +143,7 @@ SPELLINGS = [
 
 
 async def test_in_whichever_spelling_a_private_address_is_not_called() -> None:
-    with rude_server(http("200 OK", b"")) as (url, received):
+    with raw_server(http("200 OK", b"")) as (url, received):
         port = url.rpartition(":")[2]
         faults = await call(*(f"http://{host}:{port}/" for host in SPELLINGS), receivers=Receivers(public_only=True))
     said = {host: str(fault) for host, fault in zip(SPELLINGS, faults, strict=True)}
@@ -173,7 +173,7 @@ async def test_the_connection_goes_to_the_address_that_was_judged(monkeypatch: p
         return real(f"127.0.0.{len(asked)}", port, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    with rude_server(http("200 OK", b"")) as (url, received):
+    with raw_server(http("200 OK", b"")) as (url, received):
         target = url.replace("127.0.0.1", "rebound.example")
         assert await call(target) == [None]
         assert len(received) == 1 and b"Host: rebound.example" in received[0]
@@ -196,12 +196,12 @@ async def test_the_second_address_of_a_name_is_called_where_the_first_does_not_a
         return [*real("127.0.0.9", port, *args, **kwargs), *real("127.0.0.1", port, *args, **kwargs)]
 
     monkeypatch.setattr(socket, "getaddrinfo", two)
-    with rude_server(http("200 OK", b"")) as (url, _):
+    with raw_server(http("200 OK", b"")) as (url, _):
         assert await call(url.replace("127.0.0.1", "two.example")) == [None]
 
 
 async def test_hosts_that_are_named_are_called_wherever_they_are_and_no_others() -> None:
-    with rude_server(http("200 OK", b"")) as (url, received):
+    with raw_server(http("200 OK", b"")) as (url, received):
         named = Receivers(("127.0.0.1", "*.acme.test"), public_only=True)
         port = url.rpartition(":")[2]
         faults = await call(url, f"http://127.1:{port}", f"http://localhost:{port}", receivers=named)
@@ -217,8 +217,8 @@ async def test_hosts_that_are_named_are_called_wherever_they_are_and_no_others()
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
 async def test_a_redirect_is_the_end_and_is_not_followed(status: str) -> None:
     with (
-        rude_server(http("200 OK", b"")) as (elsewhere, followed),
-        rude_server(http(status, b"", f"Location: {elsewhere}")) as (url, received),
+        raw_server(http("200 OK", b"")) as (elsewhere, followed),
+        raw_server(http(status, b"", f"Location: {elsewhere}")) as (url, received),
     ):
         [fault] = await call(url)
     assert fault is not None and fault.verdict is Verdict.GIVE_UP
@@ -235,7 +235,7 @@ async def test_a_long_answer_is_cut_off() -> None:
 
 async def test_an_answer_is_asked_for_unpacked_and_never_unpacked() -> None:
     bomb = gzip.compress(b"\0" * (1 << 24))
-    with rude_server(http("200 OK", bomb, "Content-Encoding: gzip")) as (url, received):
+    with raw_server(http("200 OK", bomb, "Content-Encoding: gzip")) as (url, received):
         assert await call(url) == [None]
     assert b"accept-encoding: identity" in received[0].lower()
 
@@ -253,15 +253,15 @@ async def test_an_answer_that_drips_is_over_when_the_time_is() -> None:
 
 
 async def test_no_cookie_of_a_receiver_is_kept() -> None:
-    with rude_server(http("200 OK", b"", "Set-Cookie: session=stolen; Path=/")) as (url, received):
+    with raw_server(http("200 OK", b"", "Set-Cookie: session=stolen; Path=/")) as (url, received):
         assert await call(url, url, url) == [None] * 3
     assert len(received) == 3 and not any(b"cookie:" in request.lower() for request in received)
 
 
 async def test_a_proxy_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
-        rude_server(http("204 No", b"")) as (proxy, through),
-        rude_server(http("200 OK", b"")) as (url, received),
+        raw_server(http("204 No", b"")) as (proxy, through),
+        raw_server(http("200 OK", b"")) as (url, received),
     ):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy)
@@ -275,7 +275,7 @@ async def test_a_proxy_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_a_user_in_the_address_is_named_to_the_receiver() -> None:
-    with rude_server(http("200 OK", b"")) as (url, received):
+    with raw_server(http("200 OK", b"")) as (url, received):
         assert await call(url.replace("://", "://ada:p%40ss@")) == [None]
     assert b"authorization: Basic YWRhOnBAc3M=" in received[0]
     assert b"ada" not in received[0]

@@ -11,7 +11,7 @@ from activities import contract
 from activities.contract import SendResult
 from store.people import suppressions
 from store.schema.rows import Channel
-from tests.activities.world import World
+from tests.activities.activity_runner import ActivityRunner
 
 TRACK = """
 track: either
@@ -32,33 +32,33 @@ ELSEWHERE = SendResult(outcome="elsewhere", channel="sms")
 
 @dataclass
 class Chosen:
-    world: World
+    runner: ActivityRunner
 
     async def ask(self, channel: str, chosen: str = "") -> SendResult:
         """Call a channel's activity as the workflow does."""
         queue, name = ACTIVITIES[channel]
-        call = self.world.call("nudge").model_copy(update={"channel": chosen})
-        result: SendResult = await self.world.run(queue, name, call)
+        call = self.runner.call("nudge").model_copy(update={"channel": chosen})
+        result: SendResult = await self.runner.run(queue, name, call)
         return result
 
     async def suppress(self, channel: Channel) -> None:
-        address = self.world.email if channel == "email" else self.world.phone
-        async with self.world.db.transaction() as tx:
+        address = self.runner.email if channel == "email" else self.runner.phone
+        async with self.runner.db.transaction() as tx:
             await suppressions.add(tx, channel, address, "bounced")
 
     def accepted(self) -> list[str]:
         """The channels of the messages that providers accepted."""
         return [
             channel
-            for channel, address in (("email", self.world.email), ("sms", self.world.phone))
-            for _ in self.world.outside.accepted(address)
+            for channel, address in (("email", self.runner.email), ("sms", self.runner.phone))
+            for _ in self.runner.providers.accepted(address)
         ]
 
 
 @pytest.fixture(params=["best", "first"])
-async def either(world: World, request: pytest.FixtureRequest) -> Chosen:
-    await world.enroll(TRACK.format(to=request.param))
-    return Chosen(world)
+async def either(runner: ActivityRunner, request: pytest.FixtureRequest) -> Chosen:
+    await runner.enroll(TRACK.format(to=request.param))
+    return Chosen(runner)
 
 
 async def test_the_first_channel_sends_if_nothing_speaks_for_another(either: Chosen) -> None:
@@ -86,7 +86,7 @@ async def test_where_no_channel_may_be_used_the_message_is_skipped_with_a_reason
     await either.suppress("sms")
     skipped = await either.ask("email")
     assert (skipped.outcome, skipped.reason) == ("skipped", "suppressed: bounced")
-    assert (await either.world.message("email")).status == "skipped"
+    assert (await either.runner.message("email")).status == "skipped"
 
 
 async def test_both_channels_asked_at_once_send_one_message(either: Chosen) -> None:
@@ -96,5 +96,5 @@ async def test_both_channels_asked_at_once_send_one_message(either: Chosen) -> N
 
 async def test_an_enrolment_that_is_over_is_answered_so_by_any_channel(either: Chosen) -> None:
     await either.suppress("email")
-    await either.world.scene.close(either.world.enrollment.id)
+    await either.runner.store.close(either.runner.enrollment.id)
     assert (await either.ask("email")).outcome == "ended"

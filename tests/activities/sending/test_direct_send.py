@@ -20,7 +20,7 @@ from activities.sending.direct_send import BURST, QUEUED, SHUT_FOR, DirectSend, 
 from store.engine.database import Database
 from store.engine.live_workers import worker_name
 from store.sending import message_lists
-from tests.activities.world import World
+from tests.activities.activity_runner import ActivityRunner
 from tests.conftest import DevServer
 
 SENT = SendResult(outcome="sent")
@@ -191,45 +191,45 @@ async def test_a_server_that_is_away_shuts_the_lane(db: Database) -> None:
         assert not direct.is_open()
 
 
-async def test_a_message_goes_past_the_queue_as_it_would_through_it(world: World) -> None:
-    world.activities.direct_sends[QUEUE_EMAIL].told(math.inf, time.monotonic())
-    now = await world.local(SEND_EMAIL_NOW, world.call("hello"))
-    again = await world.run(QUEUE_EMAIL, SEND_EMAIL, world.call("hello"))
+async def test_a_message_goes_past_the_queue_as_it_would_through_it(runner: ActivityRunner) -> None:
+    runner.activities.direct_sends[QUEUE_EMAIL].told(math.inf, time.monotonic())
+    now = await runner.local(SEND_EMAIL_NOW, runner.call("hello"))
+    again = await runner.run(QUEUE_EMAIL, SEND_EMAIL, runner.call("hello"))
     assert now == again and now.outcome == "sent"
-    assert len(world.outside.accepted(world.email)) == 1
+    assert len(runner.providers.accepted(runner.email)) == 1
 
 
-async def test_a_message_that_is_claimed_is_handed_over_though_its_runs_task_is_lost(world: World) -> None:
-    world.activities.direct_sends[QUEUE_EMAIL].told(math.inf, time.monotonic())
-    world.outside.fault("ses", "latency", seconds=0.4, times=1, match=world.email)
-    lost = asyncio.create_task(world.local(SEND_EMAIL_NOW, world.call("hello")))
+async def test_a_message_that_is_claimed_is_handed_over_though_its_runs_task_is_lost(runner: ActivityRunner) -> None:
+    runner.activities.direct_sends[QUEUE_EMAIL].told(math.inf, time.monotonic())
+    runner.providers.fault("ses", "latency", seconds=0.4, times=1, match=runner.email)
+    lost = asyncio.create_task(runner.local(SEND_EMAIL_NOW, runner.call("hello")))
     async with asyncio.timeout(10):
-        while not await claimed(world):
+        while not await claimed(runner):
             await asyncio.sleep(0.01)
     lost.cancel()
     with pytest.raises(asyncio.CancelledError):
         await lost
-    await world.activities.close()
-    assert (await world.message()).status == "sent"
-    assert len(world.outside.accepted(world.email)) == 1
+    await runner.activities.close()
+    assert (await runner.message()).status == "sent"
+    assert len(runner.providers.accepted(runner.email)) == 1
 
 
-async def claimed(world: World) -> bool:
-    async with world.db.transaction() as tx:
-        return bool(await message_lists.of_enrollment(tx, world.enrollment.id))
+async def claimed(runner: ActivityRunner) -> bool:
+    async with runner.db.transaction() as tx:
+        return bool(await message_lists.of_enrollment(tx, runner.enrollment.id))
 
 
-async def test_what_may_not_go_past_the_queue_is_not_touched(world: World) -> None:
-    assert await world.local(SEND_EMAIL_NOW, world.call("hello")) == QUEUED
-    assert world.outside.accepted(world.email) == []
-    assert (await world.send("hello")).outcome == "sent"
+async def test_what_may_not_go_past_the_queue_is_not_touched(runner: ActivityRunner) -> None:
+    assert await runner.local(SEND_EMAIL_NOW, runner.call("hello")) == QUEUED
+    assert runner.providers.accepted(runner.email) == []
+    assert (await runner.send("hello")).outcome == "sent"
 
 
-async def test_an_email_that_the_provider_throttles_is_released_for_the_queue(world: World) -> None:
-    world.activities.direct_sends[QUEUE_EMAIL].told(math.inf, time.monotonic())
-    world.outside.fault("ses", "429", times=1, match=world.email)
-    assert await world.local(SEND_EMAIL_NOW, world.call("hello")) == QUEUED
-    assert (await world.message()).status == "released"
-    assert not world.activities.direct_sends[QUEUE_EMAIL].is_open()
-    assert (await world.send("hello", attempt=2)).outcome == "sent"
-    assert len(world.outside.accepted(world.email)) == 1
+async def test_an_email_that_the_provider_throttles_is_released_for_the_queue(runner: ActivityRunner) -> None:
+    runner.activities.direct_sends[QUEUE_EMAIL].told(math.inf, time.monotonic())
+    runner.providers.fault("ses", "429", times=1, match=runner.email)
+    assert await runner.local(SEND_EMAIL_NOW, runner.call("hello")) == QUEUED
+    assert (await runner.message()).status == "released"
+    assert not runner.activities.direct_sends[QUEUE_EMAIL].is_open()
+    assert (await runner.send("hello", attempt=2)).outcome == "sent"
+    assert len(runner.providers.accepted(runner.email)) == 1

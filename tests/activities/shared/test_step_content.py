@@ -8,7 +8,7 @@ import pytest
 
 from activities.contract import SET_ATTRIBUTES
 from store.people import contacts
-from tests.activities.world import World
+from tests.activities.activity_runner import ActivityRunner
 
 EMAIL = """---
 kind: email
@@ -38,32 +38,36 @@ steps:
 """
 
 
-async def enrolled(world: World, zone: str | None) -> None:
-    async with world.db.transaction() as tx:
-        await contacts.upsert(tx, world.contact, {"timezone": zone})
-    await world.template("offer", EMAIL)
+async def enrolled(runner: ActivityRunner, zone: str | None) -> None:
+    async with runner.db.transaction() as tx:
+        await contacts.upsert(tx, runner.contact, {"timezone": zone})
+    await runner.template("offer", EMAIL)
     properties = {"at": "2026-12-25T02:00:00Z", "site": "javascript:alert(1)", "tags": ["a", None, True]}
-    await world.enroll(TRACK, properties=properties)
+    await runner.enroll(TRACK, properties=properties)
 
 
 @pytest.mark.parametrize(("zone", "time"), [("Asia/Tokyo", "11:00"), (None, "21:00")], ids=["own", "the track's"])
-async def test_a_moment_is_told_by_the_contacts_clock_or_the_tracks(world: World, zone: str | None, time: str) -> None:
-    await enrolled(world, zone)
-    await world.send("hello")
-    await world.run("perennial-sms", "send_sms", world.call("nudge"))
-    await world.local(SET_ATTRIBUTES, world.call("mark"))
-    assert f"Until {time}," in world.outside.accepted(world.email)[0]["text"]
-    assert world.outside.accepted(world.phone)[0]["text"] == f"Until {time}."
-    async with world.db.transaction() as tx:
-        contact = await contacts.get(tx, world.contact)
+async def test_a_moment_is_told_by_the_contacts_clock_or_the_tracks(
+    runner: ActivityRunner, zone: str | None, time: str
+) -> None:
+    await enrolled(runner, zone)
+    await runner.send("hello")
+    await runner.run("perennial-sms", "send_sms", runner.call("nudge"))
+    await runner.local(SET_ATTRIBUTES, runner.call("mark"))
+    assert f"Until {time}," in runner.providers.accepted(runner.email)[0]["text"]
+    assert runner.providers.accepted(runner.phone)[0]["text"] == f"Until {time}."
+    async with runner.db.transaction() as tx:
+        contact = await contacts.get(tx, runner.contact)
     assert contact is not None and contact.attributes is not None
     assert (contact.attributes["at"], contact.attributes["tags"]) == (time, "a++true")
 
 
-async def test_a_link_that_runs_does_not_go_out_and_the_others_are_tracked_as_they_are_written(world: World) -> None:
-    await enrolled(world, "Europe/Berlin")
-    await world.send("hello")
-    (mail,) = world.outside.accepted(world.email)
+async def test_a_link_that_runs_does_not_go_out_and_the_others_are_tracked_as_they_are_written(
+    runner: ActivityRunner,
+) -> None:
+    await enrolled(runner, "Europe/Berlin")
+    await runner.send("hello")
+    (mail,) = runner.providers.accepted(runner.email)
     assert "javascript" not in mail["html"] and "javascript" not in mail["text"]
     assert "your site" in mail["html"] and "your site," in mail["text"]
     assert re.fullmatch(r"Pay: http\S+/c/[\w-]{36}", mail["text"].splitlines()[0])

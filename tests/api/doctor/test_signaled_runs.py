@@ -14,7 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from api.doctor.check import Check
 from api.doctor.periodic_check import CHORE, Rounds
 from api.relay.relay import Relay
-from bench.installation.one_process import Servers, Stand, stand_on
+from bench.installation.one_process import Installation, Servers, installation_on
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
 from store.engine import periodic_jobs
@@ -22,8 +22,8 @@ from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.runs import outbox
 from store.runs.signaled_runs import find_signaled
-from tests.api.doctor.test_doctor import HASTY, checked, until
-from tests.store.scene import TRIAL, Scene, rows_of
+from tests.api.doctor.doctor_calls import HASTY, checked, until
+from tests.store.store_calls import TRIAL, StoreCalls, rows_of
 from tests.support.sandbox import Sandbox
 from tests.test_worker import build_of, built, waiting_at
 
@@ -46,8 +46,8 @@ async def db(postgres_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def scene(db: Database) -> Scene:
-    return Scene(db)
+def store(db: Database) -> StoreCalls:
+    return StoreCalls(db)
 
 
 @pytest.fixture
@@ -60,32 +60,34 @@ def temporal(tmp_path: Path) -> Iterator[Temporal]:
 
 
 @pytest.fixture
-async def stand(postgres_url: str, temporal: Temporal, sandbox: Sandbox) -> AsyncIterator[Stand]:
+async def installation(postgres_url: str, temporal: Temporal, sandbox: Sandbox) -> AsyncIterator[Installation]:
     servers = Servers(postgres_url, temporal.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
-    async with stand_on(servers, worker=False) as opened:
+    async with installation_on(servers, worker=False) as opened:
         await opened.publish("patient", PATIENT)
         yield opened
 
 
-async def entered(stand: Stand, who: str) -> str:
-    await stand.call("PUT", f"/v1/contacts/{who}", {})
-    found = await stand.call("POST", "/v1/enrollments", {"track": "patient", "contact_id": who})
-    await waiting_at(stand.temporal, f"nurture/patient/{who}", "reply")
+async def entered(installation: Installation, who: str) -> str:
+    await installation.call("PUT", f"/v1/contacts/{who}", {})
+    found = await installation.call("POST", "/v1/enrollments", {"track": "patient", "contact_id": who})
+    await waiting_at(installation.temporal, f"nurture/patient/{who}", "reply")
     return str(found["id"])
 
 
-async def happened(stand: Stand, who: str, name: str) -> None:
-    answer = await stand.call("POST", "/v1/events", {"event_id": f"{who}-{name}", "contact_id": who, "name": name})
+async def happened(installation: Installation, who: str, name: str) -> None:
+    answer = await installation.call(
+        "POST", "/v1/events", {"event_id": f"{who}-{name}", "contact_id": who, "name": name}
+    )
     assert answer["matched"] == 1
 
 
 async def test_an_event_for_a_run_whose_build_has_no_worker_is_named_by_the_rounds_and_by_the_command(
-    stand: Stand,
+    installation: Installation,
 ) -> None:
-    rounds = Rounds(stand.database, stand.temporal, timedelta(minutes=5), HASTY)
+    rounds = Rounds(installation.database, installation.temporal, timedelta(minutes=5), HASTY)
 
     async def unserved() -> list[tuple[str, str]]:
-        async with stand.database.transaction() as tx:
+        async with installation.database.transaction() as tx:
             await periodic_jobs.again(tx, CHORE, utc_now())
         report = await rounds.look_if_due()
         assert report is not None
@@ -93,33 +95,33 @@ async def test_an_event_for_a_run_whose_build_has_no_worker_is_named_by_the_roun
         return [(it.enrollment_id, it.detail.rpartition(", ")[2]) for it in report.findings]
 
     # Two processes have two clients: the workers of one answer for each other.
-    address = stand.servers.temporal_address
+    address = installation.servers.temporal_address
     one, two = [await Client.connect(address, data_converter=pydantic_data_converter) for _ in range(2)]
-    async with Relay(stand.database, stand.temporal), built(one, stand.settings, "a"):
-        await entered(stand, "of-a")
-        async with built(two, stand.settings, "b"):
-            waits = await entered(stand, "of-b")
-            await entered(stand, "well")
-            await entered(stand, "sleeps")
-            assert await build_of(stand.temporal, "nurture/patient/of-b") == "b"
-            await happened(stand, "well", "said")
-            await waiting_at(stand.temporal, "nurture/patient/well", "rest")
+    async with Relay(installation.database, installation.temporal), built(one, installation.settings, "a"):
+        await entered(installation, "of-a")
+        async with built(two, installation.settings, "b"):
+            waits = await entered(installation, "of-b")
+            await entered(installation, "well")
+            await entered(installation, "sleeps")
+            assert await build_of(installation.temporal, "nurture/patient/of-b") == "b"
+            await happened(installation, "well", "said")
+            await waiting_at(installation.temporal, "nurture/patient/well", "rest")
             assert await unserved() == []
-        await happened(stand, "of-b", "said")
-        await happened(stand, "of-a", "bought")
+        await happened(installation, "of-b", "said")
+        await happened(installation, "of-a", "bought")
 
         async def named() -> bool:
             return await unserved() == [(waits, "build b")]
 
         await until(named)
         assert await named(), "it stays named, though the rounds have gone on in the outbox"
-        report = await checked(stand)
+        report = await checked(installation)
         assert [(it.kind, it.id) for it in report.findings] == [("no-worker", waits)]
         # a new leader finds it in the delivered rows of the outbox
-        report = await Check(stand.database, stand.temporal, HASTY).brief()
+        report = await Check(installation.database, installation.temporal, HASTY).brief()
         assert [(it.kind, it.id) for it in report.findings] == [("no-worker", waits)]
-        async with built(two, stand.settings, "b"):
-            await waiting_at(stand.temporal, "nurture/patient/of-b", "rest")
+        async with built(two, installation.settings, "b"):
+            await waiting_at(installation.temporal, "nurture/patient/of-b", "rest")
 
             async def served() -> bool:
                 return await unserved() == []
@@ -130,14 +132,14 @@ async def test_an_event_for_a_run_whose_build_has_no_worker_is_named_by_the_roun
 MINUTE = timedelta(minutes=1)
 
 
-async def test_a_look_begins_where_the_last_one_ended_and_misses_nothing(scene: Scene, db: Database) -> None:
+async def test_a_look_begins_where_the_last_one_ended_and_misses_nothing(store: StoreCalls, db: Database) -> None:
     now = datetime.now(UTC)
-    runs = [(await scene.live(TRIAL, who)).id for who in ("ann", "bob", "cleo")]
+    runs = [(await store.live(TRIAL, who)).id for who in ("ann", "bob", "cleo")]
     async with db.transaction() as tx:
         await outbox.delivered(tx, [row.id for row in rows_of(await outbox.pending(tx))], now=now - 9 * MINUTE)
         assert (await find_signaled(tx, after=0, before=now, limit=10)).count == 0, "starts are not what it looks for"
     for number, who in enumerate(("ann", "bob", "cleo")):
-        await scene.happen("email.clicked", who, f"e-{number}", step="hello")
+        await store.happen("email.clicked", who, f"e-{number}", step="hello")
     async with db.transaction() as tx:
         first, second, third = (row.id for row in rows_of(await outbox.pending(tx)))
         await outbox.delivered(tx, [first], now=now - 9 * MINUTE)
@@ -152,12 +154,14 @@ async def test_a_look_begins_where_the_last_one_ended_and_misses_nothing(scene: 
         assert (await find_signaled(tx, after=later.position, before=now, limit=10)) == (type(later)([], 0, third))
 
 
-async def test_a_few_of_an_old_build_are_not_overlooked_for_the_many_of_a_new_one(scene: Scene, db: Database) -> None:
-    await scene.publish(TRIAL)
+async def test_a_few_of_an_old_build_are_not_overlooked_for_the_many_of_a_new_one(
+    store: StoreCalls, db: Database
+) -> None:
+    await store.publish(TRIAL)
     for number in range(40):
-        await scene.contact(f"c-{number}")
-        await scene.enrolled("trial", f"c-{number}")
-        await scene.happen("email.clicked", f"c-{number}", f"e-{number}", step="hello")
+        await store.contact(f"c-{number}")
+        await store.enrolled("trial", f"c-{number}")
+        await store.happen("email.clicked", f"c-{number}", f"e-{number}", step="hello")
     async with db.transaction() as tx:
         ids = (await tx.execute(text("SELECT id FROM outbox ORDER BY id"))).scalars().all()
         await outbox.delivered(tx, ids, now=datetime.now(UTC))

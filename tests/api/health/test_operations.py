@@ -36,8 +36,12 @@ def production(settings: Settings) -> Settings:
 
 async def test_with_a_port_of_their_own_they_are_not_on_the_public_one(settings: Settings, db: Database) -> None:
     public = create_app(settings.model_copy(update={"operations_port": 9000}), db)
-    async with caller(public) as anyone:
-        assert [(await anyone.get(path)).status_code for path in ("/healthz", "/readyz", "/metrics")] == [200, 404, 404]
+    async with caller(public) as anonymous:
+        assert [(await anonymous.get(path)).status_code for path in ("/healthz", "/readyz", "/metrics")] == [
+            200,
+            404,
+            404,
+        ]
         assert "/metrics" not in public.openapi()["paths"]
     async with caller(operations_app(public)) as operator:
         assert [(await operator.get(path)).status_code for path in ("/healthz", "/readyz", "/metrics")] == [200] * 3
@@ -65,7 +69,7 @@ async def test_what_was_just_asked_is_not_asked_again() -> None:
     assert await kept.get() == 3
 
 
-async def test_many_scrapes_read_the_database_once(app: FastAPI, anyone: httpx.AsyncClient) -> None:
+async def test_many_scrapes_read_the_database_once(app: FastAPI, anonymous: httpx.AsyncClient) -> None:
     stored, read = app.state.operations.stored, 0
     ask = stored._ask
 
@@ -75,7 +79,7 @@ async def test_many_scrapes_read_the_database_once(app: FastAPI, anyone: httpx.A
         return await ask()
 
     stored._ask = counted
-    answers = await asyncio.gather(*(anyone.get("/metrics") for _ in range(30)))
+    answers = await asyncio.gather(*(anonymous.get("/metrics") for _ in range(30)))
     assert {answer.status_code for answer in answers} == {200}
     assert read == 1
 
@@ -84,9 +88,9 @@ async def test_in_production_a_stranger_is_shown_no_document_unless_it_is_asked_
     production: Settings, db: Database
 ) -> None:
     for wanted, status in ((None, 404), (True, 200), (False, 404)):
-        async with caller(create_app(production.model_copy(update={"docs": wanted}), db)) as anyone:
-            assert [(await anyone.get(path)).status_code for path in ("/docs", "/openapi.json")] == [status] * 2
-            assert (await anyone.patch("/v1/tracks/welcome")).headers["allow"] == "GET, PUT"
+        async with caller(create_app(production.model_copy(update={"docs": wanted}), db)) as anonymous:
+            assert [(await anonymous.get(path)).status_code for path in ("/docs", "/openapi.json")] == [status] * 2
+            assert (await anonymous.patch("/v1/tracks/welcome")).headers["allow"] == "GET, PUT"
 
 
 def test_production_has_to_be_reached_by_https(production: Settings, db: Database) -> None:
@@ -95,17 +99,17 @@ def test_production_has_to_be_reached_by_https(production: Settings, db: Databas
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/tracks", "/u/nobody", "/c/nobody", "/docs", "/openapi.json", "/no"])
-async def test_every_answer_protects_browsers(anyone: httpx.AsyncClient, path: str) -> None:
-    headers = (await anyone.get(path)).headers
+async def test_every_answer_protects_browsers(anonymous: httpx.AsyncClient, path: str) -> None:
+    headers = (await anonymous.get(path)).headers
     assert headers.get_list("x-content-type-options") == ["nosniff"]
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["strict-transport-security"] == "max-age=31536000"
 
 
-async def test_the_page_of_a_full_house_protects_browsers_too(settings: Settings, db: Database) -> None:
+async def test_the_page_of_a_full_api_protects_browsers_too(settings: Settings, db: Database) -> None:
     app = create_app(settings.model_copy(update={"requests_at_once": 1, "requests_waiting": 0}), db)
-    async with caller(app) as anyone, db.transaction():
-        asked = [anyone.get("/u/nobody", headers={"Accept": "text/html"}) for _ in range(20)]
+    async with caller(app) as anonymous, db.transaction():
+        asked = [anonymous.get("/u/nobody", headers={"Accept": "text/html"}) for _ in range(20)]
         full = [one for one in await asyncio.gather(*asked) if one.status_code == 429]
     for one in full:
         assert "style-src 'unsafe-inline'" in one.headers["content-security-policy"]
@@ -113,13 +117,13 @@ async def test_the_page_of_a_full_house_protects_browsers_too(settings: Settings
 
 
 async def test_without_https_no_browser_is_told_to_use_it(settings: Settings, db: Database) -> None:
-    async with caller(create_app(settings.model_copy(update={"public_url": "http://127.0.0.1:8000"}), db)) as anyone:
-        assert "strict-transport-security" not in (await anyone.get("/healthz")).headers
+    async with caller(create_app(settings.model_copy(update={"public_url": "http://127.0.0.1:8000"}), db)) as anonymous:
+        assert "strict-transport-security" not in (await anonymous.get("/healthz")).headers
 
 
-async def test_nobody_is_led_to_the_host_that_they_name(anyone: httpx.AsyncClient, api: Api) -> None:
+async def test_nobody_is_led_to_the_host_that_they_name(anonymous: httpx.AsyncClient, api: Api) -> None:
     for path in ("/u/abc/", "/v1/tracks/", "/healthz/", "/c/abc/"):
-        answer = await anyone.get(path, headers={"Host": "evil.test"})
+        answer = await anonymous.get(path, headers={"Host": "evil.test"})
         assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 

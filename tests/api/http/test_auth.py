@@ -13,13 +13,13 @@ from store.operations import api_keys
 from tests.api.client import Api
 
 
-async def test_every_call_of_v1_asks_for_a_key(app: FastAPI, anyone: httpx.AsyncClient) -> None:
+async def test_every_call_of_v1_asks_for_a_key(app: FastAPI, anonymous: httpx.AsyncClient) -> None:
     paths = app.openapi()["paths"]
     asked = 0
     for path, methods in paths.items():
         for method in methods:
             if path.startswith("/v1"):
-                answer = await anyone.request(method, path.replace("{", "").replace("}", ""))
+                answer = await anonymous.request(method, path.replace("{", "").replace("}", ""))
                 assert answer.status_code == 401, (method, path)
                 assert answer.json()["type"] == "urn:perennial:problem:unauthorized"
                 assert answer.headers["www-authenticate"]
@@ -28,13 +28,13 @@ async def test_every_call_of_v1_asks_for_a_key(app: FastAPI, anyone: httpx.Async
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer nonsense", "Basic eA==", "bearer \u00e9", "Token x"])
-async def test_what_is_no_key_is_refused(anyone: httpx.AsyncClient, header: str) -> None:
-    answer = await anyone.get("/v1/tracks", headers=[(b"Authorization", header.encode("latin-1"))])
+async def test_what_is_no_key_is_refused(anonymous: httpx.AsyncClient, header: str) -> None:
+    answer = await anonymous.get("/v1/tracks", headers=[(b"Authorization", header.encode("latin-1"))])
     assert answer.status_code == 401
 
 
-async def test_a_body_is_not_read_without_a_key(anyone: httpx.AsyncClient) -> None:
-    answer = await anyone.post("/v1/events", content=b"x" * 3_000_000, headers={"Content-Type": "application/json"})
+async def test_a_body_is_not_read_without_a_key(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.post("/v1/events", content=b"x" * 3_000_000, headers={"Content-Type": "application/json"})
     assert answer.status_code == 401
 
 

@@ -49,10 +49,10 @@ async def test_a_misspelt_filter_is_told_what_was_meant(api: Api, given: dict[st
     assert "limit" in errors, "everything that is wrong is named at once"
 
 
-async def test_without_a_key_nothing_is_told_of_parameters(anyone: httpx.AsyncClient) -> None:
-    assert (await anyone.get("/v1/enrollments?trak=x")).status_code == 401
+async def test_without_a_key_nothing_is_told_of_parameters(anonymous: httpx.AsyncClient) -> None:
+    assert (await anonymous.get("/v1/enrollments?trak=x")).status_code == 401
 
 
-async def test_links_and_probes_take_whatever_a_mail_program_or_proxy_adds(anyone: httpx.AsyncClient) -> None:
+async def test_links_and_probes_take_whatever_a_mail_program_or_proxy_adds(anonymous: httpx.AsyncClient) -> None:
     for path, status in (("/u/nobody", 404), ("/c/nobody", 404), ("/o/nobody", 200), ("/healthz", 200)):
-        assert (await anyone.get(path, params={"utm_source": "x"})).status_code == status
+        assert (await anonymous.get(path, params={"utm_source": "x"})).status_code == status

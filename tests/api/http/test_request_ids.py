@@ -72,8 +72,8 @@ async def test_so_is_a_database_that_does_not_answer(settings: Settings, logged:
     assert (entry["route"], entry["request_id"]) == ("/v1/tracks", answer.json()["request_id"])
 
 
-async def test_each_refusal_has_an_id_and_what_goes_well_has_none(api: Api, anyone: httpx.AsyncClient) -> None:
-    refused = [await anyone.get("/v1/tracks"), await anyone.get("/no"), await api.contact("user-1", email=3)]
+async def test_each_refusal_has_an_id_and_what_goes_well_has_none(api: Api, anonymous: httpx.AsyncClient) -> None:
+    refused = [await anonymous.get("/v1/tracks"), await anonymous.get("/no"), await api.contact("user-1", email=3)]
     assert [one.status_code for one in refused] == [401, 404, 422]
     assert len({one.headers[HEADER] for one in refused}) == 3
     assert HEADER not in (await api.get("/v1/tracks")).headers

@@ -14,13 +14,11 @@ from temporalio import workflow
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from api.doctor.check import Check
 from api.doctor.findings import Report
 from api.doctor.repair import Repair, Word
-from api.relay.delivery import Later, Refused, refusal
 from api.relay.relay import Relay
 from infra.launch import temporal as launch
 from infra.launch.ports import any_free
@@ -29,9 +27,9 @@ from store.engine.database import Database
 from store.people import erasure
 from store.runs import enrollments, outbox, refused_deliveries
 from store.schema.rows import Enrollment
-from tests.api.doctor.test_doctor import HASTY
-from tests.api.relay.test_relay import drops, settled
-from tests.support.enrolling import behave, enter, meet, publish
+from tests.api.doctor.doctor_calls import HASTY
+from tests.api.relay.relay_calls import drops, settled
+from tests.support.enrolling import accept_event, enroll, publish, upsert_contact
 from tracks.program.run import TASK_QUEUE, RunInput
 
 MOST_SIGNALS = 5
@@ -74,21 +72,14 @@ async def client(server: Temporal) -> AsyncIterator[Client]:
         await connected.get_workflow_handle(run.id).terminate()
 
 
-@pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[Database]:
-    opened = Database(postgres_url, 5)
-    yield opened
-    await opened.close()
-
-
 async def sql(database: Database, statement: str, **values: Any) -> None:
     async with database.transaction() as tx:
         await tx.execute(text(statement), values)
 
 
 async def entered(database: Database, track: str, who: str) -> str:
-    await meet(database, who)
-    found = (await enter(database, track, who)).enrollment
+    await upsert_contact(database, who)
+    found = (await enroll(database, track, who)).enrollment
     assert found is not None
     return found.id
 
@@ -133,7 +124,7 @@ async def test_a_start_that_can_never_be_is_set_aside_and_its_enrollment_says_so
     never = await entered(database, track, "c-1")
     await sql(database, "UPDATE enrollment SET workflow_id = :id", id="nurture/patient/" + "%E4%BD%A0" * 110)
     well = await entered(database, track, "c-2")
-    await behave(database, "c-1", "said", "e-1")
+    await accept_event(database, "c-1", "said", "e-1")
     async with database.transaction() as tx:
         assert await enrollments.request_end(tx, well, "ended-by-api")
     async with Relay(database, client):
@@ -186,10 +177,10 @@ async def test_an_event_accepted_before_it_was_bounded_does_not_stand_in_the_way
 ) -> None:
     track = await publish(database, TRACK.replace("patient", f"huge-{size}"))
     which = await entered(database, track, "c-1")
-    await behave(database, "c-1", "said", "e-1", plan="team", text="short")
+    await accept_event(database, "c-1", "said", "e-1", plan="team", text="short")
     grown = "UPDATE outbox SET payload = jsonb_set(payload, '{properties,text}', to_jsonb(repeat('x', :size)))"
     await sql(database, f"{grown} WHERE kind = 'event'", size=size)
-    await behave(database, "c-1", "bought", "e-2")
+    await accept_event(database, "c-1", "bought", "e-2")
     async with database.transaction() as tx:
         await enrollments.request_end(tx, which, "ended-by-api")
     async with Relay(database, client):
@@ -241,7 +232,7 @@ async def test_a_run_that_takes_no_more_signals_is_named_and_told_the_rest_once_
     which = await entered(database, track, "c-1")
     async with Relay(database, client):
         for number in range(MOST_SIGNALS + 2):
-            await behave(database, "c-1", "said", f"e-{number}")
+            await accept_event(database, "c-1", "said", f"e-{number}")
 
         async def full() -> bool:
             return [it.enrollment_id for it in (await looked(database, client)).of("run-full")] == [which]
@@ -261,8 +252,8 @@ async def test_a_full_run_is_ended_on_the_operators_word_as_its_goal_says(databa
     which = await entered(database, track, "c-1")
     async with Relay(database, client):
         for number in range(MOST_SIGNALS + 1):
-            await behave(database, "c-1", "said", f"e-{number}")
-        await behave(database, "c-1", "bought", "e-goal")
+            await accept_event(database, "c-1", "said", f"e-{number}")
+        await accept_event(database, "c-1", "bought", "e-goal")
 
         async def full() -> bool:
             return bool((await looked(database, client)).of("run-full"))
@@ -279,41 +270,10 @@ async def test_a_full_run_is_ended_on_the_operators_word_as_its_goal_says(databa
 async def test_what_was_set_aside_goes_with_the_erased(database: Database, client: Client) -> None:
     track = await publish(database, TRACK.replace("patient", "forgotten"))
     await entered(database, track, "c-1")
-    await behave(database, "c-1", "said", "e-1", text="private")
+    await accept_event(database, "c-1", "said", "e-1", text="private")
     async with database.transaction() as tx:
         (run,) = (await outbox.pending(tx)).runs
         await refused_deliveries.set_aside(tx, run[1].id, "too large", "INVALID_ARGUMENT")
         assert (await refused_deliveries.waiting(tx, 10))[0] == 1
         await erasure.erase(tx, "c-1")
         assert (await refused_deliveries.waiting(tx, 10)) == (0, [])
-
-
-BUSY = [
-    ("RESOURCE_EXHAUSTED", "namespace rate limit exceeded"),
-    ("RESOURCE_EXHAUSTED", "Workflow is busy."),
-    ("RESOURCE_EXHAUSTED", "system workflow task backlog limit exceeded"),
-    ("INVALID_ARGUMENT", "Namespace default has no mapping defined for search attribute Track"),
-    ("INVALID_ARGUMENT", "exceeded workflow execution limit for signal events"),
-    ("INVALID_ARGUMENT", "Workflow history size exceeds limit."),
-    ("PERMISSION_DENIED", "Request unauthorized."),
-    ("UNAVAILABLE", "Blob data size exceeds limit."),
-]
-FOR_GOOD = [
-    ("INVALID_ARGUMENT", "Blob data size exceeds limit.", "too large"),
-    ("INVALID_ARGUMENT", "Memo size exceeds limit.", "too large"),
-    ("RESOURCE_EXHAUSTED", "grpc: received message after decompression larger than max 4194304", "too large"),
-    ("RESOURCE_EXHAUSTED", "grpc: received message larger than max (5000213 vs. 4194304)", "too large"),
-    ("INVALID_ARGUMENT", "WorkflowId exceeds maximum allowed length (1001/1000)", "name too long"),
-    ("INVALID_ARGUMENT", "WorkflowId length exceeds limit.", "name too long"),
-]
-
-
-@pytest.mark.parametrize(("status", "message"), BUSY)
-def test_what_may_be_taken_later_waits(status: str, message: str) -> None:
-    assert isinstance(refusal(RPCError(message, RPCStatusCode[status], b"")), Later)
-
-
-@pytest.mark.parametrize(("status", "message", "cause"), FOR_GOOD)
-def test_what_never_will_be_taken_is_refused(status: str, message: str, cause: str) -> None:
-    answer = refusal(RPCError(message, RPCStatusCode[status], b""))
-    assert isinstance(answer, Refused) and answer.cause == cause

@@ -11,7 +11,7 @@ from store.people import suppressions
 from store.schema.migrate import upgrade
 from tests.api.client import Api
 from tests.api.messages import rows
-from tests.api.preferences.test_routes import publish_policy
+from tests.api.preferences.preference_calls import publish_policy
 
 EMAIL = "ada@example.com"
 

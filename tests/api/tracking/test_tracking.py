@@ -29,14 +29,14 @@ PERSON = {"user-agent": CHROME}
 class Mail:
     """A message that came an hour ago, with three links."""
 
-    def __init__(self, db: Database, anyone: httpx.AsyncClient, message_id: str) -> None:
-        self.db, self.anyone, self.id = db, anyone, message_id
+    def __init__(self, db: Database, anonymous: httpx.AsyncClient, message_id: str) -> None:
+        self.db, self.anonymous, self.id = db, anonymous, message_id
 
     def path(self, link: int) -> str:
         return click_url("", SECRET, self.id, link)
 
     async def fetch(self, link: int, method: str = "GET", **headers: str) -> httpx.Response:
-        return await self.anyone.request(method, self.path(link), headers=PERSON | headers)
+        return await self.anonymous.request(method, self.path(link), headers=PERSON | headers)
 
     async def age(self, seconds: float) -> None:
         """Move everything that has happened so far back by so many seconds."""
@@ -63,8 +63,8 @@ class Mail:
 
 
 @pytest.fixture
-async def mail(api: Api, db: Database, anyone: httpx.AsyncClient) -> Mail:
-    found = Mail(db, anyone, await sending(api, db, "email"))
+async def mail(api: Api, db: Database, anonymous: httpx.AsyncClient) -> Mail:
+    found = Mail(db, anonymous, await sending(api, db, "email"))
     async with db.transaction() as tx:
         await engagement.keep_links(tx, found.id, URLS)
     await found.age(3600)
@@ -115,7 +115,7 @@ async def test_a_scanner_changes_nothing_and_a_person_a_moment_later_does(mail: 
         fetches = [fetch for fetch in fetches if fetch[0] != mail.path(DECOY)]
     dice.shuffle(fetches)
     for path, method in fetches:
-        await mail.anyone.request(method, path, headers={"user-agent": dice.choice([*BROWSERS, "curl/8", ""])})
+        await mail.anonymous.request(method, path, headers={"user-agent": dice.choice([*BROWSERS, "curl/8", ""])})
     await mail.tell()
     assert await mail.told() == []
     assert {row[2] for row in await mail.touched() if row[0] == "click"} == {"scanner"}
@@ -137,7 +137,7 @@ async def test_a_click_right_after_the_delivery_is_a_machines(mail: Mail) -> Non
 async def test_what_a_request_says_of_itself_is_told_at_once(mail: Mail) -> None:
     await mail.fetch(1, **{"sec-purpose": "prefetch"})
     await mail.fetch(2, "HEAD")
-    await mail.anyone.get(open_url("", SECRET, mail.id), headers={"user-agent": "Mozilla/5.0"})
+    await mail.anonymous.get(open_url("", SECRET, mail.id), headers={"user-agent": "Mozilla/5.0"})
     assert [row[2] for row in await mail.touched()] == ["prefetch", "scanner", "prefetch"]
     assert [event["by"] for event in await mail.events()] == ["prefetch", "scanner", "prefetch"]
     assert await mail.told() == []
@@ -151,12 +151,12 @@ async def test_a_fast_run_is_told_at_once(mail: Mail) -> None:
 
 
 async def test_the_picture_is_a_picture_and_notes_the_opening(mail: Mail) -> None:
-    answer = await mail.anyone.get(open_url("", SECRET, mail.id), headers=PERSON)
+    answer = await mail.anonymous.get(open_url("", SECRET, mail.id), headers=PERSON)
     assert (answer.content, answer.headers["content-type"], answer.status_code) == (PIXEL, "image/gif", 200)
     assert answer.headers["cache-control"] == "no-store"
     await mail.tell()
     assert [(event["by"], "link" in event) for event in await mail.events()] == [("human", False)]
-    assert (await mail.anyone.get("/o/nonsense", headers=PERSON)).content == PIXEL
+    assert (await mail.anonymous.get("/o/nonsense", headers=PERSON)).content == PIXEL
 
 
 async def test_whoever_fetches_it_a_message_that_is_fetched_was_sent(mail: Mail) -> None:
@@ -175,7 +175,7 @@ async def test_a_link_that_is_not_ours_leads_nowhere(mail: Mail) -> None:
         mail.path(1)[:-1],
     ]
     for path in forged:
-        answer = await mail.anyone.get(path, headers=PERSON)
+        answer = await mail.anonymous.get(path, headers=PERSON)
         assert answer.status_code == 404, path
         assert "This link does not work" in answer.text and "location" not in answer.headers
     assert await mail.touched() == []
@@ -197,7 +197,7 @@ async def test_without_the_database_a_person_is_told_to_come_back(mail: Mail, mo
     answer = await mail.fetch(1)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "try it again in a minute" in answer.text
-    opened = await mail.anyone.get(open_url("", SECRET, mail.id), headers=PERSON)
+    opened = await mail.anonymous.get(open_url("", SECRET, mail.id), headers=PERSON)
     assert (opened.status_code, opened.content) == (503, PIXEL)
 
 
@@ -220,10 +220,10 @@ async def test_one_touch_that_cannot_be_told_holds_up_no_other(mail: Mail, monke
 
 
 async def test_a_text_messages_links_are_told_as_its_own(
-    api: Api, db: Database, anyone: httpx.AsyncClient, settings: Settings
+    api: Api, db: Database, anonymous: httpx.AsyncClient, settings: Settings
 ) -> None:
     await api.publish(track(steps="  - {id: w, wait_for: {event: sms.clicked, within: 1d}}\n"))
-    sms = Mail(db, anyone, await sending(api, db, "sms"))
+    sms = Mail(db, anonymous, await sending(api, db, "sms"))
     async with db.transaction() as tx:
         await engagement.keep_links(tx, sms.id, ["https://acme.test/"])
     await sms.age(60)

@@ -199,17 +199,17 @@ def certificate(number: int) -> str:
 
 
 async def test_a_flood_of_slow_certificates_keeps_nobody_waiting(
-    app: FastAPI, anyone: httpx.AsyncClient, signer: Signer, key: str
+    app: FastAPI, anonymous: httpx.AsyncClient, signer: Signer, key: str
 ) -> None:
     slow = Slow(2)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(slow.app)) as client:
         object.__setattr__(app.state.context, "sns", SnsVerifier(client, sandbox=None))
         forged = [signer.notification({}, SigningCertURL=certificate(number % 130)) for number in range(300)]
-        flood = [asyncio.create_task(tell(anyone, one)) for one in forged]
+        flood = [asyncio.create_task(tell(anonymous, one)) for one in forged]
         await asyncio.sleep(0.5)
         since = time.monotonic()
-        assert (await anyone.get("/v1/tracks", headers={"Authorization": f"Bearer {key}"})).status_code == 200
-        assert (await anyone.get("/u/nobody")).status_code == 404
+        assert (await anonymous.get("/v1/tracks", headers={"Authorization": f"Bearer {key}"})).status_code == 200
+        assert (await anonymous.get("/u/nobody")).status_code == 404
         assert time.monotonic() - since < 1
         assert set(await asyncio.gather(*flood)) == {503}
     assert slow.most <= sns_certificates.FETCHES

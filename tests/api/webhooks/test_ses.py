@@ -82,27 +82,29 @@ async def test_a_forged_notification_changes_nothing(api: Api, db: Database, sig
     assert await rows(db, "SELECT 1 FROM suppression") == []
 
 
-async def test_an_oversized_notification_is_not_read(anyone: httpx.AsyncClient, signer: Signer) -> None:
-    assert await tell(anyone, signer.notification({"eventType": "Send", "padding": "x" * 1_100_000})) == 413
+async def test_an_oversized_notification_is_not_read(anonymous: httpx.AsyncClient, signer: Signer) -> None:
+    assert await tell(anonymous, signer.notification({"eventType": "Send", "padding": "x" * 1_100_000})) == 413
 
 
-async def test_a_subscription_confirms_itself(anyone: httpx.AsyncClient, signer: Signer) -> None:
+async def test_a_subscription_confirms_itself(anonymous: httpx.AsyncClient, signer: Signer) -> None:
     signer.visited.clear()
-    assert await tell(anyone, signer.confirmation()) == 204
+    assert await tell(anonymous, signer.confirmation()) == 204
     assert any("ConfirmSubscription" in url for url in signer.visited)
 
 
-async def test_a_subscription_to_another_host_is_refused(anyone: httpx.AsyncClient, signer: Signer) -> None:
+async def test_a_subscription_to_another_host_is_refused(anonymous: httpx.AsyncClient, signer: Signer) -> None:
     signer.visited.clear()
-    assert await tell(anyone, signer.confirmation(SubscribeURL="https://evil.test/?Action=ConfirmSubscription")) == 403
+    assert (
+        await tell(anonymous, signer.confirmation(SubscribeURL="https://evil.test/?Action=ConfirmSubscription")) == 403
+    )
     assert not any("ConfirmSubscription" in url for url in signer.visited)
 
 
 async def test_the_end_of_a_subscription_is_taken_note_of_and_never_undone(
-    anyone: httpx.AsyncClient, signer: Signer
+    anonymous: httpx.AsyncClient, signer: Signer
 ) -> None:
     signer.visited.clear()
-    assert await tell(anyone, signer.confirmation(Type="UnsubscribeConfirmation")) == 204
+    assert await tell(anonymous, signer.confirmation(Type="UnsubscribeConfirmation")) == 204
     assert not any("ConfirmSubscription" in url for url in signer.visited)
 
 
@@ -119,9 +121,9 @@ async def test_the_end_of_a_subscription_is_taken_note_of_and_never_undone(
     ],
 )
 async def test_what_is_not_about_a_message_of_ours_is_answered_well(
-    anyone: httpx.AsyncClient, db: Database, signer: Signer, said: dict[str, Any]
+    anonymous: httpx.AsyncClient, db: Database, signer: Signer, said: dict[str, Any]
 ) -> None:
-    assert await tell(anyone, signer.notification(said)) == 204
+    assert await tell(anonymous, signer.notification(said)) == 204
     assert await rows(db, "SELECT 1 FROM event") == []
     assert await rows(db, "SELECT 1 FROM suppression") == []
 
@@ -138,9 +140,9 @@ async def test_what_may_be_about_a_message_that_is_just_being_sent_is_asked_for_
     assert (await message(db, sent)).delivery == "delivered"
 
 
-async def test_text_that_is_no_event_is_answered_well(anyone: httpx.AsyncClient, signer: Signer) -> None:
+async def test_text_that_is_no_event_is_answered_well(anonymous: httpx.AsyncClient, signer: Signer) -> None:
     message = signer.sign({"Type": "Notification", "Message": "Successfully validated SNS topic"}, "1")
-    assert await tell(anyone, message) == 204
+    assert await tell(anonymous, message) == 204
 
 
 _ANY_TEXT = st.text(st.characters(max_codepoint=0x3FF), max_size=20)

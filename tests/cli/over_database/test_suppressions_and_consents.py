@@ -56,7 +56,7 @@ def test_a_list_that_cannot_be_read_changes_nothing(run: Run, tmp_path: Path) ->
 
 
 def test_consents_are_shown_with_their_proof(run: Run, postgres_url: str) -> None:
-    async def scene() -> None:
+    async def set_up() -> None:
         database = Database(postgres_url, 1)
         async with database.transaction() as tx:
             await contacts.upsert(tx, "user-1", {"email": "ada@example.com"})
@@ -64,7 +64,7 @@ def test_consents_are_shown_with_their_proof(run: Run, postgres_url: str) -> Non
             await preferences.tell(tx, "user-1", said)
         await database.close()
 
-    asyncio.run(scene())
+    asyncio.run(set_up())
     shown = run("consents", "user-1").stdout
     assert "email  suppressed: unsubscribed since " in shown
     assert "sms    no address" in shown
@@ -74,7 +74,7 @@ def test_consents_are_shown_with_their_proof(run: Run, postgres_url: str) -> Non
 
 
 def test_without_the_yes_that_the_policy_wants_nothing_is_open(run: Run, postgres_url: str) -> None:
-    async def scene() -> None:
+    async def set_up() -> None:
         database = Database(postgres_url, 1)
         async with database.transaction() as tx:
             topics = "topics: {tips: {name: Tips}, letter: {name: Letter, opt_in: double}}"
@@ -84,7 +84,7 @@ def test_without_the_yes_that_the_policy_wants_nothing_is_open(run: Run, postgre
             await preferences.tell(tx, "user-1", [Change("sms", "tips", "granted", "form", "v3")])
         await database.close()
 
-    asyncio.run(scene())
+    asyncio.run(set_up())
     lines = [line.strip() for line in run("consents", "user-1").stdout.partition("Holds")[0].split("\n") if line]
     assert lines == [
         "email  open",

@@ -86,7 +86,7 @@ def perennial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     monkeypatch.setenv("PERENNIAL_PUBLIC_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("PERENNIAL_API_KEY", "pk_known")
     monkeypatch.setattr(worker, "DATABASE_WAIT", 0.1)
-    monkeypatch.setattr("infra.importing._PATIENCE", 0.1)
+    monkeypatch.setattr("infra.api_client.imports._PATIENCE", 0.1)
     monkeypatch.setattr("infra.logs.set_up", lambda *, json: None)  # it would change logging for all later tests
     monkeypatch.chdir(ROOT)
 

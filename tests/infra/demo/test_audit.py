@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.demo.audit import doubled, missed_goals, table
 from infra.demo.behaviour import Act
-from infra.demo.progress import Memory
+from infra.demo.progress import SavedProgress
 from infra.demo.sample_contacts import draw_people
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -59,21 +59,21 @@ def test_a_message_that_never_arrived_is_told() -> None:
 
 
 def test_a_goal_that_reached_a_run_without_converting_it_is_told(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "crowd.json", 1, 86_400, 2)
+    progress = SavedProgress(tmp_path / "crowd.json", 1, 86_400, 2)
     act = Act("demo-001/subscription.started", PEOPLE[0], 1, "event", "", {}, ("trial-to-paid", None))
-    memory.mark(act.id, {"matched": 1, "enrolled": 0})
-    assert len(missed_goals([enrollment()], memory, [act])) == 1
-    assert missed_goals([enrollment(status="converted")], memory, [act]) == []
-    assert missed_goals([enrollment(goal_reached_at=NOW.isoformat())], memory, [act]) == []
-    memory.mark(act.id, {"matched": 0, "enrolled": 0})
-    assert missed_goals([enrollment()], memory, [act]) == []
+    progress.mark(act.id, {"matched": 1, "enrolled": 0})
+    assert len(missed_goals([enrollment()], progress, [act])) == 1
+    assert missed_goals([enrollment(status="converted")], progress, [act]) == []
+    assert missed_goals([enrollment(goal_reached_at=NOW.isoformat())], progress, [act]) == []
+    progress.mark(act.id, {"matched": 0, "enrolled": 0})
+    assert missed_goals([enrollment()], progress, [act]) == []
 
 
 def test_the_crowd_remembers_over_a_restart(tmp_path: Path) -> None:
-    first = Memory(tmp_path / "crowd.json", 1, 86_400, 2)
+    first = SavedProgress(tmp_path / "crowd.json", 1, 86_400, 2)
     first.mark("a", {"matched": 1})
     first.save()
-    second = Memory(tmp_path / "crowd.json", 2, 1, 60)
+    second = SavedProgress(tmp_path / "crowd.json", 2, 1, 60)
     assert second.continued
     assert second.done("a")
     assert (second.seed, second.pace, second.contacts, second.began) == (1, 86_400, 2, first.began)

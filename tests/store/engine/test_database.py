@@ -8,10 +8,10 @@ from sqlalchemy import text
 from store.engine.database import Database, driver_url
 from store.engine.errors import UnstorableError
 from store.people import contacts
-from tests.store.scene import TRIAL, Scene
+from tests.store.store_calls import TRIAL, StoreCalls
 
 
-async def test_transaction_that_fails_leaves_nothing(db: Database, scene: Scene) -> None:
+async def test_transaction_that_fails_leaves_nothing(db: Database, store: StoreCalls) -> None:
     async def fail() -> None:
         async with db.transaction() as tx:
             await contacts.upsert(tx, "ann", {})
@@ -64,13 +64,13 @@ def test_other_databases_are_refused_with_a_sentence(url: str) -> None:
         driver_url(url)
 
 
-async def test_listener_hears_of_rows_when_they_are_committed(db: Database, scene: Scene) -> None:
-    await scene.publish(TRIAL)
-    await scene.contact()
+async def test_listener_hears_of_rows_when_they_are_committed(db: Database, store: StoreCalls) -> None:
+    await store.publish(TRIAL)
+    await store.contact()
     async with db.listener() as listener:
         assert not await listener.wait(0.05)
         waiting = asyncio.create_task(listener.wait(10))
-        await scene.enrolled("trial")
+        await store.enrolled("trial")
         assert await waiting
 
 

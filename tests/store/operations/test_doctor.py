@@ -8,12 +8,14 @@ from store.engine.database import Database
 from store.engine.outbox_listener import Listener
 from store.operations import doctor
 from store.runs import enrollments, outbox
-from tests.store.scene import NOW, TRIAL, Scene, rows_of
+from tests.store.store_calls import NOW, TRIAL, StoreCalls, rows_of
 from tracks.program.run import EventSignal, PathEntry
 
 
-async def test_a_run_that_begins_anew_goes_on_with_its_path_and_is_started_once(scene: Scene, db: Database) -> None:
-    enrollment = await scene.live()
+async def test_a_run_that_begins_anew_goes_on_with_its_path_and_is_started_once(
+    store: StoreCalls, db: Database
+) -> None:
+    enrollment = await store.live()
     async with db.transaction() as tx:
         assert not await doctor.start_again(tx, enrollment.id), "its start waits already"
         rows = rows_of(await outbox.pending(tx, now=NOW))
@@ -22,25 +24,25 @@ async def test_a_run_that_begins_anew_goes_on_with_its_path_and_is_started_once(
         await enrollments.report_path(tx, enrollment.id, [entry])
         assert await doctor.start_again(tx, enrollment.id, now=NOW)
         assert not await doctor.start_again(tx, enrollment.id, now=NOW)
-    assert await scene.waiting() == [("start", {"seq": 7})]
-    await scene.close(enrollment.id)
+    assert await store.waiting() == [("start", {"seq": 7})]
+    await store.close(enrollment.id)
     async with db.transaction() as tx:
         assert not await doctor.start_again(tx, enrollment.id)
-        assert not await doctor.end_again(tx, (await _live(scene, db)))
+        assert not await doctor.end_again(tx, (await _live(store, db)))
 
 
-async def _live(scene: Scene, db: Database) -> doctor.Live:
-    other = await scene.live(TRIAL, "bob")
+async def _live(store: StoreCalls, db: Database) -> doctor.Live:
+    other = await store.live(TRIAL, "bob")
     async with db.transaction() as tx:
         found = await doctor.find(tx, other.id)
     assert found is not None
-    await scene.close(other.id)
+    await store.close(other.id)
     return found
 
 
-async def test_a_goal_is_told_again_as_a_goal_and_an_exit_as_an_end(scene: Scene, db: Database) -> None:
-    enrollment = await scene.live(TRIAL)
-    await scene.happen("subscription.started", amount=3)
+async def test_a_goal_is_told_again_as_a_goal_and_an_exit_as_an_end(store: StoreCalls, db: Database) -> None:
+    enrollment = await store.live(TRIAL)
+    await store.happen("subscription.started", amount=3)
     async with db.transaction() as tx:
         rows = rows_of(await outbox.pending(tx, now=NOW))
         await outbox.delivered(tx, [row.id for row in rows], now=NOW)
@@ -49,12 +51,12 @@ async def test_a_goal_is_told_again_as_a_goal_and_an_exit_as_an_end(scene: Scene
         assert await doctor.end_again(tx, found, now=NOW)
         again = await doctor.find(tx, enrollment.id)
         assert again is not None and not again.told
-    ((kind, payload),) = await scene.waiting()
+    ((kind, payload),) = await store.waiting()
     assert (kind, EventSignal(**payload).matches) == ("event", ("goal",))
 
 
-async def test_a_delivery_says_why_it_waits_and_can_be_hurried(scene: Scene, db: Database) -> None:
-    await scene.live()
+async def test_a_delivery_says_why_it_waits_and_can_be_hurried(store: StoreCalls, db: Database) -> None:
+    await store.live()
     later = datetime.now(UTC) + outbox.LONGEST_REST / 2
     async with db.transaction() as tx:
         (row,) = rows_of(await outbox.pending(tx))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -12,19 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.engine.ids import new_id
-from store.people import consents, contacts, erasure, preferences, suppressions
+from store.people import consents, contacts, preferences
 from store.people.consents import Change, Proof, Said, follows
-from store.published import policies
-from store.schema.rows import Channel
-from tests.store.scene import NOW, WELCOME, Scene
-from tracks.model.message_rules import MessageRules
-from tracks.policy.workspace_policy import parse_policy
+from tests.store.people.consent_calls import at, held, policy, suppressed, tell
+from tests.store.store_calls import NOW, WELCOME, StoreCalls
 
-POLICY = """
-topics:
-  tips: {name: Tips}
-  news: {name: News, opt_in: double}
-"""
 LEAVING = (
     WELCOME.replace("welcome", "leaving")
     + """
@@ -32,35 +22,6 @@ LEAVING = (
   - {id: agreed, wait_for: {event: contact.consented, within: 3d, then: [], else: []}}
 """
 )
-
-
-def at(hours: float) -> Any:
-    return NOW + timedelta(hours=hours)
-
-
-async def policy(scene: Scene) -> None:
-    async with scene.db.transaction() as tx:
-        await policies.publish(tx, parse_policy(POLICY), POLICY, now=NOW)
-
-
-async def tell(scene: Scene, *changes: Change, contact_id: str = "ann", hours: float = 0) -> preferences.Told:
-    async with scene.db.transaction() as tx:
-        told = await preferences.tell(tx, contact_id, changes, now=at(hours))
-    assert told is not None
-    return told
-
-
-async def held(scene: Scene, contact_id: str = "ann") -> dict[tuple[str, str], str]:
-    async with scene.db.transaction() as tx:
-        return {(c.channel, c.topic): c.status for c in await consents.current(tx, contact_id)}
-
-
-async def suppressed(scene: Scene, address: str = "ann@acme.test", channel: Channel = "email") -> str | None:
-    async with scene.db.transaction() as tx:
-        found = await suppressions.find(tx, channel, address)
-    return found.reason if found else None
-
-
 said = st.sampled_from(["granted", "pending", "confirmed", "withdrawn"])
 changes = st.lists(
     st.builds(
@@ -87,17 +48,17 @@ def expected(kept: Sequence[Change]) -> str:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=changes, cuts=st.sets(st.integers(0, 8)))
 async def test_any_sequence_ends_in_the_latest_by_time_and_all_of_it_is_kept(
-    scene: Scene, changes: list[Change], cuts: set[int]
+    store: StoreCalls, changes: list[Change], cuts: set[int]
 ) -> None:
     contact_id = new_id()
-    await scene.contact(contact_id)
+    await store.contact(contact_id)
     places = sorted({0, *(cut for cut in cuts if cut < len(changes)), len(changes)})
     for start, end in pairwise(places):
-        async with scene.db.transaction() as tx:
+        async with store.db.transaction() as tx:
             person = await contacts.hold(tx, contact_id)
             assert person is not None
             await consents.record(tx, contact_id, changes[start:end], now=NOW)
-    async with scene.db.transaction() as tx:
+    async with store.db.transaction() as tx:
         history = await consents.history(tx, contact_id, limit=100)
         current = await consents.current(tx, contact_id)
     assert sorted(_key(change) for change in {*changes}) == sorted(_key(proof) for proof in history)
@@ -125,57 +86,57 @@ def test_signing_up_again_keeps_the_confirmation_and_a_confirmation_keeps_the_pr
     assert (found.status, found.source, found.at, found.confirmed_at) == ("granted", "form 1", at(1), at(3))
 
 
-async def test_a_topic_with_double_opt_in_waits_for_its_confirmation(scene: Scene) -> None:
-    await policy(scene)
-    await scene.contact()
-    await tell(scene, Change("email", "news", "granted", "form", "v3"), Change("email", "tips", "granted", "form"))
-    assert await held(scene) == {("email", "news"): "pending", ("email", "tips"): "granted"}
+async def test_a_topic_with_double_opt_in_waits_for_its_confirmation(store: StoreCalls) -> None:
+    await policy(store)
+    await store.contact()
+    await tell(store, Change("email", "news", "granted", "form", "v3"), Change("email", "tips", "granted", "form"))
+    assert await held(store) == {("email", "news"): "pending", ("email", "tips"): "granted"}
     for _ in range(2):
-        async with scene.db.transaction() as tx:
+        async with store.db.transaction() as tx:
             await preferences.confirm(tx, "ann", "email", "news", "link", now=at(1))
-    async with scene.db.transaction() as tx:
+    async with store.db.transaction() as tx:
         news = next(c for c in await consents.current(tx, "ann") if c.topic == "news")
         kept = [(p.status, p.source) for p in await consents.history(tx, "ann") if p.topic == "news"]
     assert (news.status, news.source, news.text_version, news.confirmed_at) == ("granted", "form", "v3", at(1))
     assert kept == [("confirmed", "link"), ("pending", "form")]
 
 
-async def test_only_what_is_pending_can_be_confirmed(scene: Scene) -> None:
-    await policy(scene)
-    await scene.contact()
-    await tell(scene, Change("email", "news", "granted", "form"))
-    await tell(scene, Change("email", "news", "withdrawn", "page"), hours=1)
-    async with scene.db.transaction() as tx:
+async def test_only_what_is_pending_can_be_confirmed(store: StoreCalls) -> None:
+    await policy(store)
+    await store.contact()
+    await tell(store, Change("email", "news", "granted", "form"))
+    await tell(store, Change("email", "news", "withdrawn", "page"), hours=1)
+    async with store.db.transaction() as tx:
         told = await preferences.confirm(tx, "ann", "email", "news", "link", now=at(2))
         nobody = await preferences.confirm(tx, "bob", "email", "news", "link", now=at(2))
     assert told is not None and told.results == []
     assert nobody is None
-    assert await held(scene) == {("email", "news"): "withdrawn"}
+    assert await held(store) == {("email", "news"): "withdrawn"}
 
 
-async def test_leaving_a_channel_suppresses_the_address_until_a_newer_yes(scene: Scene) -> None:
-    await scene.contact()
-    await tell(scene, Change("email", "", "withdrawn", "page", at=at(5)))
-    assert (await suppressed(scene), await suppressed(scene, "+15005550009", "sms")) == ("unsubscribed", None)
-    await tell(scene, Change("email", "", "granted", "old list", at=at(4)))
-    await tell(scene, Change("email", "tips", "granted", "form", at=at(6)))
-    assert await suppressed(scene) == "unsubscribed"
-    await tell(scene, Change("email", "", "granted", "form", at=at(6)))
-    assert await suppressed(scene) is None
+async def test_leaving_a_channel_suppresses_the_address_until_a_newer_yes(store: StoreCalls) -> None:
+    await store.contact()
+    await tell(store, Change("email", "", "withdrawn", "page", at=at(5)))
+    assert (await suppressed(store), await suppressed(store, "+15005550009", "sms")) == ("unsubscribed", None)
+    await tell(store, Change("email", "", "granted", "old list", at=at(4)))
+    await tell(store, Change("email", "tips", "granted", "form", at=at(6)))
+    assert await suppressed(store) == "unsubscribed"
+    await tell(store, Change("email", "", "granted", "form", at=at(6)))
+    assert await suppressed(store) is None
 
 
-async def test_a_yes_of_another_contact_with_the_address_brings_only_that_one_back(scene: Scene) -> None:
-    await scene.contact()
-    await scene.contact("bob", email="ANN@acme.test")
-    await tell(scene, Change("email", "", "withdrawn", "page", at=at(1)))
-    await tell(scene, Change("email", "", "granted", "form", at=at(2)), contact_id="bob")
-    assert await suppressed(scene) is None
-    assert (await held(scene))["email", ""] == "withdrawn"
+async def test_a_yes_of_another_contact_with_the_address_brings_only_that_one_back(store: StoreCalls) -> None:
+    await store.contact()
+    await store.contact("bob", email="ANN@acme.test")
+    await tell(store, Change("email", "", "withdrawn", "page", at=at(1)))
+    await tell(store, Change("email", "", "granted", "form", at=at(2)), contact_id="bob")
+    assert await suppressed(store) is None
+    assert (await held(store))["email", ""] == "withdrawn"
 
 
-async def test_the_tracks_hear_of_what_turned_and_of_nothing_else(scene: Scene) -> None:
-    await policy(scene)
-    await scene.live(LEAVING)
+async def test_the_tracks_hear_of_what_turned_and_of_nothing_else(store: StoreCalls) -> None:
+    await policy(store)
+    await store.live(LEAVING)
     about = {"message_id": "m", "step": "hello"}
     steps = [
         Change("email", "tips", "withdrawn", "page", at=at(1)),
@@ -186,13 +147,13 @@ async def test_the_tracks_hear_of_what_turned_and_of_nothing_else(scene: Scene) 
         Change("sms", "", "withdrawn", "page", at=at(5)),
     ]
     for change in steps:
-        async with scene.db.transaction() as tx:
+        async with store.db.transaction() as tx:
             await preferences.tell(tx, "ann", [change, change], about=about, now=at(6))
     happened = [
         (payload["name"], row.properties)
         for (_, payload), row in zip(
-            await scene.waiting("event"),
-            await scene.rows("SELECT properties FROM event ORDER BY occurred_at"),
+            await store.waiting("event"),
+            await store.rows("SELECT properties FROM event ORDER BY occurred_at"),
             strict=True,
         )
     ]
@@ -204,100 +165,21 @@ async def test_the_tracks_hear_of_what_turned_and_of_nothing_else(scene: Scene) 
     ]
 
 
-async def test_nobody_can_say_anything_for_a_contact_who_is_not_there(scene: Scene) -> None:
-    async with scene.db.transaction() as tx:
+async def test_nobody_can_say_anything_for_a_contact_who_is_not_there(store: StoreCalls) -> None:
+    async with store.db.transaction() as tx:
         assert await preferences.tell(tx, "nobody", [Change("email", "", "granted", "form")]) is None
-    assert await scene.rows("SELECT 1 FROM consent_change") == []
+    assert await store.rows("SELECT 1 FROM consent_change") == []
 
 
-async def test_erasing_forgets_the_proof_and_keeps_the_addresses_from_being_written_to(scene: Scene) -> None:
-    run = await scene.live()
-    await tell(scene, Change("email", "", "granted", "form"))
-    claim = await scene.claim(run.id)
-    await scene.rows("UPDATE message SET address_hash = 'h' WHERE id = :id RETURNING id", id=claim.message_id)
-    async with scene.db.transaction() as tx:
-        await suppressions.add(tx, "sms", "+15005550009", "complained", NOW)
-        await erasure.erase(tx, "ann", now=at(1))
-    assert await scene.rows("SELECT 1 FROM consent UNION ALL SELECT 1 FROM consent_change") == []
-    assert await scene.rows("SELECT 1 FROM message WHERE address_hash IS NOT NULL") == []
-    assert (await suppressed(scene), await suppressed(scene, "+15005550009", "sms")) == ("erased", "complained")
-    await scene.contact()
-    await tell(scene, Change("email", "", "granted", "form"), hours=2)
-    assert await suppressed(scene) is None
-
-
-async def test_a_pause_stays_when_the_contact_is_changed(scene: Scene) -> None:
-    await scene.contact()
-    async with scene.db.transaction() as tx:
+async def test_a_pause_stays_when_the_contact_is_changed(store: StoreCalls) -> None:
+    await store.contact()
+    async with store.db.transaction() as tx:
         assert await contacts.pause(tx, "ann", at(24))
         assert not await contacts.pause(tx, "nobody", at(24))
-    await scene.contact(attributes={"role": "dev"})
-    async with scene.db.transaction() as tx:
+    await store.contact(attributes={"role": "dev"})
+    async with store.db.transaction() as tx:
         paused = await contacts.get(tx, "ann")
         await contacts.pause(tx, "ann", None)
         ended = await contacts.get(tx, "ann")
     assert paused is not None and (paused.paused_until, paused.attributes) == (at(24), {"role": "dev"})
     assert ended is not None and ended.paused_until is None
-
-
-async def test_a_message_that_waits_is_refused_once_the_contact_has_left(scene: Scene) -> None:
-    await policy(scene)
-    await scene.publish(WELCOME)
-    ways: dict[str, tuple[str, str]] = {
-        "topic": ("skipped", "no consent: tips withdrawn"),
-        "channel": ("skipped", "suppressed: unsubscribed"),
-        "operator": ("skipped", "suppressed: manual"),
-        "nothing": ("", ""),
-    }
-    for who, (status, reason) in ways.items():
-        await scene.contact(who)
-        run = await scene.enrolled("welcome", who)
-        async with scene.db.transaction() as tx:
-            await contacts.pause(tx, who, at(24))
-        rules = MessageRules(topic="tips")
-        waiting = await scene.claim(run.id, rules=rules, now=at(0))
-        assert (waiting.decision, waiting.reason, waiting.until) == ("deferred", "paused", at(24))
-        if who == "topic":
-            await tell(scene, Change("email", "tips", "withdrawn", "page"), contact_id=who)
-        elif who == "channel":
-            await tell(scene, Change("email", "", "withdrawn", "page"), contact_id=who)
-        elif who == "operator":
-            async with scene.db.transaction() as tx:
-                await suppressions.add(tx, "email", f"{who}@acme.test", "manual")
-        again = await scene.claim(run.id, token="t2", rules=rules, now=at(25))
-        assert (again.decision == "granted") == (who == "nothing")
-        assert (again.status or "", again.reason) == (status, reason)
-
-
-async def test_a_confirmation_lets_the_next_message_of_the_topic_go(scene: Scene) -> None:
-    await policy(scene)
-    run = await scene.live()
-    await tell(scene, Change("email", "news", "granted", "form"))
-    first = await scene.claim(run.id, rules=MessageRules(topic="news"))
-    ask = await scene.claim(run.id, step="ask", rules=MessageRules(topic="news", transactional=True))
-    async with scene.db.transaction() as tx:
-        await preferences.confirm(tx, "ann", "email", "news", "link", now=at(1))
-    second = await scene.claim(run.id, step="second", rules=MessageRules(topic="news"))
-    assert (first.reason, ask.decision, second.decision) == ("no consent: news not confirmed", "granted", "granted")
-
-
-async def test_a_contact_leaves_while_their_messages_are_being_claimed(scene: Scene) -> None:
-    """The first of both locks the contact: no message is granted after the withdrawal is stored."""
-    await scene.publish(WELCOME)
-    for number in range(8):
-        who = f"c{number}"
-        await scene.contact(who)
-        run = await scene.enrolled("welcome", who)
-        kept: list[str] = []
-
-        async def leave(who: str = who, kept: list[str] = kept) -> None:
-            await tell(scene, Change("email", "", "withdrawn", "page"), contact_id=who)
-            kept.append(who)
-
-        async def send(step: str, enrollment: str = run.id, kept: list[str] = kept) -> None:
-            late = bool(kept)
-            claim = await scene.claim(enrollment, token=step, step=step)
-            assert not (late and claim.decision == "granted")
-
-        await asyncio.gather(send("a"), leave(), send("b"), send("c"))
-        assert (await scene.claim(run.id, step="d")).reason == "suppressed: unsubscribed"

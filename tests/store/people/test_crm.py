@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from store.people import crm
-from tests.store.scene import NOW, Scene
+from tests.store.store_calls import NOW, StoreCalls
 
 
-async def test_stage_and_fields_merge_and_an_effect_repeated_adds_nothing(scene: Scene) -> None:
-    await scene.contact()
+async def test_stage_and_fields_merge_and_an_effect_repeated_adds_nothing(store: StoreCalls) -> None:
+    await store.contact()
     task = crm.NewTask("Call", owner="sales", due_at=NOW)
-    async with scene.db.transaction() as tx:
+    async with store.db.transaction() as tx:
         assert await crm.get(tx, "ann") is None
         for _ in range(2):
             await crm.apply(
@@ -23,8 +23,8 @@ async def test_stage_and_fields_merge_and_an_effect_repeated_adds_nothing(scene:
         )
 
 
-async def test_nothing_is_written_about_someone_unknown(scene: Scene) -> None:
-    async with scene.db.transaction() as tx:
+async def test_nothing_is_written_about_someone_unknown(store: StoreCalls) -> None:
+    async with store.db.transaction() as tx:
         await crm.apply(tx, "nobody", "k1", stage="lead", note="Hello", task=crm.NewTask("Call"))
         assert await crm.get(tx, "nobody") is None
-    assert await scene.rows("SELECT 1 FROM crm_note UNION ALL SELECT 1 FROM crm_task") == []
+    assert await store.rows("SELECT 1 FROM crm_note UNION ALL SELECT 1 FROM crm_task") == []

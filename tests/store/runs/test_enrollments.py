@@ -4,20 +4,20 @@ from datetime import timedelta
 
 from store.engine.ids import new_id
 from store.runs import enrollments
-from tests.store.scene import NOW, TRIAL, WELCOME, Scene
+from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
 from tracks.program.run import PathEntry
 
 
-async def test_pages_cover_everything_once_newest_first(scene: Scene) -> None:
-    await scene.publish(WELCOME, TRIAL)
+async def test_pages_cover_everything_once_newest_first(store: StoreCalls) -> None:
+    await store.publish(WELCOME, TRIAL)
     made = []
     for number in range(7):
-        await scene.contact(f"c{number}")
-        made.append((await scene.enrolled("welcome", f"c{number}")).id)
-        await scene.enrolled("trial", f"c{number}")
+        await store.contact(f"c{number}")
+        made.append((await store.enrolled("welcome", f"c{number}")).id)
+        await store.enrolled("trial", f"c{number}")
     seen: list[str] = []
     before: str | None = None
-    async with scene.db.transaction() as tx:
+    async with store.db.transaction() as tx:
         while page := await enrollments.list_page(tx, track="welcome", before=before, limit=3):
             seen += [e.id for e in page]
             before = page[-1].id
@@ -28,10 +28,10 @@ async def test_pages_cover_everything_once_newest_first(scene: Scene) -> None:
     assert seen == sorted(made, reverse=True)
 
 
-async def test_first_close_says_how_it_ended_and_stores_the_rest_of_the_path(scene: Scene) -> None:
-    run = await scene.live()
+async def test_first_close_says_how_it_ended_and_stores_the_rest_of_the_path(store: StoreCalls) -> None:
+    run = await store.live()
     entry = PathEntry(seq=0, step="hello", kind="email", outcome="sent", at=NOW, detail="m1")
-    async with scene.db.transaction() as tx:
+    async with store.db.transaction() as tx:
         assert await enrollments.close(
             tx, run.id, "converted", "goal", path=[entry], counts={"email": 1}, now=NOW + timedelta(hours=1)
         )
@@ -44,10 +44,10 @@ async def test_first_close_says_how_it_ended_and_stores_the_rest_of_the_path(sce
     assert (closed.ended_at, closed.goal_reached_at) == (NOW + timedelta(hours=1), NOW + timedelta(hours=1))
 
 
-async def test_reported_path_is_stored_once_and_read_in_order(scene: Scene) -> None:
-    run = await scene.live()
+async def test_reported_path_is_stored_once_and_read_in_order(store: StoreCalls) -> None:
+    run = await store.live()
     entries = [PathEntry(seq=n, step=f"s{n}", kind="wait", outcome="done", at=NOW) for n in range(5)]
-    async with scene.db.transaction() as tx:
+    async with store.db.transaction() as tx:
         await enrollments.report_path(tx, run.id, entries[3:], step="s4")
         await enrollments.report_path(tx, run.id, entries)
         assert await enrollments.path(tx, run.id) == entries
@@ -55,10 +55,10 @@ async def test_reported_path_is_stored_once_and_read_in_order(scene: Scene) -> N
         assert [e.step for e in await enrollments.live_for_contact(tx, "ann")] == ["s4"]
 
 
-async def test_run_joins_the_contact_as_they_are_now(scene: Scene) -> None:
-    enrollment = await scene.live()
-    await scene.contact(locale="de")
-    async with scene.db.transaction() as tx:
+async def test_run_joins_the_contact_as_they_are_now(store: StoreCalls) -> None:
+    enrollment = await store.live()
+    await store.contact(locale="de")
+    async with store.db.transaction() as tx:
         for found in (await enrollments.run(tx, enrollment.id), await enrollments.lock_run(tx, enrollment.id)):
             assert found is not None
             assert found.contact is not None
@@ -70,12 +70,12 @@ async def test_run_joins_the_contact_as_they_are_now(scene: Scene) -> None:
             assert await enrollments.path(tx, unknown) == []
 
 
-async def test_asking_a_run_to_end_goes_through_the_outbox_once_it_lives(scene: Scene) -> None:
-    run = await scene.live()
-    async with scene.db.transaction() as tx:
+async def test_asking_a_run_to_end_goes_through_the_outbox_once_it_lives(store: StoreCalls) -> None:
+    run = await store.live()
+    async with store.db.transaction() as tx:
         assert await enrollments.request_end(tx, run.id, "asked")
         assert not await enrollments.request_end(tx, "nonsense", "asked")
-    assert await scene.waiting("end") == [("end", {"reason": "asked"})]
-    await scene.close(run.id)
-    async with scene.db.transaction() as tx:
+    assert await store.waiting("end") == [("end", {"reason": "asked"})]
+    await store.close(run.id)
+    async with store.db.transaction() as tx:
         assert not await enrollments.request_end(tx, run.id, "asked")

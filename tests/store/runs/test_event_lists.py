@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from store.runs import event_lists
 from store.runs.event_lists import StoredEvent, Wanted
 from store.runs.events import Event
-from tests.store.scene import NOW, Scene
+from tests.store.store_calls import NOW, StoreCalls
 
 NAMES, CONTACTS = ("email.clicked", "page.viewed", "order.paid"), ("ann", "bob")
 
 
-async def walked(scene: Scene, wanted: Wanted, limit: int) -> list[StoredEvent]:
+async def walked(store: StoreCalls, wanted: Wanted, limit: int) -> list[StoredEvent]:
     found: list[StoredEvent] = []
     while True:
-        async with scene.db.transaction() as tx:
+        async with store.db.transaction() as tx:
             last = (found[-1].received_at, found[-1].event_id) if found else None
             more = await event_lists.page(tx, wanted, before=last, limit=limit)
         found += more
@@ -38,15 +38,15 @@ moments = st.integers(0, 6).map(lambda number: NOW + timedelta(minutes=number))
 @given(contact=maybe(*CONTACTS), name=maybe(*NAMES, "x"), since=st.none() | moments, until=st.none() | moments,
        limit=st.integers(1, 20))  # fmt: skip
 async def test_a_list_is_every_event_that_was_asked_for_the_last_first(
-    scene: Scene, contact: str | None, name: str | None, since: Any, until: Any, limit: int
+    store: StoreCalls, contact: str | None, name: str | None, since: Any, until: Any, limit: int
 ) -> None:
-    if not await scene.rows("SELECT 1 FROM event LIMIT 1"):
+    if not await store.rows("SELECT 1 FROM event LIMIT 1"):
         for minute in range(5):  # five at each moment: their ids tell them apart
             events = [Event(f"e{minute}{n}", CONTACTS[n % 2], NAMES[n % 3], {"n": n}) for n in range(7)]
-            await scene.accept(*events, now=NOW + timedelta(minutes=minute))
-    everything = await walked(scene, Wanted(), 100)
+            await store.accept(*events, now=NOW + timedelta(minutes=minute))
+    everything = await walked(store, Wanted(), 100)
     assert len(everything) == 35
-    found = await walked(scene, Wanted(contact, name, since, until), limit)
+    found = await walked(store, Wanted(contact, name, since, until), limit)
     assert found == [
         one
         for one in sorted(everything, key=lambda one: (one.received_at, one.event_id), reverse=True)

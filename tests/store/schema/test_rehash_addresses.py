@@ -15,7 +15,7 @@ from store.engine.hash_secret import Secret, use_secret
 from store.people import suppressions
 from store.schema.addresses import address_hash
 from store.schema.migrate import upgrade
-from tests.store.scene import NOW, Scene
+from tests.store.store_calls import NOW, StoreCalls
 
 SECRET = "a secret of at least thirty-two characters"
 
@@ -28,21 +28,21 @@ def as_before() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture
-async def knowing(scene: Scene, postgres_url: str) -> AsyncIterator[Scene]:
+async def knowing(store: StoreCalls, postgres_url: str) -> AsyncIterator[StoreCalls]:
     """The same database after `perennial migrate` with the secret, read by a process that has the secret.
 
     Before, without a secret, Ann was suppressed and Bob got a message.
     """
-    await scene.live(contact_id="ann")
-    run = await scene.live(contact_id="bob")
-    async with scene.db.transaction() as tx:
+    await store.live(contact_id="ann")
+    run = await store.live(contact_id="bob")
+    async with store.db.transaction() as tx:
         await suppressions.add(tx, "email", "ann@acme.test", "bounced", NOW)
-    claim = await scene.claim(run.id)
+    claim = await store.claim(run.id)
     assert claim.decision == "granted"
     upgrade(postgres_url, SECRET)
     use_secret(SECRET)
     database = Database(postgres_url, pool_size=2)
-    yield Scene(database)
+    yield StoreCalls(database)
     await database.close()
 
 
@@ -60,7 +60,7 @@ def test_a_secret_is_told_from_another_and_from_none() -> None:
     assert "k" + Secret("a").parts["inner"] != Secret("a").fingerprint
 
 
-async def test_what_was_hashed_before_is_hashed_with_the_secret_and_still_holds(knowing: Scene) -> None:
+async def test_what_was_hashed_before_is_hashed_with_the_secret_and_still_holds(knowing: StoreCalls) -> None:
     guesses = {hashlib.sha256(f"email:{name}@acme.test".encode()).hexdigest() for name in ("ann", "bob")}
     kept = {row.address_hash for row in await knowing.rows("SELECT address_hash FROM suppression")}
     kept |= {row.address_hash for row in await knowing.rows("SELECT address_hash FROM message")}
@@ -73,7 +73,7 @@ async def test_what_was_hashed_before_is_hashed_with_the_secret_and_still_holds(
     assert (claim.decision, claim.reason) == ("settled", "suppressed: bounced")
 
 
-async def test_again_it_does_what_is_left_and_a_harsher_reason_stays(knowing: Scene, postgres_url: str) -> None:
+async def test_again_it_does_what_is_left_and_a_harsher_reason_stays(knowing: StoreCalls, postgres_url: str) -> None:
     plain = hashlib.sha256(b"email:ann@acme.test").hexdigest()
     other = hashlib.sha256(b"email:eve@acme.test").hexdigest()
     for hashed, reason in ((plain, "unsubscribed"), (other, "stop")):
@@ -93,16 +93,16 @@ async def test_again_it_does_what_is_left_and_a_harsher_reason_stays(knowing: Sc
 
 @pytest.mark.parametrize("mine", ["", "another secret of at least thirty-two characters"])
 async def test_a_process_with_another_secret_sends_nothing_and_suppresses_nobody(
-    knowing: Scene, scene: Scene, postgres_url: str, mine: str
+    knowing: StoreCalls, store: StoreCalls, postgres_url: str, mine: str
 ) -> None:
     """Not even a process that was running when the secret was introduced."""
     use_secret(mine)
     fresh = Database(postgres_url, pool_size=1)
     [run] = await knowing.rows("SELECT id FROM enrollment WHERE contact_id = 'ann'")
     try:
-        for database in (scene.db, fresh):
+        for database in (store.db, fresh):
             with pytest.raises(AddressSecretError):
-                await Scene(database).claim(run.id)
+                await StoreCalls(database).claim(run.id)
             with pytest.raises(AddressSecretError):
                 async with database.transaction() as tx:
                     await suppressions.add(tx, "email", "eve@acme.test", "unsubscribed", NOW)
@@ -113,8 +113,8 @@ async def test_a_process_with_another_secret_sends_nothing_and_suppresses_nobody
         upgrade(postgres_url, mine)
 
 
-async def test_a_secret_that_migrate_was_not_told_does_not_begin_to_hold(scene: Scene, postgres_url: str) -> None:
-    run = await scene.live(contact_id="ann")
+async def test_a_secret_that_migrate_was_not_told_does_not_begin_to_hold(store: StoreCalls, postgres_url: str) -> None:
+    run = await store.live(contact_id="ann")
     use_secret(SECRET)
     with pytest.raises(AddressSecretError):
-        await scene.claim(run.id)
+        await store.claim(run.id)

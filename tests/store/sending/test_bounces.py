@@ -13,7 +13,7 @@ from store.schema.addresses import address_hash
 from store.sending import bounces, ledger, messages, settling
 from store.sending.bounces import MANY, SPAN, TABLE
 from store.sending.messages import Progress
-from tests.store.scene import NOW, Scene
+from tests.store.store_calls import NOW, StoreCalls
 
 EMAIL = "ann@acme.test"
 FULL = "bounce-transient-mailboxfull"
@@ -23,33 +23,33 @@ DAY = timedelta(days=1)
 class Mailbox:
     """A contact's messages, each with its time and outcome."""
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
+    def __init__(self, store: StoreCalls) -> None:
+        self.store = store
         self._count = 0
 
     async def message(self, progress: Progress, reason: str = "", *, at: datetime, to: str | None = None) -> bool:
         """Add a message. Returns whether its bounce suppressed the address."""
         self._count += 1
-        run = (await self.scene.rows("SELECT id FROM enrollment LIMIT 1"))[0].id
-        async with self.scene.db.transaction() as tx:
+        run = (await self.store.rows("SELECT id FROM enrollment LIMIT 1"))[0].id
+        async with self.store.db.transaction() as tx:
             claim = await ledger.claim(
                 tx, enrollment_id=str(run), step="hello", occurrence=self._count, channel="email", token="t", now=at
             )
             await settling.record_callbacks(tx, [settling.Callback(claim.message_id, progress, reason=reason)])
         hashed = address_hash("email", to) if to else None
-        await self.scene.rows(
+        await self.store.rows(
             "UPDATE message SET address_hash = :hash WHERE id = :id RETURNING id", hash=hashed, id=claim.message_id
         )
-        async with self.scene.db.transaction() as tx:
+        async with self.store.db.transaction() as tx:
             found = await messages.get(tx, claim.message_id)
             assert found is not None
             return await bounces.suppress_if_many(tx, found, address_hash("email", EMAIL))
 
 
 @pytest.fixture
-async def mailbox(scene: Scene) -> Mailbox:
-    await scene.live()
-    return Mailbox(scene)
+async def mailbox(store: StoreCalls) -> Mailbox:
+    await store.live()
+    return Mailbox(store)
 
 
 @pytest.mark.parametrize("to", [None, EMAIL], ids=["known by the contact", "known by the address"])
@@ -57,7 +57,7 @@ async def test_many_bounces_in_a_row_over_a_long_time_suppress(mailbox: Mailbox,
     step = SPAN / (MANY - 1)
     given_up = [await mailbox.message("bounced", FULL, at=NOW + step * n, to=to) for n in range(MANY)]
     assert given_up == [False] * (MANY - 1) + [True]
-    async with mailbox.scene.db.transaction() as tx:
+    async with mailbox.store.db.transaction() as tx:
         found = await suppressions.find(tx, "email", EMAIL)
     assert found is not None and found.reason == "bounced"
 

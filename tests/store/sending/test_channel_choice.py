@@ -14,7 +14,7 @@ from store.people.contacts import get
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel, Enrollment
 from store.sending.channel_choice import Candidate, choose
-from tests.store.scene import NOW, Scene
+from tests.store.store_calls import NOW, StoreCalls
 
 HISTORY: dict[str, tuple[int, dict[str, Any]]] = {
     "delivered": (1, {"delivery": "delivered"}),
@@ -66,32 +66,32 @@ def expected(known: dict[Channel, Facts], order: list[Channel], best: bool) -> C
     return usable[0] if usable else None
 
 
-class Stage:
+class KnownContact:
     """A contact with these facts in the database."""
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
+    def __init__(self, store: StoreCalls) -> None:
+        self.store = store
         self.run: Enrollment
 
     async def contact(self, known: dict[Channel, Facts]) -> str:
         contact = new_id()
-        self.run = await self.scene.live(contact_id=contact)
+        self.run = await self.store.live(contact_id=contact)
         email, phone = f"{contact}@acme.test", f"+1{int(contact.replace('-', ''), 16) % 10**10:010d}"
         addresses: dict[Channel, str | None] = {
             "email": email if known["email"].address else None,
             "sms": phone if known["sms"].address else None,
         }
-        await self.scene.contact(contact, email=addresses["email"], phone=addresses["sms"])
+        await self.store.contact(contact, email=addresses["email"], phone=addresses["sms"])
         for channel, its in known.items():
             address = addresses[channel] or ""
             if its.consent:
-                await self.scene.rows(
+                await self.store.rows(
                     "INSERT INTO consent (contact_id, channel, status, source, at)"
                     " VALUES (:contact, :channel, :status, 'form', :at) RETURNING 1",
                     contact=contact, channel=channel, status=its.consent, at=NOW,
                 )  # fmt: skip
             if its.suppressed and address:
-                async with self.scene.db.transaction() as tx:
+                async with self.store.db.transaction() as tx:
                     await suppressions.add(tx, channel, address, "bounced")
             for word in its.past:
                 await self.message(contact, channel, word, address)
@@ -101,20 +101,20 @@ class Stage:
         row: dict[str, Any] = {"status": "sent", "reason": "", "delivery": None, "key": new_id()}
         row |= {"address_hash": address_hash(channel, address) if address else None, **HISTORY[word][1], **more}
         message = new_id()
-        await self.scene.rows(
+        await self.store.rows(
             "INSERT INTO message (id, effect_key, enrollment_id, contact_id, track, step, channel, status, token,"
             " reason, claimed_at, delivery, address_hash) VALUES (:id, :key, :run, :contact, 'welcome', 'hello',"
             " :channel, :status, 't', :reason, :at, :delivery, :address_hash) RETURNING 1",
             id=message, run=self.run.id, contact=contact, channel=channel, at=NOW, **row,
         )  # fmt: skip
         if word in ("clicked", "scanned"):
-            await self.scene.rows(
+            await self.store.rows(
                 "INSERT INTO touch (message_id, kind, by, at) VALUES (:id, 'click', :by, :at) RETURNING 1",
                 id=message, by="human" if word == "clicked" else "scanner", at=NOW,
             )  # fmt: skip
 
     async def choice(self, contact_id: str, order: list[Channel], *, best: bool, key: str = "") -> Channel | None:
-        async with self.scene.db.transaction() as tx:
+        async with self.store.db.transaction() as tx:
             contact = await get(tx, contact_id)
             assert contact is not None
             return await choose(tx, contact, key, [Candidate(channel) for channel in order], best=best)
@@ -125,20 +125,20 @@ class Stage:
 )
 @given(facts, facts, st.permutations(["email", "sms"]), st.booleans())
 async def test_the_first_of_the_best_ranked_channels_that_may_be_used_is_chosen(
-    scene: Scene, email: Facts, sms: Facts, order: list[Channel], best: bool
+    store: StoreCalls, email: Facts, sms: Facts, order: list[Channel], best: bool
 ) -> None:
-    stage = Stage(scene)
+    subject = KnownContact(store)
     known: dict[Channel, Facts] = {"email": email, "sms": sms}
-    contact = await stage.contact(known)
-    assert await stage.choice(contact, order, best=best) == expected(known, order, best)
+    contact = await subject.contact(known)
+    assert await subject.choice(contact, order, best=best) == expected(known, order, best)
 
 
 NOTHING = Facts(address=True, suppressed=False, consent="", past=())
 
 
-async def test_a_message_that_a_provider_was_asked_to_take_stays_on_its_channel(scene: Scene) -> None:
-    stage = Stage(scene)
-    contact = await stage.contact({"email": NOTHING, "sms": NOTHING})
+async def test_a_message_that_a_provider_was_asked_to_take_stays_on_its_channel(store: StoreCalls) -> None:
+    subject = KnownContact(store)
+    contact = await subject.contact({"email": NOTHING, "sms": NOTHING})
     for status, channel in (("released", "sms"), ("unknown", "sms"), ("deferred", "email")):
-        await stage.message(contact, "sms", "scanned", "", key=status, status=status)
-        assert await stage.choice(contact, ["email", "sms"], best=True, key=status) == channel
+        await subject.message(contact, "sms", "scanned", "", key=status, status=status)
+        assert await subject.choice(contact, ["email", "sms"], best=True, key=status) == channel

@@ -11,7 +11,7 @@ from store.runs.enrolling_by_event import NotEnrolled
 from store.runs.events import Accepted, Event
 from store.sending import engagement
 from store.sending.engagement import Touch
-from tests.store.scene import NOW, Scene
+from tests.store.store_calls import NOW, StoreCalls
 from tracks.program.engagement import By
 
 MINUTE = timedelta(minutes=1)
@@ -28,14 +28,14 @@ steps:
 """
 
 
-async def sent(scene: Scene) -> str:
-    run = await scene.live()
-    return (await scene.claim(run.id, now=NOW)).message_id
+async def sent(store: StoreCalls) -> str:
+    run = await store.live()
+    return (await store.claim(run.id, now=NOW)).message_id
 
 
-async def test_a_links_number_stays_its_own_when_the_message_is_written_again(scene: Scene) -> None:
-    message = await sent(scene)
-    async with scene.db.transaction() as tx:
+async def test_a_links_number_stays_its_own_when_the_message_is_written_again(store: StoreCalls) -> None:
+    message = await sent(store)
+    async with store.db.transaction() as tx:
         assert await engagement.keep_links(tx, message, ["a", "b"]) == {"a": 1, "b": 2}
         assert await engagement.keep_links(tx, message, ["c", "b", "d"]) == {"a": 1, "b": 2, "c": 3, "d": 4}
         found = await engagement.find(tx, message, NOW)
@@ -44,33 +44,33 @@ async def test_a_links_number_stays_its_own_when_the_message_is_written_again(sc
         assert await engagement.find(tx, "not-an-id", NOW) is None
 
 
-async def test_the_providers_word_says_when_a_message_was_there(scene: Scene) -> None:
-    message = await sent(scene)
+async def test_the_providers_word_says_when_a_message_was_there(store: StoreCalls) -> None:
+    message = await sent(store)
     later = NOW + timedelta(minutes=20)
     told = Event("d", "ann", "email.delivered", {"message_id": message}, later)
-    await scene.accept(told, Event("e", "ann", "email.delivered", {"message_id": "another"}, NOW), now=later)
-    async with scene.db.transaction() as tx:
+    await store.accept(told, Event("e", "ann", "email.delivered", {"message_id": "another"}, NOW), now=later)
+    async with store.db.transaction() as tx:
         found = await engagement.find(tx, message, later)
     assert found is not None and found.reached_at == later
 
 
-async def test_erasing_a_contact_forgets_where_their_links_lead(scene: Scene) -> None:
-    message = await sent(scene)
-    async with scene.db.transaction() as tx:
+async def test_erasing_a_contact_forgets_where_their_links_lead(store: StoreCalls) -> None:
+    message = await sent(store)
+    async with store.db.transaction() as tx:
         await engagement.keep_links(tx, message, ["https://acme.test/?email=ann@acme.test"])
         await engagement.add(tx, message, "click", 1, "human", "", NOW)
-    async with scene.db.transaction() as tx:
+    async with store.db.transaction() as tx:
         await erasure.erase(tx, "ann")
         found = await engagement.find(tx, message, NOW)
     assert found is not None and found.urls == ()
-    assert len(await scene.rows("SELECT 1 FROM touch")) == 1  # the count stays
+    assert len(await store.rows("SELECT 1 FROM touch")) == 1  # the count stays
 
 
-async def test_the_same_link_again_within_a_minute_is_one_event(scene: Scene) -> None:
-    message = await sent(scene)
+async def test_the_same_link_again_within_a_minute_is_one_event(store: StoreCalls) -> None:
+    message = await sent(store)
 
     async def told(at: float, by: By = "human", link: int = 1) -> str:
-        async with scene.db.transaction() as tx:
+        async with store.db.transaction() as tx:
             touch = await engagement.add(tx, message, "click", link, by, "", NOW + timedelta(seconds=at))
             return await engagement.decide(tx, touch, by, "", MINUTE)
 
@@ -79,18 +79,18 @@ async def test_the_same_link_again_within_a_minute_is_one_event(scene: Scene) ->
     assert len({first, await told(61), await told(30, "scanner"), await told(30, link=2)}) == 4
 
 
-async def test_a_held_touch_is_taken_once_when_it_is_due(scene: Scene) -> None:
-    message = await sent(scene)
-    async with scene.db.transaction() as tx:
+async def test_a_held_touch_is_taken_once_when_it_is_due(store: StoreCalls) -> None:
+    message = await sent(store)
+    async with store.db.transaction() as tx:
         held = await engagement.add(tx, message, "click", 1, "human", "", NOW, due_at=NOW + MINUTE)
         assert await engagement.due(tx, NOW) == []
         assert await engagement.due(tx, NOW + MINUTE) == [held.id]
         assert await engagement.due(tx, NOW - 60 * MINUTE) == [held.id]  # the clock that wrote it was ahead
-    async with scene.db.transaction() as one, scene.db.transaction() as other:
+    async with store.db.transaction() as one, store.db.transaction() as other:
         assert await engagement.take(one, held.id) == held
         assert await engagement.take(other, held.id) is None
         await engagement.decide(one, held, "scanner", "links at once", MINUTE)
-    async with scene.db.transaction() as tx:
+    async with store.db.transaction() as tx:
         assert await engagement.take(tx, held.id) is None
         (now,) = await engagement.around(tx, held, MINUTE)
     assert now == Touch(held.id, message, "click", 1, "scanner", "links at once", NOW)
@@ -105,24 +105,24 @@ async def test_a_held_touch_is_taken_once_when_it_is_due(scene: Scene) -> None:
         ({"by": "prefetch"}, ["step:anybody"]),
     ],
 )
-async def test_a_wait_hears_of_those_it_counts(scene: Scene, by: dict[str, str], matches: list[str]) -> None:
-    await scene.live(LISTENING)
-    await scene.happen("email.clicked", **by)
-    ((_, signal),) = await scene.waiting("event")
+async def test_a_wait_hears_of_those_it_counts(store: StoreCalls, by: dict[str, str], matches: list[str]) -> None:
+    await store.live(LISTENING)
+    await store.happen("email.clicked", **by)
+    ((_, signal),) = await store.waiting("event")
     assert signal["matches"] == matches
-    drops = await scene.rows("SELECT reason, kind, track, count FROM dropped WHERE reason = 'machine'")
+    drops = await store.rows("SELECT reason, kind, track, count FROM dropped WHERE reason = 'machine'")
     entry_and_wait = [("machine", "event", "listening", 1)] * (2 if by.get("by", "human") != "human" else 0)
     assert [tuple(row) for row in drops] == entry_and_wait
 
 
-async def test_a_machine_neither_converts_nor_ends_nor_enrols_anybody(scene: Scene) -> None:
-    await scene.live(LISTENING)
+async def test_a_machine_neither_converts_nor_ends_nor_enrols_anybody(store: StoreCalls) -> None:
+    await store.live(LISTENING)
     for number, name in enumerate(("email.opened", "sms.clicked")):
-        assert await scene.happen(name, event_id=f"m{number}", by="scanner") == Accepted()
-    assert await scene.happen("email.clicked", "new", event_id="n", by="scanner") == Accepted(
+        assert await store.happen(name, event_id=f"m{number}", by="scanner") == Accepted()
+    assert await store.happen("email.clicked", "new", event_id="n", by="scanner") == Accepted(
         not_enrolled=(NotEnrolled("listening", "machine"),)
     )
-    run = (await scene.rows("SELECT goal_reached_at, exit_reached_at FROM enrollment"))[0]
-    assert tuple(run) == (None, None) and await scene.waiting("event") == []
-    assert (await scene.happen("email.clicked", "new", event_id="p", by="human")).enrolled == 1
-    assert (await scene.happen("email.opened", event_id="o")).matched == 1
+    run = (await store.rows("SELECT goal_reached_at, exit_reached_at FROM enrollment"))[0]
+    assert tuple(run) == (None, None) and await store.waiting("event") == []
+    assert (await store.happen("email.clicked", "new", event_id="p", by="human")).enrolled == 1
+    assert (await store.happen("email.opened", event_id="o")).matched == 1

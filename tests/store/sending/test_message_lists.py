@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from store.sending import message_lists
 from store.sending.message_lists import Listed, Wanted
-from tests.store.scene import NOW, Scene
+from tests.store.store_calls import NOW, StoreCalls
 
 TRACKS, STEPS, CONTACTS, TEMPLATES = ("welcome", "other"), ("hello", "again", "last"), ("ann", "bob", "eve"), ("t", "u")
 STATUSES = ("sent", "sent", "sent", "failed", "skipped", "unknown", "deferred")
@@ -34,27 +34,27 @@ WRITE = """
 """
 
 
-async def filled(scene: Scene, many: int) -> None:
+async def filled(store: StoreCalls, many: int) -> None:
     """Make the templates `t` and `u` with two versions each, and `many` messages."""
-    run = (await scene.live()).id
+    run = (await store.live()).id
     for name in TEMPLATES:
-        await scene.rows("INSERT INTO template VALUES (:name, 2) RETURNING 1", name=name)
-        await scene.rows(
+        await store.rows("INSERT INTO template VALUES (:name, 2) RETURNING 1", name=name)
+        await store.rows(
             "INSERT INTO template_version (template, version, kind, source, digest) "
             "SELECT :name, n, 'email', '', '' FROM generate_series(1, 2) n RETURNING 1",
             name=name,
         )
     lists: dict[str, Any] = {"contacts": CONTACTS, "tracks": TRACKS, "steps": STEPS, "statuses": STATUSES}
     arrays = {name: list(values) for name, values in (lists | {"deliveries": DELIVERIES}).items()}
-    await scene.rows(FILL, run=run, many=many, now=NOW, **arrays)
-    await scene.rows(WRITE)
+    await store.rows(FILL, run=run, many=many, now=NOW, **arrays)
+    await store.rows(WRITE)
 
 
-async def walked(scene: Scene, wanted: Wanted, limit: int) -> list[Listed]:
+async def walked(store: StoreCalls, wanted: Wanted, limit: int) -> list[Listed]:
     """All pages of `limit` messages, one after the other."""
     found: list[Listed] = []
     while True:
-        async with scene.db.transaction() as tx:
+        async with store.db.transaction() as tx:
             before = found[-1].message.id if found else None
             more = await message_lists.page(tx, wanted, before=before, limit=limit)
         found += more
@@ -87,10 +87,10 @@ moments = st.integers(0, 210).map(lambda number: NOW + timedelta(milliseconds=nu
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-async def test_a_list_is_every_message_that_was_asked_for_newest_first(scene: Scene, data: st.DataObject) -> None:
-    if not await scene.rows("SELECT 1 FROM message LIMIT 1"):
-        await filled(scene, 200)
-    everything = await walked(scene, Wanted(contact_id=None), 200)
+async def test_a_list_is_every_message_that_was_asked_for_newest_first(store: StoreCalls, data: st.DataObject) -> None:
+    if not await store.rows("SELECT 1 FROM message LIMIT 1"):
+        await filled(store, 200)
+    everything = await walked(store, Wanted(contact_id=None), 200)
     assert len(everything) == 200
     template = data.draw(maybe(*TEMPLATES))
     wanted = Wanted(
@@ -105,7 +105,7 @@ async def test_a_list_is_every_message_that_was_asked_for_newest_first(scene: Sc
         since=data.draw(st.none() | moments),
         until=data.draw(st.none() | moments),
     )
-    found = await walked(scene, wanted, data.draw(st.integers(1, 60)))
+    found = await walked(store, wanted, data.draw(st.integers(1, 60)))
     expected = sorted((one for one in everything if holds(one, wanted)), key=lambda one: one.message.id, reverse=True)
     assert [one.message.id for one in found] == [one.message.id for one in expected]
     assert found == expected
@@ -129,28 +129,28 @@ READ = (
 )
 
 
-async def test_a_page_reads_little_of_a_large_ledger(scene: Scene) -> None:
-    await filled(scene, 20_000)
-    await scene.rows("UPDATE message SET status = 'sent', delivery = 'delivered' RETURNING 1")
-    await scene.rows(
+async def test_a_page_reads_little_of_a_large_ledger(store: StoreCalls) -> None:
+    await filled(store, 20_000)
+    await store.rows("UPDATE message SET status = 'sent', delivery = 'delivered' RETURNING 1")
+    await store.rows(
         "UPDATE message SET contact_id = 'rare', track = 'rare', step = 'rare', status = 'unknown', "
         "delivery = 'complained' WHERE effect_key IN ('k77', 'k9999') RETURNING 1"
     )
-    await scene.rows("DELETE FROM message_content WHERE template = 't' AND template_version = 2 RETURNING 1")
-    async with scene.db.transaction() as tx:  # PostgreSQL does this itself, except on the tests' server
+    await store.rows("DELETE FROM message_content WHERE template = 't' AND template_version = 2 RETURNING 1")
+    async with store.db.transaction() as tx:  # PostgreSQL does this itself, except on the tests' server
         await tx.execute(text("ANALYZE message, message_content, template_version"))
-    read = {name: await rows_read(scene, wanted) for name, wanted in ASKED.items()}
+    read = {name: await rows_read(store, wanted) for name, wanted in ASKED.items()}
     assert {name: count for name, count in read.items() if count > 3_000} == {}
     assert sum(read.values()) > 400, "the counters count"
 
 
-async def rows_read(scene: Scene, wanted: Wanted) -> int:
+async def rows_read(store: StoreCalls, wanted: Wanted) -> int:
     """How many rows of the ledger's tables a first page reads."""
     counts = []
     for asks in (False, True):
         if asks:
-            async with scene.db.transaction() as tx:
+            async with store.db.transaction() as tx:
                 await message_lists.page(tx, wanted, limit=50)
-        await scene.rows("SELECT pg_stat_force_next_flush()")
-        counts.append((await scene.rows(READ))[0][0])
+        await store.rows("SELECT pg_stat_force_next_flush()")
+        counts.append((await store.rows(READ))[0][0])
     return int(counts[1] - counts[0])

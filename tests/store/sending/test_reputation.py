@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.sending import breakers, reputation
-from tests.store.scene import NOW, Scene
+from tests.store.store_calls import NOW, StoreCalls
 from tracks.policy.workspace_policy import Breaker as Limits
 
 GOOD, HARD, SOFT = ("delivered", ""), ("bounced", "bounce-permanent-general"), ("bounced", "bounce-transient-general")
@@ -34,10 +34,10 @@ class Batch:
     status: str = "sent"
 
 
-async def write(scene: Scene, batches: list[Batch]) -> None:
+async def write(store: StoreCalls, batches: list[Batch]) -> None:
     """Make these the only messages in the ledger, all of one run."""
-    runs = await scene.rows("SELECT id FROM enrollment LIMIT 1")
-    run = runs[0].id if runs else (await scene.live()).id
+    runs = await store.rows("SELECT id FROM enrollment LIMIT 1")
+    run = runs[0].id if runs else (await store.live()).id
     rows = [
         {
             "count": batch.count,
@@ -51,8 +51,8 @@ async def write(scene: Scene, batches: list[Batch]) -> None:
         }
         for batch in batches
     ]
-    await scene.rows("WITH gone AS (DELETE FROM message), too AS (DELETE FROM breaker) SELECT 1")
-    await scene.rows(
+    await store.rows("WITH gone AS (DELETE FROM message), too AS (DELETE FROM breaker) SELECT 1")
+    await store.rows(
         """
         INSERT INTO message (id, effect_key, enrollment_id, contact_id, track, step, channel, status, token,
             delivery, delivery_reason, claimed_at, pace)
@@ -67,8 +67,8 @@ async def write(scene: Scene, batches: list[Batch]) -> None:
     )
 
 
-async def opened(scene: Scene, limits: Limits = Limits()) -> dict[str, str]:
-    async with scene.db.transaction() as tx:
+async def opened(store: StoreCalls, limits: Limits = Limits()) -> dict[str, str]:
+    async with store.db.transaction() as tx:
         return {found.scope: cause for found, cause in await reputation.check(tx, limits, NOW)}
 
 
@@ -97,9 +97,11 @@ batches = st.builds(
         least_bad=st.sampled_from([1, 3, 10]),
     ),
 )
-async def test_it_opens_exactly_where_a_plain_count_says_so(scene: Scene, ledger: list[Batch], limits: Limits) -> None:
+async def test_it_opens_exactly_where_a_plain_count_says_so(
+    store: StoreCalls, ledger: list[Batch], limits: Limits
+) -> None:
     ledger = [b if b.fate == GOOD else Batch(**(vars(b) | {"status": "sent"})) for b in ledger]  # it was reported on
-    await write(scene, ledger)
+    await write(store, ledger)
     counted: Counter[tuple[str, str, str]] = Counter()
     for b in ledger:
         if b.pace == 1 and b.status == "sent" and b.age < 24 * HOUR:
@@ -115,16 +117,16 @@ async def test_it_opens_exactly_where_a_plain_count_says_so(scene: Scene, ledger
             bad = counted[scope, channel, kind]
             if messages >= limits.least and bad >= limits.least_bad and bad / messages >= share:
                 expected.add(scope)
-    assert set(await opened(scene, limits)) == expected
-    assert await opened(scene, limits) == {}, "what is open is no news"
+    assert set(await opened(store, limits)) == expected
+    assert await opened(store, limits) == {}, "what is open is no news"
 
 
-async def test_one_complaint_in_a_thousand_opens_nothing_and_the_third_does(scene: Scene) -> None:
-    await write(scene, [Batch(999), Batch(2, ABUSE)])
-    assert await opened(scene) == {}
-    await write(scene, [Batch(999), Batch(3, ABUSE)])
-    assert await opened(scene) == {"account:email": "complaints", "track:welcome": "complaints"}
-    async with scene.db.transaction() as tx:
+async def test_one_complaint_in_a_thousand_opens_nothing_and_the_third_does(store: StoreCalls) -> None:
+    await write(store, [Batch(999), Batch(2, ABUSE)])
+    assert await opened(store) == {}
+    await write(store, [Batch(999), Batch(3, ABUSE)])
+    assert await opened(store) == {"account:email": "complaints", "track:welcome": "complaints"}
+    async with store.db.transaction() as tx:
         found = await breakers.find(tx, "track:welcome")
     assert found is not None and found.reason == "3 complaints of 1002 email messages"
     assert found.figures == {
@@ -136,20 +138,20 @@ async def test_one_complaint_in_a_thousand_opens_nothing_and_the_third_does(scen
     }
 
 
-async def test_one_bad_track_among_many_opens_alone(scene: Scene) -> None:
-    await write(scene, [Batch(200, track="bad"), Batch(20, HARD, "bad"), Batch(2000)])
-    assert await opened(scene) == {"track:bad": "bounces"}
+async def test_one_bad_track_among_many_opens_alone(store: StoreCalls) -> None:
+    await write(store, [Batch(200, track="bad"), Batch(20, HARD, "bad"), Batch(2000)])
+    assert await opened(store) == {"track:bad": "bounces"}
 
 
-async def test_once_resumed_only_what_was_sent_since_is_judged(scene: Scene) -> None:
-    await write(scene, [Batch(300), Batch(30, HARD)])
-    assert set(await opened(scene)) == {"account:email", "track:welcome"}
-    async with scene.db.transaction() as tx:
+async def test_once_resumed_only_what_was_sent_since_is_judged(store: StoreCalls) -> None:
+    await write(store, [Batch(300), Batch(30, HARD)])
+    assert set(await opened(store)) == {"account:email", "track:welcome"}
+    async with store.db.transaction() as tx:
         for scope in ("account:email", "track:welcome"):
             await breakers.resume(tx, scope, per_second=1, now=NOW - HOUR / 2)
-    assert await opened(scene) == {}
-    await scene.rows("UPDATE message SET claimed_at = :at RETURNING 1", at=NOW - HOUR / 4)
-    assert set(await opened(scene)) == {"account:email", "track:welcome"}
+    assert await opened(store) == {}
+    await store.rows("UPDATE message SET claimed_at = :at RETURNING 1", at=NOW - HOUR / 4)
+    assert set(await opened(store)) == {"account:email", "track:welcome"}
 
 
 def test_a_check_that_takes_long_is_done_less_often() -> None:

@@ -14,41 +14,41 @@ from store.operations import doctor
 from store.runs import enrollments
 from store.sending import ledger, settling
 from store.sending.ledger import Claim
-from tests.store.scene import NOW, Scene
+from tests.store.store_calls import NOW, StoreCalls
 from tracks.program.run import PathEntry, RunStatus
 
 CALLBACKS = ("accepted", "delayed", "delivered", "bounced", "complained")
 
 
-async def test_only_the_holder_of_the_claim_can_say_that_it_failed(scene: Scene) -> None:
-    run = await scene.live()
-    claim = await scene.claim(run.id)
-    await scene.release(claim)
-    await scene.claim(run.id, token="t2")
+async def test_only_the_holder_of_the_claim_can_say_that_it_failed(store: StoreCalls) -> None:
+    run = await store.live()
+    claim = await store.claim(run.id)
+    await store.release(claim)
+    await store.claim(run.id, token="t2")
     for stale in (
-        await scene.settle(claim, "failed"),
-        await scene.settle(claim, "unknown"),
-        await scene.release(claim),
+        await store.settle(claim, "failed"),
+        await store.settle(claim, "unknown"),
+        await store.release(claim),
     ):
         assert (stale.status, stale.token) == ("sending", "t2")
-    assert (await scene.settle(claim, "sent", provider_id="late")).status == "sent"
+    assert (await store.settle(claim, "sent", provider_id="late")).status == "sent"
 
 
-async def test_killed_attempt_leaves_an_unknown_that_policy_settles(scene: Scene) -> None:
-    run = await scene.live()
-    claim = await scene.claim(run.id)
-    assert (await scene.claim(run.id, token="t2")).decision == "unknown"
-    async with scene.db.transaction() as tx:
+async def test_killed_attempt_leaves_an_unknown_that_policy_settles(store: StoreCalls) -> None:
+    run = await store.live()
+    claim = await store.claim(run.id)
+    assert (await store.claim(run.id, token="t2")).decision == "unknown"
+    async with store.db.transaction() as tx:
         later = claim.run.enrollment.created_at + timedelta(days=9999)
         _, [unsettled] = await doctor.unsettled(tx, sending=later, unknown=later, gone=(), limit=10)
     assert unsettled.id == claim.message_id
-    assert (await scene.resolve(claim, "resend")).status == "released"
-    assert (await scene.claim(run.id, token="t3")).decision == "granted"
-    assert (await scene.claim(run.id, token="t4")).decision == "unknown"
-    assumed = await scene.resolve(claim, "assume_sent")
+    assert (await store.resolve(claim, "resend")).status == "released"
+    assert (await store.claim(run.id, token="t3")).decision == "granted"
+    assert (await store.claim(run.id, token="t4")).decision == "unknown"
+    assumed = await store.resolve(claim, "assume_sent")
     assert (assumed.status, assumed.reason) == ("sent", "assumed")
-    assert (await scene.resolve(claim, "skip")).status == "sent"
-    again = await scene.claim(run.id, token="t5")
+    assert (await store.resolve(claim, "skip")).status == "sent"
+    again = await store.claim(run.id, token="t5")
     assert (again.decision, again.status, again.reason) == ("settled", "sent", "assumed")
 
 
@@ -56,67 +56,67 @@ async def test_killed_attempt_leaves_an_unknown_that_policy_settles(scene: Scene
     ("status", "why"), [("converted", "goal"), ("exited", "exit"), ("completed", "ended")], ids=lambda value: str(value)
 )
 async def test_what_waited_for_a_run_that_has_ended_is_skipped_and_says_why(
-    scene: Scene, status: RunStatus, why: str
+    store: StoreCalls, status: RunStatus, why: str
 ) -> None:
     """Nobody claims it again: it would stay `released` or `deferred` for ever."""
-    run = await scene.live()
-    released = await scene.claim(run.id, step="one")
-    sent = await scene.claim(run.id, step="two")
-    underway = await scene.claim(run.id, step="three")
-    await scene.release(released, reason="ses:no-connection")
-    await scene.settle(sent, "sent")
-    deferred = await scene.hold_back(run.id, step="four")
+    run = await store.live()
+    released = await store.claim(run.id, step="one")
+    sent = await store.claim(run.id, step="two")
+    underway = await store.claim(run.id, step="three")
+    await store.release(released, reason="ses:no-connection")
+    await store.settle(sent, "sent")
+    deferred = await store.hold_back(run.id, step="four")
     assert deferred.decision == "deferred"
-    await scene.close(run.id, status)
+    await store.close(run.id, status)
     for claim in (released, deferred):
-        left = await scene.message(claim)
+        left = await store.message(claim)
         assert (left.status, left.reason, left.settled_at, left.due_at) == ("skipped", why, NOW, None)
-    assert (await scene.message(sent)).status == "sent"
-    assert (await scene.message(underway)).status == "sending"
+    assert (await store.message(sent)).status == "sent"
+    assert (await store.message(underway)).status == "sending"
 
 
-async def test_what_its_step_had_given_up_stays_failed_with_its_reason(scene: Scene) -> None:
-    run = await scene.live()
-    claim = await scene.claim(run.id)
-    await scene.release(claim, reason="ses:no-connection")
+async def test_what_its_step_had_given_up_stays_failed_with_its_reason(store: StoreCalls) -> None:
+    run = await store.live()
+    claim = await store.claim(run.id)
+    await store.release(claim, reason="ses:no-connection")
     given_up = PathEntry(seq=0, step="hello", kind="email", outcome="failed", at=NOW)
-    await scene.close(run.id, "converted", path=[given_up])
-    left = await scene.message(claim)
+    await store.close(run.id, "converted", path=[given_up])
+    left = await store.message(claim)
     assert (left.status, left.reason) == ("failed", "ses:no-connection")
 
 
-async def test_what_comes_back_after_the_run_has_ended_is_skipped(scene: Scene) -> None:
-    run = await scene.live()
-    late = await scene.claim(run.id, step="one")
-    doubtful = await scene.claim(run.id, step="two")
-    await scene.settle(doubtful, "unknown")
-    await scene.close(run.id, "converted")
-    for message in (await scene.release(late, reason="ses:no-connection"), await scene.resolve(doubtful, "resend")):
+async def test_what_comes_back_after_the_run_has_ended_is_skipped(store: StoreCalls) -> None:
+    run = await store.live()
+    late = await store.claim(run.id, step="one")
+    doubtful = await store.claim(run.id, step="two")
+    await store.settle(doubtful, "unknown")
+    await store.close(run.id, "converted")
+    for message in (await store.release(late, reason="ses:no-connection"), await store.resolve(doubtful, "resend")):
         assert (message.status, message.reason) == ("skipped", "goal")
-    assert (await scene.callback(late, "delivered")).status == "sent"
+    assert (await store.callback(late, "delivered")).status == "sent"
 
 
-async def test_closing_settles_what_was_given_back_or_put_off_while_it_waited(scene: Scene) -> None:
-    run = await scene.live()
-    claim = await scene.claim(run.id, step="one")
-    await scene.hold_back(run.id, step="none")
-    async with scene.db.transaction() as tx:
+async def test_closing_settles_what_was_given_back_or_put_off_while_it_waited(store: StoreCalls) -> None:
+    run = await store.live()
+    claim = await store.claim(run.id, step="one")
+    await store.hold_back(run.id, step="none")
+    async with store.db.transaction() as tx:
         await settling.release(tx, claim.message_id, token="t1")
         put_off = await ledger.claim(tx, enrollment_id=run.id, step="two", occurrence=1, channel="email", token="t")
         assert put_off.decision == "deferred"
-        closing = asyncio.create_task(scene.close(run.id))
+        closing = asyncio.create_task(store.close(run.id))
         await asyncio.sleep(0.1)
         assert not closing.done()
     assert await closing
-    assert [(await scene.message(one)).status for one in (claim, put_off)] == ["skipped", "skipped"]
+    assert [(await store.message(one)).status for one in (claim, put_off)] == ["skipped", "skipped"]
 
 
-async def test_giving_back_waits_for_the_closing_of_its_run(scene: Scene) -> None:
-    run = await scene.live()
-    claim = await scene.claim(run.id)
-    async with scene.db.transaction() as tx:
+async def test_giving_back_waits_for_the_closing_of_its_run(store: StoreCalls) -> None:
+    run = await store.live()
+    claim = await store.claim(run.id)
+    async with store.db.transaction() as tx:
         await enrollments.close(tx, run.id, "converted", "goal")
-        release = asyncio.create_task(scene.release(claim))
+        release = asyncio.create_task(store.release(claim))
         await asyncio.sleep(0.1)
         assert not release.done()
     assert (await release).reason == "goal"
@@ -131,7 +131,7 @@ async def test_giving_back_waits_for_the_closing_of_its_run(scene: Scene) -> Non
     data=st.data(),
 )
 async def test_settle_and_callbacks_end_the_same_in_any_order(
-    scene: Scene, outcome: str | None, reported: Sequence[str], data: st.DataObject
+    store: StoreCalls, outcome: str | None, reported: Sequence[str], data: st.DataObject
 ) -> None:
     """One message with the same reports in two orders."""
     news = [*reported, *([f"settle {outcome}"] if outcome else [])]
@@ -139,17 +139,17 @@ async def test_settle_and_callbacks_end_the_same_in_any_order(
     ends = []
     for order in (orders[0], data.draw(st.sampled_from(orders))):
         contact_id = new_id()
-        run = await scene.live(contact_id=contact_id)
-        claim = await scene.claim(run.id)
+        run = await store.live(contact_id=contact_id)
+        claim = await store.claim(run.id)
         for item in order:
             if item == "settle released":
-                await scene.release(claim)
+                await store.release(claim)
             elif item.startswith("settle"):
                 provider = {"provider_id": "p"} if outcome == "sent" else {"reason": "why"}
-                await scene.settle(claim, item.split()[1], **provider)
+                await store.settle(claim, item.split()[1], **provider)
             else:
-                await scene.callback(claim, item, provider_id="p", reason=item)
-        message = await scene.message(claim)
+                await store.callback(claim, item, provider_id="p", reason=item)
+        message = await store.message(claim)
         ends.append((message.status, message.reason, message.provider_id, message.delivery, message.delivery_reason))
     worst = max(reported, key=CALLBACKS.index)
     assert ends == [("sent", "", "p", worst, worst)] * 2
@@ -166,15 +166,17 @@ async def test_settle_and_callbacks_end_the_same_in_any_order(
         max_size=14,
     )
 )
-async def test_provider_is_asked_again_only_after_somebody_said_it_was_not_sent(scene: Scene, moves: list[str]) -> None:
+async def test_provider_is_asked_again_only_after_somebody_said_it_was_not_sent(
+    store: StoreCalls, moves: list[str]
+) -> None:
     """Every grant may send a message: the first one, and one after each release or resend by decision."""
-    run = await scene.live(contact_id=new_id())
+    run = await store.live(contact_id=new_id())
     may_go = True
     claim: Claim | None = None
     holder = ""
     for number, move in enumerate(moves):
         if move == "claim":
-            asked = await scene.claim(run.id, token=str(number))
+            asked = await store.claim(run.id, token=str(number))
             assert (asked.decision == "granted") == may_go
             if asked.decision == "granted":
                 claim, holder, may_go = asked, str(number), False
@@ -183,11 +185,11 @@ async def test_provider_is_asked_again_only_after_somebody_said_it_was_not_sent(
             continue
         match move.split():
             case ["release"]:
-                message = await scene.release(claim, holder)
+                message = await store.release(claim, holder)
             case ["resend"]:
-                message = await scene.resolve(claim, "resend")
+                message = await store.resolve(claim, "resend")
             case ["delivered"]:
-                message = await scene.callback(claim, "delivered")
+                message = await store.callback(claim, "delivered")
             case [_, outcome]:
-                message = await scene.settle(claim, outcome, holder)
+                message = await store.settle(claim, outcome, holder)
         may_go = message.status == "released"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.tracks import programmes
+from tests.tracks import counting_tracks
 from tracks.checks.track_document import read_track_data
 from tracks.shared.yaml_source import read_yaml
 
@@ -72,9 +72,9 @@ def test_what_loses_nothing_or_says_what_it_means_passes(steps: list[dict[str, A
     assert warned(steps, entry={"event": "signed.up"}) == []
 
 
-@pytest.mark.parametrize("name", [name for name in vars(programmes) if name.isupper()])
+@pytest.mark.parametrize("name", [name for name in vars(counting_tracks) if name.isupper()])
 def test_the_programmes_that_count_pass_and_without_a_look_back_do_not(name: str) -> None:
-    written = getattr(programmes, name)
+    written = getattr(counting_tracks, name)
     assert read_track_data(read_yaml(written).data).warnings() == []
     plain = written.replace("            since: enrollment\n", "").replace("since: enrollment, ", "")
     assert len(read_track_data(read_yaml(plain).data).warnings()) == 1

@@ -1,4 +1,4 @@
-"""The compiler compared with a second implementation of the language (see `reference`), and its output format."""
+"""The compiler compared with a second implementation of the language (`reference_interpreter`), and its output format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tracks.examples import EVERYTHING, track
-from tests.tracks.reference import World, run_flat, targets, tracks, walk_tree
+from tests.tracks.reference_interpreter import Choices, run_flat, targets, tracks, walk_tree
 from tracks.compiler.compiler import compile_track, find_step
 from tracks.model.track import Track
 from tracks.program.program import Branch, Compiled, Effect, Interest, Wait
@@ -16,8 +16,8 @@ from tracks.program.program import Branch, Compiled, Effect, Interest, Wait
 @given(tracks(), st.integers(0, 1_000))
 def test_a_compiled_track_does_what_its_nested_steps_mean(written: Track, seed: int) -> None:
     program = compile_track(written).program
-    for world in range(seed, seed + 5):
-        assert run_flat(program, World(world)) == walk_tree(written, World(world))
+    for number in range(seed, seed + 5):
+        assert run_flat(program, Choices(number)) == walk_tree(written, Choices(number))
 
 
 @given(tracks())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tracks.test_library_look import contrast as measured
+from tests.tracks.test_library_emails import contrast as measured
 from tracks.content.brand import DARK, DEFAULT_COLOR, LIGHT, NO_BRAND, Brand
 from tracks.content.checks.template_check import check_template, check_text
 from tracks.content.contrast import BLACK, ENOUGH, WHITE, contrast

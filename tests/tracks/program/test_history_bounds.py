@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from store.runs.events import Event
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
+from tracks.program.event_matching import left_out, signal_of
 from tracks.program.history_bounds import (
     MAX_MATCHED,
     MAX_PROGRAM,
@@ -20,7 +21,6 @@ from tracks.program.history_bounds import (
     bounded,
     program_problems,
 )
-from tracks.program.interests import left_out, signal_of
 from tracks.program.program import Compiled, Interest, Program
 
 NAMES = [f"p{number}" for number in range(8)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from tests.tracks.reference import CHOICES, targets, tracks
+from tests.tracks.reference_interpreter import CHOICES, targets, tracks
 from tracks.checks.track_document import track_to_data
 from tracks.compiler.compiler import compile_track
 from tracks.model.track import Track

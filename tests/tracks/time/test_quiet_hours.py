@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tracks.time.test_local_time import instants, zones
+from tests.tracks.time.zones import instants, zones
 from tracks.time.local_time import WEEKDAYS
 from tracks.time.quiet_hours import NeverOpenError, quiet_until, sendable_at, spans, window_opens
 

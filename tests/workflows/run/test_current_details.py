@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from tracks.program.program import Program
 from tracks.program.run import Journey, RunInput, RunState
-from tracks.shared.wire import Clock
+from tracks.shared.run_clock import Clock
 from workflows.run.current_details import describe
 from workflows.run.run_memory import Memory
 

@@ -1,0 +1,76 @@
+"""Every function, method and loop that the CEL library offers is refused, or costs what is known."""
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import distribution
+
+import cel
+import pytest
+
+from tests.tracks.conditions.condition_costs import ALL, DATES, LARGE_LIST, LARGE_TEXT, LINES, SAMPLES, SLOW, seconds
+from tracks.conditions.condition_checks import FUNCTIONS, LOOPS, METHODS, check
+from tracks.conditions.expressions import MACROS
+from tracks.conditions.syntax_tree import parse
+
+
+def offered() -> Iterator[tuple[str, str]]:
+    """Every word in the library's files that is one of its functions, methods or loops, as it is written."""
+    words: set[str] = set()
+    for file in distribution("common-expression-language").files or ():
+        if str(file).endswith((".py", ".pyi", ".md", "METADATA")):
+            words |= set(re.findall(r"[A-Za-z_]\w+", file.locate().read_text(), re.ASCII))  # type: ignore[attr-defined]
+    for word in sorted(words | FUNCTIONS | METHODS.keys() | MACROS):
+        for shape in (
+            f"{word}(x)",
+            f"optional.{word}(x)",
+            f"x.{word}()",
+            f"x.{word}(y)",
+            f"x.{word}(i, true)",
+            f"x.{word}(i, true, i)",
+        ):
+            try:
+                program = cel.compile(shape)
+            except ValueError:
+                continue
+            for x in SAMPLES:
+                try:
+                    program.execute({"x": x, "y": x})
+                except RuntimeError as error:
+                    if any(f"'{name}'" in str(error) for name in (word, "i", "optional")):
+                        continue
+                except Exception:  # it exists, but refuses these arguments
+                    pass
+                yield shape.partition("(")[0].removeprefix("x."), shape
+                break
+
+
+OFFERED = sorted(set(offered()))
+
+
+def test_the_functions_of_the_library_are_found() -> None:
+    names = {name for name, _ in OFFERED}
+    assert names >= FUNCTIONS | METHODS.keys() | MACROS | {"type", "dyn", "bytes", "value", "optional.of"}
+
+
+@pytest.mark.parametrize(("name", "shape"), OFFERED, ids=[shape for _, shape in OFFERED])
+def test_whatever_the_library_offers_is_refused_or_within_the_budget(name: str, shape: str) -> None:
+    places = {
+        "a list": (r"\bx\b", "event.properties.l"),
+        "in a loop": (r"\bx\b", "each"),
+        "a list in a loop": (r"\bx\b", "event.properties.l"),
+        "a text": (r"\bx\b", "event.properties.s"),
+    }
+    for place, (what, there) in places.items():
+        inner = re.sub(r"\by\b", there, re.sub(what, there, shape))
+        expression = f"event.properties.l.all(each, {inner} == 1 || true)" if "loop" in place else f"{inner} == 1"
+        if check(expression, ALL):
+            continue
+        for data in (LARGE_LIST, LARGE_TEXT, LINES, DATES):
+            assert seconds(expression, data) < SLOW, place
+
+
+@pytest.mark.parametrize("name", sorted(MACROS))
+def test_every_loop_of_the_library_is_read_as_one(name: str) -> None:
+    nodes = parse(f"x.{name}(i, i > 1)")
+    assert nodes[-1].kind == "loop"
+    assert name in LOOPS or check(f"event.properties.l.{name}(i, i > 1) == []", ALL)
