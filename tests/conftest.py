@@ -24,6 +24,8 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import _worker
+from typer import testing as typer_testing
+from typer.main import get_command
 
 from bench.time_skipping import time_skipping
 from infra.launch.ports import any_free
@@ -45,6 +47,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 _worker._default_build_id = "tests"
 # Every httpx client reads the trusted certificates: 40 ms of CPU, in more than a thousand tests.
 vars(httpx_transports)["create_ssl_context"] = cache(httpx.create_ssl_context)
+# Typer builds the tree of commands anew for each call: 90 ms of CPU, in some five hundred tests.
+vars(typer_testing)["_get_command"] = cache(get_command)
 
 # No deadline: the time of an example depends more on the machine than on the code.
 hypothesis.settings.register_profile("perennial", deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import text
@@ -21,6 +22,8 @@ from store.sending import ledger, messages, settling
 from store.sending.messages import Message
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
+from tracks.model.track import Track
+from tracks.program.program import Compiled
 from tracks.program.run import RunStatus
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -57,6 +60,13 @@ steps:
 """
 
 
+@cache
+def compiled(document: str) -> tuple[Track, Compiled]:
+    """The track of a document. Hypothesis publishes the same document in each of its examples."""
+    track = parse_track(document, "track.yaml")
+    return track, compile_track(track)
+
+
 class StoreCalls:
     """Each call is a transaction of its own."""
 
@@ -65,9 +75,8 @@ class StoreCalls:
 
     async def publish(self, *documents: str) -> None:
         for document in documents:
-            track = parse_track(document, "track.yaml")
             async with self.db.transaction() as tx:
-                await tracks.publish(tx, track, compile_track(track), document, now=NOW)
+                await tracks.publish(tx, *compiled(document), document, now=NOW)
 
     async def contact(self, contact_id: str = "ann", **changes: Any) -> None:
         known: contacts.Changes = {"email": f"{contact_id}@acme.test", "phone": "+15005550009"}
@@ -88,7 +97,7 @@ class StoreCalls:
         """Publish a track and enrol a contact who has an address."""
         await self.publish(document)
         await self.contact(contact_id)
-        return await self.enrolled(parse_track(document, "").track, contact_id, **more)
+        return await self.enrolled(compiled(document)[0].track, contact_id, **more)
 
     async def close(self, enrollment_id: str, status: RunStatus = "completed", **more: Any) -> bool:
         async with self.db.statement() as tx:

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -57,9 +58,12 @@ class TestServer:
         self._idle: list[str] = []
         self._served: dict[str, int] = {}
         self._shape: dict[str, object] = {}
+        self._held: dict[str, psycopg.Connection[tuple[Any, ...]]] = {}
 
     def close(self) -> None:
         """Release the server: this process does not need it any more."""
+        for held in self._held.values():
+            held.close()
         self._use.close()
 
     @contextmanager
@@ -99,6 +103,8 @@ class TestServer:
             if migrated and self._emptied(name):
                 self._idle.append(name)
             else:
+                if held := self._held.pop(name, None):
+                    held.close()
                 self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def _create(self, migrated: bool) -> str:
@@ -111,21 +117,28 @@ class TestServer:
     def _emptied(self, name: str) -> bool:
         """Empty a database. Returns False if a test has changed its schema or it was used too often."""
         try:
-            with psycopg.connect(self.url(name), autocommit=True) as connection:
-                connection.execute(_CUT_OFF)
-                while connection.execute(_OTHERS).fetchone() != (0,):
-                    time.sleep(0.005)
-                shape = connection.execute(_SHAPE).fetchone()
-                if shape != self._shape.setdefault("migrated", shape):
-                    return False
-                tables = [row[0] for row in connection.execute(_TABLES)]
-                deletes = "; ".join(f"DELETE FROM {table}" for table in tables)
-                # Foreign keys are triggers, which a replica does not fire, so the order of deletes does not matter.
-                connection.execute(f"SET session_replication_role = replica; {deletes}".encode())
+            connection = self._connection(name)
+            connection.execute(_CUT_OFF)
+            while connection.execute(_OTHERS).fetchone() != (0,):
+                time.sleep(0.005)
+            shape = connection.execute(_SHAPE).fetchone()
+            if shape != self._shape.setdefault("migrated", shape):
+                return False
+            tables = [row[0] for row in connection.execute(_TABLES)]
+            deletes = "; ".join(f"DELETE FROM {table}" for table in tables)
+            # Foreign keys are triggers, which a replica does not fire, so the order of deletes does not matter.
+            connection.execute(f"SET session_replication_role = replica; {deletes}".encode())
         except psycopg.Error:
             return False
         self._served[name] = self._served.get(name, 0) + 1
         return self._served[name] < _WORN_OUT
+
+    def _connection(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """The connection by which this database is emptied, made again if it was cut off."""
+        held = self._held.get(name)
+        if held is None or held.closed:
+            held = self._held[name] = psycopg.connect(self.url(name), autocommit=True)
+        return held
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.maintenance_url, autocommit=True) as connection:

@@ -154,7 +154,10 @@ def every(command: Any, *name: str) -> Iterator[tuple[str, ...]]:
         yield from every(one, *name, word)
 
 
-@pytest.mark.parametrize("name", list(every(get_command(app))), ids=" ".join)
+COMMAND = get_command(app)
+
+
+@pytest.mark.parametrize("name", list(every(COMMAND)), ids=" ".join)
 def test_help_is_in_plain_words(name: tuple[str, ...]) -> None:
     told = CliRunner().invoke(app, [*name, "--help"], env={"COLUMNS": "200"})
     assert told.exit_code == 0
@@ -169,8 +172,8 @@ def test_help_is_in_plain_words(name: tuple[str, ...]) -> None:
 def leaves() -> list[tuple[tuple[str, ...], Any]]:
     """All commands that are not groups, by name."""
     found = []
-    for name in every(get_command(app)):
-        command: Any = get_command(app)
+    for name in every(COMMAND):
+        command: Any = COMMAND
         for word in name:
             command = command.commands[word]
         if not hasattr(command, "commands"):

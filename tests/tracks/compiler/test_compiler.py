@@ -1,4 +1,4 @@
-"""The compiler compared with a second implementation of the language (`reference_interpreter`), and its output format."""
+"""The compiler compared with a second implementation of the language (`reference_interpreter`), and its output."""
 
 from __future__ import annotations
 
