@@ -87,7 +87,8 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
     elif wanted.template is not None and wanted.status not in _FEW:
         span = _within("c", {"template": "v.template", "template_version": "v.version"}, "message_id")
         of_version = f"""
-            SELECT m.* FROM message_content c JOIN message m ON m.id = c.message_id
+            SELECT m.* FROM message_content c
+            CROSS JOIN LATERAL (SELECT m.* FROM message m WHERE m.id = c.message_id OFFSET 0) m
             WHERE {" AND ".join([span.where, *where])} {span.order}
         """
         found = f"SELECT m.* FROM {_VERSIONS} CROSS JOIN LATERAL ({of_version}) m {_ORDER}"

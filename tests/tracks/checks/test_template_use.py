@@ -23,7 +23,7 @@ KNOWN: dict[TemplateKey, Facts] = {
     ("receipt", None): Facts(unsubscribe=False, required=frozenset()),
     ("ping", None): Facts("sms", frozenset(), frozenset()),
 }
-NAMES = "known here: confirm_url, contact, enrollment, preferences_url, unsubscribe_url"
+NAMES = "known here: brand, confirm_url, contact, enrollment, preferences_url, unsubscribe_url"
 NO_LINKS = "known here: contact, enrollment"
 NO_WAY_OUT = "template 'receipt' shows no unsubscribe_url; only a transactional email may do without"
 
