@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from tracks.content.brand import NO_BRAND, Brand
@@ -43,13 +44,15 @@ class MessageContext:
             "now": self.now or datetime.now(UTC),
         }
 
-    def names(self) -> dict[str, Any]:
+    def names(self, defaults: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
         """The names for Liquid. A variable cannot replace a name that every message has, except `brand`.
 
-        A template that was published before there was a brand may have a variable of that name.
+        A template that was published before there was a brand may have a variable of that name. `defaults` are those
+        of the template's variables.
         """
         return {
             "brand": self.brand.names,
+            **defaults,
             **self.variables,
             "contact": self.contact,
             "enrollment": self.enrollment,

@@ -103,10 +103,7 @@ def _decided(template: Template, context: MessageContext) -> tuple[Template, Cho
     seen = context.seen() if template.blocks else {}
     choices = Choices(template.locale, tuple(choose(name, block, seen) for name, block in template.blocks.items()))
     defaults = {name: variable.default for name, variable in template.variables.items()}
-    names = defaults | context.names()
-    if "brand" in template.variables:
-        names["brand"] = context.variables.get("brand", defaults["brand"])
-    return template, choices, names
+    return template, choices, context.names(defaults)
 
 
 def _one_line(subject: str, names: dict[str, Any]) -> str:
