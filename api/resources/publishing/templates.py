@@ -17,7 +17,7 @@ from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, not_found, not_published
 from api.resources.publishing.publishing import Publishing, RefusedError
 from api.resources.publishing.template_files import files_of, read_template
-from api.resources.publishing.versions import Versions, before, page
+from api.resources.publishing.versions import Versions, list_versions
 from store.published import templates
 from tracks.content.templates.template import Template, TemplateVariable
 
@@ -194,10 +194,4 @@ async def list_template_versions(
     template: TemplateName, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None
 ) -> Versions:
     """Newest first."""
-    listing = ["template-versions", template]
-    below = before(ctx.cursors, listing, cursor)
-    async with ctx.db.transaction() as tx:
-        found = await templates.versions(tx, template, before=below, limit=limit + 1)
-    if not found and below is None:
-        raise not_found(f"template {template}")
-    return page(ctx.cursors, listing, found, limit)
+    return await list_versions(ctx, "template", template, templates.versions, limit, cursor)

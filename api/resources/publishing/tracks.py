@@ -16,7 +16,7 @@ from api.http.fields import SLUG
 from api.http.pagination import CursorText, Limit
 from api.http.problems import FieldProblem, ProblemError, documented, not_found, not_published
 from api.resources.publishing.publishing import Publishing, RefusedError, TrackDocument, track_errors
-from api.resources.publishing.versions import Versions, before, page
+from api.resources.publishing.versions import Versions, list_versions
 from store.published import tracks
 from tracks.checks.track_document import read_track, read_track_data, track_to_data
 
@@ -166,10 +166,4 @@ async def get_track(
 @router.get("/{track}/versions", summary="List a track's versions", responses=documented(404))
 async def list_track_versions(track: TrackName, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) -> Versions:
     """Newest first."""
-    listing = ["track-versions", track]
-    below = before(ctx.cursors, listing, cursor)
-    async with ctx.db.transaction() as tx:
-        found = await tracks.versions(tx, track, before=below, limit=limit + 1)
-    if not found and below is None:
-        raise not_found(f"track {track}")
-    return page(ctx.cursors, listing, found, limit)
+    return await list_versions(ctx, "track", track, tracks.versions, limit, cursor)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.http.pagination import Cursors
+from api.http.context import Context
+from api.http.problems import not_found
 from store.published import versions
 
 
@@ -26,14 +28,24 @@ class Versions(BaseModel):
     next: str | None = Field(description="Cursor of the next page; null on the last.")
 
 
-def before(cursors: Cursors, listing: list[str], cursor: str | None) -> int | None:
-    """The version below which the page of this cursor begins; None on the first page."""
-    position = cursors.read(listing, cursor)
-    return int(position[0]) if position else None
+class ReadVersions(Protocol):
+    """Reads versions from the database: those below `before`, newest first."""
+
+    async def __call__(
+        self, tx: AsyncConnection, name: str, *, before: int | None, limit: int
+    ) -> list[versions.VersionSummary]: ...
 
 
-def page(cursors: Cursors, listing: list[str], found: Sequence[versions.VersionSummary], limit: int) -> Versions:
-    """The page of `found`, which holds one version more than the page where another page follows."""
-    shown, following = cursors.cut(listing, found, limit, lambda one: [one.version])
+async def list_versions(
+    ctx: Context, kind: str, name: str, read: ReadVersions, limit: int, cursor: str | None
+) -> Versions:
+    """A page of the document's versions. Raises the problem `not-found` if it was never published."""
+    listing = [f"{kind}-versions", name]
+    position = ctx.cursors.read(listing, cursor)
+    async with ctx.db.transaction() as tx:
+        found = await read(tx, name, before=int(position[0]) if position else None, limit=limit + 1)
+    if not found and position is None:
+        raise not_found(f"{kind} {name}")
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.version])
     listed = [VersionSummary(version=one.version, digest=one.digest, published_at=one.published_at) for one in shown]
     return Versions(versions=listed, next=following)
