@@ -39,11 +39,12 @@ from api.resources import (
     events,
     messages,
     run_commands,
+    segments,
     suppressions,
 )
 from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, templates, tracks
-from api.resources.segment import segment
+from api.resources.segment_api import segment
 from api.tracking import routes as tracking
 from api.webhooks import ses, twilio
 from settings import RECEIVING, Settings
@@ -150,6 +151,7 @@ def create_app(
         previews.router,
         policy.router,
         deploys.router,
+        segments.router,
         breakers.router,
         preferences.router,
         confirmation.router,

@@ -29,9 +29,9 @@ _BLOCK = re.compile(r"^kind:\s*[\"']?block\b", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Document:
-    """One file to publish."""
+    """A file for the API: one to publish, or a segment to preview."""
 
-    kind: Literal["policy", "template", "track"]
+    kind: Literal["policy", "template", "track", "segment"]
     name: str
     path: Path
     text: str

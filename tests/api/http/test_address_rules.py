@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from api.resources.segment.segment_format import Identify, translate
+from api.resources.segment_api.segment_format import Identify, translate
 from store.engine.database import Database
 from store.people import contacts
 from tests.api.client import Api

@@ -47,6 +47,7 @@ WORDS: dict[str, list[str]] = {
     "enrollments end": ["1"],
     "messages show": ["1"],
     "tracks show": ["welcome"],
+    "segments preview": ["tests/cli/__init__.py"],
     "imports pause": ["1"],
     "imports resume": ["1"],
     "imports cancel": ["1"],

@@ -15,7 +15,7 @@ from api.http.bodies.reading import load_json
 from api.http.context import Context, Ctx
 from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer
 from api.resources.events import TrackNotEntered
-from api.resources.segment.segment_format import MAX_ITEMS, Identify, Item, ItemProblem, Sent, Track, translate
+from api.resources.segment_api.segment_format import MAX_ITEMS, Identify, Item, ItemProblem, Sent, Track, translate
 from store.people import contacts
 from store.runs import events
 

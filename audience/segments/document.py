@@ -1,0 +1,165 @@
+"""Read a segment from its YAML file, or from data: all mistakes at once, each with its line.
+
+```
+segment: churn-risk
+name: Churn risk
+owner: growth@acme.test
+members:
+  all:
+    - contact.attributes.plan != "free"
+    - any:
+        - {did_not: app.used, within: 14d}
+        - {did: payment.failed, within: 7d}
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from audience.segments.members import EVENT_LEAVES, All, AnyOf, Condition, ContactCondition, Members, Not
+from tracks.checks.error_messages import say_of
+from tracks.model.values import Model, Short, Slug, Text
+from tracks.shared.problems import Problem, meant
+from tracks.shared.yaml_source import Path, Source, read_yaml
+
+MAX_LEAVES = 50
+"""Leaves of one segment: each is looked at for every contact."""
+MAX_DEPTH = 8
+GROUPS = ("all", "any", "not")
+_HOW = f"write a condition, such as contact.attributes.seats > 5, or one of {', '.join((*EVENT_LEAVES, *GROUPS))}"
+_CONDITION: TypeAdapter[str] = TypeAdapter(ContactCondition)
+
+
+class _Head(Model):
+    """What a segment says of itself."""
+
+    segment: Slug
+    name: Short | None = None
+    description: Text = ""
+    owner: Short | None = None
+    members: Any
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment as it was written."""
+
+    segment: str
+    members: Members
+    name: str
+    description: str = ""
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A segment, read as far as possible; `segment` is None where anything is wrong."""
+
+    source: Source
+    segment: Segment | None
+    problems: tuple[Problem, ...] = ()
+
+
+def read_segment(text: str, file: str) -> Reading:
+    """Read a segment from YAML. Never raises; `file` is the name that problems show."""
+    source = read_yaml(text)
+    if source.data is None and source.problems:
+        return Reading(source, None, tuple(Problem(file, line, "", message) for line, message in source.problems))
+    found = list(_problems(source.data))
+    problems = [Problem(file, line, "", message) for line, message in source.problems]
+    problems += [Problem(file, source.line(path), "", message) for path, message in found]
+    if problems:
+        return Reading(source, None, tuple(sorted(set(problems))))
+    return Reading(source, segment_from_data(source.data))
+
+
+def segment_from_data(data: Mapping[str, Any]) -> Segment:
+    """The segment of valid data, such as that of a published version. Raises ValueError where it is not valid."""
+    if problems := list(_problems(data)):
+        raise ValueError("; ".join(message for _, message in problems))
+    head = _Head.model_validate(data)
+    return Segment(head.segment, _tree(data["members"]), head.name or head.segment, head.description, head.owner)
+
+
+def _problems(data: Any) -> Iterator[tuple[Path, str]]:
+    if not isinstance(data, Mapping):
+        yield (), "a segment is a mapping: segment, members, …"
+        return
+    try:
+        _Head.model_validate(data)
+    except ValidationError as error:
+        yield from say_of(_Head, error, data)
+    if "members" in data:
+        yield from _tree_problems(data["members"], ("members",), 1)
+        if (count := _leaf_count(data["members"])) > MAX_LEAVES:
+            yield ("members",), f"has {count} leaves; at most {MAX_LEAVES} are allowed"
+
+
+def _leaf_count(data: Any) -> int:
+    groups = [data[kind] for kind in GROUPS if kind in data] if isinstance(data, Mapping) else []
+    parts = [part for group in groups for part in (group if isinstance(group, list) else [group])]
+    return sum(map(_leaf_count, parts)) if groups else 1
+
+
+def _tree_problems(data: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]]:
+    """The problems of a part of the tree, which stands at that path."""
+    if depth > MAX_DEPTH:
+        yield at, f"groups are nested more than {MAX_DEPTH} deep"
+    elif isinstance(data, str):
+        try:
+            _CONDITION.validate_python(data)
+        except ValidationError as error:
+            yield at, f"condition: {error.errors()[0]['msg']}"
+    elif not isinstance(data, Mapping) or not data:
+        yield at, _HOW
+    else:
+        yield from _part_problems(data, at, depth)
+
+
+def _part_problems(data: Mapping[str, Any], at: Path, depth: int) -> Iterator[tuple[Path, str]]:
+    kinds = [key for key in data if key in EVENT_LEAVES or key in GROUPS]
+    if not kinds:
+        key = next(iter(data))
+        yield (*at, key), f"unknown key '{key}'" + meant(key, (*EVENT_LEAVES, *GROUPS))
+    elif len(kinds) > 1:
+        yield at, f"has {' and '.join(map(str, kinds))}: make them parts of all or any"
+    elif (kind := kinds[0]) in EVENT_LEAVES:
+        try:
+            EVENT_LEAVES[kind].model_validate(data)
+        except ValidationError as error:
+            for path, message in say_of(EVENT_LEAVES[kind], error, data):
+                yield (*at, *path), message
+    else:
+        for key in data:
+            if key != kind:
+                yield (*at, key), f"'{key}' cannot stand beside '{kind}': make it a part of all or any"
+        yield from _group_problems(kind, data[kind], (*at, kind), depth + 1)
+
+
+def _group_problems(kind: str, parts: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]]:
+    if kind == "not":
+        yield from _tree_problems(parts, at, depth)
+    elif not isinstance(parts, list) or not parts:
+        yield at, f"{kind}: should be a list with at least one part"
+    else:
+        for number, part in enumerate(parts):
+            yield from _tree_problems(part, (*at, number), depth)
+
+
+def _tree(data: Any) -> Members:
+    """The tree of data without problems."""
+    if isinstance(data, str):
+        return Condition(data)
+    for kind, model in EVENT_LEAVES.items():
+        if kind in data:
+            return model.model_validate(data)
+    if "not" in data:
+        return Not(_tree(data["not"]))
+    group = "all" if "all" in data else "any"
+    parts = tuple(_tree(part) for part in data[group])
+    return All(parts) if group == "all" else AnyOf(parts)

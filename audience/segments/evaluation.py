@@ -1,0 +1,169 @@
+"""Whether a contact is a member of a segment at a moment, why, and until when that cannot change by time alone."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from audience.segments.members import (
+    All,
+    AnyOf,
+    Condition,
+    Did,
+    DidNot,
+    EventLeaf,
+    First,
+    Last,
+    Leaf,
+    Members,
+    Not,
+    event_of,
+    leaves,
+)
+from tracks.conditions.conditions import ConditionError, Verdict, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that a contact did."""
+
+    event_id: str
+    name: str
+    at: datetime
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one contact: the contact as conditions see it, and events in any order."""
+
+    contact: Mapping[str, Any]
+    events: Sequence[Fact] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeafAnswer:
+    """What one leaf says of a contact, and by which facts."""
+
+    leaf: Leaf
+    holds: bool
+    facts: tuple[Fact, ...] = ()
+    """The newest events that were counted, at most as many as decide."""
+    count: int | None = None
+    """How many events were counted; None for a condition."""
+    why: str = ""
+    """For a condition that could not be computed: `missing`, `type`, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether the contact is a member, and the earliest moment at which that changes if nothing else happens."""
+
+    member: bool
+    changes_at: datetime | None
+    leaves: tuple[LeafAnswer, ...]
+
+
+def evaluate(members: Members, facts: Facts, now: datetime) -> Answer:
+    """The answer at `now`. A condition that cannot be computed is false, as in tracks.
+
+    Raises ConditionError where a condition may not be computed over this contact's data, because it is too large.
+    """
+    known = _Known(members, facts)
+    member = known.holds(members, now)
+    changes_at = next((moment for moment in known.moments(now) if known.holds(members, moment) != member), None)
+    return Answer(member, changes_at, tuple(known.answer(leaf, now) for leaf in leaves(members)))
+
+
+class _Known:
+    """What does not depend on the moment, computed once: conditions, and the events that each leaf may count."""
+
+    def __init__(self, members: Members, facts: Facts) -> None:
+        self._conditions: dict[str, Verdict] = {}
+        self._events: dict[EventLeaf, list[Fact]] = {}
+        self._times: dict[EventLeaf, list[datetime]] = {}
+        for leaf in leaves(members):
+            if isinstance(leaf, Condition):
+                self._conditions[leaf.text] = judge(leaf.text, {"contact": facts.contact})
+            else:
+                found = [fact for fact in facts.events if fact.name == event_of(leaf) and _matches(leaf, fact)]
+                self._events[leaf] = sorted(found, key=lambda fact: (fact.at, fact.event_id))
+                self._times[leaf] = [fact.at for fact in self._events[leaf]]
+
+    def holds(self, members: Members, now: datetime) -> bool:
+        """Whether the tree is true at that moment."""
+        match members:
+            case All(parts):
+                return all(self.holds(part, now) for part in parts)
+            case AnyOf(parts):
+                return any(self.holds(part, now) for part in parts)
+            case Not(part):
+                return not self.holds(part, now)
+            case Condition(text):
+                return self._conditions[text].holds
+            case Did():
+                begin, end = self._counted(members, now)
+                return members.times.hold(end - begin)
+            case DidNot():
+                begin, end = self._counted(members, now)
+                return begin == end
+            case Last() | First():
+                begin, end = self._counted(members, now)
+                return begin < end and _ago(members, self._times[members][begin], now)
+
+    def answer(self, leaf: Leaf, now: datetime) -> LeafAnswer:
+        """The same of one leaf, with what decided it."""
+        if isinstance(leaf, Condition):
+            verdict = self._conditions[leaf.text]
+            return LeafAnswer(leaf, verdict.holds, why=verdict.why)
+        begin, end = self._counted(leaf, now)
+        newest = max(begin, end - needed(leaf))
+        return LeafAnswer(leaf, self.holds(leaf, now), tuple(self._events[leaf][newest:end]), end - begin)
+
+    def _counted(self, leaf: EventLeaf, now: datetime) -> tuple[int, int]:
+        """The events that the leaf counts at that moment, as the indexes of the first and after the last."""
+        times = self._times[leaf]
+        end = bisect_right(times, now)
+        match leaf:
+            case Last():
+                return max(end - 1, 0), end
+            case First():
+                return 0, min(end, 1)
+            case _:
+                return 0 if leaf.within is None else min(bisect_right(times, now - leaf.within), end), end
+
+    def moments(self, now: datetime) -> Iterator[datetime]:
+        """The moments after `now` at which any leaf may change, in order."""
+        found: set[datetime] = set()
+        for leaf, times in self._times.items():
+            spans = [leaf.within] if isinstance(leaf, Did | DidNot) else [leaf.within, leaf.before]
+            # Of the events of the past, only the newest decide: the older ones leave a window before these.
+            oldest = 0 if isinstance(leaf, First) else max(bisect_right(times, now) - needed(leaf), 0)
+            for at in times[oldest:]:
+                found.add(at)
+                found |= {at + span for span in spans if span is not None}
+        yield from sorted(moment for moment in found if moment > now)
+
+
+def needed(leaf: EventLeaf) -> int:
+    """How many of the newest events decide a leaf, now and as time passes; of `First`, the oldest one decides."""
+    return leaf.times.number + 1 if isinstance(leaf, Did) else 1
+
+
+def _matches(leaf: EventLeaf, fact: Fact) -> bool:
+    if leaf.where is None:
+        return True
+    event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
+    try:
+        return judge(leaf.where, {"event": event}).holds
+    except ConditionError:
+        return False  # the event is too large for this condition
+
+
+def _ago(leaf: Last | First, at: datetime, now: datetime) -> bool:
+    """Whether `at` is longer ago than `before`, and not longer ago than `within`."""
+    old_enough = leaf.before is None or at <= now - leaf.before
+    return old_enough and (leaf.within is None or at > now - leaf.within)

@@ -1,0 +1,151 @@
+"""A segment's file: all mistakes at once, each with its line and with what would be right."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audience.segments.document import MAX_LEAVES, read_segment, segment_from_data
+from audience.segments.members import (
+    All,
+    AnyOf,
+    Condition,
+    Did,
+    DidNot,
+    First,
+    Last,
+    Not,
+    Times,
+    events_of,
+    leaves,
+    longest_window,
+)
+from tracks.time.durations import parse_duration
+
+CHURN_RISK = """
+segment: churn-risk
+name: Churn risk
+description: No use for two weeks, or a failed payment.
+owner: growth@acme.test
+members:
+  all:
+    - contact.attributes.plan != "free"
+    - any:
+        - {did_not: app.used, within: 14d}
+        - {did: payment.failed, times: '>= 2', within: 7d, where: event.properties.amount > 20}
+    - not: {last: order.paid, before: 60d}
+    - {first: order.paid, within: 365d}
+"""
+
+
+def test_a_segment_is_read_as_it_is_written() -> None:
+    reading = read_segment(CHURN_RISK, "churn-risk.yaml")
+    assert reading.problems == () and reading.segment is not None
+    segment = reading.segment
+    assert (segment.segment, segment.name, segment.owner) == ("churn-risk", "Churn risk", "growth@acme.test")
+    assert segment.members == All(
+        (
+            Condition('contact.attributes.plan != "free"'),
+            AnyOf(
+                (
+                    DidNot(did_not="app.used", within=parse_duration("14d")),
+                    Did(
+                        did="payment.failed",
+                        times=Times(">=", 2),
+                        within=parse_duration("7d"),
+                        where="event.properties.amount > 20",
+                    ),
+                )
+            ),
+            Not(Last(last="order.paid", before=parse_duration("60d"))),
+            First(first="order.paid", within=parse_duration("365d")),
+        )
+    )
+    assert events_of(segment.members) == {"app.used", "payment.failed", "order.paid"}
+    assert len(list(leaves(segment.members))) == 5
+
+
+@pytest.mark.parametrize(
+    ("members", "window"),
+    [
+        ("{did: a, within: 3d}", "3d"),
+        ("{all: [{did: a, within: 3d}, {did_not: b, within: 7d}, contact.attributes.x == 1]}", "7d"),
+        ("{all: [{did: a, within: 3d}, {did: b}]}", None),
+        ("{last: a, within: 3d}", None),
+    ],
+)
+def test_it_is_known_how_far_back_a_segment_looks(members: str, window: str | None) -> None:
+    reading = read_segment(f"segment: s\nmembers: {members}", "s.yaml")
+    assert reading.segment is not None
+    assert longest_window(reading.segment.members) == (parse_duration(window) if window else None)
+
+
+MISTAKES = [
+    ("contact.plan == 1", "contact has no 'plan'"),
+    ("event.name == 'a'", "condition: "),
+    ("contact.attributes.x == now", "condition: "),
+    ("{did: a, times: 3}", "times: should be a comparison in quotes, such as '>= 3' or '== 1'; did you mean '>= 3'?"),
+    ("{did: a, times: '>= 0'}", "times: '>= 0' is always true"),
+    ("{did: a, times: '< 0'}", "times: '< 0' is never true"),
+    ("{did: a, times: '>= 5000'}", "times: counts further than 1,000"),
+    ("{did: a, within: 3}", "within: needs a unit, such as 90s, 15m, 36h, 2d or 1w; did you mean 3d?"),
+    ("{did: a, where: contact.id == 'x'}", "where: "),
+    ("{did: a, withn: 3d}", "unknown key 'withn'; did you mean 'within'?"),
+    ("{last: a}", "needs before or within, such as before: 60d"),
+    ("{last: a, before: 7d, within: 3d}", "can never be: before has to be shorter than within"),
+    ("{dit: a}", "unknown key 'dit'; did you mean 'did'?"),
+    ("{did: a, did_not: b}", "has did and did_not: make them parts of all or any"),
+    ("{all: [], }", "all: should be a list with at least one part"),
+    ("{any: {did: a}}", "any: should be a list with at least one part"),
+    ("{all: [{did: a}], within: 3d}", "'within' cannot stand beside 'all': make it a part of all or any"),
+    (
+        "7",
+        "write a condition, such as contact.attributes.seats > 5, or one of did, did_not, last, first, all, any, not",
+    ),
+    (
+        "{all: [" + "{did: a}, " * (MAX_LEAVES + 1) + "]}",
+        f"has {MAX_LEAVES + 1} leaves; at most {MAX_LEAVES} are allowed",
+    ),
+    ("{not: " * 9 + "{did: a}" + "}" * 9, "groups are nested more than 8 deep"),
+]
+
+
+@pytest.mark.parametrize(("members", "message"), MISTAKES, ids=[members[:30] for members, _ in MISTAKES])
+def test_a_mistake_is_told_with_what_would_be_right(members: str, message: str) -> None:
+    reading = read_segment(f"segment: s\nmembers: {members}", "s.yaml")
+    assert reading.segment is None
+    (problem,) = reading.problems
+    assert message in problem.message and problem.line == 2
+
+
+SEVERAL = """segment: No Slug
+colour: red
+members:
+  any:
+    - {did: a, times: 3}
+    - {not: {first: b}}
+    - contact.x
+"""
+
+
+def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
+    assert [problem.line for problem in read_segment(SEVERAL, "s.yaml").problems] == [1, 2, 5, 6, 7]
+    assert "'members' is missing" in read_segment("segment: s", "s.yaml").problems[0].message
+
+
+KEYS = ["all", "any", "not", "did", "within", "last", "segment", "members", "x"]
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.sampled_from(KEYS), part, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(anything)
+def test_no_data_breaks_the_reader(data: object) -> None:
+    for whole in (data, {"segment": "s", "members": data}):
+        with suppress(ValueError):
+            segment_from_data(whole)  # type: ignore[arg-type]
