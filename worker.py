@@ -22,7 +22,7 @@ from activities.sending.direct_send import AT_ONCE, DirectSendWatch
 from api.doctor.periodic_check import Rounds
 from api.health.worker_health import WorkerHealth
 from api.relay.import_commands import ImportCommands
-from api.relay.relay import Relay
+from api.relay.outbox_relay import Relay
 from api.temporal.connection import connect
 from api.tracking.engagement_events import HeldTouches, HoldTimes
 from infra import event_loop, logs

@@ -39,7 +39,7 @@ def ui_links(
     from infra.launch.state import State
     from infra.launch.ui_links import COLUMNS, link, saved_queries
     from settings import get_settings
-    from tracks.shared.identifiers import workflow_id
+    from tracks.shared.workflow_ids import workflow_id
 
     for name, value in (("--track", track), ("--contact", contact)):
         if value is not None and set(value) & set('"\\'):

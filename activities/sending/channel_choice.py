@@ -15,7 +15,7 @@ from tracks.model.effects import Email, Sms
 from tracks.model.message_rules import rules_of
 from tracks.model.steps import MessageStep, SendStep
 from tracks.model.track import Track
-from tracks.shared.identifiers import effect_key
+from tracks.shared.effect_keys import effect_key
 
 MessageType = TypeVar("MessageType", Email, Sms)
 

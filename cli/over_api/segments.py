@@ -52,8 +52,7 @@ def preview(
     if (decided := told["contact"]) is not None:
         say(_decision(decided))
         rows = [
-            [_leaf(one["leaf"]), "yes" if one["holds"] else "no", one["count"], one["why"]]
-            for one in decided["leaves"]
+            [_leaf(one["leaf"]), "yes" if one["holds"] else "no", one["count"], one["why"]] for one in decided["leaves"]
         ]
         say_table(["leaf", "holds", "events", "why not"], rows, empty="")
 

@@ -79,7 +79,7 @@ def hold(scope: Scope, reason: Annotated[str, typer.Option(help="Why, for other 
     """
     from store.published import tracks
     from store.sending import breakers
-    from tracks.shared.identifiers import looks_personal
+    from tracks.shared.personal_ids import looks_personal
 
     if not 0 < len(reason) <= breakers.LONGEST_REASON:
         fail(f"A reason has 1 to {breakers.LONGEST_REASON} characters.")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tracks.model.sending import Lately
 from tracks.model.track import MAX_AGE
 from tracks.model.values import PUBLISHED
-from tracks.shared.identifiers import looks_personal, only_digits
+from tracks.shared.personal_ids import looks_personal, only_digits
 from tracks.time.durations import format_duration, parse_duration
 
 MAX_KEY = 128

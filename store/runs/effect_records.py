@@ -18,7 +18,7 @@ from store.engine.sql import utc_now
 from store.runs.enrollments import lock_run, report_path
 from store.schema.rows import Run
 from tracks.program.run import PathEntry
-from tracks.shared.identifiers import effect_key
+from tracks.shared.effect_keys import effect_key
 
 EffectOutcome = Literal["done", "skipped", "failed"]
 

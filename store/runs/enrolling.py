@@ -17,7 +17,7 @@ from store.published.entry_rules import NoKey, Rules, rules_from_json
 from store.runs.enrollment_slots import HOLDER, Slot, begin_anew, make_room
 from store.runs.enrollment_slots import Enrol as Enrol
 from store.schema.rows import Enrollment, columns, read_row
-from tracks.shared.identifiers import MAX_WORKFLOW_ID, workflow_id
+from tracks.shared.workflow_ids import MAX_WORKFLOW_ID, workflow_id
 
 Refusal = Literal["unknown_track", "unknown_contact", "key_required", "key_refused", "key_unexpected", "reentry"]
 

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of, as_json, utc_now
 from store.schema.rows import Channel, columns, read_row
-from tracks.shared.identifiers import looks_personal
+from tracks.shared.personal_ids import looks_personal
 
 State = Literal["open", "resuming", "closed"]
 Cause = Literal["bounces", "complaints", "operator", "provider"]

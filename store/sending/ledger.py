@@ -30,7 +30,7 @@ from store.sending.messages import COLUMNS, Message, MessageStatus
 from store.sending.send_policy import FACTS, SPANS, SendDecision, SendRequest, decide
 from tracks.model.message_rules import MessageRules
 from tracks.program.run import PathEntry
-from tracks.shared.identifiers import effect_key
+from tracks.shared.effect_keys import effect_key
 
 Rules = Callable[[AsyncConnection, Enrollment], Awaitable[MessageRules]]
 """Reads a message's rules from the track version that the enrollment is pinned to."""

@@ -18,7 +18,7 @@ from activities.imports import queue_backlog
 from activities.imports.import_chunks import ImportActivities
 from api.relay.delivery import Delivered
 from api.relay.import_commands import ImportCommands
-from api.relay.relay import BULK_IN_FLIGHT, IN_FLIGHT, Relay
+from api.relay.outbox_relay import BULK_IN_FLIGHT, IN_FLIGHT, Relay
 from store.engine.database import Database
 from store.people import contacts
 from store.runs import enrolling, outbox

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.relay.relay import Relay
+from api.relay.outbox_relay import Relay
 from bench.installation.one_process import Installation
 from store.engine.database import Database
 from store.runs import outbox

@@ -7,7 +7,7 @@ it on the first run only, not on the runs that continue it as new.
 from __future__ import annotations
 
 from tracks.model.track import Track
-from tracks.shared.identifiers import looks_personal
+from tracks.shared.personal_ids import looks_personal
 
 LONGEST_DESCRIPTION = 300
 """Characters. The limit keeps each run's history small."""

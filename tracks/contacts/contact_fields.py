@@ -11,7 +11,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from tracks.shared.identifiers import looks_personal, only_digits
+from tracks.shared.personal_ids import looks_personal, only_digits
 from tracks.time.local_time import is_zone
 
 _IDENTIFIER = r"[A-Za-z0-9_.:|=+@~-]+"

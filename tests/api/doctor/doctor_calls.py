@@ -18,7 +18,7 @@ from api.doctor.check import Check
 from api.doctor.findings import Report
 from api.doctor.repair import Lost, Repair, Repaired
 from api.doctor.time_limits import TimeLimits
-from api.relay.relay import Relay
+from api.relay.outbox_relay import Relay
 from bench.installation.one_process import Installation
 from worker import build_workers
 

@@ -19,7 +19,7 @@ from activities.contract import QUEUE_RUNS
 from api.doctor.check import Check
 from api.doctor.findings import Finding
 from api.doctor.repair import Repair
-from api.relay.relay import Relay
+from api.relay.outbox_relay import Relay
 from api.temporal.connection import data_converter
 from bench.installation.one_process import Installation, Servers, installation_on
 from infra.launch.temporal import Temporal

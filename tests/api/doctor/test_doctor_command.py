@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.relay.relay import Relay
+from api.relay.outbox_relay import Relay
 from bench.installation.one_process import Installation
 from cli.main import app
 from settings import get_settings

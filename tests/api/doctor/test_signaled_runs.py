@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.doctor.check import Check
 from api.doctor.periodic_check import CHORE, Rounds
-from api.relay.relay import Relay
+from api.relay.outbox_relay import Relay
 from bench.installation.one_process import Installation, Servers, installation_on
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal

@@ -19,7 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from api.doctor.check import Check
 from api.doctor.findings import Report
 from api.doctor.repair import Repair, Word
-from api.relay.relay import Relay
+from api.relay.outbox_relay import Relay
 from infra.launch import temporal as launch
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal

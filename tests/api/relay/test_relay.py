@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.relay.relay import Relay
+from api.relay.outbox_relay import Relay
 from infra.launch.temporal import Temporal
 from store.engine.database import Database
 from store.people import erasure

@@ -18,7 +18,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.relay.relay import Relay, pause_before
+from api.relay.outbox_relay import Relay, pause_before
 from store.engine.database import Database
 from store.runs import outbox
 from tests.api.relay.relay_calls import PATIENT, drops, settled, signals

@@ -1,36 +1,12 @@
-"""Names that outlive a process (workflow ids and effect keys), and the check for ids that would identify a person.
-
-A changed format of a key would send messages of live runs twice, so tests pin the exact strings.
-"""
+"""The check for ids that would identify a person: ids stay in workflow histories for good."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
 
 _SEPARATORS = re.compile(r"[\s().\-/]+")
 _PHONE_SHAPED = re.compile(r"(?:tel:)?\+?[\d\s().\-/]+", re.ASCII)
 _ADVICE = "use an id of your own system, such as user-1042: ids stay in workflow histories for good"
-
-
-def workflow_id(track: str, contact_id: str, key: str | None = None) -> str:
-    """`nurture/<track>/<contact id>`, with `/<key>` at the end for a track with one run per object.
-
-    The id enforces the re-entry rule. `/` and other separators inside the parts are percent-encoded, so that two
-    different enrolments never share an id.
-    """
-    parts = [track, contact_id] if key is None else [track, contact_id, key]
-    return "nurture/" + "/".join(quote(part, safe="-_.~:@+=,;!$*()'") for part in parts)
-
-
-MAX_WORKFLOW_ID = 1_000
-"""The longest workflow id in bytes: Temporal's default limit for a namespace
-(https://docs.temporal.io/references/dynamic-configuration, `limit.maxIDLength`)."""
-
-
-def effect_key(enrollment_id: str, step: str, occurrence: int) -> str:
-    """`<enrollment>/<step>/<occurrence>`: the same key for every attempt of one effect."""
-    return f"{enrollment_id}/{step}/{occurrence}"
 
 
 def only_digits(text: str) -> bool:
