@@ -39,11 +39,11 @@ from api.resources import (
     events,
     messages,
     run_commands,
-    segments,
     suppressions,
 )
+from api.resources.audience import segment_members, segment_previews
 from api.resources.imports import imports
-from api.resources.publishing import deploys, policy, previews, templates, tracks
+from api.resources.publishing import deploys, policy, previews, segments, templates, tracks
 from api.resources.segment_api import segment
 from api.tracking import routes as tracking
 from api.webhooks import ses, twilio
@@ -72,7 +72,8 @@ _TAGS = [
     {"name": "imports", "description": "Files of contacts, enrolled at a pace."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
-    {"name": "deploys", "description": "Policy, templates and tracks published together."},
+    {"name": "segments", "description": "Who contacts are: groups that change by themselves."},
+    {"name": "deploys", "description": "Policy, templates, segments and tracks published together."},
     {"name": "policy", "description": "What protects contacts from all tracks together."},
     {"name": "callbacks", "description": "For providers and mail programs; signed, no key."},
     {"name": "operating", "description": "For the orchestrator and Prometheus."},
@@ -151,7 +152,9 @@ def create_app(
         previews.router,
         policy.router,
         deploys.router,
+        segment_previews.router,
         segments.router,
+        segment_members.router,
         breakers.router,
         preferences.router,
         confirmation.router,

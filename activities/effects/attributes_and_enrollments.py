@@ -57,7 +57,7 @@ class AttributeActivities:
                 return await finish(tx, begun, "set", "failed", f"template: {error.code}")
             except NoNumberError as error:
                 return await finish(tx, begun, "set", "failed", str(error))
-            await contacts.upsert(tx, contact.id, {"attributes": values})
+            await contacts.upsert(tx, contact.id, {"attributes": values}, pace=begun.run.enrollment.pace)
             return await finish(tx, begun, "set", "done")
 
 

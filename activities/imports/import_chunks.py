@@ -152,7 +152,8 @@ async def enter(tx: AsyncConnection, job: Import, rows: Sequence[Readable]) -> t
             outcomes["erased"] += 1
             problems.append(Problem(it.line, "erased", "was erased after the upload", "", it.row.contact_id))
     if left:
-        await contacts.upsert_many(tx, [(it.row.contact_id, _changes(it.row)) for it in left], bulk=True)
+        changes = [(it.row.contact_id, _changes(it.row)) for it in left]
+        await contacts.upsert_many(tx, changes, bulk=True, pace=_pace(job))
         wishes = [_wish(job, it.row) for it in left]
         for it, result in zip(left, await enrolling.enroll_many(tx, wishes, bulk=True), strict=True):
             outcome, problem = _outcome(it, result)
@@ -169,8 +170,12 @@ def _changes(row: Row) -> Changes:
     return changes
 
 
+def _pace(job: Import) -> float:
+    return float(job.options.get("pace", 1.0))
+
+
 def _wish(job: Import, row: Row) -> Enrol:
-    return Enrol(job.track, row.contact_id, row.key, row.properties, float(job.options.get("pace", 1.0)))
+    return Enrol(job.track, row.contact_id, row.key, row.properties, _pace(job))
 
 
 def _outcome(it: Readable, result: Enrolled) -> tuple[str, Problem | None]:

@@ -143,6 +143,7 @@ def message_context(
             "email": contact.email,
             "phone": contact.phone,
             "timezone": contact.timezone,
+            "segments": list(contact.segments),
             "locale": contact.locale,
             "attributes": contact.attributes or {},
         },

@@ -59,8 +59,9 @@ async def post_contacts(body: ContactBatch, ctx: Ctx) -> ContactBatchResult:
     """
     sound, wrong = judged(body.contacts, ContactItem)
     results = {index: ContactBatchItem(index=index, status=422, errors=errors) for index, errors in wrong.items()}
+    items = [(one.id, changes_of(one)) for one in sound.values()]
     async with ctx.db.transaction() as tx:
-        changed = await contacts.upsert_many(tx, [(one.id, changes_of(one)) for one in sound.values()], bulk=True)
+        changed = await contacts.upsert_many(tx, items, bulk=True, pace=ctx.settings.pace_at_entry)
     for index, done in zip(sound, changed, strict=True):
         status: Literal[200, 201] = 201 if done.created else 200
         results[index] = ContactBatchItem(index=index, status=status, contact_id=done.contact.id)

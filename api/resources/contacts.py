@@ -48,6 +48,7 @@ class Contact(BaseModel):
     timezone: str | None
     locale: str | None
     attributes: dict[str, Any]
+    segments: list[str] = Field(description="The segments that the contact is a member of, by name.")
     paused_until: datetime | None = Field(description="No promotional messages go to the contact until then.")
     created_at: datetime | None
     updated_at: datetime | None
@@ -84,6 +85,7 @@ def _shown(found: rows.Contact) -> Contact:
         timezone=found.timezone,
         locale=found.locale,
         attributes=dict(found.attributes or {}),
+        segments=list(found.segments),
         paused_until=found.paused_until,
         created_at=found.created_at,
         updated_at=found.updated_at,
@@ -101,7 +103,7 @@ async def put_contact(contact_id: ContactId, body: ContactChange, response: Resp
     Live enrollments that wait for a changed attribute are signaled.
     """
     async with ctx.db.transaction() as tx:
-        result = await contacts.upsert(tx, contact_id, changes_of(body))
+        result = await contacts.upsert(tx, contact_id, changes_of(body), pace=ctx.settings.pace_at_entry)
     response.status_code = 201 if result.created else 200
     return _shown(result.contact)
 

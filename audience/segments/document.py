@@ -35,7 +35,7 @@ _HOW = f"write a condition, such as contact.attributes.seats > 5, or one of {', 
 _CONDITION: TypeAdapter[str] = TypeAdapter(ContactCondition)
 
 
-class _Head(Model):
+class Head(Model):
     """What a segment says of itself."""
 
     segment: Slug
@@ -78,11 +78,17 @@ def read_segment(text: str, file: str) -> Reading:
     return Reading(source, segment_from_data(source.data))
 
 
+def read_segment_data(data: Any, file: str) -> Reading:
+    """As `read_segment`, for plain data such as JSON: problems have line 0."""
+    problems = [Problem(file, 0, "", message) for _, message in _problems(data)]
+    return Reading(Source(data=data), None if problems else segment_from_data(data), tuple(sorted(set(problems))))
+
+
 def segment_from_data(data: Mapping[str, Any]) -> Segment:
     """The segment of valid data, such as that of a published version. Raises ValueError where it is not valid."""
     if problems := list(_problems(data)):
         raise ValueError("; ".join(message for _, message in problems))
-    head = _Head.model_validate(data)
+    head = Head.model_validate(data)
     return Segment(head.segment, _tree(data["members"]), head.name or head.segment, head.description, head.owner)
 
 
@@ -91,9 +97,9 @@ def _problems(data: Any) -> Iterator[tuple[Path, str]]:
         yield (), "a segment is a mapping: segment, members, …"
         return
     try:
-        _Head.model_validate(data)
+        Head.model_validate(data)
     except ValidationError as error:
-        yield from say_of(_Head, error, data)
+        yield from say_of(Head, error, data)
     if "members" in data:
         yield from _tree_problems(data["members"], ("members",), 1)
         if (count := _leaf_count(data["members"])) > MAX_LEAVES:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from audience.facts import Fact, Facts
 from audience.segments.members import (
     All,
     AnyOf,
@@ -22,26 +22,9 @@ from audience.segments.members import (
     Not,
     event_of,
     leaves,
+    needed,
 )
 from tracks.conditions.conditions import ConditionError, Verdict, judge
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """Something that a contact did."""
-
-    event_id: str
-    name: str
-    at: datetime
-    properties: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of one contact: the contact as conditions see it, and events in any order."""
-
-    contact: Mapping[str, Any]
-    events: Sequence[Fact] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +129,6 @@ class _Known:
                 found.add(at)
                 found |= {at + span for span in spans if span is not None}
         yield from sorted(moment for moment in found if moment > now)
-
-
-def needed(leaf: EventLeaf) -> int:
-    """How many of the newest events decide a leaf, now and as time passes; of `First`, the oldest one decides."""
-    return leaf.times.number + 1 if isinstance(leaf, Did) else 1
 
 
 def _matches(leaf: EventLeaf, fact: Fact) -> bool:

@@ -10,13 +10,14 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, model_validator
 from pydantic.json_schema import WithJsonSchema
 
 from tracks.conditions.conditions import check
+from tracks.conditions.expressions import read
+from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.values import Duration, EventName, Model, wrong
 
 MAX_TIMES = 1_000
@@ -64,7 +65,9 @@ def _over(name: str) -> AfterValidator:
     """A condition over one variable. `now` is for the windows: otherwise nobody knows when the answer changes."""
 
     def judge(value: str) -> str:
-        problems = check(value, (name,))
+        problems = [*check(value, (name,))]
+        if ("contact", "segments") in {path[:2] for path in read(value).paths}:
+            problems.append("a segment cannot read contact.segments")
         if problems:
             raise wrong("; ".join(problems))
         return value
@@ -85,10 +88,20 @@ Counting = Annotated[
 ]
 
 
+def _from_outside(name: str) -> str:
+    if name in (ENTERED, LEFT):
+        raise wrong("a segment cannot be about entering or leaving segments")
+    return name
+
+
+Happening = Annotated[EventName, AfterValidator(_from_outside)]
+"""The name of an event that does not itself follow from segments."""
+
+
 class Did(Model):
     """They did something, so many times, ever or within a span of time."""
 
-    did: EventName
+    did: Happening
     times: Counting = Times(">=", 1)
     within: Duration | None = None
     where: EventCondition | None = None
@@ -97,7 +110,7 @@ class Did(Model):
 class DidNot(Model):
     """They did not do something, ever or within a span of time. Who never did it counts too."""
 
-    did_not: EventName
+    did_not: Happening
     within: Duration | None = None
     where: EventCondition | None = None
 
@@ -121,13 +134,13 @@ class _Once(Model):
 class Last(_Once):
     """The last time they did something is so long ago. False of who never did it."""
 
-    last: EventName
+    last: Happening
 
 
 class First(_Once):
     """The first time they did something is so long ago. False of who never did it."""
 
-    first: EventName
+    first: Happening
 
 
 EventLeaf = Did | DidNot | Last | First
@@ -197,11 +210,6 @@ def events_of(members: Members) -> set[str]:
     return {event_of(leaf) for leaf in leaves(members) if not isinstance(leaf, Condition)}
 
 
-def longest_window(members: Members) -> timedelta | None:
-    """How far back a tree looks at events; None where any leaf looks back without a limit."""
-    spans = [
-        leaf.within if isinstance(leaf, Did | DidNot) else None
-        for leaf in leaves(members)
-        if not isinstance(leaf, Condition)
-    ]
-    return max((span for span in spans if span), default=timedelta(0)) if all(spans) else None
+def needed(leaf: EventLeaf) -> int:
+    """How many of the newest events decide a leaf, now and as time passes; of `First`, the oldest one decides."""
+    return leaf.times.number + 1 if isinstance(leaf, Did) else 1

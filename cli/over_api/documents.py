@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,20 @@ from cli.shared.common import Key, Url, api_caller, fail
 from cli.shared.printing import Json, say, say_json
 
 
+class Existing(StrEnum):
+    """What happens to those who are members of a new version of a segment at first."""
+
+    ENTER = "enter"
+    IGNORE = "ignore"
+
+
+class Language(StrEnum):
+    """What a file describes."""
+
+    TRACK = "track"
+    SEGMENT = "segment"
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(schema)
@@ -19,26 +34,35 @@ def add_to(app: typer.Typer) -> None:
     app.command()(preview)
 
 
-def schema() -> None:
-    """Print the JSON Schema of tracks, for editors.
+def schema(
+    language: Annotated[Language, typer.Argument(help="What the files describe.")] = Language.TRACK,
+) -> None:
+    """Print the JSON Schema of tracks or segments, for editors.
 
     Asks nobody.
     """
-    from tracks.model.json_schema import schema_text
+    from audience.segments.json_schema import schema_text as schema_of_segments
+    from tracks.model.json_schema import schema_text as schema_of_tracks
 
+    schema_text = schema_of_tracks if language is Language.TRACK else schema_of_segments
     typer.echo(schema_text(), nl=False)
 
 
 def publish(
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Tracks (.yaml) and templates.")],
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Tracks, segments (.yaml) and templates.")
+    ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and show what would change; publish nothing.")
     ] = False,
+    existing: Annotated[
+        Existing, typer.Option(help="Whether those who are members of a new segment at first enter tracks.")
+    ] = Existing.IGNORE,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Publish a folder's policy, templates and tracks together, or none of them; status 1 if anything is refused.
+    """Publish a folder's policy, templates, segments and tracks together, or none; status 1 if anything is refused.
 
     Speaks to the API (--url, --key).
 
@@ -52,9 +76,9 @@ def publish(
     except (OSError, ValueError) as problem:
         fail(f"{folder} cannot be published: {problem}.")
     if not documents:
-        fail(f"{folder} holds no track (.yaml) and no template (.mjml, .liquid, .txt).")
+        fail(f"{folder} holds no track or segment (.yaml) and no template (.mjml, .liquid, .txt).")
     with api_caller(url, key) as client:
-        answer = send(client, documents, dry_run=dry_run)
+        answer = send(client, documents, dry_run=dry_run, existing=existing.value)
     if as_json:
         say_json({"published": not (dry_run or answer.problems), "dry_run": dry_run} | asdict(answer))
         if answer.problems:

@@ -1,14 +1,17 @@
-"""Commands about segments: who would be a member."""
+"""Commands about segments: who is a member or would be one, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import typer
 
-from cli.shared.common import Key, Url, api_caller, fail
+from cli.over_api.lists import Csv, Limit, Listing, at, field, show
+from cli.shared.common import Key, Url, api_caller, ask_api, fail
 from cli.shared.printing import Json, say, say_json, say_table
 
 segment_commands = typer.Typer(
@@ -16,9 +19,146 @@ segment_commands = typer.Typer(
 )
 
 
+class Verb(StrEnum):
+    """What can be done to a version that is being filled."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+
+SEGMENTS = Listing(
+    "/v1/segments",
+    "segments",
+    {
+        "segment": field("segment"),
+        "version": field("version"),
+        "live version": lambda one: one["live"] or "(being filled)",
+    },
+    empty="No segment is published.",
+)
+Name = Annotated[str, typer.Argument(help="The segment's name.")]
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.add_typer(segment_commands, name="segments")
+
+
+@segment_commands.command("list")
+def list_segments(
+    limit: Limit = 50, as_json: Json = False, as_csv: Csv = False, url: Url = None, key: Key = None
+) -> None:
+    """List segments by name."""
+    show(SEGMENTS, {}, limit=limit, as_json=as_json, as_csv=as_csv, url=url, key=key)
+
+
+@segment_commands.command("show")
+def show_segment(
+    segment: Name,
+    version: Annotated[int | None, typer.Option(min=1, help="A version; by default the newest.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Print a segment as it was published, its number of members, and how far it is filled.
+
+    Example: perennial segments show churn-risk
+    """
+    found = ask_api(url, key, "GET", f"/v1/segments/{segment}", params={"version": version} if version else {})
+    if as_json:
+        say_json(found)
+        return
+    for line in str(found["source"]).splitlines():
+        say(line)
+    say("")
+    say(_progress(found))
+
+
+@segment_commands.command()
+def members(
+    segment: Name,
+    limit: Limit = 50,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """List a segment's members.
+
+    Example: perennial segments members churn-risk --csv --limit 100000
+    """
+    columns = {"contact": field("contact_id"), "since (UTC)": at("since"), "may change (UTC)": at("changes_at")}
+    listing = Listing(f"/v1/segments/{segment}/members", "members", columns, empty=f"{segment} has no members.")
+    show(listing, {}, limit=limit, as_json=as_json, as_csv=as_csv, url=url, key=key)
+
+
+@segment_commands.command()
+def why(
+    segment: Name,
+    contact: Annotated[str, typer.Argument(help="The contact's id.")],
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Say whether a contact is a member, and why, leaf by leaf.
+
+    Example: perennial segments why churn-risk user-1
+    """
+    decided = ask_api(url, key, "GET", f"/v1/segments/{segment}/members/{contact}")
+    if as_json:
+        say_json(decided)
+    else:
+        _say_decision(decided, "is")
+
+
+@segment_commands.command()
+def check(segment: Name, as_json: Json = False, url: Url = None, key: Key = None) -> None:
+    """Compare a segment's stored members with a full evaluation of all contacts; status 1 if they differ.
+
+    Example: perennial segments check churn-risk
+    """
+    contacts, late, differences = 0, 0, []
+    cursor: str | None = None
+    with api_caller(url, key) as client:
+        while True:
+            params = {"cursor": cursor} if cursor else {}
+            answer = client.get(f"/v1/segments/{segment}/check", params=params)
+            if answer.status_code != 200:
+                fail("\n".join(_refusal(answer)))
+            told = answer.json()
+            contacts, late = contacts + told["contacts"], late + told["late"]
+            differences += told["differences"]
+            if (cursor := told["next"]) is None:
+                break
+    if as_json:
+        say_json({"contacts": contacts, "late": late, "differences": differences})
+    else:
+        say(f"{segment}: {contacts:,} contacts compared, {late:,} about to change, {len(differences):,} differ.")
+        for one in differences:
+            say(
+                f"  {one['contact_id']} is stored as {_member(one['stored'])} and should be {_member(one['evaluated'])}"
+            )
+    if differences:
+        raise typer.Exit(1)
+
+
+@segment_commands.command()
+def steer(
+    verb: Annotated[Verb, typer.Argument(help="What to do.")],
+    segment: Name,
+    version: Annotated[int, typer.Argument(min=1, help="The version that is being filled.")],
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Pause, resume or cancel the filling of a version.
+
+    Example: perennial segments steer pause churn-risk 2
+    """
+    done = ask_api(url, key, "POST", f"/v1/segments/{segment}/versions/{version}/{verb.value}")
+    if not done["done"]:
+        fail(f"There is nothing to {verb.value}: {segment} version {version} is not being filled.")
+    say(f"{segment} version {version}: {verb.value} done.")
 
 
 @segment_commands.command()
@@ -50,11 +190,7 @@ def preview(
     for line in told_in_words(told):
         say(line)
     if (decided := told["contact"]) is not None:
-        say(_decision(decided))
-        rows = [
-            [_leaf(one["leaf"]), "yes" if one["holds"] else "no", one["count"], one["why"]] for one in decided["leaves"]
-        ]
-        say_table(["leaf", "holds", "events", "why not"], rows, empty="")
+        _say_decision(decided, "would be")
 
 
 def told_in_words(told: Mapping[str, Any]) -> list[str]:
@@ -68,16 +204,45 @@ def told_in_words(told: Mapping[str, Any]) -> list[str]:
         lines = [f"{told['segment']}: {low:,} to {high:,} of {total:,} contacts would be members ({share})."]
     if told["not_judged"]:
         lines.append(f"{told['not_judged']:,} have too many events or too much data to be judged.")
+    if told["entering"] is not None:
+        lines.append(f"Against the live version, {told['entering']:,} of them enter and {told['leaving']:,} leave.")
     if told["sample"]:
         lines.append("Some of them: " + ", ".join(told["sample"]))
     return lines
 
 
-def _decision(decided: Mapping[str, Any]) -> str:
+def _say_decision(decided: Mapping[str, Any], verb: str) -> None:
     if decided["member"] is None:
-        return f"{decided['contact_id']} has too many events or too much data to be judged."
+        say(f"{decided['contact_id']} has too many events or too much data to be judged.")
+        return
     until = f", until {decided['changes_at']} if nothing else happens" if decided["changes_at"] else ""
-    return f"{decided['contact_id']} would {'' if decided['member'] else 'not '}be a member{until}:"
+    denied = verb if decided["member"] else {"is": "is not", "would be": "would not be"}[verb]
+    say(f"{decided['contact_id']} {denied} a member{until}:")
+    rows = [
+        [_leaf(one["leaf"]), "yes" if one["holds"] else "no", one["count"], one["why"]] for one in decided["leaves"]
+    ]
+    say_table(["leaf", "holds", "events", "why not"], rows, empty="")
+
+
+def _progress(found: Mapping[str, Any]) -> str:
+    filling = found["filling"]
+    live = (
+        f"version {found['live']} is live with {found['members']:,} members" if found["live"] else "no version is live"
+    )
+    state = f"version {found['version']}: {filling['state'].replace('_', ' ')}"
+    done = f", {filling['evaluated']:,} of about {filling['contacts']:,} contacts evaluated"
+    paused = ", paused" if filling["paused"] else ""
+    return f"{live}; {state}{done if filling['state'] == 'filling' else ''}{paused}"
+
+
+def _member(holds: bool) -> str:
+    return "a member" if holds else "none"
+
+
+def _refusal(answer: httpx.Response) -> list[str]:
+    from infra.api_client.publishing import refusals
+
+    return list(refusals(None, answer))
 
 
 def _leaf(leaf: str | Mapping[str, Any]) -> str:

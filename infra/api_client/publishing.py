@@ -1,9 +1,9 @@
-"""Send a folder of tracks and templates to a running API, for `perennial publish` and the demo.
+"""Send a folder of tracks, segments and templates to a running API, for `perennial publish` and the demo.
 
-`policy.yaml` is the policy. Any other `.yaml` file is a track, published under the name inside it. A template is a
-`.mjml`, `.liquid` or `.txt` file, published under its file name. All are sent in one deploy, so that they are published
-together or not at all. `welcome.de.mjml` is the German variant of `welcome.mjml`: both are one template and one
-version.
+`policy.yaml` is the policy. Any other `.yaml` file is a track or a segment, published under the name inside it. A
+template is a `.mjml`, `.liquid` or `.txt` file, published under its file name. All are sent in one deploy, so that they
+are published together or not at all. `welcome.de.mjml` is the German variant of `welcome.mjml`: both are one template
+and one version.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BLOCK = re.compile(r"^kind:\s*[\"']?block\b", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Document:
-    """A file for the API: one to publish, or a segment to preview."""
+    """A file for the API."""
 
     kind: Literal["policy", "template", "track", "segment"]
     name: str
@@ -53,7 +53,7 @@ class Document:
 class Published:
     """The result for a document, real or of a dry run: see the API's `Deployed`."""
 
-    kind: Literal["policy", "template", "track"]
+    kind: Literal["policy", "template", "segment", "track"]
     name: str
     version: int
     outcome: Literal["new", "changed", "unchanged"]
@@ -120,7 +120,8 @@ def _document(path: Path, text: str) -> Document:
     if path.name == POLICY:
         return Document("policy", "policy", path, text)
     if path.suffix in TRACKS:
-        return Document("track", track_name(text, path.stem), path, text)
+        kind, name = named(text, path.stem)
+        return Document(kind, name, path, text)
     return read_template(path)
 
 
@@ -139,29 +140,36 @@ def read_template(path: Path) -> Document:
     return Document("template", path.stem, path, path.read_text(encoding="utf-8"), variants)
 
 
-def track_name(text: str, otherwise: str) -> str:
-    """The name inside a track; if it has none, the file's name (the API then reports the error)."""
+def named(text: str, otherwise: str) -> tuple[Literal["segment", "track"], str]:
+    """Whether a text is a segment or a track, and the name inside it; if it has none, `otherwise`, such as the file's
+    name (the API then reports the error)."""
     try:
         read = YAML(typ="safe", pure=True).load(text)
     except YAMLError:
-        return otherwise
-    name = read.get("track") if isinstance(read, dict) else None
-    return name if isinstance(name, str) and name else otherwise
+        return "track", otherwise
+    data = read if isinstance(read, dict) else {}
+    kind: Literal["segment", "track"] = "segment" if "segment" in data and "track" not in data else "track"
+    name = data.get(kind)
+    return kind, name if isinstance(name, str) and name else otherwise
 
 
-def publish(client: httpx.Client, documents: list[Document], *, dry_run: bool = False) -> Answer:
+def publish(
+    client: httpx.Client, documents: list[Document], *, dry_run: bool = False, existing: str = "ignore"
+) -> Answer:
     """Publish documents together: all, or none with all errors. With `dry_run`, only report what would change.
+
+    `existing`: `enter`, if those who are members of a new version of a segment at first enter tracks.
 
     Raises httpx.HTTPError if the API cannot be reached.
     """
-    body: dict[str, Any] = {"dry_run": dry_run, "templates": {}, "tracks": {}}
+    body: dict[str, Any] = {"dry_run": dry_run, "existing": existing, "templates": {}, "segments": {}, "tracks": {}}
     for document in documents:
         if document.kind == "policy":
             body["policy"] = document.text
         elif document.kind == "template":
             body["templates"][document.name] = document.body()
         else:
-            body["tracks"][document.name] = document.text
+            body[f"{document.kind}s"][document.name] = document.text
     answer = client.post("/v1/deploys", json=body, timeout=PATIENCE)
     if answer.status_code != 200:
         return Answer(problems=tuple(_refusals(documents, answer)))

@@ -1,20 +1,21 @@
-"""What is stored of contacts, as a segment sees it: a contact and what they did."""
+"""What is stored of contacts, as segments see it: a contact and what they did."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from audience.segments.evaluation import Fact, Facts
-from store.engine.sql import any_of
+from audience.facts import Fact, Facts
+from audience.segments.probes import Probe
+from store.engine.sql import many
 from store.schema.rows import Contact, columns, read_row
 
 MAX_EVENTS = 2_000
-"""Events of one contact that an evaluation reads. A contact with more of them cannot be judged, and is told apart."""
+"""Events of one contact and one name that an evaluation reads. A contact with more of them cannot be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +40,50 @@ async def sample(tx: AsyncConnection, size: int) -> Sample:
 
 
 async def facts_of(
-    tx: AsyncConnection, contacts: Sequence[Contact], names: Collection[str], since: datetime | None
+    tx: AsyncConnection, asked: Sequence[tuple[Contact, Sequence[Probe]]], now: datetime
 ) -> Mapping[str, Facts | None]:
-    """The facts of each contact by id: events of these names that happened after `since` (None: ever).
+    """The facts of each contact, by id: what its probes ask for.
 
-    None for a contact with more than `MAX_EVENTS` of them.
+    None for a contact with more than `MAX_EVENTS` events where a probe asks for all. Properties that no probe asks for
+    are empty.
     """
-    events: dict[str, list[Fact]] = {one.id: [] for one in contacts}
-    if names:
+    wanted = [(person.id, probe) for person, probes in asked for probe in probes]
+    events: dict[str, dict[str, Fact]] = {person.id: {} for person, _ in asked}
+    too_many: set[str] = set()
+    for oldest, statement in ((False, _NEWEST), (True, _OLDEST)):
+        chosen = [(contact_id, probe) for contact_id, probe in wanted if probe.oldest == oldest]
+        if not chosen:
+            continue
         given = {
-            "contacts": [one.id for one in contacts],
-            "names": sorted(names),
-            "since": since,
-            "most": MAX_EVENTS + 1,
+            "contact": [contact_id for contact_id, _ in chosen],
+            "name": [probe.event for _, probe in chosen],
+            "since": [None if probe.within is None else now - probe.within for _, probe in chosen],
+            "most": [MAX_EVENTS + 1 if probe.most is None else probe.most for _, probe in chosen],
+            "properties": [probe.properties for _, probe in chosen],
         }
-        for row in await tx.execute(_EVENTS, given):
-            events[row.contact_id].append(Fact(row.event_id, row.name, row.occurred_at, row.properties))
+        counts = [0] * len(chosen)
+        for row in await tx.execute(statement, given):
+            contact_id, probe = chosen[row.ord - 1]
+            counts[row.ord - 1] += 1
+            events[contact_id][row.event_id] = Fact(row.event_id, probe.event, row.occurred_at, row.properties or {})
+        too_many |= {
+            contact_id
+            for (contact_id, probe), count in zip(chosen, counts, strict=True)
+            if probe.most is None and count > MAX_EVENTS
+        }
     return {
-        one.id: Facts(one.view(), events[one.id]) if len(events[one.id]) <= MAX_EVENTS else None for one in contacts
+        person.id: None if person.id in too_many else Facts(person.view(), tuple(events[person.id].values()))
+        for person, _ in asked
     }
 
 
-def horizon(window: timedelta | None, now: datetime) -> datetime | None:
-    """The moment before which no event counts, for a segment that looks back that far (None: without a limit)."""
-    return None if window is None else now - window
-
-
-_EVENTS = text(f"""
-    SELECT e.contact_id, e.event_id, e.name, e.properties, e.occurred_at
-    FROM unnest(CAST(:contacts AS text[])) AS c (id)
-    CROSS JOIN LATERAL (
-        SELECT e.* FROM event e
-        WHERE e.contact_id = c.id AND e.name = {any_of("names")}
-            AND (CAST(:since AS timestamptz) IS NULL OR e.occurred_at > CAST(:since AS timestamptz))
-        LIMIT :most
+_ASKED = many("w", contact="text", name="text", since="timestamptz", most="int", properties="bool")
+_EVENTS = f"""
+    SELECT w.ord, e.event_id, e.occurred_at, CASE WHEN w.properties THEN e.properties END AS properties
+    FROM {_ASKED} CROSS JOIN LATERAL (
+        SELECT * FROM event WHERE contact_id = w.contact AND name = w.name
+            AND occurred_at > coalesce(w.since, CAST('-infinity' AS timestamptz))
+        ORDER BY occurred_at %s LIMIT w.most
     ) e
-""")
+"""
+_NEWEST, _OLDEST = text(_EVENTS % "DESC"), text(_EVENTS % "ASC")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from datetime import datetime
 from typing import Any, TypedDict
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.audience import memberships
+from store.audience.memberships import Touch
 from store.engine.errors import BusyError
 from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json, as_json_list, many, utc_now
+from store.runs import events
 from store.schema.rows import Contact, columns, read_row
 
 
@@ -42,6 +46,11 @@ async def get(tx: AsyncConnection, contact_id: str) -> Contact | None:
     return read_row(Contact, row) if row else None
 
 
+async def estimated_count(tx: AsyncConnection) -> int:
+    """About how many contacts there are, as PostgreSQL estimates it; at least 0."""
+    return max(0, int((await tx.execute(_ESTIMATE)).scalar_one()))
+
+
 async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
     """The contact, locked against changes until the transaction ends; None if there is none."""
     return (await _lock(tx, [contact_id])).get(contact_id)
@@ -58,10 +67,16 @@ async def by_phone(tx: AsyncConnection, phone: str) -> list[Contact]:
 
 
 async def upsert(
-    tx: AsyncConnection, contact_id: str, changes: Changes, *, replace: bool = False, now: datetime | None = None
+    tx: AsyncConnection,
+    contact_id: str,
+    changes: Changes,
+    *,
+    replace: bool = False,
+    now: datetime | None = None,
+    pace: float = 1.0,
 ) -> Upserted:
     """Create or change one contact; see `upsert_many`."""
-    return (await upsert_many(tx, [(contact_id, changes)], replace=replace, now=now))[0]
+    return (await upsert_many(tx, [(contact_id, changes)], replace=replace, now=now, pace=pace))[0]
 
 
 async def upsert_many(
@@ -71,11 +86,14 @@ async def upsert_many(
     replace: bool = False,
     bulk: bool = False,
     now: datetime | None = None,
+    pace: float = 1.0,
 ) -> list[Upserted]:
     """Create or change contacts, in order; an id may occur more than once.
 
     `replace` removes what an item does not name. Live runs whose track waits for a changed attribute are signalled
     through the outbox (its slow lane, if `bulk`), in this transaction. An erased contact's id creates a new contact.
+    Who enters or leaves a segment by the change does so in this transaction too; `pace` is for the enrollments that
+    begin by it.
     """
     now = now or utc_now()
     for _ in range(5):
@@ -93,7 +111,8 @@ async def upsert_many(
         if await _insert(tx, fresh) == len(fresh):
             await _update(tx, [state[i] for i, old in before.items() if state[i] is not old])
             await _tell_runs(tx, before, state, bulk, now)
-            return results
+            moved = await _tell_segments(tx, before, state, bulk, now, pace)
+            return [replaced(one, contact=moved.get(one.contact.id, one.contact)) for one in results]
     raise BusyError("contacts kept changing")
 
 
@@ -141,6 +160,32 @@ async def _tell_runs(
         )
 
 
+async def _tell_segments(
+    tx: AsyncConnection,
+    before: Mapping[str, Contact],
+    state: Mapping[str, Contact],
+    bulk: bool,
+    now: datetime,
+    pace: float,
+) -> dict[str, Contact]:
+    """Bring segments up to date; returns the contacts who entered or left any, as they are now."""
+    touched = {
+        contact_id: Touch(changed=contact_id in before, created=contact_id not in before)
+        for contact_id, new in state.items()
+        if before.get(contact_id) is not new
+    }
+    if not touched:
+        return {}
+    updated = await memberships.update(tx, touched, now, held=state)
+    await events.tell_changes(tx, updated, now=now, pace=pace, bulk=bulk)
+    moved: dict[str, Contact] = {}
+    for change in updated.changes:
+        contact = moved.get(change.contact_id, state[change.contact_id])
+        names = {*contact.segments, change.segment} if change.entered else {*contact.segments} - {change.segment}
+        moved[contact.id] = replaced(contact, segments=sorted(names))
+    return moved
+
+
 def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Contact:
     def field(name: str) -> str | None:
         value = changes.get(name, None if replace else getattr(old, name))
@@ -157,6 +202,7 @@ def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Cont
         created_at=old.created_at,
         updated_at=now,
         paused_until=old.paused_until,
+        segments=old.segments,
     )
 
 
@@ -209,6 +255,7 @@ _UPDATE = text(f"""
     FROM {_INPUT} WHERE contact.id = i.id
 """)
 _ERASED = text(f"SELECT contact_id FROM erasure WHERE contact_id = {any_of('ids')} AND erased_at >= :moment")
+_ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass")
 _PAUSE = text("UPDATE contact SET paused_until = :until WHERE id = :id")
 _ATTRIBUTES_CHANGED = text(f"""
     INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at, bulk)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
+from tracks.model.segment_changes import ENTERED, of_segment
 from tracks.model.sending import Lately
 from tracks.model.track import MAX_AGE
 from tracks.model.values import PUBLISHED
@@ -123,11 +124,15 @@ def rules_from_json(data: Mapping[str, Any]) -> Rules:
 def rules_of(track: Mapping[str, Any]) -> Rules:
     """The rules in a track's canonical data (`tracks.checks.track_document.track_to_data`), at publishing."""
     entry = track.get("entry") or {}
+    segment = entry.get("segment")
+    event, where = entry.get("event"), entry.get("where")
+    if segment is not None:
+        event, where = ENTERED, of_segment(segment, where)
     unless, age = entry.get("unless"), entry.get("max_age")
     return Rules(
         _reentry(track.get("reentry", "never")),
-        entry.get("event"),
-        entry.get("where"),
+        event,
+        where,
         Lately.model_validate(unless, context=PUBLISHED) if isinstance(unless, Mapping) else unless,
         parse_duration(age) if age is not None else MAX_AGE if entry else None,
     )

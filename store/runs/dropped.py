@@ -29,10 +29,14 @@ TOO_SOON = "too-soon"
 TOO_LARGE = "too large"
 """A property of an event that was too large for a run's history (`tracks.program.history_bounds`)."""
 
+NOT_JUDGED = "not judged"
+"""A contact who could not be judged for a segment, because of too many events or too much data; `track` is the segment.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """`count` dropped things of one `kind`: event, outbox, message, branch, signal, property."""
+    """`count` dropped things of one `kind`: event, outbox, message, branch, signal, property, segment."""
 
     reason: str
     kind: str

@@ -17,7 +17,7 @@ from store.runs.dropped import Drop
 from store.runs.enrolling import Enrolled, enroll_many
 from store.runs.enrollment_slots import Enrol
 from store.schema.rows import Contact, columns, read_row
-from tracks.model.sending import CLOCKS, LATELY_AT_MOST, Lately
+from tracks.model.sending import LATELY_AT_MOST, Lately
 from tracks.program.engagement import heard
 from tracks.program.event_matching import Happened, event_view
 
@@ -64,11 +64,12 @@ class _Asking:
 
 
 async def enter(
-    tx: AsyncConnection, events: Sequence[tuple[Happened, datetime]], now: datetime, pace: float
+    tx: AsyncConnection, events: Sequence[tuple[Happened, datetime]], now: datetime, pace: float, bulk: bool
 ) -> list[Entered]:
     """Enrol by these events, no two of which are about the same contact; returns a result for each, in order.
 
-    Each event comes with the real time when it happened, and is stored already. `pace` is for the new enrollments.
+    Each event comes with the real time when it happened, and is stored already. `pace` is for the new enrollments,
+    and `bulk` puts their starts into the slow lane.
     """
     rows = await tx.execute(_DOORS, {"names": sorted({event.name for event, _ in events})})
     doors = [(row.name, rules_from_json(row.rules)) for row in rows]
@@ -85,7 +86,7 @@ async def enter(
             one.why = "too-old"
     await _by_condition(tx, asking, now)
     await _by_the_past(tx, asking, now, pace)
-    await _by_rule(tx, asking, now, pace)
+    await _by_rule(tx, asking, now, pace, bulk)
     _count(tx, asking)
     return [
         Entered(
@@ -136,7 +137,6 @@ async def _by_the_past(tx: AsyncConnection, asking: list[_Asking], now: datetime
             "name": [unless.event for _, unless in asked],
             "since": [one.at - unless.within / pace for one, unless in asked],
             "most": [LATELY_AT_MOST if unless.where else 1 for _, unless in asked],
-            "clocks": CLOCKS,
         },
     )
     failed: set[tuple[str, str]] = set()
@@ -151,7 +151,7 @@ async def _by_the_past(tx: AsyncConnection, asking: list[_Asking], now: datetime
         event_matching.count(tx, why, "event", track)
 
 
-async def _by_rule(tx: AsyncConnection, asking: list[_Asking], now: datetime, pace: float) -> None:
+async def _by_rule(tx: AsyncConnection, asking: list[_Asking], now: datetime, pace: float, bulk: bool) -> None:
     """Enrol the remaining contacts, as far as the tracks' re-entry rules allow it."""
     left = list(_left(asking))
     if not left:
@@ -159,7 +159,7 @@ async def _by_rule(tx: AsyncConnection, asking: list[_Asking], now: datetime, pa
     wishes = [
         Enrol(one.track, one.event.contact_id, properties=one.event.properties, pace=pace, restart=True) for one in left
     ]
-    for one, result in zip(left, await enroll_many(tx, wishes, now=now), strict=True):
+    for one, result in zip(left, await enroll_many(tx, wishes, bulk=bulk, now=now), strict=True):
         one.enrolled = result.outcome == "created"
         one.why = _refused(result)
 
@@ -184,8 +184,7 @@ _ASKED = many("w", contact="text", itself="text", name="text", since="timestampt
 _BEFORE = text(f"""
     SELECT w.ord, e.* FROM {_ASKED} CROSS JOIN LATERAL (
         SELECT event_id, contact_id, name, properties, occurred_at FROM event
-        WHERE contact_id = w.contact AND name = w.name AND occurred_at > w.since
-            AND received_at > w.since - CAST(:clocks AS interval) AND event_id <> w.itself
-        ORDER BY received_at DESC LIMIT w.most
+        WHERE contact_id = w.contact AND name = w.name AND occurred_at > w.since AND event_id <> w.itself
+        ORDER BY occurred_at DESC LIMIT w.most
     ) e
 """)

@@ -1,4 +1,6 @@
-"""Accept events: store the event, its deliveries and the enrollments that it begins in one transaction.
+"""Accept events: store the event, its deliveries, the changes of segments and the enrollments that it begins.
+
+All of it is one transaction.
 
 An event to which nothing can react costs one statement and writes no outbox row.
 """
@@ -14,11 +16,14 @@ from typing import Any, Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.audience import memberships
+from store.audience.memberships import Change, Touch, Updated
 from store.engine.errors import BusyError
 from store.engine.sql import as_json_list, many, utc_now
 from store.runs import dropped, event_matching
 from store.runs.dropped import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
+from tracks.model.segment_changes import ENTERED, LEFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +66,15 @@ async def accept(tx: AsyncConnection, event: Event, *, now: datetime | None = No
 
 
 async def accept_many(
-    tx: AsyncConnection, events: Sequence[Event], *, now: datetime | None = None, pace: float = 1.0
+    tx: AsyncConnection, events: Sequence[Event], *, now: datetime | None = None, pace: float = 1.0, bulk: bool = False
 ) -> list[Accepted]:
     """Accept events in order; one answer each.
 
     An event id that was seen before (also within `events`) is a duplicate and changes nothing. An event of an unknown
     contact creates that contact, without an address; an event of an erased contact is dropped. `pace` is for the
-    enrollments that entry rules begin; their properties are the event's.
+    enrollments that entry rules begin; their properties are the event's. `bulk` puts these into the slow lane.
+
+    A contact who enters or leaves a segment by these events does so after them; see `tell_changes`.
     """
     now = now or utc_now()
     results: list[Accepted | None] = [None] * len(events)
@@ -83,9 +90,11 @@ async def accept_many(
             break
     else:
         raise BusyError("the same contacts kept being made and erased")
-    counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace)
+    fresh += await _segment_changes(tx, fresh, now, len(events))
+    counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
     for index, accepted in counts.items():
-        results[index] = accepted
+        if index < len(events):
+            results[index] = accepted
     answers = [answer for answer in results if answer is not None]
     await dropped.add(
         tx,
@@ -97,14 +106,44 @@ async def accept_many(
     return answers
 
 
+async def tell_changes(
+    tx: AsyncConnection, updated: Updated, *, now: datetime | None = None, pace: float = 1.0, bulk: bool = False
+) -> None:
+    """Accept an event for each contact who entered or left a segment: `segment.entered`, `segment.left`.
+
+    The event's id follows from the change, so that a change is told once.
+    """
+    told = _told(tx, updated)
+    if told:
+        await accept_many(tx, told, now=now, pace=pace, bulk=bulk)
+
+
+def _told(tx: AsyncConnection, updated: Updated) -> list[Event]:
+    dropped.count(tx, [Drop(dropped.NOT_JUDGED, "segment", name) for name in updated.not_judged])
+    return [_event_of(change) for change in updated.changes]
+
+
+def _event_of(change: Change) -> Event:
+    return Event(
+        event_id=f"segment:{change.segment}:{change.version}:{change.seq}:{change.contact_id}",
+        contact_id=change.contact_id,
+        name=ENTERED if change.entered else LEFT,
+        properties={"segment": change.segment, "version": change.version},
+        occurred_at=change.at,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Fresh:
-    """An event stored just now, and whether its name interests a live run (`reacts`) or an entry rule (`enters`)."""
+    """An event stored just now, and what its name concerns: a live run (`reacts`), an entry rule (`enters`), a segment
+    (`moves`). `made`: it also created its contact, and there are segments."""
 
     index: int
     event: Event
     reacts: bool
     enters: bool
+    moves: bool
+    made: bool
 
     @property
     def at(self) -> datetime:
@@ -137,7 +176,7 @@ async def _store(
     for row in rows:
         index = indexes[row.ord - 1]
         if row.fresh:
-            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters))
+            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters, row.moves, row.made))
         elif row.known:
             results[index] = Accepted(duplicate=True)
         elif row.erased:
@@ -147,7 +186,26 @@ async def _store(
     return sorted(again)
 
 
-async def _apply(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: float) -> dict[int, Accepted]:
+async def _segment_changes(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, first: int) -> list[_Fresh]:
+    """Store an event for each change of a segment that these events bring about; their indexes begin with `first`."""
+    moving = [item for item in fresh if item.moves or item.made]
+    if not moving:
+        return []
+    touched: dict[str, Touch] = {}
+    for item in moving:
+        known = touched.get(item.event.contact_id, Touch())
+        names = known.events | ({item.event.name} if item.moves else frozenset())
+        touched[item.event.contact_id] = Touch(names, created=known.created or item.made)
+    told = _told(tx, await memberships.update(tx, touched, now))
+    stored: list[_Fresh] = []
+    if told:
+        await _store(tx, told, list(range(len(told))), now, [None] * len(told), stored)
+    return [replace(item, index=first + item.index) for item in stored]
+
+
+async def _apply(
+    tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: float, bulk: bool
+) -> dict[int, Accepted]:
     """Signal live runs and begin new ones, in the order of each contact's events.
 
     An event that may begin a run ends a round: later events of the contact are in the next round, so that the new run
@@ -168,7 +226,7 @@ async def _apply(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: 
                 counts[item.index] = replace(counts[item.index], matched=matched)
         entering = [item for item in rounds[number] if item.enters]
         if entering:
-            entered = await enter(tx, [(item.event, item.at) for item in entering], now, pace)
+            entered = await enter(tx, [(item.event, item.at) for item in entering], now, pace, bulk)
             for item, one in zip(entering, entered, strict=True):
                 counts[item.index] = replace(counts[item.index], enrolled=one.enrolled, not_enrolled=one.not_enrolled)
     return counts
@@ -208,7 +266,10 @@ _STORE = text(f"""
             JOIN interest n ON n.track = e.track AND n.version = e.version AND n.event = i.name
             WHERE e.contact_id = i.contact_id AND e.ended_at IS NULL
         ) AS reacts,
-        EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters
+        EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters,
+        EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
+        m.id IS NOT NULL AND EXISTS (SELECT 1 FROM segment_trigger) AS made
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
+        LEFT JOIN stub m ON m.id = i.contact_id
     ORDER BY i.ord
 """)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
@@ -13,6 +13,10 @@ from sqlalchemy import RowMapping
 from tracks.model.values import Channel as Channel
 from tracks.shared.run_clock import Clock
 
+_SEGMENTS = """ARRAY(
+    SELECT m.segment FROM membership m JOIN segment s ON s.name = m.segment AND s.live = m.version
+    WHERE m.contact_id = {table}.id AND m.member ORDER BY m.segment COLLATE "C"
+)"""
 EnrollmentStatus = Literal["active", "completed", "converted", "exited"]
 
 
@@ -30,6 +34,8 @@ class Contact:
     """No promotional messages until then (real time), at the contact's own request."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    segments: Sequence[str] = field(default=(), metadata={"sql": _SEGMENTS})
+    """The names of the segments that the contact is a member of, in order."""
 
     def address(self, channel: Channel) -> str | None:
         """The email address or the phone number."""
@@ -44,6 +50,7 @@ class Contact:
             "attributes": self.attributes or {},
             "has_email": bool(self.email),
             "has_phone": bool(self.phone),
+            "segments": list(self.segments),
         }
 
 
@@ -124,15 +131,17 @@ _Row = TypeVar("_Row")
 
 
 @lru_cache
-def _names(kind: Hashable) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cast(Any, kind)))
+def _fields(kind: Hashable) -> tuple[tuple[str, str], ...]:
+    """Each field's name, and the SQL that computes it; empty for a column."""
+    return tuple((one.name, one.metadata.get("sql", "")) for one in fields(cast(Any, kind)))
 
 
 def read_row(kind: type[_Row], row: RowMapping, prefix: str = "") -> _Row:
     """Build a dataclass from the columns with the names of its fields (with a prefix, where two are joined)."""
-    return kind(**{name: row[prefix + name] for name in _names(cast(Hashable, kind))})
+    return kind(**{name: row[prefix + name] for name, _ in _fields(cast(Hashable, kind))})
 
 
 def columns(kind: type[Any], table: str, prefix: str = "") -> str:
     """The SQL select list for `read_row`."""
-    return ", ".join(f"{table}.{name} AS {prefix}{name}" for name in _names(cast(Hashable, kind)))
+    found = _fields(cast(Hashable, kind))
+    return ", ".join(f"{sql.format(table=table) or f'{table}.{name}'} AS {prefix}{name}" for name, sql in found)

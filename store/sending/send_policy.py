@@ -18,7 +18,7 @@ from store.schema.rows import Channel, Run
 from store.sending import breakers
 from store.sending.breakers import Deferred
 from tracks.model.message_rules import MessageRules
-from tracks.model.sending import CLOCKS, LATELY_AT_MOST, Lately
+from tracks.model.sending import LATELY_AT_MOST, Lately
 from tracks.policy.frequency_caps import Counted, applying, flooded, full
 from tracks.policy.workspace_policy import MAX_CAP, MAX_PER_ADDRESS, Policy
 from tracks.program.event_matching import event_view
@@ -227,7 +227,6 @@ async def _did_lately(tx: AsyncConnection, asked: SendRequest, lately: Lately) -
             "contact": asked.run.enrollment.contact_id,
             "name": lately.event,
             "since": asked.now - lately.within / asked.pace,
-            "clocks": CLOCKS,
             "limit": LATELY_AT_MOST,
         },
     )
@@ -259,8 +258,7 @@ async def _counted(tx: AsyncConnection, asked: SendRequest, known: list[Any] | N
 _LATELY = text("""
     SELECT event_id, contact_id, name, properties, occurred_at FROM event
     WHERE contact_id = :contact AND name = :name AND occurred_at > :since
-        AND received_at > CAST(:since AS timestamptz) - CAST(:clocks AS interval)
-    ORDER BY received_at DESC LIMIT :limit
+    ORDER BY occurred_at DESC LIMIT :limit
 """)
 _COUNT = text(f"""
     SELECT ({_COUNTED}) FROM enrollment e CROSS JOIN (SELECT CAST(:hash AS text) AS hash) h WHERE e.id = :id

@@ -15,6 +15,7 @@ import typer.main
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from audience.segments.document import read_segment
 from cli.main import app
 from settings import Settings
 from store.sending.messages import MessageStatus, Progress
@@ -64,6 +65,11 @@ def of(kind: str) -> list[Block]:
 @pytest.mark.parametrize("block", of("yaml"), ids=str)
 def test_a_track_example_compiles(block: Block) -> None:
     assert compile_track(parse_track(whole(block.text), str(block))).program.code
+
+
+@pytest.mark.parametrize("block", of("yaml segment"), ids=str)
+def test_a_segment_example_is_sound(block: Block) -> None:
+    assert read_segment(block.text, str(block)).problems == ()
 
 
 @pytest.mark.parametrize("block", of("yaml policy"), ids=str)

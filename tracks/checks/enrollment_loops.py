@@ -71,7 +71,7 @@ def _begun_by(other: Track, event: str, track: Track, step: Mapping[str, Any]) -
     The answer is an estimate: the entry condition sees the event, but no data of a contact.
     """
     entry = other.entry
-    if entry is None or entry.event != event:
+    if entry is None or entry.cause[0] != event:
         return False
     if isinstance(entry.unless, Lately) and entry.unless.event == event:
         return False  # `unless` excludes it: the same event has just happened

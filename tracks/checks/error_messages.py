@@ -53,7 +53,7 @@ _ONE_NAME = {
 }
 """The same for the key `event`, by model. For any other model the text is "takes one name, not a list"."""
 _WRITTEN = {
-    "entry": "write {event: …}",
+    "entry": "write {event: …} or {segment: …}",
     "goal": "write {event: …}",
     "exits": "write [{event: …, reason: …}]",
     "reentry": "or {after: 30d}, {per: cart_id} or {restart: true}",
@@ -171,8 +171,7 @@ def _written(key: str) -> str:
 
 
 _ELSEWHERE = {
-    ("Entry", "segment"): "a track is entered by an event, or through the API: there are no segments",
-    ("Entry", "segments"): "a track is entered by an event, or through the API: there are no segments",
+    ("Entry", "segments"): "a track is entered by one segment: write segment: …",
     ("Entry", "events"): "a track is entered by one event: write event: …",
     (
         "Entry",
@@ -189,7 +188,7 @@ _VERBS_ELSEWHERE = {
     **dict.fromkeys(
         ("push", "in_app", "whatsapp", "slack"), "there is no such channel; call a system of yours by webhook"
     ),
-    **dict.fromkeys(("segment", "segments"), "there are no segments; ask for an attribute in a branch"),
+    **dict.fromkeys(("segment", "segments"), "ask for '\"vip\" in contact.segments' in a branch"),
     **dict.fromkeys(("task", "note", "stage"), "write crm: {task: {title: …}}, {note: …} or {stage: …}"),
     **dict.fromkeys(("update", "attributes", "tag"), "write set: {attributes: {…}}"),
 }

@@ -67,7 +67,9 @@ def _interests(track: Track) -> list[Interest]:
     found: list[Interest] = []
     if track.goal:
         found.append(Interest(event=track.goal.event, match="goal", where=track.goal.where))
-    found.extend(Interest(event=rule.event, match=f"exit:{rule.reason}", where=rule.where) for rule in track.exits)
+    for rule in track.exits:
+        event, where = rule.cause
+        found.append(Interest(event=event, match=f"exit:{rule.because}", where=where))
     found.extend(
         Interest(
             event=step.wait_for.event,

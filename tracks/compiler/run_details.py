@@ -6,7 +6,7 @@ it on the first run only, not on the runs that continue it as new.
 
 from __future__ import annotations
 
-from tracks.model.track import Track
+from tracks.model.track import ExitRule, Track
 from tracks.shared.personal_ids import looks_personal
 
 LONGEST_DESCRIPTION = 300
@@ -19,9 +19,7 @@ def about(track: Track, version: int) -> str | None:
         _shortened(track.description),
         f"Owner: {_line(track.owner)}." if track.owner else "",
         f"Goal: the event `{track.goal.event}`." if track.goal else "",
-        "Also ended by: " + ", ".join(f"`{event}`" for event in dict.fromkeys(rule.event for rule in track.exits)) + "."
-        if track.exits
-        else "",
+        "Also ended by: " + ", ".join(dict.fromkeys(_cause(rule) for rule in track.exits)) + "." if track.exits else "",
     ]
     lines = [line for line in told if line and not looks_personal(line)]
     name = _line(track.name or "")
@@ -31,6 +29,12 @@ def about(track: Track, version: int) -> str | None:
     title = name if named else track.track
     read = f"As it was published: `GET /v1/tracks/{track.track}?version={version}`."
     return "\n\n".join([f"**{title}**, version {version}", *lines, read])
+
+
+def _cause(rule: ExitRule) -> str:
+    if rule.leaves or rule.enters:
+        return f"leaving the segment `{rule.leaves}`" if rule.leaves else f"entering the segment `{rule.enters}`"
+    return f"`{rule.event}`"
 
 
 def _line(text: str) -> str:

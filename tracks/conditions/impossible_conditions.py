@@ -18,6 +18,7 @@ KNOWN_FIELDS: dict[tuple[str, ...], str] = {
     ("contact", "locale"): "text",
     ("contact", "has_email"): "yes or no",
     ("contact", "has_phone"): "yes or no",
+    ("contact", "segments"): "list",
     ("enrollment", "id"): "text",
     ("enrollment", "track"): "text",
     ("enrollment", "version"): "number",

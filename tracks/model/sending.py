@@ -33,8 +33,6 @@ class Window(LocalSpan):
 
 LATELY_AT_MOST = 200
 """How many earlier events of one name and contact an `unless` reads, newest first."""
-CLOCKS = timedelta(days=1)
-"""An event is received after it happened. A sender's clock may run fast, but by less than this."""
 
 
 class Lately(Model):

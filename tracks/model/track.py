@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from tracks.model.effects import EmailTracking, SmsTracking
+from tracks.model.segment_changes import ENTERED, LEFT, of_segment
 from tracks.model.sending import EntryExclusion, SendingDefaults
 from tracks.model.simple_steps import Base
 from tracks.model.steps import (
@@ -34,6 +35,7 @@ from tracks.model.values import (
     SmsSender,
     Text,
     Zone,
+    wrong,
 )
 from tracks.program.program import UnknownPolicy
 
@@ -43,10 +45,17 @@ from a device that was offline for days still count; a replay of old history doe
 age; versions that were published before it existed have none."""
 
 
-class Entry(Model):
-    """The event that enrols a contact."""
+def _one_of(*keys: str) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
 
-    event: EventName
+
+class Entry(Model):
+    """What enrols a contact: an event, or entering a segment."""
+
+    model_config = _one_of("event", "segment")
+
+    event: EventName | None = None
+    segment: Slug | None = Field(None, description="the segment whose new members are enrolled")
     where: EntryCondition | None = None
     unless: EntryExclusion | None = Field(
         None, description="whom it does not enrol: a condition, or {event, within} for an earlier event"
@@ -54,6 +63,19 @@ class Entry(Model):
     max_age: Duration | None = Field(
         None, description="how long ago the event may have happened when it is reported; 7d if left out"
     )
+
+    @model_validator(mode="after")
+    def _has_one_cause(self) -> Self:
+        if (self.event is None) == (self.segment is None):
+            raise wrong("needs an event or a segment, and not both")
+        return self
+
+    @property
+    def cause(self) -> tuple[str, str | None]:
+        """The event that enrols, and the condition for it."""
+        if self.segment is not None:
+            return ENTERED, of_segment(self.segment, self.where)
+        return self.event or "", self.where
 
 
 class Goal(Model):
@@ -64,11 +86,37 @@ class Goal(Model):
 
 
 class ExitRule(Model):
-    """An event that ends the run at once, with a reason."""
+    """What ends the run at once, with a reason: an event, or entering or leaving a segment."""
 
-    event: EventName
+    model_config = _one_of("event", "leaves", "enters")
+
+    event: EventName | None = None
+    leaves: Slug | None = Field(None, description="the segment that the contact leaves")
+    enters: Slug | None = Field(None, description="the segment that the contact enters")
     where: EventCondition | None = None
-    reason: Slug
+    reason: Slug | None = Field(None, description="needed for an event; `left-…` or `entered-…` for a segment")
+
+    @model_validator(mode="after")
+    def _has_one_cause(self) -> Self:
+        if sum(one is not None for one in (self.event, self.leaves, self.enters)) != 1:
+            raise wrong("needs one of event, leaves and enters")
+        if self.event is not None and self.reason is None:
+            raise wrong("needs a reason, such as reason: canceled")
+        return self
+
+    @property
+    def cause(self) -> tuple[str, str | None]:
+        """The event that ends the run, and the condition for it."""
+        if self.leaves is not None:
+            return LEFT, of_segment(self.leaves, self.where)
+        if self.enters is not None:
+            return ENTERED, of_segment(self.enters, self.where)
+        return self.event or "", self.where
+
+    @property
+    def because(self) -> str:
+        """The reason with which the run ends."""
+        return self.reason or (f"left-{self.leaves}" if self.leaves else f"entered-{self.enters}")
 
 
 _RESTART = "whether the entry event ends a live run and begins a new one"

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.shared.yaml_source import Path
 
 OWN = (
     "email.sent", "email.delivered", "email.opened", "email.clicked", "email.bounced", "email.complained",
     "email.failed", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "contact.unsubscribed",
-    "contact.consented",
+    "contact.consented", ENTERED, LEFT,
 )  # fmt: skip
 MADE_BY_SENDING: Mapping[str, tuple[str, ...]] = {
     "email": ("email.sent", "email.delivered", "email.bounced", "email.failed"),

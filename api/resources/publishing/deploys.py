@@ -1,4 +1,4 @@
-"""Deploys: publish policy, templates and tracks together, or show what publishing would do."""
+"""Deploys: publish policy, templates, segments and tracks together, or show what publishing would do."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from api.http.bodies.reading import BATCH
 from api.http.context import Ctx
 from api.http.fields import SLUG
 from api.http.problems import FieldProblem, documented, invalid, not_published
-from api.resources.publishing import policy, template_files, tracks
+from api.resources.publishing import policy, segments, template_files, tracks
 from api.resources.publishing.publishing import (
     Done,
     PolicyDocument,
     Publishing,
     RefusedError,
+    SegmentDocument,
     TemplateDocument,
     TrackDocument,
     track_errors,
 )
 from api.resources.publishing.template_files import TemplateFiles
 from store.published import tracks as stored
+from store.published.segments import Existing
 from store.runs.live_runs import RunsAt, runs_at_steps
 from tracks.checks.template_reach import may_send
 
@@ -51,6 +53,7 @@ _MOST = 2000
 _SOMETHING: list[dict[str, Any]] = [
     {"required": ["policy"], "properties": {"policy": {"type": ["string", "object"]}}},
     {"required": ["templates"], "properties": {"templates": {"minProperties": 1}}},
+    {"required": ["segments"], "properties": {"segments": {"minProperties": 1}}},
     {"required": ["tracks"], "properties": {"tracks": {"minProperties": 1}}},
 ]
 
@@ -62,6 +65,17 @@ class Deploy(BaseModel, extra="forbid", json_schema_extra={"anyOf": _SOMETHING})
     policy: Written | None = Field(default=None, description="As YAML, or the same as JSON.")
     templates: dict[Name, TemplateFiles] = Field(
         default={}, max_length=_MOST, description="By name.", json_schema_extra=_NAMES
+    )
+    segments: dict[Name, Written] = Field(
+        default={},
+        max_length=_MOST,
+        description="By name, as YAML or the same as JSON.",
+        json_schema_extra=_NAMES,
+    )
+    existing: Existing = Field(
+        default="ignore",
+        description="Whether those who are members of a new version of a segment at first are told as entering, and "
+        "so enter tracks.",
     )
     tracks: dict[Name, Written] = Field(
         default={},
@@ -82,7 +96,7 @@ class RunsOn(BaseModel):
 class Deployed(BaseModel):
     """The result for one document, real or of a dry run."""
 
-    kind: Literal["policy", "template", "track"]
+    kind: Literal["policy", "template", "segment", "track"]
     name: str
     version: int = Field(description="The newest version after the deploy.")
     outcome: Literal["new", "changed", "unchanged"]
@@ -116,13 +130,16 @@ async def post_deploy(deploy: Deploy, ctx: Ctx) -> DeployAnswer:
     Each document is checked against the others in the deploy: a track may name templates, topics and tracks of the same
     deploy. `dry_run` does the same and rolls it back. An error points at its document, such as `#/tracks/welcome`.
     """
-    if deploy.policy is None and not deploy.templates and not deploy.tracks:
-        raise invalid([FieldProblem(detail="There is nothing to publish: name a policy, templates or tracks.")])
-    written, templates, plans = await asyncio.to_thread(_read, deploy)
+    if deploy.policy is None and not deploy.templates and not deploy.segments and not deploy.tracks:
+        words = "There is nothing to publish: name a policy, templates, segments or tracks."
+        raise invalid([FieldProblem(detail=words)])
+    written, templates, audience, plans = await asyncio.to_thread(_read, deploy)
     done: list[Done] = []
     try:
         async with ctx.db.transaction() as tx:
-            done = await Publishing(tx, inside=True).publish(policy=written, templates=templates, tracks=plans)
+            done = await Publishing(tx, inside=True, dry_run=deploy.dry_run).publish(
+                policy=written, templates=templates, segments=audience, tracks=plans, existing=deploy.existing
+            )
             if deploy.dry_run:
                 raise _DryRunError
     except _DryRunError:
@@ -134,10 +151,13 @@ async def post_deploy(deploy: Deploy, ctx: Ctx) -> DeployAnswer:
     return DeployAnswer(dry_run=deploy.dry_run, documents=documents, warnings=_warnings(plans))
 
 
-def _read(deploy: Deploy) -> tuple[PolicyDocument | None, list[TemplateDocument], list[TrackDocument]]:
+def _read(
+    deploy: Deploy,
+) -> tuple[PolicyDocument | None, list[TemplateDocument], list[SegmentDocument], list[TrackDocument]]:
     return (
         None if deploy.policy is None else policy.read_document(*_source(deploy.policy)),
         [template_files.read_document(name, files) for name, files in deploy.templates.items()],
+        [segments.read_document(name, *_source(source)) for name, source in sorted(deploy.segments.items())],
         [tracks.read_document(name, *_source(source)) for name, source in sorted(deploy.tracks.items())],
     )
 

@@ -14,9 +14,12 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
-from store.published import policies, publish_lock, templates, tracks
+from audience.segments import document as segment_document
+from store.published import policies, publish_lock, segments, templates, tracks
+from store.published.segments import Existing
 from tracks.checks.enrolled_tracks import missing_tracks
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
+from tracks.checks.entered_segments import missing_segments
 from tracks.checks.template_use import TemplateFacts, TemplateKey, check_template_use, keys_of, template_problems
 from tracks.checks.topic_use import topic_problems, topics_of
 from tracks.checks.track_document import Reading
@@ -70,10 +73,19 @@ class TrackDocument:
 
 
 @dataclass(frozen=True)
+class SegmentDocument:
+    """A segment as far as it could be parsed."""
+
+    name: str
+    source: str
+    reading: segment_document.Reading
+
+
+@dataclass(frozen=True)
 class Done:
     """The result for a document: `version` is now the newest, `changes` are the differences of a policy."""
 
-    kind: Literal["policy", "template", "track"]
+    kind: Literal["policy", "template", "segment", "track"]
     name: str
     version: int
     created: bool
@@ -90,10 +102,14 @@ class RefusedError(Exception):
 
 @dataclass
 class Publishing:
-    """Publishes once, in a transaction that the caller ends. `inside` is true if the documents are part of a deploy."""
+    """Publishes once, in a transaction that the caller ends. `inside` is true if the documents are part of a deploy.
+
+    `dry_run`: the caller will roll the transaction back.
+    """
 
     tx: AsyncConnection
     inside: bool = False
+    dry_run: bool = False
     done: list[Done] = field(default_factory=list)
     errors: list[FieldProblem] = field(default_factory=list)
     _facts: dict[TemplateKey, TemplateFacts] = field(default_factory=dict)
@@ -106,15 +122,21 @@ class Publishing:
         *,
         policy: PolicyDocument | None = None,
         templates: Sequence[TemplateDocument] = (),
+        segments: Sequence[SegmentDocument] = (),
         tracks: Sequence[TrackDocument] = (),
+        existing: Existing = "ignore",
     ) -> list[Done]:
-        """Check and store these documents. Raises RefusedError if any of them has an error."""
+        """Check and store these documents. Raises RefusedError if any of them has an error.
+
+        `existing`: whether those who are members of a new version of a segment at first are told as entering.
+        """
         await publish_lock.take_turns(self.tx)
         topics = await self._policy(policy)
         self._unreadable = {template.name for template in templates if template.template is None}
         for template in sorted(templates, key=_blocks_first):
             await self._template(template)
-        await self._tracks(tracks, topics)
+        self._check_segments(segments)
+        await self._tracks(tracks, topics, {segment.name for segment in segments})
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
             self._tell("policy", await self._topics_missed(policy.policy, brought))
@@ -122,7 +144,27 @@ class Publishing:
             await self._break_nothing(name, now, before, brought)
         if self.errors:
             raise RefusedError(self.errors)
+        await self._segments(segments, existing)
         return self.done
+
+    def _check_segments(self, documents: Sequence[SegmentDocument]) -> None:
+        for document in documents:
+            at = self._at("segments", document.name)
+            self.errors += track_errors(document.reading.problems, at)
+            read = document.reading.segment
+            if read is not None and read.segment != document.name:
+                words = f"The document says `segment: {read.segment}`, the address says {document.name}."
+                self.errors.append(FieldProblem(detail=words, pointer=pointer([*at, "segment"])))
+
+    async def _segments(self, documents: Sequence[SegmentDocument], existing: Existing) -> None:
+        """Publish the segments. This holds up the storing of events, so it comes last."""
+        for document in documents:
+            read, data = document.reading.segment, document.reading.source.data
+            assert read is not None
+            published = await segments.publish(
+                self.tx, read, document.source, data, existing=existing, fence=not self.dry_run
+            )
+            self.done.append(Done("segment", document.name, published.version, published.created))
 
     async def _policy(self, document: PolicyDocument | None) -> set[str] | None:
         """The topics that tracks may name; None if they are unknown because the policy is invalid."""
@@ -178,7 +220,10 @@ class Publishing:
         shared, problems = with_shared(template, known)
         return (None if problems else shared), problems
 
-    async def _tracks(self, documents: Sequence[TrackDocument], topics: set[str] | None) -> None:
+    async def _tracks(
+        self, documents: Sequence[TrackDocument], topics: set[str] | None, brought_segments: set[str]
+    ) -> None:
+        known_segments = await segments.names(self.tx) | brought_segments if documents else set()
         facts = await self._known_templates(documents) if documents else {}
         known = await tracks.names(self.tx) | {document.name for document in documents}
         for document in documents:
@@ -187,6 +232,7 @@ class Publishing:
             found += reading.at(text_problems(reading.pieces))
             found += reading.at(template_problems(reading.pieces, facts, self._unreadable))
             found += reading.at(missing_tracks(reading.pieces, known))
+            found += reading.at(missing_segments(reading.source.data, known_segments))
             if document.compiled is not None:
                 found += program_problems(document.compiled.program, document.name)
             if topics is not None:

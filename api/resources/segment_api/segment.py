@@ -120,7 +120,7 @@ async def _store(tx: AsyncConnection, actions: Sequence[Identify | Track], pace:
         alike = actions[at:end]
         changes = [(one.contact_id, _changes(one)) for one in alike if isinstance(one, Identify)]
         if changes:
-            await contacts.upsert_many(tx, changes)
+            await contacts.upsert_many(tx, changes, pace=pace)
         happened = [
             events.Event(one.event_id, one.contact_id, one.name, one.properties, one.occurred_at)
             for one in alike

@@ -8,6 +8,7 @@ keeps the counts.
 from __future__ import annotations
 
 from store.schema.tables import (  # noqa: F401
+    audience_tables,
     import_tables,
     operations_tables,
     people_tables,

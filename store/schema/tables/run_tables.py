@@ -68,7 +68,7 @@ event = Table(
     jsonb("properties"),
     timestamp("occurred_at"),
     timestamp("received_at", now=True),
-    Index("event_by_contact", "contact_id", "name", "received_at"),
+    Index("event_by_contact", "contact_id", "name", "occurred_at"),
     Index("event_by_name", "name", "received_at", "event_id"),
 )
 

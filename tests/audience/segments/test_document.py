@@ -21,7 +21,6 @@ from audience.segments.members import (
     Times,
     events_of,
     leaves,
-    longest_window,
 )
 from tracks.time.durations import parse_duration
 
@@ -68,21 +67,6 @@ def test_a_segment_is_read_as_it_is_written() -> None:
     assert len(list(leaves(segment.members))) == 5
 
 
-@pytest.mark.parametrize(
-    ("members", "window"),
-    [
-        ("{did: a, within: 3d}", "3d"),
-        ("{all: [{did: a, within: 3d}, {did_not: b, within: 7d}, contact.attributes.x == 1]}", "7d"),
-        ("{all: [{did: a, within: 3d}, {did: b}]}", None),
-        ("{last: a, within: 3d}", None),
-    ],
-)
-def test_it_is_known_how_far_back_a_segment_looks(members: str, window: str | None) -> None:
-    reading = read_segment(f"segment: s\nmembers: {members}", "s.yaml")
-    assert reading.segment is not None
-    assert longest_window(reading.segment.members) == (parse_duration(window) if window else None)
-
-
 MISTAKES = [
     ("contact.plan == 1", "contact has no 'plan'"),
     ("event.name == 'a'", "condition: "),
@@ -96,6 +80,8 @@ MISTAKES = [
     ("{did: a, withn: 3d}", "unknown key 'withn'; did you mean 'within'?"),
     ("{last: a}", "needs before or within, such as before: 60d"),
     ("{last: a, before: 7d, within: 3d}", "can never be: before has to be shorter than within"),
+    ("{did: segment.entered}", "a segment cannot be about entering or leaving segments"),
+    ("contact.segments == [contact.id]", "a segment cannot read contact.segments"),
     ("{dit: a}", "unknown key 'dit'; did you mean 'did'?"),
     ("{did: a, did_not: b}", "has did and did_not: make them parts of all or any"),
     ("{all: [], }", "all: should be a list with at least one part"),

@@ -1,4 +1,4 @@
-"""`perennial segments preview`: who would be a member, for people and as JSON."""
+"""`perennial segments`: who is or would be a member, and why, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from api.audience.segment_upkeep import SegmentUpkeep
 from cli.over_api.segments import told_in_words
+from store.engine.database import Database
 from tests.api.client import Api
 from tests.cli.over_api.conftest import Command
 
@@ -55,8 +58,38 @@ async def test_what_is_wrong_is_told_with_its_line(perennial: Command, file: Pat
 
 
 def test_of_a_sample_it_says_the_range_and_who_could_not_be_judged() -> None:
-    told = {"segment": "s", "contacts": 90_000, "evaluated": 2_000, "members": 500, "not_judged": 3, "sample": []}
+    told = {"segment": "s", "contacts": 90_000, "evaluated": 2_000, "members": 500, "not_judged": 3}
+    told |= {"sample": [], "entering": 7, "leaving": 0}
     assert told_in_words(told | {"estimate": [20_900, 24_300]}) == [
         "s: 20,900 to 24,300 of 90,000 contacts would be members (500 of 2,000 drawn at random are).",
         "3 have too many events or too much data to be judged.",
+        "Against the live version, 7 of them enter and 0 leave.",
     ]
+
+
+async def test_a_published_segment_is_listed_shown_explained_and_checked(
+    perennial: Command, file: Path, db: Database
+) -> None:
+    told = await perennial("publish", str(file.parent))
+    assert told.exit_code == 0 and "segment quiet version 1 (new)" in told.output
+    assert "no version is live; version 1: filling" in (await perennial("segments", "show", "quiet")).output
+    while await SegmentUpkeep(db).fill():
+        pass
+    assert "version 1 is live with 1 members; version 1: live" in (await perennial("segments", "show", "quiet")).output
+    assert (await perennial("segments", "list")).output.split()[-3:] == ["quiet", "1", "1"]
+    assert "ann" in (await perennial("segments", "members", "quiet")).output
+    assert (await perennial("segments", "why", "quiet", "bob")).output.startswith("bob is not a member:")
+    told = await perennial("segments", "check", "quiet")
+    assert (told.exit_code, told.output) == (0, "quiet: 2 contacts compared, 0 about to change, 0 differ.\n")
+    told = await perennial("segments", "steer", "pause", "quiet", "1")
+    assert told.exit_code == 1 and "is not being filled" in told.output
+
+
+async def test_a_wrong_membership_makes_the_check_fail(perennial: Command, file: Path, db: Database) -> None:
+    await perennial("publish", str(file.parent))
+    while await SegmentUpkeep(db).fill():
+        pass
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE membership SET member = false"))
+    told = await perennial("segments", "check", "quiet")
+    assert told.exit_code == 1 and "ann is stored as none and should be a member" in told.output

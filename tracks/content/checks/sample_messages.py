@@ -121,12 +121,14 @@ def _mjml_fault(template: Template, context: MessageContext, who: str) -> Templa
 
 _BARE_CONTACT: dict[str, Any] = {
     "id": "sample", "email": None, "phone": None, "timezone": None, "locale": None, "attributes": {},
+    "segments": [],
 }  # fmt: skip
 _FULL_CONTACT: dict[str, Any] = {
     "id": "sample",
     "email": "sample@example.test",
     "phone": "+15005550006",
     "timezone": "Europe/Berlin",
+    "segments": ["sample"],
     "locale": "en",
     "attributes": {"first_name": "Sam & <Co>", "last_name": "O'Sample", "company": 'Sample "Ltd"', "role": "engineer"},
 }

@@ -39,6 +39,7 @@ class MessageContext:
                 **{name: contact.get(name) for name in ("id", "timezone", "locale", "attributes")},
                 "has_email": bool(contact.get("email")),
                 "has_phone": bool(contact.get("phone")),
+                "segments": list(contact.get("segments") or ()),
             },
             "enrollment": {**self.enrollment, "steps": dict(self.steps)},
             "now": self.now or datetime.now(UTC),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.resources import segments
+from api.resources.audience import segment_previews as segments
 from store.engine.database import Database
 from tests.api.client import Api
 
@@ -87,7 +87,8 @@ async def test_who_has_too_many_events_is_not_judged_and_counted(api: Api, monke
     await api.contact("ann", attributes={"plan": "team"})
     await used(api, "ann", 3)
     await used(api, "ann", 2)
-    shown = await preview(api, RISK, contact_id="ann")
+    conditional = RISK.replace("14d}", "14d, where: event.properties.n == 1}")
+    shown = await preview(api, conditional, contact_id="ann")
     assert (shown["members"], shown["not_judged"]) == (0, 1)
     assert (shown["contact"]["member"], shown["contact"]["leaves"]) == (None, [])
 

@@ -1,0 +1,181 @@
+"""The members of a segment: listed, exported, explained and checked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from api.http.auth import KeyedRoute
+from api.http.context import Context, Ctx
+from api.http.pagination import CursorText, Limit
+from api.http.problems import ProblemError, documented, not_found
+from api.resources.audience.decisions import ContactDecision, decide
+from api.resources.contacts import ContactId
+from api.resources.publishing.segments import SegmentName
+from store.audience import member_lists, segment_check
+from store.audience.member_lists import Member
+from store.people import contacts
+from store.published import segments
+from store.published.segments import SegmentSummary
+from tracks.shared.csv_cells import plain_cell
+
+router = APIRouter(
+    prefix="/v1/segments", tags=["segments"], route_class=KeyedRoute, responses=documented(401, 404, 422)
+)
+_NOT_LIVE = documented(409, conflict="segment-not-live")
+
+CHECKED = 500
+"""Contacts of one call of the check."""
+_EXPORTED = 1_000
+"""Members that an export reads at once."""
+
+
+class SegmentMember(BaseModel):
+    """A member."""
+
+    contact_id: str
+    since: datetime
+    changes_at: datetime | None = Field(description="Not a member after this, or later, if nothing else happens.")
+
+
+class MemberPage(BaseModel):
+    """Members, ordered by the bytes of their ids."""
+
+    members: list[SegmentMember]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+class SegmentDifference(BaseModel):
+    """A contact whose stored membership is not what the facts give."""
+
+    contact_id: str
+    stored: bool
+    evaluated: bool
+
+
+class SegmentCheck(BaseModel):
+    """Stored members beside a full evaluation, for some contacts."""
+
+    contacts: int = Field(description="How many contacts were compared.")
+    late: int = Field(description="How many of them are due to be looked at this moment, and are not compared.")
+    differences: list[SegmentDifference] = Field(description="Should be empty.")
+    next: str | None = Field(description="Cursor of the next contacts; null if these were the last.")
+
+
+@router.get("/{segment}/members", summary="List a segment's members", responses=_NOT_LIVE)
+async def list_members(segment: SegmentName, ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) -> MemberPage:
+    """The members by the live version. While the first version is filled, 409: there are no members yet."""
+    await _live(ctx, segment)
+    listing = ["members", segment]
+    position = ctx.cursors.read(listing, cursor)
+    async with ctx.db.transaction() as tx:
+        found = await member_lists.page(tx, segment, after=str(position[0]) if position else "", limit=limit + 1)
+    shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.contact_id])
+    listed = [SegmentMember(contact_id=one.contact_id, since=one.since, changes_at=one.changes_at) for one in shown]
+    return MemberPage(members=listed, next=following)
+
+
+@router.get(
+    "/{segment}/export",
+    summary="Export a segment's members",
+    response_class=StreamingResponse,
+    responses={
+        **_NOT_LIVE,
+        200: {"content": {"text/csv": {}, "application/x-ndjson": {}}, "description": "One line a member"},
+    },
+)
+async def export_members(
+    segment: SegmentName,
+    ctx: Ctx,
+    file_format: Annotated[Literal["csv", "jsonl"], Query(alias="format")] = "csv",
+) -> StreamingResponse:
+    """Streams all members: `contact_id`, `since`, `changes_at`. Who changes meanwhile may be in it or not."""
+    await _live(ctx, segment)
+    kind = "text/csv; charset=utf-8" if file_format == "csv" else "application/x-ndjson"
+    return StreamingResponse(_lines(ctx, segment, file_format), media_type=kind)
+
+
+async def _lines(ctx: Context, segment: str, file_format: str) -> AsyncIterator[str]:
+    after = ""
+    if file_format == "csv":
+        yield "contact_id,since,changes_at\r\n"
+    while True:
+        async with ctx.db.transaction() as tx:
+            found = await member_lists.page(tx, segment, after=after, limit=_EXPORTED)
+        if not found:
+            return
+        yield _csv(found) if file_format == "csv" else _jsonl(found)
+        after = found[-1].contact_id
+
+
+def _row(one: Member) -> dict[str, str | None]:
+    ends = one.changes_at.isoformat() if one.changes_at else None
+    return {"contact_id": one.contact_id, "since": one.since.isoformat(), "changes_at": ends}
+
+
+def _csv(members: Sequence[Member]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows([plain_cell(value or "") for value in _row(one).values()] for one in members)
+    return text.getvalue()
+
+
+def _jsonl(members: Sequence[Member]) -> str:
+    return "".join(json.dumps(_row(one), ensure_ascii=False) + "\n" for one in members)
+
+
+@router.get("/{segment}/members/{contact_id}", summary="Explain a contact's membership")
+async def explain_member(segment: SegmentName, contact_id: ContactId, ctx: Ctx) -> ContactDecision:
+    """Whether the contact is a member by the live version now, and why, leaf by leaf with the events that decide."""
+    now = datetime.now(UTC)
+    async with ctx.db.transaction() as tx:
+        summary = await _known(ctx, segment)
+        person = await contacts.get(tx, contact_id)
+        if person is None:
+            raise not_found(f"contact {contact_id}")
+        definition = await segments.definition(tx, segment, summary.live or summary.latest)
+        return await decide(tx, definition.members, person, now)
+
+
+@router.get("/{segment}/check", summary="Check a segment's members", responses=_NOT_LIVE)
+async def check_segment(segment: SegmentName, ctx: Ctx, cursor: CursorText = None) -> SegmentCheck:
+    """Compares stored memberships with a full evaluation from the facts, for the next 500 contacts."""
+    summary = await _live(ctx, segment)
+    listing = ["segment-check", segment]
+    position = ctx.cursors.read(listing, cursor)
+    async with ctx.db.transaction() as tx:
+        checked = await segment_check.check(
+            tx, summary, datetime.now(UTC), after=str(position[0]) if position else "", limit=CHECKED
+        )
+    return SegmentCheck(
+        contacts=checked.contacts,
+        late=checked.late,
+        differences=[
+            SegmentDifference(contact_id=one.contact_id, stored=one.stored, evaluated=one.evaluated)
+            for one in checked.differences
+        ],
+        next=ctx.cursors.make(listing, [checked.last]) if checked.last is not None else None,
+    )
+
+
+async def _known(ctx: Context, segment: str) -> SegmentSummary:
+    async with ctx.db.transaction() as tx:
+        summary = await segments.get(tx, segment)
+    if summary is None:
+        raise not_found(f"segment {segment}")
+    return summary
+
+
+async def _live(ctx: Context, segment: str) -> SegmentSummary:
+    """The segment. Raises ProblemError, 409, while its first version is filled."""
+    summary = await _known(ctx, segment)
+    if summary.live is None:
+        raise ProblemError(409, "segment-not-live", f"The first version of {segment} is still being filled.")
+    return summary

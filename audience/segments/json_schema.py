@@ -1,0 +1,44 @@
+"""The JSON Schema of segments, for editors that complete and check YAML while it is written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from audience.segments.document import Head
+from audience.segments.members import EVENT_LEAVES
+
+
+def segment_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a segment's file. It checks shapes; publishing checks conditions too."""
+    models = [(model, "validation") for model in (Head, *EVENT_LEAVES.values())]
+    _, found = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
+    parts: dict[str, Any] = found["$defs"]
+    whole = parts.pop(Head.__name__)
+    many = {"type": "array", "items": {"$ref": "#/$defs/Members"}, "minItems": 1}
+    groups = {"all": many, "any": many, "not": {"$ref": "#/$defs/Members"}}
+    parts["Members"] = {
+        "description": "A condition over `contact`, something that they did, or a group of such parts.",
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            *({"$ref": f"#/$defs/{model.__name__}"} for model in EVENT_LEAVES.values()),
+            *(
+                {"type": "object", "properties": {key: part}, "required": [key], "additionalProperties": False}
+                for key, part in groups.items()
+            ),
+        ],
+    }
+    whole["properties"]["members"] = {"$ref": "#/$defs/Members"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **whole,
+        "title": "Perennial segment",
+        "$defs": parts,
+    }
+
+
+def schema_text() -> str:
+    """The schema as the file `audience/segment.schema.json` holds it."""
+    return json.dumps(segment_schema(), indent=2, ensure_ascii=False) + "\n"

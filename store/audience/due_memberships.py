@@ -1,0 +1,49 @@
+"""Memberships that may change by time alone: find those that are due. Any number of processes share the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.audience.memberships import Touch, Updated, update
+from store.schema.rows import Contact, columns, read_row
+
+AT_ONCE = 200
+"""Contacts in one transaction; they are locked for as long as it takes."""
+_LOOKED_AT = 8 * AT_ONCE
+"""The oldest due memberships that are looked at; other processes have some of their contacts."""
+
+
+async def take_due(tx: AsyncConnection, now: datetime, *, most: int = AT_ONCE) -> Mapping[str, Contact]:
+    """Contacts with a membership that is due, the oldest first, locked. Those that others have locked are left out."""
+    rows = await tx.execute(_TAKE, {"now": now, "looked_at": _LOOKED_AT, "most": most})
+    return {row["id"]: read_row(Contact, row) for row in rows.mappings()}
+
+
+async def update_due(tx: AsyncConnection, held: Mapping[str, Contact], now: datetime) -> Updated:
+    """Bring these contacts up to date."""
+    return await update(tx, {contact_id: Touch() for contact_id in held}, now, held=held)
+
+
+async def postpone(tx: AsyncConnection, contact_id: str, now: datetime, by: timedelta) -> None:
+    """Look at a contact's due memberships again after that time."""
+    await tx.execute(_POSTPONE, {"id": contact_id, "now": now, "until": now + by})
+
+
+async def oldest_due(tx: AsyncConnection) -> datetime | None:
+    """The moment of the first membership that is to be looked at; if it is in the past, the work is late."""
+    found: datetime | None = (await tx.execute(_OLDEST)).scalar_one()
+    return found
+
+
+# A contact that changed before the lock was there is read as it is now; `update` reads the memberships again.
+_TAKE = text(f"""
+    SELECT {columns(Contact, "contact")} FROM contact
+    WHERE id IN (SELECT contact_id FROM membership WHERE changes_at <= :now ORDER BY changes_at LIMIT :looked_at)
+    LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+""")
+_POSTPONE = text("UPDATE membership SET changes_at = :until WHERE contact_id = :id AND changes_at <= :now")
+_OLDEST = text("SELECT min(changes_at) FROM membership")

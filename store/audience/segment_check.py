@@ -1,0 +1,84 @@
+"""Compare the stored members of a segment with what evaluating all facts gives: both must be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from audience.segments.evaluation import evaluate
+from audience.segments.probes import probes
+from store.audience import member_lists
+from store.audience.facts import facts_of
+from store.engine.sql import any_of
+from store.published import segments
+from store.published.segments import SegmentSummary
+from store.schema.rows import Contact, columns, read_row
+from tracks.conditions.conditions import ConditionError
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A contact whose stored membership is not what the facts give."""
+
+    contact_id: str
+    stored: bool
+    evaluated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The result for some contacts: how many there were, how many are late, and the differences.
+
+    A contact is late whose membership changed by time alone and is not looked at yet; that is no difference.
+    """
+
+    contacts: int
+    late: int
+    differences: Sequence[Difference]
+    last: str | None
+    """The contact to go on after; None if these were the last ones."""
+
+
+async def check(tx: AsyncConnection, segment: SegmentSummary, now: datetime, *, after: str, limit: int) -> Checked:
+    """Compare the next contacts. Those that differ are compared again when their rows are locked."""
+    rows = await tx.execute(_CONTACTS, {"after": after, "limit": limit})
+    people = [read_row(Contact, row) for row in rows.mappings()]
+    late, different = await _compare(tx, segment, people, now)
+    if different:
+        rows = await tx.execute(_HOLD, {"ids": sorted(one.contact_id for one in different)})
+        _, different = await _compare(tx, segment, [read_row(Contact, row) for row in rows.mappings()], now)
+    return Checked(len(people), late, different, people[-1].id if len(people) == limit else None)
+
+
+async def _compare(
+    tx: AsyncConnection, segment: SegmentSummary, people: Sequence[Contact], now: datetime
+) -> tuple[int, list[Difference]]:
+    assert segment.live is not None
+    members = (await segments.definition(tx, segment.name, segment.live)).members
+    facts = await facts_of(tx, [(person, probes([members], whole=True)) for person in people], now)
+    known = await member_lists.stored(tx, segment.name, [person.id for person in people])
+    late, found = 0, []
+    for person in people:
+        row, all_facts = known.get(person.id), facts[person.id]
+        if row is not None and row.changes_at is not None and row.changes_at <= now:
+            late += 1
+            continue
+        try:
+            member = all_facts is not None and evaluate(members, all_facts, now).member
+        except ConditionError:
+            member = False
+        if member != (row is not None and row.member):
+            found.append(Difference(person.id, not member, member))
+    return late, found
+
+
+_CONTACTS = text(f"""
+    SELECT {columns(Contact, "c")} FROM contact c WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
+""")
+_HOLD = text(f"""
+    SELECT {columns(Contact, "contact")} FROM contact WHERE id = {any_of("ids")} ORDER BY id FOR NO KEY UPDATE
+""")
