@@ -174,6 +174,18 @@ def lists(
 
 
 @bench_commands.command()
+def audience(
+    contacts: Annotated[int, typer.Option(min=5_000, help="Contacts.")] = 100_000,
+    events: Annotated[int, typer.Option(min=50_000, help="Events of 60 days.")] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """What segments cost: to fill them, to keep them by events, and to tell what is due at one moment."""
+    from bench.comparisons.audience import bench
+
+    _run("audience", lambda console: bench(console, contacts=contacts, events_stored=events), as_json=as_json)
+
+
+@bench_commands.command()
 def simulate(as_json: Json = False) -> None:
     """A 90-day track of the library, lived through in a test under the time-skipping server."""
     from bench.comparisons.simulate import bench
