@@ -21,7 +21,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from audience.segments.members import EVENT_LEAVES, All, AnyOf, Condition, ContactCondition, Members, Not
+from audience.conditions import ContactCondition
+from audience.segments.members import EVENT_LEAVES, All, AnyOf, Condition, Members, Not
 from tracks.checks.error_messages import say_of
 from tracks.model.values import Model, Short, Slug, Text
 from tracks.shared.problems import Problem, meant
@@ -83,7 +84,7 @@ def segment_from_data(data: Mapping[str, Any]) -> Segment:
     if problems := list(_problems(data)):
         raise ValueError("; ".join(message for _, message in problems))
     head = _Head.model_validate(data)
-    return Segment(head.segment, _tree(data["members"]), head.name or head.segment, head.description, head.owner)
+    return Segment(head.segment, tree_of(data["members"]), head.name or head.segment, head.description, head.owner)
 
 
 def _problems(data: Any) -> Iterator[tuple[Path, str]]:
@@ -95,18 +96,19 @@ def _problems(data: Any) -> Iterator[tuple[Path, str]]:
     except ValidationError as error:
         yield from say_of(_Head, error, data)
     if "members" in data:
-        yield from _tree_problems(data["members"], ("members",), 1)
-        if (count := _leaf_count(data["members"])) > MAX_LEAVES:
+        yield from tree_problems(data["members"], ("members",), 1)
+        if (count := leaf_count(data["members"])) > MAX_LEAVES:
             yield ("members",), f"has {count} leaves; at most {MAX_LEAVES} are allowed"
 
 
-def _leaf_count(data: Any) -> int:
+def leaf_count(data: Any) -> int:
+    """How many leaves the data of a tree has, however wrong it is."""
     groups = [data[kind] for kind in GROUPS if kind in data] if isinstance(data, Mapping) else []
     parts = [part for group in groups for part in (group if isinstance(group, list) else [group])]
-    return sum(map(_leaf_count, parts)) if groups else 1
+    return sum(map(leaf_count, parts)) if groups else 1
 
 
-def _tree_problems(data: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]]:
+def tree_problems(data: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]]:
     """The problems of a part of the tree, which stands at that path."""
     if depth > MAX_DEPTH:
         yield at, f"groups are nested more than {MAX_DEPTH} deep"
@@ -143,15 +145,15 @@ def _part_problems(data: Mapping[str, Any], at: Path, depth: int) -> Iterator[tu
 
 def _group_problems(kind: str, parts: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]]:
     if kind == "not":
-        yield from _tree_problems(parts, at, depth)
+        yield from tree_problems(parts, at, depth)
     elif not isinstance(parts, list) or not parts:
         yield at, f"{kind}: should be a list with at least one part"
     else:
         for number, part in enumerate(parts):
-            yield from _tree_problems(part, (*at, number), depth)
+            yield from tree_problems(part, (*at, number), depth)
 
 
-def _tree(data: Any) -> Members:
+def tree_of(data: Any) -> Members:
     """The tree of data without problems."""
     if isinstance(data, str):
         return Condition(data)
@@ -159,7 +161,7 @@ def _tree(data: Any) -> Members:
         if kind in data:
             return model.model_validate(data)
     if "not" in data:
-        return Not(_tree(data["not"]))
+        return Not(tree_of(data["not"]))
     group = "all" if "all" in data else "any"
-    parts = tuple(_tree(part) for part in data[group])
+    parts = tuple(tree_of(part) for part in data[group])
     return All(parts) if group == "all" else AnyOf(parts)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from audience.conditions import judge_event
+from audience.facts import Fact, Facts
 from audience.segments.members import (
     All,
     AnyOf,
@@ -22,26 +23,9 @@ from audience.segments.members import (
     Not,
     event_of,
     leaves,
+    needed,
 )
-from tracks.conditions.conditions import ConditionError, Verdict, judge
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """Something that a contact did."""
-
-    event_id: str
-    name: str
-    at: datetime
-    properties: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of one contact: the contact as conditions see it, and events in any order."""
-
-    contact: Mapping[str, Any]
-    events: Sequence[Fact] = ()
+from tracks.conditions.conditions import Verdict, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +56,32 @@ def evaluate(members: Members, facts: Facts, now: datetime) -> Answer:
 
     Raises ConditionError where a condition may not be computed over this contact's data, because it is too large.
     """
-    known = _Known(members, facts)
-    member = known.holds(members, now)
-    changes_at = next((moment for moment in known.moments(now) if known.holds(members, moment) != member), None)
-    return Answer(member, changes_at, tuple(known.answer(leaf, now) for leaf in leaves(members)))
+    membership = Membership(members, facts)
+    return Answer(membership.holds(now), next(membership.changes(now), None), membership.leaf_answers(now))
+
+
+class Membership:
+    """Whether one contact is a member, at any moment: what does not depend on the moment is computed once."""
+
+    def __init__(self, members: Members, facts: Facts) -> None:
+        self._members = members
+        self._known = _Known(members, facts)
+
+    def holds(self, now: datetime) -> bool:
+        """Whether the contact is a member at that moment."""
+        return self._known.holds(self._members, now)
+
+    def changes(self, now: datetime) -> Iterator[datetime]:
+        """All moments after `now` at which membership changes if nothing else happens, in order."""
+        member = self.holds(now)
+        for moment in self._known.moments(now):
+            if self.holds(moment) != member:
+                member = not member
+                yield moment
+
+    def leaf_answers(self, now: datetime) -> tuple[LeafAnswer, ...]:
+        """What each leaf says at that moment."""
+        return tuple(self._known.answer(leaf, now) for leaf in leaves(self._members))
 
 
 class _Known:
@@ -89,7 +95,8 @@ class _Known:
             if isinstance(leaf, Condition):
                 self._conditions[leaf.text] = judge(leaf.text, {"contact": facts.contact})
             else:
-                found = [fact for fact in facts.events if fact.name == event_of(leaf) and _matches(leaf, fact)]
+                named = (fact for fact in facts.events if fact.name == event_of(leaf))
+                found = [fact for fact in named if judge_event(leaf.where, fact).holds]
                 self._events[leaf] = sorted(found, key=lambda fact: (fact.at, fact.event_id))
                 self._times[leaf] = [fact.at for fact in self._events[leaf]]
 
@@ -146,21 +153,6 @@ class _Known:
                 found.add(at)
                 found |= {at + span for span in spans if span is not None}
         yield from sorted(moment for moment in found if moment > now)
-
-
-def needed(leaf: EventLeaf) -> int:
-    """How many of the newest events decide a leaf, now and as time passes; of `First`, the oldest one decides."""
-    return leaf.times.number + 1 if isinstance(leaf, Did) else 1
-
-
-def _matches(leaf: EventLeaf, fact: Fact) -> bool:
-    if leaf.where is None:
-        return True
-    event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
-    try:
-        return judge(leaf.where, {"event": event}).holds
-    except ConditionError:
-        return False  # the event is too large for this condition
 
 
 def _ago(leaf: Last | First, at: datetime, now: datetime) -> bool:

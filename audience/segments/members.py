@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, model_validator
+from pydantic import BeforeValidator, PlainSerializer, model_validator
 from pydantic.json_schema import WithJsonSchema
 
-from tracks.conditions.conditions import check
+from audience.conditions import EventCondition
 from tracks.model.values import Duration, EventName, Model, wrong
 
 MAX_TIMES = 1_000
@@ -59,23 +59,6 @@ def _times(value: Any) -> Times:
         raise wrong(f"'{times}' is {'always' if times.hold(0) else 'never'} true")
     return times
 
-
-def _over(name: str) -> AfterValidator:
-    """A condition over one variable. `now` is for the windows: otherwise nobody knows when the answer changes."""
-
-    def judge(value: str) -> str:
-        problems = check(value, (name,))
-        if problems:
-            raise wrong("; ".join(problems))
-        return value
-
-    return AfterValidator(judge)
-
-
-ContactCondition = Annotated[str, _over("contact")]
-"""CEL over `contact`."""
-EventCondition = Annotated[str, _over("event")]
-"""CEL over one `event`. It cannot see the contact: a changed attribute would change what has happened."""
 
 Counting = Annotated[
     Times,
@@ -205,3 +188,8 @@ def longest_window(members: Members) -> timedelta | None:
         if not isinstance(leaf, Condition)
     ]
     return max((span for span in spans if span), default=timedelta(0)) if all(spans) else None
+
+
+def needed(leaf: EventLeaf) -> int:
+    """How many of the newest events decide a leaf, now and as time passes; of `First`, the oldest one decides."""
+    return leaf.times.number + 1 if isinstance(leaf, Did) else 1

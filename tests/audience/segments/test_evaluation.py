@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audience.segments.document import segment_from_data
-from audience.segments.evaluation import Fact, Facts, evaluate
+from audience.facts import Fact, Facts
+from audience.segments.evaluation import evaluate
 from tracks.time.durations import parse_duration
 
 NOW = datetime(2026, 3, 28, 12, tzinfo=UTC)

@@ -1,0 +1,43 @@
+"""Conditions of segments and scores: CEL over the contact, or over one event."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from audience.facts import Fact
+from tracks.conditions.conditions import ConditionError, Verdict, check, judge
+from tracks.model.values import wrong
+
+TOO_LARGE = "too large"
+"""Why a condition could not be computed over an event: there is too much data, or it would take too much work."""
+
+
+def _over(name: str) -> AfterValidator:
+    """A condition over one variable. `now` is for the windows: otherwise nobody knows when the answer changes."""
+
+    def judge_text(value: str) -> str:
+        problems = check(value, (name,))
+        if problems:
+            raise wrong("; ".join(problems))
+        return value
+
+    return AfterValidator(judge_text)
+
+
+ContactCondition = Annotated[str, _over("contact")]
+"""CEL over `contact`."""
+EventCondition = Annotated[str, _over("event")]
+"""CEL over one `event`. It cannot see the contact: a changed attribute would change what has happened."""
+
+
+def judge_event(where: str | None, fact: Fact) -> Verdict:
+    """Whether an event is one of those that a rule or a leaf means. Never raises: see `TOO_LARGE`."""
+    if where is None:
+        return Verdict(True)
+    event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
+    try:
+        return judge(where, {"event": event})
+    except ConditionError:
+        return Verdict(False, TOO_LARGE)
