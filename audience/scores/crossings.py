@@ -105,7 +105,7 @@ class Curve:
 
 
 def _sign_changes(terms: Sequence[_Term], start: int, last: int) -> list[int]:
-    """Microseconds before and after each zero of Σ w · 2^(−(t − start) · r); rates rise from term to term.
+    """Microseconds before and after each zero of Σ w · 2^(-(t - start) · r); rates rise from term to term.
 
     A sum whose weights have one sign has none. Divided by its slowest term, it is a constant and a faster sum; between
     two zeros of that quotient lies a zero of its derivative (Rolle), which is such a sum with one term fewer. So the

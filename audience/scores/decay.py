@@ -1,6 +1,6 @@
 """Points that lose half of their worth in each half-life, kept as one value and its moment.
 
-Exponential decay in forward form: the value at `t` of points p at moments tᵢ is Σ p · 2^(−(t − tᵢ)/h). The sum at one
+Exponential decay in forward form: the value at `t` of points p at moments tᵢ is Σ p · 2^(-(t - tᵢ)/h). The sum at one
 moment gives it at every later one, so no job has to subtract points each night. G. Cormode, V. Shkapenyuk,
 D. Srivastava, B. Xu: Forward Decay, ICDE 2009.
 

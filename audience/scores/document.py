@@ -188,13 +188,12 @@ def _rule_problems(kind: str, rule: Any, at: Path, has_default: bool) -> Iterato
         yield at, "a rule is a mapping: id, points, and when in fit, or event in behaviour"
         return
     try:
-        read = model.model_validate(rule)
+        model.model_validate(rule)
     except ValidationError as error:
         for path, message in say_of(model, error, rule):
             yield (*at, *path), message
-    else:
-        if isinstance(read, EventRule) and read.half_life is None and read.within is None and not has_default:
-            yield at, _LASTS
+    if model is EventRule and not has_default and rule.get("half_life") is None and rule.get("within") is None:
+        yield at, _LASTS
     if model is WhileRule:
         yield from tree_problems(rule["while"], (*at, "while"), 1)
 

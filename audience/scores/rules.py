@@ -70,7 +70,7 @@ class EventRule(Model):
     id: Slug
     event: EventName
     where: EventCondition | None = None
-    by: Classes = ("human",)
+    by: Classes = Field(("human",), min_length=1)
     points: Points
     cap: Cap | None = None
     half_life: HalfLife | None = None

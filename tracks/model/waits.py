@@ -98,7 +98,6 @@ def _in_order(value: tuple[By, ...]) -> tuple[By, ...]:
 Classes = Annotated[
     tuple[By, ...],
     BeforeValidator(_classes, json_schema_input_type=_ByInput),
-    Field(min_length=1),
     AfterValidator(_in_order),
 ]
 """Whose clicks and opens count: one class, several, or `any`."""
@@ -110,7 +109,7 @@ class AwaitedEvent(Model):
     event: EventName
     where: EventCondition | None = None
     by: Classes = Field(
-        ("human",), description="whose clicks and opens count: human, scanner, prefetch, several, or any"
+        ("human",), min_length=1, description="whose clicks and opens count: human, scanner, prefetch, several, or any"
     )
     within: Duration = Field(description="how long to wait for it, such as 3d")
     of: StepId | None = Field(None, description="only about the message that this run sent at that step")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audience.segments.document import segment_from_data
 from audience.facts import Fact, Facts
+from audience.segments.document import segment_from_data
 from audience.segments.evaluation import evaluate
 from tracks.time.durations import parse_duration
 
