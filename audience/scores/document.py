@@ -27,7 +27,9 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from audience.scores.grades import Grade, Grades, out_of_order
 from audience.scores.rules import EventRule, FitRule, HalfLife, Score, While, WhileRule
+from audience.segments.dates import DateLeaf
 from audience.segments.document import MAX_LEAVES, leaf_count, tree_of, tree_problems
+from audience.segments.members import leaves
 from tracks.checks.error_messages import say_of
 from tracks.model.values import SLUG, Model, Short, Slug, Text, wrong
 from tracks.shared.problems import Problem
@@ -166,8 +168,8 @@ def _problems(data: Any) -> Iterator[tuple[Path, str]]:
         yield (), "a score needs rules: fit, behaviour or both"
     if count > MAX_RULES:
         yield (), f"has {count} rules; at most {MAX_RULES} are allowed"
-    if (leaves := sum(leaf_count(tree) for tree in _trees(data.get("behaviour")))) > MAX_LEAVES:
-        yield ("behaviour",), f"the `while` of all rules have {leaves} leaves; at most {MAX_LEAVES} are allowed"
+    if (total := sum(leaf_count(tree) for tree in _trees(data.get("behaviour")))) > MAX_LEAVES:
+        yield ("behaviour",), f"the `while` of all rules have {total} leaves; at most {MAX_LEAVES} are allowed"
     if "grades" in data:
         yield from _grade_problems(data["grades"], margin)
 
@@ -195,7 +197,10 @@ def _rule_problems(kind: str, rule: Any, at: Path, has_default: bool) -> Iterato
     if model is EventRule and not has_default and rule.get("half_life") is None and rule.get("within") is None:
         yield at, _LASTS
     if model is WhileRule:
-        yield from tree_problems(rule["while"], (*at, "while"), 1)
+        found = list(tree_problems(rule["while"], (*at, "while"), 1))
+        yield from found
+        if not found and any(isinstance(leaf, DateLeaf) and leaf.yearly for leaf in leaves(tree_of(rule["while"]))):
+            yield (*at, "while"), "a score has no yearly dates: its grade would change every year for ever"
 
 
 def _grade_problems(data: Any, margin: float | None) -> Iterator[tuple[Path, str]]:

@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from audience.conditions import ContactCondition
-from audience.segments.members import EVENT_LEAVES, All, AnyOf, Condition, Members, Not
+from audience.segments.members import LEAVES, All, AnyOf, Condition, Members, Not
 from tracks.checks.error_messages import say_of
 from tracks.model.values import Model, Short, Slug, Text
 from tracks.shared.problems import Problem, meant
@@ -32,7 +32,7 @@ MAX_LEAVES = 50
 """Leaves of one segment: each is looked at for every contact."""
 MAX_DEPTH = 8
 GROUPS = ("all", "any", "not")
-_HOW = f"write a condition, such as contact.attributes.seats > 5, or one of {', '.join((*EVENT_LEAVES, *GROUPS))}"
+_HOW = f"write a condition, such as contact.attributes.seats > 5, or one of {', '.join((*LEAVES, *GROUPS))}"
 _CONDITION: TypeAdapter[str] = TypeAdapter(ContactCondition)
 
 
@@ -124,17 +124,17 @@ def tree_problems(data: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]]
 
 
 def _part_problems(data: Mapping[str, Any], at: Path, depth: int) -> Iterator[tuple[Path, str]]:
-    kinds = [key for key in data if key in EVENT_LEAVES or key in GROUPS]
+    kinds = [key for key in data if key in LEAVES or key in GROUPS]
     if not kinds:
         key = next(iter(data))
-        yield (*at, key), f"unknown key '{key}'" + meant(key, (*EVENT_LEAVES, *GROUPS))
+        yield (*at, key), f"unknown key '{key}'" + meant(key, (*LEAVES, *GROUPS))
     elif len(kinds) > 1:
         yield at, f"has {' and '.join(map(str, kinds))}: make them parts of all or any"
-    elif (kind := kinds[0]) in EVENT_LEAVES:
+    elif (kind := kinds[0]) in LEAVES:
         try:
-            EVENT_LEAVES[kind].model_validate(data)
+            LEAVES[kind].model_validate(data)
         except ValidationError as error:
-            for path, message in say_of(EVENT_LEAVES[kind], error, data):
+            for path, message in say_of(LEAVES[kind], error, data):
                 yield (*at, *path), message
     else:
         for key in data:
@@ -157,9 +157,8 @@ def tree_of(data: Any) -> Members:
     """The tree of data without problems."""
     if isinstance(data, str):
         return Condition(data)
-    for kind, model in EVENT_LEAVES.items():
-        if kind in data:
-            return model.model_validate(data)
+    if kind := next((kind for kind in LEAVES if kind in data), None):
+        return LEAVES[kind].model_validate(data)
     if "not" in data:
         return Not(tree_of(data["not"]))
     group = "all" if "all" in data else "any"

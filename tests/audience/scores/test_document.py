@@ -85,6 +85,10 @@ BEHAVIOUR = [
     ("{id: a, points: 1}", "a rule of behaviour has event, or while"),
     ("{id: a, while: {dit: e}, points: 1}", "unknown key 'dit'; did you mean 'did'?"),
     ("{id: a, while: {did: e}, points: 1, half_life: 1d}", "unknown key 'half_life'"),
+    (
+        "{id: a, while: {date: birthday, yearly: true, within: next 7d, leap_day: 1 mar}, points: 1}",
+        "a score has no yearly dates",
+    ),
 ]
 GRADES = [
     ("{warm: 4, hot: 5}", "exactly one has no threshold, the lowest, such as `cold:`"),
