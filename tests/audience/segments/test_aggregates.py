@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import UTC, datetime, timedelta
+from statistics import fmean
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audience.facts import Fact, Facts
 from audience.segments.document import segment_from_data
@@ -55,6 +59,22 @@ def test_an_answer_has_the_value_the_newest_events_and_how_many_could_not_be_cou
     assert [fact.event_id for fact in answer.facts] == ["e0", "e1", "e5"]
     recent = ask({kind: "order.paid.total", "is": "> 1", "within": "3d"}, *paid)
     assert (recent.count, recent.left_out) == (1, 2)
+
+
+OPERATORS = {">=": operator.ge, "<=": operator.le, "==": operator.eq, ">": operator.gt, "<": operator.lt}
+SLOWLY = {"sum": sum, "average": fmean, "minimum": min, "maximum": max, "distinct": lambda found: len(set(found))}
+
+
+@given(
+    st.sampled_from(sorted(SLOWLY)),
+    st.sampled_from(sorted(OPERATORS)),
+    st.integers(1, 4),
+    st.lists(st.integers(0, 4), min_size=1, max_size=6),
+)
+def test_a_comparison_is_with_the_value_itself(kind: str, sign: str, number: int, values: list[int]) -> None:
+    answer = ask({kind: "order.paid.total", "is": f"{sign} {number}"}, *({"total": value} for value in values))
+    assert answer.value == pytest.approx(SLOWLY[kind](values))
+    assert answer.holds == OPERATORS[sign](SLOWLY[kind](values), number)
 
 
 def test_numbers_are_added_in_decimal_whatever_their_order_and_size() -> None:

@@ -24,7 +24,7 @@ NAMES = ("app.used", "order.paid")
 CONTACT = {"id": "ann", "attributes": {"plan": "team", "seats": 7}}
 # Beirut changes its clocks at midnight, one day after NOW.
 ZONES = (None, "Asia/Beirut", "America/New_York", "Pacific/Kiritimati", "No/Such")
-DATES = ("renewal", "nothing", "text")
+DATES = ("renewal", "renewal", "renewal", "renewal", "nothing", "text")
 
 spans = st.sampled_from(["1d", "3d", "36h", "7d"])
 wheres = st.none() | st.just("event.properties.total > 20")
@@ -72,6 +72,7 @@ dates = st.one_of(
     st.fixed_dictionaries({"after": days}),
     st.sampled_from([{"after": "2d ago", "before": "in 1d"}, {"after": "2026-03-27", "before": "today"}]),
 )
+dated = st.builds(lambda name, written: {"date": name, **written}, st.sampled_from(DATES), dates)
 once = {"before": st.none() | spans, "within": st.none() | spans}
 anything = st.recursive(
     st.sampled_from(
@@ -82,7 +83,8 @@ anything = st.recursive(
     | leaf("last", **once).filter(ordered)
     | leaf("first", **once).filter(ordered)
     | st.one_of(*map(aggregate, AGGREGATES))
-    | st.builds(lambda name, written: {"date": name, **written}, st.sampled_from(DATES), dates),
+    | dated
+    | dated,
     lambda parts: (
         st.dictionaries(
             st.sampled_from(["all", "any"]), st.lists(parts, min_size=1, max_size=3), min_size=1, max_size=1
