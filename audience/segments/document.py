@@ -21,7 +21,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from audience.segments.members import EVENT_LEAVES, All, AnyOf, Condition, ContactCondition, Members, Not
+from audience.conditions import ContactCondition
+from audience.segments.members import LEAVES, All, AnyOf, Condition, Members, Not
 from tracks.checks.error_messages import say_of
 from tracks.model.values import Model, Short, Slug, Text
 from tracks.shared.problems import Problem, meant
@@ -31,7 +32,7 @@ MAX_LEAVES = 50
 """Leaves of one segment: each is looked at for every contact."""
 MAX_DEPTH = 8
 GROUPS = ("all", "any", "not")
-_HOW = f"write a condition, such as contact.attributes.seats > 5, or one of {', '.join((*EVENT_LEAVES, *GROUPS))}"
+_HOW = f"write a condition, such as contact.attributes.seats > 5, or one of {', '.join((*LEAVES, *GROUPS))}"
 _CONDITION: TypeAdapter[str] = TypeAdapter(ContactCondition)
 
 
@@ -89,7 +90,7 @@ def segment_from_data(data: Mapping[str, Any]) -> Segment:
     if problems := list(_problems(data)):
         raise ValueError("; ".join(message for _, message in problems))
     head = Head.model_validate(data)
-    return Segment(head.segment, _tree(data["members"]), head.name or head.segment, head.description, head.owner)
+    return Segment(head.segment, tree_of(data["members"]), head.name or head.segment, head.description, head.owner)
 
 
 def _problems(data: Any) -> Iterator[tuple[Path, str]]:
@@ -101,18 +102,19 @@ def _problems(data: Any) -> Iterator[tuple[Path, str]]:
     except ValidationError as error:
         yield from say_of(Head, error, data)
     if "members" in data:
-        yield from _tree_problems(data["members"], ("members",), 1)
-        if (count := _leaf_count(data["members"])) > MAX_LEAVES:
+        yield from tree_problems(data["members"], ("members",), 1)
+        if (count := leaf_count(data["members"])) > MAX_LEAVES:
             yield ("members",), f"has {count} leaves; at most {MAX_LEAVES} are allowed"
 
 
-def _leaf_count(data: Any) -> int:
+def leaf_count(data: Any) -> int:
+    """How many leaves the data of a tree has, however wrong it is."""
     groups = [data[kind] for kind in GROUPS if kind in data] if isinstance(data, Mapping) else []
     parts = [part for group in groups for part in (group if isinstance(group, list) else [group])]
-    return sum(map(_leaf_count, parts)) if groups else 1
+    return sum(map(leaf_count, parts)) if groups else 1
 
 
-def _tree_problems(data: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]]:
+def tree_problems(data: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]]:
     """The problems of a part of the tree, which stands at that path."""
     if depth > MAX_DEPTH:
         yield at, f"groups are nested more than {MAX_DEPTH} deep"
@@ -128,17 +130,17 @@ def _tree_problems(data: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]
 
 
 def _part_problems(data: Mapping[str, Any], at: Path, depth: int) -> Iterator[tuple[Path, str]]:
-    kinds = [key for key in data if key in EVENT_LEAVES or key in GROUPS]
+    kinds = [key for key in data if key in LEAVES or key in GROUPS]
     if not kinds:
         key = next(iter(data))
-        yield (*at, key), f"unknown key '{key}'" + meant(key, (*EVENT_LEAVES, *GROUPS))
+        yield (*at, key), f"unknown key '{key}'" + meant(key, (*LEAVES, *GROUPS))
     elif len(kinds) > 1:
         yield at, f"has {' and '.join(map(str, kinds))}: make them parts of all or any"
-    elif (kind := kinds[0]) in EVENT_LEAVES:
+    elif (kind := kinds[0]) in LEAVES:
         try:
-            EVENT_LEAVES[kind].model_validate(data)
+            LEAVES[kind].model_validate(data)
         except ValidationError as error:
-            for path, message in say_of(EVENT_LEAVES[kind], error, data):
+            for path, message in say_of(LEAVES[kind], error, data):
                 yield (*at, *path), message
     else:
         for key in data:
@@ -149,23 +151,22 @@ def _part_problems(data: Mapping[str, Any], at: Path, depth: int) -> Iterator[tu
 
 def _group_problems(kind: str, parts: Any, at: Path, depth: int) -> Iterator[tuple[Path, str]]:
     if kind == "not":
-        yield from _tree_problems(parts, at, depth)
+        yield from tree_problems(parts, at, depth)
     elif not isinstance(parts, list) or not parts:
         yield at, f"{kind}: should be a list with at least one part"
     else:
         for number, part in enumerate(parts):
-            yield from _tree_problems(part, (*at, number), depth)
+            yield from tree_problems(part, (*at, number), depth)
 
 
-def _tree(data: Any) -> Members:
+def tree_of(data: Any) -> Members:
     """The tree of data without problems."""
     if isinstance(data, str):
         return Condition(data)
-    for kind, model in EVENT_LEAVES.items():
-        if kind in data:
-            return model.model_validate(data)
+    if kind := next((kind for kind in LEAVES if kind in data), None):
+        return LEAVES[kind].model_validate(data)
     if "not" in data:
-        return Not(_tree(data["not"]))
+        return Not(tree_of(data["not"]))
     group = "all" if "all" in data else "any"
-    parts = tuple(_tree(part) for part in data[group])
+    parts = tuple(tree_of(part) for part in data[group])
     return All(parts) if group == "all" else AnyOf(parts)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from heapq import merge
 
+from audience.conditions import judge_event
 from audience.facts import Fact, Facts
+from audience.segments.aggregates import Aggregate, Values
+from audience.segments.dates import Calendar, Dated, DateLeaf
 from audience.segments.members import (
     All,
     AnyOf,
@@ -24,7 +28,16 @@ from audience.segments.members import (
     leaves,
     needed,
 )
-from tracks.conditions.conditions import ConditionError, Verdict, judge
+from tracks.conditions.conditions import Verdict, judge
+
+NEWEST = 3
+"""Events that the answer of an aggregate names."""
+_YEARS = range(-1, 11)
+"""Years around a moment, after which nothing new comes of yearly dates alone.
+
+What is true on a day depends on the leap years around it, and within nine years each order of them has come, also
+around 2100. Two more years, since a span may begin in another year than its date, and local and UTC years differ.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +47,15 @@ class LeafAnswer:
     leaf: Leaf
     holds: bool
     facts: tuple[Fact, ...] = ()
-    """The newest events that were counted, at most as many as decide."""
+    """The newest events that were counted, at most as many as decide; of an aggregate, at most `NEWEST`."""
     count: int | None = None
-    """How many events were counted; None for a condition."""
+    """How many events were counted; None for a leaf that is about no event."""
     why: str = ""
-    """For a condition that could not be computed: `missing`, `type`, …"""
+    """For a condition or a date that could not be computed: `missing`, `type`, `not a date`, …"""
+    value: int | float | date | None = None
+    """The aggregate, such as the sum; the day that a date means."""
+    left_out: int = 0
+    """How many events an aggregate could not count: their property is missing, or not of the right type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +72,62 @@ def evaluate(members: Members, facts: Facts, now: datetime) -> Answer:
 
     Raises ConditionError where a condition may not be computed over this contact's data, because it is too large.
     """
-    known = _Known(members, facts)
-    member = known.holds(members, now)
-    changes_at = next((moment for moment in known.moments(now) if known.holds(members, moment) != member), None)
-    return Answer(member, changes_at, tuple(known.answer(leaf, now) for leaf in leaves(members)))
+    membership = Membership(members, facts)
+    return Answer(membership.holds(now), next(membership.changes(now), None), membership.leaf_answers(now))
+
+
+class Membership:
+    """Whether one contact is a member, at any moment: what does not depend on the moment is computed once."""
+
+    def __init__(self, members: Members, facts: Facts) -> None:
+        self._members = members
+        self._known = _Known(members, facts)
+
+    def holds(self, now: datetime) -> bool:
+        """Whether the contact is a member at that moment."""
+        return self._known.holds(self._members, now)
+
+    def changes(self, now: datetime) -> Iterator[datetime]:
+        """All moments after `now` at which membership changes if nothing else happens, in order.
+
+        With yearly dates these are those of the next years only, and the first one always.
+        """
+        member = self.holds(now)
+        for moment in self._known.moments(self._members, now):
+            if self.holds(moment) != member:
+                member = not member
+                yield moment
+
+    def leaf_answers(self, now: datetime) -> tuple[LeafAnswer, ...]:
+        """What each leaf says at that moment."""
+        return tuple(self._known.answer(leaf, now) for leaf in leaves(self._members))
 
 
 class _Known:
-    """What does not depend on the moment, computed once: conditions, and the events that each leaf may count."""
+    """What does not depend on the moment, computed once: conditions, dates, and the events that a leaf may count."""
 
     def __init__(self, members: Members, facts: Facts) -> None:
         self._conditions: dict[str, Verdict] = {}
+        self._calendar = Calendar(facts.contact)
+        self._dates: dict[DateLeaf, Dated] = {}
+        self._values: dict[Aggregate, Values] = {}
         self._events: dict[EventLeaf, list[Fact]] = {}
         self._times: dict[EventLeaf, list[datetime]] = {}
+        self._today: tuple[datetime, date] | None = None
         for leaf in leaves(members):
             if isinstance(leaf, Condition):
                 self._conditions[leaf.text] = judge(leaf.text, {"contact": facts.contact})
+            elif isinstance(leaf, DateLeaf):
+                self._dates[leaf] = self._calendar.dated(leaf)
             else:
-                found = [fact for fact in facts.events if fact.name == event_of(leaf) and _matches(leaf, fact)]
-                self._events[leaf] = sorted(found, key=lambda fact: (fact.at, fact.event_id))
-                self._times[leaf] = [fact.at for fact in self._events[leaf]]
+                named = (fact for fact in facts.events if fact.name == event_of(leaf))
+                found = [fact for fact in named if judge_event(leaf.where, fact).holds]
+                found.sort(key=lambda fact: (fact.at, fact.event_id))
+                if isinstance(leaf, Aggregate):
+                    self._values[leaf] = Values(leaf, found)
+                    found = self._values[leaf].events
+                self._events[leaf] = found
+                self._times[leaf] = [fact.at for fact in found]
 
     def holds(self, members: Members, now: datetime) -> bool:
         """Whether the tree is true at that moment."""
@@ -87,6 +140,8 @@ class _Known:
                 return not self.holds(part, now)
             case Condition(text):
                 return self._conditions[text].holds
+            case DateLeaf():
+                return self._dates[members].holds(self._day(now))
             case Did():
                 begin, end = self._counted(members, now)
                 return members.times.hold(end - begin)
@@ -96,15 +151,26 @@ class _Known:
             case Last() | First():
                 begin, end = self._counted(members, now)
                 return begin < end and _ago(members, self._times[members][begin], now)
+            case Aggregate():
+                return self._values[members].hold(*self._counted(members, now))
 
     def answer(self, leaf: Leaf, now: datetime) -> LeafAnswer:
         """The same of one leaf, with what decided it."""
         if isinstance(leaf, Condition):
             verdict = self._conditions[leaf.text]
             return LeafAnswer(leaf, verdict.holds, why=verdict.why)
+        holds = self.holds(leaf, now)
+        if isinstance(leaf, DateLeaf):
+            return LeafAnswer(leaf, holds, why=self._dates[leaf].why, value=self._dates[leaf].day)
         begin, end = self._counted(leaf, now)
-        newest = max(begin, end - needed(leaf))
-        return LeafAnswer(leaf, self.holds(leaf, now), tuple(self._events[leaf][newest:end]), end - begin)
+        newest = max(begin, end - (NEWEST if isinstance(leaf, Aggregate) else needed(leaf)))
+        facts = tuple(self._events[leaf][newest:end])
+        if not isinstance(leaf, Aggregate):
+            return LeafAnswer(leaf, holds, facts, end - begin)
+        values = self._values[leaf]
+        return LeafAnswer(
+            leaf, holds, facts, end - begin, value=values.value(begin, end), left_out=values.left_out(now)
+        )
 
     def _counted(self, leaf: EventLeaf, now: datetime) -> tuple[int, int]:
         """The events that the leaf counts at that moment, as the indexes of the first and after the last."""
@@ -118,27 +184,56 @@ class _Known:
             case _:
                 return 0 if leaf.within is None else min(bisect_right(times, now - leaf.within), end), end
 
-    def moments(self, now: datetime) -> Iterator[datetime]:
-        """The moments after `now` at which any leaf may change, in order."""
-        found: set[datetime] = set()
-        for leaf, times in self._times.items():
-            spans = [leaf.within] if isinstance(leaf, Did | DidNot) else [leaf.within, leaf.before]
-            # Of the events of the past, only the newest decide: the older ones leave a window before these.
-            oldest = 0 if isinstance(leaf, First) else max(bisect_right(times, now) - needed(leaf), 0)
-            for at in times[oldest:]:
-                found.add(at)
-                found |= {at + span for span in spans if span is not None}
-        yield from sorted(moment for moment in found if moment > now)
+    def moments(self, members: Members, now: datetime) -> Iterator[datetime]:
+        """The moments after `now` at which membership may change, in order."""
+        undecided = self._undecided(members)
+        if isinstance(undecided, bool):
+            return
+        happen = sorted({moment for leaf in undecided for moment in self._moments_of(leaf, now) if moment > now})
+        dates = [self._dates[leaf] for leaf in undecided if isinstance(leaf, DateLeaf)]
+        if not dates:
+            yield from happen
+            return
+        years = {now.year, *(moment.year for moment in happen)}
+        years |= {day.year for dated in dates if not dated.leaf.yearly for day in dated.changes(())}
+        around = {year + near for year in years for near in _YEARS}
+        today = self._day(now)
+        days = sorted({day for dated in dates for day in dated.changes(around) if day > today})
+        begins = (begin for day in days if (begin := self._calendar.begins(day)) is not None and begin > now)
+        yield from merge(happen, begins)
 
+    def _undecided(self, members: Members) -> bool | list[Leaf]:
+        """The leaves on which membership depends over time; what it is, where conditions alone decide it."""
+        match members:
+            case Condition(text):
+                return self._conditions[text].holds
+            case Not(part):
+                inside = self._undecided(part)
+                return not inside if isinstance(inside, bool) else inside
+            case All(parts) | AnyOf(parts):
+                deciding = isinstance(members, AnyOf)
+                found = [self._undecided(part) for part in parts]
+                open_parts = [leaf for part in found if not isinstance(part, bool) for leaf in part]
+                return deciding if deciding in found else open_parts or not deciding
+            case _:
+                return [members]
 
-def _matches(leaf: EventLeaf, fact: Fact) -> bool:
-    if leaf.where is None:
-        return True
-    event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
-    try:
-        return judge(leaf.where, {"event": event}).holds
-    except ConditionError:
-        return False  # the event is too large for this condition
+    def _moments_of(self, leaf: Leaf, now: datetime) -> Iterator[datetime]:
+        """The moments at which events begin or cease to count for a leaf."""
+        if isinstance(leaf, Condition | DateLeaf):
+            return
+        times = self._times[leaf]
+        spans = [leaf.before, leaf.within] if isinstance(leaf, Last | First) else [leaf.within]
+        # Of the events of the past, only the newest decide: the older ones leave a window before these.
+        oldest = 0 if isinstance(leaf, First | Aggregate) else max(bisect_right(times, now) - needed(leaf), 0)
+        for at in times[oldest:]:
+            yield at
+            yield from (at + span for span in spans if span is not None)
+
+    def _day(self, now: datetime) -> date:
+        if self._today is None or self._today[0] != now:
+            self._today = (now, self._calendar.day(now))
+        return self._today[1]
 
 
 def _ago(leaf: Last | First, at: datetime, now: datetime) -> bool:

@@ -8,12 +8,12 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from audience.segments.document import Head
-from audience.segments.members import EVENT_LEAVES
+from audience.segments.members import LEAVES
 
 
 def segment_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a segment's file. It checks shapes; publishing checks conditions too."""
-    models = [(model, "validation") for model in (Head, *EVENT_LEAVES.values())]
+    models = [(model, "validation") for model in (Head, *LEAVES.values())]
     _, found = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
     parts: dict[str, Any] = found["$defs"]
     whole = parts.pop(Head.__name__)
@@ -23,7 +23,7 @@ def segment_schema() -> dict[str, Any]:
         "description": "A condition over `contact`, something that they did, or a group of such parts.",
         "anyOf": [
             {"type": "string", "minLength": 1},
-            *({"$ref": f"#/$defs/{model.__name__}"} for model in EVENT_LEAVES.values()),
+            *({"$ref": f"#/$defs/{model.__name__}"} for model in LEAVES.values()),
             *(
                 {"type": "object", "properties": {key: part}, "required": [key], "additionalProperties": False}
                 for key, part in groups.items()

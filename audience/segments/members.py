@@ -6,96 +6,17 @@ counts within 7d until just before `t` + 7d, and no more from then on.
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Self
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, model_validator
-from pydantic.json_schema import WithJsonSchema
+from pydantic import model_validator
 
-from tracks.conditions.conditions import check
-from tracks.conditions.expressions import read
-from tracks.model.segment_changes import ENTERED, LEFT
-from tracks.model.values import Duration, EventName, Model, wrong
-
-MAX_TIMES = 1_000
-"""The largest number of events that a leaf may count to: each evaluation reads that many."""
-
-COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "==": operator.eq,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-
-
-class Times(NamedTuple):
-    """How often something has to have happened."""
-
-    comparison: str
-    number: int
-
-    def hold(self, count: int) -> bool:
-        """Whether that many are right."""
-        return COMPARISONS[self.comparison](count, self.number)
-
-    def __str__(self) -> str:
-        return f"{self.comparison} {self.number}"
-
-
-def _times(value: Any) -> Times:
-    if isinstance(value, Times):
-        return value
-    match = re.fullmatch(r"\s*(>=|<=|==|>|<)\s*(\d{1,9})\s*", value, re.ASCII) if isinstance(value, str) else None
-    if match is None:
-        many = f"; did you mean '>= {value}'?" if isinstance(value, int) and not isinstance(value, bool) else ""
-        raise wrong(f"should be a comparison in quotes, such as '>= 3' or '== 1'{many}")
-    times = Times(match[1], int(match[2]))
-    if times.number > MAX_TIMES:
-        raise wrong(f"counts further than {MAX_TIMES:,}")
-    if len({times.hold(count) for count in range(MAX_TIMES + 2)}) == 1:
-        raise wrong(f"'{times}' is {'always' if times.hold(0) else 'never'} true")
-    return times
-
-
-def _over(name: str) -> AfterValidator:
-    """A condition over one variable. `now` is for the windows: otherwise nobody knows when the answer changes."""
-
-    def judge(value: str) -> str:
-        problems = [*check(value, (name,))]
-        if ("contact", "segments") in {path[:2] for path in read(value).paths}:
-            problems.append("a segment cannot read contact.segments")
-        if problems:
-            raise wrong("; ".join(problems))
-        return value
-
-    return AfterValidator(judge)
-
-
-ContactCondition = Annotated[str, _over("contact")]
-"""CEL over `contact`."""
-EventCondition = Annotated[str, _over("event")]
-"""CEL over one `event`. It cannot see the contact: a changed attribute would change what has happened."""
-
-Counting = Annotated[
-    Times,
-    BeforeValidator(_times),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^(>=|<=|==|>|<) ?\d+$", "examples": [">= 3"]}),
-]
-
-
-def _from_outside(name: str) -> str:
-    if name in (ENTERED, LEFT):
-        raise wrong("a segment cannot be about entering or leaving segments")
-    return name
-
-
-Happening = Annotated[EventName, AfterValidator(_from_outside)]
-"""The name of an event that does not itself follow from segments."""
+from audience.conditions import EventCondition, Happening
+from audience.segments.aggregates import AGGREGATES, Aggregate
+from audience.segments.comparisons import Counting, Times
+from audience.segments.dates import DateLeaf
+from tracks.model.values import Duration, Model, wrong
 
 
 class Did(Model):
@@ -143,8 +64,14 @@ class First(_Once):
     first: Happening
 
 
-EventLeaf = Did | DidNot | Last | First
-EVENT_LEAVES: Mapping[str, type[EventLeaf]] = {"did": Did, "did_not": DidNot, "last": Last, "first": First}
+EventLeaf = Did | DidNot | Last | First | Aggregate
+EVENT_LEAVES: Mapping[str, type[EventLeaf]] = {
+    "did": Did,
+    "did_not": DidNot,
+    "last": Last,
+    "first": First,
+    **AGGREGATES,
+}
 """Each kind of leaf about events, by the key that names the event."""
 
 
@@ -176,7 +103,11 @@ class Not:
     part: Members
 
 
-Leaf = Condition | EventLeaf
+ContactLeaf = Condition | DateLeaf
+"""A leaf about the contact, and about no event."""
+Leaf = ContactLeaf | EventLeaf
+LEAVES: Mapping[str, type[DateLeaf] | type[EventLeaf]] = {**EVENT_LEAVES, "date": DateLeaf}
+"""Each kind of leaf that is written as a mapping, by the key that names what it is about."""
 Members = Leaf | All | AnyOf | Not
 
 
@@ -203,13 +134,18 @@ def event_of(leaf: EventLeaf) -> str:
             return leaf.last
         case First():
             return leaf.first
+        case Aggregate():
+            return leaf.event
 
 
 def events_of(members: Members) -> set[str]:
     """The names of all events that a tree is about."""
-    return {event_of(leaf) for leaf in leaves(members) if not isinstance(leaf, Condition)}
+    return {event_of(leaf) for leaf in leaves(members) if not isinstance(leaf, ContactLeaf)}
 
 
-def needed(leaf: EventLeaf) -> int:
-    """How many of the newest events decide a leaf, now and as time passes; of `First`, the oldest one decides."""
+def needed(leaf: Did | DidNot | Last | First) -> int:
+    """How many of the newest events decide a leaf, now and as time passes; of `First`, the oldest one decides.
+
+    All events of its window decide an aggregate.
+    """
     return leaf.times.number + 1 if isinstance(leaf, Did) else 1

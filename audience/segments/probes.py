@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
-from audience.segments.members import Condition, Did, DidNot, EventLeaf, First, Members, event_of, leaves, needed
+from audience.segments.aggregates import Aggregate
+from audience.segments.members import ContactLeaf, Did, DidNot, First, Members, event_of, leaves, needed
 
 
 class Probe(NamedTuple):
@@ -39,16 +40,14 @@ def probes(trees: Iterable[Members], *, spare: int = 0, whole: bool = False) -> 
 
 def _probes(tree: Members, spare: int, whole: bool) -> Iterator[Probe]:
     for leaf in leaves(tree):
-        if isinstance(leaf, Condition):
+        if isinstance(leaf, ContactLeaf):
             continue
-        within = leaf.within if isinstance(leaf, Did | DidNot) else None
-        everything = whole or leaf.where is not None
-        most = None if everything else needed(leaf) + spare
-        yield Probe(event_of(leaf), _oldest(leaf) and not everything, most, within, leaf.where is not None)
-
-
-def _oldest(leaf: EventLeaf) -> bool:
-    return isinstance(leaf, First)
+        within = leaf.within if isinstance(leaf, Did | DidNot | Aggregate) else None
+        looks_inside = leaf.where is not None or isinstance(leaf, Aggregate)
+        if whole or isinstance(leaf, Aggregate) or leaf.where is not None:
+            yield Probe(event_of(leaf), False, None, within, looks_inside)
+        else:
+            yield Probe(event_of(leaf), isinstance(leaf, First), needed(leaf) + spare, within, False)
 
 
 def _both(one: Probe, other: Probe) -> Probe:

@@ -15,6 +15,7 @@ import typer.main
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from audience.scores.document import read_score
 from audience.segments.document import read_segment
 from cli.main import app
 from settings import Settings
@@ -67,14 +68,19 @@ def test_a_track_example_compiles(block: Block) -> None:
     assert compile_track(parse_track(whole(block.text), str(block))).program.code
 
 
+@pytest.mark.parametrize("block", of("yaml policy"), ids=str)
+def test_a_policy_example_is_sound(block: Block) -> None:
+    assert parse_policy(block.text).topics
+
+
 @pytest.mark.parametrize("block", of("yaml segment"), ids=str)
 def test_a_segment_example_is_sound(block: Block) -> None:
     assert read_segment(block.text, str(block)).problems == ()
 
 
-@pytest.mark.parametrize("block", of("yaml policy"), ids=str)
-def test_a_policy_example_is_sound(block: Block) -> None:
-    assert parse_policy(block.text).topics
+@pytest.mark.parametrize("block", of("yaml score"), ids=str)
+def test_a_score_example_is_sound(block: Block) -> None:
+    assert read_score(block.text, str(block)).problems == ()
 
 
 @pytest.mark.parametrize("block", of("liquid"), ids=str)

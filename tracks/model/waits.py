@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
 from tracks.model.values import (
@@ -91,22 +91,29 @@ def _classes(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _in_order(value: tuple[By, ...]) -> tuple[By, ...]:
+    return tuple(word for word in EVERYBODY if word in value)
+
+
+Classes = Annotated[
+    tuple[By, ...],
+    BeforeValidator(_classes, json_schema_input_type=_ByInput),
+    AfterValidator(_in_order),
+]
+"""Whose clicks and opens count: one class, several, or `any`."""
+
+
 class AwaitedEvent(Model):
     """An event of the contact, and how long to wait for it."""
 
     event: EventName
     where: EventCondition | None = None
-    by: Annotated[tuple[By, ...], BeforeValidator(_classes, json_schema_input_type=_ByInput)] = Field(
+    by: Classes = Field(
         ("human",), min_length=1, description="whose clicks and opens count: human, scanner, prefetch, several, or any"
     )
     within: Duration = Field(description="how long to wait for it, such as 3d")
     of: StepId | None = Field(None, description="only about the message that this run sent at that step")
     since: StepId = Field("step", description="events count from: step (this one), enrollment, or an earlier step's id")
-
-    @field_validator("by", mode="after")
-    @classmethod
-    def _in_order(cls, value: tuple[By, ...]) -> tuple[By, ...]:
-        return tuple(word for word in EVERYBODY if word in value)
 
     @model_validator(mode="after")
     def _classed(self) -> AwaitedEvent:

@@ -91,6 +91,43 @@ def next_local(now: datetime, zone: str | None, at: time | None, weekdays: Colle
     raise ValueError(f"no such local time within a month: {at} on {sorted(days)} in {place.key}")
 
 
+def local_day(now: datetime, zone: ZoneInfo) -> date:
+    """The latest local day that has begun. A day begins at the instant that `day_begins` tells, also where clocks are
+    set back over midnight: then it goes on, although clocks show the day before once more.
+    """
+    day = now.astimezone(zone).date()
+    after = date.fromordinal(min(day.toordinal() + 1, date.max.toordinal()))
+    begins = day_begins(after, zone)
+    return after if begins is not None and begins <= now else day
+
+
+def day_begins(day: date, zone: ZoneInfo) -> datetime | None:
+    """The first instant (UTC) of a local day; of a day that the zone skipped, that of the next one.
+
+    None at the ends of the calendar.
+    """
+    try:
+        return local_instant(datetime.combine(day, time()), zone)
+    except OverflowError:
+        return None
+
+
+def local_date(value: object, zone: ZoneInfo, *, yearly: bool = False, date_only: bool = False) -> date | None:
+    """The local day of a date among a contact's attributes, read as in `date_moment`; None if the value is no date.
+
+    With `yearly`, it is read as in `next_yearly`: the year of the result means nothing.
+    """
+    wall = _wall(value, zone, date_only)
+    if wall is None and yearly:
+        wall = _wall(_of_leap_year(value), zone, date_only) or _without_year(value)
+    return None if wall is None else wall.date()
+
+
+def date_in_year(day: date, year: int, leap_day: Literal["feb-28", "mar-1"]) -> date:
+    """The same day of another year; 29 February is moved as told where that year has none."""
+    return _in_year(datetime.combine(day, time()), year, leap_day).date()
+
+
 def date_moment(
     value: object, offset: Shift, zone: str | None, at: time | None, *, date_only: bool = False
 ) -> datetime | None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audience.segments.comparisons import Times
 from audience.segments.document import MAX_LEAVES, read_segment, segment_from_data
 from audience.segments.members import (
     All,
@@ -18,7 +19,6 @@ from audience.segments.members import (
     First,
     Last,
     Not,
-    Times,
     events_of,
     leaves,
 )
@@ -80,8 +80,32 @@ MISTAKES = [
     ("{did: a, withn: 3d}", "unknown key 'withn'; did you mean 'within'?"),
     ("{last: a}", "needs before or within, such as before: 60d"),
     ("{last: a, before: 7d, within: 3d}", "can never be: before has to be shorter than within"),
-    ("{did: segment.entered}", "a segment cannot be about entering or leaving segments"),
-    ("contact.segments == [contact.id]", "a segment cannot read contact.segments"),
+    ("{sum: order.paid.total}", "'is' is missing: a comparison, such as '> 500'"),
+    ("{sum: order.paid.total, is: 500}", "is: should be a comparison in quotes, such as '> 500' or '<= 9.90'; did you"),
+    ("{sum: total, is: '> 500'}", "names no event: write sum: order.paid.total, or {sum: total, of: order.paid}"),
+    ("{sum: event.properties.total, is: '> 500'}", "names no event: write sum: order.paid.total"),
+    ("{average: order..total, is: '> 5'}", "average: 'order..total' should be the name of a property, such as total"),
+    ("{distinct: order.paid.sku, is: '>= 0'}", "is: '>= 0' is always true up to 1,000"),
+    ("{maximum: order.paid.total, is: '> 5', times: '> 1'}", "unknown key 'times'"),
+    ("{date: renewal}", "needs within, such as within: next 30d, or before and after, such as before: today"),
+    ("{date: renewal, within: 30d}", "within: should be days from today on, such as next 30d, or until today, such"),
+    ("{date: renewal, within: next 999w}", "within: is further from today than 3,660 days"),
+    ("{date: renewal, within: next 3d, before: today}", "needs within, such as within: next 30d, or before and after"),
+    ("{date: renewal, before: 30d}", "before: should be a day, such as today, in 30d, 30d ago or 2027-01-31"),
+    ("{date: renewal, after: today, before: in 1d}", "can never be: no day lies after the one and before the other"),
+    ("{date: renewal, after: 2027-01-31, before: 2027-02-01}", "can never be: no day lies after the one and before"),
+    ("{date: contact.attributes.renewal, before: today}", "date: is the name of an attribute: write renewal"),
+    ("{date: born, yearly: true, within: next 3d}", "say when 29 February comes, leap_day: 28 feb or leap_day: 1 mar"),
+    ("{date: born, yearly: true, leap_day: 1 mar, before: today}", "comes every year, before and after every day"),
+    ("{date: born, yearly: true, leap_day: 1 mar, within: last 365d}", "within has to be shorter than 365d"),
+    ("{date: born, leap_day: 1 mar, within: last 3d}", "has a leap_day, which is for dates that come every year"),
+    (
+        "{date: born, yearly: true, leap_day: feb 28, within: last 3d}",
+        "leap_day: 'feb 28' should be '28 feb' or '1 mar'",
+    ),
+    ("{did: segment.entered}", "segments and scores cannot be about entering or leaving segments"),
+    ("{sum: segment.left.version, is: '> 1'}", "segments and scores cannot be about entering or leaving segments"),
+    ("contact.segments == [contact.id]", "segments and scores cannot read contact.segments"),
     ("{dit: a}", "unknown key 'dit'; did you mean 'did'?"),
     ("{did: a, did_not: b}", "has did and did_not: make them parts of all or any"),
     ("{all: [], }", "all: should be a list with at least one part"),
@@ -89,7 +113,8 @@ MISTAKES = [
     ("{all: [{did: a}], within: 3d}", "'within' cannot stand beside 'all': make it a part of all or any"),
     (
         "7",
-        "write a condition, such as contact.attributes.seats > 5, or one of did, did_not, last, first, all, any, not",
+        "write a condition, such as contact.attributes.seats > 5, or one of did, did_not, last, first, sum, average, "
+        "minimum, maximum, distinct, date, all, any, not",
     ),
     (
         "{all: [" + "{did: a}, " * (MAX_LEAVES + 1) + "]}",

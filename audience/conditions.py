@@ -1,0 +1,57 @@
+"""Conditions of segments and scores: CEL over the contact, or over one event."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from audience.facts import Fact
+from tracks.conditions.conditions import ConditionError, Verdict, check, judge
+from tracks.conditions.expressions import read
+from tracks.model.segment_changes import ENTERED, LEFT
+from tracks.model.values import EventName, wrong
+
+TOO_LARGE = "too large"
+"""Why a condition could not be computed over an event: there is too much data, or it would take too much work."""
+
+
+def _over(name: str) -> AfterValidator:
+    """A condition over one variable. `now` is for the windows: otherwise nobody knows when the answer changes."""
+
+    def judge_text(value: str) -> str:
+        problems = [*check(value, (name,))]
+        if ("contact", "segments") in {path[:2] for path in read(value).paths}:
+            problems.append("segments and scores cannot read contact.segments")
+        if problems:
+            raise wrong("; ".join(problems))
+        return value
+
+    return AfterValidator(judge_text)
+
+
+ContactCondition = Annotated[str, _over("contact")]
+"""CEL over `contact`."""
+EventCondition = Annotated[str, _over("event")]
+"""CEL over one `event`. It cannot see the contact: a changed attribute would change what has happened."""
+
+
+def _from_outside(name: str) -> str:
+    if name in (ENTERED, LEFT):
+        raise wrong("segments and scores cannot be about entering or leaving segments")
+    return name
+
+
+Happening = Annotated[EventName, AfterValidator(_from_outside)]
+"""The name of an event that does not itself follow from segments."""
+
+
+def judge_event(where: str | None, fact: Fact) -> Verdict:
+    """Whether an event is one of those that a rule or a leaf means. Never raises: see `TOO_LARGE`."""
+    if where is None:
+        return Verdict(True)
+    event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
+    try:
+        return judge(where, {"event": event})
+    except ConditionError:
+        return Verdict(False, TOO_LARGE)

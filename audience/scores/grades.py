@@ -1,0 +1,55 @@
+"""Grades of a score: names for its ranges, such as cold, warm and hot, that do not flicker at their thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
+
+from audience.scores.crossings import Range
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """A grade is entered at `enter` or above, and left below `leave`, which is not above `enter`.
+
+    Both are minus infinity for the lowest grade.
+    """
+
+    name: str
+    enter: float = -inf
+    leave: float = -inf
+
+
+@dataclass(frozen=True, slots=True)
+class Grades:
+    """All grades of a score, from the lowest to the highest. Neither of their thresholds falls on the way."""
+
+    all: Sequence[Grade]
+
+    def grade_of(self, value: float, previous: str | None = None) -> str:
+        """The grade of a value, for a contact who had that grade before.
+
+        The higher of two: the highest grade that the value enters, and the highest that it does not leave among the
+        previous grade and those below it. So a value that falls slowly and one that is looked at rarely end in the
+        same grade. Without a previous grade, or with one that the score no longer has, only `enter` counts.
+        """
+        before = self._place(previous)
+        reached = max(place for place, grade in enumerate(self.all) if grade.enter <= value)
+        kept = max(place for place, grade in enumerate(self.all[: before + 1]) if grade.leave <= value)
+        return self.all[max(reached, kept)].name
+
+    def kept(self, name: str) -> Range:
+        """The values at which a contact of this grade keeps it."""
+        place = self._place(name)
+        above = self.all[place + 1].enter if place + 1 < len(self.all) else inf
+        return Range(self.all[place].leave, above)
+
+    def _place(self, name: str | None) -> int:
+        return next((place for place, grade in enumerate(self.all) if grade.name == name), 0)
+
+
+def out_of_order(grades: Sequence[Grade]) -> list[tuple[Grade, Grade]]:
+    """Neighbours, the lower first, of which the higher is left only below the lower one. `grades` are in order."""
+    return [(lower, higher) for lower, higher in pairwise(grades) if higher.leave < lower.leave]
