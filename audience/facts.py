@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 
@@ -17,9 +18,31 @@ class Fact(NamedTuple):
     properties: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """What is known of one contact: the contact as conditions see it, and events in any order."""
 
     contact: Mapping[str, Any]
     events: Sequence[Fact] = ()
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Sequence[Fact]]:
+        """The events of each name, by time."""
+        found: dict[str, list[Fact]] = {}
+        for fact in sorted(self.events, key=_by_time):
+            found.setdefault(fact.name, []).append(fact)
+        return found
+
+    @cached_property
+    def times(self) -> Mapping[str, Sequence[datetime]]:
+        """The moments of the events of each name, in order."""
+        return {name: [fact.at for fact in found] for name, found in self.by_name.items()}
+
+    @cached_property
+    def latest(self) -> datetime | None:
+        """The moment of the latest event; None without events."""
+        return max((fact.at for fact in self.events), default=None)
+
+
+def _by_time(fact: Fact) -> tuple[datetime, str]:
+    return fact.at, fact.event_id

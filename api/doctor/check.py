@@ -14,7 +14,7 @@ from uuid import UUID
 
 from temporalio.client import Client
 
-from api.doctor import database_waits
+from api.doctor import database_waits, segment_health
 from api.doctor.findings import Finding, Report
 from api.doctor.temporal_runs import LIVE, RUNS, UNREADABLE, Listed, Look, Runs
 from api.doctor.time_limits import TimeLimits
@@ -94,6 +94,7 @@ class Check:
         if not every_run:
             await self._taken_up(0, TOLD_IN_ALL, ())
         await database_waits.look(self._database, self._limits, self._report, self._look)
+        await segment_health.look(self._database, self._limits, self._report)
         return self._report
 
     async def brief(self, after: int = 0, again: Collection[str] = ()) -> Report:
@@ -121,6 +122,7 @@ class Check:
             self._report.add(Finding("counts-differ", "", f"{short:,} of {self._report.enrollments:,}"), short)
         await self._taken_up(after, TOLD_BRIEFLY, again)
         await database_waits.look(self._database, self._limits, self._report, self._look)
+        await segment_health.look(self._database, self._limits, self._report)
         return self._report
 
     async def _taken_up(self, after: int, most: int, again: Collection[str]) -> None:

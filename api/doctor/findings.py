@@ -152,6 +152,17 @@ KINDS: Mapping[str, Kind] = {
         "The leading relay turns them into events when they are due.",
         "Look for `a touch cannot be told` in the relay's log.",
     ),
+    "segment-late": Kind(
+        "Members whose time has come and nobody looked",
+        "They enter or leave a segment by time alone, and are not told yet. Every worker looks each second.",
+        "Check that workers run. Look for `segments are not kept up to date` in their logs.",
+    ),
+    "segment-wrong": Kind(
+        "Members that are not who the facts say",
+        "A full evaluation of some contacts differs from what is stored: law 13 is broken.",
+        "This is a bug: report it with the contact's events. `perennial segments check` compares all contacts. "
+        "Publishing the segment with a changed description evaluates everybody anew.",
+    ),
     "breaker-open": Kind(
         "Open breakers",
         "They hold the messages of a track or a channel until somebody resumes them.",
@@ -171,7 +182,7 @@ class Finding:
 
     kind: str
     id: str
-    """Id of the enrolment, the message, the outbox row or the touch; or the scope of a breaker."""
+    """Id of the enrolment, the message, the outbox row or the touch; the scope of a breaker; the segment."""
     detail: str = ""
     workflow_id: str = ""
     enrollment_id: str = ""

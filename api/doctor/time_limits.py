@@ -28,5 +28,7 @@ class TimeLimits:
     """How long an outcome may stay unknown. A run itself asks for 8 hours 36 minutes."""
     deferred: timedelta = timedelta(minutes=15)
     """How long after its due time a deferred message may still wait."""
+    segment: timedelta = timedelta(minutes=2)
+    """How long after its due time a membership may still wait to be looked at. A healthy installation needs seconds."""
     touch: timedelta = timedelta(minutes=2)
     """How long after the end of its hold a click may still wait to be told."""

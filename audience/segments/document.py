@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from audience.conditions import ContactCondition
+from audience.segments.decision import Decider
 from audience.segments.members import LEAVES, All, AnyOf, Condition, Members, Not
 from tracks.checks.error_messages import say_of
 from tracks.model.values import Model, Short, Slug, Text
@@ -55,6 +57,11 @@ class Segment:
     name: str
     description: str = ""
     owner: str | None = None
+
+    @cached_property
+    def decider(self) -> Decider:
+        """The members' tree, prepared to decide about many contacts."""
+        return Decider(self.members)
 
 
 @dataclass(frozen=True)

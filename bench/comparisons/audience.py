@@ -134,7 +134,7 @@ async def _keeping(database: Database, spent: Spent) -> list[Row]:
         parts.append({"did_not": "bench.other", "within": f"{20 + number}d"})
         await _publish(database, f"read-{number}", {"all": parts})
     await _until_done(SegmentUpkeep(database).fill)
-    cost = {}
+    cost: dict[str, list[float]] = {}
     for name in ("bench.unread", "bench.read", "bench.unread", "bench.read"):
         taken = await _measured(spent, lambda name=name: _accept(database, name))  # type: ignore[misc]
         cost.setdefault(name, []).append(taken.cpu * 1000 / EVENTS)
@@ -221,7 +221,7 @@ async def _publish(database: Database, name: str, members: Any) -> None:
 async def _filled(
     folder: Path, contacts: int, events_stored: int, console: Console
 ) -> AsyncIterator[tuple[Database, Spent, datetime]]:
-    """A database with so many rows, the meters of PostgreSQL and of this process, and the moment of the newest event."""
+    """A database with so many rows, the meters of PostgreSQL and this process, and the moment of the newest event."""
     postgres = Postgres(folder / "postgres", any_free(), "audience", log=folder / "postgres.log")
     now = datetime.now(UTC)
     try:

@@ -33,10 +33,11 @@ async def postpone(tx: AsyncConnection, contact_id: str, now: datetime, by: time
     await tx.execute(_POSTPONE, {"id": contact_id, "now": now, "until": now + by})
 
 
-async def oldest_due(tx: AsyncConnection) -> datetime | None:
-    """The moment of the first membership that is to be looked at; if it is in the past, the work is late."""
-    found: datetime | None = (await tx.execute(_OLDEST)).scalar_one()
-    return found
+async def overdue(tx: AsyncConnection, before: datetime, limit: int) -> list[tuple[str, int, datetime]]:
+    """Segments with memberships that were due before that moment: how many (at most `limit` are counted), and the
+    oldest moment."""
+    rows = await tx.execute(_OVERDUE, {"before": before, "limit": limit})
+    return [(row.segment, row.count, row.oldest) for row in rows]
 
 
 # A contact that changed before the lock was there is read as it is now; `update` reads the memberships again.
@@ -46,4 +47,8 @@ _TAKE = text(f"""
     LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
 """)
 _POSTPONE = text("UPDATE membership SET changes_at = :until WHERE contact_id = :id AND changes_at <= :now")
-_OLDEST = text("SELECT min(changes_at) FROM membership")
+_OVERDUE = text("""
+    SELECT segment, count(*) AS count, min(changes_at) AS oldest
+    FROM (SELECT segment, changes_at FROM membership WHERE changes_at < :before ORDER BY changes_at LIMIT :limit) late
+    GROUP BY segment ORDER BY segment
+""")

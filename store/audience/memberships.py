@@ -7,7 +7,8 @@ Contacts are locked first: two transactions that each bring half of what makes a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,8 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
-from audience.segments.evaluation import evaluate
-from audience.segments.members import Members
+from audience.segments.document import Segment
 from audience.segments.probes import Probe, probes
 from store.audience.facts import facts_of
 from store.engine.driver_sql import later, together
@@ -48,8 +48,7 @@ class Pin(NamedTuple):
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(NamedTuple):
     """Whether a contact is a member; see the table `membership`."""
 
     contact_id: str
@@ -112,8 +111,9 @@ async def update(
     people = [person for person in people if asked[person.id]]
     if not people:
         return Updated((), ())
-    trees = {pin: (await segments.definition(tx, *pin)).members for pins in asked.values() for pin in pins}
-    evaluation = _Evaluation(kept, trees, now)
+    wanted_pins = frozenset[Pin]().union(*asked.values())
+    defined = {pin: await segments.definition(tx, *pin) for pin in wanted_pins}
+    evaluation = _Evaluation(kept, defined, now)
     wanted = [(person, evaluation.probes(asked[person.id], known[person.id])) for person in people]
     facts = await facts_of(tx, wanted, evaluation.earliest)
     for person in people:
@@ -141,8 +141,8 @@ async def _read(
         for row in versions
     }
     known: dict[str, dict[Pin, Membership]] = {contact_id: {} for contact_id in ids}
-    for row in memberships.mappings():
-        membership = read_row(Membership, row)
+    for row in memberships:
+        membership = Membership._make(row)
         known[membership.contact_id][membership.pin] = membership
     return people, kept, known
 
@@ -163,13 +163,14 @@ def _concerned(
 class _Evaluation:
     """Evaluates, and collects what has to be written and told."""
 
-    def __init__(self, kept: Mapping[Pin, Kept], trees: Mapping[Pin, Members], now: datetime) -> None:
-        self.kept, self.trees, self.now = kept, trees, now
+    def __init__(self, kept: Mapping[Pin, Kept], defined: Mapping[Pin, Segment], now: datetime) -> None:
+        self.kept, self.defined, self.now = kept, defined, now
         self.earliest = now
         """The earliest moment that is evaluated: windows are read from there."""
         self.changes: list[Change] = []
         self.written: list[Membership] = []
         self.not_judged: list[str] = []
+        self._orders: dict[frozenset[Pin], Sequence[Pin]] = {}
         self._probes: dict[tuple[frozenset[Pin], bool], list[Probe]] = {}
 
     def probes(self, pins: frozenset[Pin], known: Mapping[Pin, Membership]) -> list[Probe]:
@@ -178,53 +179,58 @@ class _Evaluation:
         self.earliest = min([self.earliest, *overdue])
         asked = (pins, bool(overdue))
         if asked not in self._probes:
-            self._probes[asked] = probes((self.trees[pin] for pin in pins), spare=CATCH_UP if overdue else 0)
+            self._probes[asked] = probes((self.defined[pin].members for pin in pins), spare=CATCH_UP if overdue else 0)
         return self._probes[asked]
 
     def of(self, contact_id: str, pins: frozenset[Pin], facts: Facts | None, known: Mapping[Pin, Membership]) -> None:
         """Evaluate these versions for one contact, at each moment that is due, up to now."""
         counting = set()
-        for pin in sorted(pins, key=lambda pin: not self.kept[pin].live):  # the live version of a segment first
+        for pin in self._live_first(pins):
             old, kept = known.get(pin), self.kept[pin]
             row = old or Membership(contact_id, *pin, False, self.now, None, 0, told=True)
             moment: datetime | None = self.now if row.changes_at is None else min(row.changes_at, self.now)
             for _ in range(CATCH_UP):
                 if moment is None or moment > self.now:
                     break
-                row = self._at(row, facts, moment)
+                row = self._at(row, pin, facts, moment)
                 moment = row.changes_at
-            if kept.live and row.member:
-                counting.add(pin.segment)
             if not kept.live:
-                row = replace(row, told=not row.member or not kept.tells_existing or pin.segment in counting)
-            if self._to_write(old, row):
+                row = row._replace(told=not row.member or not kept.tells_existing or pin.segment in counting)
+            elif row.member:
+                counting.add(pin.segment)
+            if self._to_write(old, row, kept):
                 self.written.append(row)
 
-    def _at(self, row: Membership, facts: Facts | None, moment: datetime) -> Membership:
+    def _live_first(self, pins: frozenset[Pin]) -> Sequence[Pin]:
+        if pins not in self._orders:
+            self._orders[pins] = sorted(pins, key=lambda pin: not self.kept[pin].live)
+        return self._orders[pins]
+
+    def _at(self, row: Membership, pin: Pin, facts: Facts | None, moment: datetime) -> Membership:
         """The membership as it is from that moment on."""
-        try:
-            answer = evaluate(self.trees[row.pin], facts, moment) if facts is not None else None
-        except ConditionError:
-            answer = None
+        answer: tuple[bool, datetime | None] | None = None
+        if facts is not None:
+            with suppress(ConditionError):
+                answer = self.defined[pin].decider.decide(facts, moment)
         if answer is None:
             self.not_judged.append(row.segment)
-        member = answer is not None and answer.member
-        row = replace(row, changes_at=answer.changes_at if answer is not None else self.now + AGAIN)
+        member, changes_at = answer or (False, self.now + AGAIN)
         if member == row.member:
-            return row
-        tells = self.kept[row.pin].live and (member or row.told)
+            return row if changes_at == row.changes_at else row._replace(changes_at=changes_at)
+        row = row._replace(changes_at=changes_at)
+        tells = self.kept[pin].live and (member or row.told)
         if tells:
             self.changes.append(Change(row.contact_id, row.segment, row.version, member, moment, row.seq + 1))
-        return replace(row, member=member, since=moment, seq=row.seq + tells, told=True)
+        return row._replace(member=member, since=moment, seq=row.seq + tells, told=True)
 
-    def _to_write(self, old: Membership | None, new: Membership) -> bool:
+    def _to_write(self, old: Membership | None, new: Membership, kept: Kept) -> bool:
         """Whether the row has changed so that it must be written.
 
         A deadline that only moves later stays: it is looked at again when it comes, so that an active contact costs no
         write. While a version is being filled all rows are written: they tell the filling not to overwrite them.
         """
         if old is None:
-            return new.member or new.changes_at is not None or not self.kept[new.pin].live
+            return new.member or new.changes_at is not None or not kept.live
         if (old.member, old.told) != (new.member, new.told):
             return True
         if old.changes_at is None or old.changes_at <= self.now:
@@ -255,7 +261,7 @@ MEMBERSHIP_COLUMNS: Mapping[str, str] = {
     "told": "bool",
 }
 MEMBERSHIPS = many("i", **MEMBERSHIP_COLUMNS)
-_NAMES = ", ".join(MEMBERSHIP_COLUMNS)
+MEMBERSHIP_NAMES = ", ".join(MEMBERSHIP_COLUMNS)
 _HOLD = text(f"""
     SELECT {columns(Contact, "contact")} FROM contact WHERE id = {any_of("ids")} ORDER BY id FOR NO KEY UPDATE
 """)
@@ -271,9 +277,9 @@ _KEPT = text(f"""
     )
     GROUP BY t.segment, t.version, s.live, v.existing
 """)
-_KNOWN = text(f"SELECT {columns(Membership, 'm')} FROM membership m WHERE contact_id = {any_of('ids')}")
+_KNOWN = text(f"SELECT {MEMBERSHIP_NAMES} FROM membership WHERE contact_id = {any_of('ids')}")
 _WRITE = text(f"""
-    INSERT INTO membership ({_NAMES}) SELECT {_NAMES} FROM {MEMBERSHIPS} ORDER BY ord
+    INSERT INTO membership ({MEMBERSHIP_NAMES}) SELECT {MEMBERSHIP_NAMES} FROM {MEMBERSHIPS} ORDER BY ord
     ON CONFLICT (contact_id, segment, version) DO UPDATE SET
         member = excluded.member, since = excluded.since, changes_at = excluded.changes_at, seq = excluded.seq,
         told = excluded.told

@@ -6,18 +6,17 @@ A chunk is one transaction, and its position is stored with it: a killed process
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from audience.segments.evaluation import evaluate
 from audience.segments.probes import probes
 from store.audience.facts import facts_of
 from store.audience.memberships import (
     AGAIN,
-    MEMBERSHIP_COLUMNS,
+    MEMBERSHIP_NAMES,
     MEMBERSHIPS,
     Change,
     Membership,
@@ -65,20 +64,20 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
     """
     rows = await tx.execute(_CONTACTS, {"after": version.position, "limit": CHUNK})
     people = [read_row(Contact, row) for row in rows.mappings()]
-    members = (await segments.definition(tx, version.segment, version.version)).members
-    facts = await facts_of(tx, [(person, probes([members])) for person in people], now)
+    segment = await segments.definition(tx, version.segment, version.version)
+    asked = probes([segment.members])
+    facts = await facts_of(tx, [(person, asked) for person in people], now)
     before = await _members_before(tx, version, people)
     found: list[Membership] = []
     not_judged = 0
     for person in people:
         known = facts[person.id]
-        try:
-            answer = evaluate(members, known, now) if known is not None else None
-        except ConditionError:
-            answer = None
+        answer: tuple[bool, datetime | None] | None = None
+        if known is not None:
+            with suppress(ConditionError):
+                answer = segment.decider.decide(known, now)
         not_judged += answer is None
-        member = answer is not None and answer.member
-        changes_at = answer.changes_at if answer is not None else now + AGAIN
+        member, changes_at = answer or (False, now + AGAIN)
         if member or changes_at is not None:
             told = not member or version.existing == "ignore" or person.id in before
             key = (person.id, version.segment, version.version)
@@ -112,8 +111,8 @@ async def _tell_entered(tx: AsyncConnection, version: SegmentVersion, now: datet
     ids = list((await tx.execute(_UNTOLD, asked)).scalars())
     await tx.execute(_HOLD, {"ids": sorted(ids)})
     rows = await tx.execute(_ROWS, asked | {"ids": ids})
-    found = [read_row(Membership, row) for row in rows.mappings()]
-    told = [replace(row, told=True, seq=row.seq + 1) for row in found if row.member and not row.told]
+    found = [Membership._make(row) for row in rows]
+    told = [row._replace(told=True, seq=row.seq + 1) for row in found if row.member and not row.told]
     write(tx, told)
     await _moved(tx, version, ids, "telling_left")
     return Updated([_change(row, now) for row in told], ())
@@ -125,13 +124,13 @@ async def _tell_left(tx: AsyncConnection, version: SegmentVersion, now: datetime
     ids = list((await tx.execute(_GONE, asked)).scalars())
     people = list((await tx.execute(_HOLD, {"ids": sorted(ids)})).scalars())
     rows = await tx.execute(_ROWS, asked | {"ids": people})
-    known = {row["contact_id"]: read_row(Membership, row) for row in rows.mappings()}
+    known = {row.contact_id: row for row in map(Membership._make, rows)}
     told: list[Membership] = []
     for contact_id in people:
         key = (contact_id, version.segment, version.version)
         row = known.get(contact_id) or Membership(*key, False, now, None, 0, told=True)
         if not row.member and row.seq == 0:
-            told.append(replace(row, seq=1))
+            told.append(row._replace(seq=1))
     write(tx, told)
     await _moved(tx, version, ids, "live")
     return Updated([_change(row, now) for row in told], ())
@@ -155,7 +154,6 @@ async def _clear(tx: AsyncConnection, version: SegmentVersion) -> None:
         await tx.execute(_MOVED, key | {"position": "", "state": "ended"})
 
 
-_NAMES = ", ".join(MEMBERSHIP_COLUMNS)
 # A replaced version keeps its members as long as the new one tells who left.
 _NEXT = text(f"""
     SELECT {columns(SegmentVersion, "v")} FROM segment_version v
@@ -177,8 +175,8 @@ _ADD = text(f"""
     WITH held AS (
         SELECT id FROM contact WHERE id = {any_of("contact_id")} ORDER BY id FOR KEY SHARE
     )
-    INSERT INTO membership ({_NAMES})
-    SELECT {_NAMES} FROM {MEMBERSHIPS} JOIN held h ON h.id = i.contact_id ORDER BY ord
+    INSERT INTO membership ({MEMBERSHIP_NAMES})
+    SELECT {MEMBERSHIP_NAMES} FROM {MEMBERSHIPS} JOIN held h ON h.id = i.contact_id ORDER BY ord
     ON CONFLICT (contact_id, segment, version) DO NOTHING
 """)
 _FILLED = text("""
@@ -211,7 +209,7 @@ _GONE = text("""
 """)
 _HOLD = text(f"SELECT id FROM contact WHERE id = {any_of('ids')} ORDER BY id FOR NO KEY UPDATE")
 _ROWS = text(f"""
-    SELECT {columns(Membership, "m")} FROM membership m
+    SELECT {MEMBERSHIP_NAMES} FROM membership
     WHERE segment = :segment AND version = :version AND contact_id = {any_of("ids")}
 """)
 _MOVED = text("""

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from audience.facts import Fact, Facts
-from audience.segments.decision import decider
+from audience.segments.decision import Decider
 from audience.segments.document import segment_from_data
 from audience.segments.evaluation import evaluate
 from tests.audience.segments.test_evaluation import CONTACT, NOW, anything, facts_of_anybody
@@ -19,4 +19,4 @@ def test_both_ways_give_the_same(members: Any, facts: list[Fact]) -> None:
     tree = segment_from_data({"segment": "any", "members": members}).members
     for known in (facts, [fact for fact in facts if fact.at <= NOW]):
         answer = evaluate(tree, Facts(CONTACT, known), NOW)
-        assert decider(tree).decide(Facts(CONTACT, known), NOW) == (answer.member, answer.changes_at)
+        assert Decider(tree).decide(Facts(CONTACT, known), NOW) == (answer.member, answer.changes_at)

@@ -1,0 +1,46 @@
+"""The doctor finds segments that are late or wrong, and nothing where they are well."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from api.doctor import segment_health
+from api.doctor.findings import Report
+from api.doctor.time_limits import TimeLimits
+from store.engine.database import Database
+from store.engine.sql import utc_now
+from store.runs.events import Event
+from tests.store.audience.segment_calls import live
+from tests.store.store_calls import StoreCalls
+
+
+async def looked(db: Database) -> list[tuple[str, str, str]]:
+    report = Report()
+    await segment_health.look(db, TimeLimits(), report)
+    return [(one.kind, one.id, one.detail) for one in report.findings]
+
+
+async def test_a_segment_that_is_kept_is_no_finding(db: Database) -> None:
+    store = StoreCalls(db)
+    await store.contact("ann", attributes={"plan": "team"})
+    await live(store, "team", 'contact.attributes.plan == "team"')
+    await live(store, "quiet", {"did_not": "app.used", "within": "14d"})
+    await store.accept(Event("u1", "ann", "app.used", {}, utc_now() - timedelta(days=14, minutes=1)), now=utc_now())
+    assert await looked(db) == []
+
+
+async def test_what_is_due_and_not_looked_at_is_late(db: Database) -> None:
+    store = StoreCalls(db)
+    await live(store, "quiet", {"did_not": "app.used", "within": "14d"})
+    used = utc_now() - timedelta(days=14, minutes=3)
+    await store.accept(Event("u1", "ann", "app.used", {}, used), now=used)
+    ((kind, segment, detail),) = await looked(db)
+    assert (kind, segment) == ("segment-late", "quiet") and detail.startswith("1 memberships, the first was due ")
+
+
+async def test_a_stored_member_whom_the_facts_deny_is_wrong(db: Database) -> None:
+    store = StoreCalls(db)
+    await store.contact("ann", attributes={"plan": "team"})
+    await live(store, "team", 'contact.attributes.plan == "team"')
+    await store.rows("UPDATE membership SET member = false RETURNING 1")
+    assert await looked(db) == [("segment-wrong", "team/ann", "stored as no member, is a member")]
