@@ -37,7 +37,7 @@ async def overdue(tx: AsyncConnection, before: datetime, limit: int) -> list[tup
     """Segments with memberships that were due before that moment: how many (at most `limit` are counted), and the
     oldest moment."""
     rows = await tx.execute(_OVERDUE, {"before": before, "limit": limit})
-    return [(row.segment, row.count, row.oldest) for row in rows]
+    return [(row.segment, row.late, row.oldest) for row in rows]
 
 
 # A contact that changed before the lock was there is read as it is now; `update` reads the memberships again.
@@ -48,7 +48,7 @@ _TAKE = text(f"""
 """)
 _POSTPONE = text("UPDATE membership SET changes_at = :until WHERE contact_id = :id AND changes_at <= :now")
 _OVERDUE = text("""
-    SELECT segment, count(*) AS count, min(changes_at) AS oldest
+    SELECT segment, count(*) AS late, min(changes_at) AS oldest
     FROM (SELECT segment, changes_at FROM membership WHERE changes_at < :before ORDER BY changes_at LIMIT :limit) late
     GROUP BY segment ORDER BY segment
 """)
