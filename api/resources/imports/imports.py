@@ -26,7 +26,7 @@ from api.resources.imports.upload_lines import Format, unzipped
 from store.published import tracks
 from store.runs.imports import import_rows, imports
 from store.runs.imports.imports import Import
-from tracks.program.import_job import MAX_RATE, ImportState, workflow_id
+from tracks.runs.import_interface import MAX_RATE, ImportState, workflow_id
 from tracks.shared.csv_cells import plain_cell
 
 router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=KeyedRoute, responses=documented(401, 422))
