@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from tracks.program import import_job
-from tracks.program.import_job import ImportState
-from tracks.program.run import TASK_QUEUE, Matched, PathEntry, RunStatus
+from tracks.runs import import_interface
+from tracks.runs.import_interface import ImportState
+from tracks.runs.run_interface import TASK_QUEUE, Matched, PathEntry, RunStatus
 from tracks.shared.payload_model import PayloadModel
 from tracks.shared.run_clock import Clock
 
@@ -33,7 +33,7 @@ QUEUE_EMAIL = "perennial-email"
 QUEUE_SMS = "perennial-sms"
 QUEUE_CRM = "perennial-crm"
 QUEUE_WEBHOOK = "perennial-webhook"
-QUEUE_IMPORTS = import_job.TASK_QUEUE
+QUEUE_IMPORTS = import_interface.TASK_QUEUE
 
 ERROR_THROTTLED = "ProviderThrottled"
 ERROR_UNAVAILABLE = "ProviderUnavailable"

@@ -41,9 +41,9 @@ from tracks.compiler.compiler import compile_track, find_step
 from tracks.conditions.conditions import ConditionError, evaluate
 from tracks.model.steps import BranchStep
 from tracks.model.track import Track
-from tracks.program.event_matching import about_own, event_view, interested, signal_of
-from tracks.program.program import Compiled
-from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
+from tracks.runs.event_matching import about_own, event_view, interested, signal_of
+from tracks.runs.program import Compiled
+from tracks.runs.run_interface import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
 from tracks.shared.run_clock import Clock
 from workflows.determinism_sandbox import runner
 from workflows.nurture import NurtureTrack

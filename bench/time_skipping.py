@@ -14,7 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.testing import WorkflowEnvironment
 
-from tracks.program.run import SEARCH_ATTRIBUTES
+from tracks.runs.run_interface import SEARCH_ATTRIBUTES
 
 
 class MissingServer(Exception):

@@ -34,8 +34,8 @@ from store.engine.database import Database
 from tests.conftest import DevServer
 from tests.support.sandbox import Sandbox
 from tests.workflows.scripted import start
-from tracks.program.program import Wait, WaitFor
-from tracks.program.run import EventSignal, Journey
+from tracks.runs.program import Wait, WaitFor
+from tracks.runs.run_interface import EventSignal, Journey
 from worker import NoDatabaseError, build_workers, run, run_relay
 
 

@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import ChunkCall, ImportProgress, SteerCall
-    from tracks.program.import_job import (
+    from tracks.runs.import_interface import (
         ENDED,
         MAX_RATE,
         QUERY_PROGRESS,

@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import CloseCall, ReportCall
-    from tracks.program.run import (
+    from tracks.runs.run_interface import (
         QUERY_JOURNEY,
         SIGNAL_ATTRIBUTES,
         SIGNAL_END,

@@ -1,4 +1,4 @@
-"""The search attributes that a run keeps up to date. A test compares their names with `tracks.program.run`."""
+"""The search attributes that a run keeps up to date. A test compares their names with `tracks.runs.run_interface`."""
 
 from __future__ import annotations
 

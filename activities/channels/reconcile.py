@@ -15,7 +15,7 @@ from activities.shared.step_content import Draft
 from activities.shared.temporal_errors import again_later, without_details
 from store.engine.database import Database
 from store.runs import enrollments
-from store.sending import messages, settling
+from store.sending import messages, send_outcomes
 from store.sending.messages import Message
 from tracks.content.rendering.template_error import TemplateError
 
@@ -50,7 +50,7 @@ class Reconciler:
             message = await self._look_for(message, must_know=call.settle in ("", "resend"))
         if message.status == "unknown" and call.settle:
             async with self._db.transaction() as tx:
-                message = await settling.resolve(tx, message.id, call.settle)
+                message = await send_outcomes.resolve(tx, message.id, call.settle)
         return result_of(message)
 
     async def _look_for(self, message: Message, *, must_know: bool) -> Message:
@@ -72,7 +72,7 @@ class Reconciler:
             free = [provider_id for provider_id in same if provider_id not in taken]
             if not free:
                 return await messages.get(tx, message.id) or message
-            return await settling.settle(tx, message.id, token=message.token, outcome="sent", provider_id=free[-1])
+            return await send_outcomes.settle(tx, message.id, token=message.token, outcome="sent", provider_id=free[-1])
 
     async def _as_sent(self, message: Message) -> OutgoingSms | None:
         """The message rendered again; None if that is not possible: the person is erased, or the text has changed."""

@@ -9,11 +9,11 @@ from temporalio import activity
 
 from activities.contract import SEND_SMS, SEND_SMS_NOW, SendResult, StepCall
 from activities.providers.ports import OutgoingSms, SmsProvider
-from activities.sending.channel_choice import find_message
 from activities.sending.direct_send import DirectSend
-from activities.sending.link_tracking import track_sms
 from activities.sending.message_sender import Sender
+from activities.sending.message_tracking import track_sms
 from activities.sending.sent_content import keep_content
+from activities.sending.step_message import find_message
 from activities.shared.step_content import (
     Draft,
     Links,

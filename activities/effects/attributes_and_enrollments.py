@@ -18,8 +18,8 @@ from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.people import contacts
 from store.published import policies, tracks
-from store.runs import dropped, enrolling, enrollments
-from store.runs.dropped import Drop
+from store.runs import drop_counts, enrolling, enrollments
+from store.runs.drop_counts import Drop
 from store.runs.enrolling import Enrol
 from store.schema.rows import Contact
 from tracks.content.rendering.liquid_rendering import render_values
@@ -103,8 +103,8 @@ class EnrollActivities:
             except TemplateError as error:
                 return await finish(tx, begun, "enroll", "failed", f"template: {error.code}")
             if await _too_soon(tx, contact.id, step.enroll.track, enrollment.pace):
-                dropped.count(tx, [Drop(dropped.TOO_SOON, "entry", step.enroll.track)])
-                return await finish(tx, begun, "enroll", "skipped", dropped.TOO_SOON)
+                drop_counts.count(tx, [Drop(drop_counts.TOO_SOON, "entry", step.enroll.track)])
+                return await finish(tx, begun, "enroll", "skipped", drop_counts.TOO_SOON)
             wish = Enrol(step.enroll.track, contact.id, properties=properties, pace=enrollment.pace)
             enrolled = await enrolling.enroll(tx, wish)
             if enrolled.outcome == "refused":

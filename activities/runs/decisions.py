@@ -12,7 +12,7 @@ from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, Decided
 from activities.shared.step_content import find_in
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
-from store.runs import enrollments, event_matching
+from store.runs import condition_checks, enrollments
 from store.schema.rows import Contact
 from tracks.conditions.conditions import not_computed
 from tracks.model.simple_steps import Base, WaitUntilStep
@@ -64,7 +64,7 @@ class BranchActivities:
             _, step = await find_in(tx, run.enrollment, call.step, BranchStep)
             answer, reasons = decide(step, run.contact.view(), run.enrollment.view(call.steps), call)
             for reason in reasons:
-                event_matching.count(tx, reason, "branch", run.enrollment.track)
+                condition_checks.count(tx, reason, "branch", run.enrollment.track)
         return answer
 
 
@@ -99,7 +99,7 @@ def decide(
     failed: dict[int, str] = {}
     taken = -1
     for index, case in enumerate(step.branch):
-        holding, why = event_matching.judged(case.when, context)
+        holding, why = condition_checks.judged(case.when, context)
         if holding:
             taken = index
             break

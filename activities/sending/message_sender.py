@@ -20,17 +20,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.contract import SendResult, StepCall
 from activities.providers.provider_errors import DAILY_QUOTA, Fault, ProviderError, Verdict
-from activities.sending.channel_choice import ElsewhereError, settle_channel
 from activities.sending.permanent_failures import fail
+from activities.sending.step_message import ElsewhereError, settle_channel
 from activities.shared.step_content import Draft
 from activities.shared.temporal_errors import again_later
 from store.engine.database import Database
 from store.engine.group_commit import GroupCommit
 from store.schema.rows import Channel, Enrollment, Pin, Pinned
-from store.sending import breakers, ledger, settling
+from store.sending import breakers, ledger, send_outcomes
 from store.sending.ledger import Claim
 from store.sending.messages import Message
-from store.sending.settling import Sent
+from store.sending.send_outcomes import Sent
 from tracks.content.rendering.template_error import TemplateError
 from tracks.model.message_rules import MessageRules
 
@@ -99,7 +99,7 @@ class Sender(Generic[Written, Outgoing]):
     def __init__(self, db: Database, kind: MessageKind[Written, Outgoing]) -> None:
         self._db = db
         self._kind = kind
-        self._sent = GroupCommit(db, settling.settle_sent, begin=db.statement)
+        self._sent = GroupCommit(db, send_outcomes.settle_sent, begin=db.statement)
 
     async def send(self, call: StepCall) -> SendResult:
         """Send the message of a step, or return why it is not sent.
@@ -133,7 +133,7 @@ class Sender(Generic[Written, Outgoing]):
                 outgoing = await self._kind.compose(tx, written, draft)
             except TemplateError as error:
                 reason = f"template: {error.code}"
-                failed = await settling.settle(tx, claim.message_id, token=token, outcome="failed", reason=reason)
+                failed = await send_outcomes.settle(tx, claim.message_id, token=token, outcome="failed", reason=reason)
                 return result_of(failed)
         try:
             provider_id = await self._kind.deliver(outgoing)
@@ -170,13 +170,13 @@ class Sender(Generic[Written, Outgoing]):
             )
         else:
             row = await self._write(
-                lambda tx: settling.settle(tx, message_id, token=token, outcome="unknown", reason=reason)
+                lambda tx: send_outcomes.settle(tx, message_id, token=token, outcome="unknown", reason=reason)
             )
         return result_of(row)
 
     async def _give_back(self, tx: AsyncConnection, message_id: str, token: str, fault: Fault) -> Message:
         """Release the claim. If the account's quota for the day is used up, open the breaker to hold the others."""
-        row = await settling.release(tx, message_id, token=token, reason=str(fault))
+        row = await send_outcomes.release(tx, message_id, token=token, reason=str(fault))
         if fault.code == DAILY_QUOTA:
             scope, now = breakers.account(self._kind.channel), datetime.now(UTC)
             until = now + (fault.retry_after or timedelta(minutes=10))

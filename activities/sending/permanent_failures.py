@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.providers.provider_errors import Fault
 from store.people import suppressions
 from store.schema.rows import Channel
-from store.sending import settling
+from store.sending import send_outcomes
 from store.sending.messages import Message
 
 
@@ -15,7 +15,7 @@ async def fail(
     tx: AsyncConnection, message_id: str, *, token: str, fault: Fault, channel: Channel, address: str | None
 ) -> Message:
     """Settle the message as failed; suppress `address`, the message's recipient, if the address is the cause."""
-    row = await settling.settle(tx, message_id, token=token, outcome="failed", reason=str(fault))
+    row = await send_outcomes.settle(tx, message_id, token=token, outcome="failed", reason=str(fault))
     if fault.suppress and address:
         await suppressions.add(tx, channel, address, fault.suppress)
     return row

@@ -18,8 +18,8 @@ from api.doctor.time_limits import TimeLimits
 from store.engine.database import Database
 from store.operations import doctor
 from store.runs import enrollments, refused_deliveries
-from store.sending import messages, settling
-from tracks.program.run import SIGNAL_END, EndSignal, RunStatus
+from store.sending import messages, send_outcomes
+from tracks.runs.run_interface import SIGNAL_END, EndSignal, RunStatus
 
 Lost = Literal["leave", "restart", "close"]
 Word = Literal["leave", "again", "drop"]
@@ -178,5 +178,5 @@ class Repair:
             message = await messages.get(tx, finding.id)
             if message is not None and message.status == "sending":
                 # The process that held the claim died long ago. If it is alive after all, its `sent` still counts.
-                await settling.settle(tx, message.id, token=message.token, outcome="unknown", reason="abandoned")
+                await send_outcomes.settle(tx, message.id, token=message.token, outcome="unknown", reason="abandoned")
         return Repaired(finding, True, await self._settle(finding.id))

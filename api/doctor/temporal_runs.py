@@ -28,7 +28,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.doctor.time_limits import TimeLimits
-from tracks.program.run import MEMO_ENROLLMENT, WORKFLOW_TYPE, RunResult
+from tracks.runs.run_interface import MEMO_ENROLLMENT, WORKFLOW_TYPE, RunResult
 
 RUNS = f"WorkflowType = '{WORKFLOW_TYPE}'"
 LIVE = f"{RUNS} AND ExecutionStatus = 'Running'"

@@ -13,7 +13,7 @@ from store.people import suppressions
 from store.runs import events
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel
-from store.sending import bounces, messages, recipients, settling
+from store.sending import bounces, messages, recipients, send_outcomes
 from store.sending.messages import Message, Progress
 
 
@@ -81,10 +81,10 @@ async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -
     answers = await events.accept_many(tx, [event for _, event in told], pace=pace) if told else []
     accepted = {index: answer for (index, _), answer in zip(told, answers, strict=True)}
     pairs = [(report, message) for report, message in zip(reports, found, strict=True) if message is not None]
-    await settling.record_callbacks(
+    await send_outcomes.record_callbacks(
         tx,
         [
-            settling.Callback(message.id, report.progress, report.provider_id, report.reason)
+            send_outcomes.Callback(message.id, report.progress, report.provider_id, report.reason)
             for report, message in pairs
             if report.progress is not None
         ],

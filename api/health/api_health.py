@@ -22,7 +22,7 @@ from api.http.metrics import StoredFigures
 from api.http.problems import documented
 from api.http.security_headers import ProtectAnswers
 from store.operations import doctor
-from store.runs import dropped, outbox, refused_deliveries
+from store.runs import drop_counts, outbox, refused_deliveries
 from store.sending import breakers
 
 router = APIRouter(tags=["operating"], route_class=OpenRoute)
@@ -91,7 +91,7 @@ class Operations:
         async with self._context.db.transaction() as tx:
             return StoredFigures(
                 await outbox.backlog(tx),
-                await dropped.totals(tx),
+                await drop_counts.totals(tx),
                 await breakers.all_known(tx),
                 await doctor.noted(tx),
                 await refused_deliveries.counts(tx),

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.doctor.findings import KINDS
-from store.runs.dropped import Drop
+from store.runs.drop_counts import Drop
 from store.runs.events import Accepted
 from store.runs.outbox import Backlog
 from store.sending.breakers import Breaker

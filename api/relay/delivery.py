@@ -22,9 +22,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from store.runs.outbox import RUN_FULL
-from tracks.program.history_bounds import bounded
-from tracks.program.program import Program
-from tracks.program.run import MEMO_ENROLLMENT, SIGNAL_END, TASK_QUEUE, WORKFLOW_TYPE, EndSignal, RunInput
+from tracks.runs.history_bounds import bounded
+from tracks.runs.program import Program
+from tracks.runs.run_interface import MEMO_ENROLLMENT, SIGNAL_END, TASK_QUEUE, WORKFLOW_TYPE, EndSignal, RunInput
 
 RPC_TIMEOUT = timedelta(seconds=10)
 

@@ -23,7 +23,7 @@ from api.relay.delivery import RPC_TIMEOUT
 from store.engine.database import Database
 from store.runs.imports import imports
 from store.runs.imports.imports import Import
-from tracks.program.import_job import SIGNAL_CHANGED, TASK_QUEUE, WORKFLOW_TYPE, ImportInput, workflow_id
+from tracks.runs.import_interface import SIGNAL_CHANGED, TASK_QUEUE, WORKFLOW_TYPE, ImportInput, workflow_id
 
 LOOK = 1.0
 """Seconds between two reads of the changed imports."""

@@ -21,11 +21,11 @@ from store.engine.background_tasks import ended
 from store.engine.database import Database
 from store.engine.outbox_listener import Listener
 from store.published import tracks
-from store.runs import dropped, outbox, refused_deliveries
-from store.runs.dropped import LATE, NOT_ENROLLED, TOO_LARGE, Drop
+from store.runs import drop_counts, outbox, refused_deliveries
+from store.runs.drop_counts import LATE, NOT_ENROLLED, TOO_LARGE, Drop
 from tracks.compiler.run_details import about
-from tracks.program.program import Program
-from tracks.program.run import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, RunState
+from tracks.runs.program import Program
+from tracks.runs.run_interface import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, RunState
 
 SIGNALS = {"event": SIGNAL_EVENT, "attributes": SIGNAL_ATTRIBUTES, "end": SIGNAL_END}
 
@@ -148,7 +148,7 @@ class Relay:
                     async with self._database.transaction() as tx:
                         await outbox.prune(tx, datetime.now(UTC) - KEPT)
                         await refused_deliveries.prune(tx)
-                        await dropped.compact(tx)
+                        await drop_counts.compact(tx)
                 if await self._deliver_pending():
                     await asyncio.sleep(BREATH)
                 await _until(self._wake, POLL)
@@ -212,7 +212,7 @@ class Relay:
                         await outbox.failed(tx, outcome.row.id, datetime.now(UTC) + rest, outcome.answer.reason)
                     elif isinstance(outcome.answer, Delivered) and outcome.answer.left_out:
                         lost = Drop(TOO_LARGE, "property", outcome.row.track, outcome.answer.left_out)
-                        await dropped.add(tx, [lost])
+                        await drop_counts.add(tx, [lost])
         return [outcome.row.id for outcome in outcomes if isinstance(outcome.answer, Delivered)]
 
     async def _program(self, group: Sequence[outbox.Delivery]) -> _Program | None:

@@ -19,7 +19,7 @@ from store.runs import enrollments
 from store.schema.rows import Enrollment, EnrollmentStatus
 from store.sending import message_lists
 from store.sending.message_lists import Listed
-from tracks.program.run import Journey, PathEntry
+from tracks.runs.run_interface import Journey, PathEntry
 
 router = APIRouter(prefix="/v1/enrollments", tags=["enrollments"], route_class=KeyedRoute)
 

@@ -16,7 +16,7 @@ from api.temporal import run_queries, run_updates
 from api.temporal.run_updates import NoRunError, NotAnsweredError, RefusedError
 from store.runs import enrollments
 from store.schema.rows import Enrollment
-from tracks.program.run import UPDATE_EXIT, UPDATE_SKIP_WAIT
+from tracks.runs.run_interface import UPDATE_EXIT, UPDATE_SKIP_WAIT
 
 router = APIRouter(prefix="/v1/enrollments", tags=["enrollments"], route_class=KeyedRoute)
 _ANSWERS = documented(400, 401, 404, 409, 413, 415, 422, 503, conflict="run-refused")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 from temporalio.client import Client
 
-from tracks.program.run import QUERY_JOURNEY, Journey
+from tracks.runs.run_interface import QUERY_JOURNEY, Journey
 
 log = structlog.get_logger(__name__)
 PATIENCE = timedelta(seconds=1)

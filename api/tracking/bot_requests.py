@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from store.sending.engagement import Kind
-from tracks.program.engagement import By
+from tracks.runs.bot_engagement import By
 
 
 @dataclass(frozen=True, slots=True)

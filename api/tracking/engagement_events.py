@@ -20,7 +20,7 @@ from api.tracking.bot_requests import Verdict
 from store.engine.database import Database
 from store.runs import events
 from store.runs.events import Accepted
-from store.sending import engagement, settling
+from store.sending import engagement, send_outcomes
 from store.sending.engagement import Kind, Touch, Touched
 from tracks.shared.link_tokens import DECOY, without_query
 
@@ -58,7 +58,7 @@ async def note(
     )
     accepted = None if held else await _tell(tx, touch, found, hold_times)
     if message.status in ("sending", "unknown"):  # a fetch proves that it was sent
-        await settling.record_callbacks(tx, [settling.Callback(message.id, "delivered")])
+        await send_outcomes.record_callbacks(tx, [send_outcomes.Callback(message.id, "delivered")])
     return accepted
 
 

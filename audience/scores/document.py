@@ -34,7 +34,7 @@ from tracks.checks.error_messages import say_of
 from tracks.model.values import SLUG, Model, Short, Slug, Text, wrong
 from tracks.shared.problems import Problem
 from tracks.shared.yaml_source import Path, Source, read_yaml
-from tracks.structure.built_in_events import misnamed
+from tracks.static_analysis.built_in_events import misnamed
 
 MAX_RULES = 50
 MAX_GRADES = 10

@@ -20,7 +20,7 @@ from audience.scores.grades import Grades
 from audience.segments.members import Members
 from tracks.model.values import Duration, Model, Slug, wrong
 from tracks.model.waits import Classes
-from tracks.program.engagement import CLASSED
+from tracks.runs.bot_engagement import CLASSED
 from tracks.time.durations import format_duration
 
 MAX_POINTS = 1_000

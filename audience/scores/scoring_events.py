@@ -9,7 +9,7 @@ from audience.conditions import judge_event
 from audience.facts import Fact
 from audience.scores.rules import Cap, EventRule
 from tracks.conditions.conditions import NO_TRACE
-from tracks.program.engagement import heard
+from tracks.runs.bot_engagement import heard
 
 NOT_A_PERSON = "not a person"
 """Why an event did not score: a machine clicked or opened."""

@@ -25,7 +25,7 @@ from bench.installation.processes import Processes
 from bench.measuring.measured_runs import Taken, measured
 from bench.measuring.paired_runs import MEGABYTE, Pair, Row
 from bench.measuring.percentiles import percentile
-from tracks.program.import_job import MAX_RATE
+from tracks.runs.import_interface import MAX_RATE
 
 BAD = 1000
 """One row in so many is bad."""

@@ -10,7 +10,7 @@ import typer
 
 from cli.shared.common import Key, Url, api_caller, fail
 from cli.shared.printing import Json, say, say_json, say_table
-from tracks.program.import_job import MAX_RATE
+from tracks.runs.import_interface import MAX_RATE
 
 if TYPE_CHECKING:
     import httpx

@@ -118,6 +118,8 @@ class Stack:
             temporal, namespace, ui = self.temporal.address, NAMESPACE, self.temporal.ui_url
         else:
             temporal, namespace = named_temporal(self.environment)
+            # First, because nothing else is worth starting if it does not answer.
+            register_search_attributes(self.environment, namespace)
         sandbox_url, api_url = f"http://{HOST}:{ports['sandbox']}", f"http://{HOST}:{ports['api']}"
         database = self.environment.get("DATABASE_URL", "")
         if not database:
@@ -148,8 +150,6 @@ class Stack:
         self.say("PostgreSQL", f"{HOST}:{ports['postgres']}" if self.postgres else "as DATABASE_URL says")
         if self.temporal:
             self.temporal.finish()
-        else:
-            register_search_attributes(self.environment, namespace)
         self.say("Temporal", temporal)
         worker = self._serve("worker", ["cli", "worker"], environment=environment)
         sandbox.wait_ready(lambda: answers(f"{sandbox_url}/healthz"), 30)

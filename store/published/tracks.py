@@ -17,7 +17,7 @@ from store.schema.tables import published_tables as tables
 from tracks.checks.track_document import track_to_data
 from tracks.model.track import Track
 from tracks.model.values import PUBLISHED
-from tracks.program.program import Compiled
+from tracks.runs.program import Compiled
 
 _CACHE_SIZE = 1000
 

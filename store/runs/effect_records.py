@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.sql import utc_now
 from store.runs.enrollments import lock_run, report_path
 from store.schema.rows import Run
-from tracks.program.run import PathEntry
+from tracks.runs.run_interface import PathEntry
 from tracks.shared.effect_keys import effect_key
 
 EffectOutcome = Literal["done", "skipped", "failed"]

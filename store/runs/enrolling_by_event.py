@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of, many
 from store.published.entry_rules import Rules, rules_from_json
-from store.runs import dropped, event_matching
-from store.runs.dropped import Drop
+from store.runs import condition_checks, drop_counts
+from store.runs.drop_counts import Drop
 from store.runs.enrolling import Enrolled, enroll_many
 from store.runs.enrollment_slots import Enrol
 from store.schema.rows import Contact, columns, read_row
 from tracks.model.sending import LATELY_AT_MOST, Lately
-from tracks.program.engagement import heard
-from tracks.program.event_matching import Happened, event_view
+from tracks.runs.bot_engagement import heard
+from tracks.runs.event_matching import Happened, event_view
 
 Reason = Literal["bad-key", "no-key", "too-old", "reentry", "live", "unless", "machine", "condition"]
 REASONS: tuple[Reason, ...] = ("bad-key", "no-key", "too-old", "reentry", "live", "unless", "machine", "condition")
@@ -114,9 +114,9 @@ async def _by_condition(tx: AsyncConnection, asking: list[_Asking], now: datetim
             "event": event_view(one.event, one.at),
             "now": now,
         }
-        if not await event_matching.holds(tx, one.rules.entry_where, context, one.track):
+        if not await condition_checks.holds(tx, one.rules.entry_where, context, one.track):
             one.why = "condition"
-        elif isinstance(unless, str) and await event_matching.holds(tx, unless, context, one.track):
+        elif isinstance(unless, str) and await condition_checks.holds(tx, unless, context, one.track):
             one.why = "unless"
 
 
@@ -143,12 +143,12 @@ async def _by_the_past(tx: AsyncConnection, asking: list[_Asking], now: datetime
     for row in rows:
         one, unless = asked[row.ord - 1]
         context = {"event": event_view(row, row.occurred_at), "now": now}
-        holding, why = event_matching.judged(unless.where, context) if unless.where else (True, "")
+        holding, why = condition_checks.judged(unless.where, context) if unless.where else (True, "")
         if holding:
             one.why = "unless"
         failed |= {(why, one.track)} if why else set()
     for why, track in sorted(failed):
-        event_matching.count(tx, why, "event", track)
+        condition_checks.count(tx, why, "event", track)
 
 
 async def _by_rule(tx: AsyncConnection, asking: list[_Asking], now: datetime, pace: float, bulk: bool) -> None:
@@ -175,7 +175,7 @@ def _refused(result: Enrolled) -> Reason | None:
 def _count(tx: AsyncConnection, asking: list[_Asking]) -> None:
     """Count the refused entries, together with the transaction's next statement."""
     kinds = {"machine": "event"}  # the same kind as for events that a live run ignores
-    dropped.count(tx, [Drop(one.why, kinds.get(one.why, "entry"), one.track) for one in asking if one.why])
+    drop_counts.count(tx, [Drop(one.why, kinds.get(one.why, "entry"), one.track) for one in asking if one.why])
 
 
 _DOORS = text(f"SELECT name, rules FROM track WHERE entry_event = {any_of('names')} ORDER BY name")

@@ -20,8 +20,8 @@ from store.audience import memberships
 from store.audience.memberships import Change, Touch, Updated
 from store.engine.errors import BusyError
 from store.engine.sql import as_json_list, many, utc_now
-from store.runs import dropped, event_matching
-from store.runs.dropped import Drop
+from store.runs import drop_counts, event_deliveries
+from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
 from tracks.model.segment_changes import ENTERED, LEFT
 
@@ -96,11 +96,11 @@ async def accept_many(
         if index < len(events):
             results[index] = accepted
     answers = [answer for answer in results if answer is not None]
-    await dropped.add(
+    await drop_counts.add(
         tx,
         [
-            Drop(dropped.DUPLICATE, "event", count=sum(a.duplicate for a in answers)),
-            Drop(dropped.ERASED, "event", count=sum(a.erased for a in answers)),
+            Drop(drop_counts.DUPLICATE, "event", count=sum(a.duplicate for a in answers)),
+            Drop(drop_counts.ERASED, "event", count=sum(a.erased for a in answers)),
         ],
     )
     return answers
@@ -119,7 +119,7 @@ async def tell_changes(
 
 
 def _told(tx: AsyncConnection, updated: Updated) -> list[Event]:
-    dropped.count(tx, [Drop(dropped.NOT_JUDGED, "segment", name) for name in updated.not_judged])
+    drop_counts.count(tx, [Drop(drop_counts.NOT_JUDGED, "segment", name) for name in updated.not_judged])
     return [_event_of(change) for change in updated.changes]
 
 
@@ -221,7 +221,7 @@ async def _apply(
     for number in sorted(rounds):
         reacting = [item for item in rounds[number] if item.reacts]
         if reacting:
-            told = await event_matching.tell_runs(tx, [(item.event, item.at) for item in reacting], now)
+            told = await event_deliveries.tell_runs(tx, [(item.event, item.at) for item in reacting], now)
             for item, matched in zip(reacting, told, strict=True):
                 counts[item.index] = replace(counts[item.index], matched=matched)
         entering = [item for item in rounds[number] if item.enters]

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import utc_now
-from store.runs import dropped, enrollments
-from store.runs.dropped import Drop
+from store.runs import drop_counts, enrollments
+from store.runs.drop_counts import Drop
 from store.schema.rows import read_row
 
 START_REFUSED = "start refused"
@@ -75,7 +75,7 @@ async def drop(tx: AsyncConnection, row_id: int) -> bool:
     """Give one up, and count it; returns whether it was there."""
     row = (await tx.execute(_TAKE, {"id": row_id})).first()
     if row is not None:
-        await dropped.add(tx, [Drop(REFUSED, row.kind, row.track)])
+        await drop_counts.add(tx, [Drop(REFUSED, row.kind, row.track)])
     return row is not None
 
 

@@ -18,7 +18,7 @@ from store.engine.driver_sql import later
 from store.engine.ids import is_id
 from store.schema.rows import columns, read_row
 from store.sending.messages import COLUMNS, Message
-from tracks.program.engagement import By
+from tracks.runs.bot_engagement import By
 
 Kind = Literal["open", "click"]
 _CLOCKS_APART = timedelta(minutes=1)

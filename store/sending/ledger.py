@@ -1,4 +1,4 @@
-"""The ledger of messages: claim, send, settle (`store.sending.settling`). A message is never sent twice.
+"""The ledger of messages: claim, send, settle (`store.sending.send_outcomes`). A message is never sent twice.
 
 A row is `sending` while an attempt holds its claim, and then `sent`, `failed`, `skipped` (refused before the provider
 was asked), `unknown` (nobody knows the outcome), `released` (certainly not sent, so it may be claimed again) or
@@ -29,7 +29,7 @@ from store.sending.breakers import Deferred
 from store.sending.messages import COLUMNS, Message, MessageStatus
 from store.sending.send_policy import FACTS, SPANS, SendDecision, SendRequest, decide
 from tracks.model.message_rules import MessageRules
-from tracks.program.run import PathEntry
+from tracks.runs.run_interface import PathEntry
 from tracks.shared.effect_keys import effect_key
 
 Rules = Callable[[AsyncConnection, Enrollment], Awaitable[MessageRules]]

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.people.permission import CONSENTS, refusal
 from store.published import policies
 from store.published.policies import NEWEST
-from store.runs.event_matching import count, holds, judged
+from store.runs.condition_checks import count, holds, judged
 from store.schema.rows import Channel, Run
 from store.sending import breakers
 from store.sending.breakers import Deferred
@@ -21,7 +21,7 @@ from tracks.model.message_rules import MessageRules
 from tracks.model.sending import LATELY_AT_MOST, Lately
 from tracks.policy.frequency_caps import Counted, applying, flooded, full
 from tracks.policy.workspace_policy import MAX_CAP, MAX_PER_ADDRESS, Policy
-from tracks.program.event_matching import event_view
+from tracks.runs.event_matching import event_view
 from tracks.time.durations import format_duration
 from tracks.time.quiet_hours import NeverOpenError, sendable_at
 

@@ -28,7 +28,7 @@ from tests.store.store_calls import StoreCalls
 from tests.support.sandbox import Sandbox
 from tracks.checks.track_document import parse_track
 from tracks.content.templates.template import parse_template
-from tracks.program.run import PathEntry
+from tracks.runs.run_interface import PathEntry
 
 HELLO = """---
 kind: email

@@ -41,7 +41,7 @@ from tracks.content.checks.template_check import check_template
 from tracks.content.templates.template import parse_template
 from tracks.model.steps import STEP_TYPES
 from tracks.policy.workspace_policy import parse_policy
-from tracks.program.run import SEARCH_ATTRIBUTES
+from tracks.runs.run_interface import SEARCH_ATTRIBUTES
 
 CONFIGURATION = REFERENCE / "configuration.md"
 DEPLOYMENT, TEMPORAL_UI = OPERATIONS / "deployment.md", OPERATIONS / "temporal-ui.md"

@@ -27,7 +27,7 @@ from store.runs.imports import imports
 from tests.activities.imports.test_import_chunks import TRACK, nobody_is_busy, people, received, rows
 from tests.conftest import DevServer
 from tests.support.enrolling import accept_event, enroll, publish, upsert_contact
-from tracks.program.import_job import workflow_id
+from tracks.runs.import_interface import workflow_id
 from workflows.determinism_sandbox import runner
 from workflows.import_contacts import ImportContacts
 

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType
 
 from bench.installation.one_process import Installation, Servers, installation_on
 from tests.end_to_end.conftest import MAIL
-from tracks.program.run import MEMO_ENROLLMENT
+from tracks.runs.run_interface import MEMO_ENROLLMENT
 
 NAME, MAILBOX, PHONE = "Zebulon-Quagmire", "zebulon.quagmire", "+4915112345678"
 

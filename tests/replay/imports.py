@@ -10,8 +10,8 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from tests.workflows.scripted_imports import Rows
-from tracks.program import import_job
-from tracks.program.import_job import ImportResult
+from tracks.runs import import_interface
+from tracks.runs.import_interface import ImportResult
 
 Handle = WorkflowHandle[Any, ImportResult]
 
@@ -30,13 +30,13 @@ class ImportScenario:
 
 
 async def _steer(rows: Rows, run: Handle) -> None:
-    await run.execute_update(import_job.UPDATE_PAUSE)
+    await run.execute_update(import_interface.UPDATE_PAUSE)
     while rows.state != "paused":
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.3)
-    await run.execute_update(import_job.UPDATE_SET_RATE, 5)
-    await run.execute_update(import_job.UPDATE_RESUME)
-    await run.signal(import_job.SIGNAL_CHANGED)
+    await run.execute_update(import_interface.UPDATE_SET_RATE, 5)
+    await run.execute_update(import_interface.UPDATE_RESUME)
+    await run.signal(import_interface.SIGNAL_CHANGED)
 
 
 async def _cancel(rows: Rows, run: Handle) -> None:

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import ResolvedWait, SendResult
 from tests.workflows.scripted import SENT, Script
-from tracks.program.program import (
+from tracks.runs.program import (
     Arm,
     Branch,
     Break,
@@ -28,7 +28,7 @@ from tracks.program.program import (
     WaitFor,
     WaitUntil,
 )
-from tracks.program.run import AttributesChanged, EventSignal, RunResult
+from tracks.runs.run_interface import AttributesChanged, EventSignal, RunResult
 from tracks.shared.run_clock import Clock
 
 DAY = 86400.0

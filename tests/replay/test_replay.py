@@ -14,7 +14,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from tests.replay.imports import IMPORTS
 from tests.replay.record import HISTORIES, IMPORT_HISTORIES
 from tests.replay.scenarios import SCENARIOS
-from tracks.program.run import WORKFLOW_TYPE, RunInput, RunResult
+from tracks.runs.run_interface import WORKFLOW_TYPE, RunInput, RunResult
 from workflows.determinism_sandbox import runner
 from workflows.import_contacts import ImportContacts
 from workflows.nurture import NurtureTrack

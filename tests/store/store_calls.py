@@ -18,13 +18,13 @@ from store.runs.enrolling import Enrol, Enrolled
 from store.runs.events import Accepted, Event
 from store.runs.outbox import Delivery, Pending
 from store.schema.rows import Channel, Enrollment
-from store.sending import ledger, messages, settling
+from store.sending import ledger, messages, send_outcomes
 from store.sending.messages import Message
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
 from tracks.model.track import Track
-from tracks.program.program import Compiled
-from tracks.program.run import RunStatus
+from tracks.runs.program import Compiled
+from tracks.runs.run_interface import RunStatus
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -126,20 +126,20 @@ class StoreCalls:
 
     async def settle(self, claim: ledger.Claim, outcome: Any, token: str = "t1", **more: Any) -> Message:
         async with self.db.transaction() as tx:
-            return await settling.settle(tx, claim.message_id, token=token, outcome=outcome, **more)
+            return await send_outcomes.settle(tx, claim.message_id, token=token, outcome=outcome, **more)
 
     async def release(self, claim: ledger.Claim, token: str = "t1", **more: Any) -> Message:
         async with self.db.transaction() as tx:
-            return await settling.release(tx, claim.message_id, token=token, **more)
+            return await send_outcomes.release(tx, claim.message_id, token=token, **more)
 
     async def callback(self, claim: ledger.Claim, progress: Any, **more: Any) -> Message:
         async with self.db.transaction() as tx:
-            await settling.record_callbacks(tx, [settling.Callback(claim.message_id, progress, **more)])
+            await send_outcomes.record_callbacks(tx, [send_outcomes.Callback(claim.message_id, progress, **more)])
         return await self.message(claim)
 
     async def resolve(self, claim: ledger.Claim, decision: Literal["assume_sent", "resend", "skip"]) -> Message:
         async with self.db.transaction() as tx:
-            return await settling.resolve(tx, claim.message_id, decision)
+            return await send_outcomes.resolve(tx, claim.message_id, decision)
 
     async def message(self, claim: ledger.Claim) -> Message:
         async with self.db.transaction() as tx:

@@ -25,7 +25,7 @@ from tracks.model.steps import (
     WaitForStep,
 )
 from tracks.model.track import Track, blocks
-from tracks.program.program import (
+from tracks.runs.program import (
     Branch,
     Effect,
     Exit,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tracks.program.program import Effect
-from tracks.program.run import EventSignal
+from tracks.runs.program import Effect
+from tracks.runs.run_interface import EventSignal
 
 DAY = 86400.0
 """Seconds."""

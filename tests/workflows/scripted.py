@@ -30,8 +30,8 @@ from activities.contract import (
     UndeliveredCall,
 )
 from activities.sending.direct_send import QUEUED
-from tracks.program.program import Program
-from tracks.program.run import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, Journey, RunInput, RunResult
+from tracks.runs.program import Program
+from tracks.runs.run_interface import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, Journey, RunInput, RunResult
 from tracks.shared.run_clock import Clock
 from workflows.determinism_sandbox import runner
 from workflows.nurture import NurtureTrack

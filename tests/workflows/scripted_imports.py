@@ -12,8 +12,8 @@ from temporalio.worker import Worker
 
 from activities import contract
 from activities.contract import ChunkCall, ImportProgress, SteerCall
-from tracks.program import import_job
-from tracks.program.import_job import ImportInput, ImportResult, ImportState
+from tracks.runs import import_interface
+from tracks.runs.import_interface import ImportInput, ImportResult, ImportState
 from workflows.determinism_sandbox import runner
 from workflows.import_contacts import ImportContacts
 
@@ -67,7 +67,7 @@ async def begun(
     """A worker for imports, and one import."""
     worker = Worker(
         client,
-        task_queue=import_job.TASK_QUEUE,
+        task_queue=import_interface.TASK_QUEUE,
         build_id="test",
         workflows=[ImportContacts],
         workflow_runner=runner(strict=True),
@@ -78,5 +78,5 @@ async def begun(
         ImportContacts.run,
         ImportInput(import_id="i-1", track="trial", **given),
         id="import/i-1",
-        task_queue=import_job.TASK_QUEUE,
+        task_queue=import_interface.TASK_QUEUE,
     )

@@ -11,8 +11,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.workflows.program_parts import DAY, clicked, email
 from tests.workflows.scripted import Script, started
-from tracks.program.program import Exit, Jump, Repeat, Wait, WaitFor
-from tracks.program.run import EventSignal, Journey
+from tracks.runs.program import Exit, Jump, Repeat, Wait, WaitFor
+from tracks.runs.run_interface import EventSignal, Journey
 from tracks.shared.run_clock import Clock
 
 

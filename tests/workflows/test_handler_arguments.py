@@ -16,9 +16,9 @@ from temporalio.exceptions import ApplicationError
 
 from tests.workflows.scripted import Script, started
 from tests.workflows.scripted_imports import Rows, begun
-from tracks.program import import_job, run
-from tracks.program.program import Wait
-from tracks.program.run import Journey
+from tracks.runs import import_interface, run_interface
+from tracks.runs.program import Wait
+from tracks.runs.run_interface import Journey
 
 UNREADABLE = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"{"))
 UNKNOWN = RawValue(Payload(metadata={"encoding": b"binary/of-another-company"}, data=b"\x00"))
@@ -65,11 +65,13 @@ async def waiting_at(handle: WorkflowHandle[Any, Any], step: str) -> None:
 async def test_an_update_says_what_it_wants_and_the_run_goes_on(client: Client, stack: AsyncExitStack) -> None:
     handle = await started(stack, client, Script(), [Wait(step="long", seconds=86400 * 20)])
     for args in ODD:
-        word = await refused(handle, run.UPDATE_EXIT, args)
+        word = await refused(handle, run_interface.UPDATE_EXIT, args)
         assert "Data must be the reason" in word or len(args) > 1
-        word = await refused(handle, run.UPDATE_RESOLVE_MESSAGE, args)
+        word = await refused(handle, run_interface.UPDATE_RESOLVE_MESSAGE, args)
         assert "no message of this run is in review" in word or len(args) > 1
-    assert await handle.execute_update(run.UPDATE_EXIT, " moved to another plan ") == " moved to another plan "
+    assert (
+        await handle.execute_update(run_interface.UPDATE_EXIT, " moved to another plan ") == " moved to another plan "
+    )
     assert (await handle.result()).reason == " moved to another plan "
     assert await failed_tasks(handle) == 0
 
@@ -80,7 +82,7 @@ async def test_a_wait_is_skipped_whatever_data_comes_with_the_word(client: Clien
     anything: list[list[Any]] = [[None], [{}]]
     for number, args in enumerate(anything):
         await waiting_at(handle, f"wait-{number}")
-        await handle.execute_update(run.UPDATE_SKIP_WAIT, args=args)
+        await handle.execute_update(run_interface.UPDATE_SKIP_WAIT, args=args)
     assert (await handle.result()).status == "completed"
     assert await failed_tasks(handle) == 0
 
@@ -90,7 +92,12 @@ async def test_an_odd_signal_is_counted_and_the_run_goes_on(
     client: Client, stack: AsyncExitStack, args: Sequence[Any]
 ) -> None:
     handle = await started(stack, client, Script(), [Wait(step="short", seconds=60)])
-    for name in (run.SIGNAL_EVENT, run.SIGNAL_ATTRIBUTES, run.SIGNAL_END, "nobody-knows-this"):
+    for name in (
+        run_interface.SIGNAL_EVENT,
+        run_interface.SIGNAL_ATTRIBUTES,
+        run_interface.SIGNAL_END,
+        "nobody-knows-this",
+    ):
         await handle.signal(name, args=args)
     result = await handle.result()
     assert (result.status, result.dropped) == ("completed", {"malformed signal": 3, "unknown signal": 1})
@@ -100,10 +107,10 @@ async def test_an_odd_signal_is_counted_and_the_run_goes_on(
 async def test_an_import_outlives_odd_words_too(client: Client, stack: AsyncExitStack) -> None:
     handle = await begun(stack, client, Rows(chunks=5))
     for args in ODD:
-        await handle.signal(import_job.SIGNAL_CHANGED, args=args)
+        await handle.signal(import_interface.SIGNAL_CHANGED, args=args)
     wrong: list[list[Any]] = [[], [None], ["fast"], ["12"], [True], [0], [UNREADABLE]]
     for args in wrong:
-        word = await refused(handle, import_job.UPDATE_SET_RATE, args)
+        word = await refused(handle, import_interface.UPDATE_SET_RATE, args)
         assert "Data must be rows a second" in word
     await handle.result()
     assert await failed_tasks(handle) == 0

@@ -13,13 +13,13 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from activities.contract import ImportProgress
 from tests.workflows.scripted import lasted
 from tests.workflows.scripted_imports import Rows, begun
-from tracks.program import import_job
-from tracks.program.import_job import ImportResult
+from tracks.runs import import_interface
+from tracks.runs.import_interface import ImportResult
 
 
 async def until_state(run: WorkflowHandle[Any, Any], state: str) -> None:
     async with asyncio.timeout(30):
-        while (await run.query(import_job.QUERY_PROGRESS, result_type=ImportProgress)).state != state:
+        while (await run.query(import_interface.QUERY_PROGRESS, result_type=ImportProgress)).state != state:
             await asyncio.sleep(0.02)
 
 
@@ -55,18 +55,18 @@ async def test_it_continues_as_new_and_its_pace_stays(client: Client, stack: Asy
 async def test_operators_pause_it_change_its_rate_resume_and_cancel_it(client: Client, stack: AsyncExitStack) -> None:
     rows = Rows(chunks=1000, per_second=0.001)
     run = await begun(stack, client, rows)
-    assert await run.execute_update(import_job.UPDATE_PAUSE) == "pause"
+    assert await run.execute_update(import_interface.UPDATE_PAUSE) == "pause"
     await until_state(run, "paused")
     with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await run.execute_update(import_job.UPDATE_PAUSE)
+        await run.execute_update(import_interface.UPDATE_PAUSE)
     assert "the import is paused" in str(refused.value.cause)
     with pytest.raises(WorkflowUpdateFailedError):
-        await run.execute_update(import_job.UPDATE_SET_RATE, 0)
-    await run.execute_update(import_job.UPDATE_SET_RATE, 5)
+        await run.execute_update(import_interface.UPDATE_SET_RATE, 0)
+    await run.execute_update(import_interface.UPDATE_SET_RATE, 5)
     calls = rows.calls
-    await run.execute_update(import_job.UPDATE_RESUME)
+    await run.execute_update(import_interface.UPDATE_RESUME)
     await until_state(run, "running")
-    await run.execute_update(import_job.UPDATE_CANCEL)
+    await run.execute_update(import_interface.UPDATE_CANCEL)
     assert (await run.result()).state == "cancelled"
     assert rows.said == ["pause", "rate", "resume", "cancel"]
     assert rows.per_second == 5
@@ -80,7 +80,7 @@ async def test_a_word_from_the_api_wakes_it_from_a_long_rest(client: Client, sta
         while rows.done < 1:
             await asyncio.sleep(0.02)
     rows.state = "cancelled"
-    await run.signal(import_job.SIGNAL_CHANGED)
+    await run.signal(import_interface.SIGNAL_CHANGED)
     assert (await run.result()).state == "cancelled"
     assert await lasted(run) < timedelta(days=1)
 

@@ -10,22 +10,26 @@ import pytest
 from activities import contract
 from api.relay.delivery import _payload, encoded
 from infra.launch.temporal import SEARCH_ATTRIBUTES as REGISTERED
-from tracks.program import import_job, run
-from tracks.program.program import Program
+from tracks.runs import import_interface, run_interface
+from tracks.runs.program import Program
 from tracks.shared.run_clock import Clock
 from workflows import patches, retry_policies, search_attributes
 
 
 def test_the_workflow_and_its_messages_keep_their_names() -> None:
-    assert run.WORKFLOW_TYPE == "NurtureTrack"
-    assert run.TASK_QUEUE == "perennial"
-    assert (run.SIGNAL_EVENT, run.SIGNAL_ATTRIBUTES, run.SIGNAL_END) == ("event", "attributes_changed", "end")
-    assert (run.UPDATE_RESOLVE_MESSAGE, run.UPDATE_SKIP_WAIT, run.UPDATE_EXIT) == (
+    assert run_interface.WORKFLOW_TYPE == "NurtureTrack"
+    assert run_interface.TASK_QUEUE == "perennial"
+    assert (run_interface.SIGNAL_EVENT, run_interface.SIGNAL_ATTRIBUTES, run_interface.SIGNAL_END) == (
+        "event",
+        "attributes_changed",
+        "end",
+    )
+    assert (run_interface.UPDATE_RESOLVE_MESSAGE, run_interface.UPDATE_SKIP_WAIT, run_interface.UPDATE_EXIT) == (
         "resolve_message",
         "skip_wait",
         "exit",
     )
-    assert (run.QUERY_JOURNEY, run.MEMO_ENROLLMENT) == ("journey", "enrollment_id")
+    assert (run_interface.QUERY_JOURNEY, run_interface.MEMO_ENROLLMENT) == ("journey", "enrollment_id")
 
 
 def test_activities_and_their_queues_keep_their_names() -> None:
@@ -60,15 +64,20 @@ def test_activities_and_their_queues_keep_their_names() -> None:
 
 
 def test_imports_keep_their_names() -> None:
-    assert (import_job.WORKFLOW_TYPE, import_job.TASK_QUEUE) == ("ImportContacts", "perennial-imports")
-    assert (import_job.SIGNAL_CHANGED, import_job.QUERY_PROGRESS) == ("changed", "progress")
-    updates = (import_job.UPDATE_PAUSE, import_job.UPDATE_RESUME, import_job.UPDATE_CANCEL, import_job.UPDATE_SET_RATE)
+    assert (import_interface.WORKFLOW_TYPE, import_interface.TASK_QUEUE) == ("ImportContacts", "perennial-imports")
+    assert (import_interface.SIGNAL_CHANGED, import_interface.QUERY_PROGRESS) == ("changed", "progress")
+    updates = (
+        import_interface.UPDATE_PAUSE,
+        import_interface.UPDATE_RESUME,
+        import_interface.UPDATE_CANCEL,
+        import_interface.UPDATE_SET_RATE,
+    )
     assert updates == ("pause", "resume", "cancel", "set_rate")
-    assert import_job.workflow_id("i-1") == "import/i-1"
+    assert import_interface.workflow_id("i-1") == "import/i-1"
 
 
 def test_search_attributes_are_the_ones_that_the_project_registers() -> None:
-    assert run.SEARCH_ATTRIBUTES == REGISTERED
+    assert run_interface.SEARCH_ATTRIBUTES == REGISTERED
     used = {search_attributes.STEP.name, search_attributes.STATE.name, search_attributes.NEXT_ACTION_AT.name}
     assert used < set(REGISTERED)
 
@@ -89,10 +98,12 @@ def test_the_policies_hold_what_their_names_say() -> None:
     assert list(retry_policies.RECONCILE_AFTER) == sorted(retry_policies.RECONCILE_AFTER)
 
 
-@pytest.mark.parametrize("state", [run.RunState(), run.RunState(pc=2, seq=5)], ids=["begun", "continued"])
-def test_temporals_page_opens_a_run_with_who_and_where_and_the_program_last(state: run.RunState) -> None:
+@pytest.mark.parametrize(
+    "state", [run_interface.RunState(), run_interface.RunState(pc=2, seq=5)], ids=["begun", "continued"]
+)
+def test_temporals_page_opens_a_run_with_who_and_where_and_the_program_last(state: run_interface.RunState) -> None:
     clock = Clock(origin=datetime(2026, 3, 1, tzinfo=UTC))
-    given = run.RunInput(
+    given = run_interface.RunInput(
         program=Program(code=()), state=state, clock=clock, enrollment_id="e", contact_id="c", version=1, track="t"
     )
     moving = ["clock", "state"] if state.pc else ["clock"]

@@ -16,8 +16,8 @@ from activities.contract import SendResult, StepCall
 from tests.conftest import DevServer
 from tests.workflows.program_parts import DAY, clicked, email
 from tests.workflows.scripted import Script, lasted, started
-from tracks.program.program import Jump, Repeat, Wait
-from tracks.program.run import EndSignal
+from tracks.runs.program import Jump, Repeat, Wait
+from tracks.runs.run_interface import EndSignal
 from workflows import retry_policies
 
 

@@ -20,8 +20,8 @@ from temporalio.service import RPCError
 from activities.contract import ResolvedWait, ResolveWaitCall
 from tests.conftest import DevServer
 from tests.workflows.scripted import Script, lasted, runs_worker, start
-from tracks.program.program import Effect, Exit, Instruction, Repeat, Wait, WaitFor, WaitUntil
-from tracks.program.run import EventSignal, RunResult
+from tracks.runs.program import Effect, Exit, Instruction, Repeat, Wait, WaitFor, WaitUntil
+from tracks.runs.run_interface import EventSignal, RunResult
 from workflows import retry_policies
 
 DUE = 2.0

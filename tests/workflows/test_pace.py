@@ -14,8 +14,8 @@ from temporalio.testing import WorkflowEnvironment
 from activities.contract import ResolvedWait, ResolveWaitCall, SendResult, StepCall
 from tests.workflows.program_parts import DAY, email
 from tests.workflows.scripted import SENT, Script, lasted, started
-from tracks.program.program import Exit, Wait, WaitDate, WaitFor
-from tracks.program.run import EventSignal
+from tracks.runs.program import Exit, Wait, WaitDate, WaitFor
+from tracks.runs.run_interface import EventSignal
 from tracks.shared.run_clock import Clock
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from tracks.model.effects import Enrolment
 from tracks.shared.problems import meant
 from tracks.shared.yaml_source import Path
-from tracks.structure.effect_parts import EffectPart
+from tracks.static_analysis.effect_parts import EffectPart
 
 
 def missing_tracks(pieces: Iterable[EffectPart], known: Collection[str]) -> Iterator[tuple[Path, str]]:

@@ -17,10 +17,10 @@ from tracks.conditions.conditions import ConditionError, judge
 from tracks.model.sending import Lately
 from tracks.model.track import ReentryPer, ReentryRestart, Track
 from tracks.shared.yaml_source import Path
-from tracks.structure.built_in_events import MADE_BY_SENDING
-from tracks.structure.flow import Flow
-from tracks.structure.references import MESSAGES
-from tracks.structure.steps_taking_time import lasts
+from tracks.static_analysis.built_in_events import MADE_BY_SENDING
+from tracks.static_analysis.flow import Flow
+from tracks.static_analysis.references import MESSAGES
+from tracks.static_analysis.steps_taking_time import lasts
 
 _NEW_EACH_TIME = ("message_id", "enrollment_id")
 """Properties of Perennial's own events whose value is new for each message: `per` one of them limits nothing."""

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tracks.shared.yaml_source import Path
-from tracks.structure.built_in_events import OWN
-from tracks.structure.flow import Flow
-from tracks.structure.references import WAITS
-from tracks.structure.steps_taking_time import lasts
+from tracks.static_analysis.built_in_events import OWN
+from tracks.static_analysis.flow import Flow
+from tracks.static_analysis.references import WAITS
+from tracks.static_analysis.steps_taking_time import lasts
 
 
 def counting_doubts(data: Any) -> Iterator[tuple[Path, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tracks.checks.template_use import messages_of
 from tracks.checks.track_document import track_to_data
 from tracks.model.track import Track
-from tracks.structure.flow import Flow
+from tracks.static_analysis.flow import Flow
 
 
 def may_send(track: Track, template: str) -> Callable[[str | None], bool]:

@@ -11,7 +11,7 @@ from tracks.model.steps import MessageStep, Step
 from tracks.model.track import Track
 from tracks.shared.problems import meant
 from tracks.shared.yaml_source import Path
-from tracks.structure.effect_parts import MESSAGES, EffectPart, written
+from tracks.static_analysis.effect_parts import MESSAGES, EffectPart, written
 
 Found = Iterator[tuple[Path, str]]
 """The path in a track's data, and what is wrong there."""

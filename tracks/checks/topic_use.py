@@ -10,7 +10,7 @@ from tracks.model.sending import Message
 from tracks.model.track import Track
 from tracks.shared.problems import meant
 from tracks.shared.yaml_source import Path
-from tracks.structure.effect_parts import EffectPart
+from tracks.static_analysis.effect_parts import EffectPart
 
 
 def topics_of(track: Track) -> set[str]:

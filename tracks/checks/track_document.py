@@ -19,9 +19,9 @@ from tracks.model.track import Track
 from tracks.shared.problems import Problem as Problem
 from tracks.shared.problems import TrackProblems as TrackProblems
 from tracks.shared.yaml_source import MAX_DEPTH, Path, Source, read_yaml
-from tracks.structure.built_in_events import misnamed, strange
-from tracks.structure.effect_parts import EffectPart, effect_parts_of
-from tracks.structure.references import entry_doubts, reference_problems
+from tracks.static_analysis.built_in_events import misnamed, strange
+from tracks.static_analysis.effect_parts import EffectPart, effect_parts_of
+from tracks.static_analysis.references import entry_doubts, reference_problems
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from tracks.model import liquid_texts
 from tracks.model.effects import Changes, Email, Sms
 from tracks.shared.yaml_source import Path
-from tracks.structure.effect_parts import EffectPart
-from tracks.structure.model_fields import liquid_of
+from tracks.static_analysis.effect_parts import EffectPart
+from tracks.static_analysis.model_fields import liquid_of
 
 
 def text_problems(pieces: Iterable[EffectPart]) -> Iterator[tuple[Path, str]]:

@@ -21,7 +21,7 @@ from tracks.model.steps import (
 )
 from tracks.model.track import Track
 from tracks.model.track import find_step as find_step
-from tracks.program.program import (
+from tracks.runs.program import (
     Arm,
     Branch,
     Break,

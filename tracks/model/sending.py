@@ -18,7 +18,7 @@ from tracks.model.values import (
     Slug,
     Weekday,
 )
-from tracks.program.program import UnknownPolicy
+from tracks.runs.program import UnknownPolicy
 
 PRIORITY = 5
 """The middle of the range 0 to 9."""

@@ -37,7 +37,7 @@ from tracks.model.values import (
     Zone,
     wrong,
 )
-from tracks.program.program import UnknownPolicy
+from tracks.runs.program import UnknownPolicy
 
 MAX_AGE = timedelta(days=7)
 """An event that is reported later than this after it happened enrols nobody, unless the track sets another age. Events

@@ -212,13 +212,13 @@ StepId = Annotated[str, StringConstraints(pattern=STEP_ID)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(max_length=5_000)]
 EVENT_NAME = object()
-"""Marks fields that hold the name of an event (`tracks.structure.model_fields`)."""
+"""Marks fields that hold the name of an event (`tracks.static_analysis.model_fields`)."""
 EventName = Annotated[Short, EVENT_NAME]
 Mailbox = Annotated[str, StringConstraints(max_length=320), AfterValidator(_mailbox)]
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 Url = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_url)]
 LIQUID = object()
-"""Marks fields that hold Liquid (`tracks.structure.model_fields`)."""
+"""Marks fields that hold Liquid (`tracks.static_analysis.model_fields`)."""
 Liquid = Annotated[str, StringConstraints(min_length=1, max_length=5_000), AfterValidator(_liquid), LIQUID]
 AttributeName = Annotated[Short, AfterValidator(_attribute)]
 """The name of one of the contact's attributes."""

@@ -20,7 +20,7 @@ from tracks.model.values import (
     Weekday,
     wrong,
 )
-from tracks.program.engagement import CLASSED, EVERYBODY, By
+from tracks.runs.bot_engagement import CLASSED, EVERYBODY, By
 from tracks.time.durations import Shift
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from tracks.program.run import Journey, RunInput
+from tracks.runs.run_interface import Journey, RunInput
 from tracks.time.durations import format_duration
 from workflows.run.run_memory import Memory
 

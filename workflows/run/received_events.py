@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tracks.program.run import HeardEvent, Matched
+from tracks.runs.run_interface import HeardEvent, Matched
 
 CLOCKS_APART = timedelta(seconds=5)
 """An event that arrives at most this long after its own time is taken to have happened when it arrived. A click that is

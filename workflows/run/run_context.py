@@ -12,8 +12,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import UndeliveredCall
-    from tracks.program.program import WaitFor
-    from tracks.program.run import Journey, RunInput
+    from tracks.runs.program import WaitFor
+    from tracks.runs.run_interface import Journey, RunInput
     from workflows.run.run_memory import Memory
 
 from workflows import patches, retry_policies, search_attributes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import datetime
 
-from tracks.program.run import EventSignal, HeardEvent, Matched, PathEntry, RunState, RunStatus
+from tracks.runs.run_interface import EventSignal, HeardEvent, Matched, PathEntry, RunState, RunStatus
 from workflows.run.received_events import CLOCKS_APART, ReceivedEvents, Since, from_latest
 
 SEEN_LIMIT = 500

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import StepCall
-    from tracks.program.program import Effect
+    from tracks.runs.program import Effect
 
 from workflows import retry_policies
 from workflows.run.run_context import Context

@@ -18,8 +18,8 @@ with workflow.unsafe.imports_passed_through():
         judge_as_before,
         not_computed,
     )
-    from tracks.program.program import Branch, Split
-    from tracks.program.split import pick_arm
+    from tracks.runs.program import Branch, Split
+    from tracks.runs.split import pick_arm
 
 from workflows import patches
 from workflows.run.local_activities import local

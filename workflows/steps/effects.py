@@ -14,7 +14,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import EffectResult
-    from tracks.program.program import Effect
+    from tracks.runs.program import Effect
 
 from workflows.run.local_activities import local
 from workflows.run.run_context import Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tracks.program.program import (
+    from tracks.runs.program import (
         Branch,
         Break,
         Effect,

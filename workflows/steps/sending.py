@@ -19,8 +19,8 @@ from temporalio.exceptions import ActivityError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import ReconcileCall, SendResult, StepCall
-    from tracks.program.program import Effect, UnknownPolicy
-    from tracks.program.run import MessageAmid
+    from tracks.runs.program import Effect, UnknownPolicy
+    from tracks.runs.run_interface import MessageAmid
 
 from workflows import patches, retry_policies
 from workflows.run.run_context import Context

@@ -9,8 +9,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import ResolvedWait, ResolveWaitCall
-    from tracks.program.program import Wait, WaitDate, WaitFor, WaitUntil
-    from tracks.program.run import HeardEvent, Matched
+    from tracks.runs.program import Wait, WaitDate, WaitFor, WaitUntil
+    from tracks.runs.run_interface import HeardEvent, Matched
     from workflows.run.received_events import Since
 
 from workflows import patches

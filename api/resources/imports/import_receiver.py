@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from api.http.problems import FieldProblem, ProblemError, invalid
+from api.resources.imports.import_conflict import import_conflict
 from api.resources.imports.upload_lines import Format, Splitter
 from store.engine.database import Database
 from store.runs.imports import import_rows, imports
@@ -107,6 +108,4 @@ class Receiver:
 
 
 def _given_up() -> Any:
-    raise ProblemError(
-        409, "import-conflict", "This upload was given up: it was silent for long, or sent again under its key."
-    )
+    raise import_conflict("This upload was given up: it was silent for long, or sent again under its key.")

@@ -21,12 +21,13 @@ from api.http.fields import SLUG, Body
 from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, invalid, not_found
 from api.resources.enrolling import MAX_PACE, pace_problems
+from api.resources.imports.import_conflict import answers, import_conflict
 from api.resources.imports.import_receiver import Receiver
 from api.resources.imports.upload_lines import Format, unzipped
 from store.published import tracks
 from store.runs.imports import import_rows, imports
 from store.runs.imports.imports import Import
-from tracks.program.import_job import MAX_RATE, ImportState, workflow_id
+from tracks.runs.import_interface import MAX_RATE, ImportState, workflow_id
 from tracks.shared.csv_cells import plain_cell
 
 router = APIRouter(prefix="/v1/imports", tags=["imports"], route_class=KeyedRoute, responses=documented(401, 422))
@@ -108,7 +109,7 @@ def _shown(found: Import) -> ImportView:
     summary="Import a file of contacts into a track",
     responses={
         200: {"model": ImportView, "description": "An upload with this key exists: its import"},
-        **documented(400, 404, 408, 409, 413, 415, conflict="import-conflict"),
+        **answers(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={
         "requestBody": {
@@ -163,7 +164,7 @@ async def post_import(
             raise not_found(f"track {track}")
     if known is not None:
         if known.track != track:
-            raise ProblemError(409, "import-conflict", f"This key was used for an import into {known.track}.")
+            raise import_conflict(f"This key was used for an import into {known.track}.")
         async for _ in pieces:
             pass  # a client that is still sending would treat an early answer as a broken connection
         response.status_code = 200
@@ -249,25 +250,19 @@ def _csv(rows: list[list[Any]]) -> str:
     return text.getvalue()
 
 
-@router.post(
-    "/{import_id}/pause", summary="Pause an import", responses=documented(404, 409, conflict="import-conflict")
-)
+@router.post("/{import_id}/pause", summary="Pause an import", responses=answers(404, 409))
 async def pause_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     """From the answer on, nobody more is enrolled until the import is resumed. Existing enrollments continue."""
     return await _steer(ctx, import_id, "pause")
 
 
-@router.post(
-    "/{import_id}/resume", summary="Resume an import", responses=documented(404, 409, conflict="import-conflict")
-)
+@router.post("/{import_id}/resume", summary="Resume an import", responses=answers(404, 409))
 async def resume_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     """The import continues where it stopped."""
     return await _steer(ctx, import_id, "resume")
 
 
-@router.post(
-    "/{import_id}/cancel", summary="Cancel an import", responses=documented(404, 409, conflict="import-conflict")
-)
+@router.post("/{import_id}/cancel", summary="Cancel an import", responses=answers(404, 409))
 async def cancel_import(import_id: ImportId, ctx: Ctx) -> ImportView:
     """Ends the import for good and deletes the waiting rows. Enrolled contacts stay enrolled."""
     return await _steer(ctx, import_id, "cancel")
@@ -276,7 +271,7 @@ async def cancel_import(import_id: ImportId, ctx: Ctx) -> ImportView:
 @router.post(
     "/{import_id}/rate",
     summary="Change how fast an import goes",
-    responses=documented(400, 404, 409, 413, 415, conflict="import-conflict"),
+    responses=answers(400, 404, 409, 413, 415),
 )
 async def set_rate(import_id: ImportId, body: RateChange, ctx: Ctx) -> ImportView:
     """The new rate holds from the next rows on."""
@@ -291,7 +286,7 @@ async def _steer(
     found = found or _none(import_id)
     asked = {"pause": "paused", "resume": "running", "cancel": "cancelled", "rate": found.state}[word]
     if found.state != asked or found.state == "receiving" or (word == "rate" and found.ended_at):
-        raise ProblemError(409, "import-conflict", f"The import is {found.state}.")
+        raise import_conflict(f"The import is {found.state}.")
     return _shown(found)
 
 

@@ -30,8 +30,8 @@ from tracks.content.templates.shared_blocks import SharedKey, shared_keys, with_
 from tracks.content.templates.template import Template, TemplateProblem, template_facts
 from tracks.model.track import Track
 from tracks.policy.workspace_policy import Policy, policy_to_data
-from tracks.program.history_bounds import program_problems
-from tracks.program.program import Compiled
+from tracks.runs.history_bounds import program_problems
+from tracks.runs.program import Compiled
 from tracks.shared.differences import differences
 from tracks.shared.problems import Problem
 

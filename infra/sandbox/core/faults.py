@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 PROVIDERS = ("ses", "twilio", "hubspot", "webhook", "callback")
 KINDS = {
-    "latency": "sleep `seconds` before going on as usual",
+    "latency": "sleep `seconds` before going on as usual, or until the faults are deleted",
     "429": "refuse as throttled, with Retry-After when `retry_after` is given",
     "daily_quota": "ses: refuse because the account has sent what it may in 24 hours",
     "500": "refuse with a server error; nothing is accepted",
@@ -52,6 +53,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._orders: list[Fault] = []
+        self._cleared = asyncio.Event()
 
     def order(self, data: dict[str, Any]) -> Fault:
         """Add a fault given as JSON. Raises BadFault if it is invalid."""
@@ -67,8 +69,10 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """End all faults."""
+        """End all faults, and the sleep of each call that one of them delays."""
         self._orders.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
 
     def listed(self) -> list[dict[str, Any]]:
         """The active faults as JSON."""
@@ -80,6 +84,7 @@ class Faults:
         A `latency` fault sleeps here. Then the next fault that fits is used too, so that a slow call can also fail.
         """
         texts = [text.lower() for text in about]
+        cleared = self._cleared
         for fault in list(self._orders):
             if fault.provider != provider or fault.operation != operation:
                 continue
@@ -91,7 +96,9 @@ class Faults:
                     self._orders.remove(fault)
             if fault.kind != "latency":
                 return fault
-            await asyncio.sleep(fault.seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(cleared.wait(), fault.seconds)
+                return NO_FAULT
         return NO_FAULT
 
 

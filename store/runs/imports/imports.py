@@ -18,7 +18,7 @@ from store.engine.ids import is_id, new_id
 from store.engine.sql import as_json, utc_now
 from store.schema.rows import columns, read_row
 from store.schema.tables.import_tables import import_job
-from tracks.program.import_job import ENDED, ImportState
+from tracks.runs.import_interface import ENDED, ImportState
 
 BROKEN_OFF = "the upload broke off"
 TOO_OLD = "not finished within 30 days"

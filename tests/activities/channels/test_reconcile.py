@@ -6,7 +6,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE, SendResult
-from store.sending import settling
+from store.sending import send_outcomes
 from tests.activities.activity_runner import ActivityRunner
 
 
@@ -21,7 +21,7 @@ class TestEmail:
         (mail,) = runner.providers.accepted(runner.email)
         async with runner.db.transaction() as tx:  # what SES's signed event has the API write
             tag = mail["tags"]["perennial-message"]
-            await settling.record_callbacks(tx, [settling.Callback(tag, "accepted", mail["id"])])
+            await send_outcomes.record_callbacks(tx, [send_outcomes.Callback(tag, "accepted", mail["id"])])
         assert (await runner.reconcile(unknown)).outcome == "sent"
         assert (await runner.send("hello", attempt=2)).outcome == "sent"
         assert len(runner.providers.accepted(runner.email)) == 1
@@ -49,7 +49,7 @@ class TestEmail:
     async def test_evidence_beats_the_policy(self, runner: ActivityRunner) -> None:
         unknown = await self._unknown(runner)
         async with runner.db.transaction() as tx:
-            await settling.record_callbacks(tx, [settling.Callback(unknown.message_id, "delivered", "p-1")])
+            await send_outcomes.record_callbacks(tx, [send_outcomes.Callback(unknown.message_id, "delivered", "p-1")])
         assert (await runner.reconcile(unknown, "resend")).outcome == "sent"
 
     async def test_a_message_that_is_gone_has_failed(self, runner: ActivityRunner) -> None:

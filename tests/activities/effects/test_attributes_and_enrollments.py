@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from activities.contract import ENROLL_CONTACT, SET_ATTRIBUTES, EffectResult
 from store.people import contacts
-from store.runs import dropped, enrollments
-from store.runs.dropped import Drop
+from store.runs import drop_counts, enrollments
+from store.runs.drop_counts import Drop
 from tests.activities.activity_runner import NAME, ActivityRunner
 from tracks.conditions.conditions import evaluate
 from tracks.policy.workspace_policy import ENROLL_MOST
@@ -174,7 +174,7 @@ class TestEnroll:
         assert outcomes[:-1] == [EffectResult(outcome="done", reason="created")] * ENROLL_MOST
         assert outcomes[-1] == EffectResult(outcome="skipped", reason="too-soon")
         async with runner.db.transaction() as tx:
-            assert await dropped.totals(tx) == [Drop("too-soon", "entry", "per-object")]
+            assert await drop_counts.totals(tx) == [Drop("too-soon", "entry", "per-object")]
 
     async def test_a_track_that_does_not_exist_fails_the_step(self, runner: ActivityRunner) -> None:
         await runner.enroll(ENROLL)

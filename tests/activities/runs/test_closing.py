@@ -7,7 +7,7 @@ from datetime import timedelta
 from activities.contract import CLOSE_RUN, CloseCall
 from store.runs import enrollments
 from tests.activities.activity_runner import TRACK, ActivityRunner
-from tracks.program.run import PathEntry
+from tracks.runs.run_interface import PathEntry
 
 
 async def test_how_a_run_ended_is_stored_once(runner: ActivityRunner) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from activities.contract import DECIDE_BRANCH, RESOLVE_WAIT, BranchCall, Decided, ResolvedWait, ResolveWaitCall
-from store.runs import dropped
-from store.runs.dropped import Drop
+from store.runs import drop_counts
+from store.runs.drop_counts import Drop
 from tests.activities.activity_runner import ActivityRunner
-from tracks.program.run import Matched
+from tracks.runs.run_interface import Matched
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday; Berlin is an hour ahead
 WAITS = """
@@ -139,7 +139,7 @@ class TestBranches:
             taken=1, notes=("`by-role` case-1 could not be decided and counts as false (condition: type)",)
         )
         async with runner.db.transaction() as tx:
-            assert await dropped.totals(tx) == [Drop("condition: type", "branch", runner.enrollment.track)]
+            assert await drop_counts.totals(tx) == [Drop("condition: type", "branch", runner.enrollment.track)]
 
     async def test_an_erased_contact_takes_no_case(self, runner: ActivityRunner) -> None:
         await runner.enroll(BRANCH)

@@ -13,9 +13,9 @@ from temporalio.exceptions import ApplicationError
 
 from store.engine.pipeline import Pipeline, Statement
 from store.runs import enrollments
-from store.sending import settling
+from store.sending import send_outcomes
 from tests.activities.activity_runner import CHANNELS, HELLO, NAME, ActivityRunner
-from tracks.program.run import PathEntry
+from tracks.runs.run_interface import PathEntry
 from tracks.shared import link_tokens
 
 
@@ -153,7 +153,7 @@ class TestUnknown:
         await asyncio.sleep(0.3)
         message = await runner.message()
         async with runner.db.transaction() as tx:
-            await settling.record_callbacks(tx, [settling.Callback(message.id, "accepted", "p-1")])
+            await send_outcomes.record_callbacks(tx, [send_outcomes.Callback(message.id, "accepted", "p-1")])
         assert (await sending).outcome == "sent"
 
 

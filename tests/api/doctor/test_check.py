@@ -39,7 +39,7 @@ from tests.api.doctor.doctor_calls import (
 )
 from tests.end_to_end.conftest import MAIL
 from tests.support.sandbox import Sandbox
-from tracks.program.run import EndSignal, RunInput
+from tracks.runs.run_interface import EndSignal, RunInput
 
 AGED = "UPDATE enrollment SET started_at = now() - interval '1 h', created_at = now() - interval '1 h'"
 QUICK = """

@@ -8,7 +8,7 @@ from bench.installation.one_process import Installation
 from store.engine.sql import utc_now
 from store.operations import doctor
 from tests.api.doctor.doctor_calls import enrolled, named, repaired, sent_once, sql, until, workflow_of, working
-from tracks.program.run import EndSignal
+from tracks.runs.run_interface import EndSignal
 
 TEXTING = """
 track: texting

@@ -9,8 +9,8 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from store.engine.database import Database
-from store.runs import dropped, outbox
-from tracks.program.run import EventSignal
+from store.runs import drop_counts, outbox
+from tracks.runs.run_interface import EventSignal
 
 PATIENT = """
 track: patient
@@ -47,4 +47,4 @@ async def signals(client: Client, workflow_id: str) -> list[EventSignal]:
 
 async def drops(database: Database) -> dict[str, int]:
     async with database.transaction() as tx:
-        return {drop.reason: drop.count for drop in await dropped.totals(tx)}
+        return {drop.reason: drop.count for drop in await drop_counts.totals(tx)}

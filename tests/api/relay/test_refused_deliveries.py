@@ -30,7 +30,7 @@ from store.schema.rows import Enrollment
 from tests.api.doctor.doctor_calls import HASTY
 from tests.api.relay.relay_calls import drops, settled
 from tests.support.enrolling import accept_event, enroll, publish, upsert_contact
-from tracks.program.run import TASK_QUEUE, RunInput
+from tracks.runs.run_interface import TASK_QUEUE, RunInput
 
 MOST_SIGNALS = 5
 TRACK = """

@@ -17,7 +17,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from api.relay.outbox_relay import Relay
 from infra.launch.temporal import Temporal
 from store.engine.database import Database
-from store.people import erasure
+from store.people import contacts, erasure
 from store.runs import enrollments, outbox
 from store.runs.enrolling import Enrol, enroll_many
 from tests.api.relay.relay_calls import PATIENT, drops, settled, signals
@@ -174,8 +174,8 @@ async def test_an_event_does_not_wait_behind_a_flood_of_starts(
     client = await Client.connect(temporal.start(), data_converter=pydantic_data_converter)
     track = await publish(database, PATIENT.replace("patient", "flood"))
     people = [f"c-{number}" for number in range(300)]
-    for who in people:
-        await upsert_contact(database, who)
+    async with database.transaction() as tx:
+        await contacts.upsert_many(tx, [(who, {"timezone": "Europe/Berlin"}) for who in people])
     await enroll(database, track, people[0])
     async with Relay(database, client):
         await settled(database)

@@ -21,7 +21,7 @@ from settings import Settings
 from store.engine.database import Database
 from store.runs import enrollments
 from tests.api.client import Api, track
-from tracks.program.run import Journey, PathEntry
+from tracks.runs.run_interface import Journey, PathEntry
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

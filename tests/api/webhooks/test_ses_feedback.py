@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from api.webhooks import ses_events
 from store.engine.database import Database
 from store.engine.ids import new_id
-from store.sending import settling
+from store.sending import send_outcomes
 from tests.api.client import Api
 from tests.api.messages import EMAIL, another_day, message, rows, sending
 from tests.api.ses_effects import forget, own_id, suppressed, told
@@ -120,7 +120,7 @@ async def test_any_order_and_any_repeats_end_the_same(
             await own_id(db, sent, record)
         if settled:
             async with db.transaction() as tx:
-                await settling.settle(tx, sent, token="one", outcome="sent", provider_id=f"ses-{sent}")
+                await send_outcomes.settle(tx, sent, token="one", outcome="sent", provider_id=f"ses-{sent}")
         notifications = {index: signer.notification(records[index]) for index in chosen}
         for index in order:
             if settled or "tags" in records[index]["mail"]:

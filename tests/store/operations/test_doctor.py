@@ -9,7 +9,7 @@ from store.engine.outbox_listener import Listener
 from store.operations import doctor
 from store.runs import enrollments, outbox
 from tests.store.store_calls import NOW, TRIAL, StoreCalls, rows_of
-from tracks.program.run import EventSignal, PathEntry
+from tracks.runs.run_interface import EventSignal, PathEntry
 
 
 async def test_a_run_that_begins_anew_goes_on_with_its_path_and_is_started_once(

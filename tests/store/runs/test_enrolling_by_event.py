@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from store.engine.ids import new_id
 from store.engine.pipeline import Answer, Pipeline, Statement
-from store.runs import dropped
-from store.runs.dropped import Drop
+from store.runs import drop_counts
+from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason
 from store.runs.events import Accepted, Event
 from tests.store.runs.cart_events import ALWAYS, CART, LEFT, entered, track
@@ -50,7 +50,7 @@ async def test_the_key_of_an_object_is_an_id_or_the_answer_says_why_not(
     assert await entered(store, replace(LEFT, properties=properties)) == [outcome]
     async with store.db.transaction() as tx:
         counted = [] if outcome == "enrolled" else [Drop(outcome, "entry", "cart")]
-        assert await dropped.totals(tx) == counted
+        assert await drop_counts.totals(tx) == counted
 
 
 VALUES = st.one_of(
@@ -89,7 +89,7 @@ async def test_an_event_for_who_is_on_the_track_or_has_been_says_so(store: Store
     await store.close(run.id)
     assert await entered(store, replace(LEFT, event_id="e3")) == ["reentry"]
     async with store.db.transaction() as tx:
-        assert await dropped.totals(tx) == [Drop("live", "entry", "cart"), Drop("reentry", "entry", "cart")]
+        assert await drop_counts.totals(tx) == [Drop("live", "entry", "cart"), Drop("reentry", "entry", "cart")]
 
 
 async def test_each_track_that_the_event_could_have_begun_is_named_and_the_gravest_reason_first(
@@ -106,7 +106,7 @@ async def test_an_event_that_no_track_enters_says_nothing_and_counts_nothing(sto
     await store.publish(CART)
     assert await store.accept(replace(LEFT, name="page.viewed")) == [Accepted()]
     async with store.db.transaction() as tx:
-        assert await dropped.totals(tx) == []
+        assert await drop_counts.totals(tx) == []
 
 
 def test_every_reason_has_its_rank() -> None:
@@ -149,9 +149,9 @@ async def test_figures_are_the_same_after_their_rows_became_few(store: StoreCall
         await store.accept(replace(LEFT, event_id=f"e{number}", properties={}))
     await store.accept(LEFT, LEFT)
     async with store.db.transaction() as tx:
-        before = await dropped.totals(tx)
-        await dropped.compact(tx)
-        assert await dropped.totals(tx) == before
+        before = await drop_counts.totals(tx)
+        await drop_counts.compact(tx)
+        assert await drop_counts.totals(tx) == before
     [row] = await store.rows("SELECT count(*) AS rows FROM dropped")
     assert row.rows == len(before)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from store.engine.ids import new_id
 from store.runs import enrollments
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
-from tracks.program.run import PathEntry
+from tracks.runs.run_interface import PathEntry
 
 
 async def test_pages_cover_everything_once_newest_first(store: StoreCalls) -> None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from store.runs import dropped
-from store.runs.dropped import Drop
+from store.runs import drop_counts
+from store.runs.drop_counts import Drop
 from store.runs.events import Event
 from tests.store.runs.cart_events import LEFT, entered, track
 from tests.store.store_calls import NOW, StoreCalls
@@ -24,7 +24,7 @@ async def test_what_happened_before_keeps_people_out(store: StoreCalls) -> None:
     assert await entered(store, replace(LEFT, event_id="e2")) == ["unless"]
     assert await entered(store, replace(LEFT, event_id="e3", contact_id="carol")) == ["enrolled"]
     async with store.db.transaction() as tx:
-        assert await dropped.totals(tx) == [Drop("unless", "entry", "cart")]
+        assert await drop_counts.totals(tx) == [Drop("unless", "entry", "cart")]
 
 
 @pytest.mark.parametrize(("days", "outcome"), [(29.9, "unless"), (30.1, "enrolled"), (-0.5, "unless")])
@@ -59,7 +59,7 @@ async def test_the_earlier_event_may_have_a_condition(store: StoreCalls, total: 
     await store.accept(Event("p1", "ann", "order.paid", {"total": total}))
     assert await entered(store, LEFT) == [outcome]
     async with store.db.transaction() as tx:
-        counted = {drop.reason for drop in await dropped.totals(tx)}
+        counted = {drop.reason for drop in await drop_counts.totals(tx)}
     assert counted == {"enrolled": set(), "unless": {"unless"}}[outcome] | (
         {"condition: type"} if total == "150" else set()
     )

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from store.runs import dropped
-from store.runs.dropped import Drop
+from store.runs import drop_counts
+from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import NotEnrolled
 from store.runs.events import Accepted, Event, accept
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
@@ -130,7 +130,7 @@ async def test_condition_over_too_much_data_is_false_for_that_event_and_counted(
     )
     assert accepted == [Accepted(), Accepted(matched=1)]
     async with store.db.transaction() as tx:
-        assert await dropped.totals(tx) == [Drop("condition", "event", "trial")]
+        assert await drop_counts.totals(tx) == [Drop("condition", "event", "trial")]
 
 
 async def test_a_condition_that_met_what_it_could_not_compute_is_counted_with_why(store: StoreCalls) -> None:
@@ -142,7 +142,7 @@ async def test_a_condition_that_met_what_it_could_not_compute_is_counted_with_wh
     )
     assert [answer.matched for answer in accepted] == [0, 0, 0]
     async with store.db.transaction() as tx:
-        assert await dropped.totals(tx) == [
+        assert await drop_counts.totals(tx) == [
             Drop("condition", "entry", "trial"),  # the third started no run
             Drop("condition: type", "event", "trial"),
         ]
@@ -158,7 +158,7 @@ async def test_a_condition_that_would_take_too_much_work_is_false_and_counted(st
     )
     assert accepted == [Accepted(), Accepted(matched=1)]
     async with store.db.transaction() as tx:
-        assert await dropped.totals(tx) == [Drop("condition", "event", "trial")]
+        assert await drop_counts.totals(tx) == [Drop("condition", "event", "trial")]
 
 
 async def test_event_of_someone_unknown_makes_a_contact_without_an_address(store: StoreCalls) -> None:
@@ -173,7 +173,7 @@ async def test_duplicates_are_counted(store: StoreCalls) -> None:
     await store.accept(*(Event("1", "ann", "page.viewed") for _ in range(3)))
     await store.happen("page.viewed", event_id="1")
     async with store.db.transaction() as tx:
-        assert await dropped.totals(tx) == [Drop("duplicate", "event", count=3)]
+        assert await drop_counts.totals(tx) == [Drop("duplicate", "event", count=3)]
 
 
 async def test_racing_batches_in_opposite_orders_neither_deadlock_nor_double(store: StoreCalls) -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from store.engine.ids import new_id
 from store.people import contacts
-from store.runs import dropped, enrollments, outbox
-from store.runs.dropped import Drop
+from store.runs import drop_counts, enrollments, outbox
+from store.runs.drop_counts import Drop
 from store.runs.enrolling import Enrol, enroll_many
 from store.runs.outbox import KEPT_FOR_STARTS, Delivery
 from tests.store.store_calls import NOW, TRIAL, StoreCalls, rows_of
@@ -89,7 +89,7 @@ async def test_rows_of_an_ended_run_say_so_and_what_is_dropped_is_counted(store:
     async with store.db.transaction() as tx:
         assert await outbox.drop(tx, [row.id for row in rows], "late") == 2
         assert await outbox.drop(tx, [row.id for row in rows], "late") == 0
-        assert await dropped.totals(tx) == [Drop("late", "event", "trial"), Drop("late", "start", "trial")]
+        assert await drop_counts.totals(tx) == [Drop("late", "event", "trial"), Drop("late", "start", "trial")]
         assert await outbox.backlog(tx) == outbox.Backlog(0, None)
         assert await outbox.prune(tx, NOW + timedelta(days=1)) == 0
     async with store.db.transaction() as tx:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from store.engine.ids import new_id
 from store.published import policies
 from store.schema.rows import Enrollment
-from store.sending import settling
+from store.sending import send_outcomes
 from store.sending.ledger import Claim
 from tests.store.store_calls import NOW, StoreCalls
 from tracks.model.message_rules import MessageRules
@@ -63,5 +63,5 @@ async def claim(store: StoreCalls, run: Enrollment, at: datetime = NOW, **more: 
     if claim.decision == "granted":
         async with store.db.transaction() as tx:
             message = await tx.execute(text("SELECT token FROM message WHERE id = :id"), {"id": claim.message_id})
-            await settling.settle(tx, claim.message_id, token=message.scalar_one(), outcome="sent", now=at)
+            await send_outcomes.settle(tx, claim.message_id, token=message.scalar_one(), outcome="sent", now=at)
     return claim

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from store.people import suppressions
 from store.schema.addresses import address_hash
-from store.sending import bounces, ledger, messages, settling
+from store.sending import bounces, ledger, messages, send_outcomes
 from store.sending.bounces import MANY, SPAN, TABLE
 from store.sending.messages import Progress
 from tests.store.store_calls import NOW, StoreCalls
@@ -35,7 +35,9 @@ class Mailbox:
             claim = await ledger.claim(
                 tx, enrollment_id=str(run), step="hello", occurrence=self._count, channel="email", token="t", now=at
             )
-            await settling.record_callbacks(tx, [settling.Callback(claim.message_id, progress, reason=reason)])
+            await send_outcomes.record_callbacks(
+                tx, [send_outcomes.Callback(claim.message_id, progress, reason=reason)]
+            )
         hashed = address_hash("email", to) if to else None
         await self.store.rows(
             "UPDATE message SET address_hash = :hash WHERE id = :id RETURNING id", hash=hashed, id=claim.message_id

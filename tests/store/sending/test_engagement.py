@@ -12,7 +12,7 @@ from store.runs.events import Accepted, Event
 from store.sending import engagement
 from store.sending.engagement import Touch
 from tests.store.store_calls import NOW, StoreCalls
-from tracks.program.engagement import By
+from tracks.runs.bot_engagement import By
 
 MINUTE = timedelta(minutes=1)
 LISTENING = """

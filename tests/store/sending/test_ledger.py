@@ -12,7 +12,7 @@ from store.runs.events import Event, accept
 from store.sending import ledger, message_lists, messages
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
 from tracks.model.message_rules import MessageRules
-from tracks.program.run import PathEntry
+from tracks.runs.run_interface import PathEntry
 
 
 async def test_granted_claim_hands_over_the_address_and_is_settled_once(store: StoreCalls) -> None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from store.runs import dropped
-from store.runs.dropped import Drop
+from store.runs import drop_counts
+from store.runs.drop_counts import Drop
 from store.runs.events import Event
 from tests.store.sending.claims import MANY, claim, several
 from tests.store.store_calls import NOW, StoreCalls
@@ -32,7 +32,7 @@ class TestExclusions:
         await store.contact(attributes={"score": "100"})
         assert (await claim(store, run, unless="contact.attributes.score > 50")).decision == "granted"
         async with store.db.transaction() as tx:
-            assert await dropped.totals(tx) == [Drop("condition: type", "message", run.track)]
+            assert await drop_counts.totals(tx) == [Drop("condition: type", "message", run.track)]
 
     async def test_purchases_that_could_not_be_looked_at_are_counted_once_a_message(self, store: StoreCalls) -> None:
         run = await store.live()
@@ -41,7 +41,7 @@ class TestExclusions:
         lately = Lately(event="bought", within=timedelta(days=14), where="event.properties.amount > 10")
         assert (await claim(store, run, unless=lately)).decision == "granted"
         async with store.db.transaction() as tx:
-            assert await dropped.totals(tx) == [Drop("condition: type", "message", run.track)]
+            assert await drop_counts.totals(tx) == [Drop("condition: type", "message", run.track)]
 
     @pytest.mark.parametrize(
         ("ago", "amount", "pace", "kept_out"),

@@ -13,7 +13,7 @@ from tracks.checks.track_document import read_track, read_track_data
 from tracks.checks.track_texts import text_problems
 from tracks.model.effects import Changes, Crm, Email, Enrolment, Sms, Webhook
 from tracks.model.steps import STEP_TYPES
-from tracks.structure.model_fields import is_liquid
+from tracks.static_analysis.model_fields import is_liquid
 
 PARTS: dict[str, type[BaseModel]] = {
     "email": Email, "sms": Sms, "crm": Crm, "set": Changes, "enroll": Enrolment, "webhook": Webhook,

@@ -10,7 +10,7 @@ from tests.tracks.examples import EVERYTHING, track
 from tests.tracks.reference_interpreter import Choices, run_flat, targets, tracks, walk_tree
 from tracks.compiler.compiler import compile_track, find_step
 from tracks.model.track import Track
-from tracks.program.program import Branch, Compiled, Effect, Interest, Wait
+from tracks.runs.program import Branch, Compiled, Effect, Interest, Wait
 
 
 @given(tracks(), st.integers(0, 1_000))

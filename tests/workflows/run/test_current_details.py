@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tracks.program.program import Program
-from tracks.program.run import Journey, RunInput, RunState
+from tracks.runs.program import Program
+from tracks.runs.run_interface import Journey, RunInput, RunState
 from tracks.shared.run_clock import Clock
 from workflows.run.current_details import describe
 from workflows.run.run_memory import Memory

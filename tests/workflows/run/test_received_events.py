@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracks.program.run import EventSignal, HeardEvent, Matched, RunState
+from tracks.runs.run_interface import EventSignal, HeardEvent, Matched, RunState
 from workflows.run.received_events import KEPT, KEPT_FOR_A_STEP, ReceivedEvents, Since, from_latest
 from workflows.run.run_memory import Memory
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracks.program.run import EventSignal, RunState
+from tracks.runs.run_interface import EventSignal, RunState
 from workflows.run.run_memory import NOTES_LIMIT, SEEN_LIMIT, Memory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from activities.contract import Decided
 from tests.workflows.program_parts import DAY, clicked, email
 from tests.workflows.scripted import Script, start, started
-from tracks.program.program import Arm, Branch, Case, Exit, Split, WaitFor
+from tracks.runs.program import Arm, Branch, Case, Exit, Split, WaitFor
 
 
 async def test_a_branch_on_what_happened_is_decided_by_the_run_itself(client: Client, stack: AsyncExitStack) -> None:

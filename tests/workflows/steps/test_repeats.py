@@ -13,8 +13,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.workflows.program_parts import DAY
 from tests.workflows.scripted import Script, started
-from tracks.program.program import Break, Effect, Instruction, Jump, Repeat, Wait, WaitFor
-from tracks.program.run import EventSignal
+from tracks.runs.program import Break, Effect, Instruction, Jump, Repeat, Wait, WaitFor
+from tracks.runs.run_interface import EventSignal
 
 
 def viewed(number: int, at: datetime, *steps: str) -> EventSignal:

@@ -14,8 +14,8 @@ from temporalio.exceptions import ApplicationError
 from activities.contract import SendResult, StepCall
 from tests.conftest import DevServer
 from tests.workflows.scripted import SENT, Script, started
-from tracks.program.program import Effect
-from tracks.program.run import RunResult
+from tracks.runs.program import Effect
+from tracks.runs.run_interface import RunResult
 
 HELLO = Effect(step="hello", kind="email")
 ELSEWHERE = SendResult(outcome="elsewhere", channel="sms")

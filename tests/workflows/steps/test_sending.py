@@ -16,8 +16,8 @@ from temporalio.testing import WorkflowEnvironment
 from activities.contract import SendResult
 from tests.workflows.program_parts import DAY, email, goal
 from tests.workflows.scripted import SENT, Script, in_state, lasted, started
-from tracks.program.program import Effect, Exit, Jump, Wait
-from tracks.program.run import MessageAmid, ResolveMessage, RunResult, RunState
+from tracks.runs.program import Effect, Exit, Jump, Wait
+from tracks.runs.run_interface import MessageAmid, ResolveMessage, RunResult, RunState
 from workflows import retry_policies
 
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")

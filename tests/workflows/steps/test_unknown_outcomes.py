@@ -12,8 +12,8 @@ from temporalio.testing import WorkflowEnvironment
 from activities.contract import ReconcileCall, SendResult
 from tests.workflows.program_parts import DAY, email, goal
 from tests.workflows.scripted import SENT, Script, in_state, lasted, started
-from tracks.program.program import Effect, Wait
-from tracks.program.run import Journey, ResolveMessage, RunResult
+from tracks.runs.program import Effect, Wait
+from tracks.runs.run_interface import Journey, ResolveMessage, RunResult
 
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")
 

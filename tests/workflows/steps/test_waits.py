@@ -12,8 +12,8 @@ from temporalio.client import Client
 from activities.contract import ResolvedWait, ResolveWaitCall, StepCall
 from tests.workflows.program_parts import DAY, clicked, email
 from tests.workflows.scripted import Script, lasted, started
-from tracks.program.program import Exit, Jump, Wait, WaitDate, WaitFor
-from tracks.program.run import AttributesChanged
+from tracks.runs.program import Exit, Jump, Wait, WaitDate, WaitFor
+from tracks.runs.run_interface import AttributesChanged
 
 WAIT_FOR_CLICK = (
     WaitFor(step="click", event="clicked", seconds=3 * DAY, timeout=3),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -49,6 +50,17 @@ def test_an_email_may_be_accepted_after_the_client_gave_up(sandbox: SandboxServe
     with pytest.raises(ReadTimeoutError):
         ses_client(sandbox.url, read_timeout=0.2).send_email(**simple_email(address))
     assert len(sandbox.messages(to=address, wait=5)) == 1
+
+
+def test_a_call_that_hangs_goes_on_when_the_faults_are_deleted(sandbox: SandboxServer, address: str) -> None:
+    sandbox.misbehave("ses", "latency", match=address, seconds=600)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(ses_client(sandbox.url, read_timeout=30).send_email, **simple_email(address))
+        time.sleep(0.3)
+        assert not call.done()
+        sandbox.behave()
+        assert call.result(10)["MessageId"]
+    assert len(sandbox.messages(to=address)) == 1
 
 
 def test_latency_can_come_before_another_fault(sandbox: SandboxServer, send: Callable[..., str], address: str) -> None:

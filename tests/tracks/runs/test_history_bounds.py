@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from store.runs.events import Event
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
-from tracks.program.event_matching import left_out, signal_of
-from tracks.program.history_bounds import (
+from tracks.runs.event_matching import left_out, signal_of
+from tracks.runs.history_bounds import (
     MAX_MATCHED,
     MAX_PROGRAM,
     MAX_PROPERTIES,
@@ -21,7 +21,7 @@ from tracks.program.history_bounds import (
     bounded,
     program_problems,
 )
-from tracks.program.program import Compiled, Interest, Program
+from tracks.runs.program import Compiled, Interest, Program
 
 NAMES = [f"p{number}" for number in range(8)]
 TEXTS = st.integers(0, 3 * MAX_PROPERTY).map(lambda size: "x" * size) | st.text(max_size=40) | st.just("ü" * 3_000)

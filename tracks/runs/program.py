@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tracks.program.engagement import By
+from tracks.runs.bot_engagement import By
 from tracks.shared.payload_model import PayloadModel
 
 EffectKind = Literal["email", "sms", "send", "crm", "webhook", "set", "enroll"]
@@ -163,7 +163,7 @@ class Interest(PayloadModel):
     where: str | None = None
     of: str = ""
     by: tuple[By, ...] = ("human",)
-    """Whose clicks and opens count (see `tracks.program.engagement`)."""
+    """Whose clicks and opens count (see `tracks.runs.bot_engagement`)."""
 
 
 class Compiled(PayloadModel):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tracks.model.effects import Changes, Crm, Email, Enrolment, Sms, Webhook
 from tracks.model.values import Model
 from tracks.shared.yaml_source import Path
-from tracks.structure.flow import Flow
+from tracks.static_analysis.flow import Flow
 
 Part = Email | Sms | Crm | Changes | Enrolment | Webhook
 _VERBS: Mapping[str, type[Part]] = {

@@ -18,7 +18,7 @@ LATE = "late"
 NOT_ENROLLED = "no longer enrolled"
 ERASED = "erased"
 NOT_A_PERSON = "machine"
-"""A click or open by a machine that the track does not count (`tracks.program.engagement`)."""
+"""A click or open by a machine that the track does not count (`tracks.runs.bot_engagement`)."""
 CONDITION = "condition"
 """A condition over too much data, or one that would take too much work; it counts as false. If it could not be computed
 for another reason, `: ` and that reason follow."""
@@ -27,7 +27,7 @@ TOO_SOON = "too-soon"
 """An `enroll` step for a contact who entered that track only recently."""
 
 TOO_LARGE = "too large"
-"""A property of an event that was too large for a run's history (`tracks.program.history_bounds`)."""
+"""A property of an event that was too large for a run's history (`tracks.runs.history_bounds`)."""
 
 NOT_JUDGED = "not judged"
 """A contact who could not be judged for a segment, because of too many events or too much data; `track` is the segment.

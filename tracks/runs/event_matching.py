@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from tracks.program.engagement import heard
-from tracks.program.history_bounds import carried
-from tracks.program.program import Compiled, Interest
-from tracks.program.run import EventSignal
+from tracks.runs.bot_engagement import heard
+from tracks.runs.history_bounds import carried
+from tracks.runs.program import Compiled, Interest
+from tracks.runs.run_interface import EventSignal
 
 
 class Happened(Protocol):

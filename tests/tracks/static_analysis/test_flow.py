@@ -8,8 +8,8 @@ from tests.tracks.reference_interpreter import CHOICES, targets, tracks
 from tracks.checks.track_document import track_to_data
 from tracks.compiler.compiler import compile_track
 from tracks.model.track import Track
-from tracks.program.program import Branch, Exit, Jump, Program, Split
-from tracks.structure.flow import Flow
+from tracks.runs.program import Branch, Exit, Jump, Program, Split
+from tracks.static_analysis.flow import Flow
 
 
 def following(program: Program, start: list[int]) -> set[int]:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from store.engine.ids import new_id
 from store.operations import doctor
 from store.runs import enrollments
-from store.sending import ledger, settling
+from store.sending import ledger, send_outcomes
 from store.sending.ledger import Claim
 from tests.store.store_calls import NOW, StoreCalls
-from tracks.program.run import PathEntry, RunStatus
+from tracks.runs.run_interface import PathEntry, RunStatus
 
 CALLBACKS = ("accepted", "delayed", "delivered", "bounced", "complained")
 
@@ -101,7 +101,7 @@ async def test_closing_settles_what_was_given_back_or_put_off_while_it_waited(st
     claim = await store.claim(run.id, step="one")
     await store.hold_back(run.id, step="none")
     async with store.db.transaction() as tx:
-        await settling.release(tx, claim.message_id, token="t1")
+        await send_outcomes.release(tx, claim.message_id, token="t1")
         put_off = await ledger.claim(tx, enrollment_id=run.id, step="two", occurrence=1, channel="email", token="t")
         assert put_off.decision == "deferred"
         closing = asyncio.create_task(store.close(run.id))

@@ -14,8 +14,8 @@ from tests.tracks.examples import data_problems
 from tracks.checks.track_document import read_track_data
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.track import Track
-from tracks.structure.built_in_events import OWN, PREFIXES
-from tracks.structure.model_fields import names_event
+from tracks.static_analysis.built_in_events import OWN, PREFIXES
+from tracks.static_analysis.model_fields import names_event
 
 ROOT = Path(__file__).parents[3]
 STEPS = [{"id": "x", "wait": "1d"}]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from tracks.program.program import Compiled, Program
+from tracks.runs.program import Compiled, Program
 from tracks.shared.problems import Problem
 
 MAX_PROPERTY = 4_096

@@ -10,8 +10,8 @@ from tracks.conditions.expressions import read
 from tracks.model.values import STEP_ID
 from tracks.shared.problems import meant
 from tracks.shared.yaml_source import Path
-from tracks.structure.flow import Flow
-from tracks.structure.steps_taking_time import lasts
+from tracks.static_analysis.flow import Flow
+from tracks.static_analysis.steps_taking_time import lasts
 
 Found = Iterator[tuple[Path, str]]
 """The path, and what is wrong there."""

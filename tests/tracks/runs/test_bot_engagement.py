@@ -8,7 +8,7 @@ import pytest
 
 from tests.tracks.examples import problems, track, with_steps
 from tracks.compiler.compiler import compile_track
-from tracks.program.engagement import By, heard
+from tracks.runs.bot_engagement import By, heard
 
 WAIT = "- id: w\n  wait_for: {event: %s, within: 1d%s}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from tracks.program.program import Program
+from tracks.runs.program import Program
 from tracks.shared.payload_model import PayloadModel
 from tracks.shared.run_clock import Clock
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracks.program.split import pick_arm
+from tracks.runs.split import pick_arm
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,41 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.driver_sql import later
 from store.engine.sql import any_of, as_json, many
 from store.published import tracks
-from store.runs import dropped
-from store.runs.dropped import Drop
+from store.runs import drop_counts
+from store.runs.condition_checks import holds
+from store.runs.drop_counts import Drop
 from store.schema.rows import Contact, Enrollment, Run, columns, read_row
-from tracks.conditions.conditions import NO_TRACE, ConditionError, judge
-from tracks.program.event_matching import Happened, about_own, event_view, interested, left_out, signal_of
-from tracks.program.program import Compiled
-
-
-async def holds(
-    tx: AsyncConnection, condition: str | None, context: Mapping[str, Any], track: str, kind: str = "event"
-) -> bool:
-    """Whether a condition is true. One that could not be computed is false, and counted with the reason.
-
-    A condition that reads missing data is not counted: conditions may test for missing data.
-    """
-    if condition is None:
-        return True
-    holding, why = judged(condition, context)
-    if why:
-        count(tx, why, kind, track)
-    return holding
-
-
-def judged(condition: str, context: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether a condition is true, and the reason to count if it could not be computed."""
-    try:
-        verdict = judge(condition, context)
-    except ConditionError:
-        return False, dropped.CONDITION
-    return verdict.holds, "" if verdict.why in NO_TRACE else f"{dropped.CONDITION}: {verdict.why}"
-
-
-def count(tx: AsyncConnection, reason: str, kind: str, track: str) -> None:
-    """Count it together with the transaction's next statement, so that a failing condition costs no round trip."""
-    later(tx, _FAILED, {"reason": reason, "kind": kind, "track": track})
+from tracks.runs.event_matching import Happened, about_own, event_view, interested, left_out, signal_of
+from tracks.runs.program import Compiled
 
 
 async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, datetime]], now: datetime) -> list[int]:
@@ -72,7 +42,7 @@ async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, dateti
             if matches:
                 signal = signal_of(event, at, matches, compiled)
                 lost = left_out(signal, event, compiled)
-                await dropped.add(tx, [Drop(dropped.TOO_LARGE, "property", run.enrollment.track, lost)])
+                await drop_counts.add(tx, [Drop(drop_counts.TOO_LARGE, "property", run.enrollment.track, lost)])
                 told.append(_Told(run.enrollment.id, matches, as_json(signal.model_dump(mode="json"))))
         counts.append(len(told) - before)
     if told:
@@ -101,7 +71,7 @@ async def _matches(
     tx: AsyncConnection, run: Run, compiled: Compiled, event: Happened, at: datetime, now: datetime
 ) -> tuple[str, ...]:
     interests, deaf = interested(compiled, event)
-    await dropped.add(tx, [Drop(dropped.NOT_A_PERSON, "event", run.enrollment.track, deaf)])
+    await drop_counts.add(tx, [Drop(drop_counts.NOT_A_PERSON, "event", run.enrollment.track, deaf)])
     if not interests:
         return ()
     clock = run.enrollment.clock
@@ -115,7 +85,6 @@ async def _matches(
     return tuple([i.match for i in own if await holds(tx, i.where, context, run.enrollment.track)])
 
 
-_FAILED = text("INSERT INTO dropped (reason, kind, track) VALUES (:reason, :kind, :track)")
 _LIVE = text(f"""
     SELECT {columns(Enrollment, "e", "e_")}, {columns(Contact, "c", "c_")}
     FROM enrollment e LEFT JOIN contact c ON c.id = e.contact_id

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tracks.structure.built_in_events import MADE_BY_SENDING
+from tracks.static_analysis.built_in_events import MADE_BY_SENDING
 
 HUMAN = "human"
 
