@@ -61,7 +61,7 @@ _TAKE = text("""
     RETURNING event_id, name, properties, occurred_at, rank
 """)
 _GIVE_UP = text("""
-    DELETE FROM stripe_waiting WHERE received_at < greatest(
+    DELETE FROM stripe_waiting WHERE received_at <= greatest(
         CAST(:before AS timestamptz),
         (SELECT received_at FROM stripe_waiting ORDER BY received_at DESC OFFSET :most LIMIT 1)
     )
