@@ -29,11 +29,11 @@ from store.sending import breakers, message_content, reputation
 
 TICK = 1.0
 """Seconds between two checks of what is due."""
-BREAKERS, QUOTA, RENDERINGS = "breakers", "ses-quota", "renderings"
+BREAKERS, QUOTA, RENDERINGS, STRIPE = "breakers", "ses-quota", "renderings", "stripe"
 CLEAR_EVERY = timedelta(minutes=10)
 """How late, at most, a message's text is deleted after the time for which the policy keeps it."""
-STRIPE_REST = timedelta(minutes=50)
-"""The pause of Stripe's job while no customer waits for a contact. An event that waits ends the pause."""
+STRIPE_EVERY = timedelta(seconds=15)
+"""How soon, at most, Stripe's waiting events are told after their contact appears, while there are few."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class Watch(BackgroundTask):
 
     async def _due(self) -> Sequence[Callable[[], Awaitable[None]]]:
         looks = (self.look_at_breakers, self.look_at_quota, self.clear_renderings, self.settle_stripe_customers)
-        jobs = (BREAKERS, QUOTA, RENDERINGS, applying.JOB)
+        jobs = (BREAKERS, QUOTA, RENDERINGS, STRIPE)
         try:
             async with self._database.transaction() as tx:
                 return looks if await periodic_jobs.any_due(tx, jobs, utc_now()) else ()
@@ -95,24 +95,21 @@ class Watch(BackgroundTask):
 
     async def settle_stripe_customers(self) -> None:
         """Tell the waiting events of customers whose contacts exist by now, and give up what waited too long."""
-        now, began = utc_now(), time.monotonic()
+        now, began, found = utc_now(), time.monotonic(), list[str]()
         async with self._database.transaction() as tx:
-            if not await periodic_jobs.due(tx, applying.JOB, now):
+            if not await periodic_jobs.due(tx, STRIPE, now):
                 return
-            await applying.give_up(tx, now)
-            found = await customers.matched_by_now(tx, applying.AT_ONCE)
-            unmatched = await customers.any_unmatched(tx)
-            await periodic_jobs.again(tx, applying.JOB, now + (applying.SOON if unmatched else STRIPE_REST))
+            if await customers.any_unmatched(tx):
+                await applying.give_up(tx, now)
+                found.extend(await customers.matched_by_now(tx, applying.AT_ONCE))
+            took = timedelta(seconds=time.monotonic() - began)
+            await periodic_jobs.again(tx, STRIPE, now + max(STRIPE_EVERY, reputation.rest_after(took)))
         for customer_id in found:
             try:
                 async with self._database.transaction() as tx:
                     await applying.settle(tx, customer_id, pace=self._entry_pace)
             except Exception as error:  # the next customer must not wait for this one
                 log.warning("a customer of Stripe was not settled", error=type(error).__name__)
-        if len(found) == applying.AT_ONCE:
-            rest = reputation.rest_after(timedelta(seconds=time.monotonic() - began))
-            async with self._database.transaction() as tx:
-                await periodic_jobs.again(tx, applying.JOB, now + rest)
 
     async def look_at_quota(self) -> None:
         """Ask SES for the account's quota, and keep within it."""

@@ -35,11 +35,6 @@ async def again(tx: AsyncConnection, name: str, at: datetime) -> None:
     await tx.execute(_AGAIN, {"name": name, "at": at})
 
 
-async def no_later_than(tx: AsyncConnection, name: str, at: datetime) -> None:
-    """Make the job due at that time, if its next time is later."""
-    await tx.execute(_EARLIER, {"name": name, "at": at})
-
-
 _RESTING = text(f"""
     SELECT count(*) FROM chore WHERE name = {any_of("names")} AND next_at > :now AND next_at <= :ahead
 """)
@@ -51,4 +46,3 @@ _TAKE = text("""
 _AGAIN = text("""
     INSERT INTO chore (name, next_at) VALUES (:name, :at) ON CONFLICT (name) DO UPDATE SET next_at = excluded.next_at
 """)
-_EARLIER = text("UPDATE chore SET next_at = :at WHERE name = :name AND next_at > :at")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.engine import periodic_jobs
 from store.engine.sql import any_of, utc_now
 from store.people import contacts
 from store.people.stripe import customers, subscriptions, waiting
@@ -25,10 +24,6 @@ from store.runs import dropped, events
 from store.runs.dropped import Drop
 from store.runs.events import Accepted
 
-JOB = "stripe"
-"""The periodic job that settles waiting customers (`settle`) and gives up old ones (`give_up`)."""
-SOON = timedelta(seconds=15)
-"""How long after a contact has appeared their waiting events are told, at most, while workers are idle."""
 OVERTAKEN = "overtaken"
 """It was no longer true when it could be told."""
 UNMATCHED = "unmatched"
@@ -61,7 +56,6 @@ async def apply(tx: AsyncConnection, event: StripeEvent, *, now: datetime | None
             return Applied("erased")
         for one in told:
             await waiting.keep(tx, customer.id, one.moment, one.told, now)
-        await periodic_jobs.no_later_than(tx, JOB, now + SOON)
         return Applied("waiting")
     accepted = await _settle(tx, customer, contact_id, told, changed=newest == event.moment, now=now, pace=pace)
     if event.told is None:

@@ -142,13 +142,15 @@ _ERASED = text(f"""
         AND NOT EXISTS (SELECT FROM contact c WHERE c.id = x.contact_id)
 """)
 _MATCHED_BY_NOW = text("""
-    SELECT s.customer_id FROM stripe_customer s
-    WHERE s.contact_id IS NULL AND (
-        EXISTS (SELECT FROM contact c WHERE c.id = s.named_id)
-        OR EXISTS (SELECT FROM contact c WHERE c.id = s.reference_id)
-        OR EXISTS (SELECT FROM contact c WHERE c.email IS NOT NULL AND lower(c.email) = lower(s.email))
+    WITH unmatched AS (
+        SELECT customer_id, named_id, reference_id, lower(email) AS email FROM stripe_customer WHERE contact_id IS NULL
     )
-    ORDER BY s.heard_at, s.customer_id LIMIT :limit
+    SELECT u.customer_id FROM unmatched u JOIN contact c ON c.id = u.named_id
+    UNION
+    SELECT u.customer_id FROM unmatched u JOIN contact c ON c.id = u.reference_id
+    UNION
+    SELECT u.customer_id FROM unmatched u JOIN contact c ON c.email IS NOT NULL AND lower(c.email) = u.email
+    ORDER BY 1 LIMIT :limit
 """)
 _ANY_UNMATCHED = text("SELECT 1 FROM stripe_customer WHERE contact_id IS NULL LIMIT 1")
 _OLD = text("""

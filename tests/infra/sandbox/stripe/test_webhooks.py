@@ -97,14 +97,15 @@ def test_each_action_has_a_second_of_its_own(sandbox: SandboxServer) -> None:
 def test_what_does_not_fit_is_refused(sandbox: SandboxServer) -> None:
     customer = act(sandbox, "customer")["id"]
     subscription = act(sandbox, "subscribe", customer=customer)["id"]
-    for wrong in (
+    refused: list[Any] = [
         {"action": "dance"},
         {"action": "renew"},
         {"action": "renew", "subscription": "sub_0"},
         {"action": "recover", "subscription": subscription},
         {"action": "refund", "customer": customer, "amount": "much"},
         [],
-    ):
+    ]
+    for wrong in refused:
         assert sandbox.http.post("/_control/stripe", json=wrong).status_code == 422, wrong
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from store.engine import periodic_jobs
 from store.people import contacts, erasure, suppressions
 from store.people.stripe import applying, customers, waiting
 from store.people.stripe.applying import Applied
@@ -31,7 +30,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def state(status: str, **more: Any) -> Subscription:
-    return Subscription("sub_1", status, 1, **{"plan": "pro", "mrr": 2900, "currency": "usd"} | more)
+    return Subscription("sub_1", status, 1, plan="pro", mrr=2900, currency="usd", **more)
 
 
 def event(number: int, name: str | None = None, *, of: Subscription | None = None, **who: Any) -> StripeEvent:
@@ -74,7 +73,7 @@ async def names(store: StoreCalls) -> list[Any]:
 @pytest.mark.parametrize(
     "who", [{"named_id": "ann"}, {"reference_id": "ann"}, {"email": "Ann@acme.test"}], ids=lambda who: next(iter(who))
 )
-async def test_what_waits_is_told_when_the_contact_appears(store: StoreCalls, who: dict[str, str]) -> None:
+async def test_what_waits_is_told_when_the_contact_appears(store: StoreCalls, who: dict[str, Any]) -> None:
     told = [event(1, STARTED, of=state("incomplete")), event(2, INVOICE_PAID), event(3, CHANGED, of=state("active"))]
     await apply(store, *told, event(4, **who))
     assert await settle(store) == 0 and await names(store) == []
@@ -96,7 +95,7 @@ async def test_every_order_of_states_and_names_ends_the_same(store: StoreCalls) 
     for number, order in enumerate(permutations(range(4))):
         contact_id, customer = f"c{number}", f"cus_{number}"
         await store.contact(contact_id, email=f"{contact_id}@acme.test")
-        sub = {"customer": customer}
+        sub: dict[str, Any] = {"customer": customer}
         states = [
             Subscription(f"sub_{number}", status, 1, "pro", 1, "usd") for status in ("incomplete", "active", "past_due")
         ]
@@ -163,7 +162,8 @@ async def test_what_waits_too_long_is_given_up_and_counted(store: StoreCalls, mo
 async def test_an_erasure_takes_all_that_stripe_said_along(store: StoreCalls) -> None:
     await store.contact("ann", email="ann@acme.test")
     await apply(store, event(1, CHANGED, of=state("active"), email="ann@acme.test"))
-    for number, who in enumerate([{"named_id": "ann"}, {"email": "ann@acme.test"}, {"email": "bob@acme.test"}]):
+    named: list[dict[str, Any]] = [{"named_id": "ann"}, {"email": "ann@acme.test"}, {"email": "bob@acme.test"}]
+    for number, who in enumerate(named):
         await apply(store, event(2 + number, INVOICE_PAID, customer=f"cus_{2 + number}", **who))
     await store.rows("UPDATE stripe_customer SET contact_id = NULL WHERE customer_id <> 'cus_1' RETURNING 1")
     async with store.db.transaction() as tx:
@@ -197,10 +197,3 @@ async def test_an_event_that_races_an_erasure_leaves_nobody_behind(store: StoreC
 
         await asyncio.gather(apply(store, said), erase())
     assert await store.rows("SELECT 1 FROM contact UNION ALL SELECT 1 FROM stripe_customer") == []
-
-
-async def test_a_waiting_event_wakes_the_job(store: StoreCalls) -> None:
-    async with store.db.transaction() as tx:
-        await periodic_jobs.again(tx, applying.JOB, NOW + timedelta(minutes=50))
-    await apply(store, event(1, INVOICE_PAID))
-    assert await store.rows("SELECT next_at FROM chore WHERE name = 'stripe'") == [(NOW + applying.SOON,)]
