@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from api.webhooks.stripe_subscriptions import part, state, text, time, whole
+from api.webhooks.stripe_subscriptions import part, revenue, state, text, time, whole
 from store.people.stripe.stripe_event import (
     CANCELED,
     CHANGED,
@@ -96,6 +96,7 @@ def _subscription(kind: str, found: Mapping[str, Any], before: Mapping[str, Any]
         "subscription_id": now.id,
         "status": now.status,
         "plan": now.plan,
+        "amount": revenue(found),
         "mrr": now.mrr,
         "currency": now.currency,
         "trial_ends_on": now.trial_ends_on,

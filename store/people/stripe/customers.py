@@ -21,7 +21,10 @@ from store.people.stripe.stripe_event import StripeEvent
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer with what Stripe said about who it is. `contact_id` is None as long as the contact is unknown."""
+    """A customer with what Stripe said about who it is. `contact_id` is None as long as the contact is unknown.
+
+    The address is kept only so long, because nothing else needs it.
+    """
 
     id: str
     contact_id: str | None
@@ -51,7 +54,10 @@ async def hold(tx: AsyncConnection, customer_id: str) -> Customer | None:
 
 async def find_contact(tx: AsyncConnection, customer: Customer) -> str | None:
     """The id of the contact that the customer is, or None if there is no such contact yet."""
-    found = (await tx.execute(_BY_ID, {"named": customer.named_id, "reference": customer.reference_id})).scalar()
+    found = None
+    if customer.named_id is not None or customer.reference_id is not None:
+        asked = {"named": customer.named_id, "reference": customer.reference_id}
+        found = (await tx.execute(_BY_ID, asked)).scalar()
     if found is None and customer.contact_id is None and customer.email is not None:
         found = (await tx.execute(_BY_EMAIL, {"email": customer.email})).scalar()
     return customer.contact_id if found is None else str(found)
@@ -108,9 +114,9 @@ async def forget(tx: AsyncConnection, customer_ids: Sequence[str]) -> int:
 _COLUMNS = "customer_id, contact_id, named_id, reference_id, email"
 
 
-def _newest(column: str, at: str) -> str:
+def _newest(column: str, at: str, only: str = "true") -> str:
     """Set a column to the value that Stripe said last. Of two values of the same second, the greater text counts."""
-    newer = f"excluded.{column} IS NOT NULL AND (c.{column} IS NULL OR (excluded.{at}, excluded.{column}) > "
+    newer = f"{only} AND excluded.{column} IS NOT NULL AND (c.{column} IS NULL OR (excluded.{at}, excluded.{column}) > "
     newer += f"(c.{at}, c.{column}))"
     return (
         f"{column} = CASE WHEN {newer} THEN excluded.{column} ELSE c.{column} END, "
@@ -123,7 +129,9 @@ _LEARN = text(f"""
         (customer_id, named_id, named_at, reference_id, reference_at, email, email_at, heard_at)
     VALUES (:customer, :named, :at, :reference, :at, :email, :at, :now)
     ON CONFLICT (customer_id) DO UPDATE SET heard_at = greatest(c.heard_at, excluded.heard_at),
-        {_newest("named_id", "named_at")}, {_newest("reference_id", "reference_at")}, {_newest("email", "email_at")}
+        {_newest("named_id", "named_at")},
+        {_newest("reference_id", "reference_at")},
+        {_newest("email", "email_at", "c.contact_id IS NULL")}
     RETURNING {_COLUMNS}
 """)
 _HOLD = text(f"SELECT {_COLUMNS} FROM stripe_customer WHERE customer_id = :customer FOR UPDATE")
@@ -136,7 +144,9 @@ _BY_EMAIL = text("""
     SELECT id FROM contact WHERE email IS NOT NULL AND lower(email) = lower(CAST(:email AS text))
     ORDER BY created_at, id LIMIT 1
 """)
-_ASSIGN = text("UPDATE stripe_customer SET contact_id = :contact WHERE customer_id = :customer")
+_ASSIGN = text("""
+    UPDATE stripe_customer SET contact_id = :contact, email = NULL, email_at = NULL WHERE customer_id = :customer
+""")
 _ERASED = text(f"""
     SELECT 1 FROM erasure x WHERE x.contact_id = {any_of("ids")}
         AND NOT EXISTS (SELECT FROM contact c WHERE c.id = x.contact_id)

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.webhooks.stripe_events import read
@@ -69,6 +69,7 @@ def test_the_monthly_revenue_is_the_sum_of_the_items_in_minor_units(
         assert revenue(older(found)) == monthly
 
 
+@settings(max_examples=40)
 @given(
     amounts=st.lists(
         st.tuples(st.decimals(0, 10**7, places=4), st.integers(0, 999), st.sampled_from(["month", "year"])), max_size=5
@@ -153,6 +154,7 @@ _ANY = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_form_a_part_has_the_event_is_read_or_left_but_no_failure(data: st.DataObject) -> None:
     account = Account()

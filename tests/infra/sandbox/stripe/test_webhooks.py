@@ -80,6 +80,38 @@ def test_a_subscription_lives_as_at_stripe(sandbox: SandboxServer, receiver: Rec
     assert [one["object"]["refunded"] for one in refunds] == [False, True]
 
 
+def test_objects_have_only_fields_that_stripes_library_knows(sandbox: SandboxServer) -> None:
+    customer = act(sandbox, "customer")["id"]
+    act(sandbox, "fail", subscription=act(sandbox, "subscribe", customer=customer)["id"])
+    act(sandbox, "check_out", customer=customer, reference="user-1")
+    act(sandbox, "refund", customer=customer, amount=100)
+    known: dict[str, Any] = {
+        "customer": stripe.Customer,
+        "subscription": stripe.Subscription,
+        "subscription_item": stripe.SubscriptionItem,
+        "price": stripe.Price,
+        "invoice": stripe.Invoice,
+        "charge": stripe.Charge,
+        "checkout.session": stripe.checkout.Session,
+        "event": stripe.Event,
+    }
+    seen = set()
+
+    def look(value: Any) -> None:
+        if isinstance(value, dict):
+            if kind := known.get(str(value.get("object"))):
+                seen.add(value["object"])
+                assert set(value) <= set(kind.__annotations__) | {"object"}, value["object"]
+            for inner in value.values():
+                look(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                look(inner)
+
+    look(sandbox.http.get("/_control/stripe").json()["events"])
+    assert seen == set(known)
+
+
 def test_events_may_be_delivered_backwards(sandbox: SandboxServer, receiver: Receiver) -> None:
     customer = act(sandbox, "customer")["id"]
     ids = act(sandbox, "subscribe", customer=customer, backwards=True, delay=0.1)["events"]
