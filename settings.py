@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,12 +25,16 @@ def _seconds(value: object) -> object:
         return value
 
 
-Need = Literal["secret", "address secret", "links", "topics"]
-"""What a process may need and production must check: to sign, to hash addresses, to write links, to accept SNS."""
-RECEIVING: tuple[Need, ...] = ("secret", "address secret", "links", "topics")
+Need = Literal["secret", "address secret", "links", "topics", "stripe"]
+"""What a process may need and production must check: to sign, to hash addresses, to write links, to accept the events
+of SNS and of Stripe."""
+RECEIVING: tuple[Need, ...] = ("secret", "address secret", "links", "topics", "stripe")
 """What the API needs."""
 SENDING: tuple[Need, ...] = ("secret", "address secret", "links")
 """What a worker needs."""
+
+INSTALL_STRIPE = "pip install '.[stripe]'"
+"""How to install the extra that Stripe's events need."""
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 Web = Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]+)?([/?][!#-+\--:=-~]*)?)?$", max_length=500)]
@@ -118,6 +123,12 @@ class Settings(BaseSettings):
     sms_help_text: str = ""
     """The answer to HELP and INFO. If empty, Twilio answers them itself."""
 
+    # Billing: Stripe
+    stripe_webhook_secret: SecretStr = SecretStr("")
+    """The signing secrets (`whsec_…`) of the webhook endpoint, separated by commas. Any of them may have signed. Empty
+    means that no event of Stripe is accepted.
+    """
+
     # CRM
     crm: Literal["builtin", "hubspot"] = "builtin"
     hubspot_base_url: str | None = None
@@ -178,6 +189,11 @@ class Settings(BaseSettings):
                     yield "PERENNIAL_SNS_TOPIC_ARNS must name the topics that SES's events come by"
                 if self.sns_certificate_url:
                     yield "PERENNIAL_SNS_CERTIFICATE_URL must not be set: it is the sandbox's"
+            case "stripe":
+                if not all(secret.startswith("whsec_") for secret in self.stripe_secrets):
+                    yield "PERENNIAL_STRIPE_WEBHOOK_SECRET must hold secrets that begin with whsec_"
+                if self.stripe_secrets and not self.stripe_installed:
+                    yield f"PERENNIAL_STRIPE_WEBHOOK_SECRET needs Stripe's library: {INSTALL_STRIPE}"
 
     @property
     def signing_secret(self) -> str:
@@ -200,6 +216,17 @@ class Settings(BaseSettings):
         """
         self.require("topics")
         return self.sns_certificate_url, self.sns_topic_arns
+
+    @property
+    def stripe_secrets(self) -> tuple[str, ...]:
+        """The secrets with which Stripe may sign; none if its events are not accepted."""
+        given = self.stripe_webhook_secret.get_secret_value().split(",")
+        return tuple(secret.strip() for secret in given if secret.strip())
+
+    @property
+    def stripe_installed(self) -> bool:
+        """Whether Stripe's library is there, which is an extra. It is looked for, not imported."""
+        return find_spec("stripe") is not None
 
     @property
     def sender(self) -> dict[str, str]:

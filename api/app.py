@@ -17,6 +17,7 @@ import store.runs.enrolling
 import store.runs.events
 from api.feedback.provider_feedback import take as take_reports
 from api.feedback.sns_signature import SnsVerifier
+from api.feedback.stripe_signature import StripeSignature
 from api.health import api_health
 from api.http import problems
 from api.http.auth import Keys
@@ -46,7 +47,7 @@ from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, segments, templates, tracks
 from api.resources.segment_api import segment
 from api.tracking import routes as tracking
-from api.webhooks import ses, twilio
+from api.webhooks import ses, stripe, twilio
 from settings import RECEIVING, Settings
 from store.engine.database import Database
 from store.engine.group_commit import GroupCommit
@@ -87,7 +88,7 @@ def create_app(
 
     The caller closes `db`. Browsers on other origins are refused unless `cors_origins` names the origin.
     Raises ValueError if production must not run with these settings: missing secrets, a public address without https,
-    or SNS topics that are not limited. The text names every problem.
+    SNS topics that are not limited, or a secret of Stripe without its library. The text names every problem.
     """
     settings.require(*RECEIVING)
     secure = settings.link_base.startswith("https://")
@@ -126,6 +127,7 @@ def create_app(
         feedback=GroupCommit(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),
         sns=SnsVerifier(outgoing, *settings.sns_believed),
+        stripe=StripeSignature(settings),
         brand=Brand(**settings.sender),
     )
     app.state.operations = api_health.Operations(context)
@@ -135,6 +137,7 @@ def create_app(
         enrolling.router,
         ses.router,
         twilio.router,
+        stripe.router,
         tracking.router,
         contact_batches.router,
         contacts.router,

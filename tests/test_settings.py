@@ -41,11 +41,19 @@ def test_production_believes_named_topics_and_amazons_certificates_only(
 
 
 def test_all_that_production_refuses_is_told_at_once() -> None:
-    wrong = Settings(environment="production", secret=SecretStr("short"), address_secret=SecretStr("short"))
+    wrong = Settings(
+        environment="production",
+        secret=SecretStr("short"),
+        address_secret=SecretStr("short"),
+        stripe_webhook_secret=SecretStr("whsec_a,sk_live_b"),
+    )
     with pytest.raises(ValueError, match="in production") as refused:
         wrong.require(*RECEIVING)
     told = re.findall(r"PERENNIAL_[A-Z_]+", str(refused.value))
-    assert told == [f"PERENNIAL_{name}" for name in ("SECRET", "ADDRESS_SECRET", "PUBLIC_URL", "SNS_TOPIC_ARNS")]
+    assert told == [
+        f"PERENNIAL_{name}"
+        for name in ("SECRET", "ADDRESS_SECRET", "PUBLIC_URL", "SNS_TOPIC_ARNS", "STRIPE_WEBHOOK_SECRET")
+    ]
     for need in RECEIVING:  # and each need alone
         with pytest.raises(ValueError, match="in production"):
             wrong.require(need)
@@ -54,3 +62,25 @@ def test_all_that_production_refuses_is_told_at_once() -> None:
 
 def test_development_believes_the_sandbox() -> None:
     assert Settings(sns_certificate_url="http://127.0.0.1:4579").sns_believed == ("http://127.0.0.1:4579", ())
+
+
+@pytest.mark.parametrize(
+    ("secret", "installed", "wrong"),
+    [
+        ("", False, ""),
+        ("whsec_a", True, ""),
+        (" whsec_a, whsec_b,", True, ""),
+        ("whsec_a", False, "needs Stripe's library: pip install '.[stripe]'"),
+        ("whsec_a,b", True, "begin with whsec_"),
+    ],
+)
+def test_production_takes_no_half_of_what_stripe_needs(
+    monkeypatch: pytest.MonkeyPatch, secret: str, installed: bool, wrong: str
+) -> None:
+    monkeypatch.setattr(Settings, "stripe_installed", installed)
+    production = Settings(environment="production", stripe_webhook_secret=SecretStr(secret))
+    if not wrong:
+        production.require("stripe")
+    else:
+        with pytest.raises(ValueError, match=re.escape(wrong)):
+            production.require("stripe")

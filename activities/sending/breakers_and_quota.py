@@ -1,4 +1,5 @@
-"""Jobs of the workers beside their activities: breakers, SES's quota, and deleting texts that were kept for a time.
+"""Jobs of the workers beside their activities: breakers, SES's quota, deleting texts that were kept for a time, and
+Stripe's events that wait for their contacts.
 
 Every worker may run them; only one at a time does a job.
 """
@@ -22,14 +23,17 @@ from store.engine import periodic_jobs
 from store.engine.background_tasks import BackgroundTask
 from store.engine.database import Database
 from store.engine.sql import utc_now
+from store.people.stripe import applying, customers
 from store.published import policies
 from store.sending import breakers, message_content, reputation
 
 TICK = 1.0
 """Seconds between two checks of what is due."""
-BREAKERS, QUOTA, RENDERINGS = "breakers", "ses-quota", "renderings"
+BREAKERS, QUOTA, RENDERINGS, STRIPE = "breakers", "ses-quota", "renderings", "stripe"
 CLEAR_EVERY = timedelta(minutes=10)
 """How late, at most, a message's text is deleted after the time for which the policy keeps it."""
+STRIPE_EVERY = timedelta(seconds=15)
+"""How soon, at most, Stripe's waiting events are told after their contact appears, while there are few."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +47,7 @@ class Watch(BackgroundTask):
         self._client = client
         self._rate_is_ours = contract.QUEUE_EMAIL not in settings.queue_rates
         self._quota_works = True
+        self._entry_pace = settings.pace_at_entry
 
     async def _run(self) -> None:
         while True:
@@ -54,10 +59,11 @@ class Watch(BackgroundTask):
             await asyncio.sleep(TICK)
 
     async def _due(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        looks = (self.look_at_breakers, self.look_at_quota, self.clear_renderings)
+        looks = (self.look_at_breakers, self.look_at_quota, self.clear_renderings, self.settle_stripe_customers)
+        jobs = (BREAKERS, QUOTA, RENDERINGS, STRIPE)
         try:
             async with self._database.transaction() as tx:
-                return looks if await periodic_jobs.any_due(tx, (BREAKERS, QUOTA, RENDERINGS), utc_now()) else ()
+                return looks if await periodic_jobs.any_due(tx, jobs, utc_now()) else ()
         except Exception as error:
             log.warning("watch failed", look="due", error=type(error).__name__)
             return ()
@@ -86,6 +92,24 @@ class Watch(BackgroundTask):
             if await periodic_jobs.due(tx, RENDERINGS, now):
                 more = await message_content.forget(tx, now) >= message_content.AT_ONCE
                 await periodic_jobs.again(tx, RENDERINGS, now if more else now + CLEAR_EVERY)
+
+    async def settle_stripe_customers(self) -> None:
+        """Tell the waiting events of customers whose contacts exist by now, and give up what waited too long."""
+        now, began, found = utc_now(), time.monotonic(), list[str]()
+        async with self._database.transaction() as tx:
+            if not await periodic_jobs.due(tx, STRIPE, now):
+                return
+            if await customers.any_unmatched(tx):
+                await applying.give_up(tx, now)
+                found.extend(await customers.matched_by_now(tx, applying.AT_ONCE))
+            took = timedelta(seconds=time.monotonic() - began)
+            await periodic_jobs.again(tx, STRIPE, now + max(STRIPE_EVERY, reputation.rest_after(took)))
+        for customer_id in found:
+            try:
+                async with self._database.transaction() as tx:
+                    await applying.settle(tx, customer_id, pace=self._entry_pace)
+            except Exception as error:  # the next customer must not wait for this one
+                log.warning("a customer of Stripe was not settled", error=type(error).__name__)
 
     async def look_at_quota(self) -> None:
         """Ask SES for the account's quota, and keep within it."""

@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from api.feedback.provider_feedback import Report, Reported
 from api.feedback.sns_signature import SnsVerifier
+from api.feedback.stripe_signature import StripeSignature
 from api.http.auth import Keys
 from api.http.metrics import Metrics
 from api.http.pagination import Cursors
@@ -35,6 +36,7 @@ class Context:
     feedback: GroupCommit[Report, Reported]
     cursors: Cursors
     sns: SnsVerifier
+    stripe: StripeSignature
     brand: Brand
 
 

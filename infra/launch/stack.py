@@ -200,6 +200,7 @@ class Stack:
             "PERENNIAL_TWILIO_BASE_URL": sandbox_url,
             "PERENNIAL_TWILIO_ACCOUNT_SID": secrets["twilio_account_sid"],
             "PERENNIAL_TWILIO_AUTH_TOKEN": secrets["twilio_auth_token"],
+            "PERENNIAL_STRIPE_WEBHOOK_SECRET": secrets["stripe_webhook_secret"],
             "PERENNIAL_HUBSPOT_BASE_URL": sandbox_url,
             "PERENNIAL_HUBSPOT_TOKEN": "sandbox",
             "PERENNIAL_WEBHOOK_SECRET": secrets["webhook_secret"],

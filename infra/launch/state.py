@@ -128,6 +128,7 @@ class State:
             "address_secret": secrets.token_urlsafe(32),
             "twilio_account_sid": "AC" + secrets.token_hex(16),
             "twilio_auth_token": secrets.token_hex(16),
+            "stripe_webhook_secret": "whsec_" + secrets.token_hex(16),
             "webhook_secret": "whsec_" + b64encode(secrets.token_bytes(24)).decode(),
         } | {name: str(value) for name, value in kept.items()}
         if made != kept:

@@ -1,6 +1,7 @@
 """`python -m infra.sandbox`: start the provider sandbox on a loopback port.
 
-Twilio's token comes from PERENNIAL_TWILIO_AUTH_TOKEN, because every user of a machine can read its command lines.
+Twilio's token comes from PERENNIAL_TWILIO_AUTH_TOKEN, and Stripe's secret from PERENNIAL_STRIPE_WEBHOOK_SECRET (of
+several the first), because every user of a machine can read its command lines.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from infra.sandbox.app import create_app
 from infra.sandbox.core.journal import JournalInUse
-from infra.sandbox.core.options import TWILIO_TOKEN, Options
+from infra.sandbox.core.options import STRIPE_SECRET, TWILIO_TOKEN, Options
 from infra.sandbox.server import listen, serve
 
 
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         base_url=base_url.rstrip("/"),
         callback_base=given.callback_base.rstrip("/") if given.callback_base else None,
         twilio_auth_token=os.environ.get(TWILIO_TOKEN) or Options.twilio_auth_token,
+        stripe_webhook_secret=os.environ.get(STRIPE_SECRET, "").split(",")[0].strip() or Options.stripe_webhook_secret,
         verified_domains=tuple(domain.lower() for domain in given.verify_domain),
         configuration_sets=tuple(given.configuration_set or ("perennial",)),
         tracking=not given.no_tracking,

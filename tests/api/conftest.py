@@ -19,6 +19,7 @@ from tests.api.client import Api
 from tests.api.sns import Signer
 
 TWILIO_TOKEN = "an auth token of nobody"
+STRIPE_SECRET = "whsec_of_nobody"
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def read_settings() -> Settings:
         secret=SecretStr("a secret of at least thirty-two characters"),
         public_url="https://nurture.acme.test",
         twilio_auth_token=SecretStr(TWILIO_TOKEN),
+        stripe_webhook_secret=SecretStr(STRIPE_SECRET),
         sns_certificate_url="http://127.0.0.1:4579",
     )
 

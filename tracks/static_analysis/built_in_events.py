@@ -17,7 +17,9 @@ from tracks.shared.yaml_source import Path
 OWN = (
     "email.sent", "email.delivered", "email.opened", "email.clicked", "email.bounced", "email.complained",
     "email.failed", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "contact.unsubscribed",
-    "contact.consented", ENTERED, LEFT,
+    "contact.consented", ENTERED, LEFT, "stripe.trial_ending", "stripe.subscription_started",
+    "stripe.subscription_changed", "stripe.subscription_canceled", "stripe.invoice_paid", "stripe.payment_failed",
+    "stripe.refunded",
 )  # fmt: skip
 MADE_BY_SENDING: Mapping[str, tuple[str, ...]] = {
     "email": ("email.sent", "email.delivered", "email.bounced", "email.failed"),

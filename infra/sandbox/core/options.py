@@ -8,6 +8,9 @@ from pathlib import Path
 TWILIO_TOKEN = "PERENNIAL_TWILIO_AUTH_TOKEN"
 """The environment variable with Twilio's token, for the sandbox and for its clients."""
 
+STRIPE_SECRET = "PERENNIAL_STRIPE_WEBHOOK_SECRET"
+"""The environment variable with the secret that signs Stripe's events, for the sandbox and for the application."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -21,6 +24,8 @@ class Options:
     """Base address of the application that gets callbacks; None means no callbacks."""
     twilio_auth_token: str = "sandbox-auth-token"
     """The password of Basic authentication, and the key of every `X-Twilio-Signature`."""
+    stripe_webhook_secret: str = "whsec_sandbox"
+    """The key of every `Stripe-Signature`."""
     verified_domains: tuple[str, ...] = ()
     """Domains that may send email from the start."""
     configuration_sets: tuple[str, ...] = ("perennial",)

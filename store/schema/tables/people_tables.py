@@ -1,10 +1,10 @@
-"""Tables of contacts, and of what they allow: consents, suppressions, and their records in the built-in CRM."""
+"""Tables of contacts, of what they allow (consents, suppressions), and of what the CRM and Stripe know of them."""
 
 from __future__ import annotations
 
 from sqlalchemy import Boolean, CheckConstraint, Column, Index, PrimaryKeyConstraint, Table, text
 
-from store.schema.tables.columns import boolean, counted_id, jsonb, metadata, string, timestamp, uuid
+from store.schema.tables.columns import boolean, counted_id, integer, jsonb, metadata, string, timestamp, uuid
 
 contact = Table(
     "contact",
@@ -111,4 +111,46 @@ crm_task = Table(
     boolean("done"),
     timestamp("created_at", now=True),
     Index("crm_task_by_contact", "contact_id", "id"),
+)
+
+stripe_customer = Table(
+    "stripe_customer",
+    metadata,
+    string("customer_id", primary_key=True),
+    string("contact_id", nullable=True),
+    string("named_id", nullable=True),
+    timestamp("named_at", nullable=True),
+    string("reference_id", nullable=True),
+    timestamp("reference_at", nullable=True),
+    string("email", nullable=True),
+    timestamp("email_at", nullable=True),
+    timestamp("heard_at"),
+    Index("stripe_customer_by_contact", "contact_id", postgresql_where=text("contact_id IS NOT NULL")),
+    Index("stripe_customer_unmatched", "heard_at", postgresql_where=text("contact_id IS NULL")),
+)
+
+stripe_subscription = Table(
+    "stripe_subscription",
+    metadata,
+    string("subscription_id", primary_key=True),
+    string("customer_id", references="stripe_customer.customer_id"),
+    jsonb("state", default=None),
+    timestamp("as_of"),
+    integer("rank"),
+    string("event_id"),
+    Index("stripe_subscription_by_customer", "customer_id"),
+)
+
+stripe_waiting = Table(
+    "stripe_waiting",
+    metadata,
+    string("event_id", primary_key=True),
+    string("customer_id", references="stripe_customer.customer_id"),
+    string("name"),
+    jsonb("properties"),
+    timestamp("occurred_at"),
+    integer("rank"),
+    timestamp("received_at"),
+    Index("stripe_waiting_by_customer", "customer_id"),
+    Index("stripe_waiting_by_age", "received_at"),
 )

@@ -84,7 +84,10 @@ async def _answer(request: Request) -> Response:
 def closed() -> FastAPI:
     """The API without a database: forged calls must be refused before it is used."""
     chosen = Settings(
-        secret=SecretStr("s" * 32), twilio_auth_token=SecretStr("t" * 32), public_url="https://nurture.acme.test"
+        secret=SecretStr("s" * 32),
+        twilio_auth_token=SecretStr("t" * 32),
+        stripe_webhook_secret=SecretStr("whsec_a,whsec_b"),
+        public_url="https://nurture.acme.test",
     )
     app = create_app(chosen, Database("postgresql://nobody@127.0.0.1:9/nothing"))
     stand_in = httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=[Route("/{path:path}", _answer)])))
@@ -121,6 +124,15 @@ def test_no_forged_callback_of_twilio_is_a_failure_of_the_server(
     raw = {name: value.encode("latin-1") for name, value in headers.items()}
     for path in ("/webhooks/twilio/inbound", "/webhooks/twilio/status/x"):
         assert post(closed, path + query, body, raw) in (400, 403)  # type: ignore[arg-type]
+
+
+@given(
+    body=st.binary(),
+    header=st.binary(max_size=60)
+    | st.from_regex(rb"\At=[0-9]{0,12}(,v1=([0-9a-f]{64}|.{0,9})){0,3}\Z").filter(lambda text: b"\n" not in text),
+)
+def test_no_forged_event_of_stripe_is_a_failure_of_the_server(closed: FastAPI, body: bytes, header: bytes) -> None:
+    assert post(closed, "/webhooks/stripe", body, {"Stripe-Signature": header}) == 403  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize("host", ["[", "a/b", "a:x", "[::1"])

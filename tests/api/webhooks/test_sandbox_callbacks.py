@@ -14,6 +14,7 @@ from botocore.config import Config
 from pydantic import SecretStr
 
 from api.app import create_app
+from infra.sandbox.core.options import Options
 from settings import Settings
 from store.engine.database import Database
 from store.people import suppressions
@@ -32,6 +33,7 @@ async def called_back(settings: Settings, db: Database, sandbox: Sandbox) -> Asy
             "public_url": sandbox.callback_base,
             "sns_certificate_url": sandbox.url,
             "twilio_auth_token": SecretStr(sandbox.twilio_auth_token),
+            "stripe_webhook_secret": SecretStr(Options.stripe_webhook_secret),
         }
     )
     async with serve(create_app(here, db), sandbox.callback_port):
@@ -175,3 +177,34 @@ async def test_a_landline_is_not_texted_again(api: Api, db: Database, sandbox: S
     async with db.transaction() as tx:
         found = await suppressions.find(tx, "sms", to)
     assert found is not None and found.reason == "bounced"
+
+
+async def test_a_payment_that_fails_and_recovers_comes_back_from_stripe(
+    api: Api, db: Database, sandbox: Sandbox, called_back: Settings
+) -> None:
+    await api.contact("payer-1", email="payer@example.com")
+
+    async def act(action: str, **more: Any) -> str:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(f"{sandbox.url}/_control/stripe", json={"action": action, **more})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    customer = await act("customer", email="payer@example.com")
+    subscription = await act("subscribe", customer=customer, plan="team", amount=9900, backwards=True)
+    for action, status in (("fail", "past_due"), ("recover", "active")):
+        await act(action, subscription=subscription, backwards=True)
+
+        async def come(status: str = status) -> bool:
+            attributes = (await api.get("/v1/contacts/payer-1")).json()["attributes"]
+            return bool(attributes.get("subscription_status") == status)
+
+        await until(come)
+    names = {"stripe.subscription_started", "stripe.payment_failed", "stripe.invoice_paid"}
+
+    async def told() -> bool:
+        return names <= {str(name) for (name,) in await rows(db, "SELECT name FROM event")}
+
+    await until(told)
+    found = (await api.get("/v1/contacts/payer-1")).json()["attributes"]
+    assert (found["plan"], found["mrr"], found["mrr_currency"]) == ("team", 9900, "usd")
