@@ -21,6 +21,7 @@ from temporalio.client import Client
 from activities.registry import build_activities
 from activities.sending.direct_send import DirectSendWatch
 from api.app import create_app
+from api.audience.segment_upkeep import SegmentUpkeep
 from api.temporal.connection import data_converter
 from bench.measuring.http_wire import Caller
 from infra.launch.ports import HOST, any_free
@@ -143,8 +144,8 @@ class Installation:
         return answer.json() if answer.content else None
 
     async def publish(self, name: str, text: str, kind: str = "tracks") -> None:
-        """Publish a track (YAML) or a template (text with front matter)."""
-        types = {"tracks": "application/yaml", "templates": "text/plain"}
+        """Publish a track or a segment (YAML), or a template (text with front matter)."""
+        types = {"tracks": "application/yaml", "segments": "application/yaml", "templates": "text/plain"}
         answer = await self.api.put(f"/v1/{kind}/{name}", content=text, headers={"Content-Type": types[kind]})
         if answer.is_error:
             raise RuntimeError(f"{kind}/{name}: {answer.status_code} {answer.text}")
@@ -192,6 +193,7 @@ async def installation_on(servers: Servers, *, worker: bool = True, **more: Any)
             for each in build_workers(temporal, activities, settings):
                 await stack.enter_async_context(each)
             await stack.enter_async_context(DirectSendWatch(database, temporal, activities.direct_sends))
+            await stack.enter_async_context(SegmentUpkeep(database, pace=settings.pace_at_entry))
             await stack.enter_async_context(build_relay(temporal, database, settings))
         await installation.sandbox.post("/_control/identities", json={"identity": SENDER_DOMAIN})
         yield installation

@@ -17,6 +17,7 @@ from temporalio.service import RPCError
 
 from activities.registry import build_activities
 from api.app import create_app
+from api.audience.segment_upkeep import SegmentUpkeep
 from settings import Settings
 from store.engine.database import Database
 from store.operations import api_keys
@@ -66,6 +67,7 @@ async def perennial(postgres_url: str, dev_server: DevServer) -> AsyncIterator[I
         for worker in build_workers(temporal, activities, settings):
             await stack.enter_async_context(worker)
         await stack.enter_async_context(build_relay(temporal, database, settings))
+        await stack.enter_async_context(SegmentUpkeep(database))
         url = await stack.enter_async_context(serve(create_app(settings, database, temporal)))
         caller = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30))
         yield Installation(url, key, caller, temporal, dev_server.address)
