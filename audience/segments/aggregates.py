@@ -9,8 +9,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
+from math import lcm
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -121,7 +123,7 @@ class Values:
         self.events = [fact for fact, value in read if value is not None]
         self._left_out = [fact.at for fact, value in read if value is None]
         self._leaf = leaf
-        values: list[Any] = [value for _, value in read if value is not None]
+        values = [value for _, value in read if value is not None]
         if isinstance(leaf, Distinct):
             last: dict[Hashable, int] = {}
             self._before: list[int] = []
@@ -129,11 +131,15 @@ class Values:
                 self._before.append(last.get(value, -1))
                 last[value] = index
             return
-        self._values: list[Fraction] = values
-        self._sums = [Fraction(0), *accumulate(values)]
+        # Whole numbers of the smallest part that all have in common are added exactly, and fast.
+        ratios: list[tuple[int, int]] = [value for value in values if isinstance(value, tuple)]
         number = leaf.is_.number
-        self._below = [0, *accumulate(value < number for value in values)]
-        self._above = [0, *accumulate(value > number for value in values)]
+        self._scale = lcm(number.denominator, *(below for _, below in ratios))
+        self._number = number.numerator * (self._scale // number.denominator)
+        self._values = [above * (self._scale // below) for above, below in ratios]
+        self._sums = [0, *accumulate(self._values)]
+        self._below = [0, *accumulate(value < self._number for value in self._values)]
+        self._above = [0, *accumulate(value > self._number for value in self._values)]
 
     def hold(self, begin: int, end: int) -> bool:
         """Whether the leaf is true of the events from `begin` until before `end`."""
@@ -142,11 +148,11 @@ class Values:
             case Distinct():
                 return comparison.holds(self._different(begin, end))
             case Sum():
-                return comparison.holds(self._sums[end] - self._sums[begin])
+                return comparison.holds_by(self._sums[end] - self._sums[begin] - self._number)
             case _ if count == 0:
                 return False
             case Average():
-                return comparison.holds_by(self._sums[end] - self._sums[begin] - comparison.number * count)
+                return comparison.holds_by(self._sums[end] - self._sums[begin] - self._number * count)
         below = self._below[end] - self._below[begin]
         above = self._above[end] - self._above[begin]
         # The smallest is below the number if any is, and above it only if all are; the largest likewise.
@@ -160,14 +166,14 @@ class Values:
             case Distinct():
                 return self._different(begin, end)
             case Sum():
-                return _plain(self._sums[end] - self._sums[begin])
+                return self._plain(Fraction(self._sums[end] - self._sums[begin]))
             case _ if begin == end:
                 return None
             case Average():
-                return _plain((self._sums[end] - self._sums[begin]) / (end - begin))
+                return self._plain(Fraction(self._sums[end] - self._sums[begin], end - begin))
             case Minimum():
-                return _plain(min(self._values[begin:end]))
-        return _plain(max(self._values[begin:end]))
+                return self._plain(Fraction(min(self._values[begin:end])))
+        return self._plain(Fraction(max(self._values[begin:end])))
 
     def left_out(self, now: datetime) -> int:
         """How many events until now were not counted, because their property is missing, or not of the right type."""
@@ -175,12 +181,20 @@ class Values:
         begin = 0 if within is None else bisect_right(self._left_out, now - within)
         return max(bisect_right(self._left_out, now) - begin, 0)
 
+    def _plain(self, scaled: Fraction) -> int | float:
+        value = scaled / self._scale
+        try:
+            return value.numerator if value.denominator == 1 else float(value)
+        except OverflowError:  # beyond a float, where the part after the point says nothing
+            return round(value)
+
     def _different(self, begin: int, end: int) -> int:
         """A value counts at its first event of the run."""
         return sum(before < begin for before in self._before[begin:end])
 
 
-def _value(leaf: Aggregate, fact: Fact) -> Hashable | Fraction | None:
+def _value(leaf: Aggregate, fact: Fact) -> Hashable:
+    """The value, such that equal ones are equal here; a number as a ratio of whole numbers. None if it is left out."""
     value: Any = fact.properties
     for name in leaf.path:
         if not isinstance(value, Mapping) or name not in value:
@@ -189,13 +203,6 @@ def _value(leaf: Aggregate, fact: Fact) -> Hashable | Fraction | None:
     if isinstance(leaf, Distinct):
         return (isinstance(value, bool), value) if isinstance(value, str | int | float) else None
     try:
-        return Fraction(str(number_of(value)))
+        return Decimal(str(number_of(value))).as_integer_ratio()
     except ValueError:
         return None
-
-
-def _plain(value: Fraction) -> int | float:
-    try:
-        return value.numerator if value.denominator == 1 else float(value)
-    except OverflowError:  # beyond a float, where the part after the point says nothing
-        return round(value)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,8 @@ class Day(NamedTuple):
     def __str__(self) -> str:
         if self.fixed is not None:
             return self.fixed.isoformat()
+        if self.after_today == 0:
+            return "today"
         return f"in {self.after_today}d" if self.after_today > 0 else f"{-self.after_today}d ago"
 
 
@@ -149,6 +152,7 @@ class Dated:
 
     leaf: DateLeaf
     day: date | None
+    """None: the leaf is false at any time."""
     why: str = ""
     """Why there is no day."""
 
@@ -175,7 +179,7 @@ class Dated:
                 if not leaf.yearly:
                     yield _moved(day, -leaf.within.last), _moved(day, -leaf.within.first)
                 elif date.min.year <= year <= date.max.year:
-                    comes = date_in_year(day, year, "feb-28" if leaf.leap_day == "28 feb" else "mar-1")
+                    comes = _in_year(day, year, leaf.leap_day == "28 feb")
                     yield _moved(comes, -leaf.within.last), _moved(comes, -leaf.within.first)
             return
         first, last = date.min, date.max
@@ -214,6 +218,14 @@ class Calendar:
         return day_begins(day, self._zone)
 
 
+@lru_cache(maxsize=20_000)
+def _in_year(day: date, year: int, february: bool) -> date:
+    return date_in_year(day, year, "feb-28" if february else "mar-1")
+
+
 def _moved(day: date, days: int) -> date:
     """So many days later, within the calendar."""
-    return date.fromordinal(max(date.min.toordinal(), min(day.toordinal() + days, date.max.toordinal())))
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return date.min if days < 0 else date.max

@@ -203,7 +203,10 @@ class _Known:
         yield from merge(happen, begins)
 
     def _undecided(self, members: Members) -> bool | list[Leaf]:
-        """The leaves on which membership depends over time; what it is, where conditions alone decide it."""
+        """The leaves on which membership depends over time; what it is, where time does not change it.
+
+        Conditions stay as they are, and so do leaves about a date that is not there, or about events that never were.
+        """
         match members:
             case Condition(text):
                 return self._conditions[text].holds
@@ -215,8 +218,18 @@ class _Known:
                 found = [self._undecided(part) for part in parts]
                 open_parts = [leaf for part in found if not isinstance(part, bool) for leaf in part]
                 return deciding if deciding in found else open_parts or not deciding
+            case DateLeaf():
+                return [members] if self._dates[members].day is not None else False
             case _:
-                return [members]
+                return [members] if self._times[members] else self._without_events(members)
+
+    def _without_events(self, leaf: EventLeaf) -> bool:
+        match leaf:
+            case Did():
+                return leaf.times.hold(0)
+            case Aggregate():
+                return self._values[leaf].hold(0, 0)
+        return isinstance(leaf, DidNot)
 
     def _moments_of(self, leaf: Leaf, now: datetime) -> Iterator[datetime]:
         """The moments at which events begin or cease to count for a leaf."""

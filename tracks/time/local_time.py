@@ -95,7 +95,10 @@ def local_day(now: datetime, zone: ZoneInfo) -> date:
     """The latest local day that has begun. A day begins at the instant that `day_begins` tells, also where clocks are
     set back over midnight: then it goes on, although clocks show the day before once more.
     """
-    day = now.astimezone(zone).date()
+    local, before = now.astimezone(zone), (now - _DAY).astimezone(zone)
+    day = local.date()
+    if _offset(before) <= _offset(local):
+        return day  # clocks were not set back lately: they have shown no later day
     after = date.fromordinal(min(day.toordinal() + 1, date.max.toordinal()))
     begins = day_begins(after, zone)
     return after if begins is not None and begins <= now else day
@@ -171,6 +174,10 @@ def next_yearly(
         if moment is not None and moment > now + _SECOND:
             return moment
     return None
+
+
+def _offset(local: datetime) -> timedelta:
+    return local.utcoffset() or timedelta(0)
 
 
 def _moved(wall: datetime, offset: Shift, place: ZoneInfo, at: time | None) -> datetime | None:

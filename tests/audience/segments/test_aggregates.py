@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
 from typing import Any
@@ -62,7 +63,13 @@ def test_an_answer_has_the_value_the_newest_events_and_how_many_could_not_be_cou
 
 
 OPERATORS = {">=": operator.ge, "<=": operator.le, "==": operator.eq, ">": operator.gt, "<": operator.lt}
-SLOWLY = {"sum": sum, "average": fmean, "minimum": min, "maximum": max, "distinct": lambda found: len(set(found))}
+SLOWLY: dict[str, Callable[[list[int]], float]] = {
+    "sum": sum,
+    "average": fmean,
+    "minimum": min,
+    "maximum": max,
+    "distinct": lambda found: len(set(found)),
+}
 
 
 @given(

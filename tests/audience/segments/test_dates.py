@@ -127,8 +127,8 @@ def slowly(members: Any, today: date) -> bool:
 def comes(leaf: dict[str, Any], day: int) -> bool:
     on = date.fromordinal(day)
     if leaf["date"] != "02-29" or (date(on.year, 3, 1) - DAY).day == 29:
-        return on.isoformat()[5:] == leaf["date"]
-    return on.isoformat()[5:] == {"28 feb": "02-28", "1 mar": "03-01"}[leaf["leap_day"]]
+        return on.isoformat()[5:] == str(leaf["date"])
+    return on.isoformat()[5:] == ("02-28" if leaf["leap_day"] == "28 feb" else "03-01")
 
 
 TWO_WAYS = [{"date": "02-29", "yearly": True, "leap_day": day, "within": "next 0d"} for day in ("28 feb", "1 mar")]

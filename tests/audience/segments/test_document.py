@@ -132,6 +132,23 @@ def test_a_mistake_is_told_with_what_would_be_right(members: str, message: str) 
     assert message in problem.message and problem.line == 2
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"sum": "order.paid.total", "is": "> 499.90", "within": "3d"},
+        {"distinct": "cart.sku", "of": "order.paid", "is": "== 2", "where": "event.name != 'a'"},
+        {"date": "born", "within": "last 9d", "yearly": True, "leap_day": "1 mar"},
+        {"date": "due", "before": "30d ago", "after": "2026-01-01"},
+        {"date": "due", "before": "in 2d", "after": "today", "date_only": True},
+    ],
+    ids=str,
+)
+def test_a_leaf_can_be_shown_as_it_was_written(written: dict[str, object]) -> None:
+    (leaf,) = leaves(segment_from_data({"segment": "s", "members": written}).members)
+    assert not isinstance(leaf, Condition)
+    assert leaf.model_dump(mode="json", exclude_defaults=True) == written
+
+
 SEVERAL = """segment: No Slug
 colour: red
 members:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -21,7 +22,8 @@ from tracks.time.durations import parse_duration
 NOW = datetime(2026, 3, 28, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 NAMES = ("app.used", "order.paid")
-CONTACT = {"id": "ann", "attributes": {"plan": "team", "seats": 7}}
+ATTRIBUTES = {"plan": "team", "seats": 7}
+CONTACT = {"id": "ann", "attributes": ATTRIBUTES}
 # Beirut changes its clocks at midnight, one day after NOW.
 ZONES = (None, "Asia/Beirut", "America/New_York", "Pacific/Kiritimati", "No/Such")
 DATES = ("renewal", "renewal", "renewal", "renewal", "nothing", "text")
@@ -106,7 +108,7 @@ contacts = st.builds(
     lambda zone, day, clock: {
         "id": "ann",
         "timezone": zone,
-        "attributes": {**CONTACT["attributes"], "text": "soon", "renewal": f"{NOW.date() + day * DAY}{clock}"},
+        "attributes": {**ATTRIBUTES, "text": "soon", "renewal": f"{NOW.date() + day * DAY}{clock}"},
     },
     st.sampled_from(ZONES),
     st.integers(-5, 5),
@@ -154,6 +156,14 @@ def slow_date(leaf: dict[str, Any], contact: dict[str, Any], now: datetime) -> b
     return ("before" not in leaf or day < meant(leaf["before"])) and ("after" not in leaf or day > meant(leaf["after"]))
 
 
+COMPUTED: dict[str, Callable[[list[float]], float]] = {
+    "sum": sum,
+    "average": statistics.fmean,
+    "minimum": min,
+    "maximum": max,
+}
+
+
 def slow_aggregate(leaf: dict[str, Any], kind: str, facts: list[Fact], now: datetime) -> bool:
     event = leaf.get("of") or leaf[kind].removesuffix(".total")
     counted = [fact for fact in facts if fact.name == event and fact.at <= now and ("where" not in leaf or dear(fact))]
@@ -169,7 +179,7 @@ def slow_aggregate(leaf: dict[str, Any], kind: str, facts: list[Fact], now: date
         numbers = [float(one) for one in inside if one not in (None, "many") and one is not True]
         if not numbers and kind != "sum":
             return False
-        found = {"sum": sum, "average": statistics.fmean, "minimum": min, "maximum": max}[kind](numbers)
+        found = COMPUTED[kind](numbers)
     return bool(eval(f"{found} {sign} {number}"))
 
 
