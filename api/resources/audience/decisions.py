@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -22,9 +22,11 @@ class LeafDecision(BaseModel):
 
     leaf: str | dict[str, Any] = Field(description="The leaf as it was written.")
     holds: bool
-    count: int | None = Field(description="How many events it counts; null for a condition.")
+    count: int | None = Field(description="How many events it counts; null for a leaf that is about no event.")
     events: list[str] = Field(description="Ids of the newest events that decide it.")
-    why: str = Field(description="Why a condition could not be computed, such as `missing`; empty if it could.")
+    why: str = Field(description="Why it could not be computed, such as `missing`; empty if it could.")
+    value: float | date | None = Field(description="The sum or another such figure; the day that a date means.")
+    left_out: int = Field(description="How many events a figure does not count, because of their property.")
 
 
 class ContactDecision(BaseModel):
@@ -63,4 +65,12 @@ def _leaf(one: LeafAnswer) -> LeafDecision:
     written: str | dict[str, Any]
     written = leaf.text if isinstance(leaf, Condition) else leaf.model_dump(mode="json", exclude_defaults=True)
     ids = [fact.event_id for fact in one.facts]
-    return LeafDecision(leaf=written, holds=one.holds, count=one.count, events=ids, why=one.why)
+    return LeafDecision(
+        leaf=written,
+        holds=one.holds,
+        count=one.count,
+        events=ids,
+        why=one.why,
+        value=one.value,
+        left_out=one.left_out,
+    )

@@ -18,7 +18,7 @@ parts = st.lists(st.builds(Decaying, points, st.integers(-20, 0), st.integers(1,
 ranges = st.tuples(points | st.just(-inf), points | st.just(inf)).filter(lambda two: two[0] < two[1])
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.lists(points, max_size=2), parts, ranges, st.integers(2, 200))
 @example([], [Decaying(60.0, 0, 40), Decaying(-80.0, 0, 12), Decaying(30.0, 0, 3)], (-inf, 21.0), 150)
 @example([5.0], [Decaying(60.0, 0, 9), Decaying(-80.0, 0, 17), Decaying(40.0, 0, 50)], (4.0, inf), 200)

@@ -124,7 +124,7 @@ def near_a_threshold(score: Mapping[str, Any], value: float) -> bool:
     return min(abs(value - threshold) for threshold in (10, 25, 10 - score["margin"], 18)) < 1e-9
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(scores, facts_of_anybody, grades)
 def test_a_score_is_what_the_words_say_and_it_is_known_when_its_grade_changes(
     data: dict[str, Any], facts: list[Fact], previous: str | None

@@ -13,7 +13,7 @@ from audience.segments.evaluation import evaluate
 from tests.audience.segments.test_evaluation import CONTACT, NOW, anything, facts_of_anybody
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(anything, facts_of_anybody)
 def test_both_ways_give_the_same(members: Any, facts: list[Fact]) -> None:
     tree = segment_from_data({"segment": "any", "members": members}).members

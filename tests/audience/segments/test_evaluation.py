@@ -217,7 +217,7 @@ def dear(fact: Fact) -> bool:
     return isinstance(total, int | float) and total is not True and total > 20
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(anything, contacts, facts_of_anybody)
 def test_members_are_who_the_words_say_and_it_is_known_when_that_changes(
     members: Any, contact: dict[str, Any], facts: list[Fact]

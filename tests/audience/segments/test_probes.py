@@ -27,7 +27,7 @@ def probed(asked: list[Probe], facts: list[Fact]) -> list[Fact]:
     return list(found.values())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(anything, min_size=1, max_size=3), facts_of_anybody)
 def test_probed_events_decide_as_all_events_do(written: list[Any], facts: list[Fact]) -> None:
     trees = [segment_from_data({"segment": "any", "members": members}).members for members in written]

@@ -15,6 +15,7 @@ from store.engine.database import Database
 from tests.api.client import Api
 
 NOW = datetime.now(UTC)
+NOTHING = {"value": None, "left_out": 0}
 RISK = """segment: churn-risk
 members:
   all:
@@ -55,13 +56,14 @@ async def test_it_says_why_and_until_when(api: Api) -> None:
     assert (decided["contact_id"], decided["member"]) == ("busy", False)
     assert datetime.fromisoformat(decided["changes_at"]) == NOW + timedelta(days=12)
     assert decided["leaves"] == [
-        {"leaf": 'contact.attributes.plan == "team"', "holds": True, "count": None, "events": [], "why": ""},
+        {"leaf": 'contact.attributes.plan == "team"', "holds": True, "count": None, "events": [], "why": ""} | NOTHING,
         {
             "leaf": {"did_not": "app.used", "within": "14d"},
             "holds": False,
             "count": 1,
             "events": ["busy-2"],
             "why": "",
+            **NOTHING,
         },
     ]
 
