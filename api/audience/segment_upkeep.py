@@ -9,13 +9,16 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from store.audience import due_memberships, segment_fills
+from store.audience import due_memberships, segment_fills, segment_sizes
+from store.engine import periodic_jobs
 from store.engine.background_tasks import BackgroundTask
 from store.engine.database import Database
 from store.runs import events
 
 LOOK = 1.0
 """Seconds between two searches, if the last one found nothing. A change is told within 10 seconds (the design)."""
+NOTED_EVERY = timedelta(minutes=15)
+"""How often one of the processes counts the members of all segments."""
 AGAIN = timedelta(minutes=10)
 """After this time a contact is tried again whose memberships could not be brought up to date."""
 
@@ -34,6 +37,7 @@ class SegmentUpkeep(BackgroundTask):
             try:
                 busy = await self.update_due()
                 busy = await self.fill() or busy
+                await self.note_sizes()
             except Exception as error:  # the database failed, or one version: it is tried again
                 log.warning("segments are not kept up to date", error=type(error).__name__, why=str(error))
                 busy = False
@@ -86,4 +90,16 @@ class SegmentUpkeep(BackgroundTask):
             if updated is None:
                 return False
             await events.tell_changes(tx, updated, now=now, pace=self._pace, bulk=True)
+        return True
+
+    async def note_sizes(self, now: datetime | None = None) -> bool:
+        """Count today's members, if it is time and no other process does it."""
+        now = now or datetime.now(UTC)
+        async with self._db.transaction() as tx:
+            if not await periodic_jobs.any_due(tx, [segment_sizes.JOB], now) or not await periodic_jobs.due(
+                tx, segment_sizes.JOB, now
+            ):
+                return False
+            await segment_sizes.note(tx, now)
+            await periodic_jobs.again(tx, segment_sizes.JOB, now + NOTED_EVERY)
         return True

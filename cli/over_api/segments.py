@@ -94,6 +94,26 @@ def members(
 
 
 @segment_commands.command()
+def sizes(
+    segment: Name,
+    days: Annotated[int, typer.Option(min=1, max=1_000, help="How many days back, today included.")] = 30,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Show a segment's size by day, and how many entered and left.
+
+    Example: perennial segments sizes churn-risk --days 90
+    """
+    found = ask_api(url, key, "GET", f"/v1/segments/{segment}/sizes", params={"days": days})["days"]
+    if as_json:
+        say_json(found)
+        return
+    rows = [[one["day"], one["members"], one["entered"], one["left"]] for one in found]
+    say_table(["day (UTC)", "members", "entered", "left"], rows, empty=f"{segment} was not counted yet.")
+
+
+@segment_commands.command()
 def why(
     segment: Name,
     contact: Annotated[str, typer.Argument(help="The contact's id.")],

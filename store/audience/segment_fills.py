@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.probes import probes
+from store.audience import segment_sizes
 from store.audience.facts import facts_of
 from store.audience.memberships import (
     AGAIN,
@@ -24,6 +25,7 @@ from store.audience.memberships import (
     arrays,
     write,
 )
+from store.engine import periodic_jobs
 from store.engine.sql import any_of
 from store.published import segments
 from store.published.segments import SegmentVersion
@@ -94,6 +96,7 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
     }
     await tx.execute(_FILLED, values)
     if len(people) < CHUNK:
+        await periodic_jobs.again(tx, segment_sizes.JOB, now)
         await tx.execute(_LIVE, values | {"state": "live" if version.existing == "ignore" else "telling_entered"})
 
 

@@ -25,6 +25,8 @@ from psycopg.pq.abc import PGresult
 from sqlalchemy import TextClause
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from store.engine.array_literals import array_literal
+
 _NUMBERED: Any = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _KEPT = 500
 """Statements that a connection keeps prepared. Our own statements are constants and fewer; tests may have more."""
@@ -129,7 +131,7 @@ class _Query:
         self.asked = asked
         self.sql, names = _compiled(asked.sql.text)
         self._transformer = adapt = Transformer(driver)
-        values = [asked.values[name] for name in names]
+        values = [_plain(asked.values[name]) for name in names]
         self.values = adapt.dump_sequence(values, [PyFormat.AUTO] * len(values))
         self.types, self.formats = adapt.types or (), adapt.formats
 
@@ -143,6 +145,14 @@ class _Query:
         names = tuple((result.fname(number) or b"").decode() for number in range(result.nfields))
         self._transformer.set_pgresult(result)
         return Answer(names, self._transformer.load_rows(0, result.ntuples, tuple), result.ntuples)
+
+
+def _plain(value: Any) -> Any:
+    """The value; a list as an array literal, where that is possible."""
+    if type(value) is not list:
+        return value
+    literal = array_literal(value)
+    return value if literal is None else literal
 
 
 class _Command(NamedTuple):

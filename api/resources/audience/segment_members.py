@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -20,7 +20,7 @@ from api.http.problems import ProblemError, documented, not_found
 from api.resources.audience.decisions import ContactDecision, decide
 from api.resources.contacts import ContactId
 from api.resources.publishing.segments import SegmentName
-from store.audience import member_lists, segment_check
+from store.audience import member_lists, segment_check, segment_sizes
 from store.audience.member_lists import Member
 from store.people import contacts
 from store.published import segments
@@ -142,6 +142,36 @@ async def explain_member(segment: SegmentName, contact_id: ContactId, ctx: Ctx) 
             raise not_found(f"contact {contact_id}")
         definition = await segments.definition(tx, segment, summary.live or summary.latest)
         return await decide(tx, definition.members, person, now)
+
+
+class SegmentSize(BaseModel):
+    """One day of a segment."""
+
+    day: date = Field(description="A day of UTC.")
+    members: int = Field(description="How many members there were when they were last counted on that day.")
+    entered: int = Field(description="How many were told as entering on that day.")
+    left: int = Field(description="How many were told as leaving on that day.")
+
+
+class SegmentSizes(BaseModel):
+    """Days, the newest first."""
+
+    days: list[SegmentSize]
+
+
+@router.get("/{segment}/sizes", summary="List a segment's size by day")
+async def list_sizes(
+    segment: SegmentName,
+    ctx: Ctx,
+    days: Annotated[int, Query(ge=1, le=1_000, description="How many days back, today included.")] = 30,
+) -> SegmentSizes:
+    """How many members there were each day, and how many entered and left. Counted every quarter of an hour."""
+    await _known(ctx, segment)
+    since = datetime.now(UTC).date() - timedelta(days=days - 1)
+    async with ctx.db.transaction() as tx:
+        found = await segment_sizes.sizes(tx, segment, since=since, limit=days)
+    listed = [SegmentSize(day=one.day, members=one.members, entered=one.entered, left=one.left) for one in found]
+    return SegmentSizes(days=listed)
 
 
 @router.get("/{segment}/check", summary="Check a segment's members", responses=_NOT_LIVE)

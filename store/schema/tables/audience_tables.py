@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table, text
 
-from store.schema.tables.columns import big_integer, boolean, integer, jsonb, metadata, string, timestamp
+from store.schema.tables.columns import big_integer, boolean, day, integer, jsonb, metadata, string, timestamp
 
 AT_WORK = "('filling', 'telling_entered', 'telling_left', 'clearing')"
 
@@ -77,3 +77,16 @@ membership = Table(
 )
 """Whether a contact is a member, since when, and the earliest moment at which that may change by time alone. `seq`
 counts the changes that were told. `told`: whether the present state was told, or is not to be told."""
+
+segment_day = Table(
+    "segment_day",
+    metadata,
+    string("segment", references="segment.name"),
+    day("day"),
+    integer("members"),
+    integer("entered"),
+    integer("left"),
+    PrimaryKeyConstraint("segment", "day"),
+)
+"""How many members a segment had when it was last counted on a day of UTC, and how many were told as entering or
+leaving on that day."""

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -94,6 +95,11 @@ def boolean(name: str) -> Column[bool]:
 def timestamp(name: str, *, nullable: bool = False, now: bool = False) -> Column[object]:
     """A moment with a time zone; `now`: the beginning of the transaction where nothing is given."""
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
+
+
+def day(name: str) -> Column[object]:
+    """A day of the calendar."""
+    return Column(name, Date, nullable=False)
 
 
 def jsonb(name: str, *, nullable: bool = False, default: str | None = "{}") -> Column[object]:

@@ -50,6 +50,7 @@ WORDS: dict[str, list[str]] = {
     "segments preview": ["tests/cli/__init__.py"],
     "segments show": ["s"],
     "segments members": ["s"],
+    "segments sizes": ["s"],
     "segments why": ["s", "user-1"],
     "segments check": ["s"],
     "segments steer": ["pause", "s", "1"],

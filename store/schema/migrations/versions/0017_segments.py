@@ -59,6 +59,14 @@ CREATE TABLE membership (
 CREATE INDEX membership_members ON membership (segment, version, contact_id COLLATE "C") WHERE member;
 CREATE INDEX membership_due ON membership (changes_at) WHERE changes_at IS NOT NULL;
 CREATE INDEX membership_of_version ON membership (segment, version, contact_id);
+CREATE TABLE segment_day (
+    segment text NOT NULL REFERENCES segment (name),
+    day date NOT NULL,
+    members integer NOT NULL,
+    entered integer NOT NULL,
+    "left" integer NOT NULL,
+    PRIMARY KEY (segment, day)
+);
 DROP INDEX event_by_contact;
 CREATE INDEX event_by_contact ON event (contact_id, name, occurred_at);
 """
