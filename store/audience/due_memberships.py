@@ -41,14 +41,22 @@ async def overdue(tx: AsyncConnection, before: datetime, limit: int) -> list[tup
 
 
 # A contact that changed before the lock was there is read as it is now; `update` reads the memberships again.
+# A replaced version keeps its memberships until they are cleared; nobody looks at these any more.
+_KEPT = "EXISTS (SELECT FROM segment_trigger t WHERE t.segment = m.segment AND t.version = m.version)"
 _TAKE = text(f"""
     SELECT {columns(Contact, "contact")} FROM contact
-    WHERE id IN (SELECT contact_id FROM membership WHERE changes_at <= :now ORDER BY changes_at LIMIT :looked_at)
+    WHERE id IN (
+        SELECT contact_id FROM membership m WHERE changes_at <= :now AND {_KEPT}
+        ORDER BY changes_at LIMIT :looked_at
+    )
     LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
 """)
 _POSTPONE = text("UPDATE membership SET changes_at = :until WHERE contact_id = :id AND changes_at <= :now")
-_OVERDUE = text("""
+_OVERDUE = text(f"""
     SELECT segment, count(*) AS late, min(changes_at) AS oldest
-    FROM (SELECT segment, changes_at FROM membership WHERE changes_at < :before ORDER BY changes_at LIMIT :limit) late
+    FROM (
+        SELECT segment, changes_at FROM membership m WHERE changes_at < :before AND {_KEPT}
+        ORDER BY changes_at LIMIT :limit
+    ) late
     GROUP BY segment ORDER BY segment
 """)

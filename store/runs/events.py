@@ -124,8 +124,10 @@ def _told(tx: AsyncConnection, updated: Updated) -> list[Event]:
 
 
 def _event_of(change: Change) -> Event:
+    # With the moment: a contact who comes back after an erasure begins to count again.
+    moment = int(change.at.timestamp() * 1_000_000)
     return Event(
-        event_id=f"segment:{change.segment}:{change.version}:{change.seq}:{change.contact_id}",
+        event_id=f"segment:{change.segment}:{change.version}:{change.seq}:{moment}:{change.contact_id}",
         contact_id=change.contact_id,
         name=ENTERED if change.entered else LEFT,
         properties={"segment": change.segment, "version": change.version},

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from sqlalchemy import text
+
+from store.audience.due_memberships import overdue, take_due
 from store.people import contacts, erasure
 from store.runs.events import Event
 from tests.store.audience.segment_calls import checked, fill, live, members, pass_time, plan, publish, told
@@ -130,6 +133,26 @@ async def test_an_erased_contact_is_no_member_and_leaves_no_row(store: StoreCall
     async with store.db.transaction() as tx:
         await erasure.erase(tx, "ann", now=NOW)
     assert await store.rows("SELECT 1 FROM membership") == []
+
+
+async def test_who_comes_back_after_an_erasure_is_told_again(store: StoreCalls) -> None:
+    await live(store, "team", TEAM)
+    for minutes in (0, 5):
+        now = NOW + timedelta(minutes=minutes)
+        async with store.db.transaction() as tx:
+            await contacts.upsert(tx, "ann", plan("team"), now=now)  # type: ignore[arg-type]
+        async with store.db.transaction() as tx:
+            await erasure.erase(tx, "ann", now=now)
+    assert len(await store.rows("SELECT 1 FROM event WHERE name = 'segment.entered'")) == 2
+
+
+async def test_nobody_looks_at_what_a_replaced_version_left(store: StoreCalls) -> None:
+    await live(store, "quiet", QUIET)
+    await store.accept(Event("u1", "ann", "app.used", {}, NOW))
+    async with store.db.transaction() as tx:
+        await tx.execute(text("DELETE FROM segment_trigger"))
+        assert await take_due(tx, NOW + 20 * DAY) == {}
+        assert await overdue(tx, NOW + 20 * DAY, 10) == []
 
 
 async def test_a_late_event_enters_the_window_that_it_belongs_to(store: StoreCalls) -> None:
