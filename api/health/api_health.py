@@ -21,6 +21,7 @@ from api.http.context import Context, Ctx
 from api.http.metrics import StoredFigures
 from api.http.problems import documented
 from api.http.security_headers import ProtectAnswers
+from store.audience import due_memberships
 from store.operations import doctor
 from store.runs import drop_counts, outbox, refused_deliveries
 from store.sending import breakers
@@ -95,6 +96,7 @@ class Operations:
                 await breakers.all_known(tx),
                 await doctor.noted(tx),
                 await refused_deliveries.counts(tx),
+                await due_memberships.oldest_due(tx),
             )
 
 

@@ -77,10 +77,12 @@ class StoredFigures(Collector):
         breakers: Sequence[Breaker],
         checkup: tuple[datetime, Mapping[str, int]] | None,
         refused: Sequence[tuple[str, str, int]],
+        segments_due: datetime | None = None,
     ) -> None:
-        """`refused` are the deliveries that Temporal refuses for good: kind, cause, count."""
+        """`refused` are the deliveries that Temporal refuses for good: kind, cause, count. `segments_due` is when the
+        first membership of a segment is to be looked at."""
         self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
-        self._checkup, self._refused = checkup, refused
+        self._checkup, self._refused, self._segments_due = checkup, refused, segments_due
 
     def collect(self) -> Iterable[Metric]:
         """The metric families."""
@@ -104,6 +106,12 @@ class StoredFigures(Collector):
         for drop in self._dropped:
             dropped.add_metric([drop.reason, drop.kind, drop.track or ""], drop.count)
         yield dropped
+        late = (datetime.now(UTC) - self._segments_due).total_seconds() if self._segments_due else 0.0
+        yield GaugeMetricFamily(
+            "perennial_segments_late_seconds",
+            "How long a contact has waited that enters or leaves a segment by time alone.",
+            max(late, 0.0),
+        )
         holding = GaugeMetricFamily("perennial_breaker_open", "1 while it holds its messages.", labels=["scope"])
         held = GaugeMetricFamily("perennial_breaker_held", "Messages that wait for it.", labels=["scope"])
         for breaker in self._breakers:

@@ -33,6 +33,12 @@ async def postpone(tx: AsyncConnection, contact_id: str, now: datetime, by: time
     await tx.execute(_POSTPONE, {"id": contact_id, "now": now, "until": now + by})
 
 
+async def oldest_due(tx: AsyncConnection) -> datetime | None:
+    """The moment of the first membership that is to be looked at; in the past, if the work is late."""
+    found: datetime | None = (await tx.execute(_OLDEST)).scalar_one_or_none()
+    return found
+
+
 async def overdue(tx: AsyncConnection, before: datetime, limit: int) -> list[tuple[str, int, datetime]]:
     """Segments with memberships that were due before that moment: how many (at most `limit` are counted), and the
     oldest moment."""
@@ -44,7 +50,7 @@ async def overdue(tx: AsyncConnection, before: datetime, limit: int) -> list[tup
 # A replaced version keeps its memberships until they are cleared; nobody looks at these any more.
 _KEPT = "EXISTS (SELECT FROM segment_trigger t WHERE t.segment = m.segment AND t.version = m.version)"
 _TAKE = text(f"""
-    SELECT {columns(Contact, "contact")} FROM contact
+    SELECT {columns(Contact, "contact", computed=False)} FROM contact
     WHERE id IN (
         SELECT contact_id FROM membership m WHERE changes_at <= :now AND {_KEPT}
         ORDER BY changes_at LIMIT :looked_at
@@ -52,6 +58,9 @@ _TAKE = text(f"""
     LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
 """)
 _POSTPONE = text("UPDATE membership SET changes_at = :until WHERE contact_id = :id AND changes_at <= :now")
+_OLDEST = text(f"""
+    SELECT changes_at FROM membership m WHERE changes_at IS NOT NULL AND {_KEPT} ORDER BY changes_at LIMIT 1
+""")
 _OVERDUE = text(f"""
     SELECT segment, count(*) AS late, min(changes_at) AS oldest
     FROM (

@@ -17,6 +17,7 @@ _SEGMENTS = """ARRAY(
     SELECT m.segment FROM membership m JOIN segment s ON s.name = m.segment AND s.live = m.version
     WHERE m.contact_id = {table}.id AND m.member ORDER BY m.segment COLLATE "C"
 )"""
+_EMPTY = "CAST('{{}}' AS text[])"
 EnrollmentStatus = Literal["active", "completed", "converted", "exited"]
 
 
@@ -141,7 +142,7 @@ def read_row(kind: type[_Row], row: RowMapping, prefix: str = "") -> _Row:
     return kind(**{name: row[prefix + name] for name, _ in _fields(cast(Hashable, kind))})
 
 
-def columns(kind: type[Any], table: str, prefix: str = "") -> str:
-    """The SQL select list for `read_row`."""
-    found = _fields(cast(Hashable, kind))
+def columns(kind: type[Any], table: str, prefix: str = "", *, computed: bool = True) -> str:
+    """The SQL select list for `read_row`. Without `computed`, what is no column is empty, which costs nothing."""
+    found = [(name, sql if computed or not sql else _EMPTY) for name, sql in _fields(cast(Hashable, kind))]
     return ", ".join(f"{sql.format(table=table) or f'{table}.{name}'} AS {prefix}{name}" for name, sql in found)
