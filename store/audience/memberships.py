@@ -263,7 +263,8 @@ MEMBERSHIP_COLUMNS: Mapping[str, str] = {
 MEMBERSHIPS = many("i", **MEMBERSHIP_COLUMNS)
 MEMBERSHIP_NAMES = ", ".join(MEMBERSHIP_COLUMNS)
 _HOLD = text(f"""
-    SELECT {columns(Contact, "contact", computed=False)} FROM contact WHERE id = {any_of("ids")} ORDER BY id FOR NO KEY UPDATE
+    SELECT {columns(Contact, "contact", computed=False)} FROM contact
+    WHERE id = {any_of("ids")} ORDER BY id FOR NO KEY UPDATE
 """)
 _KEPT = text(f"""
     SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,

@@ -90,10 +90,12 @@ async def _compare(
 
 
 _CONTACTS = text(f"""
-    SELECT {columns(Contact, "c", computed=False)} FROM contact c WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
+    SELECT {columns(Contact, "c", computed=False)} FROM contact c
+    WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
 """)
 _ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass")
 _DRAWN = text(f"SELECT {columns(Contact, 'c', computed=False)} FROM contact c TABLESAMPLE SYSTEM (:share) LIMIT :limit")
 _HOLD = text(f"""
-    SELECT {columns(Contact, "contact", computed=False)} FROM contact WHERE id = {any_of("ids")} ORDER BY id FOR NO KEY UPDATE
+    SELECT {columns(Contact, "contact", computed=False)} FROM contact
+    WHERE id = {any_of("ids")} ORDER BY id FOR NO KEY UPDATE
 """)

@@ -168,7 +168,8 @@ _NEXT = text(f"""
     ORDER BY state = 'clearing', published_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 _CONTACTS = text(f"""
-    SELECT {columns(Contact, "c", computed=False)} FROM contact c WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
+    SELECT {columns(Contact, "c", computed=False)} FROM contact c
+    WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
 """)
 _BEFORE = text(f"""
     SELECT m.contact_id FROM membership m JOIN segment s ON s.name = m.segment AND s.live = m.version
