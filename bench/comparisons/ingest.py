@@ -6,6 +6,7 @@ acceptance of events. Matching events are delivered to Temporal at the same time
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ WARM_UP = 300
 """Warm-up events, which are not measured."""
 PEOPLE = 500
 """Contacts without a waiting run."""
+SEGMENTS = 10
 PER_RUN = 10
 """Events for each waiting run."""
 IN_A_BATCH = 100
@@ -57,10 +59,21 @@ def event(number: int, kind: str, contact: str, name: str) -> dict[str, Any]:
     }
 
 
-def singles(port: int, key: str, kind: str, count: int) -> list[str]:
-    """Requests with one event each, which matches nothing."""
+def segment(number: int) -> str:
+    """A segment that reads the events `site.read`, and whose members such an event may change."""
+    return f"""
+segment: reads-{number}
+members:
+  all:
+    - {{did: site.read, times: '>= {number + 1}', within: {7 + number}d}}
+    - {{did_not: site.left, within: {20 + number}d}}
+"""
+
+
+def singles(port: int, key: str, kind: str, count: int, name: str = "page.viewed") -> list[str]:
+    """Requests with one event each, which matches no run."""
     return [
-        request(port, "/v1/events", key, event(number, kind, f"idle-{number % PEOPLE}", "page.viewed"))
+        request(port, "/v1/events", key, event(number, kind, f"idle-{number % PEOPLE}", name))
         for number in range(count)
     ]
 
@@ -119,6 +132,12 @@ async def ours(folder: Path, events: int) -> Taken:
         plan = Plan(port, matching(port, key, events), 202, '"matched":1,"enrolled":0,"duplicate":false')
         match, told = await _load(folder, processes.spent, plan)
         taken.figures |= dict(_figures(match, told, events, "match "))
+        await _publish_segments(installation)
+        await quiet(processes.spent)
+        plan = Plan(port, singles(port, key, "read", events, "site.read"), 202, nothing)
+        read, told = await _load(folder, processes.spent, plan)
+        taken.figures |= dict(_figures(read, told, events, "read "))
+        taken.figures["read or not"] = taken.figures["read cpu per 1,000"] / taken.figures["cpu per 1,000"]
         return taken
 
 
@@ -167,6 +186,18 @@ async def _people(installation: Installation) -> None:
     await installation.call("POST", "/v1/batch", {"batch": items})
 
 
+async def _publish_segments(installation: Installation) -> None:
+    """Publish ten segments, and wait until they are live."""
+    for number in range(SEGMENTS):
+        await installation.publish(f"reads-{number}", segment(number), "segments")
+    for _ in range(600):
+        known = (await installation.call("GET", "/v1/segments"))["segments"]
+        if all(one["live"] for one in known):
+            return
+        await asyncio.sleep(0.1)
+    raise TimeoutError("the segments are not live within a minute")
+
+
 async def _enrol(installation: Installation, who: str) -> None:
     await installation.call("PUT", f"/v1/contacts/{who}", {"attributes": {"first_name": "Ann"}})
     await enrol_one(installation, "ingest", who)
@@ -182,7 +213,13 @@ async def bench(console: Console, *, count: int, events: int) -> tuple[list[Row]
         _both(made, "  ms until the answer, p99", "p99"),
         _both(made, "  cores that made the load", "load cores"),
     ]
-    for what, kind in (("matching one run", "match"), (f"in batches of {IN_A_BATCH}", "batch")):
+    more = [pair.ours.figures["read or not"] for pair in made]
+    rows.append(alone(f"CPU of an event that {SEGMENTS} segments read, beside one that none reads", more, at_most=2.0))
+    for what, kind in (
+        ("matching one run", "match"),
+        (f"in batches of {IN_A_BATCH}", "batch"),
+        (f"read by {SEGMENTS} segments", "read"),
+    ):
         rows.append(_alone(made, f"events per second, {what}", f"{kind} per second"))
         rows.append(_alone(made, "  CPU-s of API and Postgres per 1,000", f"{kind} cpu per 1,000"))
         rows.append(_alone(made, "  ms until the answer, p99", f"{kind} p99"))
