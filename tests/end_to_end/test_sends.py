@@ -166,7 +166,8 @@ async def test_a_worker_killed_between_claim_and_settle_leaves_one_message(serve
         finally:
             second.stop(5)
         assert len(await installation.accepted("kill-1@people.test")) == 1
-        assert [entry["outcome"] for entry in ended["path"]] == ["sent"]
+        # A busy machine may ask the provider before it answers: then the outcome is unknown first.
+        assert [entry["outcome"] for entry in ended["path"]] in (["sent"], ["unknown", "sent"])
 
 
 async def test_a_webhook_that_is_tried_again_says_why_and_then_the_run_goes_on(installation: Installation) -> None:
