@@ -159,7 +159,7 @@ async def built(client: Client, settings: Settings, build_id: str) -> AsyncItera
             build_id=build_id,
             ignore_missing_task_queues=True,
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             while True:
                 try:
                     await client.workflow_service.set_worker_deployment_current_version(request)

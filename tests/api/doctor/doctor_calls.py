@@ -79,7 +79,7 @@ async def sql(installation: Installation, statement: str, **values: Any) -> None
         await tx.execute(text(statement), values)
 
 
-async def until(what: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def until(what: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await what():
             await asyncio.sleep(0.05)
@@ -93,7 +93,7 @@ async def named(installation: Installation, *expected: tuple[str, str], limits: 
     """Wait until the report names exactly these, by kind and id. Visibility and time limits delay it."""
     report = Report()
     try:
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while True:
                 report = await checked(installation, limits)
                 if sorted((it.kind, it.id) for it in report.findings) == sorted(expected):
