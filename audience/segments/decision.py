@@ -7,6 +7,7 @@ is known in closed form when they begin or cease to hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from audience.conditions import judge_event
@@ -27,7 +28,7 @@ from audience.segments.members import (
     event_of,
     leaves,
 )
-from tracks.conditions.conditions import judge
+from tracks.conditions.conditions import ConditionError, judge
 
 Course = tuple[bool, Sequence[datetime]]
 """Whether a leaf holds now, and the moments after now at which that turns, in order."""
@@ -45,6 +46,12 @@ class Decider:
         self._holds = _tree(members, {leaf: index for index, leaf in enumerate(found)})
         self._in_closed_form = all(isinstance(leaf, Condition | Did | DidNot | Last | First) for leaf in found)
         self._courses = [_courses(leaf) for leaf in found] if self._in_closed_form else []
+
+    def judged(self, facts: Facts | None, now: datetime) -> tuple[bool, datetime | None] | None:
+        """As `decide`; None for a contact who cannot be judged: too many events (no facts), or too much data."""
+        with suppress(ConditionError):
+            return self.decide(facts, now) if facts is not None else None
+        return None
 
     def decide(self, facts: Facts, now: datetime) -> tuple[bool, datetime | None]:
         """Whether the contact is a member at `now`, and the earliest moment at which that changes by time alone.

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Fact, Facts
-from audience.segments.probes import Probe
-from store.engine.sql import many
+from audience.segments.members import Members
+from audience.segments.probes import Probe, probes
+from store.engine.sql import any_of, many
 from store.schema.rows import Contact, columns, read_row
 
 MAX_EVENTS = 2_000
@@ -39,6 +40,29 @@ async def sample(tx: AsyncConnection, size: int) -> Sample:
     return Sample([read_row(Contact, row) for row in rows.mappings()], total, complete)
 
 
+async def estimated_contacts(tx: AsyncConnection) -> int:
+    """About how many contacts there are, as PostgreSQL estimates it; at least 0."""
+    return max(0, int((await tx.execute(_ESTIMATE)).scalar_one()))
+
+
+async def contacts_after(tx: AsyncConnection, after: str, limit: int) -> list[Contact]:
+    """The contacts after that one, by the bytes of their ids, without what segments cannot read."""
+    rows = await tx.execute(_AFTER, {"after": after, "limit": limit})
+    return [read_row(Contact, row) for row in rows.mappings()]
+
+
+async def all_facts_of(
+    tx: AsyncConnection, people: Sequence[Contact], members: Members, now: datetime
+) -> Mapping[str, Facts | None]:
+    """The facts of each contact, by id: all events that the tree is about.
+
+    Of a contact with more than `MAX_EVENTS` of a name, those that decide. None where all of them decide.
+    """
+    found = await facts_of(tx, [(person, probes([members], whole=True)) for person in people], now)
+    more = [(person, probes([members])) for person in people if found[person.id] is None]
+    return {**found, **(await facts_of(tx, more, now) if more else {})}
+
+
 async def facts_of(
     tx: AsyncConnection, asked: Sequence[tuple[Contact, Sequence[Probe]]], now: datetime
 ) -> Mapping[str, Facts | None]:
@@ -47,7 +71,7 @@ async def facts_of(
     None for a contact with more than `MAX_EVENTS` events where a probe asks for all. Properties that no probe asks for
     are empty.
     """
-    wanted = [(person.id, probe) for person, probes in asked for probe in probes]
+    wanted = [(person.id, probe) for person, its_probes in asked for probe in its_probes]
     events: dict[str, dict[str, Fact]] = {person.id: {} for person, _ in asked}
     too_many: set[str] = set()
     for oldest, statement in ((False, _NEWEST), (True, _OLDEST)):
@@ -77,6 +101,16 @@ async def facts_of(
     }
 
 
+_ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass")
+_AFTER = text(f"""
+    SELECT {columns(Contact, "c", computed=False)} FROM contact c
+    WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
+""")
+HOLD = text(f"""
+    SELECT {columns(Contact, "contact", computed=False)} FROM contact
+    WHERE id = {any_of("ids")} ORDER BY id FOR NO KEY UPDATE
+""")
+"""Lock contacts, in the order of their ids, and read them."""
 _ASKED = many("w", contact="text", name="text", since="timestamptz", most="int", properties="bool")
 _EVENTS = f"""
     SELECT w.ord, e.event_id, e.occurred_at, CASE WHEN w.properties THEN e.properties END AS properties

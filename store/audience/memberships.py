@@ -7,7 +7,6 @@ Contacts are locked first: two transactions that each bring half of what makes a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -18,14 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.facts import Facts
 from audience.segments.document import Segment
 from audience.segments.probes import Probe, probes
-from store.audience.facts import facts_of
+from store.audience.facts import HOLD, facts_of
 from store.engine.driver_sql import later, together
 from store.engine.pipeline import Statement
 from store.engine.sql import any_of, many
 from store.published import segments
 from store.published.segments import ANY_CONTACT
-from store.schema.rows import Contact, columns, read_row
-from tracks.conditions.conditions import ConditionError
+from store.schema.rows import Contact, read_row
 
 AGAIN = timedelta(days=1)
 """When a contact who could not be judged is looked at again: events may have left the windows by then."""
@@ -131,7 +129,7 @@ async def _read(
     if any(touch.changed for touch in touched.values()):
         names.add(ANY_CONTACT)
     everything = any(touch.created for touch in touched.values())
-    asked = [Statement(_HOLD, {"ids": ids})] if held is None else []
+    asked = [Statement(HOLD, {"ids": ids})] if held is None else []
     asked.append(Statement(_KEPT, {"names": sorted(names), "ids": ids, "everything": everything, "now": now}))
     asked.append(Statement(_KNOWN, {"ids": ids}))  # its snapshot is taken when the contacts are locked
     *locked, versions, memberships = await together(tx, *asked)
@@ -208,10 +206,7 @@ class _Evaluation:
 
     def _at(self, row: Membership, pin: Pin, facts: Facts | None, moment: datetime) -> Membership:
         """The membership as it is from that moment on."""
-        answer: tuple[bool, datetime | None] | None = None
-        if facts is not None:
-            with suppress(ConditionError):
-                answer = self.defined[pin].decider.decide(facts, moment)
+        answer = self.defined[pin].decider.judged(facts, moment)
         if answer is None:
             self.not_judged.append(row.segment)
         member, changes_at = answer or (False, self.now + AGAIN)
@@ -262,10 +257,6 @@ MEMBERSHIP_COLUMNS: Mapping[str, str] = {
 }
 MEMBERSHIPS = many("i", **MEMBERSHIP_COLUMNS)
 MEMBERSHIP_NAMES = ", ".join(MEMBERSHIP_COLUMNS)
-_HOLD = text(f"""
-    SELECT {columns(Contact, "contact", computed=False)} FROM contact
-    WHERE id = {any_of("ids")} ORDER BY id FOR NO KEY UPDATE
-""")
 _KEPT = text(f"""
     SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
         v.existing

@@ -10,10 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.evaluation import evaluate
-from audience.segments.probes import probes
 from store.audience import member_lists
-from store.audience.facts import facts_of
-from store.engine.sql import any_of
+from store.audience.facts import HOLD, all_facts_of, contacts_after, estimated_contacts
 from store.published import segments
 from store.published.segments import SegmentSummary
 from store.schema.rows import Contact, columns, read_row
@@ -45,7 +43,7 @@ class Checked:
 
 async def check_sample(tx: AsyncConnection, segment: SegmentSummary, now: datetime, *, size: int) -> Checked:
     """Compare about so many contacts, drawn by whole blocks of the table: cheap however many contacts there are."""
-    total = (await tx.execute(_ESTIMATE)).scalar_one()
+    total = await estimated_contacts(tx)
     share = 100.0 if total <= size else min(100.0, 200.0 * size / total)
     rows = await tx.execute(_DRAWN, {"share": share, "limit": size})
     return await _checked(tx, segment, [read_row(Contact, row) for row in rows.mappings()], now, size + 1)
@@ -53,8 +51,7 @@ async def check_sample(tx: AsyncConnection, segment: SegmentSummary, now: dateti
 
 async def check(tx: AsyncConnection, segment: SegmentSummary, now: datetime, *, after: str, limit: int) -> Checked:
     """Compare the next contacts. Those that differ are compared again when their rows are locked."""
-    rows = await tx.execute(_CONTACTS, {"after": after, "limit": limit})
-    return await _checked(tx, segment, [read_row(Contact, row) for row in rows.mappings()], now, limit)
+    return await _checked(tx, segment, await contacts_after(tx, after, limit), now, limit)
 
 
 async def _checked(
@@ -62,7 +59,7 @@ async def _checked(
 ) -> Checked:
     late, different = await _compare(tx, segment, people, now)
     if different:
-        rows = await tx.execute(_HOLD, {"ids": sorted(one.contact_id for one in different)})
+        rows = await tx.execute(HOLD, {"ids": sorted(one.contact_id for one in different)})
         _, different = await _compare(tx, segment, [read_row(Contact, row) for row in rows.mappings()], now)
     return Checked(len(people), late, different, people[-1].id if len(people) == limit else None)
 
@@ -72,7 +69,7 @@ async def _compare(
 ) -> tuple[int, list[Difference]]:
     assert segment.live is not None
     members = (await segments.definition(tx, segment.name, segment.live)).members
-    facts = await facts_of(tx, [(person, probes([members], whole=True)) for person in people], now)
+    facts = await all_facts_of(tx, people, members, now)
     known = await member_lists.stored(tx, segment.name, [person.id for person in people])
     late, found = 0, []
     for person in people:
@@ -89,13 +86,4 @@ async def _compare(
     return late, found
 
 
-_CONTACTS = text(f"""
-    SELECT {columns(Contact, "c", computed=False)} FROM contact c
-    WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
-""")
-_ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass")
 _DRAWN = text(f"SELECT {columns(Contact, 'c', computed=False)} FROM contact c TABLESAMPLE SYSTEM (:share) LIMIT :limit")
-_HOLD = text(f"""
-    SELECT {columns(Contact, "contact", computed=False)} FROM contact
-    WHERE id = {any_of("ids")} ORDER BY id FOR NO KEY UPDATE
-""")

@@ -6,7 +6,6 @@ A chunk is one transaction, and its position is stored with it: a killed process
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import text
@@ -14,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.probes import probes
 from store.audience import segment_sizes
-from store.audience.facts import facts_of
+from store.audience.facts import contacts_after, facts_of
 from store.audience.memberships import (
     AGAIN,
     MEMBERSHIP_NAMES,
@@ -30,7 +29,6 @@ from store.engine.sql import any_of
 from store.published import segments
 from store.published.segments import SegmentVersion
 from store.schema.rows import Contact, columns, read_row
-from tracks.conditions.conditions import ConditionError
 
 CHUNK = 500
 """Contacts of a chunk. They are not locked, except against erasure while their memberships are written."""
@@ -64,8 +62,7 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
     Every transaction that concerns this version writes the contact's membership, also while it is filled. A row that is
     there already is therefore newer than what is evaluated here, and stays.
     """
-    rows = await tx.execute(_CONTACTS, {"after": version.position, "limit": CHUNK})
-    people = [read_row(Contact, row) for row in rows.mappings()]
+    people = await contacts_after(tx, version.position, CHUNK)
     segment = await segments.definition(tx, version.segment, version.version)
     asked = probes([segment.members])
     facts = await facts_of(tx, [(person, asked) for person in people], now)
@@ -73,11 +70,7 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
     found: list[Membership] = []
     not_judged = 0
     for person in people:
-        known = facts[person.id]
-        answer: tuple[bool, datetime | None] | None = None
-        if known is not None:
-            with suppress(ConditionError):
-                answer = segment.decider.decide(known, now)
+        answer = segment.decider.judged(facts[person.id], now)
         not_judged += answer is None
         member, changes_at = answer or (False, now + AGAIN)
         if member or changes_at is not None:
@@ -166,10 +159,6 @@ _NEXT = text(f"""
             WHERE n.segment = v.segment AND n.state IN ('telling_entered', 'telling_left')
         ))
     ORDER BY state = 'clearing', published_at LIMIT 1 FOR UPDATE SKIP LOCKED
-""")
-_CONTACTS = text(f"""
-    SELECT {columns(Contact, "c", computed=False)} FROM contact c
-    WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
 """)
 _BEFORE = text(f"""
     SELECT m.contact_id FROM membership m JOIN segment s ON s.name = m.segment AND s.live = m.version

@@ -46,11 +46,6 @@ async def get(tx: AsyncConnection, contact_id: str) -> Contact | None:
     return read_row(Contact, row) if row else None
 
 
-async def estimated_count(tx: AsyncConnection) -> int:
-    """About how many contacts there are, as PostgreSQL estimates it; at least 0."""
-    return max(0, int((await tx.execute(_ESTIMATE)).scalar_one()))
-
-
 async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
     """The contact, locked against changes until the transaction ends; None if there is none."""
     return (await _lock(tx, [contact_id])).get(contact_id)
@@ -255,7 +250,6 @@ _UPDATE = text(f"""
     FROM {_INPUT} WHERE contact.id = i.id
 """)
 _ERASED = text(f"SELECT contact_id FROM erasure WHERE contact_id = {any_of('ids')} AND erased_at >= :moment")
-_ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass")
 _PAUSE = text("UPDATE contact SET paused_until = :until WHERE id = :id")
 _ATTRIBUTES_CHANGED = text(f"""
     INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at, bulk)

@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.facts import Facts
 from audience.segments.evaluation import Answer, LeafAnswer, evaluate
 from audience.segments.members import Condition, Members
-from audience.segments.probes import probes
-from store.audience.facts import facts_of
+from store.audience.facts import all_facts_of
 from store.schema.rows import Contact
 from tracks.conditions.conditions import ConditionError
 
@@ -40,7 +39,7 @@ class ContactDecision(BaseModel):
 
 async def decide(tx: AsyncConnection, members: Members, contact: Contact, now: datetime) -> ContactDecision:
     """The decision about one contact, with all events counted."""
-    facts = await facts_of(tx, [(contact, probes([members], whole=True))], now)
+    facts = await all_facts_of(tx, [contact], members, now)
     answer = judged(members, facts[contact.id], now)
     if answer is None:
         return ContactDecision(contact_id=contact.id, member=None, changes_at=None, leaves=[])

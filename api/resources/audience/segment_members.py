@@ -134,9 +134,8 @@ def _jsonl(members: Sequence[Member]) -> str:
 @router.get("/{segment}/members/{contact_id}", summary="Explain a contact's membership")
 async def explain_member(segment: SegmentName, contact_id: ContactId, ctx: Ctx) -> ContactDecision:
     """Whether the contact is a member by the live version now, and why, leaf by leaf with the events that decide."""
-    now = datetime.now(UTC)
+    summary, now = await _known(ctx, segment), datetime.now(UTC)
     async with ctx.db.transaction() as tx:
-        summary = await _known(ctx, segment)
         person = await contacts.get(tx, contact_id)
         if person is None:
             raise not_found(f"contact {contact_id}")

@@ -21,7 +21,7 @@ from api.resources.publishing.tracks import YAML_TYPES
 from api.resources.publishing.versions import Versions, list_versions
 from audience.segments.document import read_segment, read_segment_data
 from store.audience import member_lists
-from store.people import contacts
+from store.audience.facts import estimated_contacts
 from store.published import segments
 from store.published.segments import Existing, SegmentVersion, State
 
@@ -173,7 +173,7 @@ async def get_segment(
         if summary is None or found is None:
             raise not_found(f"segment {segment}" + (f" with version {version}" if version else ""))
         members = await member_lists.size(tx, segment)
-        total = await contacts.estimated_count(tx)
+        total = await estimated_contacts(tx)
     return SegmentDetail(
         segment=segment,
         version=found.version,

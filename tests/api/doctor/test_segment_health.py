@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from api.doctor import segment_health
 from api.doctor.findings import Report
 from api.doctor.time_limits import TimeLimits
+from store.audience import facts
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.runs.events import Event
@@ -26,6 +29,15 @@ async def test_a_segment_that_is_kept_is_no_finding(db: Database) -> None:
     await live(store, "team", 'contact.attributes.plan == "team"')
     await live(store, "quiet", {"did_not": "app.used", "within": "14d"})
     await store.accept(Event("u1", "ann", "app.used", {}, utc_now() - timedelta(days=14, minutes=1)), now=utc_now())
+    assert await looked(db) == []
+
+
+async def test_a_contact_with_very_many_events_is_no_finding(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, "MAX_EVENTS", 2)
+    store = StoreCalls(db)
+    await live(store, "users", {"did": "app.used"})
+    for number in range(4):
+        await store.accept(Event(f"u{number}", "ann", "app.used"), now=utc_now())
     assert await looked(db) == []
 
 
