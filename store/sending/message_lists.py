@@ -95,7 +95,8 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
     elif wanted.delivery in UNLISTED:
         # Sorted last: otherwise PostgreSQL reads in the order of ids until it has enough, and there may be few matches.
         few = "" if wanted.delivery == "delivered" else "OFFSET 0"
-        found = f"SELECT m.* FROM (SELECT m.* FROM message m WHERE {' AND '.join([*where, _SPAN])} {few}) m {_ORDER}"
+        conditions = " AND ".join([*where, *of_template, _SPAN])
+        found = f"SELECT m.* FROM (SELECT m.* FROM message m WHERE {conditions} {few}) m {_ORDER}"
     else:
         span = _within("m", {**{name: f"p.{name}" for name in _PLACE}, "status": "s.status"}, "id")
         others = [part for name, part in equal.items() if name not in (*_PLACE, "status")]

@@ -82,6 +82,17 @@ def maybe(*values: Any) -> st.SearchStrategy[Any]:
     return st.none() | st.sampled_from(values)
 
 
+async def test_a_template_a_rare_status_and_a_report_in_no_index_are_all_asked_for(store: StoreCalls) -> None:
+    await filled(store, 200)
+    everything = await walked(store, Wanted(), 200)
+    for template in TEMPLATES:
+        for status in STATUSES:
+            for delivery in filter(None, DELIVERIES):
+                wanted = Wanted(template=template, status=status, delivery=delivery)  # type: ignore[arg-type]
+                found = await walked(store, wanted, 50)
+                assert {one.message.id for one in found} == {one.message.id for one in everything if holds(one, wanted)}
+
+
 moments = st.integers(0, 210).map(lambda number: NOW + timedelta(milliseconds=number))
 
 
