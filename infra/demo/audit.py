@@ -63,6 +63,8 @@ async def audit(
         *await stuck(),
         *doubled(enrollments, sandbox, people.values()),
         *missed_goals(enrollments, progress, acts.values()),
+        *missed_entries(enrollments, acts.values()),
+        *await wrong_members(clients),
         *await lost(clients, progress, acts.values()),
     ]
     return Findings(table(enrollments), broken)
@@ -118,6 +120,25 @@ def missed_goals(enrollments: Iterable[Mapping[str, Any]], progress: SavedProgre
         if act.goal
         and progress.data["done"].get(act.id, {}).get("matched")
         and (act.person.id, *act.goal) not in reached
+    ]
+
+
+def missed_entries(enrollments: Iterable[Mapping[str, Any]], acts: Iterable[Act]) -> list[str]:
+    """Contacts who went quiet, which is the entry of their track, and were never enrolled."""
+    entered = {(enrollment["contact_id"], enrollment["track"]) for enrollment in enrollments}
+    return [
+        f"{act.person.id} went quiet and was never enrolled in {act.person.track}."
+        for act in acts
+        if act.quiet_on is not None and (act.person.id, act.person.track) not in entered
+    ]
+
+
+async def wrong_members(clients: DemoClients) -> list[str]:
+    """Contacts whose stored membership of a segment is not what the stored facts say."""
+    return [
+        f"{one['contact_id']} is {'a' if one['stored'] else 'no'} member of {segment}, and the facts say otherwise."
+        for segment in await clients.segments()
+        async for one in clients.differences(segment)
     ]
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from infra.demo.sample_contacts import Person
+
+
+QUIET_AFTER = timedelta(days=14)
+"""The segment `gone-quiet` of the library has who did not use the product for so long."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,9 @@ class Act:
     body: dict[str, Any] = field(default_factory=dict)
     goal: tuple[str, str | None] | None = None
     """The track and the key of the run that this event should convert."""
+    quiet_on: float | None = None
+    """The day on which the contact has gone quiet by this event: it happened `QUIET_AFTER` before, in real time, because
+    segments live in real time."""
 
 
 def _dice(seed: int, *what: object) -> random.Random:
@@ -133,12 +141,15 @@ def _carts(person: Person, dice: random.Random, silent: bool) -> list[Act]:
 
 def _inactive(person: Person, dice: random.Random, silent: bool) -> list[Act]:
     who, start = person.first_name, dice.uniform(0, 2)
-    acts = [
-        _event(person, start, "contact.inactive", f"{who} has gone quiet")
-        if person.by_event
-        else _enroll(person, start)
-    ]
+    acts = [_last_session(person, start) if person.by_event else _enroll(person, start)]
     if not silent and dice.random() < 0.35:
         back = start + dice.uniform(3, 12)
         acts.append(_event(person, back, "session.started", f"{who} comes back", ("win-back", None)))
     return acts
+
+
+def _last_session(person: Person, quiet_on: float) -> Act:
+    """The event of a session two weeks ago, sent at the beginning. Time alone makes the contact enter `gone-quiet`."""
+    identity = f"{person.id}/last-session"
+    body = {"event_id": identity, "contact_id": person.id, "name": "session.started", "properties": {}}
+    return Act(identity, person, 0, "event", "", body, quiet_on=quiet_on)

@@ -64,6 +64,26 @@ class DemoClients:
         answer: dict[str, Any] = (await self.call("GET", f"/v1/enrollments/{enrollment_id}")).json()
         return answer
 
+    async def segments(self) -> list[str]:
+        """The names of all segments; at most a hundred."""
+        return [one["segment"] for one in (await self.call("GET", "/v1/segments")).json()["segments"]]
+
+    async def segment_is_live(self, segment: str) -> bool:
+        """Whether the members of the segment's newest version are known."""
+        shown: dict[str, Any] = (await self.call("GET", f"/v1/segments/{segment}")).json()
+        return bool(shown["filling"]["state"] == "live")
+
+    async def differences(self, segment: str) -> AsyncIterator[dict[str, Any]]:
+        """Contacts whose membership differs from a full evaluation."""
+        cursor: dict[str, str] = {}
+        while True:
+            page = (await self.call("GET", f"/v1/segments/{segment}/check", params=cursor)).json()
+            for difference in page["differences"]:
+                yield difference
+            if not page["next"]:
+                return
+            cursor = {"cursor": page["next"]}
+
     async def outbox_depth(self) -> int:
         """Number of deliveries that Temporal has not received yet."""
         for line in (await self.call("GET", "/metrics")).text.splitlines():

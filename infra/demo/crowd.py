@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
-from infra.demo.behaviour import Act, draw_answer, draw_life
+from infra.demo.behaviour import QUIET_AFTER, Act, draw_answer, draw_life
 from infra.demo.clients import DemoClients
 from infra.demo.progress import SavedProgress
 from infra.demo.sample_contacts import Person
@@ -121,7 +122,7 @@ class Crowd:
             answer = await self.clients.call("POST", "/v1/enrollments", json=act.body | {"pace": self.progress.pace})
             fine = answer.status_code in (200, 201)
         elif act.kind == "event":
-            answer = await self.clients.call("POST", "/v1/events", json=act.body)
+            answer = await self.clients.call("POST", "/v1/events", json=act.body | self._happened(act))
             fine = answer.status_code == 202
             if fine:
                 kept = {"matched": answer.json()["matched"], "enrolled": answer.json()["enrolled"]}
@@ -133,3 +134,10 @@ class Crowd:
             self.problems.append(f"{act.id} was answered {answer.status_code}: {answer.text[:300]}")
         elif act.story:
             self.tell(act.story)
+
+    def _happened(self, act: Act) -> dict[str, str]:
+        """When an event happened, if that was before the demo."""
+        if act.quiet_on is None:
+            return {}
+        quiet = datetime.fromtimestamp(self.progress.began + act.quiet_on * 86_400 / self.progress.pace, UTC)
+        return {"occurred_at": (quiet - QUIET_AFTER).isoformat()}

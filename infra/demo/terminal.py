@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from infra.demo.sample_contacts import draw_people
 from infra.launch.errors import LaunchError
 
 PATIENCE = 300.0
+FILLED_WITHIN = 60.0
 STORIES = 6
 PLAIN_EVERY = 5.0  # seconds between lines if the output is no terminal
 
@@ -62,6 +64,7 @@ class Demo:
             if self.progress.continued:
                 self.console.print(f"Going on with {len(people)} sample contacts where they were.\n")
             else:
+                await self._segments_are_live(clients)
                 await crowd.introduce()
                 pace = f"{self.progress.pace / 86_400:g}"
                 days = "day" if pace == "1" else "days"
@@ -83,10 +86,23 @@ class Demo:
         if answer.problems:
             raise LaunchError("The library was refused: " + "; ".join(answer.problems))
         tracks = [document.name for document in documents if document.kind == "track"]
+        segments = [document.name for document in documents if document.kind == "segment"]
         templates = sum(document.kind == "template" for document in documents)
         self.console.print(
-            f"Published the policy, {len(tracks)} tracks ({', '.join(tracks)}) and {templates} templates."
+            f"Published the policy, {len(tracks)} tracks ({', '.join(tracks)}), {len(segments)} segment"
+            f"{'' if len(segments) == 1 else 's'} ({', '.join(segments)}) and {templates} templates."
         )
+
+    async def _segments_are_live(self, clients: DemoClients) -> None:
+        """Wait for the first filling: those who are members when it ends enter no track (`existing: ignore`)."""
+        waiting = set(await clients.segments())
+        deadline = time.monotonic() + FILLED_WITHIN
+        while waiting:
+            waiting = {segment for segment in waiting if not await clients.segment_is_live(segment)}
+            if waiting and time.monotonic() > deadline:
+                raise LaunchError(f"The segments {', '.join(sorted(waiting))} were not filled in {FILLED_WITHIN:g} s.")
+            if waiting:
+                await asyncio.sleep(0.2)
 
     async def _watch(self, crowd: Crowd) -> None:
         """Show the live view."""

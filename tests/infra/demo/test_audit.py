@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from infra.demo.audit import doubled, missed_goals, table
+from infra.demo.audit import doubled, missed_entries, missed_goals, table
 from infra.demo.behaviour import Act
 from infra.demo.progress import SavedProgress
 from infra.demo.sample_contacts import draw_people
@@ -67,6 +67,13 @@ def test_a_goal_that_reached_a_run_without_converting_it_is_told(tmp_path: Path)
     assert missed_goals([enrollment(goal_reached_at=NOW.isoformat())], progress, [act]) == []
     progress.mark(act.id, {"matched": 0, "enrolled": 0})
     assert missed_goals([enrollment()], progress, [act]) == []
+
+
+def test_a_contact_who_went_quiet_and_was_not_enrolled_is_told() -> None:
+    act = Act(f"{PEOPLE[0].id}/last-session", PEOPLE[0], 0, "event", "", quiet_on=1.0)
+    assert missed_entries([enrollment()], [act]) == []
+    told = missed_entries([enrollment(track="win-back")], [act])
+    assert told == [f"{PEOPLE[0].id} went quiet and was never enrolled in {PEOPLE[0].track}."]
 
 
 def test_the_crowd_remembers_over_a_restart(tmp_path: Path) -> None:
