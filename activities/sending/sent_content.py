@@ -40,4 +40,4 @@ async def keep_content(
         rendering={"subject": subject, "html": html or None, "text": text} if span else None,
         kept_until=datetime.now(UTC) + span if span else None,
     )
-    await message_content.keep(tx, draft.message_id, content)
+    await message_content.keep(tx, draft.message_id, draft.enrollment.track, content)

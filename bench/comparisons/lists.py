@@ -53,19 +53,23 @@ FILL = (
         CASE WHEN n % 10 = 0 THEN 'active' ELSE 'completed' END, now(), CASE WHEN n % 10 > 0 THEN now() END
     FROM generate_series(CAST(1 AS bigint), :contacts) n""",
     """INSERT INTO message (id, effect_key, enrollment_id, contact_id, track, step, channel, status, delivery, token,
-        claimed_at)
+        claimed_at, settled_at)
     SELECT CAST(lpad(to_hex(:began + n * :gap), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0') AS uuid),
         'key-' || n, e.id, e.contact_id, e.track, 'step-' || n % 5, CASE WHEN n % 8 = 0 THEN 'sms' ELSE 'email' END,
         CASE WHEN n % 5000 = 1 THEN 'unknown' WHEN n % 500 = 2 THEN 'failed' WHEN n % 9 = 0 THEN 'skipped'
             ELSE 'sent' END,
         CASE WHEN n % 9 = 0 OR n % 500 = 2 THEN NULL WHEN n % 10000 = 3 THEN 'complained'
             WHEN n % 200 = 4 THEN 'bounced' WHEN n % 2000 = 5 THEN 'delayed' ELSE 'delivered' END, 't',
-        to_timestamp((:began + n * :gap) / 1000.0)
+        to_timestamp((:began + n * :gap) / 1000.0),
+        to_timestamp((:began + n * :gap) / 1000.0 + CASE WHEN n % 900 = 9 THEN 60 ELSE 0 END)
     FROM generate_series(CAST(1 AS bigint), :messages) n
     JOIN enrollment e ON e.workflow_id = 'nurture/' || (1 + n % :contacts)""",
-    """INSERT INTO message_content (message_id, template, template_version)
-    SELECT id, CASE WHEN n % 50000 = 7 THEN 'template-29' ELSE 'template-' || n % 29 END, 1 + n % 10 / 3 % 2
-    FROM (SELECT id, CAST(substr(effect_key, 5) AS int) AS n FROM message WHERE status <> 'skipped') m""",
+    """INSERT INTO message_content (message_id, template, template_version, track)
+    SELECT id, CASE WHEN n % 50000 = 7 THEN 'template-29' ELSE 'template-' || n % 29 END, 1 + n % 10 / 3 % 2, track
+    FROM (
+        SELECT id, CAST(substr(effect_key, 5) AS int) AS n, track FROM message
+        WHERE status <> 'skipped' OR settled_at > claimed_at
+    ) m""",
     """INSERT INTO event (event_id, contact_id, name, properties, occurred_at, received_at)
     SELECT 'event-' || n, 'user-' || (1 + n % :contacts),
         CASE WHEN n % 50000 = 7 THEN 'order.refunded' ELSE 'event.' || n % 40 END, '{"page": "/pricing"}',

@@ -9,7 +9,6 @@ from typing import Any
 
 from infra.demo.sample_contacts import Person
 
-
 QUIET_AFTER = timedelta(days=14)
 """The segment `gone-quiet` of the library has who did not use the product for so long."""
 
@@ -32,8 +31,8 @@ class Act:
     goal: tuple[str, str | None] | None = None
     """The track and the key of the run that this event should convert."""
     quiet_on: float | None = None
-    """The day on which the contact has gone quiet by this event: it happened `QUIET_AFTER` before, in real time, because
-    segments live in real time."""
+    """The day on which the contact has gone quiet by this event. It happened `QUIET_AFTER` before that, in real time,
+    because segments live in real time."""
 
 
 def _dice(seed: int, *what: object) -> random.Random:

@@ -40,10 +40,11 @@ class MessageContent:
     """When the rendering is deleted."""
 
 
-async def keep(tx: AsyncConnection, message_id: str, content: MessageContent) -> None:
-    """Store it with the transaction's next statement; a repeated send replaces the content."""
+async def keep(tx: AsyncConnection, message_id: str, track: str, content: MessageContent) -> None:
+    """Store it with the transaction's next statement; a repeated send replaces the content. `track` is the run's."""
     values = {
         "id": message_id,
+        "track": track,
         "template": content.template,
         "version": content.template_version,
         "locale": content.locale,
@@ -72,8 +73,9 @@ COLUMNS = columns(MessageContent, "c")
 _GET = text(f"SELECT {COLUMNS} FROM message_content c WHERE message_id = :id")
 _KEEP = text("""
     INSERT INTO message_content
-        (message_id, template, template_version, locale, blocks, subject_digest, rendering, kept_until)
-    VALUES (:id, :template, :version, :locale, CAST(:blocks AS jsonb), :subject, CAST(:rendering AS jsonb), :until)
+        (message_id, template, template_version, track, locale, blocks, subject_digest, rendering, kept_until)
+    VALUES (:id, :template, :version, :track, :locale, CAST(:blocks AS jsonb), :subject, CAST(:rendering AS jsonb),
+        :until)
     ON CONFLICT (message_id) DO UPDATE SET template = excluded.template, template_version = excluded.template_version,
         locale = excluded.locale, blocks = excluded.blocks, subject_digest = excluded.subject_digest,
         rendering = excluded.rendering, kept_until = excluded.kept_until

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import first_id_of, is_id
 from store.schema.rows import Channel, columns, read_row
+from store.schema.tables.sending_tables import SKIPPED_LATE
 from store.sending.message_content import MessageContent
 from store.sending.messages import COLUMNS, Message, MessageStatus, Progress
 
@@ -84,14 +85,14 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
         found = f"SELECT m.* FROM message m WHERE {' AND '.join([*where, *of_template, _SPAN])} {_ORDER}"
     elif wanted.delivery in _BAD:
         found = f"SELECT m.* FROM message m WHERE {' AND '.join(['m.bad', *where, *of_template, _SPAN])} {_ORDER}"
+    elif wanted.template is not None and wanted.status == "skipped":
+        conditions = " AND ".join([_SKIPPED_LATE, *where, *of_template, _SPAN])
+        found = f"SELECT m.* FROM message m WHERE {conditions} {_ORDER}"
     elif wanted.template is not None and wanted.status not in _FEW:
-        span = _within("c", {"template": "v.template", "template_version": "v.version"}, "message_id")
-        of_version = f"""
-            SELECT m.* FROM message_content c
-            CROSS JOIN LATERAL (SELECT m.* FROM message m WHERE m.id = c.message_id OFFSET 0) m
-            WHERE {" AND ".join([span.where, *where])} {span.order}
-        """
-        found = f"SELECT m.* FROM {_VERSIONS} CROSS JOIN LATERAL ({of_version}) m {_ORDER}"
+        used = "SELECT * FROM used WHERE track = :track" if wanted.track is not None else "SELECT * FROM used"
+        others = [part for name, part in equal.items() if name != "track"]
+        newest = f"SELECT f.id FROM ({used}) u CROSS JOIN LATERAL ({_of_use(others)}) f ORDER BY f.id DESC LIMIT :limit"
+        found = f"{_USED} SELECT m.* FROM ({newest}) n JOIN message m ON m.id = n.id"
     elif wanted.delivery in UNLISTED:
         # Sorted last: otherwise PostgreSQL reads in the order of ids until it has enough, and there may be few matches.
         few = "" if wanted.delivery == "delivered" else "OFFSET 0"
@@ -113,6 +114,17 @@ def _statement(wanted: Wanted, equal: dict[str, str]) -> str:
     return f"""
         SELECT {COLUMNS}, {_CONTENT} FROM ({found}) m LEFT JOIN message_content c ON c.message_id = m.id {_ORDER}
     """
+
+
+def _of_use(conditions: list[str]) -> str:
+    """SQL for the ids of the newest messages that one track made of one version `u` and for which the conditions hold.
+
+    Without a condition, the messages themselves are not read.
+    """
+    span = _within("c", {name: f"u.{name}" for name in _USE}, "message_id")
+    join = "CROSS JOIN LATERAL (SELECT m.* FROM message m WHERE m.id = c.message_id OFFSET 0) m" if conditions else ""
+    where = " AND ".join([span.where, *conditions])
+    return f"SELECT c.message_id AS id FROM message_content c {join} WHERE {where} {span.order}"
 
 
 def _each_of_few(conditions: list[str]) -> str:
@@ -146,18 +158,22 @@ def _within(table: str, equal: dict[str, str], number: str) -> _Span:
 
 
 def _places(wanted: Wanted) -> str:
-    """SQL for each track, step and channel that has messages, by one index search for each; of one track, its own."""
+    """SQL for each track, step and channel that has messages, by one index search for each; of one track, its own.
+
+    A track is compared after each search: with it, PostgreSQL would read the index from the track's beginning.
+    """
     first = "WHERE track = :track" if wanted.track is not None else ""
-    further = "AND m.track = :track" if wanted.track is not None else ""
+    further = "WHERE f.track = :track" if wanted.track is not None else ""
     return f"""
         WITH RECURSIVE place AS (
             (SELECT track, step, channel FROM message {first} ORDER BY track, step, channel LIMIT 1)
             UNION ALL
             SELECT f.track, f.step, f.channel FROM place p CROSS JOIN LATERAL (
                 SELECT m.track, m.step, m.channel FROM message m
-                WHERE (m.track, m.step, m.channel) > (p.track, p.step, p.channel) {further}
+                WHERE (m.track, m.step, m.channel) > (p.track, p.step, p.channel)
                 ORDER BY m.track, m.step, m.channel LIMIT 1
             ) f
+            {further}
         )
     """
 
@@ -177,10 +193,26 @@ _OF_ENROLLMENT = text(f"""
     SELECT {COLUMNS}, {_CONTENT} FROM message m LEFT JOIN message_content c ON c.message_id = m.id
     WHERE m.enrollment_id = :id ORDER BY m.id LIMIT :limit
 """)
-_VERSIONS = """(
-    SELECT template, version FROM template_version
-    WHERE template = :template AND (CAST(:version AS int) IS NULL OR version = :version)
-) v"""
+_USE = ("template", "template_version", "track")
+_OF_VERSION = "f.template = :template AND (CAST(:version AS int) IS NULL OR f.template_version = :version)"
+_USED = f"""
+    WITH RECURSIVE used AS (
+        (SELECT template, template_version, track FROM message_content f WHERE {_OF_VERSION}
+        ORDER BY template, template_version, track LIMIT 1)
+        UNION ALL
+        SELECT f.template, f.template_version, f.track FROM used u CROSS JOIN LATERAL (
+            SELECT template, template_version, track FROM message_content
+            WHERE (template, template_version, track) > (u.template, u.template_version, u.track)
+            ORDER BY template, template_version, track LIMIT 1
+        ) f
+        WHERE {_OF_VERSION}
+    )
+"""
+"""Each version of the template with each track that used it, by one index search for each.
+
+
+The template is compared after each search, as the track in `_places`."""
+_SKIPPED_LATE = f"m.status = 'skipped' AND {SKIPPED_LATE}"
 _OF_TEMPLATE = """(
     SELECT c.template = :template AND (CAST(:version AS int) IS NULL OR c.template_version = :version)
     FROM message_content c WHERE c.message_id = m.id

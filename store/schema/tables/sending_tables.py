@@ -18,6 +18,8 @@ from store.schema.tables.columns import (
 )
 
 # As PostgreSQL writes it: what it has is compared with this.
+SKIPPED_LATE = "(attempts > 1 OR settled_at IS DISTINCT FROM claimed_at)"
+"""Of a skipped message: it was not refused by its first claim, so it may have been rendered before."""
 _BAD = "COALESCE((delivery = ANY (ARRAY['bounced'::text, 'complained'::text, 'failed'::text])), false)"
 
 message = Table(
@@ -55,6 +57,7 @@ message = Table(
     Index("message_bad", "channel", "claimed_at", postgresql_where=text("bad")),
     Index("message_listed", "track", "step", "channel", "status", "id"),
     Index("message_bad_listed", "id", postgresql_where=text("bad")),
+    Index("message_skipped_late", "id", postgresql_where=text(f"status = 'skipped' AND {SKIPPED_LATE}")),
     Index("message_waiting", "reason", postgresql_where=text("status = 'deferred'")),
     Index("message_by_run", "enrollment_id", "id"),
     Index("message_by_contact", "contact_id", "id"),
@@ -75,12 +78,13 @@ message_content = Table(
     uuid("message_id", references="message.id", primary_key=True),
     string("template"),
     integer("template_version"),
+    string("track"),
     string("locale", nullable=True),
     jsonb("blocks"),
     string("subject_digest", nullable=True),
     jsonb("rendering", nullable=True, default=None),
     timestamp("kept_until", nullable=True),
-    Index("message_content_by_template", "template", "template_version", "message_id"),
+    Index("message_content_by_template", "template", "template_version", "track", "message_id"),
     Index("message_content_kept", "kept_until", postgresql_where=text("kept_until IS NOT NULL")),
 )
 

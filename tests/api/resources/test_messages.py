@@ -15,7 +15,7 @@ from tests.api.messages import another_day, sending
 
 async def written(db: Database, message_id: str, **content: object) -> None:
     async with db.transaction() as tx:
-        await message_content.keep(tx, message_id, MessageContent(**content))  # type: ignore[arg-type]
+        await message_content.keep(tx, message_id, "welcome", MessageContent(**content))  # type: ignore[arg-type]
 
 
 async def test_who_got_a_bad_version_is_one_call(api: Api, db: Database) -> None:

@@ -28,9 +28,9 @@ FILL = """
 """
 """One millisecond apart, the first one after NOW."""
 WRITE = """
-    INSERT INTO message_content (message_id, template, template_version)
-    SELECT id, CASE WHEN n % 3 = 0 THEN 't' ELSE 'u' END, 1 + n % 2
-    FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM message) m WHERE n % 4 > 0 RETURNING 1
+    INSERT INTO message_content (message_id, template, template_version, track)
+    SELECT id, CASE WHEN n % 3 = 0 THEN 't' ELSE 'u' END, 1 + n % 2, track
+    FROM (SELECT id, track, row_number() OVER (ORDER BY id) AS n FROM message) m WHERE n % 4 > 0 RETURNING 1
 """
 
 
@@ -131,6 +131,8 @@ ASKED = {
     "a delivery": Wanted(delivery="complained"),
     "a template": Wanted(template="t", template_version=2),
     "a template and a status": Wanted(template="u", status="unknown"),
+    "a template that was skipped": Wanted(template="u", status="skipped"),
+    "a template and a track that never used it": Wanted(template="u", track="rare"),
     "a template and a delivery": Wanted(template="u", delivery="complained"),
     "a span": Wanted(since=NOW + timedelta(seconds=5), until=NOW + timedelta(seconds=6)),
     "a track and a status": Wanted(track="welcome", status="failed"),
@@ -142,7 +144,13 @@ READ = (
 
 async def test_a_page_reads_little_of_a_large_ledger(store: StoreCalls) -> None:
     await filled(store, 20_000)
-    await store.rows("UPDATE message SET status = 'sent', delivery = 'delivered' RETURNING 1")
+    await store.rows(
+        "UPDATE message SET status = CASE WHEN track = 'other' THEN 'skipped' ELSE 'sent' END, "
+        "delivery = 'delivered', settled_at = claimed_at RETURNING 1"
+    )
+    await store.rows(
+        "DELETE FROM message_content WHERE message_id IN (SELECT id FROM message WHERE status = 'skipped') RETURNING 1"
+    )
     await store.rows(
         "UPDATE message SET contact_id = 'rare', track = 'rare', step = 'rare', status = 'unknown', "
         "delivery = 'complained' WHERE effect_key IN ('k77', 'k9999') RETURNING 1"
