@@ -29,7 +29,7 @@ from audience.scores.grades import Grade, Grades, out_of_order
 from audience.scores.rules import EventRule, FitRule, HalfLife, Score, While, WhileRule
 from audience.segments.dates import DateLeaf
 from audience.segments.document import MAX_LEAVES, leaf_count, tree_of, tree_problems
-from audience.segments.members import leaves
+from audience.segments.members import Condition, EventLeaf, Members, leaves
 from tracks.checks.error_messages import say_of
 from tracks.model.values import SLUG, Model, Short, Slug, Text, wrong
 from tracks.shared.problems import Problem
@@ -199,8 +199,15 @@ def _rule_problems(kind: str, rule: Any, at: Path, has_default: bool) -> Iterato
     if model is WhileRule:
         found = list(tree_problems(rule["while"], (*at, "while"), 1))
         yield from found
-        if not found and any(isinstance(leaf, DateLeaf) and leaf.yearly for leaf in leaves(tree_of(rule["while"]))):
-            yield (*at, "while"), "a score has no yearly dates: its grade would change every year for ever"
+        if not found:
+            yield from ((((*at, "while"), words)) for words in _while_problems(tree_of(rule["while"])))
+
+
+def _while_problems(tree: Members) -> Iterator[str]:
+    if any(isinstance(leaf, DateLeaf) and leaf.yearly for leaf in leaves(tree)):
+        yield "a score has no yearly dates: its grade would change every year for ever"
+    if not all(isinstance(leaf, Condition | DateLeaf | EventLeaf) for leaf in leaves(tree)):
+        yield "a score can be about conditions, dates and what a contact did, and not about scores or segments"
 
 
 def _grade_problems(data: Any, margin: float | None) -> Iterator[tuple[Path, str]]:
