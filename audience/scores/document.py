@@ -102,6 +102,12 @@ def read_score(text: str, file: str) -> Reading:
     return Reading(source, score_from_data(source.data))
 
 
+def read_score_data(data: Any, file: str) -> Reading:
+    """As `read_score`, for plain data such as JSON: problems have line 0."""
+    problems = [Problem(file, 0, "", message) for _, message in _problems(data)]
+    return Reading(Source(data=data), None if problems else score_from_data(data), tuple(sorted(set(problems))))
+
+
 def score_from_data(data: Mapping[str, Any]) -> Score:
     """The score of valid data, such as that of a published version. Raises ValueError where it is not valid."""
     if problems := list(_problems(data)):
