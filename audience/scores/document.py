@@ -56,7 +56,7 @@ def _margin(value: Any) -> Any:
 Threshold = Annotated[int | float, BeforeValidator(_threshold)]
 
 
-class _Head(Model):
+class Head(Model):
     """What a score says of itself."""
 
     score: Slug
@@ -70,7 +70,7 @@ class _Head(Model):
     margin: Annotated[int | float, BeforeValidator(_margin)] = 0
 
 
-class _GradeEntry(Model):
+class GradeEntry(Model):
     """A grade that is written as a mapping."""
 
     enter: Threshold
@@ -112,7 +112,7 @@ def score_from_data(data: Mapping[str, Any]) -> Score:
     """The score of valid data, such as that of a published version. Raises ValueError where it is not valid."""
     if problems := list(_problems(data)):
         raise ValueError("; ".join(message for _, message in problems))
-    head = _Head.model_validate(data)
+    head = Head.model_validate(data)
     return Score(
         head.score,
         tuple(FitRule.model_validate(rule) for rule in head.fit or ()),
@@ -140,7 +140,7 @@ def _grades(data: Mapping[str, Any], margin: float) -> Grades:
         if written is None:
             found.append(Grade(name))
             continue
-        entry = _GradeEntry.model_validate(written if isinstance(written, Mapping) else {"enter": written})
+        entry = GradeEntry.model_validate(written if isinstance(written, Mapping) else {"enter": written})
         found.append(Grade(name, entry.enter, entry.enter - margin if entry.leave is None else entry.leave))
     return Grades(sorted(found, key=lambda grade: grade.enter))
 
@@ -152,9 +152,9 @@ def _problems(data: Any) -> Iterator[tuple[Path, str]]:
     half_life = data.get("half_life")
     margin: float | None = None
     try:
-        margin = _Head.model_validate(data).margin
+        margin = Head.model_validate(data).margin
     except ValidationError as error:
-        yield from say_of(_Head, error, data)
+        yield from say_of(Head, error, data)
     yield from misnamed(data)
     rules = [(kind, data[kind]) for kind in ("fit", "behaviour") if data.get(kind) is not None]
     count = 0
@@ -239,14 +239,14 @@ def _entry_problems(name: Any, written: Any) -> Iterator[tuple[Path, str]]:
         yield at, f"grades: the name '{name}' should match {SLUG}"
     try:
         if isinstance(written, Mapping):
-            entry = _GradeEntry.model_validate(written)
+            entry = GradeEntry.model_validate(written)
             if entry.leave is not None and entry.leave > entry.enter:
                 yield at, f"{name}: is left below {entry.leave}, which is above {entry.enter}, where it is entered"
         elif written is not None:
             _NUMBER.validate_python(written)
     except ValidationError as error:
         if isinstance(written, Mapping):
-            yield from (((*at, *path), message) for path, message in say_of(_GradeEntry, error, written))
+            yield from (((*at, *path), message) for path, message in say_of(GradeEntry, error, written))
         else:
             yield at, f"{name}: {error.errors()[0]['msg']}"
 

@@ -142,7 +142,7 @@ async def put_score(
     document = await asyncio.to_thread(_read, score, kind, await request.body())
     try:
         async with ctx.db.transaction() as tx:
-            (published,) = await Publishing(tx).publish(scores=[document], existing=existing)
+            (published,) = await Publishing(tx).publish(scores=[document], existing_grades=existing)
     except RefusedError as refused:
         raise not_published(f"score {score}", refused.errors) from None
     response.status_code = 201 if published.created else 200
