@@ -43,8 +43,9 @@ from api.resources import (
     suppressions,
 )
 from api.resources.audience import segment_members, segment_previews
+from api.resources.audience.scores import score_previews, score_values
 from api.resources.imports import imports
-from api.resources.publishing import deploys, policy, previews, segments, templates, tracks
+from api.resources.publishing import deploys, policy, previews, scores, segments, templates, tracks
 from api.resources.segment_api import segment
 from api.tracking import routes as tracking
 from api.webhooks import ses, stripe, twilio
@@ -74,7 +75,8 @@ _TAGS = [
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
     {"name": "segments", "description": "Who contacts are: groups that change by themselves."},
-    {"name": "deploys", "description": "Policy, templates, segments and tracks published together."},
+    {"name": "scores", "description": "How ready contacts are to buy: points that wear off, and grades."},
+    {"name": "deploys", "description": "Policy, templates, segments, scores and tracks published together."},
     {"name": "policy", "description": "What protects contacts from all tracks together."},
     {"name": "callbacks", "description": "For providers and mail programs; signed, no key."},
     {"name": "operating", "description": "For the orchestrator and Prometheus."},
@@ -158,6 +160,9 @@ def create_app(
         segment_previews.router,
         segments.router,
         segment_members.router,
+        score_previews.router,
+        scores.router,
+        score_values.router,
         breakers.router,
         preferences.router,
         confirmation.router,

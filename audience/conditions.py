@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 from audience.facts import Fact
 from tracks.conditions.conditions import ConditionError, Verdict, check, judge
 from tracks.conditions.expressions import read
+from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.values import EventName, wrong
 
@@ -21,8 +22,9 @@ def _over(name: str) -> AfterValidator:
 
     def judge_text(value: str) -> str:
         problems = [*check(value, (name,))]
-        if ("contact", "segments") in {path[:2] for path in read(value).paths}:
-            problems.append("segments and scores cannot read contact.segments")
+        for computed in ("segments", "scores"):
+            if ("contact", computed) in {path[:2] for path in read(value).paths}:
+                problems.append(f"segments and scores cannot read contact.{computed}")
         if problems:
             raise wrong("; ".join(problems))
         return value
@@ -39,6 +41,8 @@ EventCondition = Annotated[str, _over("event")]
 def _from_outside(name: str) -> str:
     if name in (ENTERED, LEFT):
         raise wrong("segments and scores cannot be about entering or leaving segments")
+    if name == GRADED:
+        raise wrong("segments and scores cannot be about a change of a grade; a segment can have {score: …, grade: …}")
     return name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -24,6 +24,10 @@ class Facts:
 
     contact: Mapping[str, Any]
     events: Sequence[Fact] = ()
+    cut: Mapping[str, datetime] = field(default_factory=dict)
+    """Names of which there are too many events to be read: of each, those from this moment on are known."""
+    grades: Mapping[str, str] = field(default_factory=dict)
+    """The contact's grade by each score, as far as segments ask for it."""
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Fact]]:

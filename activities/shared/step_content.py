@@ -144,6 +144,7 @@ def message_context(
             "phone": contact.phone,
             "timezone": contact.timezone,
             "segments": list(contact.segments),
+            "scores": contact.scores_at(),
             "locale": contact.locale,
             "attributes": contact.attributes or {},
         },

@@ -1,4 +1,7 @@
-"""Keep segments true as time passes, and bring new versions of them to life. Every worker does it, side by side."""
+"""Keep segments and scores true as time passes, and bring new versions of them to life.
+
+Every worker does it, side by side.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from store.audience import due_memberships, segment_fills, segment_sizes
+from store.audience.scores import fills as score_fills
 from store.engine import periodic_jobs
 from store.engine.background_tasks import BackgroundTask
 from store.engine.database import Database
@@ -26,10 +30,10 @@ log = structlog.get_logger(__name__)
 
 
 class SegmentUpkeep(BackgroundTask):
-    """Looks for memberships that are due, and for versions to fill, while it is open."""
+    """Looks for memberships and scores that are due, and for versions to fill, while it is open."""
 
     def __init__(self, db: Database, *, pace: float = 1.0) -> None:
-        """`pace` is that of the runs that a change of a segment begins."""
+        """`pace` is that of the runs that a change of a segment or a grade begins."""
         self._db, self._pace = db, pace
 
     async def _run(self) -> None:
@@ -44,7 +48,7 @@ class SegmentUpkeep(BackgroundTask):
             await asyncio.sleep(0 if busy else LOOK)
 
     async def update_due(self, now: datetime | None = None) -> bool:
-        """Bring the next contacts up to date whose memberships are due. False if there were none."""
+        """Bring the next contacts up to date whose memberships or scores are due. False if there were none."""
         now = now or datetime.now(UTC)
         try:
             return await self._update_due(now, due_memberships.AT_ONCE)
@@ -87,6 +91,8 @@ class SegmentUpkeep(BackgroundTask):
         now = now or datetime.now(UTC)
         async with self._db.transaction() as tx:
             updated = await segment_fills.step(tx, now)
+            if updated is None:
+                updated = await score_fills.step(tx, now)
             if updated is None:
                 return False
             await events.tell_changes(tx, updated, now=now, pace=self._pace, bulk=True)

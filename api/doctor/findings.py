@@ -163,6 +163,17 @@ KINDS: Mapping[str, Kind] = {
         "This is a bug: report it with the contact's events. `perennial segments check` compares all contacts. "
         "Publishing the segment with a changed description evaluates everybody anew.",
     ),
+    "score-late": Kind(
+        "Grades whose time has come and nobody looked",
+        "They change by time alone, and are not told yet. Every worker looks each second.",
+        "Check that workers run. Look for `segments are not kept up to date` in their logs.",
+    ),
+    "score-wrong": Kind(
+        "Scores that are not what the facts say",
+        "A full evaluation of some contacts differs from what is stored: law 13 is broken.",
+        "This is a bug: report it with the contact's events. `perennial scores check` compares all contacts. "
+        "Publishing the score with a changed description evaluates everybody anew.",
+    ),
     "breaker-open": Kind(
         "Open breakers",
         "They hold the messages of a track or a channel until somebody resumes them.",

@@ -29,6 +29,7 @@ class TimeLimits:
     deferred: timedelta = timedelta(minutes=15)
     """How long after its due time a deferred message may still wait."""
     segment: timedelta = timedelta(minutes=2)
-    """How long after its due time a membership may still wait to be looked at. A healthy installation needs seconds."""
+    """How long after its due time a membership or a grade may still wait to be looked at. A healthy installation needs
+    seconds."""
     touch: timedelta = timedelta(minutes=2)
     """How long after the end of its hold a click may still wait to be told."""

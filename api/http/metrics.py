@@ -78,11 +78,13 @@ class StoredFigures(Collector):
         checkup: tuple[datetime, Mapping[str, int]] | None,
         refused: Sequence[tuple[str, str, int]],
         segments_due: datetime | None = None,
+        scores_due: datetime | None = None,
     ) -> None:
         """`refused` are the deliveries that Temporal refuses for good: kind, cause, count. `segments_due` is when the
-        first membership of a segment is to be looked at."""
+        first membership of a segment is to be looked at, `scores_due` the same of grades."""
         self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
-        self._checkup, self._refused, self._segments_due = checkup, refused, segments_due
+        self._checkup, self._refused = checkup, refused
+        self._segments_due, self._scores_due = segments_due, scores_due
 
     def collect(self) -> Iterable[Metric]:
         """The metric families."""
@@ -106,11 +108,15 @@ class StoredFigures(Collector):
         for drop in self._dropped:
             dropped.add_metric([drop.reason, drop.kind, drop.track or ""], drop.count)
         yield dropped
-        late = (datetime.now(UTC) - self._segments_due).total_seconds() if self._segments_due else 0.0
         yield GaugeMetricFamily(
             "perennial_segments_late_seconds",
             "How long a contact has waited that enters or leaves a segment by time alone.",
-            max(late, 0.0),
+            _seconds_since(self._segments_due),
+        )
+        yield GaugeMetricFamily(
+            "perennial_scores_late_seconds",
+            "How long a contact has waited whose grade changes by time alone.",
+            _seconds_since(self._scores_due),
         )
         holding = GaugeMetricFamily("perennial_breaker_open", "1 while it holds its messages.", labels=["scope"])
         held = GaugeMetricFamily("perennial_breaker_held", "Messages that wait for it.", labels=["scope"])
@@ -127,6 +133,11 @@ class StoredFigures(Collector):
         for kind in KINDS:
             found.add_metric([kind], counts.get(kind, 0))
         yield found
+
+
+def _seconds_since(due: datetime | None) -> float:
+    """How late what was due at that moment is; 0 if it is not due yet."""
+    return max((datetime.now(UTC) - due).total_seconds(), 0.0) if due else 0.0
 
 
 class MeasureRequests:

@@ -39,6 +39,13 @@ class ContactChange(Body):
     ] = {}
 
 
+class ContactScore(BaseModel):
+    """A contact's score at this moment."""
+
+    value: float
+    grade: str
+
+
 class Contact(BaseModel):
     """A contact as stored."""
 
@@ -49,6 +56,7 @@ class Contact(BaseModel):
     locale: str | None
     attributes: dict[str, Any]
     segments: list[str] = Field(description="The segments that the contact is a member of, by name.")
+    scores: dict[str, ContactScore] = Field(description="The contact's scores now, by name.")
     paused_until: datetime | None = Field(description="No promotional messages go to the contact until then.")
     created_at: datetime | None
     updated_at: datetime | None
@@ -86,6 +94,7 @@ def _shown(found: rows.Contact) -> Contact:
         locale=found.locale,
         attributes=dict(found.attributes or {}),
         segments=list(found.segments),
+        scores={name: ContactScore(**one) for name, one in found.scores_at().items()},
         paused_until=found.paused_until,
         created_at=found.created_at,
         updated_at=found.updated_at,

@@ -29,7 +29,7 @@ from audience.scores.grades import Grade, Grades, out_of_order
 from audience.scores.rules import EventRule, FitRule, HalfLife, Score, While, WhileRule
 from audience.segments.dates import DateLeaf
 from audience.segments.document import MAX_LEAVES, leaf_count, tree_of, tree_problems
-from audience.segments.members import leaves
+from audience.segments.members import Condition, EventLeaf, Members, leaves
 from tracks.checks.error_messages import say_of
 from tracks.model.values import SLUG, Model, Short, Slug, Text, wrong
 from tracks.shared.problems import Problem
@@ -56,7 +56,7 @@ def _margin(value: Any) -> Any:
 Threshold = Annotated[int | float, BeforeValidator(_threshold)]
 
 
-class _Head(Model):
+class Head(Model):
     """What a score says of itself."""
 
     score: Slug
@@ -70,7 +70,7 @@ class _Head(Model):
     margin: Annotated[int | float, BeforeValidator(_margin)] = 0
 
 
-class _GradeEntry(Model):
+class GradeEntry(Model):
     """A grade that is written as a mapping."""
 
     enter: Threshold
@@ -102,11 +102,17 @@ def read_score(text: str, file: str) -> Reading:
     return Reading(source, score_from_data(source.data))
 
 
+def read_score_data(data: Any, file: str) -> Reading:
+    """As `read_score`, for plain data such as JSON: problems have line 0."""
+    problems = [Problem(file, 0, "", message) for _, message in _problems(data)]
+    return Reading(Source(data=data), None if problems else score_from_data(data), tuple(sorted(set(problems))))
+
+
 def score_from_data(data: Mapping[str, Any]) -> Score:
     """The score of valid data, such as that of a published version. Raises ValueError where it is not valid."""
     if problems := list(_problems(data)):
         raise ValueError("; ".join(message for _, message in problems))
-    head = _Head.model_validate(data)
+    head = Head.model_validate(data)
     return Score(
         head.score,
         tuple(FitRule.model_validate(rule) for rule in head.fit or ()),
@@ -134,7 +140,7 @@ def _grades(data: Mapping[str, Any], margin: float) -> Grades:
         if written is None:
             found.append(Grade(name))
             continue
-        entry = _GradeEntry.model_validate(written if isinstance(written, Mapping) else {"enter": written})
+        entry = GradeEntry.model_validate(written if isinstance(written, Mapping) else {"enter": written})
         found.append(Grade(name, entry.enter, entry.enter - margin if entry.leave is None else entry.leave))
     return Grades(sorted(found, key=lambda grade: grade.enter))
 
@@ -146,9 +152,9 @@ def _problems(data: Any) -> Iterator[tuple[Path, str]]:
     half_life = data.get("half_life")
     margin: float | None = None
     try:
-        margin = _Head.model_validate(data).margin
+        margin = Head.model_validate(data).margin
     except ValidationError as error:
-        yield from say_of(_Head, error, data)
+        yield from say_of(Head, error, data)
     yield from misnamed(data)
     rules = [(kind, data[kind]) for kind in ("fit", "behaviour") if data.get(kind) is not None]
     count = 0
@@ -199,8 +205,15 @@ def _rule_problems(kind: str, rule: Any, at: Path, has_default: bool) -> Iterato
     if model is WhileRule:
         found = list(tree_problems(rule["while"], (*at, "while"), 1))
         yield from found
-        if not found and any(isinstance(leaf, DateLeaf) and leaf.yearly for leaf in leaves(tree_of(rule["while"]))):
-            yield (*at, "while"), "a score has no yearly dates: its grade would change every year for ever"
+        if not found:
+            yield from ((((*at, "while"), words)) for words in _while_problems(tree_of(rule["while"])))
+
+
+def _while_problems(tree: Members) -> Iterator[str]:
+    if any(isinstance(leaf, DateLeaf) and leaf.yearly for leaf in leaves(tree)):
+        yield "a score has no yearly dates: its grade would change every year for ever"
+    if not all(isinstance(leaf, Condition | DateLeaf | EventLeaf) for leaf in leaves(tree)):
+        yield "a score can be about conditions, dates and what a contact did, and not about scores or segments"
 
 
 def _grade_problems(data: Any, margin: float | None) -> Iterator[tuple[Path, str]]:
@@ -226,14 +239,14 @@ def _entry_problems(name: Any, written: Any) -> Iterator[tuple[Path, str]]:
         yield at, f"grades: the name '{name}' should match {SLUG}"
     try:
         if isinstance(written, Mapping):
-            entry = _GradeEntry.model_validate(written)
+            entry = GradeEntry.model_validate(written)
             if entry.leave is not None and entry.leave > entry.enter:
                 yield at, f"{name}: is left below {entry.leave}, which is above {entry.enter}, where it is entered"
         elif written is not None:
             _NUMBER.validate_python(written)
     except ValidationError as error:
         if isinstance(written, Mapping):
-            yield from (((*at, *path), message) for path, message in say_of(_GradeEntry, error, written))
+            yield from (((*at, *path), message) for path, message in say_of(GradeEntry, error, written))
         else:
             yield at, f"{name}: {error.errors()[0]['msg']}"
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from audience.facts import Fact, Facts
 from audience.scores.contributions import Constant, Contribution, Halving, Switching, Whole, points_of
+from audience.scores.course import Course, course_of
 from audience.scores.crossings import Curve, Range
 from audience.scores.decay import Decaying, instant, microseconds, moment_of
 from audience.scores.rules import NEVER, EventRule, FitRule, Score, While
@@ -53,6 +54,8 @@ class ScoreAnswer:
     changes_at: datetime | None
     explanation: tuple[RuleAnswer, ...]
     """Each rule, in the order in which it is written, also those that add nothing."""
+    course: Course
+    """How the value goes on if nothing else happens."""
 
 
 def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | None = None) -> ScoreAnswer:
@@ -69,7 +72,8 @@ def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | No
     explanation = tuple(rule.answer(now) for rule in rules)
     value = fsum(answer.points for answer in explanation)
     grade = score.grades.grade_of(value, previous_grade)
-    changes = _first_change([rule.contribution for rule in rules], score.grades.kept(grade), at)
+    contributions = [rule.contribution for rule in rules]
+    changes = _first_change(contributions, score.grades.kept(grade), at)
     return ScoreAnswer(
         fit=fsum(answer.points for answer in explanation if answer.part == "fit"),
         behaviour=fsum(answer.points for answer in explanation if answer.part == "behaviour"),
@@ -77,6 +81,7 @@ def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | No
         grade=grade,
         changes_at=None if changes is None else moment_of(changes),
         explanation=explanation,
+        course=course_of(contributions, now),
     )
 
 

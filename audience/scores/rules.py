@@ -14,6 +14,7 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+from pydantic.json_schema import WithJsonSchema
 
 from audience.conditions import ContactCondition, EventCondition, Happening
 from audience.scores.grades import Grades
@@ -45,6 +46,7 @@ HalfLife = Annotated[
     Duration,
     WrapValidator(_half_life),
     PlainSerializer(lambda span: "never" if span == NEVER else format_duration(span), return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^(never|P.*|(\d+[wdhms] ?)+)$", "examples": ["14d", "never"]}),
 ]
 """How long points take to lose half of their worth; `never` is NEVER."""
 

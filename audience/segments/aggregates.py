@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, model_validator
 from audience.conditions import EventCondition
 from audience.facts import Fact
 from audience.segments.comparisons import MAX_TIMES, Comparing
+from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.values import Duration, EventName, Model, Short, wrong
 from tracks.shared.numbers import number_of
@@ -53,8 +54,8 @@ class Aggregate(Model):
         if self.of is None and ("." not in written or written.startswith(_PROPERTIES)):
             example = f"{{{self.kind}: total, of: order.paid}}"
             raise wrong(f"names no event: write {self.kind}: order.paid.total, or {example}")
-        if self.event in (ENTERED, LEFT):
-            raise wrong("segments and scores cannot be about entering or leaving segments")
+        if self.event in (ENTERED, LEFT, GRADED):
+            raise wrong("segments and scores cannot be about entering or leaving segments, or about changes of grades")
         return self
 
     @property

@@ -14,6 +14,7 @@ from audience.conditions import judge_event
 from audience.facts import Facts
 from audience.segments.comparisons import Times
 from audience.segments.evaluation import Membership
+from audience.segments.grade_leaf import ScoreGrade
 from audience.segments.members import (
     All,
     AnyOf,
@@ -44,7 +45,9 @@ class Decider:
         self._members = members
         found = tuple(dict.fromkeys(leaves(members)))
         self._holds = _tree(members, {leaf: index for index, leaf in enumerate(found)})
-        self._in_closed_form = all(isinstance(leaf, Condition | Did | DidNot | Last | First) for leaf in found)
+        self._in_closed_form = all(
+            isinstance(leaf, Condition | Did | DidNot | Last | First | ScoreGrade) for leaf in found
+        )
         self._courses = [_courses(leaf) for leaf in found] if self._in_closed_form else []
 
     def judged(self, facts: Facts | None, now: datetime) -> tuple[bool, datetime | None] | None:
@@ -81,6 +84,8 @@ def _courses(leaf: Leaf) -> Courses:
     match leaf:
         case Condition(text):
             return lambda facts, now: (judge(text, {"contact": facts.contact}).holds, ())
+        case ScoreGrade():
+            return lambda facts, now: (leaf.holds(facts.grades), ())
         case Did():
             return _counting(leaf.times, leaf)
         case DidNot():

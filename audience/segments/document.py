@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from audience.conditions import ContactCondition
 from audience.segments.decision import Decider
-from audience.segments.members import LEAVES, All, AnyOf, Condition, Members, Not
+from audience.segments.members import LEAVES, All, AnyOf, Condition, Members, Not, scores_of
 from tracks.checks.error_messages import say_of
 from tracks.model.values import Model, Short, Slug, Text
 from tracks.shared.problems import Problem, meant
@@ -57,6 +57,11 @@ class Segment:
     name: str
     description: str = ""
     owner: str | None = None
+
+    @cached_property
+    def scores(self) -> frozenset[str]:
+        """The scores whose grades the members depend on."""
+        return scores_of(self.members)
 
     @cached_property
     def decider(self) -> Decider:

@@ -12,6 +12,7 @@ from audience.conditions import judge_event
 from audience.facts import Fact, Facts
 from audience.segments.aggregates import Aggregate, Values
 from audience.segments.dates import Calendar, Dated, DateLeaf
+from audience.segments.grade_leaf import ScoreGrade
 from audience.segments.members import (
     All,
     AnyOf,
@@ -108,6 +109,7 @@ class _Known:
 
     def __init__(self, members: Members, facts: Facts) -> None:
         self._conditions: dict[str, Verdict] = {}
+        self._grades = facts.grades
         self._calendar = Calendar(facts.contact)
         self._dates: dict[DateLeaf, Dated] = {}
         self._values: dict[Aggregate, Values] = {}
@@ -119,7 +121,7 @@ class _Known:
                 self._conditions[leaf.text] = judge(leaf.text, {"contact": facts.contact})
             elif isinstance(leaf, DateLeaf):
                 self._dates[leaf] = self._calendar.dated(leaf)
-            else:
+            elif not isinstance(leaf, ScoreGrade):
                 named = (fact for fact in facts.events if fact.name == event_of(leaf))
                 found = [fact for fact in named if judge_event(leaf.where, fact).holds]
                 found.sort(key=lambda fact: (fact.at, fact.event_id))
@@ -142,6 +144,8 @@ class _Known:
                 return self._conditions[text].holds
             case DateLeaf():
                 return self._dates[members].holds(self._day(now))
+            case ScoreGrade():
+                return members.holds(self._grades)
             case Did():
                 begin, end = self._counted(members, now)
                 return members.times.hold(end - begin)
@@ -162,6 +166,8 @@ class _Known:
         holds = self.holds(leaf, now)
         if isinstance(leaf, DateLeaf):
             return LeafAnswer(leaf, holds, why=self._dates[leaf].why, value=self._dates[leaf].day)
+        if isinstance(leaf, ScoreGrade):
+            return LeafAnswer(leaf, holds)
         begin, end = self._counted(leaf, now)
         newest = max(begin, end - (NEWEST if isinstance(leaf, Aggregate) else needed(leaf)))
         facts = tuple(self._events[leaf][newest:end])
@@ -220,6 +226,8 @@ class _Known:
                 return deciding if deciding in found else open_parts or not deciding
             case DateLeaf():
                 return [members] if self._dates[members].day is not None else False
+            case ScoreGrade():
+                return members.holds(self._grades)
             case _:
                 return [members] if self._times[members] else self._without_events(members)
 
@@ -233,7 +241,7 @@ class _Known:
 
     def _moments_of(self, leaf: Leaf, now: datetime) -> Iterator[datetime]:
         """The moments at which events begin or cease to count for a leaf."""
-        if isinstance(leaf, Condition | DateLeaf):
+        if isinstance(leaf, Condition | DateLeaf | ScoreGrade):
             return
         times = self._times[leaf]
         spans = [leaf.before, leaf.within] if isinstance(leaf, Last | First) else [leaf.within]

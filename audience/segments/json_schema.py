@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -13,23 +14,10 @@ from audience.segments.members import LEAVES
 
 def segment_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a segment's file. It checks shapes; publishing checks conditions too."""
-    models = [(model, "validation") for model in (Head, *LEAVES.values())]
+    models = [(Head, "validation")]
     _, found = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
-    parts: dict[str, Any] = found["$defs"]
-    whole = parts.pop(Head.__name__)
-    many = {"type": "array", "items": {"$ref": "#/$defs/Members"}, "minItems": 1}
-    groups = {"all": many, "any": many, "not": {"$ref": "#/$defs/Members"}}
-    parts["Members"] = {
-        "description": "A condition over `contact`, something that they did, a date, or a group of such parts.",
-        "anyOf": [
-            {"type": "string", "minLength": 1},
-            *({"$ref": f"#/$defs/{model.__name__}"} for model in LEAVES.values()),
-            *(
-                {"type": "object", "properties": {key: part}, "required": [key], "additionalProperties": False}
-                for key, part in groups.items()
-            ),
-        ],
-    }
+    whole: dict[str, Any] = found["$defs"].pop(Head.__name__)
+    parts = members_schema()
     whole["properties"]["members"] = {"$ref": "#/$defs/Members"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -37,6 +25,28 @@ def segment_schema() -> dict[str, Any]:
         "title": "Perennial segment",
         "$defs": parts,
     }
+
+
+def members_schema(leaves: Collection[str] | None = None) -> dict[str, Any]:
+    """The definition `Members`, and those that it refers to. `leaves` names the models that may occur; None: all."""
+    allowed = [model for model in LEAVES.values() if leaves is None or model.__name__ in leaves]
+    models = [(model, "validation") for model in allowed]
+    _, found = models_json_schema(models, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
+    parts: dict[str, Any] = found["$defs"]
+    many = {"type": "array", "items": {"$ref": "#/$defs/Members"}, "minItems": 1}
+    groups = {"all": many, "any": many, "not": {"$ref": "#/$defs/Members"}}
+    parts["Members"] = {
+        "description": "A condition over `contact`, something that they did, a date, or a group of such parts.",
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            *({"$ref": f"#/$defs/{model.__name__}"} for model in allowed),
+            *(
+                {"type": "object", "properties": {key: part}, "required": [key], "additionalProperties": False}
+                for key, part in groups.items()
+            ),
+        ],
+    }
+    return parts
 
 
 def schema_text() -> str:

@@ -16,6 +16,7 @@ from audience.conditions import EventCondition, Happening
 from audience.segments.aggregates import AGGREGATES, Aggregate
 from audience.segments.comparisons import Counting, Times
 from audience.segments.dates import DateLeaf
+from audience.segments.grade_leaf import ScoreGrade
 from tracks.model.values import Duration, Model, wrong
 
 
@@ -103,10 +104,14 @@ class Not:
     part: Members
 
 
-ContactLeaf = Condition | DateLeaf
+ContactLeaf = Condition | DateLeaf | ScoreGrade
 """A leaf about the contact, and about no event."""
 Leaf = ContactLeaf | EventLeaf
-LEAVES: Mapping[str, type[DateLeaf] | type[EventLeaf]] = {**EVENT_LEAVES, "date": DateLeaf}
+LEAVES: Mapping[str, type[DateLeaf] | type[ScoreGrade] | type[EventLeaf]] = {
+    **EVENT_LEAVES,
+    "date": DateLeaf,
+    "score": ScoreGrade,
+}
 """Each kind of leaf that is written as a mapping, by the key that names what it is about."""
 Members = Leaf | All | AnyOf | Not
 
@@ -141,6 +146,11 @@ def event_of(leaf: EventLeaf) -> str:
 def events_of(members: Members) -> set[str]:
     """The names of all events that a tree is about."""
     return {event_of(leaf) for leaf in leaves(members) if not isinstance(leaf, ContactLeaf)}
+
+
+def scores_of(members: Members) -> frozenset[str]:
+    """The scores that a tree is about."""
+    return frozenset(leaf.score for leaf in leaves(members) if isinstance(leaf, ScoreGrade))
 
 
 def needed(leaf: Did | DidNot | Last | First) -> int:

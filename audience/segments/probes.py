@@ -30,12 +30,16 @@ def probes(trees: Iterable[Members], *, spare: int = 0, whole: bool = False) -> 
     `spare`: read so many more of the newest events, to decide also about moments before those. `whole`: read all events
     that the leaves are about, for explanations that count them.
     """
-    merged: dict[tuple[str, bool], Probe] = {}
-    for tree in trees:
-        for one in _probes(tree, spare, whole):
-            other = merged.get((one.event, one.oldest))
-            merged[one.event, one.oldest] = one if other is None else _both(one, other)
-    return list(merged.values())
+    return merged(probe for tree in trees for probe in _probes(tree, spare, whole))
+
+
+def merged(asked: Iterable[Probe]) -> list[Probe]:
+    """Probes that read all that these ask for; one per event and direction."""
+    found: dict[tuple[str, bool], Probe] = {}
+    for one in asked:
+        other = found.get((one.event, one.oldest))
+        found[one.event, one.oldest] = one if other is None else _both(one, other)
+    return list(found.values())
 
 
 def _probes(tree: Members, spare: int, whole: bool) -> Iterator[Probe]:

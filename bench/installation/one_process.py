@@ -144,9 +144,9 @@ class Installation:
         return answer.json() if answer.content else None
 
     async def publish(self, name: str, text: str, kind: str = "tracks") -> None:
-        """Publish a track or a segment (YAML), or a template (text with front matter)."""
-        types = {"tracks": "application/yaml", "segments": "application/yaml", "templates": "text/plain"}
-        answer = await self.api.put(f"/v1/{kind}/{name}", content=text, headers={"Content-Type": types[kind]})
+        """Publish a track, a segment or a score (YAML), or a template (text with front matter)."""
+        content_type = "text/plain" if kind == "templates" else "application/yaml"
+        answer = await self.api.put(f"/v1/{kind}/{name}", content=text, headers={"Content-Type": content_type})
         if answer.is_error:
             raise RuntimeError(f"{kind}/{name}: {answer.status_code} {answer.text}")
 

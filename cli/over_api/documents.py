@@ -20,11 +20,19 @@ class Existing(StrEnum):
     IGNORE = "ignore"
 
 
+class ExistingGrades(StrEnum):
+    """What happens to those whose grade is another one by a new version of a score."""
+
+    TELL = "tell"
+    IGNORE = "ignore"
+
+
 class Language(StrEnum):
     """What a file describes."""
 
     TRACK = "track"
     SEGMENT = "segment"
+    SCORE = "score"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,20 +45,21 @@ def add_to(app: typer.Typer) -> None:
 def schema(
     language: Annotated[Language, typer.Argument(help="What the files describe.")] = Language.TRACK,
 ) -> None:
-    """Print the JSON Schema of tracks or segments, for editors.
+    """Print the JSON Schema of tracks, segments or scores, for editors.
 
     Asks nobody.
     """
+    from audience.scores.json_schema import schema_text as schema_of_scores
     from audience.segments.json_schema import schema_text as schema_of_segments
     from tracks.model.json_schema import schema_text as schema_of_tracks
 
-    schema_text = schema_of_tracks if language is Language.TRACK else schema_of_segments
-    typer.echo(schema_text(), nl=False)
+    texts = {Language.TRACK: schema_of_tracks, Language.SEGMENT: schema_of_segments, Language.SCORE: schema_of_scores}
+    typer.echo(texts[language](), nl=False)
 
 
 def publish(
     folder: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Tracks, segments (.yaml) and templates.")
+        Path, typer.Argument(exists=True, file_okay=False, help="Tracks, segments, scores (.yaml) and templates.")
     ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and show what would change; publish nothing.")
@@ -58,11 +67,15 @@ def publish(
     existing: Annotated[
         Existing, typer.Option(help="Whether those who are members of a new segment at first enter tracks.")
     ] = Existing.IGNORE,
+    existing_grades: Annotated[
+        ExistingGrades, typer.Option(help="Whether those whose grade a new score changes enter tracks.")
+    ] = ExistingGrades.IGNORE,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Publish a folder's policy, templates, segments and tracks together, or none; status 1 if anything is refused.
+    """Publish a folder's policy, templates, segments, scores and tracks together, or none; status 1 if anything is
+    refused.
 
     Speaks to the API (--url, --key).
 
@@ -76,9 +89,15 @@ def publish(
     except (OSError, ValueError) as problem:
         fail(f"{folder} cannot be published: {problem}.")
     if not documents:
-        fail(f"{folder} holds no track or segment (.yaml) and no template (.mjml, .liquid, .txt).")
+        fail(f"{folder} holds no track, segment or score (.yaml) and no template (.mjml, .liquid, .txt).")
     with api_caller(url, key) as client:
-        answer = send(client, documents, dry_run=dry_run, existing=existing.value)
+        answer = send(
+            client,
+            documents,
+            dry_run=dry_run,
+            existing=existing.value,
+            existing_grades=existing_grades.value,
+        )
     if as_json:
         say_json({"published": not (dry_run or answer.problems), "dry_run": dry_run} | asdict(answer))
         if answer.problems:

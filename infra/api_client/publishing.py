@@ -1,9 +1,9 @@
-"""Send a folder of tracks, segments and templates to a running API, for `perennial publish` and the demo.
+"""Send a folder of tracks, segments, scores and templates to a running API, for `perennial publish` and the demo.
 
-`policy.yaml` is the policy. Any other `.yaml` file is a track or a segment, published under the name inside it. A
-template is a `.mjml`, `.liquid` or `.txt` file, published under its file name. All are sent in one deploy, so that they
-are published together or not at all. `welcome.de.mjml` is the German variant of `welcome.mjml`: both are one template
-and one version.
+`policy.yaml` is the policy. Any other `.yaml` file is a track, a segment or a score, published under the name in it. A
+template is a `.mjml`, `.liquid` or `.txt` file, published under its file name. All are sent in one deploy, so that
+they are published together or not at all. `welcome.de.mjml` is the German variant of `welcome.mjml`: both are one
+template and one version.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BLOCK = re.compile(r"^kind:\s*[\"']?block\b", re.MULTILINE)
 class Document:
     """A file for the API."""
 
-    kind: Literal["policy", "template", "track", "segment"]
+    kind: Literal["policy", "template", "track", "segment", "score"]
     name: str
     path: Path
     text: str
@@ -53,7 +53,7 @@ class Document:
 class Published:
     """The result for a document, real or of a dry run: see the API's `Deployed`."""
 
-    kind: Literal["policy", "template", "segment", "track"]
+    kind: Literal["policy", "template", "score", "segment", "track"]
     name: str
     version: int
     outcome: Literal["new", "changed", "unchanged"]
@@ -140,29 +140,38 @@ def read_template(path: Path) -> Document:
     return Document("template", path.stem, path, path.read_text(encoding="utf-8"), variants)
 
 
-def named(text: str, otherwise: str) -> tuple[Literal["segment", "track"], str]:
-    """Whether a text is a segment or a track, and the name inside it; if it has none, `otherwise`, such as the file's
-    name (the API then reports the error)."""
+def named(text: str, otherwise: str) -> tuple[Literal["score", "segment", "track"], str]:
+    """Whether a text is a score, a segment or a track, and the name inside it; if it has none, `otherwise`, such as the
+    file's name (the API then reports the error)."""
     try:
         read = YAML(typ="safe", pure=True).load(text)
     except YAMLError:
         return "track", otherwise
     data = read if isinstance(read, dict) else {}
-    kind: Literal["segment", "track"] = "segment" if "segment" in data and "track" not in data else "track"
+    kind: Literal["score", "segment", "track"] = "track"
+    if "track" not in data and ("segment" in data or "score" in data):
+        kind = "segment" if "segment" in data else "score"
     name = data.get(kind)
     return kind, name if isinstance(name, str) and name else otherwise
 
 
 def publish(
-    client: httpx.Client, documents: list[Document], *, dry_run: bool = False, existing: str = "ignore"
+    client: httpx.Client,
+    documents: list[Document],
+    *,
+    dry_run: bool = False,
+    existing: str = "ignore",
+    existing_grades: str = "ignore",
 ) -> Answer:
     """Publish documents together: all, or none with all errors. With `dry_run`, only report what would change.
 
     `existing`: `enter`, if those who are members of a new version of a segment at first enter tracks.
+    `existing_grades`: `tell`, if those whose grade is another one by a new version of a score do.
 
     Raises httpx.HTTPError if the API cannot be reached.
     """
-    body: dict[str, Any] = {"dry_run": dry_run, "existing": existing, "templates": {}, "segments": {}, "tracks": {}}
+    body: dict[str, Any] = {"dry_run": dry_run, "existing": existing, "existing_grades": existing_grades}
+    body |= {"templates": {}, "segments": {}, "scores": {}, "tracks": {}}
     for document in documents:
         if document.kind == "policy":
             body["policy"] = document.text

@@ -1,4 +1,5 @@
-"""Memberships that may change by time alone: find those that are due. Any number of processes share the work."""
+"""Memberships and scores that may change by time alone: find those that are due. Any number of processes share the
+work."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audience.memberships import Touch, Updated, update
+from store.audience.scores.values import KEPT as SCORES_KEPT
 from store.schema.rows import Contact, columns, read_row
 
 AT_ONCE = 200
@@ -18,7 +20,7 @@ _LOOKED_AT = 8 * AT_ONCE
 
 
 async def take_due(tx: AsyncConnection, now: datetime, *, most: int = AT_ONCE) -> Mapping[str, Contact]:
-    """Contacts with a membership that is due, the oldest first, locked. Those that others have locked are left out."""
+    """Contacts with a membership or a score that is due, locked. Those that others have locked are left out."""
     rows = await tx.execute(_TAKE, {"now": now, "looked_at": _LOOKED_AT, "most": most})
     return {row["id"]: read_row(Contact, row) for row in rows.mappings()}
 
@@ -29,7 +31,7 @@ async def update_due(tx: AsyncConnection, held: Mapping[str, Contact], now: date
 
 
 async def postpone(tx: AsyncConnection, contact_id: str, now: datetime, by: timedelta) -> None:
-    """Look at a contact's due memberships again after that time."""
+    """Look at a contact's due memberships and scores again after that time."""
     await tx.execute(_POSTPONE, {"id": contact_id, "now": now, "until": now + by})
 
 
@@ -52,12 +54,18 @@ _KEPT = "EXISTS (SELECT FROM segment_trigger t WHERE t.segment = m.segment AND t
 _TAKE = text(f"""
     SELECT {columns(Contact, "contact", computed=False)} FROM contact
     WHERE id IN (
-        SELECT contact_id FROM membership m WHERE changes_at <= :now AND {_KEPT}
-        ORDER BY changes_at LIMIT :looked_at
+        (SELECT contact_id FROM membership m WHERE changes_at <= :now AND {_KEPT}
+        ORDER BY changes_at LIMIT :looked_at)
+        UNION ALL
+        (SELECT contact_id FROM score_value v WHERE changes_at <= :now AND {SCORES_KEPT}
+        ORDER BY changes_at LIMIT :looked_at)
     )
     LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
 """)
-_POSTPONE = text("UPDATE membership SET changes_at = :until WHERE contact_id = :id AND changes_at <= :now")
+_POSTPONE = text("""
+    WITH scores AS (UPDATE score_value SET changes_at = :until WHERE contact_id = :id AND changes_at <= :now)
+    UPDATE membership SET changes_at = :until WHERE contact_id = :id AND changes_at <= :now
+""")
 _OLDEST = text(f"""
     SELECT changes_at FROM membership m WHERE changes_at IS NOT NULL AND {_KEPT} ORDER BY changes_at LIMIT 1
 """)

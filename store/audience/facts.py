@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +17,10 @@ from store.schema.rows import Contact, columns, read_row
 
 MAX_EVENTS = 2_000
 """Events of one contact and one name that an evaluation reads. A contact with more of them cannot be judged."""
+AGAIN = timedelta(days=1)
+"""When a contact who could not be judged is looked at again: events may have left the windows by then."""
+CATCH_UP = 200
+"""Changes of one contact that are told one by one after an outage, and events that are read for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,18 @@ async def facts_of(
     None for a contact with more than `MAX_EVENTS` events where a probe asks for all. Properties that no probe asks for
     are empty.
     """
+    found = await shared_facts_of(tx, asked, now)
+    return {contact_id: None if facts.cut else facts for contact_id, facts in found.items()}
+
+
+async def shared_facts_of(
+    tx: AsyncConnection, asked: Sequence[tuple[Contact, Sequence[Probe]]], now: datetime
+) -> Mapping[str, Facts]:
+    """As `facts_of`, for the probes of several segments and scores together: `enough` tells of each of them whether it
+    can be computed."""
     wanted = [(person.id, probe) for person, its_probes in asked for probe in its_probes]
     events: dict[str, dict[str, Fact]] = {person.id: {} for person, _ in asked}
-    too_many: set[str] = set()
+    cut: dict[str, dict[str, datetime]] = {person.id: {} for person, _ in asked}
     for oldest, statement in ((False, _NEWEST), (True, _OLDEST)):
         chosen = [(contact_id, probe) for contact_id, probe in wanted if probe.oldest == oldest]
         if not chosen:
@@ -89,16 +102,23 @@ async def facts_of(
         for row in await tx.execute(statement, given):
             contact_id, probe = chosen[row.ord - 1]
             counts[row.ord - 1] += 1
-            events[contact_id][row.event_id] = Fact(row.event_id, probe.event, row.occurred_at, row.properties or {})
-        too_many |= {
-            contact_id
-            for (contact_id, probe), count in zip(chosen, counts, strict=True)
-            if probe.most is None and count > MAX_EVENTS
-        }
-    return {
-        person.id: None if person.id in too_many else Facts(person.view(), tuple(events[person.id].values()))
-        for person, _ in asked
-    }
+            if probe.properties or row.event_id not in events[contact_id]:
+                fact = Fact(row.event_id, probe.event, row.occurred_at, row.properties or {})
+                events[contact_id][row.event_id] = fact
+            if probe.most is None and counts[row.ord - 1] > MAX_EVENTS:
+                cut[contact_id][probe.event] = row.occurred_at
+    return {person.id: Facts(person.view(), tuple(events[person.id].values()), cut[person.id]) for person, _ in asked}
+
+
+def enough(facts: Facts, asked: Sequence[Probe], now: datetime) -> Facts | None:
+    """The facts; None if they lack events that one of these probes asks for, because there are too many."""
+    for probe in asked if facts.cut else ():
+        known_from = facts.cut.get(probe.event)
+        if probe.most is not None or known_from is None:
+            continue
+        if probe.within is None or now - probe.within < known_from:
+            return None
+    return facts
 
 
 _ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass")

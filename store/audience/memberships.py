@@ -7,61 +7,39 @@ Contacts are locked first: two transactions that each bring half of what makes a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
 from audience.segments.document import Segment
-from audience.segments.probes import Probe, probes
-from store.audience.facts import HOLD, facts_of
-from store.engine.driver_sql import later, together
+from audience.segments.probes import Probe, merged, probes
+from store.audience.facts import AGAIN, CATCH_UP, HOLD, enough, shared_facts_of
+from store.audience.membership_rows import MEMBERSHIP_NAMES, Membership, Pin, write
+from store.audience.scores import values as score_values
+from store.audience.scores.updating import Concern, ScoreUpdate
+from store.audience.scores.values import GradeChange
+from store.engine.driver_sql import together
 from store.engine.pipeline import Statement
-from store.engine.sql import any_of, many
+from store.engine.sql import any_of
 from store.published import segments
-from store.published.segments import ANY_CONTACT
+from store.published.segments import ANY_CONTACT, trigger_of
 from store.schema.rows import Contact, read_row
-
-AGAIN = timedelta(days=1)
-"""When a contact who could not be judged is looked at again: events may have left the windows by then."""
-CATCH_UP = 200
-"""Changes of one contact and segment that are told one by one after an outage, and events that are read for it."""
 
 
 class Touch(NamedTuple):
-    """What happened to a contact: events of these names; whether a field changed; whether the contact is new."""
+    """What happened to a contact: events of these names; whether a field changed; whether the contact is new.
+
+    `scored`: a score may be about these events. It is not asked otherwise, so that other events cost nothing more.
+    """
 
     events: frozenset[str] = frozenset()
     changed: bool = False
     created: bool = False
-
-
-class Pin(NamedTuple):
-    """A version of a segment."""
-
-    segment: str
-    version: int
-
-
-class Membership(NamedTuple):
-    """Whether a contact is a member; see the table `membership`."""
-
-    contact_id: str
-    segment: str
-    version: int
-    member: bool
-    since: datetime
-    changes_at: datetime | None
-    seq: int
-    told: bool
-
-    @property
-    def pin(self) -> Pin:
-        """The version that this is about."""
-        return Pin(self.segment, self.version)
+    scored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +56,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """The changes to tell, in order; and the segments for which a contact could not be judged, once per contact."""
+    """The changes to tell, each kind in order; and the segments and scores for which a contact could not be judged,
+    once per contact."""
 
     changes: Sequence[Change]
     not_judged: Sequence[str]
+    graded: Sequence[GradeChange] = ()
+    not_scored: Sequence[str] = ()
+    scored: frozenset[str] = frozenset()
+    """The contacts whose stored values changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,31 +80,90 @@ class Kept:
 
 
 async def update(
-    tx: AsyncConnection, touched: Mapping[str, Touch], now: datetime, *, held: Mapping[str, Contact] | None = None
+    tx: AsyncConnection,
+    touched: Mapping[str, Touch],
+    now: datetime,
+    *,
+    held: Mapping[str, Contact] | None = None,
+    silent: bool = False,
 ) -> Updated:
-    """Bring the memberships of these contacts up to date, with all that was stored in this transaction.
+    """Bring the memberships and scores of these contacts up to date, with all that was stored in this transaction.
 
     Changes that were due earlier by time alone are told with their own moments. The contacts stay locked; `held` are
-    those that are locked already, as they are now.
+    those that are locked already, as they are now. `silent`: changes of segments are not to be told.
     """
-    people, kept, known = await _read(tx, touched, now, held)
+    scored = ScoreUpdate(_of_scores(touched), now)
+    people, kept, known = await _read(tx, touched, now, held, scored)
     asked = {person.id: _concerned(touched[person.id], kept, known[person.id], now) for person in people}
-    people = [person for person in people if asked[person.id]]
+    people = [person for person in people if asked[person.id] or scored.concerns(person.id)]
     if not people:
         return Updated((), ())
     wanted_pins = frozenset[Pin]().union(*asked.values())
     defined = {pin: await segments.definition(tx, *pin) for pin in wanted_pins}
-    evaluation = _Evaluation(kept, defined, now)
-    wanted = [(person, evaluation.probes(asked[person.id], known[person.id])) for person in people]
-    facts = await facts_of(tx, wanted, evaluation.earliest)
+    evaluation = _Evaluation(kept, defined, now, silent=silent)
+    wanted = [(person, _probes(evaluation, scored, person.id, asked[person.id], known)) for person in people]
+    facts = await shared_facts_of(tx, wanted, min(evaluation.earliest, scored.earliest))
+    for person in people:
+        scored.of(person.id, facts[person.id])
+    score_values.write(tx, scored.written)
+    about = frozenset[str]().union(*(segment.scores for segment in defined.values()))
+    facts = await score_values.with_grades(tx, facts, about)
     for person in people:
         evaluation.of(person.id, asked[person.id], facts[person.id], known[person.id])
     write(tx, evaluation.written)
-    return Updated(sorted(evaluation.changes, key=lambda change: change.at), evaluation.not_judged)
+    here = Updated(
+        sorted(evaluation.changes, key=lambda change: change.at),
+        evaluation.not_judged,
+        sorted(scored.changes, key=lambda change: change.at),
+        scored.not_judged,
+        frozenset(value.contact_id for value in scored.written),
+    )
+    return await _about_grades(tx, here, {person.id: person for person in people}, now, silent)
+
+
+def _of_scores(touched: Mapping[str, Touch]) -> dict[str, Concern]:
+    """The contacts whose scores are to be looked at."""
+    due = Touch()
+    return {
+        contact_id: Concern(touch.events | ({ANY_CONTACT} if touch.changed else frozenset()), everything=touch.created)
+        for contact_id, touch in touched.items()
+        if touch.scored or touch.changed or touch.created or touch == due
+    }
+
+
+def _probes(
+    evaluation: _Evaluation,
+    scored: ScoreUpdate,
+    contact_id: str,
+    pins: frozenset[Pin],
+    known: Mapping[str, Mapping[Pin, Membership]],
+) -> list[Probe]:
+    """What to read of a contact, for segments and scores together."""
+    for_scores = scored.probes(contact_id)
+    for_segments = evaluation.probes(pins, known[contact_id]) if pins else []
+    return merged([*for_segments, *for_scores]) if for_segments and for_scores else for_segments or for_scores
+
+
+async def _about_grades(
+    tx: AsyncConnection, found: Updated, held: Mapping[str, Contact], now: datetime, silent: bool
+) -> Updated:
+    """Bring the segments up to date that are about a grade which changed."""
+    if not found.graded:
+        return found
+    names: dict[str, set[str]] = {}
+    for change in found.graded:
+        names.setdefault(change.contact_id, set()).add(trigger_of(change.score))
+    touched = {contact_id: Touch(frozenset(its)) for contact_id, its in names.items()}
+    more = await update(tx, touched, now, held={contact_id: held[contact_id] for contact_id in touched}, silent=silent)
+    return replace(found, changes=[*found.changes, *more.changes], not_judged=[*found.not_judged, *more.not_judged])
 
 
 async def _read(
-    tx: AsyncConnection, touched: Mapping[str, Touch], now: datetime, held: Mapping[str, Contact] | None
+    tx: AsyncConnection,
+    touched: Mapping[str, Touch],
+    now: datetime,
+    held: Mapping[str, Contact] | None,
+    scored: ScoreUpdate,
 ) -> tuple[list[Contact], dict[Pin, Kept], dict[str, dict[Pin, Membership]]]:
     """The contacts, locked; the versions that may concern them; and their memberships."""
     ids = sorted(touched if held is None else held.keys() & touched.keys())
@@ -132,7 +174,10 @@ async def _read(
     asked = [Statement(HOLD, {"ids": ids})] if held is None else []
     asked.append(Statement(_KEPT, {"names": sorted(names), "ids": ids, "everything": everything, "now": now}))
     asked.append(Statement(_KNOWN, {"ids": ids}))  # its snapshot is taken when the contacts are locked
-    *locked, versions, memberships = await together(tx, *asked)
+    answers = await together(tx, *asked, *scored.statements())
+    locked = [answers.pop(0)] if held is None else []
+    versions, memberships, *of_scores = answers
+    await scored.read(tx, of_scores)
     people = [read_row(Contact, row) for row in locked[0].mappings()] if locked else [held[i] for i in ids if held]
     kept = {
         Pin(row.segment, row.version): Kept(row.live, row.existing == "enter", frozenset(row.events))
@@ -161,8 +206,10 @@ def _concerned(
 class _Evaluation:
     """Evaluates, and collects what has to be written and told."""
 
-    def __init__(self, kept: Mapping[Pin, Kept], defined: Mapping[Pin, Segment], now: datetime) -> None:
-        self.kept, self.defined, self.now = kept, defined, now
+    def __init__(
+        self, kept: Mapping[Pin, Kept], defined: Mapping[Pin, Segment], now: datetime, *, silent: bool = False
+    ) -> None:
+        self.kept, self.defined, self.now, self.silent = kept, defined, now, silent
         self.earliest = now
         """The earliest moment that is evaluated: windows are read from there."""
         self.changes: list[Change] = []
@@ -180,17 +227,18 @@ class _Evaluation:
             self._probes[asked] = probes((self.defined[pin].members for pin in pins), spare=CATCH_UP if overdue else 0)
         return self._probes[asked]
 
-    def of(self, contact_id: str, pins: frozenset[Pin], facts: Facts | None, known: Mapping[Pin, Membership]) -> None:
+    def of(self, contact_id: str, pins: frozenset[Pin], facts: Facts, known: Mapping[Pin, Membership]) -> None:
         """Evaluate these versions for one contact, at each moment that is due, up to now."""
         counting = set()
         for pin in self._live_first(pins):
             old, kept = known.get(pin), self.kept[pin]
             row = old or Membership(contact_id, *pin, False, self.now, None, 0, told=True)
             moment: datetime | None = self.now if row.changes_at is None else min(row.changes_at, self.now)
+            mine = self._enough(pin, facts)
             for _ in range(CATCH_UP):
                 if moment is None or moment > self.now:
                     break
-                row = self._at(row, pin, facts, moment)
+                row = self._at(row, pin, mine, moment)
                 moment = row.changes_at
             if not kept.live:
                 row = row._replace(told=not row.member or not kept.tells_existing or pin.segment in counting)
@@ -198,6 +246,10 @@ class _Evaluation:
                 counting.add(pin.segment)
             if self._to_write(old, row, kept):
                 self.written.append(row)
+
+    def _enough(self, pin: Pin, facts: Facts) -> Facts | None:
+        """The facts; None if there are too many for this version."""
+        return enough(facts, probes([self.defined[pin].members]), self.earliest) if facts.cut else facts
 
     def _live_first(self, pins: frozenset[Pin]) -> Sequence[Pin]:
         if pins not in self._orders:
@@ -213,7 +265,7 @@ class _Evaluation:
         if member == row.member:
             return row if changes_at == row.changes_at else row._replace(changes_at=changes_at)
         row = row._replace(changes_at=changes_at)
-        tells = self.kept[pin].live and (member or row.told)
+        tells = self.kept[pin].live and (member or row.told) and not self.silent
         if tells:
             self.changes.append(Change(row.contact_id, row.segment, row.version, member, moment, row.seq + 1))
         return row._replace(member=member, since=moment, seq=row.seq + tells, told=True)
@@ -233,30 +285,6 @@ class _Evaluation:
         return new.changes_at is not None and new.changes_at < old.changes_at
 
 
-def write(tx: AsyncConnection, rows: Sequence[Membership]) -> None:
-    """Write these memberships together with the next statement of the transaction."""
-    if rows:
-        later(tx, _WRITE, arrays(rows))
-
-
-def arrays(rows: Sequence[Membership]) -> dict[str, Any]:
-    """The values of `MEMBERSHIPS`, in the order of their keys: the same everywhere prevents deadlocks."""
-    ordered = sorted(rows, key=lambda row: (row.contact_id, row.pin))
-    return {name: [getattr(row, name) for row in ordered] for name in MEMBERSHIP_COLUMNS}
-
-
-MEMBERSHIP_COLUMNS: Mapping[str, str] = {
-    "contact_id": "text",
-    "segment": "text",
-    "version": "int",
-    "member": "bool",
-    "since": "timestamptz",
-    "changes_at": "timestamptz",
-    "seq": "int",
-    "told": "bool",
-}
-MEMBERSHIPS = many("i", **MEMBERSHIP_COLUMNS)
-MEMBERSHIP_NAMES = ", ".join(MEMBERSHIP_COLUMNS)
 _KEPT = text(f"""
     SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
         v.existing
@@ -270,9 +298,3 @@ _KEPT = text(f"""
     GROUP BY t.segment, t.version, s.live, v.existing
 """)
 _KNOWN = text(f"SELECT {MEMBERSHIP_NAMES} FROM membership WHERE contact_id = {any_of('ids')}")
-_WRITE = text(f"""
-    INSERT INTO membership ({MEMBERSHIP_NAMES}) SELECT {MEMBERSHIP_NAMES} FROM {MEMBERSHIPS} ORDER BY ord
-    ON CONFLICT (contact_id, segment, version) DO UPDATE SET
-        member = excluded.member, since = excluded.since, changes_at = excluded.changes_at, seq = excluded.seq,
-        told = excluded.told
-""")

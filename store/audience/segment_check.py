@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.segments.evaluation import evaluate
 from store.audience import member_lists
 from store.audience.facts import HOLD, all_facts_of, contacts_after, estimated_contacts
+from store.audience.scores.values import with_grades
 from store.published import segments
 from store.published.segments import SegmentSummary
 from store.schema.rows import Contact, columns, read_row
@@ -68,8 +69,9 @@ async def _compare(
     tx: AsyncConnection, segment: SegmentSummary, people: Sequence[Contact], now: datetime
 ) -> tuple[int, list[Difference]]:
     assert segment.live is not None
-    members = (await segments.definition(tx, segment.name, segment.live)).members
-    facts = await all_facts_of(tx, people, members, now)
+    definition = await segments.definition(tx, segment.name, segment.live)
+    members = definition.members
+    facts = await with_grades(tx, await all_facts_of(tx, people, members, now), definition.scores)
     known = await member_lists.stored(tx, segment.name, [person.id for person in people])
     late, found = 0, []
     for person in people:

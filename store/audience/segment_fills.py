@@ -13,17 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.probes import probes
 from store.audience import segment_sizes
-from store.audience.facts import contacts_after, facts_of
-from store.audience.memberships import (
-    AGAIN,
-    MEMBERSHIP_NAMES,
-    MEMBERSHIPS,
-    Change,
-    Membership,
-    Updated,
-    arrays,
-    write,
-)
+from store.audience.facts import AGAIN, contacts_after, facts_of
+from store.audience.membership_rows import MEMBERSHIP_NAMES, MEMBERSHIPS, Membership, arrays, write
+from store.audience.memberships import Change, Updated
+from store.audience.scores.values import with_grades
 from store.engine import periodic_jobs
 from store.engine.sql import any_of
 from store.published import segments
@@ -66,6 +59,7 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
     segment = await segments.definition(tx, version.segment, version.version)
     asked = probes([segment.members])
     facts = await facts_of(tx, [(person, asked) for person in people], now)
+    facts = await with_grades(tx, facts, segment.scores)
     before = await _members_before(tx, version, people)
     found: list[Membership] = []
     not_judged = 0

@@ -17,7 +17,7 @@ from store.engine.errors import BusyError
 from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json, as_json_list, many, utc_now
 from store.runs import events
-from store.schema.rows import Contact, columns, read_row
+from store.schema.rows import Contact, columns, computed, read_row
 
 
 class Changes(TypedDict, total=False):
@@ -163,7 +163,7 @@ async def _tell_segments(
     now: datetime,
     pace: float,
 ) -> dict[str, Contact]:
-    """Bring segments up to date; returns the contacts who entered or left any, as they are now."""
+    """Bring segments and scores up to date; returns the contacts for whom any changed, as they are now."""
     touched = {
         contact_id: Touch(changed=contact_id in before, created=contact_id not in before)
         for contact_id, new in state.items()
@@ -178,6 +178,9 @@ async def _tell_segments(
         contact = moved.get(change.contact_id, state[change.contact_id])
         names = {*contact.segments, change.segment} if change.entered else {*contact.segments} - {change.segment}
         moved[contact.id] = replaced(contact, segments=sorted(names))
+    if updated.scored:
+        for row in await tx.execute(_SCORES, {"ids": sorted(updated.scored)}):
+            moved[row.id] = replaced(moved.get(row.id, state[row.id]), scores=row.scores)
     return moved
 
 
@@ -198,6 +201,7 @@ def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Cont
         updated_at=now,
         paused_until=old.paused_until,
         segments=old.segments,
+        scores=old.scores,
     )
 
 
@@ -250,6 +254,7 @@ _UPDATE = text(f"""
     FROM {_INPUT} WHERE contact.id = i.id
 """)
 _ERASED = text(f"SELECT contact_id FROM erasure WHERE contact_id = {any_of('ids')} AND erased_at >= :moment")
+_SCORES = text(f"SELECT id, {computed(Contact, 'scores', 'contact')} FROM contact WHERE id = {any_of('ids')}")
 _PAUSE = text("UPDATE contact SET paused_until = :until WHERE id = :id")
 _ATTRIBUTES_CHANGED = text(f"""
     INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at, bulk)

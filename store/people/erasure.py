@@ -52,6 +52,7 @@ _ERASE = text("""
         ON CONFLICT (contact_id) DO UPDATE SET erased_at = greatest(erasure.erased_at, excluded.erased_at)
     ),
     segments AS (DELETE FROM membership WHERE contact_id = :id),
+    scores AS (DELETE FROM score_value WHERE contact_id = :id),
     card AS (DELETE FROM crm_contact WHERE contact_id = :id),
     notes AS (DELETE FROM crm_note WHERE contact_id = :id),
     tasks AS (DELETE FROM crm_task WHERE contact_id = :id)

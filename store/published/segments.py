@@ -27,6 +27,12 @@ State = Literal["filling", "telling_entered", "telling_left", "live", "clearing"
 ANY_CONTACT = ""
 """The trigger of a new contact, and of a changed one."""
 
+
+def trigger_of(score: str) -> str:
+    """The trigger of a change of a contact's grade by this score. An event of this name would do no harm."""
+    return f"score {score}"
+
+
 _read: ReadOnce[tuple[str, int], Segment] = ReadOnce(1000)
 
 
@@ -101,7 +107,7 @@ async def publish(
             existing=existing,
         )
     )
-    triggers = [ANY_CONTACT, *sorted(events_of(segment.members))]
+    triggers = [ANY_CONTACT, *sorted(events_of(segment.members)), *map(trigger_of, sorted(segment.scores))]
     await tx.execute(_TRIGGERS, {"segment": segment.segment, "version": number, "events": triggers})
     await tx.execute(_NEWEST, {"name": segment.segment, "version": number})
     return Published(number, True)

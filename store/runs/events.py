@@ -1,4 +1,4 @@
-"""Accept events: store the event, its deliveries, the changes of segments and the enrollments that it begins.
+"""Accept events: store the event, its deliveries, the changes of segments and grades, and new enrollments.
 
 All of it is one transaction.
 
@@ -18,11 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audience import memberships
 from store.audience.memberships import Change, Touch, Updated
+from store.audience.scores.values import GradeChange
 from store.engine.errors import BusyError
 from store.engine.sql import as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
 from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
+from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 
 
@@ -90,7 +92,7 @@ async def accept_many(
             break
     else:
         raise BusyError("the same contacts kept being made and erased")
-    fresh += await _segment_changes(tx, fresh, now, len(events))
+    fresh += await _audience_changes(tx, fresh, now, len(events))
     counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
     for index, accepted in counts.items():
         if index < len(events):
@@ -109,7 +111,8 @@ async def accept_many(
 async def tell_changes(
     tx: AsyncConnection, updated: Updated, *, now: datetime | None = None, pace: float = 1.0, bulk: bool = False
 ) -> None:
-    """Accept an event for each contact who entered or left a segment: `segment.entered`, `segment.left`.
+    """Accept an event for each contact who entered or left a segment, or whose grade changed: `segment.entered`,
+    `segment.left`, `score.graded`.
 
     The event's id follows from the change, so that a change is told once.
     """
@@ -120,7 +123,19 @@ async def tell_changes(
 
 def _told(tx: AsyncConnection, updated: Updated) -> list[Event]:
     drop_counts.count(tx, [Drop(drop_counts.NOT_JUDGED, "segment", name) for name in updated.not_judged])
-    return [_event_of(change) for change in updated.changes]
+    drop_counts.count(tx, [Drop(drop_counts.NOT_JUDGED, "score", name) for name in updated.not_scored])
+    return [*map(_event_of_grade, updated.graded), *map(_event_of, updated.changes)]
+
+
+def _event_of_grade(change: GradeChange) -> Event:
+    moment = int(change.at.timestamp() * 1_000_000)
+    return Event(
+        event_id=f"score:{change.score}:{change.version}:{change.seq}:{moment}:{change.contact_id}",
+        contact_id=change.contact_id,
+        name=GRADED,
+        properties={"score": change.score, "version": change.version, "from": change.before, "to": change.grade},
+        occurred_at=change.at,
+    )
 
 
 def _event_of(change: Change) -> Event:
@@ -138,13 +153,14 @@ def _event_of(change: Change) -> Event:
 @dataclass(frozen=True, slots=True)
 class _Fresh:
     """An event stored just now, and what its name concerns: a live run (`reacts`), an entry rule (`enters`), a segment
-    (`moves`). `made`: it also created its contact, and there are segments."""
+    (`moves`), a score (`scores`). `made`: it also created its contact, and there are segments or scores."""
 
     index: int
     event: Event
     reacts: bool
     enters: bool
     moves: bool
+    scores: bool
     made: bool
 
     @property
@@ -178,7 +194,7 @@ async def _store(
     for row in rows:
         index = indexes[row.ord - 1]
         if row.fresh:
-            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters, row.moves, row.made))
+            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters, row.moves, row.scores, row.made))
         elif row.known:
             results[index] = Accepted(duplicate=True)
         elif row.erased:
@@ -188,16 +204,19 @@ async def _store(
     return sorted(again)
 
 
-async def _segment_changes(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, first: int) -> list[_Fresh]:
-    """Store an event for each change of a segment that these events bring about; their indexes begin with `first`."""
-    moving = [item for item in fresh if item.moves or item.made]
+async def _audience_changes(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, first: int) -> list[_Fresh]:
+    """Store an event for each change of a segment or grade that these events bring about; their indexes begin with
+    `first`."""
+    moving = [item for item in fresh if item.moves or item.scores or item.made]
     if not moving:
         return []
     touched: dict[str, Touch] = {}
     for item in moving:
         known = touched.get(item.event.contact_id, Touch())
-        names = known.events | ({item.event.name} if item.moves else frozenset())
-        touched[item.event.contact_id] = Touch(names, created=known.created or item.made)
+        names = known.events | ({item.event.name} if item.moves or item.scores else frozenset())
+        touched[item.event.contact_id] = Touch(
+            names, created=known.created or item.made, scored=known.scored or item.scores
+        )
     told = _told(tx, await memberships.update(tx, touched, now))
     stored: list[_Fresh] = []
     if told:
@@ -270,7 +289,8 @@ _STORE = text(f"""
         ) AS reacts,
         EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters,
         EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
-        m.id IS NOT NULL AND EXISTS (SELECT 1 FROM segment_trigger) AS made
+        EXISTS (SELECT 1 FROM score_trigger g WHERE g.event = i.name) AS scores,
+        m.id IS NOT NULL AND (EXISTS (SELECT 1 FROM segment_trigger) OR EXISTS (SELECT 1 FROM score_trigger)) AS made
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
         LEFT JOIN stub m ON m.id = i.contact_id
     ORDER BY i.ord

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
 from sqlalchemy import RowMapping
 
+from audience.scores.course import course_from_data
 from tracks.model.values import Channel as Channel
 from tracks.shared.run_clock import Clock
 
@@ -17,7 +18,11 @@ _SEGMENTS = """ARRAY(
     SELECT m.segment FROM membership m JOIN segment s ON s.name = m.segment AND s.live = m.version
     WHERE m.contact_id = {table}.id AND m.member ORDER BY m.segment COLLATE "C"
 )"""
-_EMPTY = "CAST('{{}}' AS text[])"
+_SCORES = """(
+    SELECT jsonb_object_agg(v.score, jsonb_build_object('grade', v.grade, 'course', v.course))
+    FROM score_value v JOIN score s ON s.name = v.score AND s.live = v.version
+    WHERE v.contact_id = {table}.id
+)"""
 EnrollmentStatus = Literal["active", "completed", "converted", "exited"]
 
 
@@ -35,8 +40,10 @@ class Contact:
     """No promotional messages until then (real time), at the contact's own request."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
-    segments: Sequence[str] = field(default=(), metadata={"sql": _SEGMENTS})
+    segments: Sequence[str] = field(default=(), metadata={"sql": _SEGMENTS, "empty": "CAST('{}' AS text[])"})
     """The names of the segments that the contact is a member of, in order."""
+    scores: Mapping[str, Any] | None = field(default=None, metadata={"sql": _SCORES, "empty": "CAST(NULL AS jsonb)"})
+    """By each score that counts: the grade, and the course of the value."""
 
     def address(self, channel: Channel) -> str | None:
         """The email address or the phone number."""
@@ -52,6 +59,18 @@ class Contact:
             "has_email": bool(self.email),
             "has_phone": bool(self.phone),
             "segments": list(self.segments),
+            "scores": self.scores_at(),
+        }
+
+    def scores_at(self, now: datetime | None = None) -> dict[str, dict[str, Any]]:
+        """By each score: the value at a moment (None: at this one) and the grade, as conditions and templates see
+        them."""
+        if not self.scores:
+            return {}
+        moment = now or datetime.now(UTC)
+        return {
+            name: {"value": course_from_data(one["course"]).value_at(moment), "grade": one["grade"]}
+            for name, one in self.scores.items()
         }
 
 
@@ -132,17 +151,29 @@ _Row = TypeVar("_Row")
 
 
 @lru_cache
-def _fields(kind: Hashable) -> tuple[tuple[str, str], ...]:
-    """Each field's name, and the SQL that computes it; empty for a column."""
-    return tuple((one.name, one.metadata.get("sql", "")) for one in fields(cast(Any, kind)))
+def _fields(kind: Hashable) -> tuple[tuple[str, str, str], ...]:
+    """Each field's name, the SQL that computes it (empty for a column), and the SQL of its empty value."""
+    return tuple(
+        (one.name, one.metadata.get("sql", ""), one.metadata.get("empty", "")) for one in fields(cast(Any, kind))
+    )
 
 
 def read_row(kind: type[_Row], row: RowMapping, prefix: str = "") -> _Row:
     """Build a dataclass from the columns with the names of its fields (with a prefix, where two are joined)."""
-    return kind(**{name: row[prefix + name] for name, _ in _fields(cast(Hashable, kind))})
+    return kind(**{name: row[prefix + name] for name, _, _ in _fields(cast(Hashable, kind))})
 
 
 def columns(kind: type[Any], table: str, prefix: str = "", *, computed: bool = True) -> str:
     """The SQL select list for `read_row`. Without `computed`, what is no column is empty, which costs nothing."""
-    found = [(name, sql if computed or not sql else _EMPTY) for name, sql in _fields(cast(Hashable, kind))]
-    return ", ".join(f"{sql.format(table=table) or f'{table}.{name}'} AS {prefix}{name}" for name, sql in found)
+    found = [
+        (name, (sql.format(table=table) if computed else empty) or f"{table}.{name}")
+        for name, sql, empty in _fields(cast(Hashable, kind))
+    ]
+    return ", ".join(f"{sql} AS {prefix}{name}" for name, sql in found)
+
+
+def computed(kind: type[Any], name: str, table: str) -> str:
+    """The SQL of one computed field, for a select list."""
+    return next(
+        f"{sql.format(table=table)} AS {name}" for field, sql, _ in _fields(cast(Hashable, kind)) if field == name
+    )

@@ -19,7 +19,7 @@ PLAIN_DATA = 200
 """Units of data (some forty attributes, or a dozen line items) for which every condition has to be affordable."""
 
 FIELDS: dict[str, tuple[str, ...]] = {
-    "contact": ("id", "timezone", "locale", "attributes", "has_email", "has_phone", "segments"),
+    "contact": ("id", "timezone", "locale", "attributes", "has_email", "has_phone", "segments", "scores"),
     "event": ("event_id", "name", "at", "properties"),
     "enrollment": ("id", "track", "version", "properties", "steps"),
     "now": (),

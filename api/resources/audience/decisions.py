@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
 from audience.segments.evaluation import Answer, LeafAnswer, evaluate
-from audience.segments.members import Condition, Members
+from audience.segments.members import Condition, Members, scores_of
 from store.audience.facts import all_facts_of
+from store.audience.scores.values import with_grades
 from store.schema.rows import Contact
 from tracks.conditions.conditions import ConditionError
 
@@ -39,7 +40,7 @@ class ContactDecision(BaseModel):
 
 async def decide(tx: AsyncConnection, members: Members, contact: Contact, now: datetime) -> ContactDecision:
     """The decision about one contact, with all events counted."""
-    facts = await all_facts_of(tx, [contact], members, now)
+    facts = await with_grades(tx, await all_facts_of(tx, [contact], members, now), scores_of(members))
     answer = judged(members, facts[contact.id], now)
     if answer is None:
         return ContactDecision(contact_id=contact.id, member=None, changes_at=None, leaves=[])

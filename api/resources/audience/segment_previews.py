@@ -19,9 +19,10 @@ from api.resources.audience.decisions import ContactDecision, decide, judged
 from audience.facts import Facts
 from audience.segments.document import read_segment
 from audience.segments.evaluation import Answer
-from audience.segments.members import Members
+from audience.segments.members import Members, scores_of
 from audience.segments.probes import probes
 from store.audience.facts import facts_of, sample
+from store.audience.scores.values import with_grades
 from store.people import contacts
 from store.published import segments
 from store.schema.rows import Contact
@@ -122,6 +123,7 @@ async def _answers(
     for start in range(0, len(people), AT_ONCE):
         async with ctx.db.transaction() as tx:
             facts = await facts_of(tx, [(person, asked) for person in people[start : start + AT_ONCE]], now)
+            facts = await with_grades(tx, facts, scores_of(members))
         answers |= await asyncio.to_thread(_evaluate, members, facts, now)
     return answers
 

@@ -1,4 +1,4 @@
-"""Deploys: publish policy, templates, segments and tracks together, or show what publishing would do."""
+"""Deploys: publish policy, templates, segments, scores and tracks together, or show what publishing would do."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from api.http.bodies.reading import BATCH
 from api.http.context import Ctx
 from api.http.fields import SLUG
 from api.http.problems import FieldProblem, documented, invalid, not_published
-from api.resources.publishing import policy, segments, template_files, tracks
+from api.resources.publishing import policy, scores, segments, template_files, tracks
 from api.resources.publishing.publishing import (
     Done,
     PolicyDocument,
     Publishing,
     RefusedError,
+    ScoreDocument,
     SegmentDocument,
     TemplateDocument,
     TrackDocument,
@@ -29,6 +30,7 @@ from api.resources.publishing.publishing import (
 )
 from api.resources.publishing.template_files import TemplateFiles
 from store.published import tracks as stored
+from store.published.scores import Existing as ExistingGrades
 from store.published.segments import Existing
 from store.runs.live_runs import RunsAt, runs_at_steps
 from tracks.checks.template_reach import may_send
@@ -54,6 +56,7 @@ _SOMETHING: list[dict[str, Any]] = [
     {"required": ["policy"], "properties": {"policy": {"type": ["string", "object"]}}},
     {"required": ["templates"], "properties": {"templates": {"minProperties": 1}}},
     {"required": ["segments"], "properties": {"segments": {"minProperties": 1}}},
+    {"required": ["scores"], "properties": {"scores": {"minProperties": 1}}},
     {"required": ["tracks"], "properties": {"tracks": {"minProperties": 1}}},
 ]
 
@@ -77,6 +80,17 @@ class Deploy(BaseModel, extra="forbid", json_schema_extra={"anyOf": _SOMETHING})
         description="Whether those who are members of a new version of a segment at first are told as entering, and "
         "so enter tracks.",
     )
+    scores: dict[Name, Written] = Field(
+        default={},
+        max_length=_MOST,
+        description="By name, as YAML or the same as JSON.",
+        json_schema_extra=_NAMES,
+    )
+    existing_grades: ExistingGrades = Field(
+        default="ignore",
+        description="Whether those whose grade is another one by a new version of a score are told, and so enter "
+        "tracks.",
+    )
     tracks: dict[Name, Written] = Field(
         default={},
         max_length=_MOST,
@@ -96,7 +110,7 @@ class RunsOn(BaseModel):
 class Deployed(BaseModel):
     """The result for one document, real or of a dry run."""
 
-    kind: Literal["policy", "template", "segment", "track"]
+    kind: Literal["policy", "template", "score", "segment", "track"]
     name: str
     version: int = Field(description="The newest version after the deploy.")
     outcome: Literal["new", "changed", "unchanged"]
@@ -130,15 +144,22 @@ async def post_deploy(deploy: Deploy, ctx: Ctx) -> DeployAnswer:
     Each document is checked against the others in the deploy: a track may name templates, topics and tracks of the same
     deploy. `dry_run` does the same and rolls it back. An error points at its document, such as `#/tracks/welcome`.
     """
-    if deploy.policy is None and not deploy.templates and not deploy.segments and not deploy.tracks:
-        words = "There is nothing to publish: name a policy, templates, segments or tracks."
+    named = (deploy.templates, deploy.segments, deploy.scores, deploy.tracks)
+    if deploy.policy is None and not any(named):
+        words = "There is nothing to publish: name a policy, templates, segments, scores or tracks."
         raise invalid([FieldProblem(detail=words)])
-    written, templates, audience, plans = await asyncio.to_thread(_read, deploy)
+    written, templates, audience, rated, plans = await asyncio.to_thread(_read, deploy)
     done: list[Done] = []
     try:
         async with ctx.db.transaction() as tx:
             done = await Publishing(tx, inside=True, dry_run=deploy.dry_run).publish(
-                policy=written, templates=templates, segments=audience, tracks=plans, existing=deploy.existing
+                policy=written,
+                templates=templates,
+                segments=audience,
+                scores=rated,
+                tracks=plans,
+                existing=deploy.existing,
+                existing_grades=deploy.existing_grades,
             )
             if deploy.dry_run:
                 raise _DryRunError
@@ -153,11 +174,14 @@ async def post_deploy(deploy: Deploy, ctx: Ctx) -> DeployAnswer:
 
 def _read(
     deploy: Deploy,
-) -> tuple[PolicyDocument | None, list[TemplateDocument], list[SegmentDocument], list[TrackDocument]]:
+) -> tuple[
+    PolicyDocument | None, list[TemplateDocument], list[SegmentDocument], list[ScoreDocument], list[TrackDocument]
+]:
     return (
         None if deploy.policy is None else policy.read_document(*_source(deploy.policy)),
         [template_files.read_document(name, files) for name, files in deploy.templates.items()],
         [segments.read_document(name, *_source(source)) for name, source in sorted(deploy.segments.items())],
+        [scores.read_document(name, *_source(source)) for name, source in sorted(deploy.scores.items())],
         [tracks.read_document(name, *_source(source)) for name, source in sorted(deploy.tracks.items())],
     )
 

@@ -180,6 +180,7 @@ async def _context(tx: AsyncConnection, ctx: Context, body: Recipient) -> Messag
             raise not_found(f"contact {body.contact_id}")
         person = {name: getattr(held, name) for name in PreviewContact.model_fields}
         person["segments"] = list(held.segments)
+        person["scores"] = held.scores_at()
     if body.locale is not None:
         person["locale"] = body.locale
     run, base = body.enrollment, ctx.settings.public_url.rstrip("/")

@@ -14,12 +14,17 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
+from audience.scores import document as score_document
 from audience.segments import document as segment_document
+from audience.segments.score_names import missing_scores
 from store.published import policies, publish_lock, segments, templates, tracks
+from store.published import scores as published_scores
+from store.published.scores import Existing as ExistingGrades
 from store.published.segments import Existing
 from tracks.checks.enrolled_tracks import missing_tracks
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
 from tracks.checks.entered_segments import missing_segments
+from tracks.checks.read_scores import unknown_scores
 from tracks.checks.template_use import TemplateFacts, TemplateKey, check_template_use, keys_of, template_problems
 from tracks.checks.topic_use import topic_problems, topics_of
 from tracks.checks.track_document import Reading
@@ -82,10 +87,19 @@ class SegmentDocument:
 
 
 @dataclass(frozen=True)
+class ScoreDocument:
+    """A score as far as it could be parsed."""
+
+    name: str
+    source: str
+    reading: score_document.Reading
+
+
+@dataclass(frozen=True)
 class Done:
     """The result for a document: `version` is now the newest, `changes` are the differences of a policy."""
 
-    kind: Literal["policy", "template", "segment", "track"]
+    kind: Literal["policy", "template", "score", "segment", "track"]
     name: str
     version: int
     created: bool
@@ -123,20 +137,25 @@ class Publishing:
         policy: PolicyDocument | None = None,
         templates: Sequence[TemplateDocument] = (),
         segments: Sequence[SegmentDocument] = (),
+        scores: Sequence[ScoreDocument] = (),
         tracks: Sequence[TrackDocument] = (),
         existing: Existing = "ignore",
+        existing_grades: ExistingGrades = "ignore",
     ) -> list[Done]:
         """Check and store these documents. Raises RefusedError if any of them has an error.
 
         `existing`: whether those who are members of a new version of a segment at first are told as entering.
+        `existing_grades`: whether those whose grade is another one by a new version of a score are told.
         """
         await publish_lock.take_turns(self.tx)
         topics = await self._policy(policy)
         self._unreadable = {template.name for template in templates if template.template is None}
         for template in sorted(templates, key=_blocks_first):
             await self._template(template)
-        self._check_segments(segments)
-        await self._tracks(tracks, topics, {segment.name for segment in segments})
+        self._check_scores(scores)
+        known_scores = await published_scores.names(self.tx) | {score.name for score in scores}
+        self._check_segments(segments, known_scores)
+        await self._tracks(tracks, topics, {segment.name for segment in segments}, known_scores)
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
             self._tell("policy", await self._topics_missed(policy.policy, brought))
@@ -145,16 +164,38 @@ class Publishing:
         if self.errors:
             raise RefusedError(self.errors)
         await self._segments(segments, existing)
+        await self._scores(scores, existing_grades)
         return self.done
 
-    def _check_segments(self, documents: Sequence[SegmentDocument]) -> None:
+    def _check_scores(self, documents: Sequence[ScoreDocument]) -> None:
         for document in documents:
-            at = self._at("segments", document.name)
+            at = self._at("scores", document.name)
             self.errors += track_errors(document.reading.problems, at)
+            read = document.reading.score
+            if read is not None and read.score != document.name:
+                words = f"The document says `score: {read.score}`, the address says {document.name}."
+                self.errors.append(FieldProblem(detail=words, pointer=pointer([*at, "score"])))
+
+    def _check_segments(self, documents: Sequence[SegmentDocument], known_scores: set[str]) -> None:
+        for document in documents:
+            at, source = self._at("segments", document.name), document.reading.source
+            self.errors += track_errors(document.reading.problems, at)
+            missing = missing_scores(source.data, known_scores)
+            self.errors += track_errors([Problem("", source.line(path), "", words) for path, words in missing], at)
             read = document.reading.segment
             if read is not None and read.segment != document.name:
                 words = f"The document says `segment: {read.segment}`, the address says {document.name}."
                 self.errors.append(FieldProblem(detail=words, pointer=pointer([*at, "segment"])))
+
+    async def _scores(self, documents: Sequence[ScoreDocument], existing: ExistingGrades) -> None:
+        """Publish the scores, for the same reason last: after the segments, whose lock comes first everywhere."""
+        for document in documents:
+            read, data = document.reading.score, document.reading.source.data
+            assert read is not None
+            published = await published_scores.publish(
+                self.tx, read, document.source, data, existing=existing, fence=not self.dry_run
+            )
+            self.done.append(Done("score", document.name, published.version, published.created))
 
     async def _segments(self, documents: Sequence[SegmentDocument], existing: Existing) -> None:
         """Publish the segments. This holds up the storing of events, so it comes last."""
@@ -221,7 +262,11 @@ class Publishing:
         return (None if problems else shared), problems
 
     async def _tracks(
-        self, documents: Sequence[TrackDocument], topics: set[str] | None, brought_segments: set[str]
+        self,
+        documents: Sequence[TrackDocument],
+        topics: set[str] | None,
+        brought_segments: set[str],
+        known_scores: set[str],
     ) -> None:
         known_segments = await segments.names(self.tx) | brought_segments if documents else set()
         facts = await self._known_templates(documents) if documents else {}
@@ -233,6 +278,7 @@ class Publishing:
             found += reading.at(template_problems(reading.pieces, facts, self._unreadable))
             found += reading.at(missing_tracks(reading.pieces, known))
             found += reading.at(missing_segments(reading.source.data, known_segments))
+            found += reading.at(unknown_scores(reading.source.data, known_scores))
             if document.compiled is not None:
                 found += program_problems(document.compiled.program, document.name)
             if topics is not None:

@@ -25,6 +25,7 @@ _ANSWERING = frozenset((
 """Filters that print something even when their input is missing."""
 _UNSURE = (
     ("contact", "attributes"),
+    ("contact", "scores"),
     ("enrollment", "properties"),
     *(("brand", field) for field in sorted(OPTIONAL_FIELDS)),
 )

@@ -121,7 +121,7 @@ def _mjml_fault(template: Template, context: MessageContext, who: str) -> Templa
 
 _BARE_CONTACT: dict[str, Any] = {
     "id": "sample", "email": None, "phone": None, "timezone": None, "locale": None, "attributes": {},
-    "segments": [],
+    "segments": [], "scores": {},
 }  # fmt: skip
 _FULL_CONTACT: dict[str, Any] = {
     "id": "sample",
@@ -129,6 +129,7 @@ _FULL_CONTACT: dict[str, Any] = {
     "phone": "+15005550006",
     "timezone": "Europe/Berlin",
     "segments": ["sample"],
+    "scores": {},
     "locale": "en",
     "attributes": {"first_name": "Sam & <Co>", "last_name": "O'Sample", "company": 'Sample "Ltd"', "role": "engineer"},
 }

@@ -21,7 +21,7 @@ from tracks.content.templates.template_model import LINKS, Template
 from tracks.content.templates.template_problems import TemplateProblem, line_of
 from tracks.shared.problems import meant
 
-CONTACT_FIELDS = frozenset(("id", "email", "phone", "timezone", "locale", "attributes"))
+CONTACT_FIELDS = frozenset(("id", "email", "phone", "timezone", "locale", "attributes", "scores"))
 ENROLLMENT_FIELDS = frozenset(("id", "track", "version", "properties"))
 _FIELDS: Mapping[str, frozenset[str]] = {
     "contact": CONTACT_FIELDS,

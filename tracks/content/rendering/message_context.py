@@ -40,6 +40,7 @@ class MessageContext:
                 "has_email": bool(contact.get("email")),
                 "has_phone": bool(contact.get("phone")),
                 "segments": list(contact.get("segments") or ()),
+                "scores": dict(contact.get("scores") or {}),
             },
             "enrollment": {**self.enrollment, "steps": dict(self.steps)},
             "now": self.now or datetime.now(UTC),

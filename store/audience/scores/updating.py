@@ -1,0 +1,230 @@
+"""Keep each contact's scores: exact at each commit, in the transaction that stores the cause.
+
+What is written follows from `audience.scores.evaluation` over the stored facts, as memberships of segments do.
+`store.audience.memberships.update` locks the contacts and reads the facts for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from audience.facts import Facts
+from audience.scores.course import NO_POINTS
+from audience.scores.evaluation import evaluate
+from audience.scores.probes import probes
+from audience.scores.rules import Score
+from audience.segments.probes import Probe
+from store.audience.facts import AGAIN, CATCH_UP, enough
+from store.audience.scores.values import VALUE_NAMES, GradeChange, ScorePin, ScoreValue, value_of
+from store.engine.pipeline import Statement
+from store.engine.sql import any_of
+from store.published import scores
+from tracks.conditions.conditions import ConditionError
+
+
+@dataclass(frozen=True, slots=True)
+class KeptScore:
+    """A version whose values are kept.
+
+    `live`: it counts. `tells`: it just went live, and those whose grade is another one by it are being told. `events`
+    are its triggers.
+    """
+
+    live: bool
+    tells: bool
+    events: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Why a contact's scores are looked at: events of these names; everything, for instance of a new contact."""
+
+    events: frozenset[str] = frozenset()
+    everything: bool = False
+
+
+class ScoreUpdate:
+    """Brings the scores of some contacts up to date: reads, evaluates, and collects what is to be written and told."""
+
+    def __init__(self, concerns: Mapping[str, Concern], now: datetime) -> None:
+        """`concerns` are the contacts to look at."""
+        self.now = now
+        self.earliest = now
+        """The earliest moment that is evaluated: windows are read from there."""
+        self.changes: list[GradeChange] = []
+        self.written: list[ScoreValue] = []
+        self.not_judged: list[str] = []
+        self._concerns = concerns
+        self._kept: dict[ScorePin, KeptScore] = {}
+        self._known: dict[str, dict[ScorePin, ScoreValue]] = {}
+        self._asked: dict[str, frozenset[ScorePin]] = {}
+        self._defined: dict[ScorePin, Score] = {}
+        self._probes: dict[tuple[frozenset[ScorePin], bool], list[Probe]] = {}
+        self._own: dict[ScorePin, list[Probe]] = {}
+
+    def statements(self) -> list[Statement]:
+        """What to read when the contacts are locked; nothing if no score is concerned."""
+        if not self._concerns:
+            return []
+        names = frozenset[str]().union(*(concern.events for concern in self._concerns.values()))
+        everything = any(concern.everything for concern in self._concerns.values())
+        asked = {"names": sorted(names), "ids": sorted(self._concerns), "everything": everything, "now": self.now}
+        return [Statement(_KEPT, asked), Statement(_KNOWN, {"ids": asked["ids"]})]
+
+    async def read(self, tx: AsyncConnection, rows: Sequence[Iterable[Any]]) -> None:
+        """Take up the rows of `statements`."""
+        if not rows:
+            return
+        versions, values = rows
+        for row in versions:
+            self._kept[ScorePin(row.score, row.version)] = KeptScore(row.live, row.tells, frozenset(row.events))
+        if not self._kept:
+            return
+        for row in values:
+            value = value_of(row)
+            self._known.setdefault(value.contact_id, {})[value.pin] = value
+        self._asked = {contact_id: self._concerned(contact_id) for contact_id in self._concerns}
+        for pin in frozenset[ScorePin]().union(*self._asked.values()):
+            self._defined[pin] = await scores.definition(tx, *pin)
+
+    def concerns(self, contact_id: str) -> bool:
+        """Whether there is something to evaluate for this contact."""
+        return bool(self._asked.get(contact_id))
+
+    def _concerned(self, contact_id: str) -> frozenset[ScorePin]:
+        """The versions to evaluate: all of a score together, since what is told of one depends on the other."""
+        concern, known = self._concerns[contact_id], self._known.get(contact_id, {})
+        found = {
+            pin.score
+            for pin, one in self._kept.items()
+            if concern.everything or not concern.events.isdisjoint(one.events)
+        }
+        found |= {pin.score for pin, row in known.items() if row.changes_at is not None and row.changes_at <= self.now}
+        return frozenset(pin for pin in self._kept if pin.score in found)
+
+    def probes(self, contact_id: str) -> list[Probe]:
+        """What to read of a contact; more where the past has to be caught up with."""
+        pins = self._asked.get(contact_id, frozenset())
+        if not pins:
+            return []
+        known = self._known.get(contact_id, {})
+        overdue = [at for pin in pins if (row := known.get(pin)) and (at := row.changes_at) and at < self.now]
+        self.earliest = min([self.earliest, *overdue])
+        key = (pins, bool(overdue))
+        if key not in self._probes:
+            spare = CATCH_UP if overdue else 0
+            self._probes[key] = probes((self._defined[pin] for pin in pins), spare=spare)
+        return self._probes[key]
+
+    def of(self, contact_id: str, facts: Facts) -> None:
+        """Evaluate the versions that concern a contact, at each moment that is due, up to now."""
+        known = self._known.get(contact_id, {})
+        counting: dict[str, str] = {}
+        """The grades by the versions that count."""
+        for pin in sorted(self._asked.get(contact_id, ()), key=lambda pin: not self._kept[pin].live):
+            old, kept = known.get(pin), self._kept[pin]
+            row = old or self._first(contact_id, pin, counting.get(pin.score))
+            mine = self._enough(pin, facts)
+            moment: datetime | None = self.now
+            if row.changes_at is not None:
+                moment = min(row.changes_at, self.now)
+            for _ in range(CATCH_UP):
+                if moment is None or moment > self.now:
+                    break
+                row = self._at(row, mine, moment)
+                moment = row.changes_at
+            if kept.live:
+                counting[pin.score] = row.grade
+            else:
+                row = replace(row, untold=untold_of(self._defined[pin], row.grade, counting.get(pin.score)))
+            if _to_write(old, row, self.now):
+                self.written.append(row)
+
+    def _first(self, contact_id: str, pin: ScorePin, by_live: str | None) -> ScoreValue:
+        """What a contact is before the first evaluation: of the grade that counts so far, else of the lowest."""
+        return first_value(self._defined[pin], contact_id, pin, by_live, self.now)
+
+    def _enough(self, pin: ScorePin, facts: Facts) -> Facts | None:
+        if not facts.cut:
+            return facts
+        if pin not in self._own:
+            self._own[pin] = probes([self._defined[pin]])
+        return enough(facts, self._own[pin], self.now)
+
+    def _at(self, row: ScoreValue, facts: Facts | None, moment: datetime) -> ScoreValue:
+        """The value as it is from that moment on."""
+        kept = self._kept[row.pin]
+        new, could = judged(self._defined[row.pin], row, facts, moment)
+        if not could:
+            self.not_judged.append(row.score)
+            new = replace(new, changes_at=self.now + AGAIN)
+        if new.grade == row.grade:
+            return new
+        before = row.untold if kept.tells and row.untold is not None else row.grade
+        if not kept.live or before == new.grade:
+            return replace(new, untold=None)
+        self.changes.append(GradeChange(row.contact_id, row.score, row.version, before, new.grade, moment, row.seq + 1))
+        return replace(new, seq=row.seq + 1, untold=None)
+
+
+def first_value(score: Score, contact_id: str, pin: ScorePin, by_live: str | None, now: datetime) -> ScoreValue:
+    """What a contact is before the first evaluation: of the grade that counts so far, else of the lowest grade."""
+    return ScoreValue(contact_id, *pin, 0.0, now, NO_POINTS, by_live or score.grades.all[0].name, now, None)
+
+
+def judged(score: Score, row: ScoreValue, facts: Facts | None, now: datetime) -> tuple[ScoreValue, bool]:
+    """The value at a moment, for a contact with that value before; and whether the contact could be judged.
+
+    One who cannot be, because of too many events or too much data, has no points, and is looked at again a day later.
+    """
+    try:
+        answer = evaluate(score, facts, now, row.grade) if facts is not None else None
+    except ConditionError:
+        answer = None
+    if answer is None:
+        value, grade, course, looks = 0.0, score.grades.grade_of(0.0), NO_POINTS, [now + AGAIN]
+    else:
+        value, grade, course = answer.value, answer.grade, replace(answer.course, known_until=None)
+        looks = [moment for moment in (answer.changes_at, answer.course.known_until) if moment is not None]
+    since = row.since if grade == row.grade else now
+    new = replace(
+        row, value=value, at=now, course=course, grade=grade, since=since, changes_at=min(looks, default=None)
+    )
+    return new, answer is not None
+
+
+def untold_of(score: Score, grade: str, by_live: str | None) -> str | None:
+    """What a version that is being filled keeps of the grade by the version that counts: see `score_value`."""
+    before = by_live or score.grades.all[0].name
+    return None if before == grade else before
+
+
+def _to_write(old: ScoreValue | None, new: ScoreValue, now: datetime) -> bool:
+    """Whether the row has changed so that it must be written: an event that gives no points costs no write."""
+    if old is None or (old.grade, old.untold, old.course) != (new.grade, new.untold, new.course):
+        return True
+    if old.changes_at is None or old.changes_at <= now:
+        return new.changes_at != old.changes_at
+    return new.changes_at is not None and new.changes_at < old.changes_at
+
+
+# A contact who is looked at for an event is looked at for all that is overdue too.
+_KEPT = text(f"""
+    SELECT t.score, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
+        v.existing = 'tell' AND v.state = 'switching' AS tells
+    FROM score_trigger t JOIN score s ON s.name = t.score
+    JOIN score_version v ON v.score = t.score AND v.version = t.version
+    WHERE :everything OR t.score IN (
+        SELECT score FROM score_trigger WHERE event = {any_of("names")}
+        UNION ALL
+        SELECT score FROM score_value WHERE contact_id = {any_of("ids")} AND changes_at <= :now
+    )
+    GROUP BY t.score, t.version, s.live, v.existing, v.state
+""")
+_KNOWN = text(f"SELECT {VALUE_NAMES} FROM score_value WHERE contact_id = {any_of('ids')}")

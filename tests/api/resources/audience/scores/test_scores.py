@@ -1,0 +1,170 @@
+"""Scores through the API: published, filled, previewed, listed by grade, explained, checked; and named by tracks."""
+
+from __future__ import annotations
+
+from math import fsum
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from api.audience.segment_upkeep import SegmentUpkeep
+from store.engine.database import Database
+from tests.api.client import Api
+
+YAML = {"content-type": "application/yaml"}
+LEAD = """score: lead
+fit:
+  - {id: team, when: contact.attributes.plan == "team", points: 20}
+behaviour:
+  - {id: pricing, event: page.viewed, where: event.properties.path == "/pricing", points: 15, half_life: 14d}
+  - {id: seen, event: page.viewed, points: 1, within: 7d, cap: {most: 2}}
+grades: {cold: , warm: 20, hot: 45}
+"""
+
+
+async def put(api: Api, source: str, name: str = "lead", **params: Any) -> Any:
+    return await api.call("PUT", f"/v1/scores/{name}", content=source.encode(), headers=YAML, params=params)
+
+
+async def fill(db: Database) -> None:
+    while await SegmentUpkeep(db).fill():
+        pass
+
+
+async def view(api: Api, number: int, who: str = "ann") -> None:
+    body = {
+        "event_id": f"{who}-{number}",
+        "contact_id": who,
+        "name": "page.viewed",
+        "properties": {"path": "/pricing"},
+    }
+    assert (await api.call("POST", "/v1/events", json=body)).status_code == 202
+
+
+async def read(api: Api, path: str, **params: Any) -> Any:
+    answer = await api.call("GET", path, params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+async def lead(api: Api, db: Database) -> Api:
+    """Ann is warm by who she is; Bob is cold."""
+    await api.contact("ann", attributes={"plan": "team"})
+    await api.contact("bob", attributes={"plan": "free"})
+    assert (await put(api, LEAD)).status_code == 201
+    await fill(db)
+    return api
+
+
+async def test_it_is_published_once_and_shows_how_far_it_is(api: Api, db: Database) -> None:
+    await api.contact("ann", attributes={"plan": "team"})
+    assert (await put(api, LEAD)).json() == {"score": "lead", "version": 1, "created": True}
+    again = await put(api, LEAD)
+    assert (again.status_code, again.json()["created"]) == (200, False)
+    shown = await read(api, "/v1/scores/lead")
+    assert (shown["live"], shown["grades"], shown["filling"]["state"]) == (None, {}, "filling")
+    early = await api.call("GET", "/v1/scores/lead/contacts")
+    assert early.status_code == 409 and early.json()["type"].endswith("score-not-live")
+    await fill(db)
+    shown = await read(api, "/v1/scores/lead")
+    assert (shown["live"], shown["source"]) == (1, LEAD)
+    assert list(shown["grades"].items()) == [("cold", 0), ("warm", 1), ("hot", 0)]
+    assert (shown["filling"]["state"], shown["filling"]["evaluated"]) == ("live", 1)
+    assert (await read(api, "/v1/scores"))["scores"] == [{"score": "lead", "version": 1, "live": 1}]
+    assert [one["version"] for one in (await read(api, "/v1/scores/lead/versions"))["versions"]] == [1]
+
+
+async def test_all_that_is_wrong_is_told_at_once_with_its_line(api: Api) -> None:
+    answer = await put(api, "score: lead\nfit:\n  - {id: a, when: now > 3, points: 0}\ngrades: {cold: , warm: x}\n")
+    assert answer.status_code == 422
+    assert {one["line"] for one in answer.json()["errors"]} == {3, 4}
+
+
+async def test_the_explanation_sums_to_the_score(lead: Api) -> None:
+    for number in range(3):
+        await view(lead, number)
+    told = await read(lead, "/v1/scores/lead/contacts/ann")
+    assert told["grade"] == "hot" and told["judged"] is True
+    assert told["value"] == fsum(rule["points"] for rule in told["rules"]) == told["fit"] + told["behaviour"]
+    assert [(rule["rule"], rule["count"], rule["left_out"]) for rule in told["rules"]] == [
+        ("team", None, {}),
+        ("pricing", 3, {}),
+        ("seen", 2, {"cap": 1}),
+    ]
+    assert told["rules"][1]["events"] == ["ann-0", "ann-1", "ann-2"]
+    assert (await read(lead, "/v1/contacts/ann"))["scores"]["lead"]["grade"] == "hot"
+
+
+async def test_contacts_are_listed_by_grade(lead: Api) -> None:
+    found = await read(lead, "/v1/scores/lead/contacts", grade="warm")
+    assert [(one["contact_id"], one["value"], one["grade"]) for one in found["contacts"]] == [("ann", 20.0, "warm")]
+    page = await read(lead, "/v1/scores/lead/contacts", limit=1)
+    assert [one["contact_id"] for one in page["contacts"]] == ["ann"]
+    page = await read(lead, "/v1/scores/lead/contacts", limit=1, cursor=page["next"])
+    assert ([one["contact_id"] for one in page["contacts"]], page["next"]) == (["bob"], None)
+    unknown = await lead.call("GET", "/v1/scores/lead/contacts", params={"grade": "boiling"})
+    assert unknown.status_code == 422
+
+
+async def test_a_preview_tells_who_changes_grade_and_keeps_nothing(lead: Api) -> None:
+    source = LEAD.replace("points: 20", "points: 50")
+    answer = await lead.call("POST", "/v1/scores/preview", json={"source": source, "contact_id": "ann"})
+    told = answer.json()
+    assert (told["contacts"], told["evaluated"], told["not_judged"]) == (2, 2, 0)
+    assert told["grades"] == {"cold": 1, "warm": 0, "hot": 1}
+    assert told["moves"] == [{"before": "warm", "after": "hot", "contacts": 1, "sample": ["ann"]}]
+    assert (told["contact"]["grade"], told["contact"]["value"]) == ("hot", 50.0)
+    assert (await read(lead, "/v1/scores/lead"))["version"] == 1
+
+
+async def test_the_check_finds_a_score_that_the_facts_deny(lead: Api, db: Database) -> None:
+    assert (await read(lead, "/v1/scores/lead/check"))["differences"] == []
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE score_value SET grade = 'hot' WHERE contact_id = 'bob'"))
+    found = await read(lead, "/v1/scores/lead/check")
+    assert found["contacts"] == 2
+    assert [(one["contact_id"], one["stored_grade"], one["evaluated_grade"]) for one in found["differences"]] == [
+        ("bob", "hot", "cold")
+    ]
+
+
+async def test_a_filling_can_be_steered(lead: Api, db: Database) -> None:
+    await put(lead, LEAD.replace("points: 20", "points: 50"), existing="tell")
+    paused = await lead.call("POST", "/v1/scores/lead/versions/2/pause")
+    assert paused.json() == {"score": "lead", "version": 2, "done": True}
+    await fill(db)
+    assert (await read(lead, "/v1/scores/lead"))["live"] == 1
+    await lead.call("POST", "/v1/scores/lead/versions/2/resume")
+    await fill(db)
+    assert (await read(lead, "/v1/scores/lead"))["live"] == 2
+    assert (await lead.call("POST", "/v1/scores/lead/versions/9/cancel")).status_code == 404
+    history = await read(lead, "/v1/events", contact_id="ann", name="score.graded")
+    assert [one["properties"] for one in history["events"]] == [
+        {"score": "lead", "version": 2, "from": "warm", "to": "hot"}
+    ]
+
+
+async def test_a_deploy_brings_scores_with_the_tracks_and_segments_that_name_them(api: Api) -> None:
+    track = (
+        'track: call\nentry: {event: score.graded, where: event.properties.to == "hot"}\n'
+        "defaults: {email: {from: a@acme.test}}\n"
+        "steps:\n  - id: ask\n    branch:\n      - when: contact.scores.lead.value > 50\n"
+        "        steps: [{id: w, wait: 1d}]\n"
+    )
+    segment = "segment: hot-leads\nmembers: {score: lead, grade: [hot]}\n"
+    body = {"tracks": {"call": track}, "segments": {"hot-leads": segment}, "dry_run": True}
+    refused = await api.call("POST", "/v1/deploys", json=body)
+    assert refused.status_code == 422
+    assert sorted(one["detail"] for one in refused.json()["errors"]) == [
+        "there is no score 'lead'; publish it before or in the same deploy",
+        "there is no score 'lead'; publish it before or in the same deploy",
+    ]
+    answer = await api.call("POST", "/v1/deploys", json=body | {"scores": {"lead": LEAD}, "existing_grades": "tell"})
+    assert answer.status_code == 200, answer.text
+    assert {(one["kind"], one["name"]) for one in answer.json()["documents"]} == {
+        ("score", "lead"),
+        ("segment", "hot-leads"),
+        ("track", "call"),
+    }
