@@ -23,6 +23,7 @@ from store.engine.sql import as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
 from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
+from store.schema.merged_ids import survivor_of
 from tracks.model.segment_changes import ENTERED, LEFT
 
 
@@ -41,7 +42,8 @@ class Event:
 class Accepted:
     """How many live enrollments can react to an event and how many it began, or why it was dropped.
 
-    `not_enrolled` are the tracks into which it could have enrolled the contact.
+    `not_enrolled` are the tracks into which it could have enrolled the contact. `merged_into` is the contact whose
+    event it is, where the event names an id that was merged into that contact.
     """
 
     matched: int = 0
@@ -49,6 +51,7 @@ class Accepted:
     duplicate: bool = False
     erased: bool = False
     not_enrolled: tuple[NotEnrolled, ...] = ()
+    merged_into: str | None = None
 
     @property
     def dropped(self) -> Reason | Literal["erased"] | None:
@@ -71,7 +74,8 @@ async def accept_many(
     """Accept events in order; one answer each.
 
     An event id that was seen before (also within `events`) is a duplicate and changes nothing. An event of an unknown
-    contact creates that contact, without an address; an event of an erased contact is dropped. `pace` is for the
+    contact creates that contact, without an address; an event of an erased contact is dropped. An id that was merged
+    stands for the surviving contact. `pace` is for the
     enrollments that entry rules begin; their properties are the event's. `bulk` puts these into the slow lane.
 
     A contact who enters or leaves a segment by these events does so after them; see `tell_changes`.
@@ -92,9 +96,11 @@ async def accept_many(
         raise BusyError("the same contacts kept being made and erased")
     fresh += await _segment_changes(tx, fresh, now, len(events))
     counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
+    survivors = {f.index: f.event.contact_id for f in fresh}
     for index, accepted in counts.items():
         if index < len(events):
-            results[index] = accepted
+            merged = survivors[index] != events[index].contact_id
+            results[index] = replace(accepted, merged_into=survivors[index]) if merged else accepted
     answers = [answer for answer in results if answer is not None]
     await drop_counts.add(
         tx,
@@ -178,9 +184,11 @@ async def _store(
     for row in rows:
         index = indexes[row.ord - 1]
         if row.fresh:
-            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters, row.moves, row.made))
+            event = replace(batch[row.ord - 1], contact_id=row.contact_id)
+            fresh.append(_Fresh(index, event, row.reacts, row.enters, row.moves, row.made))
         elif row.known:
-            results[index] = Accepted(duplicate=True)
+            merged = row.contact_id != batch[row.ord - 1].contact_id
+            results[index] = Accepted(duplicate=True, merged_into=row.contact_id if merged else None)
         elif row.erased:
             results[index] = Accepted(erased=True)
         else:
@@ -236,10 +244,12 @@ async def _apply(
 
 _INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
 # The contact is locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between. Rows are
-# inserted in the order of their ids, so that two batches with the same events cannot deadlock.
+# inserted in the order of their ids, so that two batches with the same events cannot deadlock. A contact who is merged
+# while this waits for the lock is not held then: the event is tried again, and finds the survivor.
 _STORE = text(f"""
     WITH input AS (
-        SELECT * FROM {_INPUT}
+        SELECT i.event_id, {survivor_of("i.contact_id")} AS contact_id, i.name, i.properties, i.occurred_at, i.ord
+        FROM {_INPUT}
     ),
     held AS (
         SELECT id FROM contact WHERE id IN (SELECT contact_id FROM input) ORDER BY id FOR KEY SHARE
@@ -261,7 +271,7 @@ _STORE = text(f"""
         ON CONFLICT (event_id) DO NOTHING
         RETURNING event_id
     )
-    SELECT i.ord, s.event_id IS NOT NULL AS fresh, p.id IS NOT NULL AS known,
+    SELECT i.ord, i.contact_id, s.event_id IS NOT NULL AS fresh, p.id IS NOT NULL AS known,
         EXISTS (SELECT 1 FROM erasure x WHERE x.contact_id = i.contact_id) AS erased,
         EXISTS (
             SELECT 1 FROM enrollment e
