@@ -36,10 +36,11 @@ class Merged:
     """The result of a merge.
 
     `one_already`: both ids stand for the same contact, and nothing was changed. `no_survivor`, `no_merged`: there is no
-    such contact. `erased`: the contact to merge was erased, and nothing of them may come back.
+    such contact. `erased`: the contact to merge was erased, and nothing of them may come back. `taken`: the id to merge
+    was merged into a third contact, which `merged` names: whoever means that one has to name it.
     """
 
-    outcome: Literal["merged", "one_already", "no_survivor", "no_merged", "erased"]
+    outcome: Literal["merged", "one_already", "no_survivor", "no_merged", "erased", "taken"]
     survivor: str
     merged: str
     merge_id: str = ""
@@ -61,7 +62,7 @@ async def merge(
     now: datetime | None = None,
     pace: float = 1.0,
 ) -> Merged:
-    """Merge a contact into another. Both may be named by ids that were merged before.
+    """Merge a contact into another. The surviving one may be named by an id that was merged into it.
 
     `by` is who asks for it, for the record. `reserve`: contacts who do not exist are created without any data, so that
     what comes later under the merged id is the survivor's. `pace` is for enrollments that begin by it. One merge at a
@@ -72,6 +73,8 @@ async def merge(
     survivor, gone = await merged_ids.current(tx, into), await merged_ids.current(tx, merged)
     if survivor == gone:
         return Merged("one_already", survivor, gone)
+    if gone != merged:
+        return Merged("taken", survivor, gone)
     for contact_id in sorted((survivor, gone)):
         await customers.hold_of_contact(tx, contact_id)
     if reserve:

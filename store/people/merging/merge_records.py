@@ -16,7 +16,7 @@ from store.schema.rows import columns, read_row
 
 UNDO_WITHIN = timedelta(days=30)
 """How long a merge can be undone, and the merged contact's former data are kept."""
-_PRUNED = 100
+_PRUNED = 5_000
 """The most merges whose former data one call of `prune` deletes."""
 _MERGE_LOCK = 0x7065_7265_6D67
 
@@ -140,7 +140,8 @@ _OF_PERSON = text(f"""
 """)
 _FORGET = text(f"""
     WITH moved AS (DELETE FROM merge_moved WHERE merge_id = {any_of("ids", "uuid")})
-    UPDATE contact_merge SET former = NULL, changes = '{{}}' WHERE id = {any_of("ids", "uuid")}
+    UPDATE contact_merge SET former = NULL, changes = jsonb_build_object('moved', coalesce(changes -> 'moved', '{{}}'))
+    WHERE id = {any_of("ids", "uuid")}
 """)
 _NOBODY = text(f"DELETE FROM merged_id WHERE contact_id = {any_of('ids')}")
 _OLD = text("""
