@@ -17,7 +17,16 @@ from api.http.bodies.reading import load_json
 from api.http.context import Context, Ctx
 from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer
 from api.resources.events import TrackNotEntered
-from api.resources.segment_api.segment_format import MAX_ITEMS, Alias, Identify, Item, ItemProblem, Sent, Track, translate
+from api.resources.segment_api.segment_format import (
+    MAX_ITEMS,
+    Alias,
+    Identify,
+    Item,
+    ItemProblem,
+    Sent,
+    Track,
+    translate,
+)
 from store.people import contacts
 from store.people.merging import merge, merge_records
 from store.runs import events
@@ -43,9 +52,7 @@ class BatchAccepted(BaseModel):
     """The result of a batch. Items that could not be used are listed; all others are stored."""
 
     success: bool = True
-    accepted: int = Field(
-        description="Number of contacts changed or merged and events stored, including duplicates."
-    )
+    accepted: int = Field(description="Number of contacts changed or merged and events stored, including duplicates.")
     duplicates: int = Field(description="Number of events that had been stored before.")
     matched: int = Field(description="Number of live enrollments that the events were sent to.")
     enrolled: int = Field(description="Number of enrollments that the events started.")
@@ -162,7 +169,9 @@ async def _store(tx: AsyncConnection, items: Sequence[Item], pace: float, key_na
             ]
             accepted = await events.accept_many(tx, happened, pace=pace)
             stored.events += accepted
-            stored.merged |= {i: now.merged_into for (i, _), now in zip(alike, accepted, strict=True) if now.merged_into}
+            stored.merged |= {
+                i: now.merged_into for (i, _), now in zip(alike, accepted, strict=True) if now.merged_into
+            }
     return stored
 
 

@@ -10,6 +10,7 @@ from store.people import contacts, crm, erasure, suppressions
 from store.people.consents import Change
 from store.people.merging import merge_records
 from store.runs.events import Accepted, Event
+from store.schema.rows import Contact
 from tests.store.people.consent_calls import tell
 from tests.store.people.merging.merge_calls import facts, merged, unmerged
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
@@ -17,7 +18,7 @@ from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
 DAY = timedelta(days=1)
 
 
-async def person(store: StoreCalls, contact_id: str) -> contacts.Contact | None:
+async def person(store: StoreCalls, contact_id: str) -> Contact | None:
     async with store.db.transaction() as tx:
         return await contacts.get(tx, contact_id)
 
