@@ -20,7 +20,7 @@ from store.engine.errors import BusyError
 from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json, as_json_list, many, utc_now
 from store.runs import events
-from store.schema.merged_ids import is_merged, survivor_of
+from store.schema.merged_ids import check_created, is_merged, survivor_of
 from store.schema.rows import Contact, columns, read_row
 
 
@@ -117,6 +117,7 @@ async def upsert_many(
             results.append(Upserted(state[contact_id], old is None, changed))
         fresh = [contact for contact_id, contact in state.items() if contact_id not in before]
         if await _insert(tx, fresh) == len(fresh):
+            await check_created(tx, [contact.id for contact in fresh])
             await _update(tx, [state[i] for i, old in before.items() if state[i] is not old])
             await _tell_runs(tx, before, state, bulk, now)
             moved = await _tell_segments(tx, before, state, bulk, now, pace)

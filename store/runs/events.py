@@ -23,7 +23,7 @@ from store.engine.sql import as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
 from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
-from store.schema.merged_ids import survivor_of
+from store.schema.merged_ids import check_created, survivor_of
 from tracks.model.segment_changes import ENTERED, LEFT
 
 
@@ -181,7 +181,9 @@ async def _store(
         },
     )
     again: list[int] = []
+    created: set[str] = set()
     for row in rows:
+        created |= {row.contact_id} if row.created else set()
         index = indexes[row.ord - 1]
         if row.fresh:
             event = replace(batch[row.ord - 1], contact_id=row.contact_id)
@@ -193,6 +195,7 @@ async def _store(
             results[index] = Accepted(erased=True)
         else:
             again.append(index)
+    await check_created(tx, sorted(created))
     return sorted(again)
 
 
@@ -280,7 +283,7 @@ _STORE = text(f"""
         ) AS reacts,
         EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters,
         EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
-        m.id IS NOT NULL AND EXISTS (SELECT 1 FROM segment_trigger) AS made
+        m.id IS NOT NULL AS created, m.id IS NOT NULL AND EXISTS (SELECT 1 FROM segment_trigger) AS made
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
         LEFT JOIN stub m ON m.id = i.contact_id
     ORDER BY i.ord

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import pytest
+
 from store.engine.errors import BusyError
 from store.people import erasure
 from store.people.merging import merge
@@ -152,3 +154,34 @@ async def test_a_merge_and_its_undoing_among_events_lose_none(store: StoreCalls)
     rows = await store.rows("SELECT contact_id FROM event")
     assert len(rows) == 50 and {row.contact_id for row in rows} <= {"ann", "bob"}
     assert sorted(row.id for row in await store.rows("SELECT id FROM contact")) == ["ann", "bob"]
+
+
+async def test_an_id_that_is_reserved_and_merged_while_it_is_made_is_not_made_beside_the_survivor(
+    store: StoreCalls,
+) -> None:
+    """As Segment's `alias` does, beside the first event of a visitor whom nobody has seen before."""
+    await store.contact("ann")
+    for turn in range(12):
+        bob = f"bob{turn}"
+        makes = [
+            patiently(lambda bob=bob: store.happen("seen", bob, event_id=f"e-{bob}")),  # type: ignore[misc]
+            patiently(lambda bob=bob: store.contact(bob, attributes={bob: 1})),  # type: ignore[misc]
+        ]
+        await asyncio.gather(merged(store, "ann", bob, reserve=True), *makes)
+    assert [row.id for row in await store.rows("SELECT id FROM contact")] == ["ann"]
+    assert {row.contact_id for row in await store.rows("SELECT contact_id FROM event")} == {"ann"}
+    (ann,) = await store.rows("SELECT attributes FROM contact")
+    assert len(ann.attributes) == 12
+
+
+async def test_a_contact_made_while_its_id_was_merged_by_another_transaction_is_refused(store: StoreCalls) -> None:
+    """The merge creates and deletes the id while the event waits for it; the event's own snapshot shows neither."""
+    await store.contact("ann")
+    async with store.db.transaction() as tx:
+        await merge.merge(tx, "ann", "bob", by="tests", reserve=True, now=NOW)
+        waiting = asyncio.create_task(store.happen("seen", "bob"))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+    with pytest.raises(BusyError):
+        await waiting
+    assert (await store.happen("seen", "bob")).merged_into == "ann"
