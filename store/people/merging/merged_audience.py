@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audience import memberships
-from store.audience.memberships import Change, Pin, Touch
+from store.audience.memberships import Change, Touch
 from store.engine.sql import any_of
 from store.runs import event_deliveries, events
 from store.runs.events import Event
@@ -23,13 +24,24 @@ _MOST = 500
 """The most events of the other contact that live runs are told at a merge, the newest of them."""
 
 
-async def leave(tx: AsyncConnection, merged: str) -> Sequence[Pin]:
-    """Delete the memberships of the merged id; returns the segments that it was known to be a member of."""
-    return [Pin(*row) for row in await tx.execute(_LEAVE, {"id": merged})]
+class Left(NamedTuple):
+    """A segment that a merged id was known to be a member of, and how many changes of that had been told."""
+
+    segment: str
+    version: int
+    seq: int
+
+
+async def leave(tx: AsyncConnection, merged: str) -> Sequence[Left]:
+    """Delete the memberships of the merged id; returns those that were known.
+
+    Whoever sends a segment on to somebody else, by contact, has to tell them that this id left: it is no contact.
+    """
+    return [Left(*row) for row in await tx.execute(_LEAVE, {"id": merged})]
 
 
 async def evaluate(
-    tx: AsyncConnection, contacts: Sequence[str], now: datetime, pace: float, *, former: Sequence[Pin] = ()
+    tx: AsyncConnection, contacts: Sequence[str], now: datetime, pace: float, *, former: Sequence[Left] = ()
 ) -> None:
     """Evaluate these contacts in all segments, and tell each change once.
 
@@ -41,7 +53,11 @@ async def evaluate(
     for survivor in contacts if former else ():
         inside = set((await tx.execute(_SEGMENTS, {"id": survivor})).scalars())
         told = {change.segment for change in updated.changes}
-        left += [Change(survivor, *pin, False, now, 0) for pin in former if pin.segment not in inside | told]
+        left += [
+            Change(survivor, one.segment, one.version, entered=False, at=now, seq=one.seq + 1)
+            for one in former
+            if one.segment not in inside | told
+        ]
     await events.tell_changes(tx, replace(updated, changes=[*updated.changes, *left]), now=now, pace=pace)
 
 
@@ -69,8 +85,8 @@ async def tell_runs(
 
 
 _LEAVE = text("""
-    WITH gone AS (DELETE FROM membership WHERE contact_id = :id RETURNING segment, version, member, told)
-    SELECT g.segment, g.version FROM gone g JOIN segment s ON s.name = g.segment AND s.live = g.version
+    WITH gone AS (DELETE FROM membership WHERE contact_id = :id RETURNING segment, version, member, told, seq)
+    SELECT g.segment, g.version, g.seq FROM gone g JOIN segment s ON s.name = g.segment AND s.live = g.version
     WHERE g.member AND g.told ORDER BY g.segment
 """)
 _SEGMENTS = text("""
