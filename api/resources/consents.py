@@ -181,9 +181,10 @@ async def post_pause(contact_id: ContactId, body: Pause, ctx: Ctx) -> Paused:
     """Holds promotional messages back until then, on every channel. Transactional messages go out."""
     until = body.until if body.until and body.until > datetime.now(UTC) else None
     async with ctx.db.transaction() as tx:
-        if not await contacts.pause(tx, contact_id, until):
-            raise not_found(f"contact {contact_id}")
-    return Paused(contact_id=contact_id, paused_until=until)
+        paused = await contacts.pause(tx, contact_id, until)
+    if paused is None:
+        raise not_found(f"contact {contact_id}")
+    return Paused(contact_id=paused, paused_until=until)
 
 
 def _read(items: list[Any], policy: Policy) -> list[consents.Change]:

@@ -61,10 +61,13 @@ async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
     raise BusyError("the contact kept being merged")
 
 
-async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> bool:
-    """Send the contact nothing promotional until then; None ends the pause. Returns whether the contact exists."""
+async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> str | None:
+    """Send the contact nothing promotional until then; None ends the pause. Returns the contact's id, None if there is
+    no such contact."""
     person = await hold(tx, contact_id)
-    return person is not None and (await tx.execute(_PAUSE, {"id": person.id, "until": until})).rowcount > 0
+    if person is not None:
+        await tx.execute(_PAUSE, {"id": person.id, "until": until})
+    return person.id if person else None
 
 
 async def by_phone(tx: AsyncConnection, phone: str) -> list[Contact]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-from sqlalchemy import text
 
+from settings import Settings
 from store.engine.database import Database
 from tests.api.client import Api, track
+from tests.api.messages import rows
+from tests.api.preferences.preference_calls import link, message, suppressed
 
 
 async def merge(api: Api, into: str = "user-1", from_: str = "anon-7", word: str = "merge") -> httpx.Response:
@@ -54,9 +56,8 @@ async def test_a_merge_is_listed_with_the_keys_name_and_can_be_undone(api: Api, 
         listed = (await api.get(f"/v1/contacts/{contact_id}/merges")).json()
         assert listed["contact_id"] == "user-1"
         (one,) = listed["merges"]
-        async with db.transaction() as tx:
-            names = (await tx.execute(text("SELECT name FROM api_key"))).scalars().all()
-        assert (one["merged_id"], one["merged_by"], one["undone_at"]) == ("anon-7", *names, None)
+        [(name,)] = await rows(db, "SELECT name FROM api_key")
+        assert (one["merged_id"], one["merged_by"], one["undone_at"]) == ("anon-7", name, None)
         assert one["undoable_until"] > one["merged_at"]
     assert (await merge(api, word="unmerge")).status_code == 200
     (one,) = (await api.get("/v1/contacts/user-1/merges")).json()["merges"]
@@ -110,3 +111,17 @@ async def test_an_alias_of_an_id_that_nobody_has_yet_takes_what_comes_later(api:
     assert (await api.event("anon-8", "page.viewed")).json()["merged_into"] == "user-1"
     again = await batch(api, {"type": "alias", "userId": "user-1", "previousId": "anon-8"})
     assert (again["accepted"], again["problems"]) == (1, [])
+
+
+async def test_a_link_in_a_message_to_the_merged_id_unsubscribes_the_survivor(
+    api: Api, db: Database, settings: Settings
+) -> None:
+    sent = await message(api, db)
+    await api.contact("user-2", email="grace@example.com")
+    await merge(api, into="user-2", from_="user-1")
+    answer = await api.client.post(link(settings, sent), data={"List-Unsubscribe": "One-Click"})
+    assert answer.status_code == 200
+    assert await rows(db, "SELECT contact_id, channel, status FROM consent") == [("user-2", "email", "withdrawn")]
+    assert await suppressed(db) == "unsubscribed", "the address that the link was sent to"
+    paused = await api.call("POST", "/v1/contacts/user-1/pause", json={"until": None})
+    assert paused.json() == {"contact_id": "user-2", "paused_until": None}
