@@ -31,22 +31,27 @@ class Keys:
 
     def __init__(self, db: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self._db, self._clock = db, clock
-        self._known: dict[bytes, float] = {}
+        self._known: dict[bytes, tuple[float, str]] = {}
 
     async def valid(self, key: str) -> bool:
         """Whether the key exists and has not been revoked."""
+        return await self.name_of(key) is not None
+
+    async def name_of(self, key: str) -> str | None:
+        """The name of the key; None if there is no such key, or it has been revoked."""
         digest, now = hashlib.sha256(key.encode("utf-8", "replace")).digest(), self._clock()
-        if self._known.get(digest, 0.0) > now:
-            return True
+        until, name = self._known.get(digest, (0.0, ""))
+        if until > now:
+            return name
         async with self._db.transaction() as tx:
             found = await api_keys.find(tx, key)
         if found is None:
             self._known.pop(digest, None)
-            return False
+            return None
         if len(self._known) >= _CACHED:
             self._known.clear()
-        self._known[digest] = now + CACHE_SECONDS
-        return True
+        self._known[digest] = (now + CACHE_SECONDS, found.name)
+        return found.name
 
 
 def _presented(request: Request, *, allow_basic: bool) -> str:
@@ -105,12 +110,14 @@ class KeyedRoute(OpenRoute):
         """401 without a valid key."""
         known: Keys = request.app.state.context.keys
         key = _presented(request, allow_basic=self.allow_basic)
-        if not key or not await known.valid(key):
+        name = await known.name_of(key) if key else None
+        if name is None:
             detail = "Send `Authorization: Bearer <API key>`; make one with `perennial key create NAME`."
             if self.allow_basic:
                 detail += " Or send it as the user name of HTTP Basic; a `writeKey` in the body is not read."
             challenge = 'Basic realm="perennial"' if self.allow_basic else "Bearer"
             raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": challenge})
+        request.state.key_name = name
 
 
 class KeyedLenientBatchRoute(KeyedRoute):

@@ -66,6 +66,7 @@ TITLES: Mapping[str, str] = {
     "segment-not-live": "The segment's first version is still being filled",
     "score-not-live": "The score's first version is still being filled",
     "run-refused": "The run is in no state for that",
+    "merge-refused": "The contacts cannot be merged, or the merge cannot be undone",
     "overloaded": "More requests than can be served now",
     "unavailable": "The service cannot answer now",
     "internal": "Something went wrong on this side",

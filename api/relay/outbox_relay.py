@@ -20,6 +20,7 @@ from api.relay.start_limit import StartLimit
 from store.engine.background_tasks import ended
 from store.engine.database import Database
 from store.engine.outbox_listener import Listener
+from store.people.merging import merge_records
 from store.published import tracks
 from store.runs import drop_counts, outbox, refused_deliveries
 from store.runs.drop_counts import LATE, NOT_ENROLLED, TOO_LARGE, Drop
@@ -149,6 +150,7 @@ class Relay:
                         await outbox.prune(tx, datetime.now(UTC) - KEPT)
                         await refused_deliveries.prune(tx)
                         await drop_counts.compact(tx)
+                        await merge_records.prune(tx, datetime.now(UTC))
                 if await self._deliver_pending():
                     await asyncio.sleep(BREATH)
                 await _until(self._wake, POLL)

@@ -138,12 +138,12 @@ async def put_consents(contact_id: ContactId, body: ConsentChanges, ctx: Ctx) ->
     async with ctx.db.transaction() as tx:
         changes = _read(body.consents, (await policies.current(tx)).policy)
         told = await preferences.tell(tx, contact_id, changes, pace=ctx.settings.pace_at_entry)
-        held = await consents.current(tx, contact_id)
+        held = await consents.current(tx, told.contact.id) if told else []
     if told is None:
         raise not_found(f"contact {contact_id}; PUT it first")
     for accepted in told.accepted:
         ctx.metrics.event("consents", accepted)
-    return ConsentsNow(contact_id=contact_id, consents=[_shown(consent) for consent in held])
+    return ConsentsNow(contact_id=told.contact.id, consents=[_shown(consent) for consent in held])
 
 
 @router.get("/{contact_id}/consents", summary="Read consents with their proof", responses=documented(404))
@@ -152,13 +152,14 @@ async def get_consents(contact_id: ContactId, ctx: Ctx, limit: Limit = 50, curso
     position = ctx.cursors.read(["consents", contact_id], cursor)
     before = int(position[0]) if position else None
     async with ctx.db.transaction() as tx:
-        if await contacts.get(tx, contact_id) is None:
+        person = await contacts.get(tx, contact_id)
+        if person is None:
             raise not_found(f"contact {contact_id}")
-        held = await consents.current(tx, contact_id)
-        found = await consents.history(tx, contact_id, before=before, limit=limit + 1)
+        held = await consents.current(tx, person.id)
+        found = await consents.history(tx, person.id, before=before, limit=limit + 1)
     more = len(found) > limit
     return ConsentsRead(
-        contact_id=contact_id,
+        contact_id=person.id,
         consents=[_shown(consent) for consent in held],
         history=[
             ConsentProof(
@@ -180,9 +181,10 @@ async def post_pause(contact_id: ContactId, body: Pause, ctx: Ctx) -> Paused:
     """Holds promotional messages back until then, on every channel. Transactional messages go out."""
     until = body.until if body.until and body.until > datetime.now(UTC) else None
     async with ctx.db.transaction() as tx:
-        if not await contacts.pause(tx, contact_id, until):
-            raise not_found(f"contact {contact_id}")
-    return Paused(contact_id=contact_id, paused_until=until)
+        paused = await contacts.pause(tx, contact_id, until)
+    if paused is None:
+        raise not_found(f"contact {contact_id}")
+    return Paused(contact_id=paused, paused_until=until)
 
 
 def _read(items: list[Any], policy: Policy) -> list[consents.Change]:

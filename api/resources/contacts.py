@@ -72,7 +72,7 @@ class ContactPage(BaseModel):
 class Erased(BaseModel):
     """The result of erasing."""
 
-    contact_id: str
+    contact_id: str = Field(description="Of the contact that was erased: of the survivor, if the named one was merged.")
     existed: bool = Field(description="False if there was nothing to erase.")
     runs_ended: int = Field(description="Number of live enrollments that were told to end.")
 
@@ -107,7 +107,7 @@ def _shown(found: rows.Contact) -> Contact:
     responses={201: {"model": Contact, "description": "Created"}, **documented(400, 413, 415)},
 )
 async def put_contact(contact_id: ContactId, body: ContactChange, response: Response, ctx: Ctx) -> Contact:
-    """Creates the contact, or changes what the body names.
+    """Creates the contact, or changes what the body names. An id that was merged changes the surviving contact.
 
     Live enrollments that wait for a changed attribute are signaled.
     """
@@ -155,7 +155,7 @@ async def list_contacts(
 
 @router.get("/{contact_id}", summary="Read a contact", responses=documented(404))
 async def get_contact(contact_id: ContactId, ctx: Ctx) -> Contact:
-    """The contact as stored now."""
+    """The contact as stored now; for an id that was merged, the surviving contact."""
     async with ctx.db.transaction() as tx:
         found = await contacts.get(tx, contact_id)
     if found is None:
@@ -167,9 +167,10 @@ async def get_contact(contact_id: ContactId, ctx: Ctx) -> Contact:
 async def delete_contact(contact_id: ContactId, ctx: Ctx) -> Erased:
     """Deletes all data about the person and ends their runs.
 
+    An id that was merged is the surviving contact's: with it the whole person is erased, and every id merged into it.
     Counts stay. The addresses stay suppressed, as hashes. Temporal's histories hold no personal data, so there is
     nothing to erase in them. Repeating the call is harmless.
     """
     async with ctx.db.transaction() as tx:
         erased = await erasure.erase(tx, contact_id)
-    return Erased(contact_id=contact_id, existed=erased.existed, runs_ended=erased.ended)
+    return Erased(contact_id=erased.merged_into or contact_id, existed=erased.existed, runs_ended=erased.ended)

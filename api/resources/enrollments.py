@@ -16,6 +16,7 @@ from api.http.problems import documented, not_found
 from api.resources.messages import MessageSummary, summary
 from api.temporal import run_queries
 from store.runs import enrollments
+from store.schema import merged_ids
 from store.schema.rows import Enrollment, EnrollmentStatus
 from store.sending import message_lists
 from store.sending.message_lists import Listed
@@ -148,7 +149,7 @@ async def page_of(
         found = await enrollments.list_page(
             tx,
             track=track,
-            contact_id=contact_id,
+            contact_id=contact_id and await merged_ids.current(tx, contact_id),
             status=status,
             before=str(position[0]) if position else None,
             limit=limit + 1,

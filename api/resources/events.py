@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ from api.http.problems import documented
 from store.runs import event_lists, events
 from store.runs.enrolling_by_event import Reason
 from store.runs.event_lists import Wanted
+from store.schema import merged_ids
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=KeyedRoute)
 
@@ -65,6 +66,11 @@ class EventAccepted(BaseModel):
         description="Why the event had no effect. `erased`: the contact has been erased; the event was counted and "
         "not stored. Otherwise the most important reason in `not_enrolled`."
     )
+    merged_into: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="The contact whose event it is, if `contact_id` was merged into that contact; otherwise left out.",
+    )
     not_enrolled: list[TrackNotEntered] = Field(
         description="Tracks whose entry rule names the event, but in which it started no run."
     )
@@ -94,6 +100,8 @@ async def page_of(ctx: Context, wanted: Wanted, limit: int, cursor: str | None) 
     position = ctx.cursors.read(listing, cursor)
     before = (datetime.fromisoformat(str(position[0])), str(position[1])) if position else None
     async with ctx.db.transaction() as tx:
+        if wanted.contact_id is not None:
+            wanted = replace(wanted, contact_id=await merged_ids.current(tx, wanted.contact_id))
         found = await event_lists.page(tx, wanted, before=before, limit=limit + 1)
     shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.received_at.isoformat(), one.event_id])
     return EventPage(
@@ -142,5 +150,6 @@ async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
         enrolled=accepted.enrolled,
         duplicate=accepted.duplicate,
         dropped=accepted.dropped,
+        merged_into=accepted.merged_into,
         not_enrolled=[TrackNotEntered(track=one.track, reason=one.reason) for one in accepted.not_enrolled],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from api.http.pagination import CursorText, Limit
 from api.http.problems import FieldProblem, documented, invalid, not_found
 from store.published import tracks
 from store.runs import enrollments
+from store.schema import merged_ids
 from store.schema.rows import Channel
 from store.sending import message_content, message_lists, messages
 from store.sending.message_content import MessageContent
@@ -107,6 +108,8 @@ async def page_of(ctx: Context, wanted: Wanted, limit: int, cursor: str | None) 
     listing = ["messages", *(None if value is None else str(value) for value in astuple(wanted))]
     position = ctx.cursors.read(listing, cursor)
     async with ctx.db.transaction() as tx:
+        if wanted.contact_id is not None:
+            wanted = replace(wanted, contact_id=await merged_ids.current(tx, wanted.contact_id))
         found = await message_lists.page(tx, wanted, before=str(position[0]) if position else None, limit=limit + 1)
     shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.message.id])
     return MessagePage(

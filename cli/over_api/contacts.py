@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import typer
 
+from cli.over_api import merges
 from cli.over_api.lists import Csv, Limit, Listing, at, field, outcome, show
 from cli.shared.common import Key, Url, api_caller, fail
 from cli.shared.printing import Json, say, say_json, say_table
@@ -18,7 +19,7 @@ _LAST = 10
 """How many messages and events of a contact are shown."""
 
 contact_commands = typer.Typer(
-    help="Find and read contacts.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
+    help="Find, read and merge contacts.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
 )
 CONTACTS = Listing(
     "/v1/contacts",
@@ -36,6 +37,7 @@ CONTACTS = Listing(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
+    merges.add_to(contact_commands)
     app.add_typer(contact_commands, name="contacts")
     app.command("show")(show_contact)
 

@@ -98,8 +98,8 @@ def show_consents(
             person = await contacts.get(tx, contact)
             if person is None:
                 fail(f"There is no contact {contact}.")
-            held = await consents.current(tx, contact)
-            said = await consents.history(tx, contact, limit=1_000)
+            held = await consents.current(tx, person.id)
+            said = await consents.history(tx, person.id, limit=1_000)
             stopped = {
                 channel: await suppressions.find(tx, channel, address) if address else None
                 for channel in get_args(Channel)
@@ -120,7 +120,7 @@ def show_consents(
                 }
                 for channel, why in stopped.items()
             }
-            answer = {"contact_id": contact, "paused_until": person.paused_until, "channels": channels}
+            answer = {"contact_id": person.id, "paused_until": person.paused_until, "channels": channels}
             say_json(answer | {"holds": [asdict(one) for one in held], "said": [asdict(one) for one in said]})
             return
         for channel, why in stopped.items():

@@ -113,6 +113,18 @@ async def record(
     ]
 
 
+async def refresh(tx: AsyncConnection, contact_id: str) -> None:
+    """Compute all current consents of a contact anew from the stored changes, as after changes went elsewhere."""
+    stored: dict[tuple[Channel, str], list[Proof]] = defaultdict(list)
+    for proof in [read_row(Proof, row) for row in (await tx.execute(_ALL, {"id": contact_id})).mappings()]:
+        stored[proof.channel, proof.topic].append(proof)
+    after = [follows(stored[key]) for key in sorted(stored)]
+    await tx.execute(_CLEAR, {"id": contact_id})
+    if after:
+        kept = {name: [getattr(consent, name) for consent in after] for name in _CONSENT_TYPES}
+        await tx.execute(_UPSERT, kept | {"id": contact_id})
+
+
 def follows(history: Sequence[Proof]) -> Consent:
     """The consent that follows from all changes of one topic, given in any order; at least one is required.
 
@@ -182,6 +194,8 @@ _HISTORY_OF = text(f"""
         SELECT i.channel, i.topic FROM {many("i", channel="text", topic="text")}
     )
 """)
+_ALL = text(f"SELECT {columns(Proof, 'k')} FROM consent_change k WHERE contact_id = :id")
+_CLEAR = text("DELETE FROM consent WHERE contact_id = :id")
 _CURRENT = text(f"SELECT {columns(Consent, 'c')} FROM consent c WHERE contact_id = :id ORDER BY channel, topic")
 _HISTORY = text(f"""
     SELECT {columns(Proof, "k")} FROM consent_change k

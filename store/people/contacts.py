@@ -1,8 +1,11 @@
-"""Create and change contacts. `store.people.erasure` erases them."""
+"""Create and change contacts. `store.people.erasure` erases them, `store.people.merging` merges two into one.
+
+An id that was merged stands for the surviving contact, in every call.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from datetime import datetime
@@ -17,6 +20,7 @@ from store.engine.errors import BusyError
 from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json, as_json_list, many, utc_now
 from store.runs import events
+from store.schema.merged_ids import check_created, is_merged, survivor_of
 from store.schema.rows import Contact, columns, computed, read_row
 
 
@@ -48,12 +52,22 @@ async def get(tx: AsyncConnection, contact_id: str) -> Contact | None:
 
 async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
     """The contact, locked against changes until the transaction ends; None if there is none."""
-    return (await _lock(tx, [contact_id])).get(contact_id)
+    for _ in range(_TRIES):
+        state, names = await _lock(tx, [contact_id])
+        if found := state.get(names[contact_id]):
+            return found
+        if not (await tx.execute(_EXISTS, {"id": contact_id})).scalar_one():
+            return None
+    raise BusyError("the contact kept being merged")
 
 
-async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> bool:
-    """Send the contact nothing promotional until then; None ends the pause. Returns whether the contact exists."""
-    return (await tx.execute(_PAUSE, {"id": contact_id, "until": until})).rowcount > 0
+async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> str | None:
+    """Send the contact nothing promotional until then; None ends the pause. Returns the contact's id, None if there is
+    no such contact."""
+    person = await hold(tx, contact_id)
+    if person is not None:
+        await tx.execute(_PAUSE, {"id": person.id, "until": until})
+    return person.id if person else None
 
 
 async def by_phone(tx: AsyncConnection, phone: str) -> list[Contact]:
@@ -86,24 +100,27 @@ async def upsert_many(
     """Create or change contacts, in order; an id may occur more than once.
 
     `replace` removes what an item does not name. Live runs whose track waits for a changed attribute are signalled
-    through the outbox (its slow lane, if `bulk`), in this transaction. An erased contact's id creates a new contact.
+    through the outbox (its slow lane, if `bulk`), in this transaction. An erased contact's id creates a new contact;
+    a merged one changes the contact that it stands for, whose id the result has.
     Who enters or leaves a segment by the change does so in this transaction too; `pace` is for the enrollments that
     begin by it.
     """
     now = now or utc_now()
-    for _ in range(5):
-        state = await _lock(tx, sorted({contact_id for contact_id, _ in items}))
+    for _ in range(_TRIES):
+        state, names = await _lock(tx, sorted({contact_id for contact_id, _ in items}))
         before = dict(state)
         results: list[Upserted] = []
-        for contact_id, changes in items:
+        for named, changes in items:
+            contact_id = names[named]
             old = state.get(contact_id)
             new = _apply(old or Contact(contact_id, attributes={}, created_at=now), changes, replace, now)
-            changed = _differing(old.attributes if old else {}, new.attributes)
+            changed = differing(old.attributes if old else {}, new.attributes)
             if old is None or _facts(old) != _facts(new):
                 state[contact_id] = new
             results.append(Upserted(state[contact_id], old is None, changed))
         fresh = [contact for contact_id, contact in state.items() if contact_id not in before]
         if await _insert(tx, fresh) == len(fresh):
+            await check_created(tx, [contact.id for contact in fresh])
             await _update(tx, [state[i] for i, old in before.items() if state[i] is not old])
             await _tell_runs(tx, before, state, bulk, now)
             moved = await _tell_segments(tx, before, state, bulk, now, pace)
@@ -120,9 +137,11 @@ async def erased_since(tx: AsyncConnection, ids: Sequence[str], moment: datetime
     return set((await tx.execute(_ERASED, {"ids": list(ids), "moment": moment})).scalars())
 
 
-async def _lock(tx: AsyncConnection, ids: list[str]) -> dict[str, Contact]:
-    rows = (await tx.execute(_LOCK, {"ids": ids})).mappings()
-    return {row["id"]: read_row(Contact, row) for row in rows}
+async def _lock(tx: AsyncConnection, ids: list[str]) -> tuple[dict[str, Contact], dict[str, str]]:
+    """Lock contacts. Returns those who exist, by id, and the id that each of the given ones stands for."""
+    rows = (await tx.execute(_LOCK, {"ids": ids})).mappings().all()
+    merged: Mapping[str, str] = rows[0]["merged"] or {} if rows else {}
+    return {row["id"]: read_row(Contact, row) for row in rows}, {one: merged.get(one, one) for one in ids}
 
 
 async def _insert(tx: AsyncConnection, contacts: list[Contact]) -> int:
@@ -140,8 +159,16 @@ async def _update(tx: AsyncConnection, contacts: list[Contact]) -> None:
 async def _tell_runs(
     tx: AsyncConnection, before: Mapping[str, Contact], state: Mapping[str, Contact], bulk: bool, now: datetime
 ) -> None:
-    changed = {i: sorted(_differing(old.attributes, state[i].attributes)) for i, old in before.items()}
-    pairs = [(i, name) for i, names in changed.items() for name in names]
+    await tell_attributes(
+        tx, {i: differing(old.attributes, state[i].attributes) for i, old in before.items()}, now, bulk
+    )
+
+
+async def tell_attributes(
+    tx: AsyncConnection, changed: Mapping[str, Iterable[str]], now: datetime, bulk: bool = False
+) -> None:
+    """Signal the live runs whose tracks wait for a changed attribute; `changed` has the names by contact."""
+    pairs = [(i, name) for i, names in changed.items() for name in sorted(names)]
     if pairs:
         await tx.execute(
             _ATTRIBUTES_CHANGED,
@@ -205,7 +232,8 @@ def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Cont
     )
 
 
-def _differing(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> frozenset[str]:
+def differing(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> frozenset[str]:
+    """The names of the attributes that differ."""
     a, b = old or {}, new or {}
     # compared as JSON: 1, 1.0 and True are different values for a condition
     return frozenset(n for n in {*a, *b} if (n in a) != (n in b) or as_json(a[n]) != as_json(b[n]))
@@ -227,9 +255,18 @@ def _arrays(contacts: list[Contact]) -> dict[str, Any]:
 
 
 _COLUMNS = columns(Contact, "contact")
-_GET = text(f"SELECT {_COLUMNS} FROM contact WHERE id = :id")
+_TRIES = 5
+_GET = text(f"SELECT {_COLUMNS} FROM contact WHERE id = {survivor_of('CAST(:id AS text)')}")
+_EXISTS = text(f"SELECT EXISTS (SELECT FROM contact WHERE id = {survivor_of('CAST(:id AS text)')})")
 _BY_PHONE = text(f"SELECT {_COLUMNS} FROM contact WHERE phone = :phone ORDER BY updated_at DESC, id LIMIT 100")
-_LOCK = text(f"SELECT {_COLUMNS} FROM contact WHERE id = {any_of('ids')} ORDER BY contact.id FOR NO KEY UPDATE")
+# A contact that was merged while this waited for its lock is missing here, and `_INSERT` refuses its id.
+_LOCK = text(f"""
+    SELECT {_COLUMNS},
+        (SELECT jsonb_object_agg(g.id, g.contact_id) FROM merged_id g WHERE g.id = {any_of("ids")}) AS merged
+    FROM contact
+    WHERE id = ANY(ARRAY(SELECT {survivor_of("i.id")} FROM unnest((SELECT CAST(:ids AS text[]))) AS i (id)))
+    ORDER BY contact.id FOR NO KEY UPDATE
+""")
 _INPUT = many(
     "i",
     id="text",
@@ -245,7 +282,7 @@ _INSERT = text(f"""
     WITH cleared AS (DELETE FROM erasure WHERE contact_id = {any_of("id")})
     INSERT INTO contact (id, email, phone, timezone, locale, attributes, created_at, updated_at)
     SELECT i.id, i.email, i.phone, i.timezone, i.locale, i.attributes::jsonb, i.created_at, i.updated_at
-    FROM {_INPUT} ORDER BY i.id
+    FROM {_INPUT} WHERE NOT {is_merged("i.id")} ORDER BY i.id
     ON CONFLICT (id) DO NOTHING
 """)
 _UPDATE = text(f"""

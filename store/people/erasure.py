@@ -1,4 +1,7 @@
-"""Erase a person: delete all personal data, keep counts, and tell the person's live runs to end."""
+"""Erase a person: delete all personal data, keep counts, and tell the person's live runs to end.
+
+A contact into which others were merged is erased with all of them, whichever of the ids is named.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,25 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.engine.errors import BusyError
 from store.engine.sql import as_json, utc_now
 from store.people import suppressions
+from store.people.merging import merge_records
 from store.people.stripe import applying, customers
 from store.runs.imports import import_erasure
-from store.schema.rows import Channel
+from store.schema import merged_ids
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The result of erasing: whether the contact existed, and how many live runs were told to end."""
+    """The result of erasing: whether the contact existed, and how many live runs were told to end.
+
+    `merged_into` is the contact that was erased, where the named id had been merged into that contact.
+    """
 
     existed: bool
     ended: int
+    merged_into: str | None = None
 
 
 async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = None) -> Erased:
@@ -30,24 +39,53 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     keep a harsher reason. A new explicit consent to a channel, or an operator, ends such a suppression.
     """
     now = now or utc_now()
-    await customers.hold_of_contact(tx, contact_id)
-    gone = (await tx.execute(_ERASE, {"id": contact_id, "now": now})).first()
+    named, contact_id = contact_id, await _lock(tx, contact_id)
+    ids = [contact_id, *(await tx.execute(_MERGED, {"id": contact_id})).scalars()]
+    addresses = {(row.channel, row.address) for row in await tx.execute(_FORMER, {"id": contact_id})}
+    gone = (await tx.execute(_ERASE, {"id": contact_id, "ids": ids, "now": now})).first()
     ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
     await tx.execute(_FORGET, {"id": contact_id})
-    await import_erasure.redact(tx, contact_id)
-    await applying.erase(tx, contact_id, gone.email if gone else None)
+    for one in ids:
+        await import_erasure.redact(tx, one)
+        await applying.erase(tx, one, gone.email if gone else None)
+    await merge_records.forget_person(tx, ids)
     if gone is not None:
-        addresses: list[tuple[Channel, str | None]] = [("email", gone.email), ("sms", gone.phone)]
+        addresses |= {("email", gone.email), ("sms", gone.phone)}
         await suppressions.add_many(tx, [(channel, it) for channel, it in addresses if it], "erased", now)
-    return Erased(existed=gone is not None, ended=ended.rowcount)
+    return Erased(
+        existed=gone is not None, ended=ended.rowcount, merged_into=contact_id if contact_id != named else None
+    )
 
 
+async def _lock(tx: AsyncConnection, contact_id: str) -> str:
+    """The contact that the id stands for, with the contact and its customers locked; nobody can merge it then."""
+    for _ in range(_TRIES):
+        survivor = await merged_ids.current(tx, contact_id)
+        await customers.hold_of_contact(tx, survivor)
+        await tx.execute(_HOLD, {"id": survivor})
+        if await merged_ids.current(tx, contact_id) == survivor:
+            return survivor
+    raise BusyError("the contact kept being merged")
+
+
+_TRIES = 5
+_HOLD = text("SELECT FROM contact WHERE id = :id FOR UPDATE")
+_MERGED = text("SELECT id FROM merged_id WHERE contact_id = :id ORDER BY id")
+# The addresses that the person had under merged ids, as far as they are still known.
+_FORMER = text("""
+    SELECT a.channel, a.address FROM merged_id g JOIN contact_merge m ON m.merged_id = g.id
+    CROSS JOIN LATERAL (
+        VALUES ('email', m.former -> 'contact' ->> 'email'), ('sms', m.former -> 'contact' ->> 'phone')
+    ) AS a (channel, address)
+    WHERE g.contact_id = :id AND a.address IS NOT NULL
+""")
 # An unknown contact may still wait in an import's rows, so this erasure has to be recorded too.
 _ERASE = text("""
     WITH gone AS (DELETE FROM contact WHERE id = :id RETURNING id, email, phone),
     stone AS (
         INSERT INTO erasure (contact_id, erased_at)
-        SELECT :id, :now
+        SELECT i.id, :now
+        FROM unnest((SELECT CAST(:ids AS text[]))) AS i (id)
         WHERE EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM import_job WHERE ended_at IS NULL)
         ON CONFLICT (contact_id) DO UPDATE SET erased_at = greatest(erasure.erased_at, excluded.erased_at)
     ),

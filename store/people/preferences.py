@@ -63,6 +63,7 @@ async def tell(
     person = await contacts.hold(tx, contact_id)
     if person is None:
         return None
+    contact_id = person.id  # another one, if the named contact was merged
     results = await consents.record(tx, contact_id, changes, now=now)
     happened = [_event(contact_id, result, about or {}) for result in results if result.turned]
     accepted = await events.accept_many(tx, happened, pace=pace, now=now) if happened else []
@@ -91,11 +92,11 @@ async def confirm(
     person = await contacts.hold(tx, contact_id)
     if person is None:
         return None
-    held = await consents.current(tx, contact_id)
+    held = await consents.current(tx, person.id)
     pending = any((c.channel, c.topic, c.status) == (channel, topic, "pending") for c in held)
     proven = through is None or reached(person, through)
     changes = [Change(channel, topic, "confirmed", source)] if pending and proven else []
-    return await tell(tx, contact_id, changes, through=through, about=about, pace=pace, now=now)
+    return await tell(tx, person.id, changes, through=through, about=about, pace=pace, now=now)
 
 
 def reached(person: Contact, message: Sent) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +16,7 @@ from store.engine.sql import as_json_list, many, utc_now
 from store.published.entry_rules import NoKey, Rules, rules_from_json
 from store.runs.enrollment_slots import HOLDER, Slot, begin_anew, make_room
 from store.runs.enrollment_slots import Enrol as Enrol
+from store.schema.merged_ids import survivor_of
 from store.schema.rows import Enrollment, columns, read_row
 from tracks.shared.workflow_ids import MAX_WORKFLOW_ID, workflow_id
 
@@ -48,14 +49,19 @@ async def enroll_many(
 ) -> list[Enrolled]:
     """Enrol many contacts; one result each, in order. The second of two equal wishes gets the first as `existing`.
 
+    An id that was merged stands for the surviving contact: the enrollment has the survivor's id.
+
     `bulk` puts the starts into the outbox's slow lane, in which live traffic has priority.
     """
     now = now or utc_now()
     facts = await _facts(tx, wishes)
+    if not all(known.contact for known in facts):  # one may have been merged while this waited for the lock
+        facts = await _facts(tx, wishes)
     results: dict[int, Enrolled] = {}
     open_rows: dict[int, Slot] = {}
     for index, wish in enumerate(wishes):
-        placed = _slot(wish, *facts[index])
+        known = facts[index]
+        placed = _slot(replace(wish, contact_id=known.contact_id), known.version, known.rules, known.contact)
         if isinstance(placed, Enrolled):
             results[index] = placed
         else:
@@ -75,12 +81,22 @@ async def enroll_many(
     raise BusyError("the same places kept changing hands")
 
 
-async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[tuple[int, Rules | None, bool]]:
-    """The newest version and rules of each wish's track, and whether the contact exists (and is locked if so)."""
+class _Facts(NamedTuple):
+    """The contact whom a wish is for; the newest version and rules of its track; whether the contact exists."""
+
+    contact_id: str
+    version: int
+    rules: Rules | None
+    contact: bool
+
+
+async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[_Facts]:
+    """The facts of each wish; the contacts who exist are locked."""
     rows = await tx.execute(_FACTS, {"track": [w.track for w in wishes], "contact_id": [w.contact_id for w in wishes]})
     found = {row.ord: row for row in rows}
     rules = {name: rules_from_json(row.rules) for row in found.values() if (name := row.track) is not None}
-    return [(row.latest or 0, rules.get(row.track), row.known) for row in (found[n] for n in range(1, len(wishes) + 1))]
+    ordered = [found[number] for number in range(1, len(wishes) + 1)]
+    return [_Facts(row.contact_id, row.latest or 0, rules.get(row.track), row.known) for row in ordered]
 
 
 def _slot(wish: Enrol, version: int, rules: Rules | None, contact_known: bool) -> Slot | Enrolled:
@@ -162,12 +178,13 @@ _COLUMNS = columns(Enrollment, "e")
 # The contacts are locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between.
 _FACTS = text(f"""
     WITH wish AS (
-        SELECT * FROM {many("w", track="text", contact_id="text")}
+        SELECT w.track, {survivor_of("w.contact_id")} AS contact_id, w.ord
+        FROM {many("w", track="text", contact_id="text")}
     ),
     held AS (
         SELECT id FROM contact WHERE id IN (SELECT contact_id FROM wish) ORDER BY id FOR KEY SHARE
     )
-    SELECT w.ord, t.name AS track, t.latest, t.rules, h.id IS NOT NULL AS known
+    SELECT w.ord, w.contact_id, t.name AS track, t.latest, t.rules, h.id IS NOT NULL AS known
     FROM wish w LEFT JOIN track t ON t.name = w.track AND t.latest > 0 LEFT JOIN held h ON h.id = w.contact_id
 """)
 _WISHES = many(

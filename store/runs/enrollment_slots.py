@@ -46,18 +46,21 @@ class Slot:
 
 
 async def begin_anew(tx: AsyncConnection, slots: Sequence[Slot], now: datetime) -> None:
-    """End the live runs that begin anew. Temporal ends each old run before it starts the next (`api.relay`)."""
+    """End the live runs that begin anew. Temporal ends each old run before it starts the next (`api.relay`).
+
+    That needs the same workflow id. A run that came with a merged contact has another one: it is told to end.
+    """
     if not slots:
         return
-    rows = await tx.execute(
-        _RESTART,
-        {
-            "track": [p.wish.track for p in slots],
-            "contact_id": [p.wish.contact_id for p in slots],
-            "key": [p.key for p in slots],
-            "now": now,
-        },
-    )
+    values = {
+        "track": [p.wish.track for p in slots],
+        "contact_id": [p.wish.contact_id for p in slots],
+        "key": [p.key for p in slots],
+        "workflow_id": [p.workflow_id for p in slots],
+        "now": now,
+    }
+    later(tx, _END_MERGED, values)
+    rows = await tx.execute(_RESTART, values)
     for row in rows:
         later(tx, LEAVE_MESSAGES, {"id": row.id})
 
@@ -111,11 +114,31 @@ _MAKE_ROOM = text(f"""
     )
     UPDATE enrollment SET slot = enrollment.id::text FROM leaving WHERE enrollment.id = leaving.id
 """)
+_WISHES = many("w", track="text", contact_id="text", key="text", workflow_id="text")
+_END_MERGED = text(f"""
+    WITH wish AS (
+        SELECT DISTINCT track, contact_id, key, workflow_id FROM {_WISHES}
+    ),
+    live AS (
+        SELECT e.id FROM wish w CROSS JOIN {HOLDER.format(key="w.key")}
+        WHERE e.ended_at IS NULL AND e.workflow_id <> w.workflow_id
+    ),
+    leaving AS (
+        SELECT id FROM enrollment WHERE id = ANY(ARRAY(SELECT id FROM live)) AND ended_at IS NULL
+        ORDER BY id FOR NO KEY UPDATE
+    ),
+    told AS (
+        UPDATE enrollment e SET slot = e.id::text, exit_reached_at = coalesce(e.exit_reached_at, :now)
+        FROM leaving WHERE e.id = leaving.id RETURNING e.id
+    )
+    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at)
+    SELECT id, 'end', '{{"reason": "restarted"}}', :now, :now FROM told ORDER BY id
+""")
 # The old run gets no more signals; whoever starts the new run ends it. The path that it still reports is kept. A goal
 # that was reached stays reached.
 _RESTART = text(f"""
     WITH wish AS (
-        SELECT DISTINCT track, contact_id, key FROM {many("w", track="text", contact_id="text", key="text")}
+        SELECT DISTINCT track, contact_id, key FROM {_WISHES}
     ),
     live AS (
         SELECT e.id FROM wish w CROSS JOIN {HOLDER.format(key="w.key")} WHERE e.ended_at IS NULL

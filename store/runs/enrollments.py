@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.driver_sql import later, together
+from store.engine.errors import BusyError
 from store.engine.ids import is_id
 from store.engine.pipeline import Statement
 from store.engine.sql import as_json, many, utc_now
@@ -40,6 +41,7 @@ async def lock_run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
     """As `run`, with locks: until this transaction ends, no other acts for the contact or changes the enrollment.
 
     All code locks the contact first, then the enrollment. Data that is read after this call is as recent as the lock.
+    Raises BusyError if the enrollment went to another contact while this waited: contacts were merged.
     """
     if not is_id(enrollment_id):
         return None
@@ -48,7 +50,19 @@ async def lock_run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
     person, row = contact.mappings().first(), enrollment.mappings().first()
     if row is None:
         return None
+    await settled(tx, row["contact_id"], person["id"] if person else None)
     return Run(read_row(Enrollment, row), read_row(Contact, person) if person else None)
+
+
+async def settled(tx: AsyncConnection, contact_id: str, locked: str | None) -> None:
+    """Raise BusyError unless the locked contact is the one of the enrollment, as the enrollment was read afterwards.
+
+    A merge, or its undoing, moves enrollments from one contact to another. None is right if the contact was erased.
+    """
+    if locked == contact_id:
+        return
+    if locked is not None or (await tx.execute(_EXISTS, {"id": contact_id})).scalar_one():
+        raise BusyError("the contact was merged at this moment")
 
 
 async def list_page(
@@ -166,6 +180,7 @@ def path_arrays(entries: Sequence[PathEntry]) -> dict[str, Any]:
 
 _COLUMNS = columns(Enrollment, "e")
 _GET = text(f"SELECT {_COLUMNS} FROM enrollment e WHERE id = :id")
+_EXISTS = text("SELECT EXISTS (SELECT FROM contact WHERE id = :id)")
 _ENTERED_SINCE = text("""
     SELECT count(*) AS entered, count(ended_at) AS ended FROM enrollment
     WHERE contact_id = :contact AND track = :track AND created_at >= :since

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,17 +21,24 @@ from tracks.runs.event_matching import Happened, about_own, event_view, interest
 from tracks.runs.program import Compiled
 
 
-async def tell_runs(tx: AsyncConnection, events: Sequence[tuple[Happened, datetime]], now: datetime) -> list[int]:
+async def tell_runs(
+    tx: AsyncConnection,
+    events: Sequence[tuple[Happened, datetime]],
+    now: datetime,
+    *,
+    only: Collection[str] | None = None,
+) -> list[int]:
     """Write one outbox row per event and live run that can react; returns the number of rows for each event.
 
     `events` come with the real time when they happened. A goal or an exit is marked on the enrollment here, so that a
-    send that is being claimed at this moment is refused.
+    send that is being claimed at this moment is refused. With `only`, no other enrollments are told than these.
     """
     rows = await tx.execute(_LIVE, {"ids": sorted({event.contact_id for event, _ in events})})
     runs: dict[str, list[Run]] = defaultdict(list)
     for row in rows.mappings():
         run = Run(read_row(Enrollment, row, "e_"), read_row(Contact, row, "c_") if row["c_id"] is not None else None)
-        runs[run.enrollment.contact_id].append(run)
+        if only is None or run.enrollment.id in only:
+            runs[run.enrollment.contact_id].append(run)
     told: list[_Told] = []
     counts: list[int] = []
     for event, at in events:

@@ -24,6 +24,7 @@ from store.engine.sql import as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
 from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
+from store.schema.merged_ids import check_created, survivor_of
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 
@@ -43,7 +44,8 @@ class Event:
 class Accepted:
     """How many live enrollments can react to an event and how many it began, or why it was dropped.
 
-    `not_enrolled` are the tracks into which it could have enrolled the contact.
+    `not_enrolled` are the tracks into which it could have enrolled the contact. `merged_into` is the contact whose
+    event it is, where the event names an id that was merged into that contact.
     """
 
     matched: int = 0
@@ -51,6 +53,7 @@ class Accepted:
     duplicate: bool = False
     erased: bool = False
     not_enrolled: tuple[NotEnrolled, ...] = ()
+    merged_into: str | None = None
 
     @property
     def dropped(self) -> Reason | Literal["erased"] | None:
@@ -73,7 +76,8 @@ async def accept_many(
     """Accept events in order; one answer each.
 
     An event id that was seen before (also within `events`) is a duplicate and changes nothing. An event of an unknown
-    contact creates that contact, without an address; an event of an erased contact is dropped. `pace` is for the
+    contact creates that contact, without an address; an event of an erased contact is dropped. An id that was merged
+    stands for the surviving contact. `pace` is for the
     enrollments that entry rules begin; their properties are the event's. `bulk` puts these into the slow lane.
 
     A contact who enters or leaves a segment by these events does so after them; see `tell_changes`.
@@ -94,9 +98,11 @@ async def accept_many(
         raise BusyError("the same contacts kept being made and erased")
     fresh += await _audience_changes(tx, fresh, now, len(events))
     counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
+    survivors = {f.index: f.event.contact_id for f in fresh}
     for index, accepted in counts.items():
         if index < len(events):
-            results[index] = accepted
+            merged = survivors[index] != events[index].contact_id
+            results[index] = replace(accepted, merged_into=survivors[index]) if merged else accepted
     answers = [answer for answer in results if answer is not None]
     await drop_counts.add(
         tx,
@@ -191,16 +197,21 @@ async def _store(
         },
     )
     again: list[int] = []
+    created: set[str] = set()
     for row in rows:
+        created |= {row.contact_id} if row.created else set()
         index = indexes[row.ord - 1]
         if row.fresh:
-            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters, row.moves, row.scores, row.made))
+            event = replace(batch[row.ord - 1], contact_id=row.contact_id)
+            fresh.append(_Fresh(index, event, row.reacts, row.enters, row.moves, row.scores, row.made))
         elif row.known:
-            results[index] = Accepted(duplicate=True)
+            merged = row.contact_id != batch[row.ord - 1].contact_id
+            results[index] = Accepted(duplicate=True, merged_into=row.contact_id if merged else None)
         elif row.erased:
             results[index] = Accepted(erased=True)
         else:
             again.append(index)
+    await check_created(tx, sorted(created))
     return sorted(again)
 
 
@@ -255,10 +266,12 @@ async def _apply(
 
 _INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
 # The contact is locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between. Rows are
-# inserted in the order of their ids, so that two batches with the same events cannot deadlock.
+# inserted in the order of their ids, so that two batches with the same events cannot deadlock. A contact who is merged
+# while this waits for the lock is not held then: the event is tried again, and finds the survivor.
 _STORE = text(f"""
     WITH input AS (
-        SELECT * FROM {_INPUT}
+        SELECT i.event_id, {survivor_of("i.contact_id")} AS contact_id, i.name, i.properties, i.occurred_at, i.ord
+        FROM {_INPUT}
     ),
     held AS (
         SELECT id FROM contact WHERE id IN (SELECT contact_id FROM input) ORDER BY id FOR KEY SHARE
@@ -280,7 +293,7 @@ _STORE = text(f"""
         ON CONFLICT (event_id) DO NOTHING
         RETURNING event_id
     )
-    SELECT i.ord, s.event_id IS NOT NULL AS fresh, p.id IS NOT NULL AS known,
+    SELECT i.ord, i.contact_id, s.event_id IS NOT NULL AS fresh, p.id IS NOT NULL AS known,
         EXISTS (SELECT 1 FROM erasure x WHERE x.contact_id = i.contact_id) AS erased,
         EXISTS (
             SELECT 1 FROM enrollment e
@@ -289,7 +302,7 @@ _STORE = text(f"""
         ) AS reacts,
         EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters,
         EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
-        EXISTS (SELECT 1 FROM score_trigger g WHERE g.event = i.name) AS scores,
+        EXISTS (SELECT 1 FROM score_trigger g WHERE g.event = i.name) AS scores, m.id IS NOT NULL AS created,
         m.id IS NOT NULL AND (EXISTS (SELECT 1 FROM segment_trigger) OR EXISTS (SELECT 1 FROM score_trigger)) AS made
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
         LEFT JOIN stub m ON m.id = i.contact_id

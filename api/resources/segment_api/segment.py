@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,8 +17,18 @@ from api.http.bodies.reading import load_json
 from api.http.context import Context, Ctx
 from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer
 from api.resources.events import TrackNotEntered
-from api.resources.segment_api.segment_format import MAX_ITEMS, Identify, Item, ItemProblem, Sent, Track, translate
+from api.resources.segment_api.segment_format import (
+    MAX_ITEMS,
+    Alias,
+    Identify,
+    Item,
+    ItemProblem,
+    Sent,
+    Track,
+    translate,
+)
 from store.people import contacts
+from store.people.merging import merge, merge_records
 from store.runs import events
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=SegmentRoute)
@@ -29,16 +41,28 @@ class ItemNotEntered(TrackNotEntered):
     index: int = Field(description="Place in `batch`, from 0.")
 
 
+class ItemMerged(BaseModel):
+    """An item that names an id which was merged: it was taken as the surviving contact's."""
+
+    index: int = Field(description="Place in `batch`, from 0.")
+    merged_into: str = Field(description="The surviving contact.")
+
+
 class BatchAccepted(BaseModel):
     """The result of a batch. Items that could not be used are listed; all others are stored."""
 
     success: bool = True
-    accepted: int = Field(description="Number of contacts changed and events stored, including duplicates.")
+    accepted: int = Field(description="Number of contacts changed or merged and events stored, including duplicates.")
     duplicates: int = Field(description="Number of events that had been stored before.")
     matched: int = Field(description="Number of live enrollments that the events were sent to.")
     enrolled: int = Field(description="Number of enrollments that the events started.")
     not_enrolled: list[ItemNotEntered] = Field(
         default=[], description="Tracks whose entry rules name an event, and why no run was started."
+    )
+    merged: list[ItemMerged] = Field(
+        default=[],
+        exclude_if=lambda value: not value,
+        description="Items whose id was merged into another contact; left out if there are none.",
     )
     problems: list[ItemProblem] = []
 
@@ -78,7 +102,9 @@ _REQUEST: dict[str, Any] = {
 @router.post("/batch", summary="Segment's batch", responses=documented(400, 401, 413, 415, 422), openapi_extra=_REQUEST)
 @router.post("/import", include_in_schema=False)
 async def post_batch(request: Request, ctx: Ctx) -> BatchAccepted:
-    """`identify` creates or changes a contact, `track` is an event; `page`, `screen`, `group`, `alias` are ignored.
+    """`identify` creates or changes a contact, `track` is an event, `alias` merges two contacts.
+
+    `page`, `screen` and `group` are ignored.
 
     The API key is the user name of HTTP Basic, where Segment's libraries send their write key. An item that cannot be
     used does not affect the others. An `identify` with an invalid address is used without the address.
@@ -92,8 +118,8 @@ async def post_batch(request: Request, ctx: Ctx) -> BatchAccepted:
     sent = Sent(datetime.now(UTC), data.get("sentAt"))
     items = [translate(index, item, sent) for index, item in enumerate(batch)]
     async with ctx.db.transaction() as tx:
-        results = await _store(tx, [item.action for item in items if item.action], ctx.settings.pace_at_entry)
-    return _answer(ctx, items, results)
+        stored = await _store(tx, items, ctx.settings.pace_at_entry, request.state.key_name)
+    return _answer(ctx, items, stored)
 
 
 async def refuse_public_key() -> None:
@@ -109,27 +135,52 @@ for _call in ("b", "m", "t", "i", "p", "s", "g", "a"):  # batch, metrics, track,
     public_router.add_api_route(f"/{_call}", refuse_public_key, methods=["POST"])
 
 
-async def _store(tx: AsyncConnection, actions: Sequence[Identify | Track], pace: float) -> list[events.Accepted]:
+@dataclass(slots=True)
+class _Stored:
+    """What came of the items: of each event, in order; which items name a merged id; which merges were refused."""
+
+    events: list[events.Accepted] = field(default_factory=list)
+    merged: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+async def _store(tx: AsyncConnection, items: Sequence[Item], pace: float, key_name: str) -> _Stored:
     """Store the items in order, so that an event sees the contact that an earlier `identify` created or changed."""
-    accepted: list[events.Accepted] = []
-    at = 0
-    while at < len(actions):
-        end = at
-        while end < len(actions) and type(actions[end]) is type(actions[at]):
-            end += 1
-        alike = actions[at:end]
-        changes = [(one.contact_id, _changes(one)) for one in alike if isinstance(one, Identify)]
-        if changes:
-            await contacts.upsert_many(tx, changes, pace=pace)
-        happened = [
-            events.Event(one.event_id, one.contact_id, one.name, one.properties, one.occurred_at)
-            for one in alike
-            if isinstance(one, Track)
-        ]
-        if happened:
-            accepted += await events.accept_many(tx, happened, pace=pace)
-        at = end
-    return accepted
+    stored = _Stored()
+    actions = [(index, item.action) for index, item in enumerate(items) if item.action]
+    if any(isinstance(action, Alias) for _, action in actions):
+        await merge_records.one_at_a_time(tx)
+    for kind, group in groupby(actions, key=lambda one: type(one[1])):
+        alike = list(group)
+        if kind is Alias:
+            for index, one in alike:
+                if isinstance(one, Alias):
+                    await _merge(tx, index, one, stored, pace, key_name)
+        elif kind is Identify:
+            changes = [(one.contact_id, _changes(one)) for _, one in alike if isinstance(one, Identify)]
+            found = await contacts.upsert_many(tx, changes, pace=pace)
+            named = zip(alike, found, strict=True)
+            stored.merged |= {i: now.contact.id for (i, one), now in named if now.contact.id != one.contact_id}
+        else:
+            happened = [
+                events.Event(one.event_id, one.contact_id, one.name, one.properties, one.occurred_at)
+                for _, one in alike
+                if isinstance(one, Track)
+            ]
+            accepted = await events.accept_many(tx, happened, pace=pace)
+            stored.events += accepted
+            stored.merged |= {
+                i: now.merged_into for (i, _), now in zip(alike, accepted, strict=True) if now.merged_into
+            }
+    return stored
+
+
+async def _merge(tx: AsyncConnection, index: int, one: Alias, stored: _Stored, pace: float, key_name: str) -> None:
+    done = await merge.merge(tx, one.contact_id, one.previous_id, by=key_name, reserve=True, pace=pace)
+    if done.outcome in ("merged", "one_already"):
+        stored.merged[index] = done.survivor
+    else:
+        stored.refused[index] = {"no_survivor": "erased", "no_merged": "erased"}.get(done.outcome, done.outcome)
 
 
 def _changes(identify: Identify) -> contacts.Changes:
@@ -139,27 +190,29 @@ def _changes(identify: Identify) -> contacts.Changes:
     return changes
 
 
-def _answer(ctx: Context, items: Sequence[Item], results: Sequence[events.Accepted]) -> BatchAccepted:
-    for one in results:
+def _answer(ctx: Context, items: Sequence[Item], stored: _Stored) -> BatchAccepted:
+    for one in stored.events:
         ctx.metrics.event("segment", one)
     happened = [index for index, item in enumerate(items) if isinstance(item.action, Track)]
     problems = []
     for index, item in enumerate(items):
-        if not item.reason:
+        reason = stored.refused.get(index, item.reason)
+        if not reason:
             continue
-        ctx.metrics.rejected.labels("segment", item.reason).inc()
-        ignored = item.action is None and not item.errors
-        status = "partly accepted" if item.action else "ignored" if ignored else "rejected"
-        problems.append(ItemProblem(index=index, status=status, reason=item.reason, errors=item.errors))
+        ctx.metrics.rejected.labels("segment", reason).inc()
+        ignored = (item.action is None and not item.errors) or index in stored.refused
+        status = "ignored" if ignored else "partly accepted" if item.action else "rejected"
+        problems.append(ItemProblem(index=index, status=status, reason=reason, errors=item.errors))
     return BatchAccepted(
-        accepted=sum(item.action is not None for item in items),
-        duplicates=sum(one.duplicate for one in results),
-        matched=sum(one.matched for one in results),
-        enrolled=sum(one.enrolled for one in results),
+        accepted=sum(item.action is not None for item in items) - len(stored.refused),
+        duplicates=sum(one.duplicate for one in stored.events),
+        matched=sum(one.matched for one in stored.events),
+        enrolled=sum(one.enrolled for one in stored.events),
         not_enrolled=[
             ItemNotEntered(index=index, track=one.track, reason=one.reason)
-            for index, result in zip(happened, results, strict=True)
+            for index, result in zip(happened, stored.events, strict=True)
             for one in result.not_enrolled
         ],
+        merged=[ItemMerged(index=index, merged_into=into) for index, into in sorted(stored.merged.items())],
         problems=problems,
     )

@@ -1,4 +1,6 @@
-"""Translate Segment's wire format: `identify` is a contact, `track` is an event. Other kinds are ignored.
+"""Translate Segment's wire format: `identify` is a contact, `track` is an event, `alias` merges two contacts.
+
+Other kinds are ignored.
 
 https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/
 """
@@ -55,10 +57,18 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """Two ids are one person: `previous_id` goes into `contact_id`."""
+
+    contact_id: str
+    previous_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """The translation of one item of a batch: the action, or why there is none, and the item's problems."""
 
-    action: Identify | Track | None
+    action: Identify | Track | Alias | None
     reason: str = ""
     errors: list[FieldProblem] = field(default_factory=list)
 
@@ -87,8 +97,8 @@ def translate(index: int, item: Any, sent: Sent | None = None) -> Item:
     if not isinstance(item, dict):
         return Item(None, "not-an-object", [FieldProblem(detail="must be an object", pointer=pointer(at))])
     kind = item.get("type")
-    if kind not in ("identify", "track"):
-        return Item(None, f"type-{kind}" if kind in ("page", "screen", "group", "alias") else "unknown-type")
+    if kind not in ("identify", "track", "alias"):
+        return Item(None, f"type-{kind}" if kind in ("page", "screen", "group") else "unknown-type")
     lost = storable(item, at)
     if lost and storable(item := item | {name: storable_data(item[name]) for name in _FREE if name in item}, at):
         return Item(None, "unstorable", lost)
@@ -97,7 +107,7 @@ def translate(index: int, item: Any, sent: Sent | None = None) -> Item:
 
 
 def _translated(
-    kind: Literal["identify", "track"], item: dict[str, Any], at: tuple[str | int, ...], sent: Sent
+    kind: Literal["identify", "track", "alias"], item: dict[str, Any], at: tuple[str | int, ...], sent: Sent
 ) -> Item:
     user = item.get("userId")
     if user is None or user == "":
@@ -109,7 +119,19 @@ def _translated(
         contact_id = fields.check_identifier(_user(user))
     except ValueError as error:
         errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, "userId"))))
+    if kind == "alias":
+        return _alias(contact_id, item, at, errors)
     return _identify(contact_id, item, at, errors) if kind == "identify" else _track(contact_id, item, at, errors, sent)
+
+
+def _alias(contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], errors: list[FieldProblem]) -> Item:
+    try:
+        previous_id = fields.check_identifier(_user(item.get("previousId")))
+    except ValueError as error:
+        errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, "previousId"))))
+    if errors:
+        return Item(None, "invalid", errors)
+    return Item(Alias(contact_id, previous_id))
 
 
 def _user(given: Any) -> str:

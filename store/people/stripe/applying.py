@@ -90,10 +90,12 @@ async def erase(tx: AsyncConnection, contact_id: str, email: str | None) -> None
 async def _hold_contact(tx: AsyncConnection, customer: Customer) -> str | None:
     """The contact that the customer is, locked; None if there is none, or if they were erased just now."""
     found = await customers.find_contact(tx, customer)
+    held: str | None = None
     for one in sorted({one for one in (found, customer.contact_id) if one is not None}):
-        if await contacts.hold(tx, one) is None and one == found:
-            return None
-    return found
+        person = await contacts.hold(tx, one)
+        if one == found:
+            held = person.id if person else None  # another one, if the contact was merged at this moment
+    return held
 
 
 async def _settle(

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.sql import any_of
 from store.people import suppressions
 from store.people.stripe.stripe_event import StripeEvent
+from store.schema.merged_ids import survivor_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +136,9 @@ _LEARN = text(f"""
     RETURNING {_COLUMNS}
 """)
 _HOLD = text(f"SELECT {_COLUMNS} FROM stripe_customer WHERE customer_id = :customer FOR UPDATE")
-_BY_ID = text("""
-    SELECT id FROM contact WHERE id IN (CAST(:named AS text), CAST(:reference AS text))
-    ORDER BY id = CAST(:named AS text) DESC NULLS LAST LIMIT 1
+_NAMED, _REFERENCE = survivor_of("CAST(:named AS text)"), survivor_of("CAST(:reference AS text)")
+_BY_ID = text(f"""
+    SELECT id FROM contact WHERE id IN ({_NAMED}, {_REFERENCE}) ORDER BY id = {_NAMED} DESC NULLS LAST LIMIT 1
 """)
 # Of several contacts with the address, the one who has been there longest: it stays the same.
 _BY_EMAIL = text("""
@@ -158,6 +159,8 @@ _MATCHED_BY_NOW = text("""
     SELECT u.customer_id FROM unmatched u JOIN contact c ON c.id = u.named_id
     UNION
     SELECT u.customer_id FROM unmatched u JOIN contact c ON c.id = u.reference_id
+    UNION
+    SELECT u.customer_id FROM unmatched u JOIN merged_id g ON g.id = u.named_id OR g.id = u.reference_id
     UNION
     SELECT u.customer_id FROM unmatched u JOIN contact c ON c.email IS NOT NULL AND lower(c.email) = u.email
     ORDER BY 1 LIMIT :limit

@@ -112,3 +112,20 @@ def test_a_span_is_so_long_ago() -> None:
     assert abs(datetime.now(UTC) - timedelta(hours=2) - datetime.fromisoformat(written)) < timedelta(minutes=1)
     assert moment("2026-11-21T12:00:00Z") == "2026-11-21T12:00:00Z"
     assert moment(None) is None
+
+
+async def test_contacts_are_merged_listed_and_parted(served: Api, perennial: Command) -> None:
+    await served.contact("user-1")
+    await served.contact("anon-7", email="ada@example.com")
+    done = await perennial("contacts", "merge", "user-1", "anon-7")
+    assert (done.exit_code, done.stdout.splitlines()[0][:37]) == (0, "anon-7 stands for user-1 from now on;"), (
+        done.output
+    )
+    assert done.stdout.splitlines()[1:] == ["moved   nothing", "filled  email", "ended   no run"]
+    again = await perennial("contacts", "merge", "user-1", "anon-7")
+    assert again.stdout == "anon-7 stands for user-1 already.\n"
+    listed = await perennial("contacts", "merges", "anon-7")
+    assert [line.split()[2:5] for line in listed.stdout.splitlines()[1:]] == [["anon-7", "user-1", "cli"]]
+    parted = await perennial("contacts", "unmerge", "user-1", "anon-7")
+    assert parted.stdout == "anon-7 is a contact again: given back nothing.\n"
+    assert (await perennial("contacts", "unmerge", "user-1", "anon-7")).exit_code == 1
