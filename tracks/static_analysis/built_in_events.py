@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from tracks.model.segment_changes import ENTERED, LEFT
+from tracks.runs.handoff_answers import EVENTS as HANDOFF_EVENTS
 from tracks.shared.yaml_source import Path
 
 OWN = (
@@ -19,7 +20,7 @@ OWN = (
     "email.failed", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "contact.unsubscribed",
     "contact.consented", ENTERED, LEFT, "stripe.trial_ending", "stripe.subscription_started",
     "stripe.subscription_changed", "stripe.subscription_canceled", "stripe.invoice_paid", "stripe.payment_failed",
-    "stripe.refunded",
+    "stripe.refunded", *HANDOFF_EVENTS,
 )  # fmt: skip
 MADE_BY_SENDING: Mapping[str, tuple[str, ...]] = {
     "email": ("email.sent", "email.delivered", "email.bounced", "email.failed"),

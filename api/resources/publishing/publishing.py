@@ -20,6 +20,7 @@ from store.published.segments import Existing
 from tracks.checks.enrolled_tracks import missing_tracks
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
 from tracks.checks.entered_segments import missing_segments
+from tracks.checks.sales_teams import team_problems, teams_of
 from tracks.checks.template_use import TemplateFacts, TemplateKey, check_template_use, keys_of, template_problems
 from tracks.checks.topic_use import topic_problems, topics_of
 from tracks.checks.track_document import Reading
@@ -131,15 +132,15 @@ class Publishing:
         `existing`: whether those who are members of a new version of a segment at first are told as entering.
         """
         await publish_lock.take_turns(self.tx)
-        topics = await self._policy(policy)
+        rules = await self._policy(policy)
         self._unreadable = {template.name for template in templates if template.template is None}
         for template in sorted(templates, key=_blocks_first):
             await self._template(template)
         self._check_segments(segments)
-        await self._tracks(tracks, topics, {segment.name for segment in segments})
+        await self._tracks(tracks, rules, {segment.name for segment in segments})
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
-            self._tell("policy", await self._topics_missed(policy.policy, brought))
+            self._tell("policy", await self._parts_missed(policy.policy, brought))
         for name, now, before in self._changed:
             await self._break_nothing(name, now, before, brought)
         if self.errors:
@@ -166,11 +167,11 @@ class Publishing:
             )
             self.done.append(Done("segment", document.name, published.version, published.created))
 
-    async def _policy(self, document: PolicyDocument | None) -> set[str] | None:
-        """The topics that tracks may name; None if they are unknown because the policy is invalid."""
+    async def _policy(self, document: PolicyDocument | None) -> Policy | None:
+        """The policy whose topics and teams tracks may name; None if they are unknown because it is invalid."""
         before = await policies.current(self.tx)
         if document is None:
-            return set(before.policy.topics)
+            return before.policy
         self._tell("policy", document.problems)
         if document.policy is None:
             return None
@@ -178,7 +179,7 @@ class Publishing:
         changes = differences(policy_to_data(before.policy), policy_to_data(document.policy))
         told = tuple(changes) if before.version else ()
         self.done.append(Done("policy", "policy", published.version, published.created, told))
-        return set(document.policy.topics)
+        return document.policy
 
     async def _template(self, document: TemplateDocument) -> None:
         problems = list(document.problems)
@@ -221,7 +222,7 @@ class Publishing:
         return (None if problems else shared), problems
 
     async def _tracks(
-        self, documents: Sequence[TrackDocument], topics: set[str] | None, brought_segments: set[str]
+        self, documents: Sequence[TrackDocument], policy: Policy | None, brought_segments: set[str]
     ) -> None:
         known_segments = await segments.names(self.tx) | brought_segments if documents else set()
         facts = await self._known_templates(documents) if documents else {}
@@ -235,8 +236,9 @@ class Publishing:
             found += reading.at(missing_segments(reading.source.data, known_segments))
             if document.compiled is not None:
                 found += program_problems(document.compiled.program, document.name)
-            if topics is not None:
-                found += reading.at(topic_problems(reading.source.data, reading.pieces, topics))
+            if policy is not None:
+                found += reading.at(topic_problems(reading.source.data, reading.pieces, policy.topics))
+                found += reading.at(team_problems(reading.pieces, policy.sales.teams))
             at = self._at("tracks", document.name)
             self.errors += track_errors(sorted(set(found)), at)
             data = reading.source.data
@@ -270,12 +272,16 @@ class Publishing:
                 facts[name, version] = _facts_of(pinned)
         return facts | self._facts
 
-    async def _topics_missed(self, policy: Policy, brought: set[str]) -> list[Problem]:
-        """Problems for topics that tracks outside this deploy use and that this policy does not have."""
+    async def _parts_missed(self, policy: Policy, brought: set[str]) -> list[Problem]:
+        """Problems for topics and teams that tracks outside this deploy use and that this policy does not have."""
         problems: list[Problem] = []
         async for name, track in self._newest_tracks():
-            missing = () if name in brought else sorted(topics_of(track) - set(policy.topics))
-            for topic in missing:
+            if name in brought:
+                continue
+            for team in sorted(teams_of(track) - set(policy.sales.teams)):
+                words = f"sales.teams: '{team}' is missing; the track {name} hands leads over to it"
+                problems.append(Problem("policy", 0, "", words))
+            for topic in sorted(topics_of(track) - set(policy.topics)):
                 words = f"topics: '{topic}' is missing; the track {name} sends messages about it"
                 problems.append(Problem("policy", 0, "", words))
         return problems
