@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Request
@@ -25,7 +25,7 @@ from tracks.shared.link_tokens import verify_handoff
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
 Token = Annotated[str, Path(max_length=200, description="The signed token from the task's link.")]
-_NOT_FOUND = {404: {"description": "No such link, or its contact was erased"}}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or its contact was erased"}}
 _SAID: dict[str, Said] = {
     "accepted": "accepted",
     "rejected": "rejected",
