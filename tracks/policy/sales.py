@@ -16,9 +16,9 @@ sales:
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from tracks.model.values import AttributeName, ContactCondition, Duration, Mailbox, Model, Short, Slug, wrong
 
@@ -62,10 +62,16 @@ def _bounded(value: timedelta) -> timedelta:
     return value
 
 
+def _tracks_tag(value: Any) -> str:
+    return "#names" if isinstance(value, list | tuple) else "#word"
+
+
 class Hold(Model):
     """Which promotional messages wait while a lead is with sales, so that nobody is written to by two at once."""
 
-    tracks: Literal["all"] | tuple[Slug, ...] = Field(description="the tracks whose messages wait, or all")
+    tracks: Annotated[
+        Annotated[Literal["all"], Tag("#word")] | Annotated[tuple[Slug, ...], Tag("#names")], Discriminator(_tracks_tag)
+    ] = Field(description="the tracks whose messages wait, or all")
     after_accepted: Annotated[Duration, AfterValidator(_bounded)] = Field(
         timedelta(days=14), description="how long a lead that sales has accepted counts as being with sales"
     )

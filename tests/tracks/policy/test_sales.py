@@ -49,6 +49,7 @@ sales:
     assert "p.yaml:7: id: 'Bo' should be lower-case letters" in said
     assert "p.yaml:7: unknown key 'mail'" in said
     assert "p.yaml:8: people: needs at least 1" in said
+    assert "p.yaml:9: tracks: 'everything' should be 'all'" in said
     assert "p.yaml:9: after_accepted: is longer than 366 days" in said
 
 
