@@ -43,7 +43,7 @@ from api.resources import (
     suppressions,
 )
 from api.resources.audience import segment_members, segment_previews
-from api.resources.handoffs import answer_page, handoffs
+from api.resources.handoffs import answer_page, handoffs, score_quality
 from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, segments, templates, tracks
 from api.resources.segment_api import segment
@@ -151,6 +151,7 @@ def create_app(
         enrollments.router,
         run_commands.router,
         messages.router,
+        score_quality.router,  # before the route that takes any id
         handoffs.router,
         imports.router,
         tracks.router,

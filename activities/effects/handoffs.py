@@ -109,7 +109,7 @@ class HandoffActivities:
         contact, enrollment = contact_of(begun), begun.run.enrollment
         context = message_context(enrollment, contact, zone=zone, due=call.due)
         reason = " ".join(render_text(step.handoff.reason, context).split())[:TITLE_AT_MOST]
-        facts = await lead_facts.read(tx, contact.id)
+        facts = await lead_facts.read(tx, contact, scheduled_at())
         due = scheduled_at() + call.clock.real_delay(step.handoff.due)
         lead = Lead(begun.run, begun.effect_key, step.id, step.handoff.to, reason, summary_of(facts), due, facts.scores)
         return await assigning.assign(tx, team, lead, now=scheduled_at())

@@ -10,6 +10,7 @@ from store.people.handoffs.lead_facts import LeadFacts
 
 PROPERTIES_AT_MOST = 3
 LONGEST_VALUE = 60
+RULES_AT_MOST = 4
 _TECHNICAL = frozenset(("message_id", "enrollment_id", "handoff_id", "by", "version"))
 """Properties that tell a person nothing."""
 
@@ -34,9 +35,12 @@ def _when(moment: datetime) -> str:
 
 
 def _score(score: Any) -> str:
-    if not isinstance(score, Mapping):
-        return str(score)
-    return ", ".join(f"{name} {value}" for name, value in score.items())
+    """The grade, the value, and the rules that add most."""
+    told: Mapping[str, Any] = score if isinstance(score, Mapping) else {"value": score}
+    points = sorted((told.get("points") or {}).items(), key=lambda one: -abs(one[1]))[:RULES_AT_MOST]
+    why = ", ".join(f"{rule} {added:+.1f}" for rule, added in points if added)
+    parts = [str(told["grade"])] if told.get("grade") else []
+    return " ".join([*parts, f"({told.get('value', 0):.1f})"]) + (f": {why}" if why else "")
 
 
 def _details(properties: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from cli.over_api.lists import Contact, Csv, Limit, Listing, Since, Track, Until, at, field, moment, show
 from cli.shared.common import Key, Url, ask_api
-from cli.shared.printing import Json, say, say_json
+from cli.shared.printing import Json, say, say_json, say_table
 
 handoff_commands = typer.Typer(
     help="See the leads that sales was asked to take over, and answer for sales.",
@@ -120,3 +120,44 @@ def _print(found: dict[str, Any], *, as_json: bool) -> None:
     typer.echo("")
     for line in str(found["summary"]).split("\n"):
         say(line)
+
+
+@handoff_commands.command("quality")
+def quality(
+    score: Annotated[str, typer.Argument(help="The score's name.")],
+    since: Since = None,
+    until: Until = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Compare a score's grades and rules with what sales did with the leads.
+
+    Example: perennial handoffs quality lead --since 90d
+    """
+    asked = {"score": score, "since": moment(since), "until": moment(until)}
+    params = {name: value for name, value in asked.items() if value is not None}
+    found = ask_api(url, key, "GET", "/v1/handoffs/quality", params=params)
+    if as_json:
+        say_json(found)
+        return
+    heads = ["grade", "answered", "accepted", "became customers", "unanswered"]
+    rows = [
+        [
+            one["grade"],
+            one["leads"]["accepted"] + one["leads"]["rejected"],
+            _percent(one["accepted"]),
+            _percent(one["converted"]),
+            one["leads"]["unanswered"],
+        ]
+        for one in found["grades"]
+    ]
+    say_table(heads, rows, empty=f"No lead was handed over with a score '{score}'.")
+    for one in found["rules"]:
+        gap = one["more_accepted"]
+        between = f"between {100 * gap['low']:.0f} and {100 * gap['high']:.0f} points more accepted"
+        say(f"{one['rule']} ({one['points']:+g}): {one['verdict']}; {between}")
+
+
+def _percent(share: dict[str, float]) -> str:
+    return f"{100 * share['estimate']:.0f} % ({100 * share['low']:.0f} to {100 * share['high']:.0f})"

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of
+from store.schema.rows import Contact
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.runs.handoff_answers import EVENTS
 from tracks.static_analysis.built_in_events import MADE_BY_SENDING
@@ -50,22 +51,22 @@ class LeadFacts:
     scores: Mapping[str, Any] | None
 
 
-async def read(tx: AsyncConnection, contact_id: str) -> LeadFacts:
+async def read(tx: AsyncConnection, contact: Contact, now: datetime) -> LeadFacts:
     """What is known of the contact now."""
-    asked = {"contact": contact_id, "dull": _NO_NEWS, "events": EVENTS_AT_MOST, "messages": MESSAGES_AT_MOST}
+    asked = {"contact": contact.id, "dull": _NO_NEWS, "events": EVENTS_AT_MOST, "messages": MESSAGES_AT_MOST}
     did = await tx.execute(_EVENTS, asked)
     got = await tx.execute(_MESSAGES, asked)
     return LeadFacts(
         tuple(Did(row.name, row.occurred_at, row.properties) for row in did),
         tuple(Got(row.channel, row.track, row.step, row.claimed_at, row.delivery) for row in got),
-        await scores_of(tx, contact_id),
+        await scores_of(tx, contact, now),
     )
 
 
-async def scores_of(tx: AsyncConnection, contact_id: str) -> Mapping[str, Any] | None:
-    """The contact's scores now, as they are kept with a handoff: by the score's name, its `value` and `grade`.
+async def scores_of(_tx: AsyncConnection, _contact: Contact, _now: datetime) -> Mapping[str, Any] | None:
+    """The contact's scores at that moment, as they are kept with a handoff; None while contacts have no scores.
 
-    None while contacts have no scores.
+    By the score's name: its `version`, `value`, `grade`, and `points` by the id of the rule. No other facts.
     """
     return None
 

@@ -48,6 +48,7 @@ WORDS: dict[str, list[str]] = {
     "messages show": ["1"],
     "handoffs show": ["1"],
     "handoffs accept": ["1"],
+    "handoffs quality": ["lead"],
     "handoffs reject": ["1", "--reason", "not-a-fit"],
     "tracks show": ["welcome"],
     "segments preview": ["tests/cli/__init__.py"],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from sqlalchemy import text
 
 from store.engine.database import Database
 from store.people.handoffs import answering
@@ -84,3 +87,23 @@ async def test_a_team_that_a_track_hands_over_to_cannot_be_removed_from_the_poli
     refused = await publish_policy(api, POLICY.replace("sales: {people", "others: {people"))
     assert refused.status_code == 422
     assert "sales.teams: 'sales' is missing; the track lead hands leads over to it" in refused.text
+
+
+async def test_a_score_is_compared_with_what_sales_said(api: Api, db: Database) -> None:
+    for number in range(24):
+        made = await handed(api, db, f"user-{number}")
+        hot = number % 2 == 0
+        scores = {"lead": {"grade": "hot" if hot else "cold", "points": {"viewed": 10 if hot else 0}}}
+        async with db.transaction() as tx:
+            await tx.execute(
+                text("UPDATE handoff SET scores = CAST(:s AS jsonb) WHERE id = :id"),
+                {"s": json.dumps(scores), "id": made.id},
+            )
+            await answering.answer(tx, "accepted" if hot else "rejected", handoff_id=made.id, reason="")
+    found = (await api.get("/v1/handoffs/quality", score="lead")).json()
+    shares = {one["grade"]: one["accepted"]["estimate"] for one in found["grades"]}
+    assert shares == {"cold": 0.0, "hot": 1.0}
+    (rule,) = found["rules"]
+    assert (rule["rule"], rule["verdict"], rule["ratio"]) == ("viewed", "borne out", None)
+    assert found["unsupported"] == []
+    assert (await api.get("/v1/handoffs/quality")).status_code == 422
