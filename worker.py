@@ -19,6 +19,7 @@ from activities import contract
 from activities.registry import Activities, build_activities
 from activities.sending.breakers_and_quota import Watch
 from activities.sending.direct_send import AT_ONCE, DirectSendWatch
+from api.audience.handoff_upkeep import HandoffUpkeep
 from api.audience.segment_upkeep import SegmentUpkeep
 from api.doctor.periodic_check import Rounds
 from api.health.worker_health import WorkerHealth
@@ -153,6 +154,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         for worker in workers:
             await stack.enter_async_context(worker)
         await stack.enter_async_context(DirectSendWatch(database, client, activities.direct_sends))
+        await stack.enter_async_context(HandoffUpkeep(database))
         await stack.enter_async_context(SegmentUpkeep(database, pace=settings.pace_at_entry))
         await stack.enter_async_context(Watch(database, activities.providers.email, client, settings))
         if relay:

@@ -20,6 +20,8 @@ CALL_WEBHOOK = "call_webhook"
 SET_ATTRIBUTES = "set_attributes"
 ENROLL_CONTACT = "enroll_contact"
 RECONCILE_MESSAGE = "reconcile_message"
+HAND_OVER = "hand_over"
+SETTLE_HANDOFF = "settle_handoff"
 RESOLVE_WAIT = "resolve_wait"
 DECIDE_BRANCH = "decide_branch"
 CLOSE_RUN = "close_run"
@@ -82,6 +84,31 @@ class EffectResult(PayloadModel):
 
     outcome: Literal["done", "skipped", "failed", "ended"]
     reason: str = ""
+
+
+class HandedOver(PayloadModel):
+    """Whether a lead was handed over. `waiting`: sales has to answer until `due` (real time)."""
+
+    outcome: Literal["waiting", "skipped", "failed", "ended"]
+    reason: str = ""
+    due: datetime | None = None
+
+
+class SettleHandoffCall(PayloadModel):
+    """The run no longer waits for the answer of this handoff: end it with `status`, unless sales has answered."""
+
+    enrollment_id: str
+    step: str
+    occurrence: int
+    status: Literal["expired", "failed"]
+
+
+class SettledHandoff(PayloadModel):
+    """How the handoff ended: as asked, or by an answer whose event had not reached the run yet."""
+
+    outcome: Literal["accepted", "rejected", "expired"]
+    event: Matched | None = None
+    """The answer's event, with the properties that conditions in the run read."""
 
 
 class ReconcileCall(PayloadModel):

@@ -15,6 +15,7 @@ from activities.channels.reconcile import Reconciler
 from activities.channels.sms import SmsActivities, SmsKind
 from activities.effects.attributes_and_enrollments import AttributeActivities, EnrollActivities
 from activities.effects.crm_and_webhooks import CrmActivities, WebhookActivities
+from activities.effects.handoffs import HandoffActivities
 from activities.imports.import_chunks import ImportActivities
 from activities.imports.queue_backlog import busy_here
 from activities.providers.ports import Crm, EmailProvider, SmsProvider, WebhookCaller
@@ -86,6 +87,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     emails = EmailActivities(db, email, direct_sends[contract.QUEUE_EMAIL])
     texts = SmsActivities(db, sms, direct_sends[contract.QUEUE_SMS])
     progress = ProgressActivities(db)
+    handoffs = HandoffActivities(db, providers.crm, links)
     return Activities(
         local=[
             WaitActivities(db).resolve_wait,
@@ -95,13 +97,14 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
             ClosingActivities(db).close_run,
             progress.report_path,
             progress.count_undelivered,
+            handoffs.settle_handoff,
             emails.send_email_now,
             texts.send_sms_now,
         ],
         by_queue={
             contract.QUEUE_EMAIL: [emails.send_email, reconcile],
             contract.QUEUE_SMS: [texts.send_sms, reconcile],
-            contract.QUEUE_CRM: [CrmActivities(db, providers.crm).update_crm],
+            contract.QUEUE_CRM: [CrmActivities(db, providers.crm).update_crm, handoffs.hand_over],
             contract.QUEUE_WEBHOOK: [WebhookActivities(db, providers.webhooks).call_webhook],
         },
         imports=[importing.apply_chunk, importing.steer_import],

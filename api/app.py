@@ -45,6 +45,7 @@ from api.resources import (
 )
 from api.resources.audience import segment_members, segment_previews
 from api.resources.audience.scores import score_previews, score_values
+from api.resources.handoffs import answer_page, handoffs, score_quality
 from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, scores, segments, templates, tracks
 from api.resources.segment_api import segment
@@ -72,6 +73,7 @@ _TAGS = [
     {"name": "events", "description": "What contacts did."},
     {"name": "enrollments", "description": "Where each contact is on each track."},
     {"name": "messages", "description": "What was sent, and its outcome."},
+    {"name": "handoffs", "description": "Leads that sales was asked to take over, and its answers."},
     {"name": "imports", "description": "Files of contacts, enrolled at a pace."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
@@ -153,6 +155,8 @@ def create_app(
         enrollments.router,
         run_commands.router,
         messages.router,
+        score_quality.router,  # before the route that takes any id
+        handoffs.router,
         imports.router,
         tracks.router,
         templates.router,
@@ -168,6 +172,7 @@ def create_app(
         breakers.router,
         preferences.router,
         confirmation.router,
+        answer_page.router,
         api_health.router,
     ):
         _serve(app, part)

@@ -26,11 +26,14 @@ from activities.contract import (
     CloseCall,
     Decided,
     EffectResult,
+    HandedOver,
     ReconcileCall,
     ReportCall,
     ResolvedWait,
     ResolveWaitCall,
     SendResult,
+    SettledHandoff,
+    SettleHandoffCall,
     StepCall,
     UndeliveredCall,
 )
@@ -39,11 +42,14 @@ from bench.time_skipping import time_skipping
 from store.schema.rows import Contact
 from tracks.compiler.compiler import compile_track, find_step
 from tracks.conditions.conditions import ConditionError, evaluate
-from tracks.model.steps import BranchStep
+from tracks.model.steps import BranchStep, HandoffStep
 from tracks.model.track import Track
 from tracks.runs.event_matching import about_own, event_view, interested, signal_of
+from tracks.runs.handoff_answers import EVENTS as HANDOFF_EVENTS
+from tracks.runs.handoff_answers import event_id
 from tracks.runs.program import Compiled
 from tracks.runs.run_interface import SIGNAL_EVENT, WORKFLOW_TYPE, EventSignal, PathEntry, RunInput, RunResult
+from tracks.shared.effect_keys import effect_key
 from tracks.shared.run_clock import Clock
 from workflows.determinism_sandbox import runner
 from workflows.nurture import NurtureTrack
@@ -84,6 +90,8 @@ class _Part:
     contact: Contact
     properties: Mapping[str, Any]
     path: dict[int, PathEntry] = field(default_factory=dict)
+    handed: dict[str, str] = field(default_factory=dict)
+    """The effect key of each step's last handoff."""
 
     def enrollment(self, enrollment_id: str, steps: Mapping[str, str]) -> dict[str, Any]:
         own = {"id": enrollment_id, "track": self.track.track, "version": 1}
@@ -118,6 +126,19 @@ class _FakeActivities:
     @activity.defn(name=contract.UPDATE_CRM)
     async def update_crm(self, call: StepCall) -> EffectResult:
         return self._done(call)
+
+    @activity.defn(name=contract.HAND_OVER)
+    async def hand_over(self, call: StepCall) -> HandedOver:
+        self._note(call)
+        part = self.parts[call.enrollment_id]
+        step = find_step(part.track, call.step)
+        assert isinstance(step, HandoffStep)
+        part.handed[call.step] = effect_key(call.enrollment_id, call.step, call.occurrence)
+        return HandedOver(outcome="waiting", due=activity.info().scheduled_time + step.handoff.due)
+
+    @activity.defn(name=contract.SETTLE_HANDOFF)
+    async def settle_handoff(self, _call: SettleHandoffCall) -> SettledHandoff:
+        return SettledHandoff(outcome="expired")
 
     @activity.defn(name=contract.CALL_WEBHOOK)
     async def call_webhook(self, call: StepCall) -> EffectResult:
@@ -197,7 +218,9 @@ class Stage:
         for number, told in enumerate(sorted(events, key=lambda told: told.after)):
             await self._env.sleep(max(timedelta(), origin + told.after - await self.now()))
             own = {"enrollment_id": enrollment_id} if "step" in told.properties else {}
-            event = _Event(f"event-{number}", contact.id, told.name, own | dict(told.properties))
+            handed = part.handed.get(str(told.properties.get("step"))) if told.name in HANDOFF_EVENTS else None
+            name = event_id(handed, told.name.partition(".")[2]) if handed else f"event-{number}"
+            event = _Event(name, contact.id, told.name, own | dict(told.properties))
             signal = _signal(event, await self.now(), part, enrollment_id, compiled)
             try:
                 await run.signal(SIGNAL_EVENT, signal)
@@ -243,12 +266,13 @@ async def stage() -> AsyncIterator[Stage]:
     queues: Mapping[str, Sequence[Any]] = {
         contract.QUEUE_EMAIL: [fakes.reconcile_message],
         contract.QUEUE_SMS: [fakes.reconcile_message],
-        contract.QUEUE_CRM: [fakes.update_crm],
+        contract.QUEUE_CRM: [fakes.update_crm, fakes.hand_over],
         contract.QUEUE_WEBHOOK: [fakes.call_webhook],
     }
     local: list[Any] = [
         fakes.send_email_now,
         fakes.send_sms_now,
+        fakes.settle_handoff,
         fakes.set_attributes,
         fakes.enroll_contact,
         fakes.resolve_wait,

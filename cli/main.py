@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from cli import bench, ui_links
-from cli.over_api import contacts, documents, enrollments, imports, messages_and_events, scores, segments, tracks
+from cli.over_api import (
+    contacts,
+    documents,
+    enrollments,
+    handoffs,
+    imports,
+    messages_and_events,
+    scores,
+    segments,
+    tracks,
+)
 from cli.over_database import breakers_and_limits, doctor, keys, suppressions_and_consents
 from cli.processes import schema, serve, up
 from cli.shared.error_sentences import CommandGroup
@@ -27,6 +37,7 @@ for room in (
     contacts,
     enrollments,
     messages_and_events,
+    handoffs,
     tracks,
     segments,
     scores,

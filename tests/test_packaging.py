@@ -23,7 +23,10 @@ from infra.launch.temporal import find_temporal
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OURS = {"activities", "api", "audience", "bench", "cli", "infra", "settings", "store", "tracks", "worker", "workflows"}
+OURS = {
+    "activities", "api", "audience", "bench", "cli", "infra", "measure", "settings", "store", "tracks", "worker",
+    "workflows",
+}  # fmt: skip
 PRODUCTION = sorted(OURS - {"bench"})
 OPTIONAL = {("stripe", "api/feedback/stripe_signature.py")}
 """Modules of extras that production imports where they are needed, and the only files that do."""

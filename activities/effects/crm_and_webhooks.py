@@ -123,7 +123,7 @@ async def _outside(
     db: Database,
     begun: Begun,
     kind: Literal["crm", "webhook"],
-    act: Callable[[], Awaitable[None]],
+    act: Callable[[], Awaitable[object]],
     patience: timedelta | None = None,
 ) -> EffectResult:
     """Act outside of any transaction, then record how it ended. An attempt with an unknown outcome is repeated, until

@@ -49,15 +49,15 @@ class HubSpotCrm:
         self._notes = client.crm.objects.notes.basic_api
         self._tasks = client.crm.objects.tasks.basic_api
 
-    async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> None:
+    async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> str | None:
         """Write the change to HubSpot; see `Crm`."""
-        await self._threads.run(self._apply, contact, change, again)
+        return await self._threads.run(self._apply, contact, change, again)
 
     async def close(self) -> None:
         """Wait for running calls to end."""
         await self._threads.close()
 
-    def _apply(self, contact: CrmContact, change: CrmChange, again: bool) -> None:
+    def _apply(self, contact: CrmContact, change: CrmChange, again: bool) -> str | None:
         if not contact.email:
             raise ProviderError(Fault(PROVIDER, "no-email"))
         fault: Fault
@@ -65,9 +65,7 @@ class HubSpotCrm:
             hubspot_id = self._upsert(contact.email, contact, change)
             if change.note is not None:
                 self._note(hubspot_id, change, again)
-            if change.task is not None:
-                self._task(hubspot_id, change, change.task, again)
-            return
+            return None if change.task is None else self._task(hubspot_id, change, change.task, again)
         except _ERRORS as error:
             fault = _fault(error)
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -92,7 +90,7 @@ class HubSpotCrm:
 
     def _note(self, hubspot_id: str, change: CrmChange, again: bool) -> None:
         stamp, body = _stamp(change.at), change.note or ""
-        if again and self._exists(hubspot_id, "notes", self._notes, stamp, "hs_note_body", body):
+        if again and self._found(hubspot_id, "notes", self._notes, stamp, "hs_note_body", body):
             return
         self._notes.create(
             notes.SimplePublicObjectInputForCreate(
@@ -102,32 +100,37 @@ class HubSpotCrm:
             _request_timeout=self._timeout,
         )
 
-    def _task(self, hubspot_id: str, change: CrmChange, task: CrmTask, again: bool) -> None:
+    def _task(self, hubspot_id: str, change: CrmChange, task: CrmTask, again: bool) -> str:
         stamp = _stamp(task.due or change.at)
-        if again and self._exists(hubspot_id, "tasks", self._tasks, stamp, "hs_task_subject", task.title):
-            return
+        if again and (known := self._found(hubspot_id, "tasks", self._tasks, stamp, "hs_task_subject", task.title)):
+            return known
         properties = {"hs_timestamp": stamp, "hs_task_subject": task.title, "hs_task_status": "NOT_STARTED"}
         if task.owner and task.owner.isdecimal():
             properties["hubspot_owner_id"] = task.owner
-        elif task.owner:
-            properties["hs_task_body"] = f"For: {task.owner}"
-        self._tasks.create(
+        body = [f"For: {task.owner}"] if task.owner and "hubspot_owner_id" not in properties else []
+        if body or task.text:
+            properties["hs_task_body"] = "\n".join([*body, *([task.text] if task.text else [])])
+        made: Any = self._tasks.create(
             tasks.SimplePublicObjectInputForCreate(
                 properties=properties, associations=[_association(tasks, hubspot_id, _TASK_TO_CONTACT)]
             ),
             _request_timeout=self._timeout,
         )
+        return str(made.id)
 
-    def _exists(self, hubspot_id: str, kind: str, api: Any, stamp: str, name: str, text: str) -> bool:
-        """Whether an earlier attempt has created it. Read through the contact, because HubSpot's search lags behind."""
+    def _found(self, hubspot_id: str, kind: str, api: Any, stamp: str, name: str, text: str) -> str | None:
+        """HubSpot's id of what an earlier attempt has created; None if it created nothing.
+
+        Read through the contact, because HubSpot's search lags behind.
+        """
         page = self._associations.get_page("contacts", hubspot_id, kind, limit=500, _request_timeout=self._timeout)
         for association in page.results or []:
             found = api.get_by_id(
                 str(association.to_object_id), properties=["hs_timestamp", name], _request_timeout=self._timeout
             )
             if found.properties.get(name) == text and _moment(found.properties.get("hs_timestamp")) == _moment(stamp):
-                return True
-        return False
+                return str(association.to_object_id)
+        return None
 
 
 def _association(package: Any, hubspot_id: str, kind: int) -> Any:

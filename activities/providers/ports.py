@@ -111,6 +111,8 @@ class CrmTask:
     title: str
     due: datetime | None = None
     owner: str | None = None
+    text: str = ""
+    """What the salesperson reads below the title; several lines."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,11 @@ class CrmChange:
 class Crm(Protocol):
     """A customer database outside the project's own transactions."""
 
-    async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> None:
-        """Write the change. With `again`, an earlier attempt may have written parts of it already."""
+    async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> str | None:
+        """Write the change; answers the CRM's id of the task, if there is one.
+
+        With `again`, an earlier attempt may have written parts of it already.
+        """
         ...
 
     async def close(self) -> None:

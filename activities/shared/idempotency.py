@@ -13,7 +13,7 @@ from store.runs import effect_records
 from store.runs.effect_records import Begun
 from store.schema.rows import Contact
 
-EffectKind = Literal["crm", "webhook", "set", "enroll"]
+EffectKind = Literal["crm", "webhook", "set", "enroll", "handoff"]
 Ended = Literal["done", "skipped", "failed"]
 
 

@@ -23,7 +23,7 @@ from tracks.model.effects import Email, Sms
 from tracks.model.message_rules import MessageRules
 from tracks.model.simple_steps import Base
 from tracks.model.track import Track, find_step
-from tracks.shared.link_tokens import click_url, confirm_url, open_url, unsubscribe_url
+from tracks.shared.link_tokens import click_url, confirm_url, handoff_url, open_url, unsubscribe_url
 
 StepType = TypeVar("StepType", bound=Base)
 
@@ -50,6 +50,10 @@ class Links:
             "preferences_url": way_out,
             "confirm_url": confirm_url(self.public_url, self.secret, message_id),
         }
+
+    def handoff(self, handoff_id: str) -> str:
+        """The address where the salesperson answers a handoff."""
+        return handoff_url(self.public_url, self.secret, handoff_id)
 
     def click(self, message_id: str, number: int) -> str:
         """The tracked address of the message's link of that number."""

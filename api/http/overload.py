@@ -31,7 +31,7 @@ from api.pages.rendering import HEADERS
 
 FREE = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 """Paths whose requests neither wait nor take places."""
-URGENT = ("/webhooks/", "/c/", "/o/", "/u/", "/confirm/")
+URGENT = ("/webhooks/", "/c/", "/o/", "/u/", "/confirm/", "/handoff/")
 """Paths that are served first: their callers may not call again, or are people."""
 KEYED = "/v1/"
 """Paths on which the key is checked before anything else is done."""

@@ -63,6 +63,7 @@ TITLES: Mapping[str, str] = {
     "method-not-allowed": "The method is not allowed here",
     "import-conflict": "The import is in no state for that",
     "reentry-refused": "The track's re-entry rule refuses this contact",
+    "handoff-answered": "The handoff has another answer, or its time is over",
     "segment-not-live": "The segment's first version is still being filled",
     "score-not-live": "The score's first version is still being filled",
     "run-refused": "The run is in no state for that",

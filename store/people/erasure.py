@@ -130,6 +130,7 @@ _END_RUNS = text("""
 """)
 _FORGET = text("""
     WITH consents AS (DELETE FROM consent WHERE contact_id = :id),
+    leads AS (DELETE FROM handoff WHERE contact_id = :id),
     proof AS (DELETE FROM consent_change WHERE contact_id = :id)
     UPDATE message SET address_hash = NULL WHERE contact_id = :id AND address_hash IS NOT NULL
 """)

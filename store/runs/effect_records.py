@@ -1,4 +1,4 @@
-"""Records of effects other than messages (crm, webhook, set, enroll): each effect happens once per effect key.
+"""Records of effects other than messages (crm, webhook, set, enroll, handoff): each effect happens once per effect key.
 
 An effect inside the database (`set`, `enroll`) and its record are one transaction. For an effect outside (`crm`,
 `webhook`): begin, call the provider with the effect key as the idempotency key, then finish.
@@ -61,7 +61,7 @@ async def begin(
 async def finish(
     tx: AsyncConnection,
     begun: Begun,
-    kind: Literal["crm", "webhook", "set", "enroll"],
+    kind: Literal["crm", "webhook", "set", "enroll", "handoff"],
     outcome: EffectOutcome,
     reason: str = "",
     *,

@@ -17,6 +17,7 @@ from store.runs.condition_checks import count, holds, judged
 from store.schema.rows import Channel, Run
 from store.sending import breakers
 from store.sending.breakers import Deferred
+from store.sending.sales_hold import HANDOFFS, WITH_SALES, ask_again, held_until
 from tracks.model.message_rules import MessageRules
 from tracks.model.sending import LATELY_AT_MOST, Lately
 from tracks.policy.frequency_caps import Counted, applying, flooded, full
@@ -109,6 +110,7 @@ FACTS = f"""
         WHERE d.track = e.track AND d.step = :step AND d.contact_id <> e.contact_id AND d.pace = e.pace
             AND d.status IN ('sending', 'sent', 'unknown')
     ) AS twin,
+    {HANDOFFS} AS handoffs,
     CASE WHEN CAST(:counting AS boolean) THEN ({_COUNTED}) END AS counted,
     ARRAY(
         SELECT n.claimed_at FROM message n
@@ -128,7 +130,7 @@ SPANS = {"same_address": SAME_ADDRESS, "longest_cap": MAX_CAP, "yields_for": YIE
 
 
 async def decide(tx: AsyncConnection, asked: SendRequest, facts: RowMapping) -> SendDecision:
-    """Whether the message may be sent. In this order: permission, exclusions, time, flood, caps, breakers.
+    """Whether the message may be sent. In this order: permission, exclusions, sales, time, flood, caps, breakers.
 
     `facts` are the columns of `FACTS`. The contact's row is locked, and the address is locked against claims of other
     contacts with the same address, so what is counted here cannot change before this claim is written.
@@ -160,6 +162,9 @@ async def _when(tx: AsyncConnection, asked: SendRequest, policy: Policy, facts: 
     assert contact is not None
     if not rules.transactional and contact.paused_until is not None and contact.paused_until > asked.real:
         return _held(asked, "paused", contact.paused_until)
+    selling = _with_sales(asked, policy, facts)
+    if selling is not None:
+        return selling
     try:
         opens = _opens(asked, policy)
     except NeverOpenError:
@@ -182,6 +187,18 @@ async def _when(tx: AsyncConnection, asked: SendRequest, policy: Policy, facts: 
         if hold is not None:  # without a limit: no message expires because of a breaker
             return SendDecision("defer", f"{breakers.REASON}{hold.scope}", hold.until, why=hold.why)
     return GO
+
+
+def _with_sales(asked: SendRequest, policy: Policy, facts: RowMapping) -> SendDecision | None:
+    """The decision about a promotional message to a lead that sales has; None if it is not held by that."""
+    hold, track = policy.sales.hold, asked.run.enrollment.track
+    end = None if asked.rules.transactional else held_until(hold, track, facts["handoffs"], asked.real, asked.pace)
+    if hold is None or end is None:
+        return None
+    if hold.messages == "skip":
+        return SendDecision("skip", WITH_SALES)
+    patience, since = asked.rules.hold / asked.pace, asked.held_since or asked.now
+    return _held(asked, WITH_SALES, ask_again(end, asked.now, since, patience, asked.pace))
 
 
 def _held(asked: SendRequest, reason: str, until: datetime) -> SendDecision:

@@ -103,3 +103,31 @@ async def test_fourteen_days_without_use_are_told_again_and_again_and_a_use_ends
     assert played.at("missed-you", DAY) == [24.0, 44.0, 59.0, 73.0, 87.0]
     assert played.at("used", DAY) == [10.0, 24.0, 30.0, 30.0, 44.0, 45.0, 59.0, 73.0, 87.0, 99.0]
     assert played.how.reason == "closed"
+
+
+HANDED_OVER = """
+track: pricing
+steps:
+  - id: sales
+    handoff:
+      to: sales
+      reason: Call them
+      due: 2d
+      when_none: exit
+      accepted: [{id: taken, exit: {reason: with-sales}}]
+      rejected:
+        - id: why
+          branch: [{when: 'event.properties.reason == "wrong-time"', steps: [{id: later, wait: 30d}]}]
+      expired: [{id: silent, exit: {reason: nobody-answered}}]
+"""
+
+
+async def test_the_answers_of_sales_are_told_to_a_rehearsal_and_silence_expires(rehearsal: Stage) -> None:
+    track = parse_track(HANDED_OVER, "pricing.yaml")
+    silent = await rehearsal.play(track, ANN)
+    assert (silent.reason, round(silent.lasted / DAY)) == ("nobody-answered", 2)
+    taken = await rehearsal.play(track, ANN, [Told(HOUR, "handoff.accepted", {"step": "sales"})])
+    assert (taken.reason, round(taken.lasted / HOUR)) == ("with-sales", 1)
+    rejection = Told(HOUR, "handoff.rejected", {"step": "sales", "reason": "wrong-time"})
+    later = await rehearsal.play(track, ANN, [rejection])
+    assert [entry.step for entry in later.path] == ["sales", "why", "later"]

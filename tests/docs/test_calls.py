@@ -37,6 +37,8 @@ class Story:
         )
         if asked.url.endswith("/v1/enrollments") and answer.status_code == 201:
             self.variables["ENROLLMENT"] = answer.json()["id"]
+        if "/v1/handoffs?" in asked.url:
+            self.variables["HANDOFF"] = answer.json()["handoffs"][0]["id"] if answer.json()["handoffs"] else ""
         if "json" in answer.headers["content-type"] and answer.json().get("next"):
             self.variables["NEXT"] = answer.json()["next"]
         return answer

@@ -17,6 +17,7 @@ from tracks.model.steps import (
     MESSAGES,
     BranchStep,
     Detour,
+    HandoffStep,
     MessageStep,
     RepeatStep,
     SplitStep,
@@ -29,6 +30,7 @@ from tracks.runs.program import (
     Branch,
     Effect,
     Exit,
+    Handoff,
     Instruction,
     Jump,
     Program,
@@ -87,6 +89,13 @@ def walk_tree(written: Track, choices: Choices) -> list[str]:
                     way = choices.choose(step.id, 2)
                     trace.append(f"{step.id} {way}")
                     take((step.wait_for.then, step.wait_for.otherwise)[way])
+                case HandoffStep(handoff=handoff):
+                    way = choices.choose(step.id, 4)
+                    trace.append(f"{step.id} {way}")
+                    if way == 3:
+                        turn(step.id, handoff.when_none, "not-handed-over")
+                    else:
+                        take((handoff.accepted, handoff.rejected, handoff.expired)[way])
                 case WaitDateStep():
                     way = choices.choose(step.id, 3)
                     trace.append(f"{step.id} {way}")
@@ -136,6 +145,10 @@ def run_flat(program: Program, choices: Choices) -> list[str]:
                 way = choices.choose(step, 2)
                 trace.append(f"{step} {way}")
                 pc = (pc, timeout)[way]
+            case Handoff(step=step, rejected=rejected, expired=expired, none=none):
+                way = choices.choose(step, 4)
+                trace.append(f"{step} {way}")
+                pc = (pc, rejected, expired, none)[way]
             case WaitDate(step=step, missing=missing, past=past):
                 way = choices.choose(step, 3)
                 trace.append(f"{step} {way}")
@@ -170,6 +183,8 @@ def targets(instruction: Instruction) -> Iterator[int]:
             yield end
         case WaitFor(timeout=timeout):
             yield timeout
+        case Handoff(rejected=rejected, expired=expired, none=none):
+            yield from (rejected, expired, none)
         case WaitDate(missing=missing, past=past):
             yield from (missing, past)
         case Branch(cases=cases, otherwise=otherwise):
@@ -213,6 +228,10 @@ class Author:
                 return {
                     "wait_for": {"event": "x", "within": "1d", "then": self.steps(depth), "else": self.steps(depth)}
                 }
+            case "handoff":
+                ways = {key: self.steps(depth) for key in ("accepted", "rejected", "expired") if self._few() > 1}
+                asked = {"to": "sales", "reason": "Call", "due": "1d", "when_none": self._way(depth)}
+                return {"handoff": {**asked, **ways}}
             case "wait_date":
                 return {"wait_date": {"attribute": "x", "missing": self._way(depth), "past": self._way(depth)}}
             case "message":
@@ -236,7 +255,7 @@ class Author:
         return self._random.randint(1, 3)
 
 
-CHOICES = ("wait_for", "wait_date", "message", "branch", "split")
+CHOICES = ("wait_for", "handoff", "wait_date", "message", "branch", "split")
 
 
 def tracks(verbs: tuple[str, ...] = (*CHOICES, "repeat")) -> st.SearchStrategy[Track]:

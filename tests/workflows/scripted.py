@@ -21,11 +21,14 @@ from activities.contract import (
     CloseCall,
     Decided,
     EffectResult,
+    HandedOver,
     ReconcileCall,
     ReportCall,
     ResolvedWait,
     ResolveWaitCall,
     SendResult,
+    SettledHandoff,
+    SettleHandoffCall,
     StepCall,
     UndeliveredCall,
 )
@@ -49,10 +52,13 @@ class Script:
     reconciles: list[SendResult] = field(default_factory=list)
     moments: list[ResolvedWait] = field(default_factory=list)
     branches: dict[str, int | Decided] = field(default_factory=dict)
+    handed_over: HandedOver | timedelta = field(default_factory=lambda: timedelta(days=2))
+    """The result of `hand_over`; a span of time: sales has to answer within it."""
+    settled: SettledHandoff = field(default_factory=lambda: SettledHandoff(outcome="expired"))
     calls: list[StepCall] = field(default_factory=list)
     activities: list[str] = field(default_factory=list)
     """The name of the activity of each call."""
-    asked: list[ReconcileCall | ResolveWaitCall | BranchCall] = field(default_factory=list)
+    asked: list[ReconcileCall | ResolveWaitCall | BranchCall | SettleHandoffCall] = field(default_factory=list)
     closed: list[CloseCall] = field(default_factory=list)
     reported: list[ReportCall] = field(default_factory=list)
     undelivered: int = 0
@@ -103,6 +109,18 @@ class Script:
     async def update_crm(self, call: StepCall) -> EffectResult:
         self._note(call)
         return EffectResult(outcome="done")
+
+    @activity.defn(name=contract.HAND_OVER)
+    async def hand_over(self, call: StepCall) -> HandedOver:
+        self._note(call)
+        if isinstance(self.handed_over, HandedOver):
+            return self.handed_over
+        return HandedOver(outcome="waiting", due=activity.info().scheduled_time + self.handed_over)
+
+    @activity.defn(name=contract.SETTLE_HANDOFF)
+    async def settle_handoff(self, call: SettleHandoffCall) -> SettledHandoff:
+        self.asked.append(call)
+        return self.settled
 
     @activity.defn(name=contract.SET_ATTRIBUTES)
     async def set_attributes(self, call: StepCall) -> EffectResult:
@@ -162,7 +180,7 @@ async def work(
     by_queue: dict[str, list[Any]] = {
         contract.QUEUE_EMAIL: sends,
         contract.QUEUE_SMS: sends,
-        contract.QUEUE_CRM: [script.update_crm],
+        contract.QUEUE_CRM: [script.update_crm, script.hand_over],
     }
     for queue, activities in by_queue.items():
         await stack.enter_async_context(Worker(client, task_queue=queue, activities=activities, build_id="test"))
@@ -190,6 +208,7 @@ def runs_worker(
             script.send_email_now,
             script.send_sms_now,
             script.set_attributes,
+            script.settle_handoff,
             script.resolve_wait,
             script.decide_branch,
             script.close_run,

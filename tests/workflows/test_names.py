@@ -44,6 +44,8 @@ def test_activities_and_their_queues_keep_their_names() -> None:
         "SET_ATTRIBUTES": "set_attributes",
         "ENROLL_CONTACT": "enroll_contact",
         "RECONCILE_MESSAGE": "reconcile_message",
+        "HAND_OVER": "hand_over",
+        "SETTLE_HANDOFF": "settle_handoff",
         "RESOLVE_WAIT": "resolve_wait",
         "DECIDE_BRANCH": "decide_branch",
         "CLOSE_RUN": "close_run",

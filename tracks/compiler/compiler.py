@@ -7,10 +7,11 @@ from typing import Literal, cast
 
 from tracks.conditions.expressions import read
 from tracks.model.effects import Email, Sms
-from tracks.model.simple_steps import Base, BreakStep, ExitStep, WaitStep, WaitUntilStep
+from tracks.model.simple_steps import Base, BreakStep, Ending, ExitStep, WaitStep, WaitUntilStep
 from tracks.model.steps import (
     BranchStep,
     Detour,
+    HandoffStep,
     MessageStep,
     RepeatStep,
     SendStep,
@@ -21,6 +22,7 @@ from tracks.model.steps import (
 )
 from tracks.model.track import Track
 from tracks.model.track import find_step as find_step
+from tracks.runs.handoff_answers import ACCEPTED, REJECTED
 from tracks.runs.program import (
     Arm,
     Branch,
@@ -30,6 +32,7 @@ from tracks.runs.program import (
     Effect,
     EffectKind,
     Exit,
+    Handoff,
     Instruction,
     Interest,
     Jump,
@@ -49,6 +52,8 @@ DATE_PAST = "date-past"
 MESSAGE_SKIPPED = "message-skipped"
 MESSAGE_FAILED = "message-failed"
 """Reasons of the exit that follows a message step."""
+NOT_HANDED_OVER = "not-handed-over"
+"""Reason of the exit that follows a handoff."""
 
 
 def compile_track(track: Track) -> Compiled:
@@ -80,6 +85,12 @@ def _interests(track: Track) -> list[Interest]:
         )
         for step in track.walk()
         if isinstance(step, WaitForStep)
+    )
+    found.extend(
+        Interest(event=event, match=f"step:{step.id}", of=step.id)
+        for step in track.walk()
+        if isinstance(step, HandoffStep)
+        for event in (ACCEPTED, REJECTED)
     )
     return found
 
@@ -136,6 +147,8 @@ class _Compiler:
                 self._wait_date(step)
             case WaitForStep():
                 self._wait_for(step)
+            case HandoffStep():
+                self._handoff(step)
             case BranchStep():
                 at = self._hold()
                 *starts, otherwise = self._arms([*(choice.steps for choice in step.branch), step.otherwise])
@@ -209,6 +222,17 @@ class _Compiler:
         _, timeout = self._arms([wait.then, wait.otherwise])
         self._code[at] = WaitFor(
             step=step.id, event=wait.event, seconds=wait.within.total_seconds(), since=wait.since, timeout=timeout
+        )
+
+    def _handoff(self, step: HandoffStep) -> None:
+        handoff, none = step.handoff, step.handoff.when_none
+        leaving: Steps = (ExitStep(id=step.id, exit=Ending(reason=NOT_HANDED_OVER)),) if none == "exit" else ()
+        at = self._hold()
+        _, rejected, expired, nobody = self._arms(
+            [handoff.accepted, handoff.rejected, handoff.expired, none.steps if isinstance(none, Detour) else leaving]
+        )
+        self._code[at] = Handoff(
+            step=step.id, seconds=handoff.due.total_seconds(), rejected=rejected, expired=expired, none=nobody
         )
 
     def _wait_date(self, step: WaitDateStep) -> None:

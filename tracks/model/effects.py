@@ -137,6 +137,14 @@ class Task(Model):
     owner: Short | None = None
 
 
+class Lead(Model):
+    """A lead that sales is asked to take over."""
+
+    to: Slug = Field(description="the team of the policy's `sales` that the lead goes to")
+    reason: Liquid = Field(description="why sales should call now; it becomes the title of the task")
+    due: Duration = Field(description="how long sales has to answer, such as 2d")
+
+
 class Crm(Model):
     """What to write to the CRM."""
 

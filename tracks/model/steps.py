@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
-from tracks.model.effects import Email, Send, Sms
+from tracks.model.effects import Email, Lead, Send, Sms
 from tracks.model.simple_steps import (
     Base,
     BreakStep,
@@ -94,6 +94,18 @@ class Happening(AwaitedEvent):
     otherwise: Steps = Field((), alias="else")
 
 
+class Handoff(Lead):
+    """A lead that sales is asked to take over, and what to do after each answer."""
+
+    when_none: Otherwise = Field(
+        description="what happens where nobody of the team takes such a lead, or the CRM refuses the task: skip, exit "
+        "or {steps: […]}"
+    )
+    accepted: Steps = ()
+    rejected: Steps = ()
+    expired: Steps = Field((), description="taken where nobody has answered in time")
+
+
 class Choice(Model):
     """One branch: taken if its condition is the first that holds."""
 
@@ -166,6 +178,13 @@ class WaitForStep(Base):
     wait_for: Happening
 
 
+class HandoffStep(Base):
+    """Hand the lead over to sales and wait for the answer."""
+
+    kind = "handoff"
+    handoff: Handoff
+
+
 class BranchStep(Base):
     """Choose by conditions."""
 
@@ -207,6 +226,7 @@ STEP_TYPES: dict[str, type[Base]] = {
         WaitUntilStep,
         WaitDateStep,
         WaitForStep,
+        HandoffStep,
         BranchStep,
         SplitStep,
         RepeatStep,
@@ -238,6 +258,7 @@ Step = Annotated[
     | Annotated[WaitUntilStep, Tag("#wait_until")]
     | Annotated[WaitDateStep, Tag("#wait_date")]
     | Annotated[WaitForStep, Tag("#wait_for")]
+    | Annotated[HandoffStep, Tag("#handoff")]
     | Annotated[BranchStep, Tag("#branch")]
     | Annotated[SplitStep, Tag("#split")]
     | Annotated[RepeatStep, Tag("#repeat")]
@@ -251,5 +272,5 @@ Step = Annotated[
 ]
 Steps = tuple[Step, ...]
 
-for _model in (Detour, Date, Happening, Choice, Variant, Rounds, *get_args(get_args(Step)[0])):
+for _model in (Detour, Date, Happening, Handoff, Choice, Variant, Rounds, *get_args(get_args(Step)[0])):
     (get_args(_model)[0] if get_args(_model) else _model).model_rebuild()

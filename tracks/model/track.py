@@ -15,6 +15,7 @@ from tracks.model.simple_steps import Base
 from tracks.model.steps import (
     BranchStep,
     Detour,
+    HandoffStep,
     MessageStep,
     RepeatStep,
     SplitStep,
@@ -217,6 +218,9 @@ def blocks(step: Base) -> Iterator[Steps]:
             yield from (way.steps for way in (date.missing, date.past) if isinstance(way, Detour))
         case WaitForStep(wait_for=happening):
             yield from (happening.then, happening.otherwise)
+        case HandoffStep(handoff=handoff):
+            yield from (handoff.accepted, handoff.rejected, handoff.expired)
+            yield from (way.steps for way in (handoff.when_none,) if isinstance(way, Detour))
         case BranchStep():
             yield from (choice.steps for choice in step.branch)
             yield step.otherwise

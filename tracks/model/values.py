@@ -233,6 +233,8 @@ EventCondition = Annotated[str, _condition("contact", "event", "enrollment", "no
 """As `Condition`, evaluated when an event is accepted; the outcomes of the run's steps are not available there."""
 SendCondition = Annotated[str, _condition("contact", "enrollment", "now"), AfterValidator(_without_steps)]
 """CEL over `contact`, `enrollment`, `now`, evaluated in the database's transaction when a message is claimed."""
+ContactCondition = Annotated[str, _condition("contact", "now")]
+"""CEL over `contact` and `now` alone."""
 PastEventCondition = Annotated[str, _condition("event", "now")]
 """CEL over an event that was accepted earlier."""
 

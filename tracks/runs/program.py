@@ -72,6 +72,20 @@ class WaitFor(PayloadModel):
     timeout: int
 
 
+class Handoff(PayloadModel):
+    """Hand the lead over to sales and wait for the answer, at most `seconds`. If accepted: the next instruction."""
+
+    op: Literal["handoff"] = "handoff"
+    step: str
+    seconds: float
+    rejected: int
+    """The program counter to continue at if sales rejected the lead."""
+    expired: int
+    """The same where nobody answered in time."""
+    none: int
+    """The same where the lead could not be handed over."""
+
+
 class Case(PayloadModel):
     """One branch: its CEL condition (empty if the branch is `stored`) and where it continues."""
 
@@ -140,7 +154,7 @@ class Exit(PayloadModel):
 
 
 Instruction = Annotated[
-    Effect | Wait | WaitUntil | WaitDate | WaitFor | Branch | Split | Repeat | Break | Jump | Exit,
+    Effect | Wait | WaitUntil | WaitDate | WaitFor | Handoff | Branch | Split | Repeat | Break | Jump | Exit,
     Field(discriminator="op"),
 ]
 

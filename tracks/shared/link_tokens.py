@@ -17,6 +17,7 @@ _UNSUBSCRIBE = b"perennial unsubscribe 1:"
 _CLICK = b"perennial click 1:"
 _OPEN = b"perennial open 1:"
 _CONFIRM = b"perennial confirm 1:"
+_HANDOFF = b"perennial handoff 1:"
 _ID_BYTES = 16
 _NUMBER_BYTES = 2
 _MAC_BYTES = 12
@@ -87,6 +88,17 @@ def confirm_url(public_url: str, secret: str, message_id: str) -> str:
 def verify_confirm(secret: str, token: str) -> str | None:
     """The message id in a confirmation token, or None if the token was not made with this secret."""
     body = _unseal(secret, _CONFIRM, token, _ID_BYTES, _MAC_BYTES)
+    return None if body is None else str(UUID(bytes=body))
+
+
+def handoff_url(public_url: str, secret: str, handoff_id: str) -> str:
+    """The address where a salesperson answers a handoff. Raises ValueError if the id is no UUID."""
+    return f"{public_url.rstrip('/')}/handoff/{_seal(secret, _HANDOFF, UUID(handoff_id).bytes, _MAC_BYTES)}"
+
+
+def verify_handoff(secret: str, token: str) -> str | None:
+    """The handoff's id in a token of its link, or None if the token was not made with this secret."""
+    body = _unseal(secret, _HANDOFF, token, _ID_BYTES, _MAC_BYTES)
     return None if body is None else str(UUID(bytes=body))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
+from tracks.runs.handoff_answers import EVENTS as HANDOFF_EVENTS
 from tracks.shared.yaml_source import Path
 
 OWN = (
@@ -20,7 +21,7 @@ OWN = (
     "email.failed", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "contact.unsubscribed",
     "contact.consented", ENTERED, LEFT, GRADED, "stripe.trial_ending", "stripe.subscription_started",
     "stripe.subscription_changed", "stripe.subscription_canceled", "stripe.invoice_paid", "stripe.payment_failed",
-    "stripe.refunded",
+    "stripe.refunded", *HANDOFF_EVENTS,
 )  # fmt: skip
 MADE_BY_SENDING: Mapping[str, tuple[str, ...]] = {
     "email": ("email.sent", "email.delivered", "email.bounced", "email.failed"),

@@ -8,14 +8,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tracks.model.effects import Changes, Crm, Email, Enrolment, Sms, Webhook
+from tracks.model.effects import Changes, Crm, Email, Enrolment, Lead, Sms, Webhook
 from tracks.model.values import Model
 from tracks.shared.yaml_source import Path
 from tracks.static_analysis.flow import Flow
 
-Part = Email | Sms | Crm | Changes | Enrolment | Webhook
+Part = Email | Sms | Crm | Changes | Enrolment | Webhook | Lead
 _VERBS: Mapping[str, type[Part]] = {
     "email": Email, "sms": Sms, "crm": Crm, "set": Changes, "enroll": Enrolment, "webhook": Webhook,
+    "handoff": Lead,
 }  # fmt: skip
 MESSAGES = ("email", "sms")
 

@@ -126,6 +126,12 @@ def _ways(step: dict[str, Any], here: Path) -> Iterator[tuple[Path, Any]]:
         wait = step["wait_for"] if isinstance(step["wait_for"], dict) else {}
         yield (*here, "wait_for", "then"), wait.get("then")
         yield (*here, "wait_for", "else"), wait.get("else")
+    elif "handoff" in step:
+        handoff = step["handoff"] if isinstance(step["handoff"], dict) else {}
+        for name in ("accepted", "rejected", "expired"):
+            yield (*here, "handoff", name), handoff.get(name)
+        way = handoff.get("when_none")
+        yield ((*here, "handoff", "when_none", "steps"), way.get("steps") if isinstance(way, dict) else way)
     elif "wait_date" in step:
         date = step["wait_date"] if isinstance(step["wait_date"], dict) else {}
         for name in ("missing", "past"):

@@ -21,7 +21,7 @@ MAX_STEPS = 500
 """The most steps of a track: every run carries the program, so it has to stay small."""
 MESSAGES = {"email": ("email",), "sms": ("sms",), "send": ("email", "sms")}
 """The verbs that send a message, and the channels that each may use."""
-WAITS = ("wait", "wait_until", "wait_date", "wait_for")
+WAITS = ("wait", "wait_until", "wait_date", "wait_for", "handoff")
 
 _NO_TIME = (
     "a round of this repeat may take no time, so that all rounds would happen at once: weekdays without a time do not "
@@ -155,11 +155,11 @@ def _steps_read(condition: str, where: Path, here: Path | None, flow: Flow, ids:
 
 
 def _event_read(condition: str, where: Path, here: Path, flow: Flow) -> Found:
-    """Check `event` in a branch: it is the event of the latest `wait_for`, with only the properties that it names."""
+    """Check `event` in a branch: that of the latest `wait_for` or `handoff`, with only the properties that it names."""
     paths = [path for path in read(condition).paths if path[0] == "event"]
     if not paths:
         return
-    if not any("wait_for" in step and here in flow.after(path) for path, step in flow.steps.items()):
-        yield where, "reads `event`, but no wait_for comes before this branch"
+    if not any(("wait_for" in step or "handoff" in step) and here in flow.after(at) for at, step in flow.steps.items()):
+        yield where, "reads `event`, but no wait_for or handoff comes before this branch"
     if ("event",) in paths or ("event", "properties") in paths:
         yield where, "must name the properties it reads, such as event.properties.plan"

@@ -20,6 +20,8 @@ def lasts(step: Mapping[str, Any]) -> bool:
     - `wait_for` takes time, or needs an event, and one event ends a step once. Events that a message causes by itself,
       and those that machines cause, do not count: in a round that sends, there is always another one.
     - `wait_until` with a time of day can be passed once a day. With weekdays alone it does not wait on such a day.
+    - `handoff` waits for an answer, or until it is due. It does not wait where nobody takes the lead, unless that way
+      ends the run or takes time itself.
     - `wait_date` can be passed once for each date. It does not wait where the date is missing or past, unless both
       ways end the run or take time themselves.
     """
@@ -27,6 +29,8 @@ def lasts(step: Mapping[str, Any]) -> bool:
         return True
     if "wait_for" in step:
         return not _comes_by_itself(step["wait_for"])
+    if "handoff" in step:
+        return isinstance(step["handoff"], Mapping) and _takes_time(step["handoff"].get("when_none"))
     until, date = step.get("wait_until"), step.get("wait_date")
     if isinstance(until, Mapping):
         return until.get("time") is not None
@@ -46,7 +50,7 @@ def _comes_by_itself(happening: Any) -> bool:
 
 
 def _takes_time(way: Any) -> bool:
-    """Whether the way for a missing or past date ends the run or takes time."""
+    """Whether the way for a missing or past date, or for a lead that nobody takes, ends the run or takes time."""
     if way == "exit":
         return True
     steps = way.get("steps") if isinstance(way, Mapping) else None

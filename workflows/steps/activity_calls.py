@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import StepCall
-    from tracks.runs.program import Effect
+    from tracks.runs.program import Effect, Handoff
 
 from workflows import retry_policies
 from workflows.run.run_context import Context
@@ -62,7 +62,7 @@ async def call_once(name: str, arg: Any, result: type[Any], summary: str) -> Any
         raise
 
 
-def step_call(ctx: Context, effect: Effect, channel: str = "") -> StepCall:
+def step_call(ctx: Context, effect: Effect | Handoff, channel: str = "") -> StepCall:
     """The argument of an effect's activity."""
     return StepCall(
         enrollment_id=ctx.given.enrollment_id,

@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
         Break,
         Effect,
         Exit,
+        Handoff,
         Instruction,
         Jump,
         Repeat,
@@ -23,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
 from workflows.run.run_context import Context
 from workflows.steps.branches import choose_arm, choose_case
 from workflows.steps.effects import perform
+from workflows.steps.handoffs import hand_over
 from workflows.steps.waits import wait_for_event, wait_for_moment, wait_for_time
 
 
@@ -46,6 +48,8 @@ async def execute(ctx: Context, instruction: Instruction) -> int:
             return await wait_for_moment(ctx, instruction, after)
         case WaitFor():
             return after if await wait_for_event(ctx, instruction) else instruction.timeout
+        case Handoff():
+            return await hand_over(ctx, instruction, after)
         case Branch():
             return await choose_case(ctx, instruction)
         case Split():

@@ -25,6 +25,7 @@ from tracks.checks.enrolled_tracks import missing_tracks
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
 from tracks.checks.entered_segments import missing_segments
 from tracks.checks.read_scores import unknown_scores
+from tracks.checks.sales_teams import team_problems, teams_of
 from tracks.checks.template_use import TemplateFacts, TemplateKey, check_template_use, keys_of, template_problems
 from tracks.checks.topic_use import topic_problems, topics_of
 from tracks.checks.track_document import Reading
@@ -148,17 +149,17 @@ class Publishing:
         `existing_grades`: whether those whose grade is another one by a new version of a score are told.
         """
         await publish_lock.take_turns(self.tx)
-        topics = await self._policy(policy)
+        rules = await self._policy(policy)
         self._unreadable = {template.name for template in templates if template.template is None}
         for template in sorted(templates, key=_blocks_first):
             await self._template(template)
         self._check_scores(scores)
         known_scores = await published_scores.names(self.tx) | {score.name for score in scores}
         self._check_segments(segments, known_scores)
-        await self._tracks(tracks, topics, {segment.name for segment in segments}, known_scores)
+        await self._tracks(tracks, rules, {segment.name for segment in segments}, known_scores)
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
-            self._tell("policy", await self._topics_missed(policy.policy, brought))
+            self._tell("policy", await self._parts_missed(policy.policy, brought))
         for name, now, before in self._changed:
             await self._break_nothing(name, now, before, brought)
         if self.errors:
@@ -207,11 +208,11 @@ class Publishing:
             )
             self.done.append(Done("segment", document.name, published.version, published.created))
 
-    async def _policy(self, document: PolicyDocument | None) -> set[str] | None:
-        """The topics that tracks may name; None if they are unknown because the policy is invalid."""
+    async def _policy(self, document: PolicyDocument | None) -> Policy | None:
+        """The policy whose topics and teams tracks may name; None if they are unknown because it is invalid."""
         before = await policies.current(self.tx)
         if document is None:
-            return set(before.policy.topics)
+            return before.policy
         self._tell("policy", document.problems)
         if document.policy is None:
             return None
@@ -219,7 +220,7 @@ class Publishing:
         changes = differences(policy_to_data(before.policy), policy_to_data(document.policy))
         told = tuple(changes) if before.version else ()
         self.done.append(Done("policy", "policy", published.version, published.created, told))
-        return set(document.policy.topics)
+        return document.policy
 
     async def _template(self, document: TemplateDocument) -> None:
         problems = list(document.problems)
@@ -264,7 +265,7 @@ class Publishing:
     async def _tracks(
         self,
         documents: Sequence[TrackDocument],
-        topics: set[str] | None,
+        policy: Policy | None,
         brought_segments: set[str],
         known_scores: set[str],
     ) -> None:
@@ -281,8 +282,9 @@ class Publishing:
             found += reading.at(unknown_scores(reading.source.data, known_scores))
             if document.compiled is not None:
                 found += program_problems(document.compiled.program, document.name)
-            if topics is not None:
-                found += reading.at(topic_problems(reading.source.data, reading.pieces, topics))
+            if policy is not None:
+                found += reading.at(topic_problems(reading.source.data, reading.pieces, policy.topics))
+                found += reading.at(team_problems(reading.pieces, policy.sales.teams))
             at = self._at("tracks", document.name)
             self.errors += track_errors(sorted(set(found)), at)
             data = reading.source.data
@@ -316,12 +318,16 @@ class Publishing:
                 facts[name, version] = _facts_of(pinned)
         return facts | self._facts
 
-    async def _topics_missed(self, policy: Policy, brought: set[str]) -> list[Problem]:
-        """Problems for topics that tracks outside this deploy use and that this policy does not have."""
+    async def _parts_missed(self, policy: Policy, brought: set[str]) -> list[Problem]:
+        """Problems for topics and teams that tracks outside this deploy use and that this policy does not have."""
         problems: list[Problem] = []
         async for name, track in self._newest_tracks():
-            missing = () if name in brought else sorted(topics_of(track) - set(policy.topics))
-            for topic in missing:
+            if name in brought:
+                continue
+            for team in sorted(teams_of(track) - set(policy.sales.teams)):
+                words = f"sales.teams: '{team}' is missing; the track {name} hands leads over to it"
+                problems.append(Problem("policy", 0, "", words))
+            for topic in sorted(topics_of(track) - set(policy.topics)):
                 words = f"topics: '{topic}' is missing; the track {name} sends messages about it"
                 problems.append(Problem("policy", 0, "", words))
         return problems

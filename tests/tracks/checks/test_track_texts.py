@@ -11,12 +11,13 @@ from pydantic import BaseModel, JsonValue
 from tests.tracks.examples import HEAD, with_steps
 from tracks.checks.track_document import read_track, read_track_data
 from tracks.checks.track_texts import text_problems
-from tracks.model.effects import Changes, Crm, Email, Enrolment, Sms, Webhook
+from tracks.model.effects import Changes, Crm, Email, Enrolment, Lead, Sms, Webhook
 from tracks.model.steps import STEP_TYPES
 from tracks.static_analysis.model_fields import is_liquid
 
 PARTS: dict[str, type[BaseModel]] = {
     "email": Email, "sms": Sms, "crm": Crm, "set": Changes, "enroll": Enrolment, "webhook": Webhook,
+    "handoff": Lead,
 }  # fmt: skip
 NEEDED: dict[str, dict[str, Any]] = {
     "email": {"template": "hello"},
@@ -25,6 +26,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "set": {},
     "enroll": {"track": "on"},
     "webhook": {"url": "https://a.test"},
+    "handoff": {"to": "sales", "reason": "Call", "due": "1d", "when_none": "skip"},
 }
 WORDS = {
     "email": {"template", "from", "reply_to", "topic", "unless", "on_unknown", "event", "where", "weekdays"},
@@ -33,6 +35,7 @@ WORDS = {
     "set": set(),
     "enroll": {"track"},
     "webhook": {"url"},
+    "handoff": {"to"},
 }
 """Text fields that are not Liquid. A new field must be in one of the two lists."""
 WITH_ITS_TEMPLATE = ("email", "subject")

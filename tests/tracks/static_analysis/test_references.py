@@ -137,6 +137,6 @@ def test_a_branch_reads_the_event_of_a_wait_before_it_and_names_the_properties()
             - {when: size(event.properties) > 1, steps: []}
     """)
     assert found == [
-        "step 'early': reads `event`, but no wait_for comes before this branch",
+        "step 'early': reads `event`, but no wait_for or handoff comes before this branch",
         "step 'late': must name the properties it reads, such as event.properties.plan",
     ]

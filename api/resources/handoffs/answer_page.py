@@ -1,0 +1,113 @@
+"""The page behind the signed link in a salesperson's task. Opening it changes nothing: scanners follow links."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse
+
+from api.http.auth import OpenRoute
+from api.http.context import Context, Ctx
+from api.http.overload import vouch
+from api.http.problems import FieldProblem, documented, invalid, pointer
+from api.pages.rendering import answer, unknown
+from api.pages.texts.languages import FALLBACK
+from api.resources.handoffs.handoffs import reason_problem, refusal
+from store.people.handoffs import answering
+from store.people.handoffs import handoff as handoffs
+from store.people.handoffs.answering import Said
+from store.people.handoffs.handoff import Handoff
+from store.published import policies
+from tracks.policy.sales import Sales
+from tracks.shared.link_tokens import verify_handoff
+
+router = APIRouter(tags=["callbacks"], route_class=OpenRoute)
+Token = Annotated[str, Path(max_length=200, description="The signed token from the task's link.")]
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or its contact was erased"}}
+_SAID: dict[str, Said] = {
+    "accepted": "accepted",
+    "rejected": "rejected",
+    "recycled": "recycled",
+    "converted": "converted",
+}
+"""The values that the page's buttons post as `say`."""
+_TITLES = {
+    "waiting": "Do you take this lead?",
+    "accepted": "You have taken this lead",
+    "rejected": "This lead was rejected",
+    "expired": "Nobody answered in time",
+    "failed": "The task could not be made",
+    "recycled": "This lead was given back",
+    "converted": "This lead is a customer",
+}
+
+
+@router.get("/handoff/{token}", summary="Show a handoff", response_class=HTMLResponse, responses={**_NOT_FOUND})
+async def get_answer_page(token: Token, ctx: Ctx) -> HTMLResponse:
+    """What is known of the lead, and the buttons to answer. Opening it changes nothing."""
+    async with ctx.db.transaction() as tx:
+        named = verify_handoff(ctx.settings.signing_secret, token)
+        found = await handoffs.get(tx, named) if named else None
+        sales = (await policies.current(tx)).policy.sales
+    return _page(ctx, found, sales)
+
+
+@router.head("/handoff/{token}", include_in_schema=False)
+async def head_answer_page(token: Token, ctx: Ctx) -> HTMLResponse:
+    """The same answer without a body."""
+    return await get_answer_page(token, ctx)
+
+
+@router.post(
+    "/handoff/{token}",
+    summary="Answer a handoff by its page",
+    response_class=HTMLResponse,
+    responses={
+        **_NOT_FOUND,
+        409: {"description": "It has another answer, or its time is over; the page says so"},
+        **documented(408, 413, 422),
+    },
+)
+async def post_answer_page(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
+    """Takes the answer of the page's buttons. Repeating it changes nothing."""
+    named = verify_handoff(ctx.settings.signing_secret, token)
+    if named is None:  # before the body is read
+        return _page(ctx, None, Sales())
+    vouch(request)
+    form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"))[:100])
+    said = _SAID.get(form.get("say", ""))
+    if said is None:
+        detail = f"is none of the page's buttons: {', '.join(_SAID)}"
+        raise invalid([FieldProblem(detail=detail, pointer=pointer(["say"]))])
+    reason = form.get("reason", "") if said == "rejected" else ""
+    async with ctx.db.transaction() as tx:
+        sales = (await policies.current(tx)).policy.sales
+        problem = reason_problem(sales, said, reason)
+        if problem:
+            raise invalid([FieldProblem(detail=problem, pointer=pointer(["reason"]))])
+        answered = await answering.answer(tx, said, handoff_id=named, reason=reason, by="link")
+    if answered is None:
+        return _page(ctx, None, sales)
+    if answered.accepted is not None:
+        ctx.metrics.event("handoffs", answered.accepted)
+    wrong = refusal(answered) if answered.outcome in ("late", "refused") else ""
+    return _page(ctx, answered.handoff, sales, wrong)
+
+
+def _page(ctx: Context, found: Handoff | None, sales: Sales, wrong: str = "") -> HTMLResponse:
+    if found is None:
+        return unknown(FALLBACK, ctx.brand)
+    return answer(
+        "handoff.html",
+        FALLBACK,
+        _TITLES[found.status],
+        ctx.brand,
+        status=409 if wrong else 200,
+        handoff=found,
+        due=f"{found.due_at:%Y-%m-%d %H:%M} UTC",
+        reasons=sales.reject_reasons,
+        answer_reason=sales.reject_reasons.get(found.answer_reason, found.answer_reason),
+        wrong=wrong,
+    )

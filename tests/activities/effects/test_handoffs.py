@@ -1,0 +1,199 @@
+"""The step `handoff`: one task for one salesperson, however often the activity is tried, and what the task says."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.contract import (
+    ERROR_UNAVAILABLE,
+    HAND_OVER,
+    QUEUE_CRM,
+    SETTLE_HANDOFF,
+    HandedOver,
+    SettledHandoff,
+    SettleHandoffCall,
+)
+from activities.effects.handoffs import NO_TEAM, NOBODY
+from store.people import crm
+from store.people.handoffs import answering
+from store.people.handoffs import handoff as handoffs
+from store.people.handoffs.handoff import Handoff, Wanted
+from store.published import policies
+from store.runs import events
+from store.runs.events import Event
+from tests.activities.activity_runner import NAME, SCHEDULED, ActivityRunner
+from tracks.policy.workspace_policy import parse_policy
+from tracks.shared.link_tokens import verify_handoff
+
+POLICY = """
+sales:
+  teams: {sales: {people: [{id: ada, name: Ada Lovelace, crm_owner: '51234567'}, {id: emil, name: Emil Berg}]}}
+  reject_reasons: {not-a-fit: Not a fit}
+"""
+NOBODY_THERE = """
+sales:
+  teams: {sales: {people: [{id: ada, name: Ada Lovelace, away: true}]}}
+  reject_reasons: {not-a-fit: Not a fit}
+"""
+TRACK = """
+track: lead
+steps:
+  - id: sales
+    handoff:
+      to: sales
+      reason: 'Wants order {{ enrollment.properties.order }}'
+      due: 2d
+      when_none: skip
+      rejected: [{id: why, branch: [{when: 'event.properties.reason == "not-a-fit"', steps: []}]}]
+  - id: broken
+    handoff: {to: sales, reason: '{{ 1 | divided_by: 0 }}', due: 2d, when_none: skip}
+  - id: elsewhere
+    handoff: {to: partners, reason: Hi, due: 2d, when_none: skip}
+"""
+
+
+async def begin(runner: ActivityRunner, policy: str = POLICY) -> None:
+    async with runner.db.transaction() as tx:
+        await policies.publish(tx, parse_policy(policy), policy)
+    await runner.enroll(TRACK)
+
+
+async def hand_over(runner: ActivityRunner, step: str = "sales", *, attempt: int = 1) -> HandedOver:
+    result: HandedOver = await runner.run(QUEUE_CRM, HAND_OVER, runner.call(step), attempt=attempt)
+    return result
+
+
+async def made(runner: ActivityRunner) -> list[Handoff]:
+    async with runner.db.transaction() as tx:
+        return await handoffs.page(tx, Wanted(contact_id=runner.contact))
+
+
+async def card(runner: ActivityRunner) -> crm.Card:
+    async with runner.db.transaction() as tx:
+        found = await crm.get(tx, runner.contact)
+    assert found is not None
+    return found
+
+
+class TestBuiltinCrm:
+    async def test_the_task_names_the_salesperson_the_reason_and_what_the_lead_did(
+        self, runner: ActivityRunner
+    ) -> None:
+        await begin(runner)
+        event = Event("e1", runner.contact, "pricing.viewed", {"plan": "team"}, SCHEDULED)
+        async with runner.db.transaction() as tx:
+            await events.accept(tx, event, now=SCHEDULED)
+        due = SCHEDULED + timedelta(days=2)
+        assert await hand_over(runner) == HandedOver(outcome="waiting", due=due)
+        ((task,), (note,)) = (await card(runner)).tasks, (await card(runner)).notes
+        assert (task.title, task.owner, task.due_at) == ("Wants order A-17", "Ada Lovelace", due)
+        assert "- 2026-03-02 09:00 UTC pricing.viewed (plan: team)" in note.body
+        (handoff,) = await made(runner)
+        token = note.body.rpartition("/handoff/")[2]
+        assert verify_handoff(runner.providers.settings().signing_secret, token) == handoff.id
+        assert (handoff.salesperson, handoff.status, handoff.scores) == ("ada", "waiting", None)
+        tasks = await runner.store.rows("SELECT CAST(id AS text) FROM crm_task WHERE contact_id = :c", c=runner.contact)
+        assert tasks == [(handoff.crm_task_id,)]
+
+    async def test_attempts_at_once_and_again_make_one_task(self, runner: ActivityRunner) -> None:
+        await begin(runner)
+        results = await asyncio.gather(*(hand_over(runner, attempt=n + 1) for n in range(4)))
+        assert results == [await hand_over(runner, attempt=5)] * 4
+        assert (len((await card(runner)).tasks), len(await made(runner))) == (1, 1)
+
+    async def test_nobody_who_takes_it_and_no_such_team_make_no_task(self, runner: ActivityRunner) -> None:
+        await begin(runner, NOBODY_THERE)
+        nobody = HandedOver(outcome="skipped", reason=NOBODY)
+        assert await hand_over(runner) == await hand_over(runner, attempt=2) == nobody
+        assert await hand_over(runner, "elsewhere") == HandedOver(outcome="skipped", reason=NO_TEAM)
+        assert await made(runner) == []
+
+    async def test_a_template_fault_fails_the_step_for_good(self, runner: ActivityRunner) -> None:
+        await begin(runner)
+        failed = HandedOver(outcome="failed", reason="template: FilterArgumentError")
+        assert await hand_over(runner, "broken") == await hand_over(runner, "broken", attempt=2) == failed
+
+    async def test_a_run_that_is_over_hands_nothing_over(self, runner: ActivityRunner) -> None:
+        await begin(runner)
+        await runner.store.close(runner.enrollment.id)
+        assert (await hand_over(runner)).outcome == "ended"
+
+    async def test_the_results_hold_no_personal_data(self, runner: ActivityRunner) -> None:
+        await begin(runner)
+        shown = (await hand_over(runner)).model_dump_json()
+        assert NAME not in shown and runner.email not in shown and "Ada" not in shown
+
+
+class TestSettling:
+    async def settle(self, runner: ActivityRunner) -> SettledHandoff:
+        call = SettleHandoffCall(enrollment_id=runner.enrollment.id, step="sales", occurrence=1, status="expired")
+        settled: SettledHandoff = await runner.local(SETTLE_HANDOFF, call)
+        return settled
+
+    async def test_without_an_answer_the_handoff_expires(self, runner: ActivityRunner) -> None:
+        await begin(runner)
+        await hand_over(runner)
+        assert await self.settle(runner) == await self.settle(runner) == SettledHandoff(outcome="expired")
+        assert [one.status for one in await made(runner)] == ["expired"]
+
+    async def test_an_answer_counts_and_its_event_has_what_conditions_read(self, runner: ActivityRunner) -> None:
+        await begin(runner)
+        await hand_over(runner)
+        (handoff,) = await made(runner)
+        async with runner.db.transaction() as tx:
+            await answering.answer(tx, "rejected", handoff_id=handoff.id, reason="not-a-fit", now=SCHEDULED)
+        settled = await self.settle(runner)
+        assert settled.outcome == "rejected" and settled.event is not None
+        assert settled.event.event_id == f"handoff:{handoff.effect_key}:rejected"
+        assert settled.event.properties == {"reason": "not-a-fit"}
+
+    async def test_an_erased_contact_has_no_handoff_to_settle(self, runner: ActivityRunner) -> None:
+        await begin(runner)
+        await hand_over(runner)
+        await runner.erase()
+        assert await self.settle(runner) == SettledHandoff(outcome="expired")
+
+
+class TestHubSpot:
+    @staticmethod
+    def tasks(runner: ActivityRunner) -> list[dict[str, Any]]:
+        everything = runner.providers.crm()
+        (contact,) = [c for c in everything["contacts"] if c["properties"].get("email") == runner.email]
+        return [task for task in everything["tasks"] if f"contacts/{contact['id']}" in task["associations"]]
+
+    async def test_the_task_is_the_owners_and_has_the_summary_with_the_link(self, runner: ActivityRunner) -> None:
+        await runner.rebuild(crm="hubspot")
+        await begin(runner)
+        assert (await hand_over(runner)).outcome == "waiting"
+        (task,), (handoff,) = self.tasks(runner), await made(runner)
+        assert task["properties"]["hs_task_subject"] == "Wants order A-17"
+        assert task["properties"]["hubspot_owner_id"] == "51234567"
+        assert "/handoff/" in task["properties"]["hs_task_body"]
+        assert task["id"] == handoff.crm_task_id
+
+    @pytest.mark.parametrize("kind", ["drop_after", "500_after", "500"])
+    async def test_an_attempt_that_broke_off_is_repeated_with_one_task_and_one_salesperson(
+        self, runner: ActivityRunner, kind: str
+    ) -> None:
+        await runner.rebuild(crm="hubspot")
+        await begin(runner)
+        runner.providers.fault("hubspot", kind, match="/tasks")
+        with pytest.raises(ApplicationError) as caught:
+            await hand_over(runner)
+        assert caught.value.type == ERROR_UNAVAILABLE
+        assert (await hand_over(runner, attempt=2)).outcome == "waiting"
+        (task,), (handoff,) = self.tasks(runner), await made(runner)
+        assert (handoff.crm_task_id, handoff.salesperson) == (task["id"], "ada")
+
+    async def test_a_task_that_hubspot_refuses_fails_the_handoff(self, runner: ActivityRunner) -> None:
+        await runner.rebuild(crm="hubspot")
+        await begin(runner)
+        await runner.store.contact(runner.contact, email=None)
+        failed = HandedOver(outcome="failed", reason="hubspot:no-email")
+        assert await hand_over(runner) == await hand_over(runner, attempt=2) == failed
+        assert [one.status for one in await made(runner)] == ["failed"]

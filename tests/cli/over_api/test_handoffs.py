@@ -1,0 +1,34 @@
+"""The commands by which an operator looks after handoffs and answers for sales."""
+
+from __future__ import annotations
+
+import json
+
+from store.engine.database import Database
+from tests.api.client import Api
+from tests.api.resources.handoffs.leads import handed
+from tests.cli.over_api.conftest import Command
+
+
+async def test_handoffs_are_listed_shown_and_answered(served: Api, perennial: Command, db: Database) -> None:
+    made = [await handed(served, db, f"user-{number}") for number in range(2)]
+    listed = await perennial("handoffs", "list", "--salesperson", "ada")
+    assert listed.exit_code == 0, listed.output
+    assert "user-0" in listed.stdout and "user-1" not in listed.stdout
+    shown = await perennial("handoffs", "show", made[0].id)
+    assert "Did & much" in shown.stdout and "/handoff/" in shown.stdout
+    taken = await perennial("handoffs", "accept", made[0].id)
+    assert (taken.exit_code, taken.stdout) == (0, "The handoff of user-0 is now: accepted.\n")
+    assert "was before: accepted" in (await perennial("handoffs", "accept", made[0].id)).stdout
+    rejected = await perennial("handoffs", "reject", made[1].id, "--reason", "wrong-time", "--json")
+    assert json.loads(rejected.stdout)["status"] == "rejected"
+    assert "rejected (wrong-time)" in (await perennial("handoffs", "list")).stdout
+
+
+async def test_an_answer_that_is_not_taken_ends_with_the_reason(served: Api, perennial: Command, db: Database) -> None:
+    made = await handed(served, db)
+    unknown = await perennial("handoffs", "reject", made.id, "--reason", "no-such")
+    assert unknown.exit_code == 1 and "There is no reason 'no-such'" in unknown.stderr
+    await perennial("handoffs", "accept", made.id)
+    refused = await perennial("handoffs", "reject", made.id, "--reason", "wrong-time")
+    assert refused.exit_code == 1 and "answered before: accepted" in refused.stderr
