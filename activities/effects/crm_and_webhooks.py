@@ -49,7 +49,7 @@ class CrmActivities:
             except TemplateError as error:
                 return await finish(tx, begun, "crm", "failed", f"template: {error.code}")
             if self._outside is None:
-                await builtin_crm.apply(tx, contact.id, change)
+                await builtin_crm.apply(tx, contact.id, change, pace=begun.run.enrollment.pace)
                 return await finish(tx, begun, "crm", "done")
         outside, person = self._outside, CrmContact(contact.id, contact.email, contact.phone)
         again = attempt() > 1

@@ -19,7 +19,7 @@ OWN = (
     "email.failed", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "contact.unsubscribed",
     "contact.consented", ENTERED, LEFT, "stripe.trial_ending", "stripe.subscription_started",
     "stripe.subscription_changed", "stripe.subscription_canceled", "stripe.invoice_paid", "stripe.payment_failed",
-    "stripe.refunded",
+    "stripe.refunded", "crm.stage_changed", "crm.field_changed", "crm.task_completed", "crm.contact_deleted",
 )  # fmt: skip
 MADE_BY_SENDING: Mapping[str, tuple[str, ...]] = {
     "email": ("email.sent", "email.delivered", "email.bounced", "email.failed"),
