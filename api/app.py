@@ -43,6 +43,7 @@ from api.resources import (
     suppressions,
 )
 from api.resources.audience import segment_members, segment_previews
+from api.resources.crm import contact_crm, crm_tasks
 from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, segments, templates, tracks
 from api.resources.segment_api import segment
@@ -70,6 +71,7 @@ _TAGS = [
     {"name": "events", "description": "What contacts did."},
     {"name": "enrollments", "description": "Where each contact is on each track."},
     {"name": "messages", "description": "What was sent, and its outcome."},
+    {"name": "crm", "description": "The built-in CRM: tasks, notes and stages for salespeople."},
     {"name": "imports", "description": "Files of contacts, enrolled at a pace."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
@@ -143,6 +145,8 @@ def create_app(
         contacts.router,
         contact_history.router,
         consents.router,
+        contact_crm.router,
+        crm_tasks.router,
         suppressions.router,
         segment.router,
         segment.public_router,

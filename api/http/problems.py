@@ -64,6 +64,7 @@ TITLES: Mapping[str, str] = {
     "import-conflict": "The import is in no state for that",
     "reentry-refused": "The track's re-entry rule refuses this contact",
     "segment-not-live": "The segment's first version is still being filled",
+    "task-done": "The task was done before, in another way",
     "run-refused": "The run is in no state for that",
     "overloaded": "More requests than can be served now",
     "unavailable": "The service cannot answer now",

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import as_json, utc_now
 from store.people import suppressions
+from store.people.hubspot import objects, own_writes
 from store.people.stripe import applying, customers
 from store.runs.imports import import_erasure
 from store.schema.rows import Channel
@@ -31,11 +32,13 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     """
     now = now or utc_now()
     await customers.hold_of_contact(tx, contact_id)
+    await objects.hold_of_contact(tx, contact_id)
     gone = (await tx.execute(_ERASE, {"id": contact_id, "now": now})).first()
     ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
     await tx.execute(_FORGET, {"id": contact_id})
     await import_erasure.redact(tx, contact_id)
     await applying.erase(tx, contact_id, gone.email if gone else None)
+    await own_writes.erase(tx, contact_id, gone.email if gone else None)
     if gone is not None:
         addresses: list[tuple[Channel, str | None]] = [("email", gone.email), ("sms", gone.phone)]
         await suppressions.add_many(tx, [(channel, it) for channel, it in addresses if it], "erased", now)
