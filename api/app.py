@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 import store.runs.enrolling
 import store.runs.events
+from api.feedback.hubspot_signature import HubSpotSignature
 from api.feedback.provider_feedback import take as take_reports
 from api.feedback.sns_signature import SnsVerifier
 from api.feedback.stripe_signature import StripeSignature
@@ -48,7 +49,7 @@ from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, segments, templates, tracks
 from api.resources.segment_api import segment
 from api.tracking import routes as tracking
-from api.webhooks import ses, stripe, twilio
+from api.webhooks import hubspot, ses, stripe, twilio
 from settings import RECEIVING, Settings
 from store.engine.database import Database
 from store.engine.group_commit import GroupCommit
@@ -130,6 +131,7 @@ def create_app(
         cursors=Cursors(settings.signing_secret),
         sns=SnsVerifier(outgoing, *settings.sns_believed),
         stripe=StripeSignature(settings),
+        hubspot=HubSpotSignature(settings),
         brand=Brand(**settings.sender),
     )
     app.state.operations = api_health.Operations(context)
@@ -140,6 +142,7 @@ def create_app(
         ses.router,
         twilio.router,
         stripe.router,
+        hubspot.router,
         tracking.router,
         contact_batches.router,
         contacts.router,

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.feedback.hubspot_signature import HubSpotSignature
 from api.feedback.provider_feedback import Report, Reported
 from api.feedback.sns_signature import SnsVerifier
 from api.feedback.stripe_signature import StripeSignature
@@ -37,6 +38,7 @@ class Context:
     cursors: Cursors
     sns: SnsVerifier
     stripe: StripeSignature
+    hubspot: HubSpotSignature
     brand: Brand
 
 

@@ -1,7 +1,7 @@
 """What a person changes in the CRM: it is stored, becomes an attribute of the contact, and is told to tracks.
 
-The attributes `crm_stage` and `crm_<field>` always are as the CRM is, whoever changed it. Only a person's change is told
-as an event, because a track that hears of its own `crm` step could run in a circle.
+The attributes `crm_stage` and `crm_<field>` always are as the CRM is, whoever changed it. Only a person's change is
+told as an event, because a track that hears of its own `crm` step could run in a circle.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def set_fields(
     tx: AsyncConnection, contact_id: str, fields: Mapping[str, Any], *, now: datetime | None = None, pace: float = 1.0
 ) -> Sequence[Accepted] | None:
     """A person sets fields of the contact, merged name by name; None removes one. Returns as `set_stage`."""
-    return await _change(tx, contact_id, dict(fields), now or utc_now(), pace)
+    return await _change(tx, contact_id, {**fields}, now or utc_now(), pace)
 
 
 async def add_note(

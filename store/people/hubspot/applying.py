@@ -1,7 +1,7 @@
 """Apply what HubSpot says to contacts: attributes from the newest values, events of what people changed, each once.
 
-Changes of somebody who is no contact yet are kept, and applied when the contact appears. In a transaction the contact of
-HubSpot is locked before our contact.
+Changes of somebody who is no contact yet are kept, and applied when the contact appears. In a transaction the contact
+of HubSpot is locked before our contact.
 """
 
 from __future__ import annotations

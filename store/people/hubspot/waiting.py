@@ -52,17 +52,17 @@ _KEEP = text(f"""
     INSERT INTO hubspot_waiting (event_id, object_id, kind, name, value, own, occurred_at, received_at)
     SELECT w.event_id, w.object_id, w.kind, w.name, w.value, w.own, w.occurred_at, :now
     FROM {
-        many(
-            "w",
-            event_id="text",
-            object_id="text",
-            kind="text",
-            name="text",
-            value="text",
-            own="boolean",
-            occurred_at="timestamptz",
-        )
-    } ORDER BY w.ord
+    many(
+        "w",
+        event_id="text",
+        object_id="text",
+        kind="text",
+        name="text",
+        value="text",
+        own="boolean",
+        occurred_at="timestamptz",
+    )
+} ORDER BY w.ord
     ON CONFLICT (event_id) DO NOTHING
 """)
 _TAKE = text("""

@@ -11,7 +11,7 @@ from store.people.crm_tasks import Wanted
 from tests.store.store_calls import NOW, StoreCalls
 
 
-def ordered(event: tuple[str, dict[str, Any]]) -> str:
+def ordered(event: tuple[str, Any]) -> str:
     return json.dumps(event, sort_keys=True)
 
 
