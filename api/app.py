@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 import store.runs.enrolling
 import store.runs.events
+from api.crm import routes as crm_pages
 from api.feedback.hubspot_signature import HubSpotSignature
 from api.feedback.provider_feedback import take as take_reports
 from api.feedback.sns_signature import SnsVerifier
@@ -23,6 +24,7 @@ from api.health import api_health
 from api.http import problems
 from api.http.auth import Keys
 from api.http.context import Context
+from api.http.crm_sessions import CrmSessions
 from api.http.metrics import MeasureRequests, Metrics
 from api.http.overload import Admission, RefuseOverload
 from api.http.pagination import Cursors
@@ -44,7 +46,7 @@ from api.resources import (
     suppressions,
 )
 from api.resources.audience import segment_members, segment_previews
-from api.resources.crm import contact_crm, crm_tasks
+from api.resources.crm import contact_crm, crm_sign_ins, crm_tasks
 from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, segments, templates, tracks
 from api.resources.segment_api import segment
@@ -80,6 +82,7 @@ _TAGS = [
     {"name": "deploys", "description": "Policy, templates, segments and tracks published together."},
     {"name": "policy", "description": "What protects contacts from all tracks together."},
     {"name": "callbacks", "description": "For providers and mail programs; signed, no key."},
+    {"name": "crm pages", "description": "For salespeople: HTML, after signing in by a link."},
     {"name": "operating", "description": "For the orchestrator and Prometheus."},
 ]
 
@@ -129,6 +132,7 @@ def create_app(
         enrolling=GroupCommit(db, store.runs.enrolling.enroll_many),
         feedback=GroupCommit(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),
+        crm=CrmSessions(settings.signing_secret),
         sns=SnsVerifier(outgoing, *settings.sns_believed),
         stripe=StripeSignature(settings),
         hubspot=HubSpotSignature(settings),
@@ -150,6 +154,7 @@ def create_app(
         consents.router,
         contact_crm.router,
         crm_tasks.router,
+        crm_sign_ins.router,
         suppressions.router,
         segment.router,
         segment.public_router,
@@ -168,6 +173,7 @@ def create_app(
         breakers.router,
         preferences.router,
         confirmation.router,
+        crm_pages.router,
         api_health.router,
     ):
         _serve(app, part)

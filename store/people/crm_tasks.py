@@ -82,6 +82,14 @@ async def page(
     return [read_row(Task, row) for row in (await tx.execute(text(statement), asked)).mappings()]
 
 
+async def last_done(tx: AsyncConnection, contact_id: str, *, limit: int) -> list[Task]:
+    """The tasks of the contact that were done last, the last one first."""
+    return [
+        read_row(Task, row)
+        for row in (await tx.execute(_LAST_DONE, {"contact": contact_id, "limit": limit})).mappings()
+    ]
+
+
 async def get(tx: AsyncConnection, task_id: str) -> Task | None:
     """The task, or None if there is none."""
     if not is_id(task_id):
@@ -128,6 +136,10 @@ _COLUMNS = columns(Task, "t").replace("t.id AS id", "t.id::text AS id")
 _DUE = "coalesce(t.due_at, 'infinity'::timestamptz)"
 _AFTER_DUE = "coalesce(CAST(:after_due AS timestamptz), 'infinity'::timestamptz)"
 _GET = text(f"SELECT {_COLUMNS} FROM crm_task t WHERE t.id = CAST(:id AS uuid)")
+_LAST_DONE = text(f"""
+    SELECT {_COLUMNS} FROM crm_task t WHERE t.contact_id = :contact AND t.done
+    ORDER BY t.done_at DESC, t.id DESC LIMIT :limit
+""")
 _COMPLETE = text("""
     UPDATE crm_task SET done = true, done_at = :now, outcome = :outcome, reason = :reason, done_by = :by
     WHERE id = CAST(:id AS uuid) AND NOT done

@@ -65,9 +65,8 @@ async def test_a_stage_that_a_person_changes_is_an_attribute_and_begins_and_ends
     ((run, ended),) = await rows(db, "SELECT id, ended_at FROM enrollment")
     assert ended is None
     await post(api.client, change("lifecyclestage", "customer"))
-    assert await rows(db, "SELECT kind FROM outbox WHERE kind = 'event' AND enrollment_id = :run", run=run) == [
-        ("event",)
-    ]
+    signals = "SELECT enrollment_id FROM outbox WHERE kind = 'event'"
+    assert await rows(db, signals) == [(run,)]
     assert await told(db) == [("crm.stage_changed", stage) for stage in ("lead", "opportunity", "customer")]
 
 
