@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import bench, ui_links
-from cli.over_api import contacts, documents, enrollments, imports, messages_and_events, segments, tracks
+from cli.over_api import contacts, crm, documents, enrollments, imports, messages_and_events, segments, tracks
 from cli.over_database import breakers_and_limits, doctor, keys, suppressions_and_consents
 from cli.processes import schema, serve, up
 from cli.shared.error_sentences import CommandGroup
@@ -25,6 +25,7 @@ for room in (
     schema,
     documents,
     contacts,
+    crm,
     enrollments,
     messages_and_events,
     tracks,

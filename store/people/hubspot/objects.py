@@ -94,9 +94,14 @@ async def to_ask_for(tx: AsyncConnection, now: datetime, limit: int) -> Sequence
     return (await tx.execute(_TO_ASK_FOR, {"now": now, "limit": limit})).scalars().all()
 
 
-async def any_unmatched(tx: AsyncConnection) -> bool:
-    """Whether there is anyone without a contact."""
-    return (await tx.execute(_ANY_UNMATCHED)).first() is not None
+async def ask_again(tx: AsyncConnection, object_ids: Sequence[str]) -> None:
+    """Note that HubSpot was not asked for these after all."""
+    await tx.execute(_ASK_AGAIN, {"ids": list(object_ids)})
+
+
+async def any_waiting(tx: AsyncConnection) -> bool:
+    """Whether there is anyone without a contact, or a change that waits."""
+    return (await tx.execute(_ANY_WAITING)).first() is not None
 
 
 async def unmatched_since(tx: AsyncConnection, age: timedelta, now: datetime, limit: int) -> Sequence[str]:
@@ -165,7 +170,10 @@ _TO_ASK_FOR = text("""
         ORDER BY heard_at LIMIT :limit FOR UPDATE SKIP LOCKED
     ) RETURNING object_id
 """)
-_ANY_UNMATCHED = text("SELECT 1 FROM hubspot_contact WHERE contact_id IS NULL LIMIT 1")
+_ASK_AGAIN = text(f"UPDATE hubspot_contact SET asked_at = NULL WHERE object_id = {any_of('ids')}")
+_ANY_WAITING = text("""
+    (SELECT 1 FROM hubspot_contact WHERE contact_id IS NULL LIMIT 1) UNION ALL (SELECT 1 FROM hubspot_waiting LIMIT 1)
+""")
 _OLD = text("""
     SELECT object_id FROM hubspot_contact WHERE contact_id IS NULL AND heard_at < :before
     ORDER BY heard_at LIMIT :limit FOR UPDATE SKIP LOCKED
