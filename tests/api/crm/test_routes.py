@@ -86,9 +86,6 @@ async def test_tasks_are_done_notes_written_and_stages_set_in_the_persons_name(
     assert card["stage"] == "opportunity"
     notes = [(one["body"], one["author"]) for one in card["notes"]]
     assert notes == [("Likes\r\ntea", "ada"), ("Wants an offer", "ada")]
-        ("Likes\r\ntea", "ada"),
-        ("Wants an offer", "ada"),
-    ]
     found = (await api.get(f"/v1/crm/tasks/{task}")).json()
     assert (found["outcome"], found["done_by"]) == ("accepted", "ada")
     assert sorted(await rows(db, "SELECT name FROM event")) == [("crm.stage_changed",), ("crm.task_completed",)]
