@@ -133,6 +133,18 @@ class Settings(BaseSettings):
     crm: Literal["builtin", "hubspot"] = "builtin"
     hubspot_base_url: str | None = None
     hubspot_token: SecretStr = SecretStr("")
+    hubspot_client_secret: SecretStr = SecretStr("")
+    """The client secret of the app whose webhooks are accepted; several, separated by commas, while it is changed.
+    Empty means that none are accepted.
+    """
+    hubspot_app_id: str = ""
+    """The app whose token writes to HubSpot, so that its changes are known as our own; if empty, the app that sends the
+    webhooks.
+    """
+    hubspot_attributes: dict[str, str] = {"lifecyclestage": "crm_stage"}
+    """The properties of HubSpot's contacts that become attributes, and the attributes' names."""
+    hubspot_id_property: str = "perennial_contact_id"
+    """The property of HubSpot's contacts that holds the contact's id here."""
 
     webhook_secret: SecretStr = SecretStr("")
     """Standard Webhooks secret (`whsec_…`) that signs the calls of `webhook` steps."""
@@ -221,6 +233,12 @@ class Settings(BaseSettings):
     def stripe_secrets(self) -> tuple[str, ...]:
         """The secrets with which Stripe may sign; none if its events are not accepted."""
         given = self.stripe_webhook_secret.get_secret_value().split(",")
+        return tuple(secret.strip() for secret in given if secret.strip())
+
+    @property
+    def hubspot_secrets(self) -> tuple[str, ...]:
+        """The secrets with which HubSpot may sign; none if its webhooks are not accepted."""
+        given = self.hubspot_client_secret.get_secret_value().split(",")
         return tuple(secret.strip() for secret in given if secret.strip())
 
     @property

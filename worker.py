@@ -156,7 +156,9 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         await stack.enter_async_context(DirectSendWatch(database, client, activities.direct_sends))
         await stack.enter_async_context(HandoffUpkeep(database))
         await stack.enter_async_context(SegmentUpkeep(database, pace=settings.pace_at_entry))
-        await stack.enter_async_context(Watch(database, activities.providers.email, client, settings))
+        await stack.enter_async_context(
+            Watch(database, activities.providers.email, client, settings, activities.providers.crm)
+        )
         if relay:
             await stack.enter_async_context(build_relay(client, database, settings))
         log.info(

@@ -30,6 +30,7 @@ from activities.sending.direct_send import AT_ONCE, DirectSend
 from activities.shared.step_content import Links
 from settings import SENDING, Settings
 from store.engine.database import Database
+from store.people.hubspot.hubspot_change import Properties
 from tracks.content.brand import Brand
 
 log = structlog.get_logger(__name__)
@@ -77,6 +78,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     """
     settings.require(*SENDING)
     providers = providers or build_providers(settings)
+    properties = Properties(settings.hubspot_attributes, settings.hubspot_id_property)
     links, brand = Links(settings.link_base, settings.signing_secret), Brand(**settings.sender)
     email, sms = EmailKind(providers.email, links, brand), SmsKind(providers.sms, links, brand)
     importing = ImportActivities(db, busy_here)
@@ -104,7 +106,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
         by_queue={
             contract.QUEUE_EMAIL: [emails.send_email, reconcile],
             contract.QUEUE_SMS: [texts.send_sms, reconcile],
-            contract.QUEUE_CRM: [CrmActivities(db, providers.crm).update_crm, handoffs.hand_over],
+            contract.QUEUE_CRM: [CrmActivities(db, providers.crm, properties).update_crm, handoffs.hand_over],
             contract.QUEUE_WEBHOOK: [WebhookActivities(db, providers.webhooks).call_webhook],
         },
         imports=[importing.apply_chunk, importing.steer_import],

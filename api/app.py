@@ -15,6 +15,8 @@ from temporalio.client import Client
 
 import store.runs.enrolling
 import store.runs.events
+from api.crm import routes as crm_pages
+from api.feedback.hubspot_signature import HubSpotSignature
 from api.feedback.provider_feedback import take as take_reports
 from api.feedback.sns_signature import SnsVerifier
 from api.feedback.stripe_signature import StripeSignature
@@ -22,6 +24,7 @@ from api.health import api_health
 from api.http import problems
 from api.http.auth import Keys
 from api.http.context import Context
+from api.http.crm_sessions import CrmSessions
 from api.http.metrics import MeasureRequests, Metrics
 from api.http.overload import Admission, RefuseOverload
 from api.http.pagination import Cursors
@@ -45,12 +48,13 @@ from api.resources import (
 )
 from api.resources.audience import segment_members, segment_previews
 from api.resources.audience.scores import score_previews, score_values
+from api.resources.crm import contact_crm, crm_sign_ins, crm_tasks
 from api.resources.handoffs import answer_page, handoffs, score_quality
 from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, scores, segments, templates, tracks
 from api.resources.segment_api import segment
 from api.tracking import routes as tracking
-from api.webhooks import ses, stripe, twilio
+from api.webhooks import hubspot, ses, stripe, twilio
 from settings import RECEIVING, Settings
 from store.engine.database import Database
 from store.engine.group_commit import GroupCommit
@@ -74,6 +78,7 @@ _TAGS = [
     {"name": "enrollments", "description": "Where each contact is on each track."},
     {"name": "messages", "description": "What was sent, and its outcome."},
     {"name": "handoffs", "description": "Leads that sales was asked to take over, and its answers."},
+    {"name": "crm", "description": "The built-in CRM: tasks, notes and stages for salespeople."},
     {"name": "imports", "description": "Files of contacts, enrolled at a pace."},
     {"name": "tracks", "description": "Written plans of messages, waits and branches."},
     {"name": "templates", "description": "The texts of messages."},
@@ -82,6 +87,7 @@ _TAGS = [
     {"name": "deploys", "description": "Policy, templates, segments, scores and tracks published together."},
     {"name": "policy", "description": "What protects contacts from all tracks together."},
     {"name": "callbacks", "description": "For providers and mail programs; signed, no key."},
+    {"name": "crm pages", "description": "For salespeople: HTML, after signing in by a link."},
     {"name": "operating", "description": "For the orchestrator and Prometheus."},
 ]
 
@@ -131,8 +137,10 @@ def create_app(
         enrolling=GroupCommit(db, store.runs.enrolling.enroll_many),
         feedback=GroupCommit(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),
+        crm=CrmSessions(settings.signing_secret),
         sns=SnsVerifier(outgoing, *settings.sns_believed),
         stripe=StripeSignature(settings),
+        hubspot=HubSpotSignature(settings),
         brand=Brand(**settings.sender),
     )
     app.state.operations = api_health.Operations(context)
@@ -143,12 +151,16 @@ def create_app(
         ses.router,
         twilio.router,
         stripe.router,
+        hubspot.router,
         tracking.router,
         contact_batches.router,
         contacts.router,
         contact_history.router,
         merges.router,
         consents.router,
+        contact_crm.router,
+        crm_tasks.router,
+        crm_sign_ins.router,
         suppressions.router,
         segment.router,
         segment.public_router,
@@ -173,6 +185,7 @@ def create_app(
         preferences.router,
         confirmation.router,
         answer_page.router,
+        crm_pages.router,
         api_health.router,
     ):
         _serve(app, part)

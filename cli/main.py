@@ -10,6 +10,7 @@ import typer
 from cli import bench, ui_links
 from cli.over_api import (
     contacts,
+    crm,
     documents,
     enrollments,
     handoffs,
@@ -35,6 +36,7 @@ for room in (
     schema,
     documents,
     contacts,
+    crm,
     enrollments,
     messages_and_events,
     handoffs,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.contract import CALL_WEBHOOK, UPDATE_CRM, EffectResult, StepCall
 from activities.providers import builtin_crm
-from activities.providers.ports import Crm, CrmChange, CrmContact, CrmTask, WebhookCall, WebhookCaller
+from activities.providers.ports import Crm, CrmChange, CrmContact, CrmTask, CrmWritten, WebhookCall, WebhookCaller
 from activities.providers.provider_errors import ProviderError, Verdict
 from activities.shared.idempotency import attempt, begin, contact_of, finish, scheduled_at
 from activities.shared.step_content import find_in, message_context
 from activities.shared.temporal_errors import again_later, without_details
 from store.engine.database import Database
+from store.people.hubspot import own_writes
+from store.people.hubspot.hubspot_change import Properties
+from store.people.hubspot.own_writes import Written
 from store.runs.effect_records import Begun
 from store.schema.rows import Contact
 from tracks.content.rendering.liquid_rendering import render_text, render_values
@@ -24,13 +27,17 @@ from tracks.content.rendering.template_error import TemplateError
 from tracks.model.simple_steps import CrmStep, WebhookStep
 from tracks.time.durations import format_duration
 
+_Done = TypeVar("_Done")
+
 
 class CrmActivities:
     """The activity of `crm` steps: writes to the outside CRM, or to the project's own tables if there is none."""
 
-    def __init__(self, db: Database, outside: Crm | None) -> None:
+    def __init__(self, db: Database, outside: Crm | None, properties: Properties) -> None:
+        """`properties` say which of the outside CRM's properties become attributes."""
         self._db = db
         self._outside = outside
+        self._properties = properties
 
     @activity.defn(name=UPDATE_CRM)
     @without_details
@@ -49,11 +56,17 @@ class CrmActivities:
             except TemplateError as error:
                 return await finish(tx, begun, "crm", "failed", f"template: {error.code}")
             if self._outside is None:
-                await builtin_crm.apply(tx, contact.id, change)
+                await builtin_crm.apply(tx, contact.id, change, pace=begun.run.enrollment.pace)
                 return await finish(tx, begun, "crm", "done")
         outside, person = self._outside, CrmContact(contact.id, contact.email, contact.phone)
         again = attempt() > 1
-        return await _outside(self._db, begun, "crm", lambda: outside.apply(person, change, again=again))
+
+        async def note(tx: AsyncConnection, done: CrmWritten) -> None:
+            written = Written(done.contact_key, done.at, done.properties, done.task_key)
+            pace = begun.run.enrollment.pace
+            await own_writes.record(tx, contact.id, begun.effect_key, written, self._properties, pace=pace)
+
+        return await _outside(self._db, begun, "crm", lambda: outside.apply(person, change, again=again), note=note)
 
     async def _change(self, tx: AsyncConnection, call: StepCall, begun: Begun, contact: Contact) -> CrmChange:
         enrollment = begun.run.enrollment
@@ -123,15 +136,20 @@ async def _outside(
     db: Database,
     begun: Begun,
     kind: Literal["crm", "webhook"],
-    act: Callable[[], Awaitable[object]],
+    act: Callable[[], Awaitable[_Done]],
     patience: timedelta | None = None,
+    *,
+    note: Callable[[AsyncConnection, _Done], Awaitable[None]] | None = None,
 ) -> EffectResult:
     """Act outside of any transaction, then record how it ended. An attempt with an unknown outcome is repeated, until
-    the step's `patience` (real time since the activity was scheduled) is over."""
+    the step's `patience` (real time since the activity was scheduled) is over.
+
+    `note` gets what was done, in the transaction that records it."""
     outcome: Literal["done", "failed"] = "done"
     reason = ""
+    done: _Done | None = None
     try:
-        await act()
+        done = await act()
     except ProviderError as error:
         outcome, reason = "failed", str(error.fault)
         if error.fault.verdict is not Verdict.GIVE_UP:
@@ -139,4 +157,6 @@ async def _outside(
                 raise again_later(error.fault) from None
             reason += f" for {format_duration(patience)}"
     async with db.transaction() as tx:
+        if note is not None and done is not None:
+            await note(tx, done)
         return await finish(tx, begun, kind, outcome, reason)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,14 +13,16 @@ from hubspot import HubSpot
 from hubspot.crm.associations.v4.exceptions import OpenApiException as AssociationsException
 from hubspot.crm.contacts import (
     BatchInputSimplePublicObjectBatchInputUpsert,
+    BatchReadInputSimplePublicObjectId,
     SimplePublicObjectBatchInputUpsert,
+    SimplePublicObjectId,
 )
 from hubspot.crm.contacts.exceptions import OpenApiException as ContactsException
 from hubspot.crm.objects import notes, tasks
 from hubspot.crm.objects.notes.exceptions import OpenApiException as NotesException
 from hubspot.crm.objects.tasks.exceptions import OpenApiException as TasksException
 
-from activities.providers.ports import CrmChange, CrmContact, CrmTask
+from activities.providers.ports import CrmChange, CrmContact, CrmPerson, CrmTask, CrmWritten
 from activities.providers.provider_errors import BAD_REQUEST, Fault, ProviderError, parse_retry_after, transport_code
 from activities.providers.thread_pool import Threads
 
@@ -49,32 +54,44 @@ class HubSpotCrm:
         self._notes = client.crm.objects.notes.basic_api
         self._tasks = client.crm.objects.tasks.basic_api
 
-    async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> str | None:
+    async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> CrmWritten:
         """Write the change to HubSpot; see `Crm`."""
         return await self._threads.run(self._apply, contact, change, again)
+
+    async def read(self, contact_keys: Sequence[str], properties: Sequence[str]) -> list[CrmPerson]:
+        """Read contacts of HubSpot; see `Crm`."""
+        return await self._threads.run(self._read, contact_keys, properties)
 
     async def close(self) -> None:
         """Wait for running calls to end."""
         await self._threads.close()
 
-    def _apply(self, contact: CrmContact, change: CrmChange, again: bool) -> str | None:
+    def _apply(self, contact: CrmContact, change: CrmChange, again: bool) -> CrmWritten:
         if not contact.email:
             raise ProviderError(Fault(PROVIDER, "no-email"))
-        fault: Fault
-        try:
-            hubspot_id = self._upsert(contact.email, contact, change)
+        email, task_id = contact.email, None
+        with _faults():
+            written = self._upsert(email, contact, change)
             if change.note is not None:
-                self._note(hubspot_id, change, again)
-            return None if change.task is None else self._task(hubspot_id, change, change.task, again)
-        except _ERRORS as error:
-            fault = _fault(error)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            fault = Fault(PROVIDER, transport_code(error))
-        except (TypeError, ValueError):
-            fault = Fault(PROVIDER, BAD_REQUEST)
-        raise ProviderError(fault)
+                self._note(written.contact_key, change, again)
+            if change.task is not None:
+                task_id = self._task(written.contact_key, change, change.task, again)
+            return replace(written, task_key=task_id)
 
-    def _upsert(self, email: str, contact: CrmContact, change: CrmChange) -> str:
+    def _read(self, contact_keys: Sequence[str], properties: Sequence[str]) -> list[CrmPerson]:
+        asked = BatchReadInputSimplePublicObjectId(
+            inputs=[SimplePublicObjectId(id=one) for one in contact_keys],
+            properties=list(properties),
+            properties_with_history=[],
+        )
+        with _faults():
+            answer: Any = self._contacts.read(asked, _request_timeout=self._timeout)
+            return [
+                CrmPerson(str(one.id), {name: one.properties.get(name) for name in properties}, one.updated_at)
+                for one in answer.results or []
+            ]
+
+    def _upsert(self, email: str, contact: CrmContact, change: CrmChange) -> CrmWritten:
         properties = {name: _text(value) for name, value in change.fields.items()}
         if contact.phone:
             properties.setdefault("phone", contact.phone)
@@ -86,11 +103,12 @@ class HubSpotCrm:
         )
         if not answer.results:
             raise ProviderError(Fault(PROVIDER, "upsert-refused", 400))
-        return str(answer.results[0].id)
+        found = answer.results[0]
+        return CrmWritten(str(found.id), found.updated_at, {name: value or None for name, value in properties.items()})
 
     def _note(self, hubspot_id: str, change: CrmChange, again: bool) -> None:
         stamp, body = _stamp(change.at), change.note or ""
-        if again and self._found(hubspot_id, "notes", self._notes, stamp, "hs_note_body", body):
+        if again and self._find(hubspot_id, "notes", self._notes, stamp, "hs_note_body", body):
             return
         self._notes.create(
             notes.SimplePublicObjectInputForCreate(
@@ -101,28 +119,26 @@ class HubSpotCrm:
         )
 
     def _task(self, hubspot_id: str, change: CrmChange, task: CrmTask, again: bool) -> str:
+        """The id of the task, which is made unless an earlier attempt has made it."""
         stamp = _stamp(task.due or change.at)
-        if again and (known := self._found(hubspot_id, "tasks", self._tasks, stamp, "hs_task_subject", task.title)):
-            return known
+        if again and (made := self._find(hubspot_id, "tasks", self._tasks, stamp, "hs_task_subject", task.title)):
+            return made
         properties = {"hs_timestamp": stamp, "hs_task_subject": task.title, "hs_task_status": "NOT_STARTED"}
         if task.owner and task.owner.isdecimal():
             properties["hubspot_owner_id"] = task.owner
         body = [f"For: {task.owner}"] if task.owner and "hubspot_owner_id" not in properties else []
         if body or task.text:
             properties["hs_task_body"] = "\n".join([*body, *([task.text] if task.text else [])])
-        made: Any = self._tasks.create(
+        answer: Any = self._tasks.create(
             tasks.SimplePublicObjectInputForCreate(
                 properties=properties, associations=[_association(tasks, hubspot_id, _TASK_TO_CONTACT)]
             ),
             _request_timeout=self._timeout,
         )
-        return str(made.id)
+        return str(answer.id)
 
-    def _found(self, hubspot_id: str, kind: str, api: Any, stamp: str, name: str, text: str) -> str | None:
-        """HubSpot's id of what an earlier attempt has created; None if it created nothing.
-
-        Read through the contact, because HubSpot's search lags behind.
-        """
+    def _find(self, hubspot_id: str, kind: str, api: Any, stamp: str, name: str, text: str) -> str | None:
+        """The id of what an earlier attempt created. Read through the contact, because HubSpot's search lags behind."""
         page = self._associations.get_page("contacts", hubspot_id, kind, limit=500, _request_timeout=self._timeout)
         for association in page.results or []:
             found = api.get_by_id(
@@ -131,6 +147,22 @@ class HubSpotCrm:
             if found.properties.get(name) == text and _moment(found.properties.get("hs_timestamp")) == _moment(stamp):
                 return str(association.to_object_id)
         return None
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Turn the SDK's errors into a `ProviderError`."""
+    fault: Fault
+    try:
+        yield
+        return
+    except _ERRORS as error:
+        fault = _fault(error)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        fault = Fault(PROVIDER, transport_code(error))
+    except (TypeError, ValueError):
+        fault = Fault(PROVIDER, BAD_REQUEST)
+    raise ProviderError(fault)
 
 
 def _association(package: Any, hubspot_id: str, kind: int) -> Any:

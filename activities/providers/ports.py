@@ -5,7 +5,7 @@ Every call may raise `activities.providers.provider_errors.ProviderError`, and n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -128,14 +128,35 @@ class CrmChange:
     task: CrmTask | None = None
 
 
+@dataclass(frozen=True)
+class CrmWritten:
+    """What was written: the CRM's own ids and time, and the properties of the contact as the CRM has them."""
+
+    contact_key: str
+    at: datetime
+    properties: Mapping[str, str | None] = field(default_factory=dict)
+    task_key: str | None = None
+
+
+@dataclass(frozen=True)
+class CrmPerson:
+    """A contact of the CRM with what tells who it is; `properties` are those that were asked for."""
+
+    contact_key: str
+    properties: Mapping[str, str | None]
+    at: datetime
+    """When the CRM's contact was last changed."""
+
+
 class Crm(Protocol):
     """A customer database outside the project's own transactions."""
 
-    async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> str | None:
-        """Write the change; answers the CRM's id of the task, if there is one.
+    async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> CrmWritten:
+        """Write the change. With `again`, an earlier attempt may have written parts of it already."""
+        ...
 
-        With `again`, an earlier attempt may have written parts of it already.
-        """
+    async def read(self, contact_keys: Sequence[str], properties: Sequence[str]) -> list[CrmPerson]:
+        """These properties of these contacts, at most 100; contacts that there are not are left out."""
         ...
 
     async def close(self) -> None:

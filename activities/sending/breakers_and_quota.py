@@ -1,5 +1,5 @@
 """Jobs of the workers beside their activities: breakers, SES's quota, deleting texts that were kept for a time, and
-Stripe's events that wait for their contacts.
+what Stripe and HubSpot said of people who are no contacts yet.
 
 Every worker may run them; only one at a time does a job.
 """
@@ -15,25 +15,28 @@ import structlog
 from temporalio.client import Client
 
 from activities import contract
-from activities.providers.ports import EmailProvider
+from activities.providers.ports import Crm, EmailProvider
 from activities.providers.provider_errors import ProviderError
-from activities.sending import ses_quota
+from activities.sending import hubspot_job, ses_quota
 from settings import Settings
 from store.engine import periodic_jobs
 from store.engine.background_tasks import BackgroundTask
 from store.engine.database import Database
 from store.engine.sql import utc_now
+from store.people.hubspot import objects
+from store.people.hubspot.hubspot_change import Properties
 from store.people.stripe import applying, customers
 from store.published import policies
 from store.sending import breakers, message_content, reputation
 
 TICK = 1.0
 """Seconds between two checks of what is due."""
-BREAKERS, QUOTA, RENDERINGS, STRIPE = "breakers", "ses-quota", "renderings", "stripe"
+BREAKERS, QUOTA, RENDERINGS, STRIPE, HUBSPOT = "breakers", "ses-quota", "renderings", "stripe", "hubspot"
 CLEAR_EVERY = timedelta(minutes=10)
 """How late, at most, a message's text is deleted after the time for which the policy keeps it."""
 STRIPE_EVERY = timedelta(seconds=15)
-"""How soon, at most, Stripe's waiting events are told after their contact appears, while there are few."""
+"""How soon, at most, Stripe's waiting events are told after their contact appears, while there are few; HubSpot's too.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +44,13 @@ log = structlog.get_logger(__name__)
 class Watch(BackgroundTask):
     """Does these jobs while it is open."""
 
-    def __init__(self, database: Database, email: EmailProvider, client: Client, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, email: EmailProvider, client: Client, settings: Settings, crm: Crm | None = None
+    ) -> None:
+        """`crm` is HubSpot, if it is the CRM."""
         self._database = database
+        self._crm = crm
+        self._hubspot = Properties(settings.hubspot_attributes, settings.hubspot_id_property)
         self._email = email
         self._client = client
         self._rate_is_ours = contract.QUEUE_EMAIL not in settings.queue_rates
@@ -59,8 +67,14 @@ class Watch(BackgroundTask):
             await asyncio.sleep(TICK)
 
     async def _due(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        looks = (self.look_at_breakers, self.look_at_quota, self.clear_renderings, self.settle_stripe_customers)
-        jobs = (BREAKERS, QUOTA, RENDERINGS, STRIPE)
+        looks = (
+            self.look_at_breakers,
+            self.look_at_quota,
+            self.clear_renderings,
+            self.settle_stripe_customers,
+            self.settle_hubspot_contacts,
+        )
+        jobs = (BREAKERS, QUOTA, RENDERINGS, STRIPE, HUBSPOT)
         try:
             async with self._database.transaction() as tx:
                 return looks if await periodic_jobs.any_due(tx, jobs, utc_now()) else ()
@@ -110,6 +124,23 @@ class Watch(BackgroundTask):
                     await applying.settle(tx, customer_id, pace=self._entry_pace)
             except Exception as error:  # the next customer must not wait for this one
                 log.warning("a customer of Stripe was not settled", error=type(error).__name__)
+
+    async def settle_hubspot_contacts(self) -> None:
+        """Apply what waits for contacts who exist by now, and ask HubSpot who the others are."""
+        now, began = utc_now(), time.monotonic()
+        async with self._database.transaction() as tx:
+            if not await periodic_jobs.due(tx, HUBSPOT, now):
+                return
+            await periodic_jobs.again(tx, HUBSPOT, now + STRIPE_EVERY)
+            waiting = await objects.any_waiting(tx)
+        if not waiting:
+            return
+        if self._crm is not None:
+            await hubspot_job.ask_who(self._database, self._crm, self._hubspot, self._entry_pace)
+        await hubspot_job.settle(self._database, self._hubspot, self._entry_pace)
+        took = timedelta(seconds=time.monotonic() - began)
+        async with self._database.transaction() as tx:
+            await periodic_jobs.again(tx, HUBSPOT, now + max(STRIPE_EVERY, reputation.rest_after(took)))
 
     async def look_at_quota(self) -> None:
         """Ask SES for the account's quota, and keep within it."""

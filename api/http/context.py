@@ -8,10 +8,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.feedback.hubspot_signature import HubSpotSignature
 from api.feedback.provider_feedback import Report, Reported
 from api.feedback.sns_signature import SnsVerifier
 from api.feedback.stripe_signature import StripeSignature
 from api.http.auth import Keys
+from api.http.crm_sessions import CrmSessions
 from api.http.metrics import Metrics
 from api.http.pagination import Cursors
 from settings import Settings
@@ -35,8 +37,10 @@ class Context:
     enrolling: GroupCommit[Enrol, Enrolled]
     feedback: GroupCommit[Report, Reported]
     cursors: Cursors
+    crm: CrmSessions
     sns: SnsVerifier
     stripe: StripeSignature
+    hubspot: HubSpotSignature
     brand: Brand
 
 

@@ -66,6 +66,7 @@ TITLES: Mapping[str, str] = {
     "handoff-answered": "The handoff has another answer, or its time is over",
     "segment-not-live": "The segment's first version is still being filled",
     "score-not-live": "The score's first version is still being filled",
+    "task-done": "The task was done before, in another way",
     "run-refused": "The run is in no state for that",
     "merge-refused": "The contacts cannot be merged, or the merge cannot be undone",
     "overloaded": "More requests than can be served now",

@@ -203,6 +203,7 @@ class Stack:
             "PERENNIAL_STRIPE_WEBHOOK_SECRET": secrets["stripe_webhook_secret"],
             "PERENNIAL_HUBSPOT_BASE_URL": sandbox_url,
             "PERENNIAL_HUBSPOT_TOKEN": "sandbox",
+            "PERENNIAL_HUBSPOT_CLIENT_SECRET": secrets["hubspot_client_secret"],
             "PERENNIAL_WEBHOOK_SECRET": secrets["webhook_secret"],
             "PERENNIAL_DRAIN": "PT0.5S",
             # Here a message arrives at once, and the user may be waiting for it and click early.

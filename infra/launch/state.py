@@ -129,6 +129,7 @@ class State:
             "twilio_account_sid": "AC" + secrets.token_hex(16),
             "twilio_auth_token": secrets.token_hex(16),
             "stripe_webhook_secret": "whsec_" + secrets.token_hex(16),
+            "hubspot_client_secret": secrets.token_hex(16),
             "webhook_secret": "whsec_" + b64encode(secrets.token_bytes(24)).decode(),
         } | {name: str(value) for name, value in kept.items()}
         if made != kept:

@@ -1,7 +1,8 @@
 """`python -m infra.sandbox`: start the provider sandbox on a loopback port.
 
-Twilio's token comes from PERENNIAL_TWILIO_AUTH_TOKEN, and Stripe's secret from PERENNIAL_STRIPE_WEBHOOK_SECRET (of
-several the first), because every user of a machine can read its command lines.
+Twilio's token comes from PERENNIAL_TWILIO_AUTH_TOKEN, Stripe's secret from PERENNIAL_STRIPE_WEBHOOK_SECRET and
+HubSpot's from PERENNIAL_HUBSPOT_CLIENT_SECRET (of several the first), because every user of a machine can read its
+command lines.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from infra.sandbox.app import create_app
 from infra.sandbox.core.journal import JournalInUse
-from infra.sandbox.core.options import STRIPE_SECRET, TWILIO_TOKEN, Options
+from infra.sandbox.core.options import HUBSPOT_SECRET, STRIPE_SECRET, TWILIO_TOKEN, Options
 from infra.sandbox.server import listen, serve
 
 
@@ -41,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         base_url=base_url.rstrip("/"),
         callback_base=given.callback_base.rstrip("/") if given.callback_base else None,
         twilio_auth_token=os.environ.get(TWILIO_TOKEN) or Options.twilio_auth_token,
-        stripe_webhook_secret=os.environ.get(STRIPE_SECRET, "").split(",")[0].strip() or Options.stripe_webhook_secret,
+        stripe_webhook_secret=_first(STRIPE_SECRET) or Options.stripe_webhook_secret,
+        hubspot_client_secret=_first(HUBSPOT_SECRET) or Options.hubspot_client_secret,
         verified_domains=tuple(domain.lower() for domain in given.verify_domain),
         configuration_sets=tuple(given.configuration_set or ("perennial",)),
         tracking=not given.no_tracking,
@@ -56,6 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"sandbox listening on {base_url}", flush=True)
     serve(app, sock)
     return 0
+
+
+def _first(variable: str) -> str:
+    """The first of the values in a variable that holds several, separated by commas; empty if there is none."""
+    return os.environ.get(variable, "").split(",")[0].strip()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from infra.sandbox.core.mailbox import Mailbox
 from infra.sandbox.core.options import Options
 from infra.sandbox.hubspot.objects import HubSpotStore
 from infra.sandbox.hubspot.objects_api import HubSpot
+from infra.sandbox.hubspot.webhooks import HubSpotWebhooks
 from infra.sandbox.recipients.actions import Actions
 from infra.sandbox.recipients.inbox import Inbox
 from infra.sandbox.stripe.webhooks import StripeEvents
@@ -46,6 +47,7 @@ def create_app(options: Options) -> Starlette:
     texts = TwilioCallbacks(options, book, mailbox, callbacks)
     twilio = Twilio(mailbox, texts, faults, options.twilio_auth_token, options.delivery_delay)
     crm = HubSpotStore(book)
+    sales = HubSpotWebhooks(options, crm, callbacks)
     billing = StripeEvents(options, book, callbacks)
     actions = Actions(mailbox, events, texts, options.callback_base)
     control = Control(book, mailbox, account, callbacks, faults, actions, crm, options.base_url)
@@ -63,7 +65,7 @@ def create_app(options: Options) -> Starlette:
             actions.close()
             book.close()
 
-    providers = (ses, sns, twilio, HubSpot(crm, faults), billing, WebhookSink(mailbox, faults))
+    providers = (ses, sns, twilio, HubSpot(crm, faults), sales, billing, WebhookSink(mailbox, faults))
     routes: list[BaseRoute] = [route for part in (*providers, control) for route in part.routes()]
     routes += [*Tracking(mailbox, events).routes(), *Inbox(mailbox, actions).routes()]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -1,4 +1,7 @@
-"""The built-in CRM: a stage, fields, notes and tasks per contact. Erasing the contact deletes all of it."""
+"""The built-in CRM: a stage, fields, notes and tasks per contact. Erasing the contact deletes all of it.
+
+Here is what tracks write, and the whole card of a contact. `crm_changes` is what people change, `crm_tasks` the tasks.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import new_id
 from store.engine.sql import as_json, utc_now
-from store.schema.tables import people_tables as tables
+from store.schema.tables import crm_tables as tables
+
+MOST = 200
+"""How many notes, and how many tasks, of a contact are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +32,11 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note about a contact."""
+    """A note about a contact. `author` is the salesperson; None for a note of a track."""
 
     body: str
     created_at: datetime
+    author: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Everything that the CRM holds about a contact; notes and tasks oldest first."""
+    """What the CRM holds about a contact; notes and tasks oldest first, at most the last `MOST` of each."""
 
     contact_id: str
     stage: str | None
@@ -93,14 +100,19 @@ async def get(tx: AsyncConnection, contact_id: str) -> Card | None:
     if row is None:
         return None
     notes = await tx.execute(
-        select(note.c.body, note.c.created_at).where(note.c.contact_id == contact_id).order_by(note.c.id)
+        select(note.c.body, note.c.created_at, note.c.author)
+        .where(note.c.contact_id == contact_id)
+        .order_by(note.c.id.desc())
+        .limit(MOST)
     )
     tasks = await tx.execute(
         select(task.c.title, task.c.owner, task.c.due_at, task.c.done, task.c.created_at)
         .where(task.c.contact_id == contact_id)
-        .order_by(task.c.id)
+        .order_by(task.c.id.desc())
+        .limit(MOST)
     )
-    return Card(contact_id, row.stage, row.fields, tuple(Note(*n) for n in notes), tuple(Task(*t) for t in tasks))
+    newest = tuple(Note(*one) for one in notes), tuple(Task(*one) for one in tasks)
+    return Card(contact_id, row.stage, row.fields, newest[0][::-1], newest[1][::-1])
 
 
 _APPLY = text("""

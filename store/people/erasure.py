@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.errors import BusyError
 from store.engine.sql import as_json, utc_now
 from store.people import suppressions
+from store.people.hubspot import objects, own_writes
 from store.people.merging import merge_records
 from store.people.stripe import applying, customers
 from store.runs.imports import import_erasure
@@ -48,6 +49,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     for one in ids:
         await import_erasure.redact(tx, one)
         await applying.erase(tx, one, gone.email if gone else None)
+        await own_writes.erase(tx, one, gone.email if gone else None)
     await merge_records.forget_person(tx, ids)
     if gone is not None:
         addresses |= {("email", gone.email), ("sms", gone.phone)}
@@ -62,6 +64,7 @@ async def _lock(tx: AsyncConnection, contact_id: str) -> str:
     for _ in range(_TRIES):
         survivor = await merged_ids.current(tx, contact_id)
         await customers.hold_of_contact(tx, survivor)
+        await objects.hold_of_contact(tx, survivor)
         await tx.execute(_HOLD, {"id": survivor})
         if await merged_ids.current(tx, contact_id) == survivor:
             return survivor

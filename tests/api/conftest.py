@@ -20,6 +20,7 @@ from tests.api.sns import Signer
 
 TWILIO_TOKEN = "an auth token of nobody"
 STRIPE_SECRET = "whsec_of_nobody"
+HUBSPOT_SECRET = "a client secret of nobody"
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def read_settings() -> Settings:
         public_url="https://nurture.acme.test",
         twilio_auth_token=SecretStr(TWILIO_TOKEN),
         stripe_webhook_secret=SecretStr(STRIPE_SECRET),
+        hubspot_client_secret=SecretStr(HUBSPOT_SECRET),
         sns_certificate_url="http://127.0.0.1:4579",
     )
 

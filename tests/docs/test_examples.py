@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -116,8 +117,10 @@ def _default(name: str) -> str:
     match value:
         case None | "":
             return ""
-        case () | {}:
-            return "[]" if value == () else "{}"
+        case ():
+            return "[]"
+        case dict():
+            return json.dumps(value)
         case Path():
             return value.relative_to(ROOT).as_posix()
         case timedelta():

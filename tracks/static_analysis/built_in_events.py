@@ -21,7 +21,8 @@ OWN = (
     "email.failed", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "contact.unsubscribed",
     "contact.consented", ENTERED, LEFT, GRADED, "stripe.trial_ending", "stripe.subscription_started",
     "stripe.subscription_changed", "stripe.subscription_canceled", "stripe.invoice_paid", "stripe.payment_failed",
-    "stripe.refunded", *HANDOFF_EVENTS,
+    "stripe.refunded", "crm.stage_changed", "crm.field_changed", "crm.task_completed", "crm.contact_deleted",
+    *HANDOFF_EVENTS,
 )  # fmt: skip
 MADE_BY_SENDING: Mapping[str, tuple[str, ...]] = {
     "email": ("email.sent", "email.delivered", "email.bounced", "email.failed"),

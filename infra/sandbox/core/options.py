@@ -11,6 +11,9 @@ TWILIO_TOKEN = "PERENNIAL_TWILIO_AUTH_TOKEN"
 STRIPE_SECRET = "PERENNIAL_STRIPE_WEBHOOK_SECRET"
 """The environment variable with the secret that signs Stripe's events, for the sandbox and for the application."""
 
+HUBSPOT_SECRET = "PERENNIAL_HUBSPOT_CLIENT_SECRET"
+"""The environment variable with the secret that signs HubSpot's webhooks, for the sandbox and for the application."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -26,6 +29,8 @@ class Options:
     """The password of Basic authentication, and the key of every `X-Twilio-Signature`."""
     stripe_webhook_secret: str = "whsec_sandbox"
     """The key of every `Stripe-Signature`."""
+    hubspot_client_secret: str = "sandbox-client-secret"
+    """The key of every `X-HubSpot-Signature-v3`."""
     verified_domains: tuple[str, ...] = ()
     """Domains that may send email from the start."""
     configuration_sets: tuple[str, ...] = ("perennial",)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from infra.sandbox.core.journal import Entry, Journal, Place
@@ -11,6 +13,20 @@ from infra.sandbox.core.mailbox import iso
 
 TYPES = ("contacts", "notes", "tasks")
 Properties = dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who changes something: HubSpot's word for it, and the id of the person or the app."""
+
+    kind: str
+    id: str
+
+
+API = Source("INTEGRATION", "54321")
+"""The app whose token the API is called with."""
+Watcher = Callable[[str, str, Properties, Properties, Source], None]
+"""Gets type and id of a changed object, its properties before, those that were written, and who wrote them."""
 
 
 class HubSpotStore:
@@ -21,10 +37,15 @@ class HubSpotStore:
         self._objects: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in TYPES}
         self._associations: defaultdict[tuple[str, str], list[tuple[str, str, int]]] = defaultdict(list)
         self._last = 100
+        self._watchers: list[Watcher] = []
         book.subscribe("hubspot", self._apply)
         book.subscribe("hubspot-archived", self._apply_archived)
         book.subscribe("hubspot-association", self._apply_association)
         book.subscribe("reset", self._reset)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call this after each change."""
+        self._watchers.append(watcher)
 
     def everything(self) -> dict[str, Any]:
         """All objects by type, each with its associations."""
@@ -48,10 +69,10 @@ class HubSpotStore:
         """An object's associations: type, id, number of the association's type."""
         return self._associations[type_, key]
 
-    def create(self, type_: str, properties: Properties) -> str:
+    def create(self, type_: str, properties: Properties, source: Source = API) -> str:
         """Create an object. Returns its id."""
         key = str(self._last + 1)
-        self.write(type_, key, properties)
+        self.write(type_, key, properties, source)
         return key
 
     def find(self, type_: str, name: str, value: str | None) -> str | None:
@@ -66,9 +87,13 @@ class HubSpotStore:
                 return key
         return None
 
-    def write(self, type_: str, key: str, properties: Properties) -> None:
+    def write(self, type_: str, key: str, properties: Properties, source: Source = API) -> None:
         """Set properties of an object."""
+        known = self._objects[type_].get(key)
+        before: Properties = dict(known["properties"]) if known else {}
         self._book.write("hubspot", type=type_, id=key, properties=properties, at=time.time())
+        for watcher in self._watchers:
+            watcher(type_, key, before, properties, source)
 
     def archive(self, type_: str, key: str) -> None:
         """Remove an object."""

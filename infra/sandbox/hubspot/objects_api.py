@@ -56,6 +56,7 @@ class HubSpot:
             (objects, "GET", self._list),
             (f"{objects}/search", "POST", self._search),
             (f"{objects}/batch/upsert", "POST", self._upsert),
+            (f"{objects}/batch/read", "POST", self._read),
             (f"{objects}/{{id}}", "GET", self._get),
             (f"{objects}/{{id}}", "PATCH", self._update),
             (f"{objects}/{{id}}", "DELETE", self._archive),
@@ -169,6 +170,13 @@ class HubSpot:
             results.append({**(self._store.get(type_, key) or {}), "new": new})
         ended = time.time()
         answer = {"status": "COMPLETE", "results": results, "startedAt": iso(started), "completedAt": iso(ended)}
+        return JSONResponse(answer)
+
+    def _read(self, request: Request, data: Any) -> Response:
+        type_, started = _plural(request.path_params["type"]), iso(time.time())
+        found = [self._store.get(type_, str(item["id"])) for item in data.get("inputs", [])]
+        results = [item for item in found if item is not None]
+        answer = {"status": "COMPLETE", "results": results, "startedAt": started, "completedAt": iso(time.time())}
         return JSONResponse(answer)
 
     def _search(self, request: Request, data: Any) -> Response:

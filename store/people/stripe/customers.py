@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of
-from store.people import suppressions
+from store.people import outside_people
 from store.people.stripe.stripe_event import StripeEvent
 from store.schema.merged_ids import survivor_of
 
@@ -55,13 +55,9 @@ async def hold(tx: AsyncConnection, customer_id: str) -> Customer | None:
 
 async def find_contact(tx: AsyncConnection, customer: Customer) -> str | None:
     """The id of the contact that the customer is, or None if there is no such contact yet."""
-    found = None
-    if customer.named_id is not None or customer.reference_id is not None:
-        asked = {"named": customer.named_id, "reference": customer.reference_id}
-        found = (await tx.execute(_BY_ID, asked)).scalar()
-    if found is None and customer.contact_id is None and customer.email is not None:
-        found = (await tx.execute(_BY_EMAIL, {"email": customer.email})).scalar()
-    return customer.contact_id if found is None else str(found)
+    email = customer.email if customer.contact_id is None else None
+    found = await outside_people.find(tx, (customer.named_id, customer.reference_id), email)
+    return customer.contact_id if found is None else found
 
 
 async def assign(tx: AsyncConnection, customer_id: str, contact_id: str) -> None:
@@ -71,11 +67,7 @@ async def assign(tx: AsyncConnection, customer_id: str, contact_id: str) -> None
 
 async def is_erased(tx: AsyncConnection, customer: Customer) -> bool:
     """Whether the customer is a person who was erased: by the contact's id, or by an address suppressed as `erased`."""
-    asked = {"ids": [one for one in (customer.named_id, customer.reference_id) if one is not None]}
-    if asked["ids"] and (await tx.execute(_ERASED, asked)).first() is not None:
-        return True
-    found = await suppressions.find(tx, "email", customer.email) if customer.email else None
-    return found is not None and found.reason == "erased"
+    return await outside_people.is_erased(tx, (customer.named_id, customer.reference_id), customer.email)
 
 
 async def matched_by_now(tx: AsyncConnection, limit: int) -> Sequence[str]:
@@ -136,21 +128,8 @@ _LEARN = text(f"""
     RETURNING {_COLUMNS}
 """)
 _HOLD = text(f"SELECT {_COLUMNS} FROM stripe_customer WHERE customer_id = :customer FOR UPDATE")
-_NAMED, _REFERENCE = survivor_of("CAST(:named AS text)"), survivor_of("CAST(:reference AS text)")
-_BY_ID = text(f"""
-    SELECT id FROM contact WHERE id IN ({_NAMED}, {_REFERENCE}) ORDER BY id = {_NAMED} DESC NULLS LAST LIMIT 1
-""")
-# Of several contacts with the address, the one who has been there longest: it stays the same.
-_BY_EMAIL = text("""
-    SELECT id FROM contact WHERE email IS NOT NULL AND lower(email) = lower(CAST(:email AS text))
-    ORDER BY created_at, id LIMIT 1
-""")
 _ASSIGN = text("""
     UPDATE stripe_customer SET contact_id = :contact, email = NULL, email_at = NULL WHERE customer_id = :customer
-""")
-_ERASED = text(f"""
-    SELECT 1 FROM erasure x WHERE x.contact_id = {any_of("ids")}
-        AND NOT EXISTS (SELECT FROM contact c WHERE c.id = x.contact_id)
 """)
 _MATCHED_BY_NOW = text("""
     WITH unmatched AS (

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import as_json
+from store.people.outside_people import KEPT as KEPT
+from store.people.outside_people import MOST as MOST
 from store.people.stripe.stripe_event import Moment, Told
-
-KEPT = timedelta(days=30)
-"""How long an event, and a customer of whom Stripe says nothing more, wait for the contact."""
-MOST = 100_000
-"""How many events wait at most. Above that the oldest are given up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from store.schema.tables import (  # noqa: F401
     audience_tables,
+    crm_tables,
     handoff_tables,
     import_tables,
     merge_tables,

@@ -1,10 +1,10 @@
-"""Tables of contacts, of what they allow (consents, suppressions), and of what the CRM and Stripe know of them."""
+"""Tables of contacts, of what they allow (consents, suppressions), and of what Stripe knows of them."""
 
 from __future__ import annotations
 
 from sqlalchemy import Boolean, CheckConstraint, Column, Index, PrimaryKeyConstraint, Table, text
 
-from store.schema.tables.columns import boolean, counted_id, integer, jsonb, metadata, string, timestamp, uuid
+from store.schema.tables.columns import counted_id, integer, jsonb, metadata, string, timestamp
 
 contact = Table(
     "contact",
@@ -77,40 +77,6 @@ address_secret = Table(
     Column("sole", Boolean, CheckConstraint("sole"), primary_key=True, server_default=text("true")),
     string("fingerprint"),
     timestamp("since", now=True),
-)
-
-crm_contact = Table(
-    "crm_contact",
-    metadata,
-    string("contact_id", primary_key=True),
-    string("stage", nullable=True),
-    jsonb("fields"),
-    timestamp("updated_at", now=True),
-)
-
-crm_note = Table(
-    "crm_note",
-    metadata,
-    uuid("id", primary_key=True),
-    string("effect_key", unique=True),
-    string("contact_id"),
-    string("body"),
-    timestamp("created_at", now=True),
-    Index("crm_note_by_contact", "contact_id", "id"),
-)
-
-crm_task = Table(
-    "crm_task",
-    metadata,
-    uuid("id", primary_key=True),
-    string("effect_key", unique=True),
-    string("contact_id"),
-    string("title"),
-    string("owner", nullable=True),
-    timestamp("due_at", nullable=True),
-    boolean("done"),
-    timestamp("created_at", now=True),
-    Index("crm_task_by_contact", "contact_id", "id"),
 )
 
 stripe_customer = Table(

@@ -60,6 +60,15 @@ class TestBuiltinCrm:
             card = await crm.get(tx, runner.contact)
         assert card is not None and card.tasks[0].due_at == SCHEDULED + timedelta(seconds=1)
 
+    async def test_the_attributes_follow_and_no_event_tells_of_a_tracks_own_change(
+        self, runner: ActivityRunner
+    ) -> None:
+        await runner.enroll(CRM)
+        await update(runner)
+        ((attributes,),) = await runner.store.rows("SELECT attributes FROM contact WHERE id = :id", id=runner.contact)
+        assert (attributes["crm_stage"], attributes["crm_plan"]) == ("opportunity", "pro")
+        assert await runner.store.rows("SELECT 1 FROM event WHERE name LIKE 'crm.%'") == []
+
     async def test_again_changes_nothing(self, runner: ActivityRunner) -> None:
         await runner.enroll(CRM)
         assert await update(runner) == await update(runner, attempt=2)
@@ -88,6 +97,28 @@ class TestHubSpot:
         assert contact["properties"]["plan"] == "pro"
         assert [note["properties"]["hs_note_body"] for note in notes] == ["Asked about A-17"]
         assert [task["properties"]["hs_task_subject"] for task in tasks] == [f"Call {NAME}"]
+
+    async def test_what_was_written_is_noted_so_that_its_echo_is_known_and_the_task_is_found(
+        self, runner: ActivityRunner
+    ) -> None:
+        await self._begin(runner)
+        runner.providers.fault("hubspot", "drop_after", match="/tasks")
+        with pytest.raises(ApplicationError):
+            await update(runner)
+        await update(runner, attempt=2)
+        contact, _, (task,) = self._objects(runner)
+        assert await runner.store.rows("SELECT object_id, contact_id FROM hubspot_contact") == [
+            (contact["id"], runner.contact)
+        ]
+        assert await runner.store.rows("SELECT name, value FROM hubspot_property") == [
+            ("lifecyclestage", "opportunity")
+        ]
+        assert await runner.store.rows("SELECT task_id, effect_key FROM hubspot_task") == [
+            (task["id"], f"{runner.enrollment.id}/hot/1")
+        ]
+        ((attributes,),) = await runner.store.rows("SELECT attributes FROM contact WHERE id = :id", id=runner.contact)
+        assert attributes["crm_stage"] == "opportunity"
+        assert await runner.store.rows("SELECT 1 FROM event WHERE name LIKE 'crm.%'") == []
 
     @pytest.mark.parametrize("calls_before", [0, 1, 2], ids=["contact", "note", "task"])
     @pytest.mark.parametrize("kind", ["drop_after", "500_after", "500", "drop_before"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -13,11 +14,16 @@ import pytest
 from botocore.config import Config
 from pydantic import SecretStr
 
+from activities.providers.hubspot import HubSpotCrm
+from activities.providers.ports import CrmChange, CrmContact, CrmTask
 from api.app import create_app
 from infra.sandbox.core.options import Options
 from settings import Settings
 from store.engine.database import Database
 from store.people import suppressions
+from store.people.hubspot import own_writes
+from store.people.hubspot.hubspot_change import Properties
+from store.people.hubspot.own_writes import Written
 from tests.api.client import Api
 from tests.api.messages import EMAIL, PHONE, message, rows, sending
 from tests.api.server import serve
@@ -34,6 +40,7 @@ async def called_back(settings: Settings, db: Database, sandbox: Sandbox) -> Asy
             "sns_certificate_url": sandbox.url,
             "twilio_auth_token": SecretStr(sandbox.twilio_auth_token),
             "stripe_webhook_secret": SecretStr(Options.stripe_webhook_secret),
+            "hubspot_client_secret": SecretStr(Options.hubspot_client_secret),
         }
     )
     async with serve(create_app(here, db), sandbox.callback_port):
@@ -208,3 +215,41 @@ async def test_a_payment_that_fails_and_recovers_comes_back_from_stripe(
     await until(told)
     found = (await api.get("/v1/contacts/payer-1")).json()["attributes"]
     assert (found["plan"], found["mrr"], found["mrr_currency"]) == ("team", 9900, "usd")
+
+
+async def test_what_a_person_changes_in_hubspot_comes_back_and_what_a_step_wrote_does_not(
+    api: Api, db: Database, sandbox: Sandbox, called_back: Settings
+) -> None:
+    await api.contact("lead-1", email="lead@example.com")
+    published = await api.publish(
+        "track: taken\nentry: {event: crm.task_completed}\nsteps:\n  - id: rest\n    wait: 5d\n"
+    )
+    assert published.status_code == 201, published.text
+    crm = HubSpotCrm(token="t", base_url=sandbox.url)
+    change = CrmChange("run/hot/1", datetime.now(UTC), stage="lead", task=CrmTask("Call"))
+    written = await crm.apply(CrmContact("lead-1", "lead@example.com", None), change, again=False)
+    await crm.close()
+    properties = Properties(called_back.hubspot_attributes, called_back.hubspot_id_property)
+    noted = Written(written.contact_key, written.at, written.properties, written.task_key)
+    async with db.transaction() as tx:
+        await own_writes.record(tx, "lead-1", change.effect_key, noted, properties)
+
+    await control(sandbox, "hubspot", action="change", contact="lead@example.com", properties={"lifecyclestage": "sql"})
+    await control(sandbox, "hubspot", action="complete", task=written.task_key)
+
+    async def told() -> bool:
+        return len(await rows(db, "SELECT 1 FROM event WHERE name LIKE 'crm.%'")) >= 2
+
+    await until(told)
+    assert (await api.get("/v1/contacts/lead-1")).json()["attributes"] == {"crm_stage": "sql"}
+    found: dict[Any, Any] = dict(await rows(db, "SELECT name, properties FROM event WHERE name LIKE 'crm.%'"))
+    assert found["crm.stage_changed"] == {"from": "lead", "to": "sql", "source": "hubspot"}
+    assert (found["crm.task_completed"]["step"], found["crm.task_completed"]["outcome"]) == ("hot", "done")
+    assert await rows(db, "SELECT track FROM enrollment") == [("taken",)]
+
+    await control(sandbox, "hubspot", action="erase", contact="lead@example.com")
+
+    async def erased() -> bool:
+        return (await api.get("/v1/contacts/lead-1")).status_code == 404
+
+    await until(erased)

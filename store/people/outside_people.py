@@ -1,0 +1,56 @@
+"""Which contact somebody is whom another system (Stripe, HubSpot) knows, and how long its events wait for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.sql import any_of
+from store.people import suppressions
+from store.schema.merged_ids import survivor_of
+
+KEPT = timedelta(days=30)
+"""How long events wait for their contact, and how long somebody of whom nothing more is said is known."""
+MOST = 100_000
+"""How many events of one system wait at most. Above that the oldest are given up."""
+
+
+async def find(tx: AsyncConnection, ids: Sequence[str | None], email: str | None = None) -> str | None:
+    """The first of these contacts that exists: by these ids in order, then by the address; None if there is none.
+
+    An id that was merged into another stands for that one.
+    """
+    named = [one for one in ids if one is not None]
+    found = None
+    if named:
+        found = (await tx.execute(_BY_ID, {"ids": named})).scalar()
+    if found is None and email is not None:
+        found = (await tx.execute(_BY_EMAIL, {"email": email})).scalar()
+    return None if found is None else str(found)
+
+
+async def is_erased(tx: AsyncConnection, ids: Sequence[str | None], email: str | None) -> bool:
+    """Whether this is a person who was erased: by the contact's id, or by an address suppressed as `erased`."""
+    named = [one for one in ids if one is not None]
+    if named and (await tx.execute(_ERASED, {"ids": named})).first() is not None:
+        return True
+    found = await suppressions.find(tx, "email", email) if email else None
+    return found is not None and found.reason == "erased"
+
+
+_BY_ID = text(f"""
+    SELECT c.id FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS i (id, ord)
+    JOIN contact c ON c.id = {survivor_of("i.id")} ORDER BY i.ord LIMIT 1
+""")
+# Of several contacts with the address, the one who has been there longest: it stays the same.
+_BY_EMAIL = text("""
+    SELECT id FROM contact WHERE email IS NOT NULL AND lower(email) = lower(CAST(:email AS text))
+    ORDER BY created_at, id LIMIT 1
+""")
+_ERASED = text(f"""
+    SELECT 1 FROM erasure x WHERE x.contact_id = {any_of("ids")}
+        AND NOT EXISTS (SELECT FROM contact c WHERE c.id = x.contact_id)
+""")
