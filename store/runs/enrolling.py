@@ -114,6 +114,7 @@ async def _insert(tx: AsyncConnection, slots: list[Slot], bulk: bool, now: datet
             "workflow_id": [p.workflow_id for p in slots],
             "properties": as_json_list(p.wish.properties for p in slots),
             "pace": [p.wish.pace for p in slots],
+            "entry": [p.wish.entry for p in slots],
             "bulk": bulk,
             "now": now,
         },
@@ -180,12 +181,13 @@ _WISHES = many(
     workflow_id="text",
     properties="text",
     pace="float8",
+    entry="text",
 )
 _INSERT = text(f"""
     WITH e AS (
         INSERT INTO enrollment AS e
-            (id, track, version, contact_id, key, workflow_id, properties, pace, origin, created_at)
-        SELECT id, track, version, contact_id, key, workflow_id, properties::jsonb, pace, :now, :now
+            (id, track, version, contact_id, key, workflow_id, properties, pace, origin, created_at, entry)
+        SELECT id, track, version, contact_id, key, workflow_id, properties::jsonb, pace, :now, :now, entry
         FROM {_WISHES}
         ORDER BY track, contact_id, key, ord
         ON CONFLICT (track, contact_id, key, slot) DO NOTHING

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of, many
-from store.published.entry_rules import Rules, rules_from_json
+from store.published.entry_rules import EntryRule, Rules, rules_from_json
 from store.runs import condition_checks, drop_counts
 from store.runs.drop_counts import Drop
 from store.runs.enrolling import Enrolled, enroll_many
@@ -52,13 +52,14 @@ class Entered:
 
 @dataclass(slots=True)
 class _Asking:
-    """One event and one track that it may enter; `why` is set once the entry is refused."""
+    """One event and one entry of a track that is about it; `why` is set once the entry is refused."""
 
     index: int
     event: Happened
     at: datetime
     track: str
     rules: Rules
+    entry: EntryRule
     why: Reason | None = None
     enrolled: bool = False
 
@@ -74,18 +75,20 @@ async def enter(
     rows = await tx.execute(_DOORS, {"names": sorted({event.name for event, _ in events})})
     doors = [(row.name, rules_from_json(row.rules)) for row in rows]
     asking = [
-        _Asking(index, event, at, track, rules)
+        _Asking(index, event, at, track, rules, entry)
         for index, (event, at) in enumerate(events)
         for track, rules in doors
-        if rules.entry_event == event.name
+        for entry in rules.entries
+        if _about(entry, event)
     ]
     for one in asking:
         if not heard(one.event.name, one.event.properties):
             one.why = "machine"
-        elif one.rules.entry_max_age is not None and now - one.at > one.rules.entry_max_age:
+        elif one.entry.too_old(one.at, now):
             one.why = "too-old"
     await _by_condition(tx, asking, now)
     await _by_the_past(tx, asking, now, pace)
+    asking = _one_for_each_track(asking)
     await _by_rule(tx, asking, now, pace, bulk)
     _count(tx, asking)
     return [
@@ -97,6 +100,22 @@ async def enter(
     ]
 
 
+def _about(entry: EntryRule, event: Happened) -> bool:
+    """Whether the entry is about such events: those of its name; of a date's moments, those of its date."""
+    return entry.event == event.name and (entry.date is None or entry.date == event.properties.get("date"))
+
+
+def _one_for_each_track(asking: list[_Asking]) -> list[_Asking]:
+    """Of a track's entries that the event fits, the one written first; if it fits none, the one with the first reason
+    in `REASONS`. So an event begins at most one run of a track."""
+    chosen: dict[tuple[int, str], _Asking] = {}
+    for one in asking:
+        other = chosen.setdefault((one.index, one.track), one)
+        if other.why and (one.why is None or REASONS.index(one.why) < REASONS.index(other.why)):
+            chosen[one.index, one.track] = one
+    return list(chosen.values())
+
+
 def _left(asking: list[_Asking]) -> Iterator[_Asking]:
     return (one for one in asking if one.why is None)
 
@@ -104,17 +123,17 @@ def _left(asking: list[_Asking]) -> Iterator[_Asking]:
 async def _by_condition(tx: AsyncConnection, asking: list[_Asking], now: datetime) -> None:
     """Refuse entries whose `where` is not true, or whose `unless` is a condition that is true."""
     people: dict[str, Contact] = {}
-    if any(one.rules.entry_where or isinstance(one.rules.entry_unless, str) for one in _left(asking)):
+    if any(one.entry.where or isinstance(one.entry.unless, str) for one in _left(asking)):
         rows = await tx.execute(_PEOPLE, {"ids": sorted({one.event.contact_id for one in _left(asking)})})
         people = {row["id"]: read_row(Contact, row) for row in rows.mappings()}
     for one in _left(asking):
-        person, unless = people.get(one.event.contact_id), one.rules.entry_unless
+        person, unless = people.get(one.event.contact_id), one.entry.unless
         context = {
             "contact": person.view() if person else None,
             "event": event_view(one.event, one.at),
             "now": now,
         }
-        if not await condition_checks.holds(tx, one.rules.entry_where, context, one.track):
+        if not await condition_checks.holds(tx, one.entry.where, context, one.track):
             one.why = "condition"
         elif isinstance(unless, str) and await condition_checks.holds(tx, unless, context, one.track):
             one.why = "unless"
@@ -126,7 +145,7 @@ async def _by_the_past(tx: AsyncConnection, asking: list[_Asking], now: datetime
     An event that arrives together with the entry event counts too, and so does one that happened later but arrived
     earlier: nobody who has bought should be asked to buy.
     """
-    asked = [(one, unless) for one in _left(asking) if isinstance(unless := one.rules.entry_unless, Lately)]
+    asked = [(one, unless) for one in _left(asking) if isinstance(unless := one.entry.unless, Lately)]
     if not asked:
         return
     rows = await tx.execute(
@@ -157,7 +176,15 @@ async def _by_rule(tx: AsyncConnection, asking: list[_Asking], now: datetime, pa
     if not left:
         return
     wishes = [
-        Enrol(one.track, one.event.contact_id, properties=one.event.properties, pace=pace, restart=True) for one in left
+        Enrol(
+            one.track,
+            one.event.contact_id,
+            properties=one.event.properties,
+            pace=pace,
+            entry=one.entry.name,
+            restart=True,
+        )
+        for one in left
     ]
     for one, result in zip(left, await enroll_many(tx, wishes, bulk=bulk, now=now), strict=True):
         one.enrolled = result.outcome == "created"
@@ -178,7 +205,10 @@ def _count(tx: AsyncConnection, asking: list[_Asking]) -> None:
     drop_counts.count(tx, [Drop(one.why, kinds.get(one.why, "entry"), one.track) for one in asking if one.why])
 
 
-_DOORS = text(f"SELECT name, rules FROM track WHERE entry_event = {any_of('names')} ORDER BY name")
+_DOORS = text(f"""
+    SELECT name, rules FROM track WHERE name IN (SELECT track FROM entry_rule WHERE event = {any_of("names")})
+    ORDER BY name
+""")
 _PEOPLE = text(f"SELECT {columns(Contact, 'c')} FROM contact c WHERE id = {any_of('ids')}")
 _ASKED = many("w", contact="text", itself="text", name="text", since="timestamptz", most="int")
 _BEFORE = text(f"""

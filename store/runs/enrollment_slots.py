@@ -25,6 +25,8 @@ class Enrol:
     key: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     pace: float = 1.0
+    entry: str | None = None
+    """The name of the track's entry that asks for it."""
     restart: bool = False
     """Begin a new run if the track's rule says `restart`. Not idempotent: each repeat would begin another run."""
 

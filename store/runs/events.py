@@ -19,10 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.audience import memberships
 from store.audience.memberships import Change, Touch, Updated
 from store.engine.errors import BusyError
+from store.engine.ids import digest
 from store.engine.sql import as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
 from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
+from tracks.model.date_entries import REACHED
 from tracks.model.segment_changes import ENTERED, LEFT
 
 
@@ -109,7 +111,8 @@ async def accept_many(
 async def tell_changes(
     tx: AsyncConnection, updated: Updated, *, now: datetime | None = None, pace: float = 1.0, bulk: bool = False
 ) -> None:
-    """Accept an event for each contact who entered or left a segment: `segment.entered`, `segment.left`.
+    """Accept an event for each contact who entered or left a segment: `segment.entered`, `segment.left`; or whose date
+    has come: `date.reached`.
 
     The event's id follows from the change, so that a change is told once.
     """
@@ -124,6 +127,16 @@ def _told(tx: AsyncConnection, updated: Updated) -> list[Event]:
 
 
 def _event_of(change: Change) -> Event:
+    if change.reached is not None:
+        # Once per contact and occurrence: of a second change the id is known already.
+        once = digest([change.segment, change.contact_id, change.reached.occurrence])
+        return Event(
+            event_id=f"date:{once[:40]}",
+            contact_id=change.contact_id,
+            name=REACHED,
+            properties={"attribute": change.reached.attribute, "date": change.segment},
+            occurred_at=change.at,
+        )
     # With the moment: a contact who comes back after an erasure begins to count again.
     moment = int(change.at.timestamp() * 1_000_000)
     return Event(
@@ -268,7 +281,7 @@ _STORE = text(f"""
             JOIN interest n ON n.track = e.track AND n.version = e.version AND n.event = i.name
             WHERE e.contact_id = i.contact_id AND e.ended_at IS NULL
         ) AS reacts,
-        EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters,
+        EXISTS (SELECT 1 FROM entry_rule t WHERE t.event = i.name) AS enters,
         EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
         m.id IS NOT NULL AND EXISTS (SELECT 1 FROM segment_trigger) AS made
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id

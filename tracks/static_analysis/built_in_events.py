@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from tracks.model.date_entries import REACHED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.shared.yaml_source import Path
 
 OWN = (
     "email.sent", "email.delivered", "email.opened", "email.clicked", "email.bounced", "email.complained",
     "email.failed", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "contact.unsubscribed",
-    "contact.consented", ENTERED, LEFT, "stripe.trial_ending", "stripe.subscription_started",
+    "contact.consented", ENTERED, LEFT, REACHED, "stripe.trial_ending", "stripe.subscription_started",
     "stripe.subscription_changed", "stripe.subscription_canceled", "stripe.invoice_paid", "stripe.payment_failed",
     "stripe.refunded",
 )  # fmt: skip

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
 from audience.segments import document as segment_document
-from store.published import policies, publish_lock, segments, templates, tracks
+from store.published import date_segments, policies, publish_lock, segments, templates, tracks
+from store.published.entry_rules import dates_of
 from store.published.segments import Existing
 from tracks.checks.enrolled_tracks import missing_tracks
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
@@ -145,6 +146,10 @@ class Publishing:
         if self.errors:
             raise RefusedError(self.errors)
         await self._segments(segments, existing)
+        if tracks:
+            read = [track.reading.track for track in tracks if track.reading.track is not None]
+            dates = [date for track in read for date in dates_of(track)]
+            await date_segments.keep(self.tx, dates, fence=not self.dry_run)
         return self.done
 
     def _check_segments(self, documents: Sequence[SegmentDocument]) -> None:

@@ -17,6 +17,19 @@ track = Table(
     Index("track_entry", "entry_event", postgresql_where=text("entry_event IS NOT NULL")),
 )
 
+entry_rule = Table(
+    "entry_rule",
+    metadata,
+    string("track", references="track.name"),
+    integer("position"),
+    string("event"),
+    string("date", nullable=True),
+    PrimaryKeyConstraint("track", "position"),
+    Index("entry_rule_by_event", "event", "track"),
+)
+"""By which events the newest version of a track is entered. `date`: the name of the date whose moments these are.
+`track.entry_event` is the first of them, for earlier releases."""
+
 track_version = Table(
     "track_version",
     metadata,

@@ -41,7 +41,10 @@ class MessageContext:
                 "has_phone": bool(contact.get("phone")),
                 "segments": list(contact.get("segments") or ()),
             },
-            "enrollment": {**self.enrollment, "steps": dict(self.steps)},
+            "enrollment": {
+                **{name: value for name, value in self.enrollment.items() if name != "entry" or value is not None},
+                "steps": dict(self.steps),
+            },
             "now": self.now or datetime.now(UTC),
         }
 
