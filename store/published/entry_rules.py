@@ -52,6 +52,12 @@ class Reentry:
             return 0.0
         return self.seconds if self.kind == "after" or (self.kind == "per" and self.seconds) else None
 
+    def begins_anew(self) -> Literal["live", "converted"] | None:
+        """Which live run an entry event ends to begin a new one: any, or one whose goal has been reached."""
+        if self.restart:
+            return "live"
+        return "converted" if self.kind == "always" else None
+
     def key(self, given: str | None, properties: Mapping[str, Any]) -> str | NoKey:
         """The key of the enrollment: empty where the track allows one run at a time.
 

@@ -94,16 +94,23 @@ async def publish(
         .where(tables.track.c.name == name)
         .values(latest=version, entry_event=rules.first_event, rules=rules.to_json(), published_at=now)
     )
-    await _enter_by(tx, name, rules)
+    await _enter_by(tx, track, rules)
     return Published(version, True)
 
 
-async def _enter_by(tx: AsyncConnection, name: str, rules: Rules) -> None:
+async def _enter_by(tx: AsyncConnection, track: Track, rules: Rules) -> None:
     """Write by which events the newest version is entered."""
-    await tx.execute(delete(tables.entry_rule).where(tables.entry_rule.c.track == name))
+    await tx.execute(delete(tables.entry_rule).where(tables.entry_rule.c.track == track.track))
     if rules.entries:
+        goal = track.goal.event if track.goal else None
         rows = [
-            {"track": name, "position": position, "event": entry.event, "date": entry.date}
+            {
+                "track": track.track,
+                "position": position,
+                "event": entry.event,
+                "date": entry.date,
+                "also_goal": entry.event == goal,
+            }
             for position, entry in enumerate(rules.entries)
         ]
         await tx.execute(insert(tables.entry_rule), rows)

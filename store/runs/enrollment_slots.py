@@ -28,7 +28,8 @@ class Enrol:
     entry: str | None = None
     """The name of the track's entry that asks for it."""
     restart: bool = False
-    """Begin a new run if the track's rule says `restart`. Not idempotent: each repeat would begin another run."""
+    """Begin a new run in place of a live one, as far as the track's rule says so (`Reentry.begins_anew`). Not
+    idempotent: each repeat would begin another run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,12 @@ class Slot:
 
 
 async def begin_anew(tx: AsyncConnection, slots: Sequence[Slot], now: datetime) -> None:
-    """End the live runs that begin anew. Temporal ends each old run before it starts the next (`api.relay`)."""
+    """End the live runs that begin anew. Temporal ends each old run before it starts the next (`api.relay`).
+
+    A run whose goal has been reached is over, although Temporal does not know it yet: it makes room where the contact
+    may enter again at once. So an event that is both the goal and the entry ends one run and begins the next.
+    """
+    slots = [place for place in slots if place.wish.restart and place.rules.reentry.begins_anew()]
     if not slots:
         return
     rows = await tx.execute(
@@ -57,6 +63,7 @@ async def begin_anew(tx: AsyncConnection, slots: Sequence[Slot], now: datetime) 
             "track": [p.wish.track for p in slots],
             "contact_id": [p.wish.contact_id for p in slots],
             "key": [p.key for p in slots],
+            "converted": [p.rules.reentry.begins_anew() == "converted" for p in slots],
             "now": now,
         },
     )
@@ -117,10 +124,12 @@ _MAKE_ROOM = text(f"""
 # that was reached stays reached.
 _RESTART = text(f"""
     WITH wish AS (
-        SELECT DISTINCT track, contact_id, key FROM {many("w", track="text", contact_id="text", key="text")}
+        SELECT DISTINCT track, contact_id, key, converted
+        FROM {many("w", track="text", contact_id="text", key="text", converted="bool")}
     ),
     live AS (
-        SELECT e.id FROM wish w CROSS JOIN {HOLDER.format(key="w.key")} WHERE e.ended_at IS NULL
+        SELECT e.id FROM wish w CROSS JOIN {HOLDER.format(key="w.key")}
+        WHERE e.ended_at IS NULL AND (e.goal_reached_at IS NOT NULL OR NOT w.converted)
     ),
     leaving AS (
         SELECT id FROM enrollment WHERE id = ANY(ARRAY(SELECT id FROM live)) AND ended_at IS NULL

@@ -20,7 +20,7 @@ from store.audience import memberships
 from store.audience.memberships import Change, Touch, Updated
 from store.engine.errors import BusyError
 from store.engine.ids import digest
-from store.engine.sql import as_json_list, many, utc_now
+from store.engine.sql import any_of, as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
 from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
@@ -92,6 +92,7 @@ async def accept_many(
             break
     else:
         raise BusyError("the same contacts kept being made and erased")
+    await _take_turns(tx, fresh)
     fresh += await _segment_changes(tx, fresh, now, len(events))
     counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
     for index, accepted in counts.items():
@@ -151,7 +152,8 @@ def _event_of(change: Change) -> Event:
 @dataclass(frozen=True, slots=True)
 class _Fresh:
     """An event stored just now, and what its name concerns: a live run (`reacts`), an entry rule (`enters`), a segment
-    (`moves`). `made`: it also created its contact, and there are segments."""
+    (`moves`). `made`: it also created its contact, and there are segments. `turns`: it may end a run and begin the
+    next, so that the contact's events have to be taken one after another."""
 
     index: int
     event: Event
@@ -159,6 +161,7 @@ class _Fresh:
     enters: bool
     moves: bool
     made: bool
+    turns: bool = False
 
     @property
     def at(self) -> datetime:
@@ -191,7 +194,7 @@ async def _store(
     for row in rows:
         index = indexes[row.ord - 1]
         if row.fresh:
-            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters, row.moves, row.made))
+            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters, row.moves, row.made, row.turns))
         elif row.known:
             results[index] = Accepted(duplicate=True)
         elif row.erased:
@@ -199,6 +202,18 @@ async def _store(
         else:
             again.append(index)
     return sorted(again)
+
+
+async def _take_turns(tx: AsyncConnection, fresh: list[_Fresh]) -> None:
+    """Lock the contacts of events that are the goal and the entry of one track.
+
+    Of two such events at the same moment, each would miss the run that the other begins. Who will be locked for their
+    segments is locked here too, so that all are locked in one order.
+    """
+    if any(item.turns for item in fresh):
+        ids = {item.event.contact_id for item in fresh if item.turns or item.moves or item.made}
+        await tx.execute(_TAKE_TURNS, {"ids": sorted(ids)})
+        fresh[:] = [replace(item, reacts=True) if item.turns else item for item in fresh]
 
 
 async def _segment_changes(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, first: int) -> list[_Fresh]:
@@ -247,6 +262,7 @@ async def _apply(
     return counts
 
 
+_TAKE_TURNS = text(f"SELECT FROM contact WHERE id = {any_of('ids')} ORDER BY id FOR NO KEY UPDATE")
 _INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
 # The contact is locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between. Rows are
 # inserted in the order of their ids, so that two batches with the same events cannot deadlock.
@@ -281,10 +297,11 @@ _STORE = text(f"""
             JOIN interest n ON n.track = e.track AND n.version = e.version AND n.event = i.name
             WHERE e.contact_id = i.contact_id AND e.ended_at IS NULL
         ) AS reacts,
-        EXISTS (SELECT 1 FROM entry_rule t WHERE t.event = i.name) AS enters,
+        n.turns IS NOT NULL AS enters, coalesce(n.turns, false) AS turns,
         EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
         m.id IS NOT NULL AND EXISTS (SELECT 1 FROM segment_trigger) AS made
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
         LEFT JOIN stub m ON m.id = i.contact_id
+        CROSS JOIN LATERAL (SELECT bool_or(also_goal) AS turns FROM entry_rule WHERE event = i.name) n
     ORDER BY i.ord
 """)

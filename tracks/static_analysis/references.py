@@ -52,7 +52,7 @@ def entry_doubts(data: Any) -> Found:
         return
     events = {entry["event"] for _, entry in entries_in(data) if isinstance(entry.get("event"), str)}
     reentry, exits = data.get("reentry", "never"), data.get("exits")
-    if not events or reentry in ("never", "always") or (isinstance(reentry, dict) and reentry.get("restart")):
+    if not events or reentry == "never" or (isinstance(reentry, dict) and reentry.get("restart")):
         return
     for index, rule in enumerate(exits if isinstance(exits, list) else []):
         if isinstance(rule, dict) and (event := rule.get("event")) in events:

@@ -19,11 +19,14 @@ CREATE TABLE entry_rule (
     position integer NOT NULL,
     event text NOT NULL,
     date text,
+    also_goal boolean NOT NULL DEFAULT false,
     PRIMARY KEY (track, position)
 );
 CREATE INDEX entry_rule_by_event ON entry_rule (event, track);
-INSERT INTO entry_rule (track, position, event)
-    SELECT name, 0, entry_event FROM track WHERE entry_event IS NOT NULL;
+INSERT INTO entry_rule (track, position, event, also_goal)
+    SELECT name, 0, entry_event, coalesce(v.data -> 'goal' ->> 'event' = entry_event, false)
+    FROM track t JOIN track_version v ON v.track = t.name AND v.version = t.latest
+    WHERE entry_event IS NOT NULL;
 ALTER TABLE enrollment ADD COLUMN entry text;
 """
 
