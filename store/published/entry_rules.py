@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tracks.model.date_entries import DateMoments
 from tracks.model.entry import MAX_AGE, Entry
 from tracks.model.sending import Lately
+from tracks.model.steps import MessageStep
 from tracks.model.track import ReentryAfter, ReentryPer, ReentryRestart, Track
 from tracks.model.values import PUBLISHED
 from tracks.shared.personal_ids import looks_personal, only_digits
@@ -125,6 +126,10 @@ class Rules:
 
     reentry: Reentry = Reentry()
     entries: tuple[EntryRule, ...] = ()
+    excluded: tuple[Any, ...] = ()
+    """Whom the track leaves alone (`audience.exclusions`)."""
+    promotional: bool = False
+    """Whether it sends messages that are not transactional: then the policy says too whom it leaves alone."""
 
     @property
     def first_event(self) -> str | None:
@@ -145,6 +150,10 @@ class Rules:
         data: dict[str, Any] = {"reentry": reentry, "entries": [entry.to_json() for entry in self.entries]}
         if self.reentry.restart:
             data["restart"] = True
+        if self.excluded:
+            data["excluded"] = list(self.excluded)
+        if self.promotional:
+            data["promotional"] = True
         first = self._first.to_json() if self._first else {}
         data |= {"entry_event": self.first_event, "entry_where": first.get("where")}
         for key in ("unless", "max_age"):
@@ -157,7 +166,8 @@ def rules_from_json(data: Mapping[str, Any]) -> Rules:
     """Read what `Rules.to_json` of any release wrote."""
     reentry = Reentry(**data["reentry"], restart=data.get("restart", False))
     if "entries" in data:
-        return Rules(reentry, tuple(_entry_from_json(entry) for entry in data["entries"]))
+        entries = tuple(_entry_from_json(entry) for entry in data["entries"])
+        return Rules(reentry, entries, tuple(data.get("excluded", ())), data.get("promotional", False))
     if data["entry_event"] is None:
         return Rules(reentry)
     names = {"event": "entry_event", "where": "entry_where", "unless": "entry_unless", "max_age": "entry_max_age"}
@@ -180,7 +190,10 @@ def _entry_from_json(data: Mapping[str, Any]) -> EntryRule:
 def rules_of(track: Track, before: Rules | None, now: datetime) -> Rules:
     """The rules of a track at publishing. `before` are those of the version that it replaces."""
     known = {entry.date: entry.since for entry in before.entries if entry.date} if before else {}
-    return Rules(_reentry(track.reentry), tuple(_entry(entry, track, known, now) for entry in track.entries))
+    entries = tuple(_entry(entry, track, known, now) for entry in track.entries)
+    messages = [message for step in track.walk() if isinstance(step, MessageStep) for message in step.messages]
+    promotional = any(not message.transactional for message in messages)
+    return Rules(_reentry(track.reentry), entries, track.unless, promotional)
 
 
 def dates_of(track: Track) -> tuple[DateMoments, ...]:

@@ -36,4 +36,7 @@ def _named(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
                 yield from _named(value, here)
     elif isinstance(data, list | tuple):
         for index, value in enumerate(data):
-            yield from _named(value, (*path, index))
+            if isinstance(value, str) and path[-1:] == ("unless",):
+                yield from (((*path, index), match["name"]) for match in _READ.finditer(value))
+            else:
+                yield from _named(value, (*path, index))

@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from tracks.model.effects import EmailTracking, SmsTracking
 from tracks.model.entry import Entries, Entry, one_of
 from tracks.model.segment_changes import ENTERED, LEFT, of_segment
-from tracks.model.sending import SendingDefaults
+from tracks.model.sending import ExclusionRules, SendingDefaults
 from tracks.model.simple_steps import Base
 from tracks.model.steps import (
     BranchStep,
@@ -161,6 +161,11 @@ class Track(Model):
         None, description="what enrols, one or a list; absent: contacts are enrolled through the API only"
     )
     reentry: Reentry = "never"
+    unless: ExclusionRules = Field(
+        (),
+        description="whom the track leaves alone, such as [{did: order.paid, within: 3d}]: they neither enter nor get "
+        "its promotional messages; the leaves of segments",
+    )
     goal: Goal | None = None
     exits: tuple[ExitRule, ...] = ()
     defaults: Defaults = Defaults()

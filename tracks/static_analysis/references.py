@@ -30,6 +30,10 @@ _NO_TIME = (
 )
 
 
+_PROPERTIES = {"date": ("attribute", "date"), "segment": ("segment", "version")}
+"""The properties of the events by which such entries enrol."""
+
+
 def reference_problems(data: dict[str, Any]) -> Found:
     """All wrong references in a track's data. Malformed parts are ignored here; other checks report them."""
     flow = Flow(data.get("steps"))
@@ -47,9 +51,23 @@ def reference_problems(data: dict[str, Any]) -> Found:
 
 
 def entry_doubts(data: Any) -> Found:
-    """An event that is both the entry and an exit: it ends the run of an enrolled contact and begins no new one."""
+    """Entries that may enrol fewer than their author expects.
+
+    - An event that is both the entry and an exit: it ends the run of an enrolled contact and begins no new one.
+    - A date that comes every year, in a track that each contact enters once.
+    - A date or a segment, in a track with one run for each value of a property, which only events have.
+    """
     if not isinstance(data, dict):
         return
+    rule = data.get("reentry", "never")
+    for path, entry in entries_in(data):
+        date = entry.get("date")
+        if rule == "never" and isinstance(date, dict) and date.get("yearly") is True:
+            yield (*path, "date"), "the date comes every year, and each contact enters once; write reentry: always"
+        for kind in ("date", "segment"):
+            if kind in entry and isinstance(rule, dict) and "per" in rule and rule["per"] not in _PROPERTIES[kind]:
+                words = f"has no property '{rule['per']}' for reentry: {{per: …}}, so it enrols nobody"
+                yield (*path, kind), f"{kind}: {words}; write a track of its own for it"
     events = {entry["event"] for _, entry in entries_in(data) if isinstance(entry.get("event"), str)}
     reentry, exits = data.get("reentry", "never"), data.get("exits")
     if not events or reentry == "never" or (isinstance(reentry, dict) and reentry.get("restart")):

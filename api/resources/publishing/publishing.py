@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
+from audience.exclusions import exclusion_problems
 from audience.segments import document as segment_document
 from store.published import date_segments, policies, publish_lock, segments, templates, tracks
 from store.published.entry_rules import dates_of
@@ -35,6 +36,7 @@ from tracks.runs.history_bounds import program_problems
 from tracks.runs.program import Compiled
 from tracks.shared.differences import differences
 from tracks.shared.problems import Problem
+from tracks.shared.yaml_source import Path
 
 _KNOWN_TEMPLATES = 1000
 
@@ -238,6 +240,7 @@ class Publishing:
             found += reading.at(template_problems(reading.pieces, facts, self._unreadable))
             found += reading.at(missing_tracks(reading.pieces, known))
             found += reading.at(missing_segments(reading.source.data, known_segments))
+            found += reading.at(_exclusion_problems(reading.source.data))
             if document.compiled is not None:
                 found += program_problems(document.compiled.program, document.name)
             if topics is not None:
@@ -338,6 +341,10 @@ def template_errors(problems: Iterable[TemplateProblem], at: Sequence[str] = ())
             pointer=pointer(place) if place else None,
             line=one.line or None,
         )
+
+
+def _exclusion_problems(data: Any) -> Iterator[tuple[Path, str]]:
+    return exclusion_problems(data.get("unless") if isinstance(data, Mapping) else None, ("unless",))
 
 
 def _blocks_first(document: TemplateDocument) -> tuple[bool, str]:
