@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tracks.model.message_rules import rules_of
 from audience.exclusions import exclusion_problems
 from store.runs import drop_counts
 from store.runs.drop_counts import Drop
@@ -16,6 +16,7 @@ from store.runs.events import Event
 from tests.store.sending.claims import claim, publish
 from tests.store.store_calls import NOW, StoreCalls, compiled
 from tracks.model.effects import Email
+from tracks.model.message_rules import rules_of
 
 RECENT = "[{did: order.paid, within: 3d}]"
 TRACK = """
@@ -29,10 +30,10 @@ steps:
 DAY = timedelta(days=1)
 
 
-def track(unless: str = RECENT, *, transactional: bool = False, **more: str) -> str:
+def track(unless: str = RECENT, changes: Mapping[str, str] = {}, *, transactional: bool = False) -> str:
     document = TRACK.replace("unless: UNLESS\n", f"unless: {unless}\n" if unless else "")
     document = document.replace("FOR_ALL", str(transactional).lower())
-    for old, new in more.items():
+    for old, new in changes.items():
         document = document.replace(old, new)
     return document
 
@@ -82,7 +83,7 @@ async def test_a_transactional_message_goes_to_everybody(store: StoreCalls) -> N
 
 async def test_the_policy_says_it_for_all_tracks_that_promote(store: StoreCalls) -> None:
     await publish(store, f"unless: {RECENT}")
-    quiet = track("", transactional=True, **{"track: tips": "track: receipts"})
+    quiet = track("", {"track: tips": "track: receipts"}, transactional=True)
     await store.publish(track(""), quiet)
     await store.accept(paid(DAY))
     [answer] = await store.accept(Event("now", "ann", "app.used"))
@@ -97,9 +98,9 @@ async def test_the_policys_reason_says_that_it_is_the_policys(store: StoreCalls)
 async def test_the_event_that_would_begin_the_run_does_not_speak_against_it_but_one_more_does(
     store: StoreCalls,
 ) -> None:
-    await store.publish(track(**{"app.used": "order.paid"}))
+    await store.publish(track(changes={"app.used": "order.paid"}))
     assert await enters(store, "order.paid") == "enrolled"
-    await store.publish(track(**{"app.used": "order.paid", "track: tips": "track: other"}))
+    await store.publish(track(changes={"app.used": "order.paid", "track: tips": "track: other"}))
     await store.accept(paid(DAY, 7))
     answer = await store.happen("order.paid", event_id="later")
     assert {one.track: one.reason for one in answer.not_enrolled}["other"] == "unless"
@@ -147,7 +148,7 @@ async def test_a_contact_with_too_many_events_is_left_out_of_no_message_and_coun
 
 async def test_an_order_and_a_claim_at_the_same_moment_never_send_after_the_order_is_known(store: StoreCalls) -> None:
     """The claim reads in its own transaction: an order that was accepted before it is always seen (law 4)."""
-    document = track(**{"reentry: always": "reentry: {per: n}"})
+    document = track(changes={"reentry: always": "reentry: {per: n}"})
     await store.publish(document)
     rules = rules_of(compiled(document)[0], compiled(document)[0].steps[0].email)  # type: ignore[union-attr]
     for number in range(5):
