@@ -8,35 +8,23 @@ An event to which nothing can react costs one statement and writes no outbox row
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audience import memberships
-from store.audience.memberships import Change, Touch, Updated
+from store.audience.memberships import Touch, Updated
 from store.engine.errors import BusyError
-from store.engine.ids import digest
 from store.engine.sql import any_of, as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
+from store.runs.accepted_event import Event as Event
+from store.runs.accepted_event import event_of
 from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
-from tracks.model.date_entries import REACHED
-from tracks.model.segment_changes import ENTERED, LEFT
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that a contact did. The sender chooses `event_id`, unique among all events; the time is real time."""
-
-    event_id: str
-    contact_id: str
-    name: str
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,29 +112,7 @@ async def tell_changes(
 
 def _told(tx: AsyncConnection, updated: Updated) -> list[Event]:
     drop_counts.count(tx, [Drop(drop_counts.NOT_JUDGED, "segment", name) for name in updated.not_judged])
-    return [_event_of(change) for change in updated.changes]
-
-
-def _event_of(change: Change) -> Event:
-    if change.reached is not None:
-        # Once per contact and occurrence: of a second change the id is known already.
-        once = digest([change.segment, change.contact_id, change.reached.occurrence])
-        return Event(
-            event_id=f"date:{once[:40]}",
-            contact_id=change.contact_id,
-            name=REACHED,
-            properties={"attribute": change.reached.attribute, "date": change.segment},
-            occurred_at=change.at,
-        )
-    # With the moment: a contact who comes back after an erasure begins to count again.
-    moment = int(change.at.timestamp() * 1_000_000)
-    return Event(
-        event_id=f"segment:{change.segment}:{change.version}:{change.seq}:{moment}:{change.contact_id}",
-        contact_id=change.contact_id,
-        name=ENTERED if change.entered else LEFT,
-        properties={"segment": change.segment, "version": change.version},
-        occurred_at=change.at,
-    )
+    return [event_of(change) for change in updated.changes]
 
 
 @dataclass(frozen=True, slots=True)

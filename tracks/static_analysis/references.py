@@ -10,7 +10,7 @@ from tracks.conditions.expressions import read
 from tracks.model.values import STEP_ID
 from tracks.shared.problems import meant
 from tracks.shared.yaml_source import Path
-from tracks.static_analysis.entries_in_data import entries_in
+from tracks.static_analysis.entries_in_data import entries_in, name_of_entry
 from tracks.static_analysis.flow import Flow
 from tracks.static_analysis.steps_taking_time import lasts
 
@@ -82,12 +82,10 @@ def _entry_names(data: dict[str, Any]) -> Found:
     """Entries that `enrollment.entry` could not tell apart."""
     seen: set[str] = set()
     for path, entry in entries_in(data):
-        date = entry.get("date")
-        name = entry.get("id") or entry.get("segment") or entry.get("event")
-        name = name or (date.get("attribute") if isinstance(date, dict) else None)
-        if isinstance(name, str) and name in seen:
+        name = name_of_entry(entry)
+        if name in seen:
             yield path, f"two entries are called '{name}'; give this one an id: of its own, for enrollment.entry"
-        elif isinstance(name, str):
+        elif name is not None:
             seen.add(name)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from store.published.entry_rules import EntryRule, Reentry, Rules, rules_from_json, rules_of
 from tests.store.store_calls import NOW
 from tracks.checks.track_document import track_from_data
+from tracks.static_analysis.entries_in_data import name_of_entry
 
 LATELY = {"event": "order.paid", "within": "30d", "where": "event.properties.total > 5"}
 REENTRY = {
@@ -46,7 +47,7 @@ def rules(entry: Any, reentry: Any) -> Rules:
     return rules_of(track, None, NOW)
 
 
-several = st.one_of(entries, st.lists(st.one_of(entries, dates), min_size=1, max_size=4, unique_by=str))
+several = st.one_of(entries, st.lists(st.one_of(entries, dates), min_size=1, max_size=4, unique_by=name_of_entry))
 
 
 @given(several, st.sampled_from(list(REENTRY.values())))

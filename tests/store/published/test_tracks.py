@@ -77,7 +77,7 @@ async def test_tracks_are_listed_by_name_with_their_rules(store: StoreCalls) -> 
         Reentry("always"),
         (EntryRule("trial.started", 'event.properties.plan != "enterprise"', max_age=MAX_AGE, name="trial.started"),),
     )
-    assert (second.name, second.latest, second.rules) == ("welcome", 1, Rules())
+    assert (second.name, second.latest, second.rules) == ("welcome", 1, Rules(promotional=True))
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,14 @@ def test_each_mistake_is_named_with_what_would_be_right(steps: str, complaint: s
         ({"entry": {"date": {"attribute": "b", "feb_29": "mar-1"}}}, "is for dates that come every year"),
         ({"entry": {"date": {"attribute": "b", "time": "9:00", "offset": "-3h"}}}, "its offset must be whole days"),
         ({"entry": {"date": {"attribute": "b", "past": "skip"}}}, "a date that has passed enrols nobody"),
+        (
+            {
+                "entry": [{"event": "x"}, {"id": "big", "event": "x"}],
+                "exits": [{"event": "e", "reason": "r", "where": "enrollment.entry == 'bigg'"}],
+            },
+            "there is no entry 'bigg'; did you mean 'big'?",
+        ),
+        ({"goal": {"event": "e", "where": "enrollment.entry == 'x'"}}, "the track has no entry, so no run has one"),
         ({"entry": {"date": "birthday"}}, "date: 'birthday' should be a mapping; write {attribute: …}"),
         ({"goal": [{"event": "x"}]}, "goal: a track has one goal, not a list"),
         ({"entry": {"event": ""}}, "event: needs at least 1"),

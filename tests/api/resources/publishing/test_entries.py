@@ -1,4 +1,4 @@
-"""Publishing tracks with several entries, dates and rules of whom they leave alone: what is refused and what is kept."""
+"""Publishing tracks with several entries, dates and rules of whom they leave alone."""
 
 from __future__ import annotations
 
