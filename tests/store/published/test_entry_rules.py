@@ -47,7 +47,11 @@ def rules(entry: Any, reentry: Any) -> Rules:
     return rules_of(track, None, NOW)
 
 
-several = st.one_of(entries, st.lists(st.one_of(entries, dates), min_size=1, max_size=4, unique_by=name_of_entry))
+def named(entry: Any) -> str | None:
+    return name_of_entry(entry)
+
+
+several = st.one_of(entries, st.lists(st.one_of(entries, dates), min_size=1, max_size=4, unique_by=named))
 
 
 @given(several, st.sampled_from(list(REENTRY.values())))
