@@ -89,12 +89,14 @@ class _Part:
     track: Track
     contact: Contact
     properties: Mapping[str, Any]
+    entry: str | None = None
     path: dict[int, PathEntry] = field(default_factory=dict)
     handed: dict[str, str] = field(default_factory=dict)
     """The effect key of each step's last handoff."""
 
     def enrollment(self, enrollment_id: str, steps: Mapping[str, str]) -> dict[str, Any]:
         own = {"id": enrollment_id, "track": self.track.track, "version": 1}
+        own |= {} if self.entry is None else {"entry": self.entry}
         return own | {"properties": self.properties, "steps": dict(steps)}
 
 
@@ -194,12 +196,23 @@ class Stage:
         return await self._env.get_current_time()
 
     async def play(
-        self, track: Track, contact: Contact, events: Sequence[Told] = (), properties: Mapping[str, Any] | None = None
+        self,
+        track: Track,
+        contact: Contact,
+        events: Sequence[Told] = (),
+        properties: Mapping[str, Any] | None = None,
+        entry: str | None = None,
     ) -> Rehearsed:
-        """Enrol the contact, send the events at their times, wait for the end."""
+        """Enrol the contact, send the events at their times, wait for the end.
+
+        `entry` is the name of the entry that begins the run (`enrollment.entry`); None: as through the API. Raises
+        ValueError if the track has no such entry.
+        """
+        if entry is not None and entry not in (names := [one.name for one in track.entries]):
+            raise ValueError(f"the track {track.track} has no entry '{entry}', only {', '.join(names) or 'none'}")
         client, compiled = self._env.client, compile_track(track)
         enrollment_id, origin = str(uuid.uuid4()), await self.now()
-        part = _Part(track, contact, properties or {})
+        part = _Part(track, contact, properties or {}, entry)
         self._fakes.parts[enrollment_id] = part
         run: WorkflowHandle[Any, RunResult] = await client.start_workflow(
             WORKFLOW_TYPE,

@@ -156,6 +156,7 @@ def message_context(
             "id": enrollment.id,
             "track": enrollment.track,
             "version": enrollment.version,
+            "entry": enrollment.entry,
             "properties": enrollment.properties,
         },
         unsubscribe_url=links.get("unsubscribe_url", ""),

@@ -38,6 +38,7 @@ class EnrollmentSummary(BaseModel):
     version: int
     contact_id: str
     key: str | None = Field(description="The object's key, if the track has one run per object.")
+    entry: str | None = Field(description="The track's entry that began it; null: the API, an import or a step.")
     status: EnrollmentStatus
     step: str | None = Field(description="The current step, as far as the database knows.")
     created_at: datetime
@@ -109,6 +110,7 @@ def _summary(found: Enrollment) -> dict[str, Any]:
         "version": found.version,
         "contact_id": found.contact_id,
         "key": found.key or None,
+        "entry": found.entry,
         "status": found.status,
         "step": found.step,
         "created_at": found.created_at,

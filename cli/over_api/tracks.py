@@ -19,7 +19,7 @@ TRACKS = Listing(
     {
         "track": field("track"),
         "version": field("version"),
-        "entry": lambda one: one["entry_event"] or "(by the API)",
+        "entry": lambda one: ", ".join(each["entry"] or each["event"] for each in one["entries"]) or "(by the API)",
         "re-entry": field("reentry"),
         "published (UTC)": at("published_at"),
     },

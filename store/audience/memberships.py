@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
+from audience.segments.date_moments import DateSegment
 from audience.segments.document import Segment
 from audience.segments.probes import Probe, merged, probes
 from store.audience.facts import AGAIN, CATCH_UP, HOLD, enough, shared_facts_of
@@ -42,6 +43,13 @@ class Touch(NamedTuple):
     scored: bool = False
 
 
+class Reached(NamedTuple):
+    """The moment of a date has come; `occurrence` tells it from the date's other moments."""
+
+    attribute: str
+    occurrence: str
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A contact entered a segment or left it, at that moment; to be told as an event. `seq` counts from 1."""
@@ -52,6 +60,8 @@ class Change:
     entered: bool
     at: datetime
     seq: int
+    reached: Reached | None = None
+    """Of the unnamed segment of a date: what is told in place of entering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +82,13 @@ class Kept:
     """A version whose members are kept.
 
     `live`: it counts. `tells_existing`: those who are members when it goes live are told. `events` are its triggers.
+    `filling`: not all contacts have been evaluated; the unnamed segment of a date is live all the same.
     """
 
     live: bool
     tells_existing: bool
     events: frozenset[str]
+    filling: bool
 
 
 async def update(
@@ -180,7 +192,7 @@ async def _read(
     await scored.read(tx, of_scores)
     people = [read_row(Contact, row) for row in locked[0].mappings()] if locked else [held[i] for i in ids if held]
     kept = {
-        Pin(row.segment, row.version): Kept(row.live, row.existing == "enter", frozenset(row.events))
+        Pin(row.segment, row.version): Kept(row.live, row.existing == "enter", frozenset(row.events), row.filling)
         for row in versions
     }
     known: dict[str, dict[Pin, Membership]] = {contact_id: {} for contact_id in ids}
@@ -265,9 +277,14 @@ class _Evaluation:
         if member == row.member:
             return row if changes_at == row.changes_at else row._replace(changes_at=changes_at)
         row = row._replace(changes_at=changes_at)
+        segment, reached = self.defined[pin], None
         tells = self.kept[pin].live and (member or row.told) and not self.silent
+        if isinstance(segment, DateSegment):
+            tells = tells and member
+            reached = Reached(*segment.decider.told(facts, moment))
         if tells:
-            self.changes.append(Change(row.contact_id, row.segment, row.version, member, moment, row.seq + 1))
+            change = Change(row.contact_id, row.segment, row.version, member, moment, row.seq + 1, reached)
+            self.changes.append(change)
         return row._replace(member=member, since=moment, seq=row.seq + tells, told=True)
 
     def _to_write(self, old: Membership | None, new: Membership, kept: Kept) -> bool:
@@ -277,7 +294,7 @@ class _Evaluation:
         write. While a version is being filled all rows are written: they tell the filling not to overwrite them.
         """
         if old is None:
-            return new.member or new.changes_at is not None or not kept.live
+            return new.member or new.changes_at is not None or not kept.live or kept.filling
         if (old.member, old.told) != (new.member, new.told):
             return True
         if old.changes_at is None or old.changes_at <= self.now:
@@ -287,7 +304,7 @@ class _Evaluation:
 
 _KEPT = text(f"""
     SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
-        v.existing
+        v.existing, v.state = 'filling' AS filling
     FROM segment_trigger t JOIN segment s ON s.name = t.segment
     JOIN segment_version v ON v.segment = t.segment AND v.version = t.version
     WHERE :everything OR t.segment IN (
@@ -295,6 +312,6 @@ _KEPT = text(f"""
         UNION ALL
         SELECT segment FROM membership WHERE contact_id = {any_of("ids")} AND changes_at <= :now
     )
-    GROUP BY t.segment, t.version, s.live, v.existing
+    GROUP BY t.segment, t.version, s.live, v.existing, v.state
 """)
 _KNOWN = text(f"SELECT {MEMBERSHIP_NAMES} FROM membership WHERE contact_id = {any_of('ids')}")

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from audience.segments.date_moments import DateSegment
 from audience.segments.probes import probes
 from store.audience import segment_sizes
 from store.audience.facts import AGAIN, contacts_after, facts_of
@@ -63,8 +64,10 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
     before = await _members_before(tx, version, people)
     found: list[Membership] = []
     not_judged = 0
+    # The moments of a date count from its publishing on: those that have come since then are due at once.
+    moment = version.published_at if isinstance(segment, DateSegment) else now
     for person in people:
-        answer = segment.decider.judged(facts[person.id], now)
+        answer = segment.decider.judged(facts[person.id], moment)
         not_judged += answer is None
         member, changes_at = answer or (False, now + AGAIN)
         if member or changes_at is not None:
@@ -174,7 +177,7 @@ _FILLED = text("""
 _LIVE = text("""
     WITH old AS (
         UPDATE segment_version v SET state = 'clearing', position = '' FROM segment s
-        WHERE s.name = :segment AND v.segment = s.name AND v.version = s.live
+        WHERE s.name = :segment AND v.segment = s.name AND v.version = s.live AND v.version <> :version
         RETURNING v.segment, v.version
     ),
     silent AS (DELETE FROM segment_trigger t USING old o WHERE t.segment = o.segment AND t.version = o.version),

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.schema.rows import columns, read_row
+from tracks.model.date_entries import PREFIX
 
 JOB = "segment-sizes"
 """The periodic job that counts the members of all segments."""
@@ -58,7 +59,8 @@ _NOTE = text(f"""
     SELECT s.name, CAST(:day AS date), (
         SELECT count(*) FROM membership m WHERE m.segment = s.name AND m.version = s.live AND m.member
     ), coalesce(c.entered, 0), coalesce(c.left_it, 0)
-    FROM segment s LEFT JOIN ({_CHANGES}) c ON c.segment = s.name WHERE s.live IS NOT NULL
+    FROM segment s LEFT JOIN ({_CHANGES}) c ON c.segment = s.name
+    WHERE s.live IS NOT NULL AND NOT starts_with(s.name, '{PREFIX}')
     ON CONFLICT (segment, day) DO UPDATE
     SET members = excluded.members, entered = excluded.entered, "left" = excluded."left"
 """)

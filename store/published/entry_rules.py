@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from tracks.model.segment_changes import ENTERED, of_segment
+from tracks.model.date_entries import DateMoments
+from tracks.model.entry import MAX_AGE, Entry
 from tracks.model.sending import Lately
-from tracks.model.track import MAX_AGE
+from tracks.model.steps import MessageStep
+from tracks.model.track import ReentryAfter, ReentryPer, ReentryRestart, Track
 from tracks.model.values import PUBLISHED
 from tracks.shared.personal_ids import looks_personal, only_digits
-from tracks.time.durations import format_duration, parse_duration
+from tracks.time.durations import format_duration
 
 MAX_KEY = 128
 _MAX_EXACT = 1 << 53
@@ -51,6 +53,12 @@ class Reentry:
             return 0.0
         return self.seconds if self.kind == "after" or (self.kind == "per" and self.seconds) else None
 
+    def begins_anew(self) -> Literal["live", "converted"] | None:
+        """Which live run an entry event ends to begin a new one: any, or one whose goal has been reached."""
+        if self.restart:
+            return "live"
+        return "converted" if self.kind == "always" else None
+
     def key(self, given: str | None, properties: Mapping[str, Any]) -> str | NoKey:
         """The key of the enrollment: empty where the track allows one run at a time.
 
@@ -77,72 +85,137 @@ class Reentry:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryRule:
+    """One entry of a track: the event that enrols, and whom."""
+
+    event: str
+    where: str | None = None
+    unless: str | Lately | None = None
+    max_age: timedelta | None = None
+    """None: events of any age, as in tracks that were published before this limit existed."""
+    name: str | None = None
+    """What `enrollment.entry` says; None in tracks that were published before runs knew it."""
+    date: str | None = None
+    """The name of the date whose moments enrol (`tracks.model.date_entries`)."""
+    since: datetime | None = None
+    """Of a date: since when the track is entered by it. A moment before that enrols nobody."""
+
+    def too_old(self, at: datetime, now: datetime) -> bool:
+        """Whether an event of that time enrols nobody any more: a moment of before the track was entered by it never
+        does."""
+        return (self.max_age is not None and now - at > self.max_age) or (self.since is not None and at < self.since)
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as stored."""
+        unless = self.unless
+        data: dict[str, Any] = {
+            "event": self.event,
+            "where": self.where,
+            "unless": unless.model_dump(mode="json") if isinstance(unless, Lately) else unless,
+            "max_age": None if self.max_age is None else self.max_age.total_seconds(),
+            "name": self.name,
+            "date": self.date,
+            "since": self.since.isoformat() if self.since else None,
+        }
+        return {key: value for key, value in data.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The rules that decide whether a contact may enter a track."""
 
     reentry: Reentry = Reentry()
-    entry_event: str | None = None
-    entry_where: str | None = None
-    entry_unless: str | Lately | None = None
-    entry_max_age: timedelta | None = None
-    """None: events of any age, as in tracks that were published before this limit existed."""
+    entries: tuple[EntryRule, ...] = ()
+    excluded: tuple[Any, ...] = ()
+    """Whom the track leaves alone (`audience.exclusions`)."""
+    promotional: bool = False
+    """Whether it sends messages that are not transactional: then the policy says too whom it leaves alone."""
+
+    @property
+    def first_event(self) -> str | None:
+        """The event of the first entry that is about no date: the only one that earlier releases know."""
+        return self._first.event if self._first else None
+
+    @property
+    def _first(self) -> EntryRule | None:
+        return next((entry for entry in self.entries if entry.date is None), None)
 
     def to_json(self) -> dict[str, Any]:
         """The rules as stored in `track.rules`.
 
-        Keys that later releases added are written only where they are used. During a rolling deployment an older
-        release reads the same rows, and it ignores keys that it does not know.
+        `first_event` and what belongs to it are written once more in the keys of earlier releases, which ignore the
+        others: during a rolling deployment they read the same rows.
         """
         reentry = {"kind": self.reentry.kind, "seconds": self.reentry.seconds, "property": self.reentry.property}
-        data: dict[str, Any] = {
-            "reentry": reentry,
-            "entry_event": self.entry_event,
-            "entry_where": self.entry_where,
-        }
+        data: dict[str, Any] = {"reentry": reentry, "entries": [entry.to_json() for entry in self.entries]}
         if self.reentry.restart:
             data["restart"] = True
-        if self.entry_unless is not None:
-            unless = self.entry_unless
-            data["entry_unless"] = unless if isinstance(unless, str) else unless.model_dump(mode="json")
-        if self.entry_max_age is not None:
-            data["entry_max_age"] = self.entry_max_age.total_seconds()
+        if self.excluded:
+            data["excluded"] = list(self.excluded)
+        if self.promotional:
+            data["promotional"] = True
+        first = self._first.to_json() if self._first else {}
+        data |= {"entry_event": self.first_event, "entry_where": first.get("where")}
+        for key in ("unless", "max_age"):
+            if key in first:
+                data[f"entry_{key}"] = first[key]
         return data
 
 
 def rules_from_json(data: Mapping[str, Any]) -> Rules:
     """Read what `Rules.to_json` of any release wrote."""
-    unless, age = data.get("entry_unless"), data.get("entry_max_age")
-    return Rules(
-        Reentry(**data["reentry"], restart=data.get("restart", False)),
-        data["entry_event"],
-        data["entry_where"],
+    reentry = Reentry(**data["reentry"], restart=data.get("restart", False))
+    if "entries" in data:
+        entries = tuple(_entry_from_json(entry) for entry in data["entries"])
+        return Rules(reentry, entries, tuple(data.get("excluded", ())), data.get("promotional", False))
+    if data["entry_event"] is None:
+        return Rules(reentry)
+    names = {"event": "entry_event", "where": "entry_where", "unless": "entry_unless", "max_age": "entry_max_age"}
+    return Rules(reentry, (_entry_from_json({name: data.get(key) for name, key in names.items()}),))
+
+
+def _entry_from_json(data: Mapping[str, Any]) -> EntryRule:
+    unless, age, since = data.get("unless"), data.get("max_age"), data.get("since")
+    return EntryRule(
+        data["event"],
+        data.get("where"),
         Lately.model_validate(unless, context=PUBLISHED) if isinstance(unless, Mapping) else unless,
         None if age is None else timedelta(seconds=age),
+        data.get("name"),
+        data.get("date"),
+        None if since is None else datetime.fromisoformat(since),
     )
 
 
-def rules_of(track: Mapping[str, Any]) -> Rules:
-    """The rules in a track's canonical data (`tracks.checks.track_document.track_to_data`), at publishing."""
-    entry = track.get("entry") or {}
-    segment = entry.get("segment")
-    event, where = entry.get("event"), entry.get("where")
-    if segment is not None:
-        event, where = ENTERED, of_segment(segment, where)
-    unless, age = entry.get("unless"), entry.get("max_age")
-    return Rules(
-        _reentry(track.get("reentry", "never")),
-        event,
-        where,
-        Lately.model_validate(unless, context=PUBLISHED) if isinstance(unless, Mapping) else unless,
-        parse_duration(age) if age is not None else MAX_AGE if entry else None,
-    )
+def rules_of(track: Track, before: Rules | None, now: datetime) -> Rules:
+    """The rules of a track at publishing. `before` are those of the version that it replaces."""
+    known = {entry.date: entry.since for entry in before.entries if entry.date} if before else {}
+    entries = tuple(_entry(entry, track, known, now) for entry in track.entries)
+    messages = [message for step in track.walk() if isinstance(step, MessageStep) for message in step.messages]
+    promotional = any(not message.transactional for message in messages)
+    return Rules(_reentry(track.reentry), entries, track.unless, promotional)
+
+
+def dates_of(track: Track) -> tuple[DateMoments, ...]:
+    """The dates by which a track is entered."""
+    found = (entry.moments(track.defaults.timezone) for entry in track.entries)
+    return tuple(moments for moments in found if moments is not None)
+
+
+def _entry(entry: Entry, track: Track, known: Mapping[str, datetime | None], now: datetime) -> EntryRule:
+    event, where = entry.cause
+    moments = entry.moments(track.defaults.timezone)
+    date = moments.name if moments else None
+    since = (known.get(date) or now) if date else None
+    return EntryRule(event, where, entry.unless, entry.max_age or MAX_AGE, entry.name, date, since)
 
 
 def _reentry(rule: Any) -> Reentry:
-    if not isinstance(rule, Mapping):
-        return Reentry("always") if rule == "always" else Reentry()
-    seconds = parse_duration(str(rule["after"])).total_seconds() if "after" in rule else 0.0
-    restart = bool(rule.get("restart", False))
-    if "per" in rule:
-        return Reentry("per", seconds, str(rule["per"]), restart)
-    return Reentry("after" if seconds else "always", seconds, restart=restart)
+    match rule:
+        case ReentryPer(per=name, after=after, restart=restart):
+            return Reentry("per", after.total_seconds() if after else 0.0, name, restart)
+        case ReentryAfter(after=after, restart=restart):
+            return Reentry("after", after.total_seconds(), restart=restart)
+        case ReentryRestart():
+            return Reentry("always", restart=True)
+    return Reentry("always" if rule == "always" else "never")

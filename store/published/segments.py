@@ -11,6 +11,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from audience.segments.date_moments import DateSegment
 from audience.segments.document import Segment, segment_from_data
 from audience.segments.members import events_of
 from store.engine.errors import BusyError
@@ -19,6 +20,7 @@ from store.engine.sql import utc_now
 from store.published.versions import Published, ReadOnce, VersionSummary, version_summaries
 from store.schema.rows import columns, read_row
 from store.schema.tables import audience_tables as tables
+from tracks.model.date_entries import PREFIX, DateMoments
 
 Existing = Literal["enter", "ignore"]
 """Whether those who are members when a version goes live are told as entering (and those who no longer are, as
@@ -145,7 +147,7 @@ async def get(tx: AsyncConnection, name: str) -> SegmentSummary | None:
 
 
 async def list_all(tx: AsyncConnection, *, after: str = "", limit: int = 100) -> list[SegmentSummary]:
-    """Segments by name, those after `after` (keyset pagination)."""
+    """Segments by name, those after `after` (keyset pagination). The unnamed ones of dates are no part of lists."""
     rows = await tx.execute(_LIST, {"after": after, "limit": limit})
     return [read_row(SegmentSummary, row) for row in rows.mappings()]
 
@@ -172,14 +174,15 @@ async def definition(tx: AsyncConnection, name: str, number: int) -> Segment:
     row = (await tx.execute(_DATA, {"name": name, "version": number})).first()
     if row is None:
         raise LookupError(f"segment {name} has no version {number}")
-    loaded = segment_from_data(row.data)
+    unnamed = name.startswith(PREFIX)
+    loaded = DateSegment.of(DateMoments.model_validate(row.data)) if unnamed else segment_from_data(row.data)
     _read.keep(tx, (name, number), loaded, mine=row.mine)
     return loaded
 
 
 async def names(tx: AsyncConnection) -> set[str]:
-    """Every segment's name."""
-    return set((await tx.execute(text("SELECT name FROM segment WHERE latest > 0"))).scalars())
+    """The name of every segment that has one."""
+    return set((await tx.execute(_NAMES)).scalars())
 
 
 _LOCK = text("""
@@ -219,8 +222,9 @@ _NEWEST = text("UPDATE segment SET latest = :version WHERE name = :name")
 _GET = text(f"SELECT {columns(SegmentSummary, 's')} FROM segment s WHERE name = :name AND latest > 0")
 _LIST = text(f"""
     SELECT {columns(SegmentSummary, "s")} FROM segment s
-    WHERE name > :after AND latest > 0 ORDER BY name LIMIT :limit
+    WHERE name > :after AND latest > 0 AND NOT starts_with(name, '{PREFIX}') ORDER BY name LIMIT :limit
 """)
+_NAMES = text(f"SELECT name FROM segment WHERE latest > 0 AND NOT starts_with(name, '{PREFIX}')")
 _VERSION = text(f"""
     SELECT {columns(SegmentVersion, "v")} FROM segment_version v WHERE segment = :name AND version = :version
 """)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import digest
@@ -63,16 +63,15 @@ async def publish(
     """Store a new version unless the newest is the same track. Concurrent publishers wait for each other."""
     now = now or utc_now()
     data = track_to_data(track)
-    rules = rules_of(data)
     compiled_data = compiled.model_dump(mode="json")
     fingerprint = digest({"track": data, "compiled": compiled_data})
     name = str(data["track"])
-    latest = (
-        await tx.execute(_LOCK, {"name": name, "rules": "{}", "now": now})
-    ).scalar_one()  # 0 if this statement created the row
+    latest, stored = (await tx.execute(_LOCK, {"name": name, "rules": "{}", "now": now})).one()
+    # `latest` is 0 if this statement created the row
     if latest and fingerprint == await _digest(tx, name, latest):
         return Published(latest, False)
     version = latest + 1
+    rules = rules_of(track, rules_from_json(stored) if latest else None, now)
     await tx.execute(
         insert(tables.track_version).values(
             track=name,
@@ -93,9 +92,28 @@ async def publish(
     await tx.execute(
         update(tables.track)
         .where(tables.track.c.name == name)
-        .values(latest=version, entry_event=rules.entry_event, rules=rules.to_json(), published_at=now)
+        .values(latest=version, entry_event=rules.first_event, rules=rules.to_json(), published_at=now)
     )
+    await _enter_by(tx, track, rules)
     return Published(version, True)
+
+
+async def _enter_by(tx: AsyncConnection, track: Track, rules: Rules) -> None:
+    """Write by which events the newest version is entered."""
+    await tx.execute(delete(tables.entry_rule).where(tables.entry_rule.c.track == track.track))
+    if rules.entries:
+        goal = track.goal.event if track.goal else None
+        rows = [
+            {
+                "track": track.track,
+                "position": position,
+                "event": entry.event,
+                "date": entry.date,
+                "also_goal": entry.event == goal,
+            }
+            for position, entry in enumerate(rules.entries)
+        ]
+        await tx.execute(insert(tables.entry_rule), rows)
 
 
 async def get(tx: AsyncConnection, name: str) -> TrackSummary | None:
@@ -175,7 +193,7 @@ async def _digest(tx: AsyncConnection, name: str, number: int) -> str:
 _LOCK = text("""
     INSERT INTO track (name, latest, rules, published_at) VALUES (:name, 0, CAST(:rules AS jsonb), :now)
     ON CONFLICT (name) DO UPDATE SET latest = track.latest
-    RETURNING latest
+    RETURNING latest, rules
 """)
 _IN_USE_WITH = text("""
     SELECT * FROM (

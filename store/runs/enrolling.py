@@ -69,7 +69,7 @@ async def enroll_many(
     for _ in range(5):
         if not open_rows:
             return [results[index] for index in range(len(wishes))]
-        await begin_anew(tx, [p for p in open_rows.values() if p.wish.restart and p.rules.reentry.restart], now)
+        await begin_anew(tx, list(open_rows.values()), now)
         await make_room(tx, list(open_rows.values()), now)
         created = await _insert(tx, list(open_rows.values()), bulk, now)
         for index, place in list(open_rows.items()):
@@ -130,6 +130,7 @@ async def _insert(tx: AsyncConnection, slots: list[Slot], bulk: bool, now: datet
             "workflow_id": [p.workflow_id for p in slots],
             "properties": as_json_list(p.wish.properties for p in slots),
             "pace": [p.wish.pace for p in slots],
+            "entry": [p.wish.entry for p in slots],
             "bulk": bulk,
             "now": now,
         },
@@ -156,7 +157,7 @@ async def _meet_holders(
         holders[holder.track, holder.contact_id, holder.key] = holder
     for index, place in list(open_rows.items()):
         found = holders.get(place.spot)
-        anew = place.wish.restart and place.rules.reentry.restart and found is not None and found.ended_at is None
+        anew = place.wish.restart and found is not None and _begins_anew(found, place.rules)
         if found is None or anew or _may_reenter(found, place.rules, now):
             continue
         rule = str(place.rules.reentry)
@@ -165,6 +166,11 @@ async def _meet_holders(
             "existing" if live else "refused", found, refusal=None if live else "reentry", rule=rule
         )
         del open_rows[index]
+
+
+def _begins_anew(holder: Enrollment, rules: Rules) -> bool:
+    ends = rules.reentry.begins_anew()
+    return holder.ended_at is None and (ends == "live" or (ends == "converted" and holder.goal_reached_at is not None))
 
 
 def _may_reenter(holder: Enrollment, rules: Rules, now: datetime) -> bool:
@@ -197,12 +203,13 @@ _WISHES = many(
     workflow_id="text",
     properties="text",
     pace="float8",
+    entry="text",
 )
 _INSERT = text(f"""
     WITH e AS (
         INSERT INTO enrollment AS e
-            (id, track, version, contact_id, key, workflow_id, properties, pace, origin, created_at)
-        SELECT id, track, version, contact_id, key, workflow_id, properties::jsonb, pace, :now, :now
+            (id, track, version, contact_id, key, workflow_id, properties, pace, origin, created_at, entry)
+        SELECT id, track, version, contact_id, key, workflow_id, properties::jsonb, pace, :now, :now, entry
         FROM {_WISHES}
         ORDER BY track, contact_id, key, ord
         ON CONFLICT (track, contact_id, key, slot) DO NOTHING

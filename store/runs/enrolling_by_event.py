@@ -10,16 +10,22 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from audience.exclusions import exclusions_of
+from store.audience import exclusions
 from store.engine.sql import any_of, many
-from store.published.entry_rules import Rules, rules_from_json
+from store.published import policies
+from store.published.entry_rules import EntryRule, Rules, rules_from_json
+from store.published.policies import NEWEST
 from store.runs import condition_checks, drop_counts
 from store.runs.drop_counts import Drop
 from store.runs.enrolling import Enrolled, enroll_many
 from store.runs.enrollment_slots import Enrol
 from store.schema.rows import Contact, columns, read_row
 from tracks.model.sending import LATELY_AT_MOST, Lately
+from tracks.policy.workspace_policy import NO_POLICY, Policy
 from tracks.runs.bot_engagement import heard
 from tracks.runs.event_matching import Happened, event_view
+from tracks.shared.run_clock import Clock
 
 Reason = Literal["bad-key", "no-key", "too-old", "reentry", "live", "unless", "machine", "condition"]
 REASONS: tuple[Reason, ...] = ("bad-key", "no-key", "too-old", "reentry", "live", "unless", "machine", "condition")
@@ -29,7 +35,7 @@ REASONS: tuple[Reason, ...] = ("bad-key", "no-key", "too-old", "reentry", "live"
 - `too-old`: the event happened longer ago than the track's `max_age`.
 - `reentry`: the contact's last run has ended, and the track's rule does not let the contact in again.
 - `live`: the contact is in the track already.
-- `unless`, `condition`: the entry's `unless` is true, or its `where` is not.
+- `unless`: the entry, the track or the policy leaves the contact alone. `condition`: the entry's `where` is not true.
 - `machine`: no person clicked or opened.
 """
 
@@ -52,13 +58,14 @@ class Entered:
 
 @dataclass(slots=True)
 class _Asking:
-    """One event and one track that it may enter; `why` is set once the entry is refused."""
+    """One event and one entry of a track that is about it; `why` is set once the entry is refused."""
 
     index: int
     event: Happened
     at: datetime
     track: str
     rules: Rules
+    entry: EntryRule
     why: Reason | None = None
     enrolled: bool = False
 
@@ -71,21 +78,25 @@ async def enter(
     Each event comes with the real time when it happened, and is stored already. `pace` is for the new enrollments,
     and `bulk` puts their starts into the slow lane.
     """
-    rows = await tx.execute(_DOORS, {"names": sorted({event.name for event, _ in events})})
+    rows = (await tx.execute(_DOORS, {"names": sorted({event.name for event, _ in events})})).all()
     doors = [(row.name, rules_from_json(row.rules)) for row in rows]
+    policy = (await policies.of_version(tx, rows[0].policy)).policy if rows else NO_POLICY
     asking = [
-        _Asking(index, event, at, track, rules)
+        _Asking(index, event, at, track, rules, entry)
         for index, (event, at) in enumerate(events)
         for track, rules in doors
-        if rules.entry_event == event.name
+        for entry in rules.entries
+        if _about(entry, event)
     ]
     for one in asking:
         if not heard(one.event.name, one.event.properties):
             one.why = "machine"
-        elif one.rules.entry_max_age is not None and now - one.at > one.rules.entry_max_age:
+        elif one.entry.too_old(one.at, now):
             one.why = "too-old"
     await _by_condition(tx, asking, now)
     await _by_the_past(tx, asking, now, pace)
+    asking = _one_for_each_track(asking)
+    await _by_exclusions(tx, asking, policy, now, pace)
     await _by_rule(tx, asking, now, pace, bulk)
     _count(tx, asking)
     return [
@@ -97,6 +108,22 @@ async def enter(
     ]
 
 
+def _about(entry: EntryRule, event: Happened) -> bool:
+    """Whether the entry is about such events: those of its name; of a date's moments, those of its date."""
+    return entry.event == event.name and (entry.date is None or entry.date == event.properties.get("date"))
+
+
+def _one_for_each_track(asking: list[_Asking]) -> list[_Asking]:
+    """Of a track's entries that the event fits, the one written first; if it fits none, the one with the first reason
+    in `REASONS`. So an event begins at most one run of a track."""
+    chosen: dict[tuple[int, str], _Asking] = {}
+    for one in asking:
+        other = chosen.setdefault((one.index, one.track), one)
+        if other.why and (one.why is None or REASONS.index(one.why) < REASONS.index(other.why)):
+            chosen[one.index, one.track] = one
+    return list(chosen.values())
+
+
 def _left(asking: list[_Asking]) -> Iterator[_Asking]:
     return (one for one in asking if one.why is None)
 
@@ -104,17 +131,16 @@ def _left(asking: list[_Asking]) -> Iterator[_Asking]:
 async def _by_condition(tx: AsyncConnection, asking: list[_Asking], now: datetime) -> None:
     """Refuse entries whose `where` is not true, or whose `unless` is a condition that is true."""
     people: dict[str, Contact] = {}
-    if any(one.rules.entry_where or isinstance(one.rules.entry_unless, str) for one in _left(asking)):
-        rows = await tx.execute(_PEOPLE, {"ids": sorted({one.event.contact_id for one in _left(asking)})})
-        people = {row["id"]: read_row(Contact, row) for row in rows.mappings()}
+    if any(one.entry.where or isinstance(one.entry.unless, str) for one in _left(asking)):
+        people = await _people(tx, {one.event.contact_id for one in _left(asking)})
     for one in _left(asking):
-        person, unless = people.get(one.event.contact_id), one.rules.entry_unless
+        person, unless = people.get(one.event.contact_id), one.entry.unless
         context = {
             "contact": person.view() if person else None,
             "event": event_view(one.event, one.at),
             "now": now,
         }
-        if not await condition_checks.holds(tx, one.rules.entry_where, context, one.track):
+        if not await condition_checks.holds(tx, one.entry.where, context, one.track):
             one.why = "condition"
         elif isinstance(unless, str) and await condition_checks.holds(tx, unless, context, one.track):
             one.why = "unless"
@@ -126,7 +152,7 @@ async def _by_the_past(tx: AsyncConnection, asking: list[_Asking], now: datetime
     An event that arrives together with the entry event counts too, and so does one that happened later but arrived
     earlier: nobody who has bought should be asked to buy.
     """
-    asked = [(one, unless) for one in _left(asking) if isinstance(unless := one.rules.entry_unless, Lately)]
+    asked = [(one, unless) for one in _left(asking) if isinstance(unless := one.entry.unless, Lately)]
     if not asked:
         return
     rows = await tx.execute(
@@ -151,13 +177,52 @@ async def _by_the_past(tx: AsyncConnection, asking: list[_Asking], now: datetime
         condition_checks.count(tx, why, "event", track)
 
 
+async def _by_exclusions(
+    tx: AsyncConnection, asking: list[_Asking], policy: Policy, now: datetime, pace: float
+) -> None:
+    """Refuse contacts whom the track or the policy leaves alone. The entry event itself does not count."""
+    given = [
+        (one, exclusions_of([*one.rules.excluded, *(policy.unless if one.rules.promotional else ())]))
+        for one in _left(asking)
+    ]
+    asked = [(one, found) for one, found in given if found]
+    if not asked:
+        return
+    people = await _people(tx, {one.event.contact_id for one, _ in asked})
+    judging = [
+        exclusions.Judging(people[one.event.contact_id], found, one.event.event_id)
+        for one, found in asked
+        if one.event.contact_id in people
+    ]
+    known = [one for one, _ in asked if one.event.contact_id in people]
+    answers = await exclusions.judge(tx, judging, Clock.of(now, pace), now)
+    for one, judged in zip(known, answers, strict=True):
+        if judged.by is not None:
+            one.why = "unless"
+        elif judged.unknown:
+            condition_checks.count(tx, drop_counts.NOT_JUDGED, "entry", one.track)
+
+
+async def _people(tx: AsyncConnection, ids: set[str]) -> dict[str, Contact]:
+    rows = await tx.execute(_PEOPLE, {"ids": sorted(ids)})
+    return {row["id"]: read_row(Contact, row) for row in rows.mappings()}
+
+
 async def _by_rule(tx: AsyncConnection, asking: list[_Asking], now: datetime, pace: float, bulk: bool) -> None:
     """Enrol the remaining contacts, as far as the tracks' re-entry rules allow it."""
     left = list(_left(asking))
     if not left:
         return
     wishes = [
-        Enrol(one.track, one.event.contact_id, properties=one.event.properties, pace=pace, restart=True) for one in left
+        Enrol(
+            one.track,
+            one.event.contact_id,
+            properties=one.event.properties,
+            pace=pace,
+            entry=one.entry.name,
+            restart=True,
+        )
+        for one in left
     ]
     for one, result in zip(left, await enroll_many(tx, wishes, bulk=bulk, now=now), strict=True):
         one.enrolled = result.outcome == "created"
@@ -178,7 +243,11 @@ def _count(tx: AsyncConnection, asking: list[_Asking]) -> None:
     drop_counts.count(tx, [Drop(one.why, kinds.get(one.why, "entry"), one.track) for one in asking if one.why])
 
 
-_DOORS = text(f"SELECT name, rules FROM track WHERE entry_event = {any_of('names')} ORDER BY name")
+_DOORS = text(f"""
+    SELECT name, rules, {NEWEST} AS policy FROM track
+    WHERE name IN (SELECT track FROM entry_rule WHERE event = {any_of("names")})
+    ORDER BY name
+""")
 _PEOPLE = text(f"SELECT {columns(Contact, 'c')} FROM contact c WHERE id = {any_of('ids')}")
 _ASKED = many("w", contact="text", itself="text", name="text", since="timestamptz", most="int")
 _BEFORE = text(f"""

@@ -25,8 +25,11 @@ class Enrol:
     key: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     pace: float = 1.0
+    entry: str | None = None
+    """The name of the track's entry that asks for it."""
     restart: bool = False
-    """Begin a new run if the track's rule says `restart`. Not idempotent: each repeat would begin another run."""
+    """Begin a new run in place of a live one, as far as the track's rule says so (`Reentry.begins_anew`). Not
+    idempotent: each repeat would begin another run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,11 @@ async def begin_anew(tx: AsyncConnection, slots: Sequence[Slot], now: datetime) 
     """End the live runs that begin anew. Temporal ends each old run before it starts the next (`api.relay`).
 
     That needs the same workflow id. A run that came with a merged contact has another one: it is told to end.
+
+    A run whose goal has been reached is over, although Temporal does not know it yet: it makes room where the contact
+    may enter again at once. So an event that is both the goal and the entry ends one run and begins the next.
     """
+    slots = [place for place in slots if place.wish.restart and place.rules.reentry.begins_anew()]
     if not slots:
         return
     values = {
@@ -57,6 +64,7 @@ async def begin_anew(tx: AsyncConnection, slots: Sequence[Slot], now: datetime) 
         "contact_id": [p.wish.contact_id for p in slots],
         "key": [p.key for p in slots],
         "workflow_id": [p.workflow_id for p in slots],
+        "converted": [p.rules.reentry.begins_anew() == "converted" for p in slots],
         "now": now,
     }
     later(tx, _END_MERGED, values)
@@ -114,14 +122,15 @@ _MAKE_ROOM = text(f"""
     )
     UPDATE enrollment SET slot = enrollment.id::text FROM leaving WHERE enrollment.id = leaving.id
 """)
-_WISHES = many("w", track="text", contact_id="text", key="text", workflow_id="text")
+_WISHES = many("w", track="text", contact_id="text", key="text", workflow_id="text", converted="bool")
 _END_MERGED = text(f"""
     WITH wish AS (
-        SELECT DISTINCT track, contact_id, key, workflow_id FROM {_WISHES}
+        SELECT DISTINCT track, contact_id, key, workflow_id, converted FROM {_WISHES}
     ),
     live AS (
         SELECT e.id FROM wish w CROSS JOIN {HOLDER.format(key="w.key")}
         WHERE e.ended_at IS NULL AND e.workflow_id <> w.workflow_id
+            AND (e.goal_reached_at IS NOT NULL OR NOT w.converted)
     ),
     leaving AS (
         SELECT id FROM enrollment WHERE id = ANY(ARRAY(SELECT id FROM live)) AND ended_at IS NULL
@@ -138,10 +147,11 @@ _END_MERGED = text(f"""
 # that was reached stays reached.
 _RESTART = text(f"""
     WITH wish AS (
-        SELECT DISTINCT track, contact_id, key FROM {_WISHES}
+        SELECT DISTINCT track, contact_id, key, converted FROM {_WISHES}
     ),
     live AS (
-        SELECT e.id FROM wish w CROSS JOIN {HOLDER.format(key="w.key")} WHERE e.ended_at IS NULL
+        SELECT e.id FROM wish w CROSS JOIN {HOLDER.format(key="w.key")}
+        WHERE e.ended_at IS NULL AND (e.goal_reached_at IS NOT NULL OR NOT w.converted)
     ),
     leaving AS (
         SELECT id FROM enrollment WHERE id = ANY(ARRAY(SELECT id FROM live)) AND ended_at IS NULL

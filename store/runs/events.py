@@ -8,36 +8,24 @@ An event to which nothing can react costs one statement and writes no outbox row
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audience import memberships
-from store.audience.memberships import Change, Touch, Updated
-from store.audience.scores.values import GradeChange
+from store.audience.memberships import Touch, Updated
 from store.engine.errors import BusyError
-from store.engine.sql import as_json_list, many, utc_now
+from store.engine.sql import any_of, as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
+from store.runs.accepted_event import Event as Event
+from store.runs.accepted_event import event_of
 from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
 from store.schema.merged_ids import check_created, survivor_of
-from tracks.model.score_changes import GRADED
-from tracks.model.segment_changes import ENTERED, LEFT
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that a contact did. The sender chooses `event_id`, unique among all events; the time is real time."""
-
-    event_id: str
-    contact_id: str
-    name: str
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +84,7 @@ async def accept_many(
             break
     else:
         raise BusyError("the same contacts kept being made and erased")
+    await _take_turns(tx, fresh)
     fresh += await _audience_changes(tx, fresh, now, len(events))
     counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
     survivors = {f.index: f.event.contact_id for f in fresh}
@@ -117,8 +106,8 @@ async def accept_many(
 async def tell_changes(
     tx: AsyncConnection, updated: Updated, *, now: datetime | None = None, pace: float = 1.0, bulk: bool = False
 ) -> None:
-    """Accept an event for each contact who entered or left a segment, or whose grade changed: `segment.entered`,
-    `segment.left`, `score.graded`.
+    """Accept an event for each contact who entered or left a segment, whose grade changed or whose date has come:
+    `segment.entered`, `segment.left`, `score.graded`, `date.reached`.
 
     The event's id follows from the change, so that a change is told once.
     """
@@ -130,36 +119,14 @@ async def tell_changes(
 def _told(tx: AsyncConnection, updated: Updated) -> list[Event]:
     drop_counts.count(tx, [Drop(drop_counts.NOT_JUDGED, "segment", name) for name in updated.not_judged])
     drop_counts.count(tx, [Drop(drop_counts.NOT_JUDGED, "score", name) for name in updated.not_scored])
-    return [*map(_event_of_grade, updated.graded), *map(_event_of, updated.changes)]
-
-
-def _event_of_grade(change: GradeChange) -> Event:
-    moment = int(change.at.timestamp() * 1_000_000)
-    return Event(
-        event_id=f"score:{change.score}:{change.version}:{change.seq}:{moment}:{change.contact_id}",
-        contact_id=change.contact_id,
-        name=GRADED,
-        properties={"score": change.score, "version": change.version, "from": change.before, "to": change.grade},
-        occurred_at=change.at,
-    )
-
-
-def _event_of(change: Change) -> Event:
-    # With the moment: a contact who comes back after an erasure begins to count again.
-    moment = int(change.at.timestamp() * 1_000_000)
-    return Event(
-        event_id=f"segment:{change.segment}:{change.version}:{change.seq}:{moment}:{change.contact_id}",
-        contact_id=change.contact_id,
-        name=ENTERED if change.entered else LEFT,
-        properties={"segment": change.segment, "version": change.version},
-        occurred_at=change.at,
-    )
+    return [*map(event_of_grade, updated.graded), *map(event_of, updated.changes)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Fresh:
     """An event stored just now, and what its name concerns: a live run (`reacts`), an entry rule (`enters`), a segment
-    (`moves`), a score (`scores`). `made`: it also created its contact, and there are segments or scores."""
+    (`moves`), a score (`scores`). `made`: it also created its contact, and there are segments or scores. `turns`: it
+    may end a run and begin the next, so that the contact's events have to be taken one after another."""
 
     index: int
     event: Event
@@ -168,6 +135,7 @@ class _Fresh:
     moves: bool
     scores: bool
     made: bool
+    turns: bool = False
 
     @property
     def at(self) -> datetime:
@@ -203,7 +171,7 @@ async def _store(
         index = indexes[row.ord - 1]
         if row.fresh:
             event = replace(batch[row.ord - 1], contact_id=row.contact_id)
-            fresh.append(_Fresh(index, event, row.reacts, row.enters, row.moves, row.scores, row.made))
+            fresh.append(_Fresh(index, event, row.reacts, row.enters, row.moves, row.scores, row.made, row.turns))
         elif row.known:
             merged = row.contact_id != batch[row.ord - 1].contact_id
             results[index] = Accepted(duplicate=True, merged_into=row.contact_id if merged else None)
@@ -213,6 +181,18 @@ async def _store(
             again.append(index)
     await check_created(tx, sorted(created))
     return sorted(again)
+
+
+async def _take_turns(tx: AsyncConnection, fresh: list[_Fresh]) -> None:
+    """Lock the contacts of events that are the goal and the entry of one track.
+
+    Of two such events at the same moment, each would miss the run that the other begins. Who will be locked for their
+    segments and scores is locked here too, so that all are locked in one order.
+    """
+    if any(item.turns for item in fresh):
+        ids = {item.event.contact_id for item in fresh if item.turns or item.moves or item.scores or item.made}
+        await tx.execute(_TAKE_TURNS, {"ids": sorted(ids)})
+        fresh[:] = [replace(item, reacts=True) if item.turns else item for item in fresh]
 
 
 async def _audience_changes(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, first: int) -> list[_Fresh]:
@@ -264,6 +244,7 @@ async def _apply(
     return counts
 
 
+_TAKE_TURNS = text(f"SELECT FROM contact WHERE id = {any_of('ids')} ORDER BY id FOR NO KEY UPDATE")
 _INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
 # The contact is locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between. Rows are
 # inserted in the order of their ids, so that two batches with the same events cannot deadlock. A contact who is merged
@@ -300,11 +281,12 @@ _STORE = text(f"""
             JOIN interest n ON n.track = e.track AND n.version = e.version AND n.event = i.name
             WHERE e.contact_id = i.contact_id AND e.ended_at IS NULL
         ) AS reacts,
-        EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters,
+        n.turns IS NOT NULL AS enters, coalesce(n.turns, false) AS turns,
         EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
         EXISTS (SELECT 1 FROM score_trigger g WHERE g.event = i.name) AS scores, m.id IS NOT NULL AS created,
         m.id IS NOT NULL AND (EXISTS (SELECT 1 FROM segment_trigger) OR EXISTS (SELECT 1 FROM score_trigger)) AS made
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
         LEFT JOIN stub m ON m.id = i.contact_id
+        CROSS JOIN LATERAL (SELECT bool_or(also_goal) AS turns FROM entry_rule WHERE event = i.name) n
     ORDER BY i.ord
 """)

@@ -113,6 +113,8 @@ class Enrollment:
     ended_at: datetime | None
     end_reason: str | None
     counts: Mapping[str, Any]
+    entry: str | None = None
+    """The name of the track's entry that began it; None if it was begun through the API, an import or a step."""
 
     @property
     def clock(self) -> Clock:
@@ -134,6 +136,7 @@ class Enrollment:
             "id": self.id,
             "track": self.track,
             "version": self.version,
+            **({"entry": self.entry} if self.entry is not None else {}),
             "properties": self.properties,
             "steps": dict(steps or {}),
         }

@@ -10,10 +10,14 @@ from typing import Any, Literal
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from audience.exclusions import exclusions_of
+from store.audience import exclusions
 from store.people.permission import CONSENTS, refusal
 from store.published import policies
 from store.published.policies import NEWEST
-from store.runs.condition_checks import count, holds, judged
+from store.runs import condition_checks
+from store.runs.condition_checks import count, holds
+from store.runs.drop_counts import NOT_JUDGED
 from store.schema.rows import Channel, Run
 from store.sending import breakers
 from store.sending.breakers import Deferred
@@ -149,7 +153,7 @@ async def decide(tx: AsyncConnection, asked: SendRequest, facts: RowMapping) -> 
     )
     if not why and facts["twin"] and not rules.transactional:
         why = "duplicate address"
-    why = why or await _excluded(tx, asked)
+    why = why or await _excluded(tx, asked) or await _left_alone(tx, asked, policy)
     if why:
         return SendDecision("skip", why)
     return await _when(tx, asked, policy, facts)
@@ -237,6 +241,23 @@ async def _excluded(tx: AsyncConnection, asked: SendRequest) -> str:
     return await _did_lately(tx, asked, unless)
 
 
+async def _left_alone(tx: AsyncConnection, asked: SendRequest, policy: Policy) -> str:
+    """By which rule the track or the policy leaves the contact alone; empty if by none."""
+    run, rules = asked.run, asked.rules
+    if rules.transactional or run.contact is None:
+        return ""
+    ours, of_policy = exclusions_of(rules.excluded), exclusions_of(policy.unless)
+    if not ours and not of_policy:
+        return ""
+    judging = exclusions.Judging(run.contact, (*ours, *of_policy))
+    (judged,) = await exclusions.judge(tx, [judging], run.enrollment.clock, asked.now)
+    if judged.by is not None:
+        return f"excluded{'' if judged.by in ours else ' by policy'}: {judged.by.words}"
+    if judged.unknown:
+        count(tx, NOT_JUDGED, "message", run.enrollment.track)
+    return ""
+
+
 async def _did_lately(tx: AsyncConnection, asked: SendRequest, lately: Lately) -> str:
     rows = await tx.execute(
         _LATELY,
@@ -251,7 +272,7 @@ async def _did_lately(tx: AsyncConnection, asked: SendRequest, lately: Lately) -
     failed: set[str] = set()
     for row in rows:
         context: Mapping[str, Any] = {"event": event_view(row, clock.at(row.occurred_at)), "now": asked.run_now}
-        holding, why = judged(lately.where, context) if lately.where is not None else (True, "")
+        holding, why = condition_checks.judged(lately.where, context) if lately.where is not None else (True, "")
         if holding:
             return f"excluded: {lately.event} within {format_duration(lately.within)}"
         failed |= {why} - {""}

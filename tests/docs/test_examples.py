@@ -16,6 +16,7 @@ import typer.main
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from audience.exclusions import exclusion_problems
 from audience.scores.document import read_score
 from audience.segments.document import read_segment
 from cli.main import app
@@ -66,12 +67,16 @@ def of(kind: str) -> list[Block]:
 
 @pytest.mark.parametrize("block", of("yaml"), ids=str)
 def test_a_track_example_compiles(block: Block) -> None:
-    assert compile_track(parse_track(whole(block.text), str(block))).program.code
+    track = parse_track(whole(block.text), str(block))
+    assert compile_track(track).program.code
+    assert list(exclusion_problems(track.unless, ("unless",))) == []
 
 
 @pytest.mark.parametrize("block", of("yaml policy"), ids=str)
 def test_a_policy_example_is_sound(block: Block) -> None:
-    assert parse_policy(block.text).topics
+    policy = parse_policy(block.text)
+    assert policy.topics or policy.unless
+    assert list(exclusion_problems(policy.unless, ("unless",))) == []
 
 
 @pytest.mark.parametrize("block", of("yaml segment"), ids=str)

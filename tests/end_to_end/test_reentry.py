@@ -83,3 +83,37 @@ async def test_tracks_that_enrol_each_other_since_before_that_was_refused_go_rou
     last = await installation.call("GET", f"/v1/enrollments/{found[0]['id']}")
     assert last["path"][-1]["step"] == "next"
     assert last["path"][-1]["detail"] in ("too-soon", "existing"), "the first was over, or just about to be"
+
+
+REPLENISH = """
+track: replenish-e2e
+entry: {event: beans.paid}
+reentry: {per: sku, restart: true}
+goal: {event: beans.paid, where: 'event.properties.sku == enrollment.properties.sku'}
+defaults: {email: {from: 'Ada <ada@acme.test>'}}
+steps:
+  - {id: month, wait: 30d}
+  - {id: reminder, email: {template: hello}}
+"""
+
+
+async def test_the_order_that_ends_one_replenishment_begins_the_next_in_temporal_too(
+    installation: Installation,
+) -> None:
+    await installation.publish("replenish-e2e", REPLENISH)
+    await installation.call("PUT", "/v1/contacts/beans-1", {"email": "beans-1@people.test"})
+    for number in range(3):
+        body = {"event_id": f"beans-{number}", "contact_id": "beans-1", "name": "beans.paid"}
+        answer = await installation.call("POST", "/v1/events", body | {"properties": {"sku": "b-1"}})
+        assert (answer["enrolled"], answer["matched"]) == (1, min(number, 1))
+        newest = (await runs(installation, "beans-1"))[0]
+        await installation.until(newest["id"], "waiting", seconds=20)
+    found = await runs(installation, "beans-1")
+    assert [(one["status"], one["end_reason"], one["key"], one["entry"]) for one in reversed(found)] == [
+        ("converted", "goal", "b-1", "beans.paid"),
+        ("converted", "goal", "b-1", "beans.paid"),
+        ("active", None, "b-1", "beans.paid"),
+    ]
+    workflow = installation.temporal.get_workflow_handle(found[0]["workflow_id"])
+    assert await (await workflow.describe()).memo_value("enrollment_id") == found[0]["id"]
+    await installation.call("POST", f"/v1/enrollments/{found[0]['id']}/end")

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.people import contacts
-from store.published import tracks
+from store.published import date_segments, tracks
+from store.published.entry_rules import dates_of
 from store.runs import effect_records, enrolling, enrollments, events
 from store.runs.enrolling import Enrol, Enrolled
 from store.runs.events import Accepted, Event
@@ -77,6 +78,8 @@ class StoreCalls:
         for document in documents:
             async with self.db.transaction() as tx:
                 await tracks.publish(tx, *compiled(document), document, now=NOW)
+                if dates := dates_of(compiled(document)[0]):
+                    await date_segments.keep(tx, dates, now=NOW)
 
     async def contact(self, contact_id: str = "ann", **changes: Any) -> None:
         known: contacts.Changes = {"email": f"{contact_id}@acme.test", "phone": "+15005550009"}

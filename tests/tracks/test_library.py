@@ -57,8 +57,8 @@ def test_a_cart_is_won_by_the_order_of_that_cart_only() -> None:
 
 @pytest.mark.parametrize(("plan", "enters"), [("team", True), ("enterprise", False)])
 def test_an_enterprise_trial_is_left_to_its_salesperson(plan: str, enters: bool) -> None:
-    entry = read("trial-to-paid").entry
-    assert entry and entry.where
+    (entry,) = read("trial-to-paid").entries
+    assert entry.where
     assert evaluate(entry.where, {"event": {"properties": {"plan": plan}}}) is enters
 
 

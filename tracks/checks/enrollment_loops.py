@@ -14,6 +14,7 @@ from typing import Any
 
 from tracks.checks.track_document import track_to_data
 from tracks.conditions.conditions import ConditionError, judge
+from tracks.model.entry import Entry
 from tracks.model.sending import Lately
 from tracks.model.track import ReentryPer, ReentryRestart, Track
 from tracks.shared.yaml_source import Path
@@ -70,9 +71,10 @@ def _begun_by(other: Track, event: str, track: Track, step: Mapping[str, Any]) -
 
     The answer is an estimate: the entry condition sees the event, but no data of a contact.
     """
-    entry = other.entry
-    if entry is None or entry.cause[0] != event:
-        return False
+    return any(_begun_by_entry(entry, event, track, step) for entry in other.entries if entry.event == event)
+
+
+def _begun_by_entry(entry: Entry, event: str, track: Track, step: Mapping[str, Any]) -> bool:
     if isinstance(entry.unless, Lately) and entry.unless.event == event:
         return False  # `unless` excludes it: the same event has just happened
     about = {"track": track.track, "step": step.get("id"), "message_id": "m", "enrollment_id": "e"}

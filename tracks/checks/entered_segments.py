@@ -26,7 +26,8 @@ def _named(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(data, Mapping):
         for key, value in data.items():
             here = (*path, key)
-            rule = (path == ("entry",) and key == "segment") or (path[:1] == ("exits",) and key in ("leaves", "enters"))
+            entry, leaving = path[:1] == ("entry",) and len(path) <= 2, path[:1] == ("exits",)
+            rule = (entry and key == "segment") or (leaving and key in ("leaves", "enters"))
             if rule and isinstance(value, str):
                 yield here, value
             elif key in _CONDITIONS and isinstance(value, str):
@@ -35,4 +36,7 @@ def _named(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
                 yield from _named(value, here)
     elif isinstance(data, list | tuple):
         for index, value in enumerate(data):
-            yield from _named(value, (*path, index))
+            if isinstance(value, str) and path[-1:] == ("unless",):
+                yield from (((*path, index), match["name"]) for match in _READ.finditer(value))
+            else:
+                yield from _named(value, (*path, index))

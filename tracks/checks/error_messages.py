@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from tracks.model.entry import Entry
 from tracks.model.sending import Lately
 from tracks.model.simple_steps import Base
 from tracks.model.steps import MESSAGES, STEP_TYPES, Detour
@@ -24,6 +25,8 @@ _TAGS: dict[str, type[BaseModel]] = {
     "#per": ReentryPer,
     "#restart": ReentryRestart,
     "#lately": Lately,
+    "#entry": Entry,
+    "#entries": Entry,
 }
 _AFTER_A_MESSAGE = ("skipped", "failed")
 _SHAPES = {
@@ -42,18 +45,18 @@ _SHAPES = {
 
 
 _ONE_EVENT = {
-    "entry": "a track is entered by one event, not by a list; for a second event write a second track",
     "goal": "a track has one goal, not a list; other events can end the run in exits",
 }
 """Keys that take no list: what to write instead."""
 _ONE_NAME = {
-    "Entry": _ONE_EVENT["entry"],
+    "Entry": "an entry takes one event; write a list of entries, [{event: …}, {event: …}]",
     "Goal": _ONE_EVENT["goal"],
     "ExitRule": "one event an exit; write an exit for each",
 }
 """The same for the key `event`, by model. For any other model the text is "takes one name, not a list"."""
 _WRITTEN = {
-    "entry": "write {event: …} or {segment: …}",
+    "entry": "write {event: …}, {segment: …} or {date: {attribute: …}}, or a list of these",
+    "date": "write {attribute: …}",
     "goal": "write {event: …}",
     "exits": "write [{event: …, reason: …}]",
     "reentry": "or {after: 30d}, {per: cart_id} or {restart: true}",
@@ -171,12 +174,17 @@ def _written(key: str) -> str:
 
 
 _ELSEWHERE = {
-    ("Entry", "segments"): "a track is entered by one segment: write segment: …",
-    ("Entry", "events"): "a track is entered by one event: write event: …",
+    ("Entry", "segments"): "an entry takes one segment; write a list of entries, [{segment: …}, {segment: …}]",
+    ("Entry", "events"): "an entry takes one event; write a list of entries, [{event: …}, {event: …}]",
     (
         "Entry",
         "count",
-    ): "a track is entered by each such event; to wait for more of them, begin with a repeat of wait_for",
+    ): "a track is entered by each such event; to enter by a number of them, write a segment with times and segment: …",
+    ("EntryDate", "every"): "write yearly: true",
+    ("EntryDate", "leap_day"): "write feb_29: feb-28 or feb_29: mar-1",
+    ("EntryDate", "weekdays"): "an entry knows no weekdays; begin with a step wait_until: {weekdays: […]}",
+    ("EntryDate", "missing"): "who has no such date does not enter",
+    ("EntryDate", "past"): "a date that has passed enrols nobody",
     ("Happening", "count"): "a wait_for takes one event; to wait for three, put it into a repeat with times: 3",
     ("Happening", "times"): "a wait_for takes one event; to wait for three, put it into a repeat with times: 3",
 }

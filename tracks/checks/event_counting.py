@@ -12,6 +12,7 @@ from typing import Any
 
 from tracks.shared.yaml_source import Path
 from tracks.static_analysis.built_in_events import OWN
+from tracks.static_analysis.entries_in_data import entries_in
 from tracks.static_analysis.flow import Flow
 from tracks.static_analysis.references import WAITS
 from tracks.static_analysis.steps_taking_time import lasts
@@ -28,15 +29,15 @@ def counting_doubts(data: Any) -> Iterator[tuple[Path, str]]:
     """
     if not isinstance(data, Mapping):
         return
-    flow, entry = Flow(data.get("steps")), data.get("entry")
-    begins = entry.get("event") if isinstance(entry, Mapping) else None
+    flow = Flow(data.get("steps"))
+    begins = [entry.get("event") for _, entry in entries_in(data)]
     at_once = set(flow.at_once(lasts))
     for path, step in flow.steps.items():
         wait = step.get("wait_for")
         if not isinstance(wait, Mapping) or "since" in wait or not _sent_by_others(wait.get("event")):
             continue
         event = wait["event"]
-        if event == begins and path in at_once:
+        if event in begins and path in at_once:
             yield (
                 (*path, "wait_for"),
                 f"where several '{event}' are told together, the first begins the run, and what happened before that "

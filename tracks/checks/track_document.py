@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tracks.checks.entry_names import unknown_entries
 from tracks.checks.error_messages import say
 from tracks.checks.event_counting import counting_doubts
 from tracks.checks.number_texts import written_as_text
@@ -113,10 +114,11 @@ def _judge(source: Source, name: str, problems: list[Problem]) -> Reading:
     except ValidationError as error:
         for path, message in say(error, data):
             add(path, message)
-    for path, message in (*reference_problems(dict(data)), *sender_problems(dict(data)), *misnamed(data)):
+    found = (*reference_problems(dict(data)), *sender_problems(dict(data)), *misnamed(data), *unknown_entries(data))
+    for path, message in found:
         add(path, message)
-    found = tuple(sorted(set(problems)))
-    return Reading(name, source, None if problems else track, found, tuple(effect_parts_of(data)))
+    all_problems = tuple(sorted(set(problems)))
+    return Reading(name, source, None if problems else track, all_problems, tuple(effect_parts_of(data)))
 
 
 def _deeper_than(data: Any, levels: int) -> bool:

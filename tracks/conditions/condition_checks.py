@@ -21,7 +21,7 @@ PLAIN_DATA = 200
 FIELDS: dict[str, tuple[str, ...]] = {
     "contact": ("id", "timezone", "locale", "attributes", "has_email", "has_phone", "segments", "scores"),
     "event": ("event_id", "name", "at", "properties"),
-    "enrollment": ("id", "track", "version", "properties", "steps"),
+    "enrollment": ("id", "track", "version", "entry", "properties", "steps"),
     "now": (),
 }
 """The variables of a condition, and the fields of each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from tracks.model.sending import HOLD, PRIORITY, Lately, Message, Window
 from tracks.model.track import Track
@@ -17,6 +18,8 @@ class MessageRules:
     priority: int = PRIORITY
     transactional: bool = False
     unless: str | Lately | None = None
+    excluded: tuple[Any, ...] = ()
+    """Whom the track leaves alone (`audience.exclusions`)."""
     window: Window | None = None
     hold: timedelta = HOLD
     """How long the message may wait, on the run's clock."""
@@ -33,6 +36,7 @@ def rules_of(track: Track, message: Message) -> MessageRules:
         topic=message.topic or defaults.topic or "",
         priority=defaults.priority if message.priority is None else message.priority,
         transactional=message.transactional,
+        excluded=() if message.transactional else track.unless,
         unless=message.unless or (None if message.transactional else defaults.unless),
         window=message.window or (None if message.transactional else defaults.window),
         hold=message.hold or defaults.hold,

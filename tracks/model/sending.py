@@ -57,6 +57,11 @@ EntryExclusion = Annotated[
 """Contacts whom an entry event does not enrol, written in the same way."""
 
 
+ExclusionRules = Annotated[tuple[str | dict[str, Any], ...], Field(max_length=20)]
+"""Whom a track or the policy leaves alone: leaves of segments, each of which excludes by itself. `audience.exclusions`
+reads and checks them."""
+
+
 class SendingDefaults(Model):
     """For every message of the track that does not set its own value."""
 

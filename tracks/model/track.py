@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from tracks.model.effects import EmailTracking, SmsTracking
+from tracks.model.entry import Entries, Entry, one_of
 from tracks.model.segment_changes import ENTERED, LEFT, of_segment
-from tracks.model.sending import EntryExclusion, SendingDefaults
+from tracks.model.sending import ExclusionRules, SendingDefaults
 from tracks.model.simple_steps import Base
 from tracks.model.steps import (
     BranchStep,
@@ -26,7 +26,6 @@ from tracks.model.steps import (
 )
 from tracks.model.values import (
     Duration,
-    EntryCondition,
     EventCondition,
     EventName,
     Mailbox,
@@ -40,44 +39,6 @@ from tracks.model.values import (
 )
 from tracks.runs.program import UnknownPolicy
 
-MAX_AGE = timedelta(days=7)
-"""An event that is reported later than this after it happened enrols nobody, unless the track sets another age. Events
-from a device that was offline for days still count; a replay of old history does not. Publishing a version sets this
-age; versions that were published before it existed have none."""
-
-
-def _one_of(*keys: str) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
-
-
-class Entry(Model):
-    """What enrols a contact: an event, or entering a segment."""
-
-    model_config = _one_of("event", "segment")
-
-    event: EventName | None = None
-    segment: Slug | None = Field(None, description="the segment whose new members are enrolled")
-    where: EntryCondition | None = None
-    unless: EntryExclusion | None = Field(
-        None, description="whom it does not enrol: a condition, or {event, within} for an earlier event"
-    )
-    max_age: Duration | None = Field(
-        None, description="how long ago the event may have happened when it is reported; 7d if left out"
-    )
-
-    @model_validator(mode="after")
-    def _has_one_cause(self) -> Self:
-        if (self.event is None) == (self.segment is None):
-            raise wrong("needs an event or a segment, and not both")
-        return self
-
-    @property
-    def cause(self) -> tuple[str, str | None]:
-        """The event that enrols, and the condition for it."""
-        if self.segment is not None:
-            return ENTERED, of_segment(self.segment, self.where)
-        return self.event or "", self.where
-
 
 class Goal(Model):
     """The event that ends the run at once as converted."""
@@ -89,7 +50,7 @@ class Goal(Model):
 class ExitRule(Model):
     """What ends the run at once, with a reason: an event, or entering or leaving a segment."""
 
-    model_config = _one_of("event", "leaves", "enters")
+    model_config = one_of("event", "leaves", "enters")
 
     event: EventName | None = None
     leaves: Slug | None = Field(None, description="the segment that the contact leaves")
@@ -197,12 +158,26 @@ class Track(Model):
     name: Short | None = None
     description: Text = ""
     owner: Short | None = None
-    entry: Entry | None = Field(None, description="absent: contacts are enrolled through the API only")
+    entry: Entries | None = Field(
+        None, description="what enrols, one or a list; absent: contacts are enrolled through the API only"
+    )
     reentry: Reentry = "never"
+    unless: ExclusionRules = Field(
+        (),
+        description="whom the track leaves alone, such as [{did: order.paid, within: 3d}]: they neither enter nor get "
+        "its promotional messages; the leaves of segments",
+    )
     goal: Goal | None = None
     exits: tuple[ExitRule, ...] = ()
     defaults: Defaults = Defaults()
     steps: Steps = Field(min_length=1, description="at least one step")
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What enrols by itself, in the order written; empty: the API only."""
+        if isinstance(self.entry, Entry):
+            return (self.entry,)
+        return self.entry or ()
 
     def walk(self) -> Iterator[Step]:
         """Every step in the order written; an outer step comes before the steps that it holds."""

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from tracks.checks.error_messages import say_of
+from tracks.model.sending import ExclusionRules
 from tracks.model.values import Channel, Duration, LocalSpan, Model, Short, Slug, Text, wrong
 from tracks.policy.sales import NO_SALES, Sales
 from tracks.shared.problems import Problem, TrackProblems, meant
@@ -148,6 +149,11 @@ class Policy(Model):
     topics: dict[Slug, Topic] = {}
     channels: Channels = Channels()
     caps: tuple[Cap, ...] = Field((), max_length=50)
+    unless: ExclusionRules = Field(
+        (),
+        description="who gets no promotional message of any track and enters none that sends some, such as "
+        "[{did: order.paid, within: 3d}]; the leaves of segments",
+    )
     breaker: Breaker = Breaker()
     enroll_apart: Annotated[Duration, AfterValidator(_at_least_half_an_hour)] = Field(
         ENROLL_APART, description="least time between two entries of a contact into one track by `enroll`, such as 2h"
@@ -189,7 +195,7 @@ def _judge(source: Source, name: str) -> Policy:
     data = source.data
     problems = [Problem(name, line, "", message) for line, message in source.problems]
     if not isinstance(data, Mapping):
-        words = "a policy is a mapping: topics, channels, caps, breaker, keep_sent, sales"
+        words = "a policy is a mapping: topics, channels, caps, unless, breaker, keep_sent, sales"
         raise TrackProblems([*problems, Problem(name, source.line(()), "", words)])
     policy: Policy | None = None
     try:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from tracks.model.date_entries import REACHED
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.runs.handoff_answers import EVENTS as HANDOFF_EVENTS
@@ -19,7 +20,7 @@ from tracks.shared.yaml_source import Path
 OWN = (
     "email.sent", "email.delivered", "email.opened", "email.clicked", "email.bounced", "email.complained",
     "email.failed", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "contact.unsubscribed",
-    "contact.consented", ENTERED, LEFT, GRADED, "stripe.trial_ending", "stripe.subscription_started",
+    "contact.consented", ENTERED, LEFT, GRADED, REACHED, "stripe.trial_ending", "stripe.subscription_started",
     "stripe.subscription_changed", "stripe.subscription_canceled", "stripe.invoice_paid", "stripe.payment_failed",
     "stripe.refunded", "crm.stage_changed", "crm.field_changed", "crm.task_completed", "crm.contact_deleted",
     *HANDOFF_EVENTS,

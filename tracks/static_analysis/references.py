@@ -10,6 +10,7 @@ from tracks.conditions.expressions import read
 from tracks.model.values import STEP_ID
 from tracks.shared.problems import meant
 from tracks.shared.yaml_source import Path
+from tracks.static_analysis.entries_in_data import entries_in, name_of_entry
 from tracks.static_analysis.flow import Flow
 from tracks.static_analysis.steps_taking_time import lasts
 
@@ -29,6 +30,10 @@ _NO_TIME = (
 )
 
 
+_PROPERTIES = {"date": ("attribute", "date"), "segment": ("segment", "version")}
+"""The properties of the events by which such entries enrol."""
+
+
 def reference_problems(data: dict[str, Any]) -> Found:
     """All wrong references in a track's data. Malformed parts are ignored here; other checks report them."""
     flow = Flow(data.get("steps"))
@@ -46,17 +51,42 @@ def reference_problems(data: dict[str, Any]) -> Found:
 
 
 def entry_doubts(data: Any) -> Found:
-    """An event that is both the entry and an exit: it ends the run of an enrolled contact and begins no new one."""
+    """Entries that may enrol fewer than their author expects.
+
+    - An event that is both the entry and an exit: it ends the run of an enrolled contact and begins no new one.
+    - A date that comes every year, in a track that each contact enters once.
+    - A date or a segment, in a track with one run for each value of a property, which only events have.
+    """
     if not isinstance(data, dict):
         return
-    entry, reentry, exits = data.get("entry"), data.get("reentry", "never"), data.get("exits")
-    event = entry.get("event") if isinstance(entry, dict) else None
-    if event is None or reentry == "never" or (isinstance(reentry, dict) and reentry.get("restart")):
+    rule = data.get("reentry", "never")
+    for path, entry in entries_in(data):
+        date = entry.get("date")
+        if rule == "never" and isinstance(date, dict) and date.get("yearly") is True:
+            yield (*path, "date"), "the date comes every year, and each contact enters once; write reentry: always"
+        for kind in ("date", "segment"):
+            if kind in entry and isinstance(rule, dict) and "per" in rule and rule["per"] not in _PROPERTIES[kind]:
+                words = f"has no property '{rule['per']}' for reentry: {{per: …}}, so it enrols nobody"
+                yield (*path, kind), f"{kind}: {words}; write a track of its own for it"
+    events = {entry["event"] for _, entry in entries_in(data) if isinstance(entry.get("event"), str)}
+    reentry, exits = data.get("reentry", "never"), data.get("exits")
+    if not events or reentry == "never" or (isinstance(reentry, dict) and reentry.get("restart")):
         return
     for index, rule in enumerate(exits if isinstance(exits, list) else []):
-        if isinstance(rule, dict) and rule.get("event") == event:
+        if isinstance(rule, dict) and (event := rule.get("event")) in events:
             words = f"'{event}' ends a live run and begins no new one; to begin one, write reentry: {{restart: true}}"
             yield ("exits", index, "event"), words
+
+
+def _entry_names(data: dict[str, Any]) -> Found:
+    """Entries that `enrollment.entry` could not tell apart."""
+    seen: set[str] = set()
+    for path, entry in entries_in(data):
+        name = name_of_entry(entry)
+        if name in seen:
+            yield path, f"two entries are called '{name}'; give this one an id: of its own, for enrollment.entry"
+        elif name is not None:
+            seen.add(name)
 
 
 def _identity(path: Path, step: dict[str, Any], ids: dict[str, Path]) -> Found:
@@ -77,6 +107,7 @@ def _rules(data: dict[str, Any], flow: Flow, ids: dict[str, Path]) -> Found:
     reentry = data.get("reentry")
     if isinstance(reentry, dict) and reentry.get("restart") is True and not data.get("entry"):
         yield ("reentry", "restart"), "only an entry event begins a run anew, and this track has no `entry`"
+    yield from _entry_names(data)
     rules: list[tuple[Path, Any]] = [(("goal",), goal)]
     rules += [(("exits", index), rule) for index, rule in enumerate(exits if isinstance(exits, list) else [])]
     for path, rule in rules:

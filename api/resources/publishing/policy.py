@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +16,11 @@ from api.http.context import Ctx
 from api.http.problems import ProblemError, documented, not_published
 from api.resources.publishing.publishing import PolicyDocument, Publishing, RefusedError
 from api.resources.publishing.tracks import YAML_TYPES
+from audience.exclusions import exclusion_problems
 from store.published import policies
 from tracks.policy.workspace_policy import parse_policy, policy_from_data, policy_to_data
-from tracks.shared.problems import TrackProblems
+from tracks.shared.problems import Problem, TrackProblems
+from tracks.shared.yaml_source import Source, read_yaml
 
 router = APIRouter(prefix="/v1/policy", tags=["policy"], route_class=KeyedRoute, responses=documented(401, 422))
 
@@ -53,10 +56,19 @@ class PolicyDetail(BaseModel):
 
 def read_document(source: str, data: Any = None) -> PolicyDocument:
     """Parse the policy in a text, or in `data` if it came as JSON."""
+    problems: list[Problem] = []
     try:
-        return PolicyDocument(source, parse_policy(source) if data is None else policy_from_data(data))
+        policy = parse_policy(source) if data is None else policy_from_data(data)
     except TrackProblems as error:
-        return PolicyDocument(source, None, tuple(error.problems))
+        policy, problems = None, error.problems
+    problems += _exclusion_problems(read_yaml(source) if data is None else Source(data=data))
+    return PolicyDocument(source, None if problems else policy, tuple(problems))
+
+
+def _exclusion_problems(read: Source) -> Iterator[Problem]:
+    rule = read.data.get("unless") if isinstance(read.data, Mapping) else None
+    for path, message in exclusion_problems(rule, ("unless",)):
+        yield Problem("policy", read.line(path), "", message)
 
 
 def _read(kind: str, body: bytes) -> PolicyDocument:

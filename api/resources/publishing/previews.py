@@ -52,6 +52,7 @@ class PreviewEnrollment(BaseModel, extra="forbid"):
 
     track: str = "preview"
     version: int = 1
+    entry: str | None = Field(default=None, description="The entry that began the run.")
     properties: dict[str, Any] = {}
     steps: dict[str, str] = Field(default={}, description="Results of earlier steps, for blocks that read them.")
 
@@ -186,7 +187,7 @@ async def _context(tx: AsyncConnection, ctx: Context, body: Recipient) -> Messag
     run, base = body.enrollment, ctx.settings.public_url.rstrip("/")
     return MessageContext(
         contact={**person, "attributes": person["attributes"] or {}},
-        enrollment={"id": "preview", "track": run.track, "version": run.version, "properties": run.properties},
+        enrollment={"id": "preview", **run.model_dump(include={"track", "version", "entry", "properties"})},
         unsubscribe_url=f"{base}/u/preview",
         preferences_url=f"{base}/u/preview",
         confirm_url=f"{base}/confirm/preview",

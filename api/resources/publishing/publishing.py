@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
+from audience.exclusions import exclusion_problems
 from audience.scores import document as score_document
 from audience.segments import document as segment_document
 from audience.segments.score_names import missing_scores
-from store.published import policies, publish_lock, segments, templates, tracks
+from store.published import date_segments, policies, publish_lock, segments, templates, tracks
 from store.published import scores as published_scores
+from store.published.entry_rules import dates_of
 from store.published.scores import Existing as ExistingGrades
 from store.published.segments import Existing
 from tracks.checks.enrolled_tracks import missing_tracks
@@ -40,6 +42,7 @@ from tracks.runs.history_bounds import program_problems
 from tracks.runs.program import Compiled
 from tracks.shared.differences import differences
 from tracks.shared.problems import Problem
+from tracks.shared.yaml_source import Path
 
 _KNOWN_TEMPLATES = 1000
 
@@ -166,6 +169,10 @@ class Publishing:
             raise RefusedError(self.errors)
         await self._segments(segments, existing)
         await self._scores(scores, existing_grades)
+        if tracks:
+            read = [track.reading.track for track in tracks if track.reading.track is not None]
+            dates = [date for track in read for date in dates_of(track)]
+            await date_segments.keep(self.tx, dates, fence=not self.dry_run)
         return self.done
 
     def _check_scores(self, documents: Sequence[ScoreDocument]) -> None:
@@ -280,6 +287,7 @@ class Publishing:
             found += reading.at(missing_tracks(reading.pieces, known))
             found += reading.at(missing_segments(reading.source.data, known_segments))
             found += reading.at(unknown_scores(reading.source.data, known_scores))
+            found += reading.at(_exclusion_problems(reading.source.data))
             if document.compiled is not None:
                 found += program_problems(document.compiled.program, document.name)
             if policy is not None:
@@ -385,6 +393,10 @@ def template_errors(problems: Iterable[TemplateProblem], at: Sequence[str] = ())
             pointer=pointer(place) if place else None,
             line=one.line or None,
         )
+
+
+def _exclusion_problems(data: Any) -> Iterator[tuple[Path, str]]:
+    return exclusion_problems(data.get("unless") if isinstance(data, Mapping) else None, ("unless",))
 
 
 def _blocks_first(document: TemplateDocument) -> tuple[bool, str]:

@@ -46,13 +46,20 @@ class PublishedTrack(BaseModel):
     warnings: list[FieldProblem] = Field(default=[], description="Valid, but possibly a mistake: please check.")
 
 
+class TrackEntry(BaseModel):
+    """One of the ways in which a track is entered."""
+
+    entry: str | None = Field(description="Its name, as `entry` of the enrollments that it began.")
+    event: str = Field(description="The event that enrols.")
+
+
 class TrackSummary(BaseModel):
     """A track and its newest version."""
 
     track: str
     version: int
     reentry: str = Field(description="The re-entry rule in words.", examples=["never"])
-    entry_event: str | None
+    entries: list[TrackEntry] = Field(description="What enrols by itself; empty: the API only.")
     published_at: datetime
 
 
@@ -133,7 +140,7 @@ async def list_tracks(ctx: Ctx, limit: Limit = 50, cursor: CursorText = None) ->
                 track=one.name,
                 version=one.latest,
                 reentry=str(one.rules.reentry),
-                entry_event=one.rules.entry_event,
+                entries=[TrackEntry(entry=entry.name, event=entry.event) for entry in one.rules.entries],
                 published_at=one.published_at,
             )
             for one in shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table, text
 
-from store.schema.tables.columns import integer, jsonb, metadata, string, string_array, timestamp
+from store.schema.tables.columns import boolean, integer, jsonb, metadata, string, string_array, timestamp
 
 track = Table(
     "track",
@@ -16,6 +16,21 @@ track = Table(
     timestamp("published_at", now=True),
     Index("track_entry", "entry_event", postgresql_where=text("entry_event IS NOT NULL")),
 )
+
+entry_rule = Table(
+    "entry_rule",
+    metadata,
+    string("track", references="track.name"),
+    integer("position"),
+    string("event"),
+    string("date", nullable=True),
+    boolean("also_goal"),
+    PrimaryKeyConstraint("track", "position"),
+    Index("entry_rule_by_event", "event", "track"),
+)
+"""By which events the newest version of a track is entered. `date`: the name of the date whose moments these are.
+`also_goal`: the event is the track's goal too, so that events of one contact have to take turns.
+`track.entry_event` is the first of them, for earlier releases."""
 
 track_version = Table(
     "track_version",

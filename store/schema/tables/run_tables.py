@@ -39,6 +39,7 @@ enrollment = Table(
     timestamp("ended_at", nullable=True),
     string("end_reason", nullable=True),
     jsonb("counts"),
+    string("entry", nullable=True),
     ForeignKeyConstraint(["track", "version"], ["track_version.track", "track_version.version"]),
     Index("enrollment_slot", "track", "contact_id", "key", "slot", unique=True),
     Index("enrollment_by_track", "track", "id"),

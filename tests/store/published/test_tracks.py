@@ -6,12 +6,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from store.published import tracks
-from store.published.entry_rules import Reentry, Rules
+from store.published.entry_rules import EntryRule, Reentry, Rules
 from store.published.versions import Published
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
 from tracks.checks.track_document import TrackProblems, parse_track
 from tracks.compiler.compiler import compile_track
-from tracks.model.track import MAX_AGE, Track
+from tracks.model.entry import MAX_AGE
+from tracks.model.track import Track
 from tracks.model.values import PUBLISHED
 
 
@@ -73,9 +74,10 @@ async def test_tracks_are_listed_by_name_with_their_rules(store: StoreCalls) -> 
         first, second = await tracks.list_all(tx)
         assert [t.name for t in await tracks.list_all(tx, after="trial")] == ["welcome"]
     assert first.rules == Rules(
-        Reentry("always"), "trial.started", 'event.properties.plan != "enterprise"', entry_max_age=MAX_AGE
+        Reentry("always"),
+        (EntryRule("trial.started", 'event.properties.plan != "enterprise"', max_age=MAX_AGE, name="trial.started"),),
     )
-    assert (second.name, second.latest, second.rules) == ("welcome", 1, Rules())
+    assert (second.name, second.latest, second.rules) == ("welcome", 1, Rules(promotional=True))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tracks.content.templates.template_problems import TemplateProblem, line_of
 from tracks.shared.problems import meant
 
 CONTACT_FIELDS = frozenset(("id", "email", "phone", "timezone", "locale", "attributes", "scores"))
-ENROLLMENT_FIELDS = frozenset(("id", "track", "version", "properties"))
+ENROLLMENT_FIELDS = frozenset(("id", "track", "version", "entry", "properties"))
 _FIELDS: Mapping[str, frozenset[str]] = {
     "contact": CONTACT_FIELDS,
     "enrollment": ENROLLMENT_FIELDS,

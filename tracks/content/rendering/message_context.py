@@ -42,7 +42,10 @@ class MessageContext:
                 "segments": list(contact.get("segments") or ()),
                 "scores": dict(contact.get("scores") or {}),
             },
-            "enrollment": {**self.enrollment, "steps": dict(self.steps)},
+            "enrollment": {
+                **{name: value for name, value in self.enrollment.items() if name != "entry" or value is not None},
+                "steps": dict(self.steps),
+            },
             "now": self.now or datetime.now(UTC),
         }
 
