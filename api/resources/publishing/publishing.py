@@ -14,7 +14,10 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
+from api.resources.publishing import segment_references
 from audience.segments import document as segment_document
+from audience.segments.standings import cause
+from store.engine.sql import utc_now
 from store.published import policies, publish_lock, segments, templates, tracks
 from store.published.segments import Existing
 from tracks.checks.enrolled_tracks import missing_tracks
@@ -136,6 +139,7 @@ class Publishing:
         for template in sorted(templates, key=_blocks_first):
             await self._template(template)
         self._check_segments(segments)
+        await self._check_references(segments, topics, {track.name for track in tracks})
         await self._tracks(tracks, topics, {segment.name for segment in segments})
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
@@ -156,6 +160,14 @@ class Publishing:
                 words = f"The document says `segment: {read.segment}`, the address says {document.name}."
                 self.errors.append(FieldProblem(detail=words, pointer=pointer([*at, "segment"])))
 
+    async def _check_references(
+        self, documents: Sequence[SegmentDocument], topics: set[str] | None, brought_tracks: set[str]
+    ) -> None:
+        readings = {document.name: document.reading for document in documents}
+        found = await segment_references.problems_of(self.tx, readings, topics=topics, brought_tracks=brought_tracks)
+        for name, problems in found.items():
+            self.errors += track_errors(problems, self._at("segments", name))
+
     async def _segments(self, documents: Sequence[SegmentDocument], existing: Existing) -> None:
         """Publish the segments. This holds up the storing of events, so it comes last."""
         for document in documents:
@@ -175,6 +187,8 @@ class Publishing:
         if document.policy is None:
             return None
         published = await policies.publish(self.tx, document.policy, document.source)
+        if published.created:
+            await segments.revisit(self.tx, cause("reach"), utc_now())
         changes = differences(policy_to_data(before.policy), policy_to_data(document.policy))
         told = tuple(changes) if before.version else ()
         self.done.append(Done("policy", "policy", published.version, published.created, told))

@@ -114,7 +114,7 @@ MISTAKES = [
     (
         "7",
         "write a condition, such as contact.attributes.seats > 5, or one of did, did_not, last, first, sum, average, "
-        "minimum, maximum, distinct, date, all, any, not",
+        "minimum, maximum, distinct, date, in, on, converted, consents, reachable, all, any, not",
     ),
     (
         "{all: [" + "{did: a}, " * (MAX_LEAVES + 1) + "]}",
