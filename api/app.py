@@ -13,8 +13,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from temporalio.client import Client
 
-import store.runs.enrolling
 import store.runs.events
+import store.runs.run_changes
 from api.feedback.provider_feedback import take as take_reports
 from api.feedback.sns_signature import SnsVerifier
 from api.feedback.stripe_signature import StripeSignature
@@ -123,7 +123,7 @@ def create_app(
         metrics=metrics,
         keys=Keys(db),
         events=GroupCommit(db, partial(store.runs.events.accept_many, pace=settings.pace_at_entry)),
-        enrolling=GroupCommit(db, store.runs.enrolling.enroll_many),
+        enrolling=GroupCommit(db, store.runs.run_changes.enroll_many),
         feedback=GroupCommit(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),
         sns=SnsVerifier(outgoing, *settings.sns_believed),

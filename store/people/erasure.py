@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import as_json, utc_now
-from store.people import suppressions
+from store.people import reachability, suppressions
 from store.people.stripe import applying, customers
 from store.runs.imports import import_erasure
 from store.schema.rows import Channel
@@ -31,6 +31,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     """
     now = now or utc_now()
     await customers.hold_of_contact(tx, contact_id)
+    concerned = await reachability.hold(tx, contact_ids=[contact_id])
     gone = (await tx.execute(_ERASE, {"id": contact_id, "now": now})).first()
     ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
     await tx.execute(_FORGET, {"id": contact_id})
@@ -39,6 +40,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     if gone is not None:
         addresses: list[tuple[Channel, str | None]] = [("email", gone.email), ("sms", gone.phone)]
         await suppressions.add_many(tx, [(channel, it) for channel, it in addresses if it], "erased", now)
+    await reachability.tell(tx, [one for one in concerned if one != contact_id], now=now)
     return Erased(existed=gone is not None, ended=ended.rowcount)
 
 

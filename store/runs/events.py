@@ -16,6 +16,7 @@ from typing import Any, Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from audience.segments.standings import cause
 from store.audience import memberships
 from store.audience.memberships import Change, Touch, Updated
 from store.engine.errors import BusyError
@@ -41,7 +42,8 @@ class Event:
 class Accepted:
     """How many live enrollments can react to an event and how many it began, or why it was dropped.
 
-    `not_enrolled` are the tracks into which it could have enrolled the contact.
+    `not_enrolled` are the tracks into which it could have enrolled the contact. `segments` are the segments that the
+    contact entered or left in this transaction.
     """
 
     matched: int = 0
@@ -49,6 +51,7 @@ class Accepted:
     duplicate: bool = False
     erased: bool = False
     not_enrolled: tuple[NotEnrolled, ...] = ()
+    segments: tuple[Change, ...] = ()
 
     @property
     def dropped(self) -> Reason | Literal["erased"] | None:
@@ -90,11 +93,14 @@ async def accept_many(
             break
     else:
         raise BusyError("the same contacts kept being made and erased")
-    fresh += await _segment_changes(tx, fresh, now, len(events))
-    counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
+    updated = await _update_segments(tx, fresh, now)
+    fresh += await _store_changes(tx, updated, now, len(events))
+    counts, entered = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
+    changes = [*updated.changes, *await _tell_entered(tx, entered, now, pace, bulk)]
     for index, accepted in counts.items():
         if index < len(events):
-            results[index] = accepted
+            own = tuple(change for change in changes if change.contact_id == events[index].contact_id)
+            results[index] = replace(accepted, segments=own) if own else accepted
     answers = [answer for answer in results if answer is not None]
     await drop_counts.add(
         tx,
@@ -138,7 +144,8 @@ def _event_of(change: Change) -> Event:
 @dataclass(frozen=True, slots=True)
 class _Fresh:
     """An event stored just now, and what its name concerns: a live run (`reacts`), an entry rule (`enters`), a segment
-    (`moves`). `made`: it also created its contact, and there are segments."""
+    (`moves`). `made`: it also created its contact, and there are segments. `named`: it may begin a run of a track that
+    a segment names."""
 
     index: int
     event: Event
@@ -146,6 +153,7 @@ class _Fresh:
     enters: bool
     moves: bool
     made: bool
+    named: bool
 
     @property
     def at(self) -> datetime:
@@ -178,7 +186,7 @@ async def _store(
     for row in rows:
         index = indexes[row.ord - 1]
         if row.fresh:
-            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters, row.moves, row.made))
+            fresh.append(_Fresh(index, batch[row.ord - 1], row.reacts, row.enters, row.moves, row.made, row.named))
         elif row.known:
             results[index] = Accepted(duplicate=True)
         elif row.erased:
@@ -188,27 +196,48 @@ async def _store(
     return sorted(again)
 
 
-async def _segment_changes(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, first: int) -> list[_Fresh]:
-    """Store an event for each change of a segment that these events bring about; their indexes begin with `first`."""
-    moving = [item for item in fresh if item.moves or item.made]
-    if not moving:
-        return []
+async def _update_segments(tx: AsyncConnection, fresh: list[_Fresh], now: datetime) -> Updated:
+    """Bring the segments up to date that these events concern.
+
+    Contacts who may begin a run of a track that a segment names are locked here with the others: later, two
+    transactions could wait for each other.
+    """
     touched: dict[str, Touch] = {}
-    for item in moving:
-        known = touched.get(item.event.contact_id, Touch())
-        names = known.events | ({item.event.name} if item.moves else frozenset())
-        touched[item.event.contact_id] = Touch(names, created=known.created or item.made)
-    told = _told(tx, await memberships.update(tx, touched, now))
+    for item in fresh:
+        if item.moves or item.made or item.named:
+            known = touched.get(item.event.contact_id, Touch())
+            names = known.events | ({item.event.name} if item.moves else frozenset())
+            touched[item.event.contact_id] = Touch(names, created=known.created or item.made)
+    return await memberships.update(tx, touched, now) if touched else Updated((), ())
+
+
+async def _store_changes(tx: AsyncConnection, updated: Updated, now: datetime, first: int) -> list[_Fresh]:
+    """Store an event for each change of a segment; their indexes begin with `first`."""
+    told = _told(tx, updated)
     stored: list[_Fresh] = []
     if told:
         await _store(tx, told, list(range(len(told))), now, [None] * len(told), stored)
     return [replace(item, index=first + item.index) for item in stored]
 
 
+async def _tell_entered(
+    tx: AsyncConnection, entered: Mapping[str, frozenset[str]], now: datetime, pace: float, bulk: bool
+) -> Sequence[Change]:
+    """Bring the segments up to date that name the tracks which these contacts have entered; returns all changes."""
+    if not entered:
+        return ()
+    touched = {who: Touch(frozenset(cause("on", track) for track in tracks)) for who, tracks in entered.items()}
+    updated = await memberships.update(tx, touched, now)
+    await tell_changes(tx, updated, now=now, pace=pace, bulk=bulk)
+    return updated.changes
+
+
 async def _apply(
     tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: float, bulk: bool
-) -> dict[int, Accepted]:
+) -> tuple[dict[int, Accepted], dict[str, frozenset[str]]]:
     """Signal live runs and begin new ones, in the order of each contact's events.
+
+    Returns what each event did; and the tracks that segments name and that contacts have entered.
 
     An event that may begin a run ends a round: later events of the contact are in the next round, so that the new run
     receives them.
@@ -216,6 +245,7 @@ async def _apply(
     counts = {f.index: Accepted() for f in fresh}
     rounds: dict[int, list[_Fresh]] = defaultdict(list)
     level: dict[str, int] = defaultdict(int)
+    moved: dict[str, frozenset[str]] = defaultdict(frozenset)
     for item in fresh:
         number = level[item.event.contact_id]
         rounds[number].append(item if number == 0 else replace(item, reacts=True))
@@ -231,7 +261,9 @@ async def _apply(
             entered = await enter(tx, [(item.event, item.at) for item in entering], now, pace, bulk)
             for item, one in zip(entering, entered, strict=True):
                 counts[item.index] = replace(counts[item.index], enrolled=one.enrolled, not_enrolled=one.not_enrolled)
-    return counts
+                if one.moves:
+                    moved[item.event.contact_id] |= frozenset(one.moves)
+    return counts, moved
 
 
 _INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
@@ -270,6 +302,9 @@ _STORE = text(f"""
         ) AS reacts,
         EXISTS (SELECT 1 FROM track t WHERE t.entry_event = i.name) AS enters,
         EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
+        EXISTS (
+            SELECT 1 FROM track t JOIN segment_trigger g ON g.event = E'on\\n' || t.name WHERE t.entry_event = i.name
+        ) AS named,
         m.id IS NOT NULL AND EXISTS (SELECT 1 FROM segment_trigger) AS made
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
         LEFT JOIN stub m ON m.id = i.contact_id
