@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -40,7 +40,7 @@ class Facts:
 
     contact: Mapping[str, Any]
     events: Sequence[Fact] = ()
-    standings: Mapping[Hashable, Standing] = field(default_factory=dict)
+    standings: Mapping[Any, Standing] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Fact]]:

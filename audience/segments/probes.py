@@ -44,7 +44,7 @@ def _probes(tree: Members, spare: int, whole: bool) -> Iterator[Probe]:
             continue
         within = leaf.within if isinstance(leaf, Did | DidNot | Aggregate) else None
         looks_inside = isinstance(leaf, Aggregate) or leaf.looks_inside
-        if whole or looks_inside:
+        if whole or isinstance(leaf, Aggregate) or looks_inside:
             yield Probe(event_of(leaf), False, None, within, looks_inside)
         else:
             yield Probe(event_of(leaf), isinstance(leaf, First), needed(leaf) + spare, within, False)

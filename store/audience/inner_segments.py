@@ -6,18 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from audience.facts import EVER, Facts, Span, Standing
 from audience.segments.members import Members, inner_segments, standings_of
 from audience.segments.standings import InSegment
-
-
-class Kept(Protocol):
-    """A stored membership."""
-
-    @property
-    def member(self) -> bool: ...
 
 
 class InnerSegments:
@@ -26,8 +18,8 @@ class InnerSegments:
     A segment must be evaluated before those that are about it.
     """
 
-    def __init__(self, known: Mapping[tuple[str, int], Kept], counting: Mapping[str, int]) -> None:
-        """`known` are the stored memberships by segment and version; `counting` is the version of each segment."""
+    def __init__(self, known: Mapping[tuple[str, int], bool], counting: Mapping[str, int]) -> None:
+        """`known` tells of versions whether the contact is stored as a member; `counting` is that of each segment."""
         self._known, self._counting = known, counting
         self._turns: dict[str, list[datetime]] = defaultdict(list)
 
@@ -51,8 +43,7 @@ class InnerSegments:
 
     def _spans(self, segment: str) -> list[Span]:
         version = self._counting.get(segment)
-        row = None if version is None else self._known.get((segment, version))
-        begin = EVER if row is not None and row.member else None
+        begin = EVER if version is not None and self._known.get((segment, version)) else None
         spans: list[Span] = []
         for moment in self._turns[segment]:
             if begin is None:

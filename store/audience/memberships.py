@@ -123,7 +123,7 @@ async def update(
     facts = await with_standings(tx, people, trees, facts, segments=False)
     counting = await segments.counting_versions(tx, frozenset().union(*map(inner_segments, trees)))
     for person in people:
-        own = InnerSegments(known[person.id], counting)
+        own = InnerSegments({pin: row.member for pin, row in known[person.id].items()}, counting)
         evaluation.of(person.id, asked[person.id], facts[person.id], known[person.id], own)
     write(tx, evaluation.written)
     return Updated(sorted(evaluation.changes, key=lambda change: change.at), evaluation.not_judged)

@@ -157,8 +157,8 @@ async def _clear(tx: AsyncConnection, version: SegmentVersion) -> None:
         await tx.execute(_MOVED, key | {"position": "", "state": "ended"})
 
 
-# A replaced version keeps its members as long as the new one tells who left, and others are about the segment. A version
-# that is about another segment is filled when that one is.
+# A replaced version keeps its members as long as the new one tells who left, and as segments about it are revisited. A
+# version that is about another segment is filled when that one is.
 _NEXT = text(f"""
     SELECT {columns(SegmentVersion, "v")} FROM segment_version v
     WHERE state IN ('filling', 'telling_entered', 'telling_left', 'clearing') AND NOT paused

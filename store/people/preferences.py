@@ -108,7 +108,9 @@ def reached(person: Contact, message: Sent) -> bool:
 
 def _event(contact_id: str, result: Result, about: Mapping[str, Any]) -> Event:
     consent = result.now
-    properties: dict[str, Any] = {**about, "channel": consent.channel}
+    # Of the message, its topic is left out: the event's topic is what the choice is about, none is the whole channel.
+    properties = {name: value for name, value in about.items() if name != "topic"}
+    properties["channel"] = consent.channel
     if consent.topic != WHOLE_CHANNEL:
         properties["topic"] = consent.topic
     if consent.status == "withdrawn":
