@@ -1,4 +1,4 @@
-"""Check what segments name: other segments, tracks and topics."""
+"""Check what segments name (other segments, tracks and topics), and how much they would read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Collection, Mapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.document import Reading
+from audience.segments.reading_costs import cost_problems, readings_of, wanted
 from audience.segments.references import Known, inner_of, reference_problems
+from store.audience import reading_costs
+from store.engine.sql import utc_now
 from store.published import segments, tracks
 from tracks.shared.problems import Problem
+from tracks.shared.yaml_source import Path
 
 
 async def problems_of(
@@ -32,10 +36,22 @@ async def problems_of(
         about={**newest, **brought},
         about_until_now=counting,
     )
-    return {
-        name: [
-            Problem(name, reading.source.line(path), "", message)
-            for path, message in reference_problems(name, reading.source.data, known)
-        ]
-        for name, reading in readings.items()
-    }
+    problems: dict[str, list[Problem]] = {}
+    for name, reading in readings.items():
+        found = [*reference_problems(name, reading.source.data, known), *await _cost_problems(tx, name, reading)]
+        problems[name] = [Problem(name, reading.source.line(path), "", message) for path, message in found]
+    return problems
+
+
+async def _cost_problems(tx: AsyncConnection, name: str, reading: Reading) -> list[tuple[Path, str]]:
+    """Leaves that would read too many events. A segment that is published already is not refused for what came later:
+    publishing it again changes nothing."""
+    if reading.segment is None:
+        return []
+    readings = readings_of(reading.source.data)
+    newest = await segments.get(tx, name) if readings else None
+    published = await segments.version(tx, name, newest.latest) if newest else None
+    if not readings or (published is not None and published.data == reading.source.data):
+        return []
+    measured = await reading_costs.measure(tx, wanted(readings), utc_now())
+    return list(cost_problems(readings, measured))
