@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +26,7 @@ def test_the_circle_that_is_named_is_one_and_none_is_missed(about: dict[str, set
             ahead += fresh
         circle = circle_of(name, about)
         assert bool(circle) == (name in reached)
-        assert all(inner in about[outer] for outer, inner in zip(circle, circle[1:], strict=False))
+        assert all(inner in about[outer] for outer, inner in pairwise(circle))
 
 
 @given(graphs)
