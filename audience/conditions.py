@@ -22,7 +22,7 @@ def _over(name: str) -> AfterValidator:
     def judge_text(value: str) -> str:
         problems = [*check(value, (name,))]
         if ("contact", "segments") in {path[:2] for path in read(value).paths}:
-            problems.append("segments and scores cannot read contact.segments; a segment has the leaf {in: vip} for that")
+            problems.append("segments and scores cannot read contact.segments; segments have the leaf {in: vip}")
         if problems:
             raise wrong("; ".join(problems))
         return value

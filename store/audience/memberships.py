@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,10 +21,11 @@ from audience.segments.members import inner_segments
 from audience.segments.probes import Probe, probes
 from store.audience.facts import HOLD, facts_of
 from store.audience.inner_segments import InnerSegments
+from store.audience.membership_rows import MEMBERSHIP_NAMES, Membership, Pin, write
 from store.audience.standings import with_standings
-from store.engine.driver_sql import later, together
+from store.engine.driver_sql import together
 from store.engine.pipeline import Statement
-from store.engine.sql import any_of, many
+from store.engine.sql import any_of
 from store.published import segments
 from store.published.segments import ANY_CONTACT
 from store.schema.rows import Contact, read_row
@@ -42,31 +43,6 @@ class Touch(NamedTuple):
     events: frozenset[str] = frozenset()
     changed: bool = False
     created: bool = False
-
-
-class Pin(NamedTuple):
-    """A version of a segment."""
-
-    segment: str
-    version: int
-
-
-class Membership(NamedTuple):
-    """Whether a contact is a member; see the table `membership`."""
-
-    contact_id: str
-    segment: str
-    version: int
-    member: bool
-    since: datetime
-    changes_at: datetime | None
-    seq: int
-    told: bool
-
-    @property
-    def pin(self) -> Pin:
-        """The version that this is about."""
-        return Pin(self.segment, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,30 +236,6 @@ class _Evaluation:
         return new.changes_at is not None and new.changes_at < old.changes_at
 
 
-def write(tx: AsyncConnection, rows: Sequence[Membership]) -> None:
-    """Write these memberships together with the next statement of the transaction."""
-    if rows:
-        later(tx, _WRITE, arrays(rows))
-
-
-def arrays(rows: Sequence[Membership]) -> dict[str, Any]:
-    """The values of `MEMBERSHIPS`, in the order of their keys: the same everywhere prevents deadlocks."""
-    ordered = sorted(rows, key=lambda row: (row.contact_id, row.pin))
-    return {name: [getattr(row, name) for row in ordered] for name in MEMBERSHIP_COLUMNS}
-
-
-MEMBERSHIP_COLUMNS: Mapping[str, str] = {
-    "contact_id": "text",
-    "segment": "text",
-    "version": "int",
-    "member": "bool",
-    "since": "timestamptz",
-    "changes_at": "timestamptz",
-    "seq": "int",
-    "told": "bool",
-}
-MEMBERSHIPS = many("i", **MEMBERSHIP_COLUMNS)
-MEMBERSHIP_NAMES = ", ".join(MEMBERSHIP_COLUMNS)
 _KEPT = text(f"""
     WITH RECURSIVE concerned (segment) AS (
         SELECT segment FROM (
@@ -302,9 +254,3 @@ _KEPT = text(f"""
     GROUP BY t.segment, t.version, s.live, v.existing
 """)
 _KNOWN = text(f"SELECT {MEMBERSHIP_NAMES} FROM membership WHERE contact_id = {any_of('ids')}")
-_WRITE = text(f"""
-    INSERT INTO membership ({MEMBERSHIP_NAMES}) SELECT {MEMBERSHIP_NAMES} FROM {MEMBERSHIPS} ORDER BY ord
-    ON CONFLICT (contact_id, segment, version) DO UPDATE SET
-        member = excluded.member, since = excluded.since, changes_at = excluded.changes_at, seq = excluded.seq,
-        told = excluded.told
-""")

@@ -15,16 +15,8 @@ from audience.segments.probes import probes
 from audience.segments.standings import cause
 from store.audience import segment_revisits, segment_sizes
 from store.audience.facts import contacts_after, facts_of
-from store.audience.memberships import (
-    AGAIN,
-    MEMBERSHIP_NAMES,
-    MEMBERSHIPS,
-    Change,
-    Membership,
-    Updated,
-    arrays,
-    write,
-)
+from store.audience.membership_rows import MEMBERSHIP_NAMES, MEMBERSHIPS, Membership, arrays, write
+from store.audience.memberships import AGAIN, Change, Updated
 from store.audience.standings import with_standings
 from store.engine import periodic_jobs
 from store.engine.sql import any_of

@@ -11,19 +11,20 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from audience.segments.standings import cause
 from store.audience import memberships
-from store.audience.memberships import Change, Touch, Updated
+from store.audience.memberships import Change, Updated
 from store.engine.errors import BusyError
 from store.engine.sql import as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
+from store.runs.accepted_events import Accepted as Accepted
 from store.runs.drop_counts import Drop
-from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
+from store.runs.enrolling_by_event import enter
+from store.runs.segment_touches import Stored, by_events, by_runs
 from tracks.model.segment_changes import ENTERED, LEFT
 
 
@@ -36,31 +37,6 @@ class Event:
     name: str
     properties: Mapping[str, Any] = field(default_factory=dict)
     occurred_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """How many live enrollments can react to an event and how many it began, or why it was dropped.
-
-    `not_enrolled` are the tracks into which it could have enrolled the contact. `segments` are the segments that the
-    contact entered or left in this transaction.
-    """
-
-    matched: int = 0
-    enrolled: int = 0
-    duplicate: bool = False
-    erased: bool = False
-    not_enrolled: tuple[NotEnrolled, ...] = ()
-    segments: tuple[Change, ...] = ()
-
-    @property
-    def dropped(self) -> Reason | Literal["erased"] | None:
-        """Why the event had no effect although it is the entry event of a track; the first reason in `REASONS`."""
-        if self.erased:
-            return "erased"
-        if self.matched or self.enrolled or not self.not_enrolled:
-            return None
-        return min((one.reason for one in self.not_enrolled), key=REASONS.index)
 
 
 async def accept(tx: AsyncConnection, event: Event, *, now: datetime | None = None, pace: float = 1.0) -> Accepted:
@@ -202,13 +178,11 @@ async def _update_segments(tx: AsyncConnection, fresh: list[_Fresh], now: dateti
     Contacts who may begin a run of a track that a segment names are locked here with the others: later, two
     transactions could wait for each other.
     """
-    touched: dict[str, Touch] = {}
-    for item in fresh:
-        if item.moves or item.made or item.named:
-            known = touched.get(item.event.contact_id, Touch())
-            names = known.events | ({item.event.name} if item.moves else frozenset())
-            touched[item.event.contact_id] = Touch(names, created=known.created or item.made)
-    return await memberships.update(tx, touched, now) if touched else Updated((), ())
+    concerned = [item for item in fresh if item.moves or item.made or item.named]
+    if not concerned:
+        return Updated((), ())
+    touched = by_events(Stored(one.event.contact_id, one.event.name, one.moves, one.made) for one in concerned)
+    return await memberships.update(tx, touched, now)
 
 
 async def _store_changes(tx: AsyncConnection, updated: Updated, now: datetime, first: int) -> list[_Fresh]:
@@ -226,8 +200,7 @@ async def _tell_entered(
     """Bring the segments up to date that name the tracks which these contacts have entered; returns all changes."""
     if not entered:
         return ()
-    touched = {who: Touch(frozenset(cause("on", track) for track in tracks)) for who, tracks in entered.items()}
-    updated = await memberships.update(tx, touched, now)
+    updated = await memberships.update(tx, by_runs(entered), now)
     await tell_changes(tx, updated, now=now, pace=pace, bulk=bulk)
     return updated.changes
 

@@ -14,13 +14,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from audience.segments.standings import cause
 from store.audience import memberships
-from store.audience.memberships import Touch
 from store.engine.sql import utc_now
 from store.runs import enrolling, enrollments, events
 from store.runs.enrolling import Enrolled
 from store.runs.enrollment_slots import Enrol
+from store.runs.segment_touches import by_runs
 from tracks.runs.run_interface import PathEntry, RunStatus
 
 
@@ -86,8 +85,8 @@ async def tell(
     bulk: bool = False,
 ) -> None:
     """Bring the segments up to date of contacts who began or ended runs of these tracks."""
-    touched = {who: Touch(events=frozenset(cause("on", track) for track in tracks)) for who, tracks in moved.items()}
-    await events.tell_changes(tx, await memberships.update(tx, touched, now), now=now, pace=pace, bulk=bulk)
+    updated = await memberships.update(tx, by_runs(moved), now)
+    await events.tell_changes(tx, updated, now=now, pace=pace, bulk=bulk)
 
 
 _HOLD_IF_NAMED = text("""

@@ -245,7 +245,7 @@ def slowly(members: Any, contact: dict[str, Any], facts: list[Fact], stood: Stoo
 
 
 def kind_of(leaf: Any) -> str:
-    return next(iter(leaf.model_dump(mode="json", by_alias=True)))
+    return str(next(iter(leaf.model_dump(mode="json", by_alias=True))))
 
 
 def dear(fact: Fact) -> bool:

@@ -233,7 +233,13 @@ class _Story:
         tree = segment_from_data({"segment": "any", "members": written}).members
         found = []
         for who, attributes in self.attributes.items():
-            view = {"id": who, "timezone": None, "locale": None, "attributes": attributes, "segments": []}
+            view: dict[str, Any] = {
+                "id": who,
+                "timezone": None,
+                "locale": None,
+                "attributes": attributes,
+                "segments": [],
+            }
             stood = {leaf: Standing(self._spans(who, leaf, now, stored)) for leaf in standings_of(tree)}
             if evaluate(tree, Facts(view, self.events[who], stood), now).member:
                 found.append(who)

@@ -9,13 +9,14 @@ from store.audience import segment_fills
 from store.people import contacts, erasure, preferences, reachability, suppressions
 from store.people.consents import Change
 from store.published import policies, segments
-from store.runs import enrollments, run_changes
+from store.runs import run_changes
 from store.runs.enrolling import Enrol
 from store.runs.events import Event
 from store.schema.rows import Channel
 from tests.store.audience.segment_calls import checked, fill, live, members, pass_time, publish, told
 from tests.store.store_calls import NOW, StoreCalls
 from tracks.policy.workspace_policy import policy_from_data
+from tracks.runs.run_interface import RunStatus
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 TRACK = "track: trial\nentry: {event: trial.started}\nreentry: always\nsteps: [{id: wait, wait: 3d}]\n"
@@ -29,7 +30,7 @@ async def enrol(store: StoreCalls, who: str = "ann") -> str:
     return found.enrollment.id
 
 
-async def close(store: StoreCalls, run: str, status: enrollments.RunStatus = "converted") -> None:
+async def close(store: StoreCalls, run: str, status: RunStatus = "converted") -> None:
     async with store.db.transaction() as tx:
         await run_changes.close(tx, run, status, "goal", now=NOW + HOUR)
 
