@@ -22,9 +22,10 @@ def _over(name: str) -> AfterValidator:
 
     def judge_text(value: str) -> str:
         problems = [*check(value, (name,))]
-        for computed in ("segments", "scores"):
-            if ("contact", computed) in {path[:2] for path in read(value).paths}:
-                problems.append(f"segments and scores cannot read contact.{computed}")
+        paths = {path[:2] for path in read(value).paths}
+        for computed, leaf in (("segments", "{in: vip}"), ("scores", "{score: lead, grade: hot}")):
+            if ("contact", computed) in paths:
+                problems.append(f"segments and scores cannot read contact.{computed}; segments have the leaf {leaf}")
         if problems:
             raise wrong("; ".join(problems))
         return value

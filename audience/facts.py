@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,9 +18,25 @@ class Fact(NamedTuple):
     properties: Mapping[str, Any]
 
 
+Span = tuple[datetime, datetime | None]
+"""From the first moment until before the second one; None: without end."""
+EVER = datetime.min.replace(tzinfo=UTC)
+"""The beginning of a span of which it is not known since when it lasts."""
+
+
+class Standing(NamedTuple):
+    """When a leaf about a standing is true, such as being on a track; `why` tells why it is not true now."""
+
+    spans: Sequence[Span] = ()
+    why: str = ""
+
+
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one contact: the contact as conditions see it, and events in any order."""
+    """What is known of one contact: the contact as conditions see it, events in any order, and where they stand.
+
+    `standings` are by the leaf of the segment that asks for them.
+    """
 
     contact: Mapping[str, Any]
     events: Sequence[Fact] = ()
@@ -28,6 +44,7 @@ class Facts:
     """Names of which there are too many events to be read: of each, those from this moment on are known."""
     grades: Mapping[str, str] = field(default_factory=dict)
     """The contact's grade by each score, as far as segments ask for it."""
+    standings: Mapping[Any, Standing] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Fact]]:

@@ -18,7 +18,7 @@ from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.people import contacts
 from store.published import policies, tracks
-from store.runs import drop_counts, enrolling, enrollments
+from store.runs import drop_counts, enrollments, run_changes
 from store.runs.drop_counts import Drop
 from store.runs.enrolling import Enrol
 from store.schema.rows import Contact
@@ -106,7 +106,7 @@ class EnrollActivities:
                 drop_counts.count(tx, [Drop(drop_counts.TOO_SOON, "entry", step.enroll.track)])
                 return await finish(tx, begun, "enroll", "skipped", drop_counts.TOO_SOON)
             wish = Enrol(step.enroll.track, contact.id, properties=properties, pace=enrollment.pace)
-            enrolled = await enrolling.enroll(tx, wish)
+            enrolled = await run_changes.enroll(tx, wish)
             if enrolled.outcome == "refused":
                 outcome: Ended = "skipped" if enrolled.refusal == "reentry" else "failed"
                 return await finish(tx, begun, "enroll", outcome, enrolled.refusal or "")

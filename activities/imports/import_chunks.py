@@ -21,7 +21,7 @@ from store.engine.database import Database
 from store.engine.errors import UnstorableError
 from store.people import contacts
 from store.people.contacts import Changes
-from store.runs import enrolling, outbox
+from store.runs import outbox, run_changes
 from store.runs.enrolling import Enrol, Enrolled
 from store.runs.imports import import_rows, imports
 from store.runs.imports.import_rows import Problem, Raw
@@ -155,7 +155,7 @@ async def enter(tx: AsyncConnection, job: Import, rows: Sequence[Readable]) -> t
         changes = [(it.row.contact_id, _changes(it.row)) for it in left]
         await contacts.upsert_many(tx, changes, bulk=True, pace=_pace(job))
         wishes = [_wish(job, it.row) for it in left]
-        for it, result in zip(left, await enrolling.enroll_many(tx, wishes, bulk=True), strict=True):
+        for it, result in zip(left, await run_changes.enroll_many(tx, wishes, bulk=True), strict=True):
             outcome, problem = _outcome(it, result)
             outcomes[outcome] += 1
             if problem:

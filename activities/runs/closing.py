@@ -7,7 +7,7 @@ from temporalio import activity
 from activities.contract import CLOSE_RUN, CloseCall
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
-from store.runs import enrollments
+from store.runs import enrollments, run_changes
 from tracks.contacts.contact_fields import storable_text
 
 
@@ -25,13 +25,20 @@ class ClosingActivities:
         The reason may come from anybody with access to Temporal. Characters that the database cannot store are removed,
         because an enrollment that cannot be closed would stay live forever.
         """
+        reason, ended_at = storable_text(call.reason), call.clock.real(call.at)
         async with self._db.statement() as tx:
-            await enrollments.close(
+            closed = await enrollments.close(
                 tx,
                 call.enrollment_id,
                 call.status,
-                storable_text(call.reason),
+                reason,
                 path=call.path,
                 counts=call.counts,
-                now=call.clock.real(call.at),
+                now=ended_at,
+                unless_named=True,
             )
+        if not closed:  # closed before; or a segment names the track, and must change in the same transaction
+            async with self._db.transaction() as tx:
+                await run_changes.close(
+                    tx, call.enrollment_id, call.status, reason, path=call.path, counts=call.counts, ended_at=ended_at
+                )

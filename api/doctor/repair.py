@@ -17,7 +17,7 @@ from api.doctor.temporal_runs import UNREADABLE, Runs
 from api.doctor.time_limits import TimeLimits
 from store.engine.database import Database
 from store.operations import doctor
-from store.runs import enrollments, refused_deliveries
+from store.runs import enrollments, refused_deliveries, run_changes
 from store.sending import messages, send_outcomes
 from tracks.runs.run_interface import SIGNAL_END, EndSignal, RunStatus
 
@@ -95,7 +95,7 @@ class Repair:
                 status, reason = result.status, result.reason
                 counts = result.model_dump(include={"sent", "messages", "dropped"})
         async with self._database.transaction() as tx:
-            await enrollments.close(tx, finding.enrollment_id, status, reason, counts=counts)
+            await run_changes.close(tx, finding.enrollment_id, status, reason, counts=counts)
         return Repaired(finding, True, f"closed as {status}: {reason}")
 
     async def _decide(self, finding: Finding) -> Repaired:
@@ -106,7 +106,7 @@ class Repair:
             return Repaired(finding, False, "it has changed meanwhile: look again")
         if self._lost == "close":
             async with self._database.transaction() as tx:
-                await enrollments.close(tx, finding.enrollment_id, "exited", "run lost")
+                await run_changes.close(tx, finding.enrollment_id, "exited", "run lost")
             return Repaired(finding, True, "closed as exited: run lost")
         return await self._start(finding)
 
@@ -120,7 +120,7 @@ class Repair:
                 await doctor.start_again(tx, one.id)
                 return Repaired(finding, True, "its start is in the outbox again")
             status: RunStatus = "exited" if one.goal_reached_at is None else "converted"
-            await enrollments.close(tx, one.id, status, "goal" if status == "converted" else "exit")
+            await run_changes.close(tx, one.id, status, "goal" if status == "converted" else "exit")
         return Repaired(finding, True, f"closed as {status}: it had nothing left to do")
 
     async def _tell(self, finding: Finding) -> Repaired:
@@ -168,7 +168,7 @@ class Repair:
             one = await doctor.find(tx, finding.enrollment_id)
             status: RunStatus = "converted" if one is not None and one.goal_reached_at is not None else "exited"
             reason = "goal" if status == "converted" else TOOK_NO_MORE
-            await enrollments.close(tx, finding.enrollment_id, status, reason)
+            await run_changes.close(tx, finding.enrollment_id, status, reason)
         return Repaired(finding, True, f"terminated, and closed as {status}: {reason}")
 
     async def _finish(self, finding: Finding) -> Repaired:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.people import suppressions
+from store.people import reachability, suppressions
 from store.runs import events
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel
@@ -72,6 +72,7 @@ async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -
     """
     by_id = await messages.get_many(tx, {report.message_id for report in reports if report.message_id})
     found = [await _find(tx, report, by_id) for report in reports]
+    concerned = await _hold_concerned(tx, reports, found)
     late = _after_delivery(reports, found)
     told = [
         (index, _event(report, message))
@@ -95,7 +96,26 @@ async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -
         if message is not None and index not in late and not (answer and answer.duplicate):
             others = await _keep_from(tx, report, message)
         answers_in_order.append(Reported(message is not None, answer, others, index in late))
+    await reachability.tell(tx, concerned, pace=pace)
     return answers_in_order
+
+
+async def _hold_concerned(
+    tx: AsyncConnection, reports: Sequence[Report], found: Sequence[Message | None]
+) -> Sequence[str]:
+    """Lock the contacts whose addresses these reports may suppress, if a segment asks who can be reached."""
+    pairs = [
+        (report, message)
+        for report, message in zip(reports, found, strict=True)
+        if message is not None and (report.suppress_reason or report.soft)
+    ]
+    if not pairs:
+        return ()
+    return await reachability.hold(
+        tx,
+        addresses=[(message.channel, one) for report, message in pairs for one in report.named],
+        hashes={message.address_hash for _, message in pairs if message.address_hash},
+    )
 
 
 def _after_delivery(reports: Sequence[Report], found: Sequence[Message | None]) -> set[int]:
@@ -152,10 +172,11 @@ def _event(report: Report, message: Message) -> events.Event:
 
 
 def about(message: Message) -> dict[str, Any]:
-    """The properties of every event about a message."""
+    """The properties of every event about a message. `topic` only where the message has one."""
     return {
         "message_id": message.id,
         "track": message.track,
         "step": message.step,
         "enrollment_id": message.enrollment_id,
+        **({"topic": message.topic} if message.topic else {}),
     }

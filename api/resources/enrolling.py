@@ -12,7 +12,7 @@ from api.http.bodies.batches import judged
 from api.http.context import Context, Ctx
 from api.http.fields import SLUG, Body, Identifier, Object, ObjectKey
 from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer
-from store.runs import enrolling
+from store.runs import enrolling, run_changes
 
 MAX_ITEMS = 1_000
 MAX_PACE = 10_000_000
@@ -136,7 +136,7 @@ async def post_enrollments(body: BatchRequest, ctx: Ctx) -> BatchResult:
         for index, errors in wrong.items()
     }
     async with ctx.db.transaction() as tx:
-        enrolled = await enrolling.enroll_many(tx, [_wish(wish) for wish in wishes.values()], bulk=True)
+        enrolled = await run_changes.enroll_many(tx, [_wish(wish) for wish in wishes.values()], bulk=True)
     for (index, wish), result in zip(wishes.items(), enrolled, strict=True):
         results[index] = _result(index, wish, result)
     return BatchResult(results=[results[index] for index in range(len(body.enrollments))])

@@ -55,6 +55,13 @@ class TrackNotEntered(BaseModel):
     )
 
 
+class SegmentChange(BaseModel):
+    """A segment that the contact entered or left."""
+
+    segment: str
+    change: Literal["entered", "left"]
+
+
 class EventAccepted(BaseModel):
     """The event and its deliveries are stored and cannot be lost any more."""
 
@@ -73,6 +80,9 @@ class EventAccepted(BaseModel):
     )
     not_enrolled: list[TrackNotEntered] = Field(
         description="Tracks whose entry rule names the event, but in which it started no run."
+    )
+    segments: list[SegmentChange] = Field(
+        description="Segments that the contact entered or left in the transaction that stored the event, in order."
     )
 
 
@@ -152,4 +162,7 @@ async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
         dropped=accepted.dropped,
         merged_into=accepted.merged_into,
         not_enrolled=[TrackNotEntered(track=one.track, reason=one.reason) for one in accepted.not_enrolled],
+        segments=[
+            SegmentChange(segment=one.segment, change="entered" if one.entered else "left") for one in accepted.segments
+        ],
     )

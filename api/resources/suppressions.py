@@ -14,7 +14,7 @@ from api.http.fields import Body, check_any_email, check_phone
 from api.http.pagination import CursorText, Limit
 from api.http.problems import FieldProblem, documented, invalid
 from store.engine.hash_secret import current_secret
-from store.people import suppressions
+from store.people import reachability, suppressions
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel
 from store.schema.suppression_reasons import Reason
@@ -134,7 +134,9 @@ async def get_suppressions(
 async def post_suppression(body: NewSuppression, response: Response, ctx: Ctx) -> Suppression:
     """From the answer on, nothing is sent to the address, whichever contact has it. The strictest reason stays."""
     async with ctx.db.transaction() as tx:
+        concerned = await reachability.hold(tx, addresses=[(body.channel, body.address)])
         raised = await suppressions.add(tx, body.channel, body.address, body.reason)
+        await reachability.tell(tx, concerned, pace=ctx.settings.pace_at_entry)
         found = await suppressions.find(tx, body.channel, body.address)
     assert found is not None
     response.status_code = 201 if raised else 200
@@ -145,7 +147,10 @@ async def post_suppression(body: NewSuppression, response: Response, ctx: Ctx) -
 async def delete_suppression(body: Address, ctx: Ctx) -> Removed:
     """Ends a suppression of any reason. Withdrawn consents stay withdrawn."""
     async with ctx.db.transaction() as tx:
-        return Removed(removed=await suppressions.remove(tx, body.channel, body.address))
+        concerned = await reachability.hold(tx, addresses=[(body.channel, body.address)])
+        removed = await suppressions.remove(tx, body.channel, body.address)
+        await reachability.tell(tx, concerned, pace=ctx.settings.pace_at_entry)
+    return Removed(removed=removed)
 
 
 def _shown(found: suppressions.Suppression) -> Suppression:

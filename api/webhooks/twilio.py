@@ -16,7 +16,7 @@ from api.http.overload import vouch
 from api.http.problems import ProblemError, documented
 from api.webhooks import twilio_events
 from api.webhooks.twilio_signature import genuine
-from store.people import contacts, suppressions
+from store.people import contacts, reachability, suppressions
 from store.runs import events
 from store.sending import inbound_texts, messages
 from tracks.contacts.contact_fields import storable_text
@@ -123,6 +123,8 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
         if not await inbound_texts.is_new(tx, sid, now=now):
             ctx.metrics.rejected.labels("twilio", "duplicate").inc()
             return answer
+        changes = stopped or word in twilio_events.START
+        concerned = await reachability.hold(tx, addresses=[("sms", phone)]) if changes else ()
         people = await contacts.by_phone(tx, phone)
         latest = await messages.answered(tx, [person.id for person in people], sender=form.get("To", ""))
         for person in people:
@@ -140,6 +142,7 @@ async def post_inbound(request: Request, ctx: Ctx) -> Response:
             await suppressions.add(tx, "sms", phone, "stop")
         elif word in twilio_events.START and not known:
             await suppressions.remove(tx, "sms", phone, only="stop")
+        await reachability.tell(tx, concerned, pace=ctx.settings.pace_at_entry)
     if not results:
         ctx.metrics.rejected.labels("twilio", "unknown-sender").inc()
     for accepted in results:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from audience.conditions import judge_event
 from audience.facts import Facts
+from audience.segments import standings
 from audience.segments.comparisons import Times
 from audience.segments.evaluation import Membership
 from audience.segments.grade_leaf import ScoreGrade
@@ -29,6 +29,7 @@ from audience.segments.members import (
     event_of,
     leaves,
 )
+from audience.segments.standings import NOWHERE, Consents, Converted, InSegment, OnTrack, Reachable, StandingLeaf
 from tracks.conditions.conditions import ConditionError, judge
 
 Course = tuple[bool, Sequence[datetime]]
@@ -36,6 +37,7 @@ Course = tuple[bool, Sequence[datetime]]
 Courses = Callable[[Facts, datetime], Course]
 Truths = Sequence[bool]
 """Whether each leaf holds."""
+_IN_CLOSED_FORM = Condition | Did | DidNot | Last | First | ScoreGrade | StandingLeaf
 
 
 class Decider:
@@ -45,9 +47,7 @@ class Decider:
         self._members = members
         found = tuple(dict.fromkeys(leaves(members)))
         self._holds = _tree(members, {leaf: index for index, leaf in enumerate(found)})
-        self._in_closed_form = all(
-            isinstance(leaf, Condition | Did | DidNot | Last | First | ScoreGrade) for leaf in found
-        )
+        self._in_closed_form = all(isinstance(leaf, _IN_CLOSED_FORM) for leaf in found)
         self._courses = [_courses(leaf) for leaf in found] if self._in_closed_form else []
 
     def judged(self, facts: Facts | None, now: datetime) -> tuple[bool, datetime | None] | None:
@@ -92,15 +92,25 @@ def _courses(leaf: Leaf) -> Courses:
             return _counting(Times("==", 0), leaf)
         case Last() | First():
             return _ago(leaf)
+        case InSegment() | OnTrack() | Converted() | Consents() | Reachable():
+            return _standing(leaf)
     raise TypeError(f"{leaf} has no closed form")
 
 
 def _times(leaf: Did | DidNot | Last | First) -> Callable[[Facts], Sequence[datetime]]:
     """The moments of the events that a leaf is about."""
-    name, where = event_of(leaf), leaf.where
-    if where is None:
+    name = event_of(leaf)
+    if not leaf.looks_inside:
         return lambda facts: facts.times.get(name, ())
-    return lambda facts: [fact.at for fact in facts.by_name.get(name, ()) if judge_event(where, fact).holds]
+    return lambda facts: [fact.at for fact in facts.by_name.get(name, ()) if leaf.counts(fact)]
+
+
+def _standing(leaf: StandingLeaf) -> Courses:
+    def course(facts: Facts, now: datetime) -> Course:
+        standing = standings.Course(leaf, facts.standings.get(leaf, NOWHERE))
+        return standing.holds(now), [turn for turn in standing.turns if turn > now]
+
+    return course
 
 
 def _ago(leaf: Last | First) -> Courses:

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from audience.conditions import ContactCondition
 from audience.segments.decision import Decider
 from audience.segments.members import LEAVES, All, AnyOf, Condition, Members, Not, scores_of
 from tracks.checks.error_messages import say_of
-from tracks.model.values import Model, Short, Slug, Text
+from tracks.model.values import Duration, Model, Short, Slug, Text
 from tracks.shared.problems import Problem, meant
 from tracks.shared.yaml_source import Path, Source, read_yaml
 
@@ -45,6 +46,7 @@ class Head(Model):
     name: Short | None = None
     description: Text = ""
     owner: Short | None = None
+    min_stay: Duration | None = Field(None, description="who has entered stays a member at least for so long")
     members: Any
 
 
@@ -57,6 +59,8 @@ class Segment:
     name: str
     description: str = ""
     owner: str | None = None
+    min_stay: timedelta = timedelta(0)
+    """Who has entered does not leave before that span is over."""
 
     @cached_property
     def scores(self) -> frozenset[str]:
@@ -102,7 +106,14 @@ def segment_from_data(data: Mapping[str, Any]) -> Segment:
     if problems := list(_problems(data)):
         raise ValueError("; ".join(message for _, message in problems))
     head = Head.model_validate(data)
-    return Segment(head.segment, tree_of(data["members"]), head.name or head.segment, head.description, head.owner)
+    return Segment(
+        head.segment,
+        tree_of(data["members"]),
+        head.name or head.segment,
+        head.description,
+        head.owner,
+        head.min_stay or timedelta(0),
+    )
 
 
 def _problems(data: Any) -> Iterator[tuple[Path, str]]:

@@ -29,6 +29,16 @@ from audience.segments.members import (
     leaves,
     needed,
 )
+from audience.segments.standings import (
+    NOWHERE,
+    Consents,
+    Converted,
+    Course,
+    InSegment,
+    OnTrack,
+    Reachable,
+    StandingLeaf,
+)
 from tracks.conditions.conditions import Verdict, judge
 
 NEWEST = 3
@@ -52,7 +62,8 @@ class LeafAnswer:
     count: int | None = None
     """How many events were counted; None for a leaf that is about no event."""
     why: str = ""
-    """For a condition or a date that could not be computed: `missing`, `type`, `not a date`, …"""
+    """For a condition or a date that could not be computed: `missing`, `type`, `not a date`, …; why a contact is not
+    reachable."""
     value: int | float | date | None = None
     """The aggregate, such as the sum; the day that a date means."""
     left_out: int = 0
@@ -112,6 +123,7 @@ class _Known:
         self._grades = facts.grades
         self._calendar = Calendar(facts.contact)
         self._dates: dict[DateLeaf, Dated] = {}
+        self._courses: dict[StandingLeaf, Course] = {}
         self._values: dict[Aggregate, Values] = {}
         self._events: dict[EventLeaf, list[Fact]] = {}
         self._times: dict[EventLeaf, list[datetime]] = {}
@@ -121,9 +133,11 @@ class _Known:
                 self._conditions[leaf.text] = judge(leaf.text, {"contact": facts.contact})
             elif isinstance(leaf, DateLeaf):
                 self._dates[leaf] = self._calendar.dated(leaf)
+            elif isinstance(leaf, StandingLeaf):
+                self._courses[leaf] = Course(leaf, facts.standings.get(leaf, NOWHERE))
             elif not isinstance(leaf, ScoreGrade):
                 named = (fact for fact in facts.events if fact.name == event_of(leaf))
-                found = [fact for fact in named if judge_event(leaf.where, fact).holds]
+                found = [fact for fact in named if _counts(leaf, fact)]
                 found.sort(key=lambda fact: (fact.at, fact.event_id))
                 if isinstance(leaf, Aggregate):
                     self._values[leaf] = Values(leaf, found)
@@ -146,6 +160,8 @@ class _Known:
                 return self._dates[members].holds(self._day(now))
             case ScoreGrade():
                 return members.holds(self._grades)
+            case InSegment() | OnTrack() | Converted() | Consents() | Reachable():
+                return self._courses[members].holds(now)
             case Did():
                 begin, end = self._counted(members, now)
                 return members.times.hold(end - begin)
@@ -168,6 +184,8 @@ class _Known:
             return LeafAnswer(leaf, holds, why=self._dates[leaf].why, value=self._dates[leaf].day)
         if isinstance(leaf, ScoreGrade):
             return LeafAnswer(leaf, holds)
+        if isinstance(leaf, StandingLeaf):
+            return LeafAnswer(leaf, holds, why="" if holds else self._courses[leaf].standing.why)
         begin, end = self._counted(leaf, now)
         newest = max(begin, end - (NEWEST if isinstance(leaf, Aggregate) else needed(leaf)))
         facts = tuple(self._events[leaf][newest:end])
@@ -228,6 +246,8 @@ class _Known:
                 return [members] if self._dates[members].day is not None else False
             case ScoreGrade():
                 return members.holds(self._grades)
+            case InSegment() | OnTrack() | Converted() | Consents() | Reachable():
+                return False if self._courses[members].settled else [members]
             case _:
                 return [members] if self._times[members] else self._without_events(members)
 
@@ -243,6 +263,9 @@ class _Known:
         """The moments at which events begin or cease to count for a leaf."""
         if isinstance(leaf, Condition | DateLeaf | ScoreGrade):
             return
+        if isinstance(leaf, StandingLeaf):
+            yield from self._courses[leaf].turns
+            return
         times = self._times[leaf]
         spans = [leaf.before, leaf.within] if isinstance(leaf, Last | First) else [leaf.within]
         # Of the events of the past, only the newest decide: the older ones leave a window before these.
@@ -255,6 +278,10 @@ class _Known:
         if self._today is None or self._today[0] != now:
             self._today = (now, self._calendar.day(now))
         return self._today[1]
+
+
+def _counts(leaf: EventLeaf, fact: Fact) -> bool:
+    return judge_event(leaf.where, fact).holds if isinstance(leaf, Aggregate) else leaf.counts(fact)
 
 
 def _ago(leaf: Last | First, at: datetime, now: datetime) -> bool:

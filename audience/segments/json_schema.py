@@ -36,7 +36,7 @@ def members_schema(leaves: Collection[str] | None = None) -> dict[str, Any]:
     many = {"type": "array", "items": {"$ref": "#/$defs/Members"}, "minItems": 1}
     groups = {"all": many, "any": many, "not": {"$ref": "#/$defs/Members"}}
     parts["Members"] = {
-        "description": "A condition over `contact`, something that they did, a date, or a group of such parts.",
+        "description": "A condition over `contact`, what they did, a date, where they stand, or a group of such parts.",
         "anyOf": [
             {"type": "string", "minLength": 1},
             *({"$ref": f"#/$defs/{model.__name__}"} for model in allowed),

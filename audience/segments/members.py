@@ -12,37 +12,38 @@ from typing import Self
 
 from pydantic import model_validator
 
-from audience.conditions import EventCondition, Happening
+from audience.conditions import Happening
 from audience.segments.aggregates import AGGREGATES, Aggregate
 from audience.segments.comparisons import Counting, Times
+from audience.segments.counted_events import Counted
 from audience.segments.dates import DateLeaf
 from audience.segments.grade_leaf import ScoreGrade
-from tracks.model.values import Duration, Model, wrong
+from audience.segments.standings import STANDING_LEAVES, InSegment, StandingLeaf, cause_of
+from tracks.model.values import Duration, wrong
 
 
-class Did(Model):
+class Did(Counted):
     """They did something, so many times, ever or within a span of time."""
 
+    kind = "did"
     did: Happening
     times: Counting = Times(">=", 1)
     within: Duration | None = None
-    where: EventCondition | None = None
 
 
-class DidNot(Model):
+class DidNot(Counted):
     """They did not do something, ever or within a span of time. Who never did it counts too."""
 
+    kind = "did_not"
     did_not: Happening
     within: Duration | None = None
-    where: EventCondition | None = None
 
 
-class _Once(Model):
+class _Once(Counted):
     before: Duration | None = None
     """Longer ago than this."""
     within: Duration | None = None
     """Not longer ago than this."""
-    where: EventCondition | None = None
 
     @model_validator(mode="after")
     def _has_a_span(self) -> Self:
@@ -56,12 +57,14 @@ class _Once(Model):
 class Last(_Once):
     """The last time they did something is so long ago. False of who never did it."""
 
+    kind = "last"
     last: Happening
 
 
 class First(_Once):
     """The first time they did something is so long ago. False of who never did it."""
 
+    kind = "first"
     first: Happening
 
 
@@ -104,13 +107,14 @@ class Not:
     part: Members
 
 
-ContactLeaf = Condition | DateLeaf | ScoreGrade
+ContactLeaf = Condition | DateLeaf | ScoreGrade | StandingLeaf
 """A leaf about the contact, and about no event."""
 Leaf = ContactLeaf | EventLeaf
-LEAVES: Mapping[str, type[DateLeaf] | type[ScoreGrade] | type[EventLeaf]] = {
+LEAVES: Mapping[str, type[DateLeaf] | type[ScoreGrade] | type[EventLeaf] | type[StandingLeaf]] = {
     **EVENT_LEAVES,
     "date": DateLeaf,
     "score": ScoreGrade,
+    **STANDING_LEAVES,
 }
 """Each kind of leaf that is written as a mapping, by the key that names what it is about."""
 Members = Leaf | All | AnyOf | Not
@@ -151,6 +155,22 @@ def events_of(members: Members) -> set[str]:
 def scores_of(members: Members) -> frozenset[str]:
     """The scores that a tree is about."""
     return frozenset(leaf.score for leaf in leaves(members) if isinstance(leaf, ScoreGrade))
+
+
+def standings_of(members: Members) -> set[StandingLeaf]:
+    """All leaves of a tree about a standing."""
+    return {leaf for leaf in leaves(members) if isinstance(leaf, StandingLeaf)}
+
+
+def triggers_of(members: Members) -> set[str]:
+    """What may change the truth of a tree, other than a field of the contact and time: events, and causes of leaves
+    about a standing."""
+    return events_of(members) | {cause_of(leaf) for leaf in standings_of(members)}
+
+
+def inner_segments(members: Members) -> set[str]:
+    """The names of the segments that a tree is about."""
+    return {leaf.in_ for leaf in leaves(members) if isinstance(leaf, InSegment)}
 
 
 def needed(leaf: Did | DidNot | Last | First) -> int:

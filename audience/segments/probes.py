@@ -47,8 +47,8 @@ def _probes(tree: Members, spare: int, whole: bool) -> Iterator[Probe]:
         if isinstance(leaf, ContactLeaf):
             continue
         within = leaf.within if isinstance(leaf, Did | DidNot | Aggregate) else None
-        looks_inside = leaf.where is not None or isinstance(leaf, Aggregate)
-        if whole or isinstance(leaf, Aggregate) or leaf.where is not None:
+        looks_inside = isinstance(leaf, Aggregate) or leaf.looks_inside
+        if whole or isinstance(leaf, Aggregate) or looks_inside:
             yield Probe(event_of(leaf), False, None, within, looks_inside)
         else:
             yield Probe(event_of(leaf), isinstance(leaf, First), needed(leaf) + spare, within, False)

@@ -236,6 +236,8 @@ def _say_decision(decided: Mapping[str, Any], verb: str) -> None:
         say(f"{decided['contact_id']} has too many events or too much data to be judged.")
         return
     until = f", until {decided['changes_at']} if nothing else happens" if decided["changes_at"] else ""
+    if decided.get("stays_until"):
+        until = f", until {decided['stays_until']} at least, because of min_stay: the leaves say no"
     denied = verb if decided["member"] else {"is": "is not", "would be": "would not be"}[verb]
     say(f"{decided['contact_id']} {denied} a member{until}:")
     rows = [

@@ -43,7 +43,7 @@ def suppress(
 
     Example: perennial suppress rude@example.com +41446681800 --reason complained
     """
-    from store.people import suppressions
+    from store.people import reachability, suppressions
     from store.schema import suppression_reasons
 
     if reason not in suppression_reasons.HARSHEST_FIRST:
@@ -53,8 +53,10 @@ def suppress(
     async def work(database: Database) -> None:
         raised = 0
         async with database.transaction() as tx:
+            concerned = await reachability.hold(tx, addresses=found)
             for start in range(0, len(found), _AT_ONCE):
                 raised += await suppressions.add_many(tx, found[start : start + _AT_ONCE], reason)
+            await reachability.tell(tx, concerned)
         say(f"{raised} of {len(found)} suppressed; the others were, for this reason or a harsher one.")
 
     in_database(work)
@@ -67,13 +69,15 @@ def unsuppress(addresses: Addresses = None, file: Listed = None) -> None:
 
     Example: perennial unsuppress rude@example.com
     """
-    from store.people import suppressions
+    from store.people import reachability, suppressions
 
     found = _read(addresses, file)
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
+            concerned = await reachability.hold(tx, addresses=found)
             removed = [await suppressions.remove(tx, channel, address) for channel, address in sorted(found)]
+            await reachability.tell(tx, concerned)
         say(f"{sum(removed)} of {len(found)} allowed again; the others were not suppressed.")
 
     in_database(work)

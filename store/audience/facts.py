@@ -55,10 +55,10 @@ async def contacts_after(tx: AsyncConnection, after: str, limit: int) -> list[Co
     return [read_row(Contact, row) for row in rows.mappings()]
 
 
-async def all_facts_of(
+async def all_events_of(
     tx: AsyncConnection, people: Sequence[Contact], members: Members, now: datetime
 ) -> Mapping[str, Facts | None]:
-    """The facts of each contact, by id: all events that the tree is about.
+    """The facts of each contact, by id: all events that the tree is about, without standings.
 
     Of a contact with more than `MAX_EVENTS` of a name, those that decide. None where all of them decide.
     """

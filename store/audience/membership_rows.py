@@ -1,4 +1,4 @@
-"""What is stored of a contact and a version of a segment."""
+"""The rows of the table `membership`, and how many of them are written at once."""
 
 from __future__ import annotations
 

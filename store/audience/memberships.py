@@ -17,12 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.facts import Facts
 from audience.segments.date_moments import DateSegment
 from audience.segments.document import Segment
+from audience.segments.inner_segments import depths_of, with_outer
+from audience.segments.members import inner_segments
 from audience.segments.probes import Probe, merged, probes
 from store.audience.facts import AGAIN, CATCH_UP, HOLD, enough, shared_facts_of
+from store.audience.inner_segments import InnerSegments
 from store.audience.membership_rows import MEMBERSHIP_NAMES, Membership, Pin, write
 from store.audience.scores import values as score_values
 from store.audience.scores.updating import Concern, ScoreUpdate
 from store.audience.scores.values import GradeChange
+from store.audience.standings import with_standings
 from store.engine.driver_sql import together
 from store.engine.pipeline import Statement
 from store.engine.sql import any_of
@@ -32,7 +36,8 @@ from store.schema.rows import Contact, read_row
 
 
 class Touch(NamedTuple):
-    """What happened to a contact: events of these names; whether a field changed; whether the contact is new.
+    """What happened to a contact: events of these names, or causes of other kinds (`audience.segments.standings`);
+    whether a field changed; whether the contact is new. An empty one looks for what is overdue.
 
     `scored`: a score may be about these events. It is not asked otherwise, so that other events cost nothing more.
     """
@@ -118,10 +123,12 @@ async def update(
     for person in people:
         scored.of(person.id, facts[person.id])
     score_values.write(tx, scored.written)
-    about = frozenset[str]().union(*(segment.scores for segment in defined.values()))
-    facts = await score_values.with_grades(tx, facts, about)
+    trees = [one.members for one in defined.values()]
+    facts = await with_standings(tx, people, trees, facts, segments=False)
+    counting = await segments.counting_versions(tx, frozenset().union(*map(inner_segments, trees)))
     for person in people:
-        evaluation.of(person.id, asked[person.id], facts[person.id], known[person.id])
+        own = InnerSegments({pin: row.member for pin, row in known[person.id].items()}, counting)
+        evaluation.of(person.id, asked[person.id], facts[person.id], known[person.id], own)
     write(tx, evaluation.written)
     here = Updated(
         sorted(evaluation.changes, key=lambda change: change.at),
@@ -212,6 +219,7 @@ def _concerned(
     names = touch.events | ({ANY_CONTACT} if touch.changed else frozenset())
     found = {pin.segment for pin, one in kept.items() if touch.created or names & one.events}
     found |= {pin.segment for pin, row in known.items() if row.changes_at is not None and row.changes_at <= now}
+    found = with_outer(found, ((pin.segment, one.events) for pin, one in kept.items()))
     return frozenset(pin for pin in kept if pin.segment in found)
 
 
@@ -239,19 +247,30 @@ class _Evaluation:
             self._probes[asked] = probes((self.defined[pin].members for pin in pins), spare=CATCH_UP if overdue else 0)
         return self._probes[asked]
 
-    def of(self, contact_id: str, pins: frozenset[Pin], facts: Facts, known: Mapping[Pin, Membership]) -> None:
+    def of(
+        self,
+        contact_id: str,
+        pins: frozenset[Pin],
+        facts: Facts,
+        known: Mapping[Pin, Membership],
+        inner: InnerSegments,
+    ) -> None:
         """Evaluate these versions for one contact, at each moment that is due, up to now."""
         counting = set()
-        for pin in self._live_first(pins):
+        for pin in self._in_order(pins):
             old, kept = known.get(pin), self.kept[pin]
+            members = self.defined[pin].members
+            own = inner.added(self._enough(pin, facts), members)
             row = old or Membership(contact_id, *pin, False, self.now, None, 0, told=True)
-            moment: datetime | None = self.now if row.changes_at is None else min(row.changes_at, self.now)
-            mine = self._enough(pin, facts)
+            moment: datetime | None = min(row.changes_at or self.now, inner.first_turn(members) or self.now, self.now)
+            before = row
             for _ in range(CATCH_UP):
                 if moment is None or moment > self.now:
                     break
-                row = self._at(row, pin, mine, moment)
-                moment = row.changes_at
+                row = self._at(row, pin, own, moment)
+                if row.member != before.member:
+                    inner.turned(row.pin, moment)
+                before, moment = row, row.changes_at
             if not kept.live:
                 row = row._replace(told=not row.member or not kept.tells_existing or pin.segment in counting)
             elif row.member:
@@ -263,9 +282,11 @@ class _Evaluation:
         """The facts; None if there are too many for this version."""
         return enough(facts, probes([self.defined[pin].members]), self.earliest) if facts.cut else facts
 
-    def _live_first(self, pins: frozenset[Pin]) -> Sequence[Pin]:
+    def _in_order(self, pins: frozenset[Pin]) -> Sequence[Pin]:
+        """Versions that count come first, and among them those that others are about."""
         if pins not in self._orders:
-            self._orders[pins] = sorted(pins, key=lambda pin: not self.kept[pin].live)
+            depths = depths_of({pin.segment: self.defined[pin].members for pin in pins if self.kept[pin].live})
+            self._orders[pins] = sorted(pins, key=lambda pin: (not self.kept[pin].live, depths.get(pin.segment, 0)))
         return self._orders[pins]
 
     def _at(self, row: Membership, pin: Pin, facts: Facts | None, moment: datetime) -> Membership:
@@ -274,6 +295,9 @@ class _Evaluation:
         if answer is None:
             self.not_judged.append(row.segment)
         member, changes_at = answer or (False, self.now + AGAIN)
+        stays_until = row.since + self.defined[pin].min_stay
+        if row.member and not member and moment < stays_until:
+            member, changes_at = True, stays_until
         if member == row.member:
             return row if changes_at == row.changes_at else row._replace(changes_at=changes_at)
         row = row._replace(changes_at=changes_at)
@@ -303,15 +327,20 @@ class _Evaluation:
 
 
 _KEPT = text(f"""
+    WITH RECURSIVE concerned (segment) AS (
+        SELECT segment FROM (
+            SELECT segment FROM segment_trigger WHERE event = {any_of("names")}
+            UNION ALL
+            SELECT segment FROM membership WHERE contact_id = {any_of("ids")} AND changes_at <= :now
+        ) first
+        UNION
+        SELECT t.segment FROM concerned c JOIN segment_trigger t ON t.event = E'in\\n' || c.segment
+    )
     SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
         v.existing, v.state = 'filling' AS filling
     FROM segment_trigger t JOIN segment s ON s.name = t.segment
     JOIN segment_version v ON v.segment = t.segment AND v.version = t.version
-    WHERE :everything OR t.segment IN (
-        SELECT segment FROM segment_trigger WHERE event = {any_of("names")}
-        UNION ALL
-        SELECT segment FROM membership WHERE contact_id = {any_of("ids")} AND changes_at <= :now
-    )
+    WHERE :everything OR t.segment IN (SELECT segment FROM concerned)
     GROUP BY t.segment, t.version, s.live, v.existing, v.state
 """)
 _KNOWN = text(f"SELECT {MEMBERSHIP_NAMES} FROM membership WHERE contact_id = {any_of('ids')}")

@@ -1,4 +1,8 @@
-"""Compare the stored members of a segment with what evaluating all facts gives: both must be the same."""
+"""Compare the stored members of a segment with what evaluating all facts gives: both must be the same.
+
+Who is a member because of `min_stay` is right whatever the facts give. Of other segments, what is stored is taken as a
+fact: each segment is checked by itself.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.evaluation import evaluate
-from store.audience import member_lists
-from store.audience.facts import HOLD, all_facts_of, contacts_after, estimated_contacts
-from store.audience.scores.values import with_grades
+from store.audience import member_lists, segment_revisits
+from store.audience.facts import HOLD, contacts_after, estimated_contacts
+from store.audience.standings import all_facts_of
 from store.published import segments
 from store.published.segments import SegmentSummary
 from store.schema.rows import Contact, columns, read_row
@@ -32,7 +36,8 @@ class Difference:
 class Checked:
     """The result for some contacts: how many there were, how many are late, and the differences.
 
-    A contact is late whose membership changed by time alone and is not looked at yet; that is no difference.
+    A contact is late whose membership changed by time alone and is not looked at yet; that is no difference. So are
+    contacts who are still to be evaluated again because another segment or the policy has changed.
     """
 
     contacts: int
@@ -62,6 +67,8 @@ async def _checked(
     if different:
         rows = await tx.execute(HOLD, {"ids": sorted(one.contact_id for one in different)})
         _, different = await _compare(tx, segment, [read_row(Contact, row) for row in rows.mappings()], now)
+    if different and await segment_revisits.under_way(tx, segment.name):
+        late, different = late + len(different), []
     return Checked(len(people), late, different, people[-1].id if len(people) == limit else None)
 
 
@@ -69,9 +76,9 @@ async def _compare(
     tx: AsyncConnection, segment: SegmentSummary, people: Sequence[Contact], now: datetime
 ) -> tuple[int, list[Difference]]:
     assert segment.live is not None
-    definition = await segments.definition(tx, segment.name, segment.live)
-    members = definition.members
-    facts = await with_grades(tx, await all_facts_of(tx, people, members, now), definition.scores)
+    defined = await segments.definition(tx, segment.name, segment.live)
+    members = defined.members
+    facts = await all_facts_of(tx, people, members, now)
     known = await member_lists.stored(tx, segment.name, [person.id for person in people])
     late, found = 0, []
     for person in people:
@@ -83,7 +90,8 @@ async def _compare(
             member = all_facts is not None and evaluate(members, all_facts, now).member
         except ConditionError:
             member = False
-        if member != (row is not None and row.member):
+        stays = row is not None and row.member and now < row.since + defined.min_stay
+        if not stays and member != (row is not None and row.member):
             found.append(Difference(person.id, not member, member))
     return late, found
 

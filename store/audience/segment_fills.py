@@ -13,15 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.date_moments import DateSegment
 from audience.segments.probes import probes
-from store.audience import segment_sizes
+from audience.segments.standings import cause
+from store.audience import segment_revisits, segment_sizes
 from store.audience.facts import AGAIN, contacts_after, facts_of
 from store.audience.membership_rows import MEMBERSHIP_NAMES, MEMBERSHIPS, Membership, arrays, write
 from store.audience.memberships import Change, Updated
-from store.audience.scores.values import with_grades
+from store.audience.standings import with_standings
 from store.engine import periodic_jobs
 from store.engine.sql import any_of
 from store.published import segments
-from store.published.segments import SegmentVersion
+from store.published.segments import REVISIT, SegmentVersion
 from store.schema.rows import Contact, columns, read_row
 
 CHUNK = 500
@@ -33,6 +34,9 @@ NOTHING = Updated((), ())
 
 async def step(tx: AsyncConnection, now: datetime) -> Updated | None:
     """Do one chunk of one version, and return what is to be told. None if there is nothing to do, or others do it."""
+    revisited = await segment_revisits.step(tx, now)
+    if revisited is not None:
+        return revisited
     row = (await tx.execute(_NEXT)).mappings().first()
     if row is None:
         return None
@@ -60,7 +64,7 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
     segment = await segments.definition(tx, version.segment, version.version)
     asked = probes([segment.members])
     facts = await facts_of(tx, [(person, asked) for person in people], now)
-    facts = await with_grades(tx, facts, segment.scores)
+    facts = await with_standings(tx, people, [segment.members], facts)
     before = await _members_before(tx, version, people)
     found: list[Membership] = []
     not_judged = 0
@@ -87,7 +91,8 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
     await tx.execute(_FILLED, values)
     if len(people) < CHUNK:
         await periodic_jobs.again(tx, segment_sizes.JOB, now)
-        await tx.execute(_LIVE, values | {"state": "live" if version.existing == "ignore" else "telling_entered"})
+        state = "live" if version.existing == "ignore" else "telling_entered"
+        await tx.execute(_LIVE, values | {"state": state, "cause": cause("in", version.segment)})
 
 
 async def _members_before(tx: AsyncConnection, version: SegmentVersion, people: Sequence[Contact]) -> set[str]:
@@ -147,13 +152,19 @@ async def _clear(tx: AsyncConnection, version: SegmentVersion) -> None:
         await tx.execute(_MOVED, key | {"position": "", "state": "ended"})
 
 
-# A replaced version keeps its members as long as the new one tells who left.
+# A replaced version keeps its members as long as the new one tells who left, and as segments about it are revisited. A
+# version that is about another segment is filled when that one is.
 _NEXT = text(f"""
     SELECT {columns(SegmentVersion, "v")} FROM segment_version v
     WHERE state IN ('filling', 'telling_entered', 'telling_left', 'clearing') AND NOT paused
         AND NOT (state = 'clearing' AND EXISTS (
             SELECT FROM segment_version n
             WHERE n.segment = v.segment AND n.state IN ('telling_entered', 'telling_left')
+        ))
+        AND NOT (state = 'clearing' AND EXISTS (SELECT FROM segment_revisit r WHERE r.cause = E'in\\n' || v.segment))
+        AND NOT (state = 'filling' AND EXISTS (
+            SELECT FROM segment_trigger t JOIN segment_version i ON t.event = E'in\\n' || i.segment
+            WHERE t.segment = v.segment AND t.version = v.version AND i.state = 'filling'
         ))
     ORDER BY state = 'clearing', published_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
@@ -174,13 +185,14 @@ _FILLED = text("""
         not_judged = not_judged + :not_judged
     WHERE segment = :segment AND version = :version
 """)
-_LIVE = text("""
+_LIVE = text(f"""
     WITH old AS (
         UPDATE segment_version v SET state = 'clearing', position = '' FROM segment s
         WHERE s.name = :segment AND v.segment = s.name AND v.version = s.live AND v.version <> :version
         RETURNING v.segment, v.version
     ),
     silent AS (DELETE FROM segment_trigger t USING old o WHERE t.segment = o.segment AND t.version = o.version),
+    revisit AS ({REVISIT}),
     counts AS (UPDATE segment SET live = :version WHERE name = :segment)
     UPDATE segment_version SET state = :state, position = '', live_at = :now
     WHERE segment = :segment AND version = :version

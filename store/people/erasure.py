@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.errors import BusyError
 from store.engine.sql import as_json, utc_now
-from store.people import suppressions
+from store.people import reachability, suppressions
 from store.people.hubspot import objects, own_writes
 from store.people.merging import merge_records
 from store.people.stripe import applying, customers
@@ -43,6 +43,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     named, contact_id = contact_id, await _lock(tx, contact_id)
     ids = [contact_id, *(await tx.execute(_MERGED, {"id": contact_id})).scalars()]
     addresses = {(row.channel, row.address) for row in await tx.execute(_FORMER, {"id": contact_id})}
+    concerned = await reachability.hold(tx, contact_ids=[contact_id])
     gone = (await tx.execute(_ERASE, {"id": contact_id, "ids": ids, "now": now})).first()
     ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
     await tx.execute(_FORGET, {"id": contact_id})
@@ -54,6 +55,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     if gone is not None:
         addresses |= {("email", gone.email), ("sms", gone.phone)}
         await suppressions.add_many(tx, [(channel, it) for channel, it in addresses if it], "erased", now)
+    await reachability.tell(tx, [one for one in concerned if one != contact_id], now=now)
     return Erased(
         existed=gone is not None, ended=ended.rowcount, merged_into=contact_id if contact_id != named else None
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,62 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.published import policies
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel, Contact
-from tracks.policy.workspace_policy import OptIn, Policy
-
-WHOLE_CHANNEL = ""
-"""The topic of a consent to the whole channel."""
-UNSUBSCRIBED = "unsubscribed"
-_PASSED_BY_TRANSACTIONAL = frozenset({UNSUBSCRIBED})
+from tracks.policy.permission import UNSUBSCRIBED as UNSUBSCRIBED
+from tracks.policy.permission import WHOLE_CHANNEL as WHOLE_CHANNEL
+from tracks.policy.permission import refusal as refusal
 
 CONSENTS = """(
     SELECT jsonb_object_agg(n.topic, n.status) FROM consent n
     WHERE n.contact_id = {contact} AND n.channel = {channel}
 )"""
 """SQL for the argument `consents` of `refusal`."""
-
-
-def refusal(
-    policy: Policy,
-    channel: Channel,
-    *,
-    topic: str,
-    transactional: bool,
-    address: str | None,
-    suppressed: str | None,
-    consents: Mapping[str, str],
-) -> str:
-    """Why a message may not be sent to this contact; empty if it may.
-
-    `suppressed` is the reason why the address is suppressed. `consents` maps a topic ('' is the whole channel) to
-    `granted`, `pending` or `withdrawn`. A transactional message needs no consent and ignores an unsubscribe.
-    """
-    if not address:
-        return "no address"
-    if suppressed is not None and not (transactional and suppressed in _PASSED_BY_TRANSACTIONAL):
-        return f"suppressed: {suppressed}"
-    if transactional:
-        return ""
-    for about, word in ((WHOLE_CHANNEL, channel), (topic, topic)):
-        if consents.get(about) == "withdrawn":
-            return f"no consent: {word} withdrawn"
-    if topic:
-        if topic not in policy.topics:
-            return f"no consent: topic {topic} is not in the policy"
-        asked = policy.topics[topic].opt_in
-        if asked != "implied":
-            return _unless_granted(asked, topic, consents.get(topic))
-    if policy.rules(channel).opt_in != "implied" and "granted" not in (
-        consents.get(WHOLE_CHANNEL),
-        consents.get(topic),
-    ):
-        return f"no consent: {channel} needs a yes"
-    return ""
-
-
-def _unless_granted(asked: OptIn, topic: str, status: str | None) -> str:
-    if status == "granted":
-        return ""
-    return f"no consent: {topic} not confirmed" if status == "pending" else f"no consent: {topic} needs a yes"
 
 
 async def refusals(

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.people import consents, contacts, suppressions
+from store.people import consents, contacts, reachability, suppressions
 from store.people.consents import Change, Result
 from store.people.permission import UNSUBSCRIBED, WHOLE_CHANNEL
 from store.runs import events
@@ -60,6 +60,8 @@ async def tell(
     the message whose link was used: the choice is then about the address of that message, whatever address the contact
     has now (`_address`). `about` are the properties of the events; `pace` is that of runs which the events begin.
     """
+    through_hash = None if through is None else through.address_hash
+    concerned = await reachability.hold(tx, hashes=[through_hash] if through_hash else [], contact_ids=[contact_id])
     person = await contacts.hold(tx, contact_id)
     if person is None:
         return None
@@ -69,6 +71,7 @@ async def tell(
     accepted = await events.accept_many(tx, happened, pace=pace, now=now) if happened else []
     for result in results:  # after the events: all code locks contact, enrollment, message and address in this order
         await _follow(tx, result, _address(person, result.now.channel, through))
+    await reachability.tell(tx, concerned, now=now, pace=pace)
     return Told(person, results, accepted)
 
 
@@ -106,7 +109,9 @@ def reached(person: Contact, message: Sent) -> bool:
 
 def _event(contact_id: str, result: Result, about: Mapping[str, Any]) -> Event:
     consent = result.now
-    properties: dict[str, Any] = {**about, "channel": consent.channel}
+    # Of the message, its topic is left out: the event's topic is what the choice is about, none is the whole channel.
+    properties = {name: value for name, value in about.items() if name != "topic"}
+    properties["channel"] = consent.channel
     if consent.topic != WHOLE_CHANNEL:
         properties["topic"] = consent.topic
     if consent.status == "withdrawn":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.date_moments import DateSegment
 from audience.segments.document import Segment, segment_from_data
-from audience.segments.members import events_of
+from audience.segments.members import triggers_of
+from audience.segments.standings import cause
 from store.engine.errors import BusyError
 from store.engine.ids import digest
-from store.engine.sql import utc_now
+from store.engine.sql import any_of, utc_now
 from store.published.versions import Published, ReadOnce, VersionSummary, version_summaries
 from store.schema.rows import columns, read_row
 from store.schema.tables import audience_tables as tables
@@ -109,7 +110,7 @@ async def publish(
             existing=existing,
         )
     )
-    triggers = [ANY_CONTACT, *sorted(events_of(segment.members)), *map(trigger_of, sorted(segment.scores))]
+    triggers = [ANY_CONTACT, *sorted(triggers_of(segment.members)), *map(trigger_of, sorted(segment.scores))]
     await tx.execute(_TRIGGERS, {"segment": segment.segment, "version": number, "events": triggers})
     await tx.execute(_NEWEST, {"name": segment.segment, "version": number})
     return Published(number, True)
@@ -180,6 +181,34 @@ async def definition(tx: AsyncConnection, name: str, number: int) -> Segment:
     return loaded
 
 
+async def revisit(tx: AsyncConnection, why: str, now: datetime) -> None:
+    """Let the segments with this trigger be evaluated again for all contacts whom it may concern, in the background."""
+    await tx.execute(_REVISIT, {"cause": why, "now": now})
+
+
+async def counting_versions(tx: AsyncConnection, names: Collection[str]) -> Mapping[str, int]:
+    """The version that counts, of those of these segments that have one."""
+    if not names:
+        return {}
+    rows = await tx.execute(_COUNTING, {"names": sorted(names)})
+    return {row.name: row.live for row in rows}
+
+
+async def inner_of_all(
+    tx: AsyncConnection, replaced: Collection[str]
+) -> tuple[Mapping[str, set[str]], Mapping[str, set[str]]]:
+    """What each segment is about: by the versions that count, and by the newest ones. Of the `replaced` segments, a
+    version that is being filled is left out, because it is given up for the next one."""
+    counting: dict[str, set[str]] = {}
+    newest: dict[str, set[str]] = {}
+    for row in await tx.execute(_INNER, {"replaced": sorted(replaced), "prefix": cause("in")}):
+        if row.live:
+            counting.setdefault(row.segment, set()).add(row.inner)
+        if row.newest:
+            newest.setdefault(row.segment, set()).add(row.inner)
+    return counting, newest
+
+
 async def names(tx: AsyncConnection) -> set[str]:
     """The name of every segment that has one."""
     return set((await tx.execute(_NAMES)).scalars())
@@ -190,6 +219,21 @@ _LOCK = text("""
     ON CONFLICT (name) DO UPDATE SET latest = segment.latest
     RETURNING latest
 """)
+_INNER = text("""
+    SELECT t.segment, substr(t.event, length(CAST(:prefix AS text)) + 1) AS inner, t.version = s.latest AS newest,
+        t.version IS NOT DISTINCT FROM s.live AS live
+    FROM segment_trigger t JOIN segment s ON s.name = t.segment
+    WHERE starts_with(t.event, :prefix)
+        AND (t.version IS NOT DISTINCT FROM s.live OR t.segment <> ALL((SELECT CAST(:replaced AS text[]))::text[]))
+""")
+REVISIT = """
+    INSERT INTO segment_revisit (cause, asked_at)
+    SELECT :cause, CAST(:now AS timestamptz) WHERE EXISTS (SELECT FROM segment_trigger WHERE event = :cause)
+    ON CONFLICT (cause) DO UPDATE SET asked_at = excluded.asked_at, position = ''
+"""
+"""SQL for `revisit`, also as a part of another statement."""
+_REVISIT = text(REVISIT)
+_COUNTING = text(f"SELECT name, live FROM segment WHERE name = {any_of('names')} AND live IS NOT NULL")
 _LOCK_NOT_AVAILABLE = "55P03"
 # Events that are stored meanwhile wait behind this lock, hence the short time.
 _PATIENCE = text("SET LOCAL lock_timeout = '500ms'")

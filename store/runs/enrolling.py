@@ -29,7 +29,7 @@ class Enrolled:
 
     `created`: a new enrollment. `existing`: a live enrollment has the slot. `refused`: see `refusal`; for `reentry`,
     `rule` is the track's rule in words and `enrollment` is the ended one that prevents it. `why` is what is wrong with
-    the key.
+    the key. `moves`: created, and a segment names the track, so the caller brings segments up to date.
     """
 
     outcome: Literal["created", "existing", "refused"]
@@ -37,6 +37,7 @@ class Enrolled:
     refusal: Refusal | None = None
     rule: str = ""
     why: str = ""
+    moves: bool = False
 
 
 async def enroll(tx: AsyncConnection, wish: Enrol, *, now: datetime | None = None) -> Enrolled:
@@ -49,7 +50,8 @@ async def enroll_many(
 ) -> list[Enrolled]:
     """Enrol many contacts; one result each, in order. The second of two equal wishes gets the first as `existing`.
 
-    An id that was merged stands for the surviving contact: the enrollment has the survivor's id.
+    An id that was merged stands for the surviving contact: the enrollment has the survivor's id. Segments that name the
+    tracks are brought up to date by `store.runs.run_changes`, and where events enrol.
 
     `bulk` puts the starts into the outbox's slow lane, in which live traffic has priority.
     """
@@ -59,6 +61,7 @@ async def enroll_many(
         facts = await _facts(tx, wishes)
     results: dict[int, Enrolled] = {}
     open_rows: dict[int, Slot] = {}
+    named = [known.named for known in facts]
     for index, wish in enumerate(wishes):
         known = facts[index]
         placed = _slot(replace(wish, contact_id=known.contact_id), known.version, known.rules, known.contact)
@@ -74,7 +77,7 @@ async def enroll_many(
         created = await _insert(tx, list(open_rows.values()), bulk, now)
         for index, place in list(open_rows.items()):
             if place.id in created:
-                results[index] = Enrolled("created", created[place.id])
+                results[index] = Enrolled("created", created[place.id], moves=named[index])
                 del open_rows[index]
         if open_rows:
             await _meet_holders(tx, open_rows, results, now)
@@ -82,12 +85,14 @@ async def enroll_many(
 
 
 class _Facts(NamedTuple):
-    """The contact whom a wish is for; the newest version and rules of its track; whether the contact exists."""
+    """The contact whom a wish is for; the newest version and rules of its track; whether the contact exists (and is
+    locked if so), and whether a segment names the track."""
 
     contact_id: str
     version: int
     rules: Rules | None
     contact: bool
+    named: bool
 
 
 async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[_Facts]:
@@ -96,7 +101,7 @@ async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[_Facts]:
     found = {row.ord: row for row in rows}
     rules = {name: rules_from_json(row.rules) for row in found.values() if (name := row.track) is not None}
     ordered = [found[number] for number in range(1, len(wishes) + 1)]
-    return [_Facts(row.contact_id, row.latest or 0, rules.get(row.track), row.known) for row in ordered]
+    return [_Facts(row.contact_id, row.latest or 0, rules.get(row.track), row.known, row.named) for row in ordered]
 
 
 def _slot(wish: Enrol, version: int, rules: Rules | None, contact_known: bool) -> Slot | Enrolled:
@@ -181,16 +186,22 @@ def _may_reenter(holder: Enrollment, rules: Rules, now: datetime) -> bool:
 
 
 _COLUMNS = columns(Enrollment, "e")
-# The contacts are locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between.
+# The contacts are locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between. Those whose
+# segments may change are locked for that, before any enrollment is.
 _FACTS = text(f"""
     WITH wish AS (
-        SELECT w.track, {survivor_of("w.contact_id")} AS contact_id, w.ord
+        SELECT w.track, {survivor_of("w.contact_id")} AS contact_id, w.ord,
+            EXISTS (SELECT FROM segment_trigger g WHERE g.event = E'on\\n' || w.track) AS named
         FROM {many("w", track="text", contact_id="text")}
     ),
+    changed AS (
+        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM wish WHERE named) ORDER BY id FOR NO KEY UPDATE
+    ),
     held AS (
-        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM wish) ORDER BY id FOR KEY SHARE
+        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM wish) AND (SELECT count(*) FROM changed) >= 0
+        ORDER BY id FOR KEY SHARE
     )
-    SELECT w.ord, w.contact_id, t.name AS track, t.latest, t.rules, h.id IS NOT NULL AS known
+    SELECT w.ord, w.contact_id, t.name AS track, t.latest, t.rules, h.id IS NOT NULL AS known, w.named
     FROM wish w LEFT JOIN track t ON t.name = w.track AND t.latest > 0 LEFT JOIN held h ON h.id = w.contact_id
 """)
 _WISHES = many(

@@ -50,10 +50,11 @@ class NotEnrolled:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """The result of one event for the entries of all tracks."""
+    """The result of one event for the entries of all tracks. `moves` are the entered tracks that segments name."""
 
     enrolled: int
     not_enrolled: tuple[NotEnrolled, ...]
+    moves: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class _Asking:
     entry: EntryRule
     why: Reason | None = None
     enrolled: bool = False
+    moves: bool = False
 
 
 async def enter(
@@ -103,6 +105,7 @@ async def enter(
         Entered(
             sum(one.enrolled for one in asking if one.index == index),
             tuple(NotEnrolled(one.track, one.why) for one in asking if one.index == index and one.why),
+            tuple(one.track for one in asking if one.index == index and one.moves),
         )
         for index in range(len(events))
     ]
@@ -225,7 +228,7 @@ async def _by_rule(tx: AsyncConnection, asking: list[_Asking], now: datetime, pa
         for one in left
     ]
     for one, result in zip(left, await enroll_many(tx, wishes, bulk=bulk, now=now), strict=True):
-        one.enrolled = result.outcome == "created"
+        one.enrolled, one.moves = result.outcome == "created", result.moves
         one.why = _refused(result)
 
 

@@ -140,8 +140,12 @@ async def close(
     path: Sequence[PathEntry] = (),
     counts: Mapping[str, Any] | None = None,
     now: datetime | None = None,
+    unless_named: bool = False,
 ) -> bool:
     """The run is over. Returns whether this call ended the enrollment (False: it had ended already, and stays so).
+
+    `unless_named`: not if a segment names the track. Otherwise the caller brings such segments up to date
+    (`store.runs.run_changes.close`).
 
     Its messages that waited for another claim become `skipped` with the reason of the end (`goal`, `exit`, `ended`), or
     `failed` if the path says that their step had given up.
@@ -152,6 +156,7 @@ async def close(
         "reason": reason,
         "counts": as_json(dict(counts or {})),
         "now": now or utc_now(),
+        "unless_named": unless_named,
         **path_arrays(path),
     }
     closed, _ = await together(tx, Statement(_CLOSE, values), Statement(LEAVE_MESSAGES, {"id": enrollment_id}))
@@ -215,7 +220,9 @@ _CLOSE = text(f"""
         step = NULL, started_at = coalesce(started_at, :now),
         goal_reached_at = CASE WHEN :status = 'converted' THEN coalesce(goal_reached_at, :now) ELSE goal_reached_at END,
         exit_reached_at = CASE WHEN :status = 'exited' THEN coalesce(exit_reached_at, :now) ELSE exit_reached_at END
-    WHERE id = :id AND ended_at IS NULL
+    WHERE id = :id AND ended_at IS NULL AND NOT (
+        :unless_named AND EXISTS (SELECT FROM segment_trigger g WHERE g.event = E'on\\n' || track)
+    )
 """)
 _COUNT = text("UPDATE enrollment SET counts = CAST(:counts AS jsonb) WHERE id = :id AND counts = '{}'")
 WHY_OVER = """

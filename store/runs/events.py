@@ -8,49 +8,25 @@ An event to which nothing can react costs one statement and writes no outbox row
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audience import memberships
-from store.audience.memberships import Touch, Updated
+from store.audience.memberships import Change, Updated
 from store.engine.errors import BusyError
 from store.engine.sql import any_of, as_json_list, many, utc_now
 from store.runs import drop_counts, event_deliveries
+from store.runs.acceptance import Accepted as Accepted
 from store.runs.accepted_event import Event as Event
-from store.runs.accepted_event import event_of
+from store.runs.accepted_event import event_of, event_of_grade
 from store.runs.drop_counts import Drop
-from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
+from store.runs.enrolling_by_event import enter
+from store.runs.segment_touches import Stored, by_events, by_runs
 from store.schema.merged_ids import check_created, survivor_of
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """How many live enrollments can react to an event and how many it began, or why it was dropped.
-
-    `not_enrolled` are the tracks into which it could have enrolled the contact. `merged_into` is the contact whose
-    event it is, where the event names an id that was merged into that contact.
-    """
-
-    matched: int = 0
-    enrolled: int = 0
-    duplicate: bool = False
-    erased: bool = False
-    not_enrolled: tuple[NotEnrolled, ...] = ()
-    merged_into: str | None = None
-
-    @property
-    def dropped(self) -> Reason | Literal["erased"] | None:
-        """Why the event had no effect although it is the entry event of a track; the first reason in `REASONS`."""
-        if self.erased:
-            return "erased"
-        if self.matched or self.enrolled or not self.not_enrolled:
-            return None
-        return min((one.reason for one in self.not_enrolled), key=REASONS.index)
 
 
 async def accept(tx: AsyncConnection, event: Event, *, now: datetime | None = None, pace: float = 1.0) -> Accepted:
@@ -85,13 +61,17 @@ async def accept_many(
     else:
         raise BusyError("the same contacts kept being made and erased")
     await _take_turns(tx, fresh)
-    fresh += await _audience_changes(tx, fresh, now, len(events))
-    counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
+    updated = await _update_audience(tx, fresh, now)
+    fresh += await _store_changes(tx, updated, now, len(events))
+    counts, entered = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
+    changes = [*updated.changes, *await _tell_entered(tx, entered, now, pace, bulk)]
     survivors = {f.index: f.event.contact_id for f in fresh}
     for index, accepted in counts.items():
         if index < len(events):
-            merged = survivors[index] != events[index].contact_id
-            results[index] = replace(accepted, merged_into=survivors[index]) if merged else accepted
+            contact_id = survivors[index]
+            own = tuple(change for change in changes if change.contact_id == contact_id and change.reached is None)
+            merged = contact_id if contact_id != events[index].contact_id else None
+            results[index] = replace(accepted, segments=own, merged_into=merged)
     answers = [answer for answer in results if answer is not None]
     await drop_counts.add(
         tx,
@@ -126,7 +106,8 @@ def _told(tx: AsyncConnection, updated: Updated) -> list[Event]:
 class _Fresh:
     """An event stored just now, and what its name concerns: a live run (`reacts`), an entry rule (`enters`), a segment
     (`moves`), a score (`scores`). `made`: it also created its contact, and there are segments or scores. `turns`: it
-    may end a run and begin the next, so that the contact's events have to be taken one after another."""
+    may end a run and begin the next, so that the contact's events have to be taken one after another. `named`: it may
+    begin a run of a track that a segment names."""
 
     index: int
     event: Event
@@ -135,7 +116,12 @@ class _Fresh:
     moves: bool
     scores: bool
     made: bool
+    named: bool
     turns: bool = False
+
+    @property
+    def concerns_audience(self) -> bool:
+        return self.moves or self.scores or self.made or self.named
 
     @property
     def at(self) -> datetime:
@@ -171,7 +157,9 @@ async def _store(
         index = indexes[row.ord - 1]
         if row.fresh:
             event = replace(batch[row.ord - 1], contact_id=row.contact_id)
-            fresh.append(_Fresh(index, event, row.reacts, row.enters, row.moves, row.scores, row.made, row.turns))
+            fresh.append(
+                _Fresh(index, event, row.reacts, row.enters, row.moves, row.scores, row.made, row.named, row.turns)
+            )
         elif row.known:
             merged = row.contact_id != batch[row.ord - 1].contact_id
             results[index] = Accepted(duplicate=True, merged_into=row.contact_id if merged else None)
@@ -190,35 +178,52 @@ async def _take_turns(tx: AsyncConnection, fresh: list[_Fresh]) -> None:
     segments and scores is locked here too, so that all are locked in one order.
     """
     if any(item.turns for item in fresh):
-        ids = {item.event.contact_id for item in fresh if item.turns or item.moves or item.scores or item.made}
+        ids = {item.event.contact_id for item in fresh if item.turns or item.concerns_audience}
         await tx.execute(_TAKE_TURNS, {"ids": sorted(ids)})
         fresh[:] = [replace(item, reacts=True) if item.turns else item for item in fresh]
 
 
-async def _audience_changes(tx: AsyncConnection, fresh: list[_Fresh], now: datetime, first: int) -> list[_Fresh]:
-    """Store an event for each change of a segment or grade that these events bring about; their indexes begin with
-    `first`."""
-    moving = [item for item in fresh if item.moves or item.scores or item.made]
-    if not moving:
-        return []
-    touched: dict[str, Touch] = {}
-    for item in moving:
-        known = touched.get(item.event.contact_id, Touch())
-        names = known.events | ({item.event.name} if item.moves or item.scores else frozenset())
-        touched[item.event.contact_id] = Touch(
-            names, created=known.created or item.made, scored=known.scored or item.scores
-        )
-    told = _told(tx, await memberships.update(tx, touched, now))
+async def _update_audience(tx: AsyncConnection, fresh: list[_Fresh], now: datetime) -> Updated:
+    """Bring the segments and scores up to date that these events concern.
+
+    Contacts who may begin a run of a track that a segment names are locked here with the others: later, two
+    transactions could wait for each other.
+    """
+    concerned = [item for item in fresh if item.concerns_audience]
+    if not concerned:
+        return Updated((), ())
+    touched = by_events(
+        Stored(one.event.contact_id, one.event.name, one.moves, one.scores, one.made) for one in concerned
+    )
+    return await memberships.update(tx, touched, now)
+
+
+async def _store_changes(tx: AsyncConnection, updated: Updated, now: datetime, first: int) -> list[_Fresh]:
+    """Store an event for each change of a segment or a grade; their indexes begin with `first`."""
+    told = _told(tx, updated)
     stored: list[_Fresh] = []
     if told:
         await _store(tx, told, list(range(len(told))), now, [None] * len(told), stored)
     return [replace(item, index=first + item.index) for item in stored]
 
 
+async def _tell_entered(
+    tx: AsyncConnection, entered: Mapping[str, frozenset[str]], now: datetime, pace: float, bulk: bool
+) -> Sequence[Change]:
+    """Bring the segments up to date that name the tracks which these contacts have entered; returns all changes."""
+    if not entered:
+        return ()
+    updated = await memberships.update(tx, by_runs(entered), now)
+    await tell_changes(tx, updated, now=now, pace=pace, bulk=bulk)
+    return updated.changes
+
+
 async def _apply(
     tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: float, bulk: bool
-) -> dict[int, Accepted]:
+) -> tuple[dict[int, Accepted], dict[str, frozenset[str]]]:
     """Signal live runs and begin new ones, in the order of each contact's events.
+
+    Returns what each event did; and the tracks that segments name and that contacts have entered.
 
     An event that may begin a run ends a round: later events of the contact are in the next round, so that the new run
     receives them.
@@ -226,6 +231,7 @@ async def _apply(
     counts = {f.index: Accepted() for f in fresh}
     rounds: dict[int, list[_Fresh]] = defaultdict(list)
     level: dict[str, int] = defaultdict(int)
+    moved: dict[str, frozenset[str]] = defaultdict(frozenset)
     for item in fresh:
         number = level[item.event.contact_id]
         rounds[number].append(item if number == 0 else replace(item, reacts=True))
@@ -241,7 +247,9 @@ async def _apply(
             entered = await enter(tx, [(item.event, item.at) for item in entering], now, pace, bulk)
             for item, one in zip(entering, entered, strict=True):
                 counts[item.index] = replace(counts[item.index], enrolled=one.enrolled, not_enrolled=one.not_enrolled)
-    return counts
+                if one.moves:
+                    moved[item.event.contact_id] |= frozenset(one.moves)
+    return counts, moved
 
 
 _TAKE_TURNS = text(f"SELECT FROM contact WHERE id = {any_of('ids')} ORDER BY id FOR NO KEY UPDATE")
@@ -284,6 +292,9 @@ _STORE = text(f"""
         n.turns IS NOT NULL AS enters, coalesce(n.turns, false) AS turns,
         EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
         EXISTS (SELECT 1 FROM score_trigger g WHERE g.event = i.name) AS scores, m.id IS NOT NULL AS created,
+        EXISTS (
+            SELECT 1 FROM entry_rule r JOIN segment_trigger g ON g.event = E'on\\n' || r.track WHERE r.event = i.name
+        ) AS named,
         m.id IS NOT NULL AND (EXISTS (SELECT 1 FROM segment_trigger) OR EXISTS (SELECT 1 FROM score_trigger)) AS made
     FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
         LEFT JOIN stub m ON m.id = i.contact_id

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import utc_now
-from store.runs import drop_counts, enrollments
+from store.runs import drop_counts, run_changes
 from store.runs.drop_counts import Drop
 from store.schema.rows import read_row
 
@@ -43,7 +43,7 @@ async def set_aside(tx: AsyncConnection, row_id: int, cause: str, reason: str, *
     values = {"id": row_id, "cause": cause, "reason": reason, "now": now}
     row = (await tx.execute(_SET_ASIDE, values)).first()
     if row is not None and row.kind == "start":
-        await enrollments.close(tx, row.enrollment_id, "exited", f"{START_REFUSED}: {cause}", now=now)
+        await run_changes.close(tx, row.enrollment_id, "exited", f"{START_REFUSED}: {cause}", now=now)
 
 
 async def waiting(tx: AsyncConnection, limit: int) -> tuple[int, list[Refused]]:
@@ -65,9 +65,12 @@ async def try_again(tx: AsyncConnection, row_id: int, *, now: datetime | None = 
     row = (await tx.execute(_TAKE, {"id": row_id})).first()
     if row is None:
         return False
-    values = {"id": row_id, "enrollment": row.enrollment_id, "now": now or utc_now(), "refused": START_REFUSED + "%"}
-    if row.kind == "start" and (await tx.execute(_REOPEN, values)).first() is None:
-        return False
+    now = now or utc_now()
+    values = {"id": row_id, "enrollment": row.enrollment_id, "now": now, "refused": START_REFUSED + "%"}
+    if row.kind == "start":
+        if (await tx.execute(_REOPEN, values)).first() is None:
+            return False
+        await run_changes.reopened(tx, row.enrollment_id, now)
     return (await tx.execute(_AGAIN, values | {"kind": row.kind, "payload": row.payload})).rowcount > 0
 
 

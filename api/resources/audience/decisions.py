@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
 from audience.segments.evaluation import Answer, LeafAnswer, evaluate
-from audience.segments.members import Condition, Members, scores_of
-from store.audience.facts import all_facts_of
-from store.audience.scores.values import with_grades
+from audience.segments.members import Condition, Members
+from store.audience.member_lists import Stored
+from store.audience.standings import all_facts_of
 from store.schema.rows import Contact
 from tracks.conditions.conditions import ConditionError
 
@@ -35,12 +35,15 @@ class ContactDecision(BaseModel):
     contact_id: str
     member: bool | None = Field(description="Null if the contact has too many events, or too much data, to be judged.")
     changes_at: datetime | None = Field(description="When that changes if nothing else happens; null: never.")
+    stays_until: datetime | None = Field(
+        None, description="No member by the leaves, but one until then, or later, because of the segment's `min_stay`."
+    )
     leaves: list[LeafDecision]
 
 
 async def decide(tx: AsyncConnection, members: Members, contact: Contact, now: datetime) -> ContactDecision:
     """The decision about one contact, with all events counted."""
-    facts = await with_grades(tx, await all_facts_of(tx, [contact], members, now), scores_of(members))
+    facts = await all_facts_of(tx, [contact], members, now)
     answer = judged(members, facts[contact.id], now)
     if answer is None:
         return ContactDecision(contact_id=contact.id, member=None, changes_at=None, leaves=[])
@@ -50,6 +53,14 @@ async def decide(tx: AsyncConnection, members: Members, contact: Contact, now: d
         changes_at=answer.changes_at,
         leaves=[_leaf(one) for one in answer.leaves],
     )
+
+
+def staying(decision: ContactDecision, stored: Stored | None, min_stay: timedelta, now: datetime) -> ContactDecision:
+    """The decision about a contact who may be a member still because they have entered only recently."""
+    if decision.member is not False or stored is None or not stored.member or now >= stored.since + min_stay:
+        return decision
+    until = stored.since + min_stay
+    return decision.model_copy(update={"member": True, "changes_at": until, "stays_until": until})
 
 
 def judged(members: Members, facts: Facts | None, now: datetime) -> Answer | None:

@@ -17,7 +17,7 @@ from api.http.auth import KeyedRoute
 from api.http.context import Context, Ctx
 from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, not_found
-from api.resources.audience.decisions import ContactDecision, decide
+from api.resources.audience.decisions import ContactDecision, decide, staying
 from api.resources.contacts import ContactId
 from api.resources.publishing.segments import SegmentName
 from store.audience import member_lists, segment_check, segment_sizes
@@ -140,7 +140,9 @@ async def explain_member(segment: SegmentName, contact_id: ContactId, ctx: Ctx) 
         if person is None:
             raise not_found(f"contact {contact_id}")
         definition = await segments.definition(tx, segment, summary.live or summary.latest)
-        return await decide(tx, definition.members, person, now)
+        decision = await decide(tx, definition.members, person, now)
+        known = await member_lists.stored(tx, segment, [contact_id])
+        return staying(decision, known.get(contact_id), definition.min_stay, now)
 
 
 class SegmentSize(BaseModel):

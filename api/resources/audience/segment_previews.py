@@ -16,15 +16,16 @@ from api.http.context import Context, Ctx
 from api.http.fields import Identifier
 from api.http.problems import FieldProblem, documented, not_found, not_published
 from api.resources.audience.decisions import ContactDecision, decide, judged
+from api.resources.publishing.segment_references import problems_of
 from audience.facts import Facts
 from audience.segments.document import read_segment
 from audience.segments.evaluation import Answer
-from audience.segments.members import Members, scores_of
+from audience.segments.members import Members
 from audience.segments.probes import probes
 from store.audience.facts import facts_of, sample
-from store.audience.scores.values import with_grades
+from store.audience.standings import with_standings
 from store.people import contacts
-from store.published import segments
+from store.published import policies, segments
 from store.schema.rows import Contact
 
 router = APIRouter(prefix="/v1/segments", tags=["segments"], route_class=KeyedRoute, responses=documented(401, 422))
@@ -83,6 +84,10 @@ async def preview_segment(body: SegmentPreviewRequest, ctx: Ctx) -> SegmentPrevi
         one = await contacts.get(tx, body.contact_id) if body.contact_id is not None else None
         if one is None and body.contact_id is not None:
             raise not_found(f"contact {body.contact_id}")
+        policy = (await policies.current(tx)).policy
+        missing = await problems_of(tx, {name: reading}, topics=policy.topics)
+        if missing[name]:
+            raise not_published("segment", [FieldProblem(detail=p.message, line=p.line) for p in missing[name]])
         decision = await decide(tx, members, one, now) if one else None
         drawn = await sample(tx, SAMPLE)
     answers = await _answers(ctx, members, drawn.contacts, now)
@@ -122,8 +127,9 @@ async def _answers(
     asked = probes([members])
     for start in range(0, len(people), AT_ONCE):
         async with ctx.db.transaction() as tx:
-            facts = await facts_of(tx, [(person, asked) for person in people[start : start + AT_ONCE]], now)
-            facts = await with_grades(tx, facts, scores_of(members))
+            some = people[start : start + AT_ONCE]
+            facts = await facts_of(tx, [(person, asked) for person in some], now)
+            facts = await with_standings(tx, some, [members], facts)
         answers |= await asyncio.to_thread(_evaluate, members, facts, now)
     return answers
 

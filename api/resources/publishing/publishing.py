@@ -14,10 +14,13 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
+from api.resources.publishing import segment_references
 from audience.exclusions import exclusion_problems
 from audience.scores import document as score_document
 from audience.segments import document as segment_document
 from audience.segments.score_names import missing_scores
+from audience.segments.standings import cause
+from store.engine.sql import utc_now
 from store.published import date_segments, policies, publish_lock, segments, templates, tracks
 from store.published import scores as published_scores
 from store.published.entry_rules import dates_of
@@ -159,6 +162,8 @@ class Publishing:
         self._check_scores(scores)
         known_scores = await published_scores.names(self.tx) | {score.name for score in scores}
         self._check_segments(segments, known_scores)
+        topics = None if rules is None else set(rules.topics)
+        await self._check_references(segments, topics, {track.name for track in tracks})
         await self._tracks(tracks, rules, {segment.name for segment in segments}, known_scores)
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
@@ -195,6 +200,14 @@ class Publishing:
                 words = f"The document says `segment: {read.segment}`, the address says {document.name}."
                 self.errors.append(FieldProblem(detail=words, pointer=pointer([*at, "segment"])))
 
+    async def _check_references(
+        self, documents: Sequence[SegmentDocument], topics: set[str] | None, brought_tracks: set[str]
+    ) -> None:
+        readings = {document.name: document.reading for document in documents}
+        found = await segment_references.problems_of(self.tx, readings, topics=topics, brought_tracks=brought_tracks)
+        for name, problems in found.items():
+            self.errors += track_errors(problems, self._at("segments", name))
+
     async def _scores(self, documents: Sequence[ScoreDocument], existing: ExistingGrades) -> None:
         """Publish the scores, for the same reason last: after the segments, whose lock comes first everywhere."""
         for document in documents:
@@ -224,6 +237,8 @@ class Publishing:
         if document.policy is None:
             return None
         published = await policies.publish(self.tx, document.policy, document.source)
+        if published.created:
+            await segments.revisit(self.tx, cause("reach"), utc_now())
         changes = differences(policy_to_data(before.policy), policy_to_data(document.policy))
         told = tuple(changes) if before.version else ()
         self.done.append(Done("policy", "policy", published.version, published.created, told))

@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.sql import any_of
 from store.people import outside_people
 from store.people.stripe.stripe_event import StripeEvent
-from store.schema.merged_ids import survivor_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,16 @@ segment_trigger = Table(
 )
 """The events that may change a version's members; the empty event stands for a new contact and a changed one."""
 
+segment_revisit = Table(
+    "segment_revisit",
+    metadata,
+    string("cause", primary_key=True),
+    timestamp("asked_at"),
+    string("position", default=""),
+)
+"""Triggers that concern many contacts at once: another segment's version went live, or a policy was published. Contacts
+are evaluated one after another for the versions with that trigger; `position` is the last one."""
+
 membership = Table(
     "membership",
     metadata,

@@ -106,6 +106,13 @@ MISTAKES = [
     ("{did: segment.entered}", "segments and scores cannot be about entering or leaving segments"),
     ("{sum: segment.left.version, is: '> 1'}", "segments and scores cannot be about entering or leaving segments"),
     ("contact.segments == [contact.id]", "segments and scores cannot read contact.segments"),
+    ("{did: order.paid, by: human}", "by is for email.clicked, email.opened, sms.clicked; of order.paid it is not"),
+    ("{did: a, topic: t, track: t}", "topic and track can only stand beside events about messages, such as"),
+    ("{did: email.opened, by: machine}", "by: 'machine' should be 'human', 'scanner' or 'prefetch'"),
+    ("{in: Some Vip}", "in:"),
+    ("{on: trial, within: 3d}", "unknown key 'within'"),
+    ("{reachable: fax}", "reachable: 'fax' should be 'email' or 'sms'"),
+    ("{consents: email, channel: sms}", "consents: email is a channel already, so channel cannot stand beside it"),
     ("{dit: a}", "unknown key 'dit'; did you mean 'did'?"),
     ("{did: a, did_not: b}", "has did and did_not: make them parts of all or any"),
     ("{all: [], }", "all: should be a list with at least one part"),
@@ -114,7 +121,7 @@ MISTAKES = [
     (
         "7",
         "write a condition, such as contact.attributes.seats > 5, or one of did, did_not, last, first, sum, average, "
-        "minimum, maximum, distinct, date, score, all, any, not",
+        "minimum, maximum, distinct, date, score, in, on, converted, consents, reachable, all, any, not",
     ),
     (
         "{all: [" + "{did: a}, " * (MAX_LEAVES + 1) + "]}",

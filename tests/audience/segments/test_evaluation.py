@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audience.facts import Fact, Facts
+from audience.facts import Fact, Facts, Standing
 from audience.segments.aggregates import AGGREGATES
 from audience.segments.document import segment_from_data
 from audience.segments.evaluation import evaluate
+from audience.segments.members import standings_of
 from tracks.time.durations import parse_duration
 
 NOW = datetime(2026, 3, 28, 12, tzinfo=UTC)
@@ -74,6 +75,23 @@ dates = st.one_of(
     st.fixed_dictionaries({"after": days}),
     st.sampled_from([{"after": "2d ago", "before": "in 1d"}, {"after": "2026-03-27", "before": "today"}]),
 )
+STANDINGS = ("in", "on", "converted", "consents", "reachable")
+standing = st.one_of(
+    st.sampled_from([{"in": "vip"}, {"on": "trial"}, {"consents": "news"}, {"reachable": "sms"}]),
+    st.fixed_dictionaries({"converted": st.just("trial")}, optional={"within": spans}),
+)
+standings_of_anybody = st.dictionaries(
+    st.sampled_from(STANDINGS),
+    st.lists(
+        st.tuples(st.integers(-80, 16), st.none() | st.integers(1, 30)).map(
+            lambda drawn: (
+                NOW + timedelta(hours=3 * drawn[0]),
+                None if drawn[1] is None else NOW + timedelta(hours=3 * (drawn[0] + drawn[1])),
+            )
+        ),
+        max_size=3,
+    ),
+)
 dated = st.builds(lambda name, written: {"date": name, **written}, st.sampled_from(DATES), dates)
 once = {"before": st.none() | spans, "within": st.none() | spans}
 anything = st.recursive(
@@ -86,7 +104,9 @@ anything = st.recursive(
     | leaf("first", **once).filter(ordered)
     | st.one_of(*map(aggregate, AGGREGATES))
     | dated
-    | dated,
+    | dated
+    | standing
+    | standing,
     lambda parts: (
         st.dictionaries(
             st.sampled_from(["all", "any"]), st.lists(parts, min_size=1, max_size=3), min_size=1, max_size=1
@@ -183,16 +203,29 @@ def slow_aggregate(leaf: dict[str, Any], kind: str, facts: list[Fact], now: date
     return bool(eval(f"{found} {sign} {number}"))
 
 
-def slowly(members: Any, contact: dict[str, Any], facts: list[Fact], now: datetime) -> bool:
+Stood = dict[str, list[Any]]
+
+
+def slow_standing(leaf: dict[str, Any], stood: Stood, now: datetime) -> bool:
+    kind = next(kind for kind in STANDINGS if kind in leaf)
+    begun = [(begin, end) for begin, end in stood.get(kind, []) if begin <= now]
+    if "within" in leaf:
+        return any(now - begin < parse_duration(leaf["within"]) for begin, _ in begun)
+    return any(end is None or now < end for _, end in begun)
+
+
+def slowly(members: Any, contact: dict[str, Any], facts: list[Fact], stood: Stood, now: datetime) -> bool:
     """The rule again, from the words of the language and not from its classes."""
     if isinstance(members, str):
         return {"plan": True, "seats": False, "no": False}[members.split(".")[2].split()[0]]
     if "all" in members:
-        return all(slowly(part, contact, facts, now) for part in members["all"])
+        return all(slowly(part, contact, facts, stood, now) for part in members["all"])
     if "any" in members:
-        return any(slowly(part, contact, facts, now) for part in members["any"])
+        return any(slowly(part, contact, facts, stood, now) for part in members["any"])
     if "not" in members:
-        return not slowly(members["not"], contact, facts, now)
+        return not slowly(members["not"], contact, facts, stood, now)
+    if any(kind in members for kind in STANDINGS):
+        return slow_standing(members, stood, now)
     if "date" in members:
         return slow_date(members, contact, now)
     if kind := next((key for key in AGGREGATES if key in members), None):
@@ -211,6 +244,10 @@ def slowly(members: Any, contact: dict[str, Any], facts: list[Fact], now: dateti
     )
 
 
+def kind_of(leaf: Any) -> str:
+    return str(next(iter(leaf.model_dump(mode="json", by_alias=True))))
+
+
 def dear(fact: Fact) -> bool:
     """The condition `event.properties.total > 20`: a text is no number there."""
     total = fact.properties.get("total", 0)
@@ -218,23 +255,25 @@ def dear(fact: Fact) -> bool:
 
 
 @settings(max_examples=150, deadline=None)
-@given(anything, contacts, facts_of_anybody)
+@given(anything, contacts, facts_of_anybody, standings_of_anybody)
 def test_members_are_who_the_words_say_and_it_is_known_when_that_changes(
-    members: Any, contact: dict[str, Any], facts: list[Fact]
+    members: Any, contact: dict[str, Any], facts: list[Fact], stood: Stood
 ) -> None:
     tree = segment_from_data({"segment": "any", "members": members}).members
-    answer = evaluate(tree, Facts(contact, facts), NOW)
-    assert answer.member == slowly(members, contact, facts, NOW)
+    known = {leaf: Standing(stood.get(kind_of(leaf), [])) for leaf in standings_of(tree)}
+    told = Facts(contact, facts, known)
+    answer = evaluate(tree, told, NOW)
+    assert answer.member == slowly(members, contact, facts, stood, NOW)
     moments = moments_there(contact["timezone"])
-    changed = next((at for at in moments if slowly(members, contact, facts, at) != answer.member), None)
+    changed = next((at for at in moments if slowly(members, contact, facts, stood, at) != answer.member), None)
     if changed is None and "yearly" in str(members) and answer.changes_at is not None:
         assert answer.changes_at > moments[-1]
-        assert slowly(members, contact, facts, answer.changes_at) != answer.member
-        assert slowly(members, contact, facts, answer.changes_at - timedelta(microseconds=1)) == answer.member
+        assert slowly(members, contact, facts, stood, answer.changes_at) != answer.member
+        assert slowly(members, contact, facts, stood, answer.changes_at - timedelta(microseconds=1)) == answer.member
     else:
         assert answer.changes_at == changed
     for at in moments[::20]:
-        assert evaluate(tree, Facts(contact, facts), at).member == slowly(members, contact, facts, at)
+        assert evaluate(tree, told, at).member == slowly(members, contact, facts, stood, at)
 
 
 def test_an_answer_has_the_facts_of_each_leaf() -> None:

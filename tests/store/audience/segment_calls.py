@@ -17,10 +17,16 @@ from tests.store.store_calls import NOW, StoreCalls
 
 
 async def publish(
-    store: StoreCalls, name: str, members: Any, *, existing: Existing = "ignore", now: datetime = NOW
+    store: StoreCalls,
+    name: str,
+    members: Any,
+    *,
+    existing: Existing = "ignore",
+    now: datetime = NOW,
+    min_stay: str = "",
 ) -> Published:
     """Publish a segment; its filling begins with the next `fill`."""
-    data = {"segment": name, "members": members}
+    data = {"segment": name, "members": members, **({"min_stay": min_stay} if min_stay else {})}
     async with store.db.transaction() as tx:
         return await segments.publish(tx, segment_from_data(data), str(data), data, existing=existing, now=now)
 

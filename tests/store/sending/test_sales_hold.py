@@ -80,9 +80,7 @@ async def test_the_policy_may_skip_messages_instead(store: StoreCalls) -> None:
     ],
     ids=["transactional", "another track", "no hold"],
 )
-async def test_what_the_policy_does_not_name_is_not_held(
-    store: StoreCalls, policy: str, rules: dict[str, Any]
-) -> None:
+async def test_what_the_policy_does_not_name_is_not_held(store: StoreCalls, policy: str, rules: dict[str, Any]) -> None:
     await publish(store, policy)
     run = await store.live()
     await hand_over(store, await leads(store))
