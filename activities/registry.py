@@ -89,7 +89,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     emails = EmailActivities(db, email, direct_sends[contract.QUEUE_EMAIL])
     texts = SmsActivities(db, sms, direct_sends[contract.QUEUE_SMS])
     progress = ProgressActivities(db)
-    handoffs = HandoffActivities(db, providers.crm, links)
+    handoffs = HandoffActivities(db, providers.crm, links, properties)
     return Activities(
         local=[
             WaitActivities(db).resolve_wait,

@@ -29,6 +29,9 @@ from store.people.handoffs import answering, assigning, lead_facts
 from store.people.handoffs import handoff as handoffs
 from store.people.handoffs.assigning import Lead
 from store.people.handoffs.handoff import Handoff
+from store.people.hubspot import own_writes
+from store.people.hubspot.hubspot_change import Properties
+from store.people.hubspot.own_writes import Written
 from store.published import policies, tracks
 from store.runs import enrollments
 from store.runs.effect_records import Begun
@@ -49,8 +52,10 @@ TITLE_AT_MOST = 200
 class HandoffActivities:
     """Hands leads over through the outside CRM, or through the project's own tables if there is none."""
 
-    def __init__(self, db: Database, outside: Crm | None, links: Links) -> None:
+    def __init__(self, db: Database, outside: Crm | None, links: Links, properties: Properties) -> None:
+        """`properties` say which of the outside CRM's properties become attributes."""
         self._db = db
+        self._properties = properties
         self._outside = outside
         self._links = links
 
@@ -130,14 +135,17 @@ class HandoffActivities:
         contact = contact_of(begun)
         person = CrmContact(contact.id, contact.email, contact.phone)
         try:
-            task_id = await outside.apply(person, change, again=attempt() > 1)
+            written = await outside.apply(person, change, again=attempt() > 1)
         except ProviderError as error:
             if error.fault.verdict is not Verdict.GIVE_UP:
                 raise again_later(error.fault) from None
             async with self._db.transaction() as tx:
                 return await self._not_made(tx, begun, "failed", str(error.fault))
         async with self._db.transaction() as tx:
-            await assigning.set_task(tx, made.effect_key, task_id)
+            await assigning.set_task(tx, made.effect_key, written.task_key)
+            own = Written(written.contact_key, written.at, written.properties, written.task_key)
+            pace = begun.run.enrollment.pace
+            await own_writes.record(tx, contact.id, made.effect_key, own, self._properties, pace=pace)
             await finish(tx, begun, "handoff", "done")
         return HandedOver(outcome="waiting", due=made.due_at)
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +26,7 @@ from tracks.policy.workspace_policy import Policy
 ALWAYS: Sequence[Span] = ((EVER, None),)
 CHANNELS: Sequence[Channel] = ("email", "sms")
 Standings = Mapping[StandingLeaf, Standing]
+_Known = TypeVar("_Known", Facts, Facts | None)
 
 
 async def all_facts_of(
@@ -39,10 +40,10 @@ async def with_standings(
     tx: AsyncConnection,
     people: Sequence[Contact],
     trees: Collection[Members],
-    facts: Mapping[str, Facts | None],
+    facts: Mapping[str, _Known],
     *,
     segments: bool = True,
-) -> Mapping[str, Facts | None]:
+) -> Mapping[str, _Known]:
     """These facts with what the trees ask of the contacts' standings and grades. None stays None.
 
     Without `segments`, the caller adds the memberships of other segments itself.

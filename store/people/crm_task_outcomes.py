@@ -8,6 +8,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.people.handoffs import answering
+from store.people.handoffs.answering import Said
+from store.published import policies
 from store.runs import events
 from store.runs.events import Accepted
 
@@ -46,6 +49,19 @@ async def complete(tx: AsyncConnection, task: Completed, *, now: datetime, pace:
         "source": task.source,
     }
     told = {name: value for name, value in properties.items() if value}
+    await _answer_handoff(tx, task, now)
     return await events.accept(
         tx, events.Event(task.event_id, task.contact_id, COMPLETED, told, task.at), now=now, pace=pace
     )
+
+
+async def _answer_handoff(tx: AsyncConnection, task: Completed, now: datetime) -> None:
+    """A handoff whose task is completed is accepted, or rejected where the outcome says so.
+
+    A reason counts only if it is one of the policy's. An answer that comes too late, or after another one, changes
+    nothing.
+    """
+    said: Said = "rejected" if task.outcome == "rejected" else "accepted"
+    reasons = (await policies.current(tx)).policy.sales.reject_reasons if said == "rejected" else ()
+    reason = task.reason if task.reason in reasons else ""
+    await answering.answer(tx, said, effect_key=task.effect_key, reason=reason or "", by=task.source, now=now)

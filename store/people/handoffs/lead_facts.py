@@ -10,15 +10,17 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.audience.scores import at_a_moment
 from store.engine.sql import any_of
 from store.schema.rows import Contact
+from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.runs.handoff_answers import EVENTS
 from tracks.static_analysis.built_in_events import MADE_BY_SENDING
 
 EVENTS_AT_MOST = 10
 MESSAGES_AT_MOST = 5
-_NO_NEWS = sorted({name for names in MADE_BY_SENDING.values() for name in names} | {ENTERED, LEFT, *EVENTS})
+_NO_NEWS = sorted({name for names in MADE_BY_SENDING.values() for name in names} | {ENTERED, LEFT, GRADED, *EVENTS})
 """Events that say nothing of what the contact did."""
 
 
@@ -63,12 +65,13 @@ async def read(tx: AsyncConnection, contact: Contact, now: datetime) -> LeadFact
     )
 
 
-async def scores_of(_tx: AsyncConnection, _contact: Contact, _now: datetime) -> Mapping[str, Any] | None:
-    """The contact's scores at that moment, as they are kept with a handoff; None while contacts have no scores.
+async def scores_of(tx: AsyncConnection, contact: Contact, now: datetime) -> Mapping[str, Any] | None:
+    """The contact's scores at that moment, as they are kept with a handoff; None if no score is published.
 
     By the score's name: its `version`, `value`, `grade`, and `points` by the id of the rule. No other facts.
     """
-    return None
+    scores = await at_a_moment.all_of(tx, contact, now)
+    return {name: score.to_data() for name, score in scores.items()} or None
 
 
 _EVENTS = text(f"""

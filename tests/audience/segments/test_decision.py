@@ -28,6 +28,6 @@ def test_both_ways_give_the_same(members: Any, facts: list[Fact], stood: Stood) 
     tree = segment_from_data({"segment": "any", "members": members}).members
     standings = {leaf: Standing(stood.get(kind_of(leaf), [])) for leaf in standings_of(tree)}
     for events in (facts, [fact for fact in facts if fact.at <= NOW]):
-        known = Facts(CONTACT, events, standings)
+        known = Facts(CONTACT, events, standings=standings)
         answer = evaluate(tree, known, NOW)
         assert Decider(tree).decide(known, NOW) == (answer.member, answer.changes_at)

@@ -261,7 +261,7 @@ def test_members_are_who_the_words_say_and_it_is_known_when_that_changes(
 ) -> None:
     tree = segment_from_data({"segment": "any", "members": members}).members
     known = {leaf: Standing(stood.get(kind_of(leaf), [])) for leaf in standings_of(tree)}
-    told = Facts(contact, facts, known)
+    told = Facts(contact, facts, standings=known)
     answer = evaluate(tree, told, NOW)
     assert answer.member == slowly(members, contact, facts, stood, NOW)
     moments = moments_there(contact["timezone"])

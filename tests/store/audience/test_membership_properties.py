@@ -241,7 +241,7 @@ class _Story:
                 "segments": [],
             }
             stood = {leaf: Standing(self._spans(who, leaf, now, stored)) for leaf in standings_of(tree)}
-            if evaluate(tree, Facts(view, self.events[who], stood), now).member:
+            if evaluate(tree, Facts(view, self.events[who], standings=stood), now).member:
                 found.append(who)
         return sorted(found)
 
