@@ -1,15 +1,15 @@
 """Tracks that are entered in several ways, and which of them began a run.
 
-Revision ID: 0023
-Revises: 0017
+Revision ID: 0024
+Revises: 0023
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0023"
-down_revision = "0017"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

@@ -1,15 +1,15 @@
 """Merged contacts: which id stands for which, and what each merge moved.
 
-Revision ID: 0022
-Revises: 0017
+Revision ID: 0023
+Revises: 0022
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0022"
-down_revision = "0017"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 

@@ -1,15 +1,15 @@
 """Leads that tracks hand over to sales, and whose turn it is.
 
-Revision ID: 0020
-Revises: 0017
+Revision ID: 0021
+Revises: 0020
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0017"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

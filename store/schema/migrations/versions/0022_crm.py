@@ -1,15 +1,15 @@
 """The built-in CRM's tasks can be done, its notes have authors, salespeople sign in; HubSpot's changes are taken in.
 
-Revision ID: 0021
-Revises: 0017
+Revision ID: 0022
+Revises: 0021
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0021"
-down_revision = "0017"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
