@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -179,7 +180,11 @@ class TestHubSpot:
         (task,), (handoff,) = self.tasks(runner), await made(runner)
         assert task["properties"]["hs_task_subject"] == "Wants order A-17"
         assert task["properties"]["hubspot_owner_id"] == "51234567"
-        assert "/handoff/" in task["properties"]["hs_task_body"]
+        body = task["properties"]["hs_task_body"]
+        link = re.search(r'<br>Your answer: <a href="([^"]+)">', body)
+        assert link is not None and "\n" not in body
+        token = link[1].rpartition("/")[2]
+        assert verify_handoff(runner.providers.settings().signing_secret, token) == handoff.id
         assert task["id"] == handoff.crm_task_id
 
     @pytest.mark.parametrize("kind", ["drop_after", "500_after", "500"])
