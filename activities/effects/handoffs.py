@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -71,17 +71,19 @@ class HandoffActivities:
             begun = await begin(tx, call)
             if isinstance(begun, EffectResult):
                 return await _before(tx, call, begun)
-            policy = (await policies.current(tx)).policy
+            made = await handoffs.of_effect(tx, begun.effect_key)
+            teams = (await policies.current(tx)).policy.sales.teams
             track, step = await find_in(tx, begun.run.enrollment, call.step, HandoffStep)
-            team = policy.sales.teams.get(step.handoff.to)
-            if team is None:
-                return await self._not_made(tx, begun, "skipped", NO_TEAM)
-            try:
-                made = await self._assigned(tx, call, begun, step, team, track.defaults.timezone)
-            except TemplateError as error:
-                return await self._not_made(tx, begun, "failed", f"template: {error.code}")
+            team = teams.get(made.team if made else step.handoff.to)
             if made is None:
-                return await self._not_made(tx, begun, "skipped", NOBODY)
+                if team is None:
+                    return await self._not_made(tx, begun, "skipped", NO_TEAM)
+                try:
+                    made = await self._assigned(tx, call, begun, step, team, track.defaults.timezone)
+                except TemplateError as error:
+                    return await self._not_made(tx, begun, "failed", f"template: {error.code}")
+                if made is None:
+                    return await self._not_made(tx, begun, "skipped", NOBODY)
             change = self._change(made, team, scheduled_at())
             if self._outside is None:
                 await builtin_crm.apply(tx, made.contact_id, change)
@@ -114,13 +116,16 @@ class HandoffActivities:
         contact, enrollment = contact_of(begun), begun.run.enrollment
         context = message_context(enrollment, contact, zone=zone, due=call.due)
         reason = " ".join(render_text(step.handoff.reason, context).split())[:TITLE_AT_MOST]
-        facts = await lead_facts.read(tx, contact, scheduled_at())
+        now = datetime.now(UTC)
+        facts = await lead_facts.read(tx, contact, now)
         due = scheduled_at() + call.clock.real_delay(step.handoff.due)
         lead = Lead(begun.run, begun.effect_key, step.id, step.handoff.to, reason, summary_of(facts), due, facts.scores)
-        return await assigning.assign(tx, team, lead, now=scheduled_at())
+        return await assigning.assign(tx, team, lead, now=now)
 
-    def _change(self, made: Handoff, team: Team, at: datetime) -> CrmChange:
-        person = next((one for one in team.people if one.id == made.salesperson), None)
+    def _change(self, made: Handoff, team: Team | None, at: datetime) -> CrmChange:
+        """The task. A team or a salesperson may have left the policy since an earlier attempt."""
+        people = team.people if team else ()
+        person = next((one for one in people if one.id == made.salesperson), None)
         owner = made.salesperson
         if person is not None:
             owner = (person.crm_owner if self._outside is not None else None) or person.name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 
 import urllib3
@@ -28,6 +30,7 @@ from activities.providers.thread_pool import Threads
 
 PROVIDER = "hubspot"
 _NOTE_TO_CONTACT, _TASK_TO_CONTACT = 202, 204  # HubSpot's own association types
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 _ERRORS = (ContactsException, NotesException, TasksException, AssociationsException)
 
 
@@ -128,7 +131,7 @@ class HubSpotCrm:
             properties["hubspot_owner_id"] = task.owner
         body = [f"For: {task.owner}"] if task.owner and "hubspot_owner_id" not in properties else []
         if body or task.text:
-            properties["hs_task_body"] = "\n".join([*body, *([task.text] if task.text else [])])
+            properties["hs_task_body"] = "<br>".join([*body, *([_as_html(task.text)] if task.text else [])])
         answer: Any = self._tasks.create(
             tasks.SimplePublicObjectInputForCreate(
                 properties=properties, associations=[_association(tasks, hubspot_id, _TASK_TO_CONTACT)]
@@ -163,6 +166,11 @@ def _faults() -> Iterator[None]:
     except (TypeError, ValueError):
         fault = Fault(PROVIDER, BAD_REQUEST)
     raise ProviderError(fault)
+
+
+def _as_html(text: str) -> str:
+    """Plain text as HubSpot shows it, which reads the body of a task as HTML: lines, and links that can be followed."""
+    return _ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', escape(text)).replace("\n", "<br>")
 
 
 def _association(package: Any, hubspot_id: str, kind: int) -> Any:

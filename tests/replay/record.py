@@ -14,6 +14,7 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 
 from bench.time_skipping import time_skipping
+from tests.replay.handoffs import HANDOFFS
 from tests.replay.imports import IMPORTS, ImportScenario
 from tests.replay.scenarios import SCENARIOS, Scenario
 from tests.workflows.scripted import started
@@ -55,7 +56,7 @@ async def _histories(client: Client, run: WorkflowHandle[Any, Any]) -> list[Work
 
 async def main() -> None:
     """Record missing histories."""
-    for name, scenario in SCENARIOS.items():
+    for name, scenario in (SCENARIOS | HANDOFFS).items():
         if not list(HISTORIES.glob(f"{name}.*.json")):
             _keep(HISTORIES, name, await play(scenario))
     for name, one in IMPORTS.items():

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
+from tests.replay.handoffs import HANDOFFS
 from tests.replay.imports import IMPORTS
 from tests.replay.record import HISTORIES, IMPORT_HISTORIES
 from tests.replay.scenarios import SCENARIOS
@@ -45,7 +46,7 @@ async def test_a_recorded_import_replays(path: Path) -> None:
 
 def test_every_scenario_is_recorded() -> None:
     assert {path.name.split(".")[0] for path in RECORDED_IMPORTS} == set(IMPORTS)
-    assert {path.name.split(".")[0] for path in RECORDED} == set(SCENARIOS)
+    assert {path.name.split(".")[0] for path in RECORDED} == set(SCENARIOS | HANDOFFS)
 
 
 def test_no_recording_names_a_folder_of_the_machine_it_was_made_on() -> None:
@@ -56,13 +57,14 @@ def test_the_recordings_pass_through_every_instruction() -> None:
     text = "".join(path.read_text() for path in RECORDED)
     inputs = [event for path in RECORDED for event in json.loads(path.read_text())["events"][:1]]
     assert len(inputs) == len(RECORDED)
-    kinds = {instruction.op for scenario in SCENARIOS.values() for instruction in scenario.code}
+    kinds = {instruction.op for scenario in (SCENARIOS | HANDOFFS).values() for instruction in scenario.code}
     assert kinds == {
         "effect",
         "wait",
         "wait_until",
         "wait_date",
         "wait_for",
+        "handoff",
         "branch",
         "split",
         "repeat",

@@ -96,8 +96,10 @@ async def expire_unattended(tx: AsyncConnection, *, now: datetime | None = None,
     A live run ends its own handoffs, on its own clock.
     """
     now = now or utc_now()
-    rows = [row.effect_key for row in await tx.execute(_UNATTENDED, {"now": now, "limit": limit})]
-    ended = [await settle(tx, key, "expired", now=now) for key in rows]
+    due = sorted(
+        (row.contact_id, row.effect_key) for row in await tx.execute(_UNATTENDED, {"now": now, "limit": limit})
+    )  # all code locks several contacts in the order of their ids
+    ended = [await settle(tx, key, "expired", now=now) for _, key in due]
     return [one.id for one in ended if one is not None and one.status == "expired"]
 
 
@@ -154,7 +156,7 @@ _CHANGE = text("""
     UPDATE handoff SET status = :status, answer_reason = :reason, answered_by = :by, answered_at = :now WHERE id = :id
 """)
 _UNATTENDED = text("""
-    SELECT o.effect_key FROM handoff o JOIN enrollment e ON e.id = o.enrollment_id
+    SELECT o.contact_id, o.effect_key FROM handoff o JOIN enrollment e ON e.id = o.enrollment_id
     WHERE o.status = 'waiting' AND o.due_at <= :now AND e.ended_at IS NOT NULL
     ORDER BY o.due_at LIMIT :limit
 """)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -128,6 +129,12 @@ class TestBuiltinCrm:
         shown = (await hand_over(runner)).model_dump_json()
         assert NAME not in shown and runner.email not in shown and "Ada" not in shown
 
+    async def test_sales_has_the_whole_time_on_the_runs_clock(self, runner: ActivityRunner) -> None:
+        async with runner.db.transaction() as tx:
+            await policies.publish(tx, parse_policy(POLICY), POLICY)
+        await runner.enroll(TRACK, pace=86_400.0)
+        assert await hand_over(runner) == HandedOver(outcome="waiting", due=SCHEDULED + timedelta(seconds=2))
+
 
 class TestSettling:
     async def settle(self, runner: ActivityRunner) -> SettledHandoff:
@@ -173,7 +180,11 @@ class TestHubSpot:
         (task,), (handoff,) = self.tasks(runner), await made(runner)
         assert task["properties"]["hs_task_subject"] == "Wants order A-17"
         assert task["properties"]["hubspot_owner_id"] == "51234567"
-        assert "/handoff/" in task["properties"]["hs_task_body"]
+        body = task["properties"]["hs_task_body"]
+        link = re.search(r'<br>Your answer: <a href="([^"]+)">', body)
+        assert link is not None and "\n" not in body
+        token = link[1].rpartition("/")[2]
+        assert verify_handoff(runner.providers.settings().signing_secret, token) == handoff.id
         assert task["id"] == handoff.crm_task_id
 
     @pytest.mark.parametrize("kind", ["drop_after", "500_after", "500"])
@@ -189,6 +200,18 @@ class TestHubSpot:
         assert (await hand_over(runner, attempt=2)).outcome == "waiting"
         (task,), (handoff,) = self.tasks(runner), await made(runner)
         assert (handoff.crm_task_id, handoff.salesperson) == (task["id"], "ada")
+
+    async def test_a_retry_keeps_the_salesperson_whatever_the_policy_says_by_then(self, runner: ActivityRunner) -> None:
+        await runner.rebuild(crm="hubspot")
+        await begin(runner)
+        runner.providers.fault("hubspot", "500", match="/tasks")
+        with pytest.raises(ApplicationError):
+            await hand_over(runner)
+        async with runner.db.transaction() as tx:
+            await policies.publish(tx, parse_policy(NOBODY_THERE.replace("sales: {people", "others: {people")), "")
+        assert (await hand_over(runner, attempt=2)).outcome == "waiting"
+        (task,), (handoff,) = self.tasks(runner), await made(runner)
+        assert (handoff.salesperson, handoff.crm_task_id) == ("ada", task["id"])
 
     async def test_a_task_that_hubspot_refuses_fails_the_handoff(self, runner: ActivityRunner) -> None:
         await runner.rebuild(crm="hubspot")

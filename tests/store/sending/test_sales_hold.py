@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.store.people.handoffs.handoff_calls import DUE, hand_over, leads, say
+from store.people.handoffs import assigning
+from store.people.handoffs.assigning import Lead
+from store.runs import enrollments
+from tests.store.people.handoffs.handoff_calls import ADA_AND_EMIL, DUE, hand_over, leads, say
 from tests.store.sending.claims import claim, publish
 from tests.store.store_calls import NOW, StoreCalls
 
@@ -69,6 +73,19 @@ async def test_the_policy_may_skip_messages_instead(store: StoreCalls) -> None:
     await hand_over(store, await leads(store))
     skipped = await claim(store, run)
     assert (skipped.status, skipped.reason) == ("skipped", "with sales")
+
+
+async def test_a_message_that_is_claimed_while_the_lead_is_handed_over_waits_and_is_held(store: StoreCalls) -> None:
+    await publish(store, SALES % ("all", "defer"))
+    run, lead = await store.live(), await leads(store)
+    async with store.db.transaction() as tx:
+        held = await enrollments.lock_run(tx, lead.id)
+        assert held is not None
+        claiming = asyncio.create_task(claim(store, run))
+        await asyncio.sleep(0.2)
+        assert not claiming.done()
+        await assigning.assign(tx, ADA_AND_EMIL, Lead(held, "k", "sales", "sales", "Call", "", DUE), now=NOW)
+    assert (await claiming).reason == "with sales"
 
 
 @pytest.mark.parametrize(
