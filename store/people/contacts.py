@@ -1,7 +1,4 @@
-"""Create and change contacts. `store.people.erasure` erases them, `store.people.merging` merges two into one.
-
-An id that was merged stands for the surviving contact, in every call.
-"""
+"""Create and change contacts (see also `erasure` and `merging`). An id that was merged stands for the survivor."""
 
 from __future__ import annotations
 
@@ -62,8 +59,7 @@ async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
 
 
 async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> str | None:
-    """Send the contact nothing promotional until then; None ends the pause. Returns the contact's id, None if there is
-    no such contact."""
+    """Send the contact nothing promotional until then; None ends the pause. Returns the contact's id, if any."""
     person = await hold(tx, contact_id)
     if person is not None:
         await tx.execute(_PAUSE, {"id": person.id, "until": until})

@@ -50,11 +50,11 @@ async def lock_run(tx: AsyncConnection, enrollment_id: str) -> Run | None:
     person, row = contact.mappings().first(), enrollment.mappings().first()
     if row is None:
         return None
-    await settled(tx, row["contact_id"], person["id"] if person else None)
+    await check_contact(tx, row["contact_id"], person["id"] if person else None)
     return Run(read_row(Enrollment, row), read_row(Contact, person) if person else None)
 
 
-async def settled(tx: AsyncConnection, contact_id: str, locked: str | None) -> None:
+async def check_contact(tx: AsyncConnection, contact_id: str, locked: str | None) -> None:
     """Raise BusyError unless the locked contact is the one of the enrollment, as the enrollment was read afterwards.
 
     A merge, or its undoing, moves enrollments from one contact to another. None is right if the contact was erased.

@@ -22,7 +22,7 @@ from store.engine.ids import is_id, new_id
 from store.engine.pipeline import Statement
 from store.engine.sql import utc_now
 from store.published import policies
-from store.runs.enrollments import PATH_INSERT, path_arrays, settled
+from store.runs.enrollments import PATH_INSERT, check_contact, path_arrays
 from store.schema.addresses import HASH, address_hash
 from store.schema.rows import Channel, Contact, Enrollment, Run, columns, read_row
 from store.sending.breakers import Deferred
@@ -160,7 +160,7 @@ async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> tuple[Contact | N
         raise LookupError("there is no such enrollment")
     demand(facts["secret"])
     contact = read_row(Contact, person) if person else None
-    await settled(tx, facts["e_contact_id"], contact.id if contact else None)
+    await check_contact(tx, facts["e_contact_id"], contact.id if contact else None)
     address = contact.address(asked["channel"]) if contact else None
     asked["hash"] = address_hash(asked["channel"], address) if address else ""
     if facts["hash"] != asked["hash"]:  # PostgreSQL cannot normalise this address

@@ -107,7 +107,7 @@ class _Story:
             await contacts.upsert(tx, who, changes, now=self.now)  # type: ignore[arg-type]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps, anything)
 async def test_a_merge_gives_the_union_and_its_undoing_the_former_facts(
     store: StoreCalls, story: list[Any], segment: Any

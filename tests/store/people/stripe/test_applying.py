@@ -24,6 +24,7 @@ from store.people.stripe.stripe_event import (
     Told,
 )
 from store.runs import drop_counts
+from tests.store.people.merging.merge_calls import merged, unmerged
 from tests.store.store_calls import NOW, StoreCalls
 
 MINUTE = timedelta(minutes=1)
@@ -198,3 +199,22 @@ async def test_an_event_that_races_an_erasure_leaves_nobody_behind(store: StoreC
 
         await asyncio.gather(apply(store, said), erase())
     assert await store.rows("SELECT 1 FROM contact UNION ALL SELECT 1 FROM stripe_customer") == []
+
+
+async def test_what_names_a_merged_contact_is_the_survivors(store: StoreCalls) -> None:
+    """A customer of the merged contact goes along, and one who is named by the merged id finds the survivor."""
+    await store.contact("ann", attributes={})
+    await store.contact("bob", attributes={})
+    await apply(store, event(1, STARTED, of=state("active"), named_id="bob"))
+    await merged(store)
+    (paid,) = await apply(store, event(2, INVOICE_PAID, named_id="bob"))
+    other = await apply(store, event(3, INVOICE_PAID, named_id="bob", customer="cus_2"))
+    assert (paid.outcome, other[0].outcome) == ("told", "told")
+    rows = await store.rows("SELECT customer_id, contact_id FROM stripe_customer ORDER BY customer_id")
+    assert [tuple(row) for row in rows] == [("cus_1", "ann"), ("cus_2", "ann")]
+    assert {row.contact_id for row in await store.rows("SELECT contact_id FROM event")} == {"ann"}
+    (ann,) = await store.rows("SELECT attributes ->> 'plan' AS plan FROM contact")
+    assert ann.plan == "pro"
+    await unmerged(store)
+    rows = await store.rows("SELECT customer_id, contact_id FROM stripe_customer ORDER BY customer_id")
+    assert [tuple(row) for row in rows] == [("cus_1", "bob"), ("cus_2", "ann")]
