@@ -1,4 +1,4 @@
-"""Segments and events of a merged contact: the survivor is evaluated anew, and live runs hear what both did.
+"""Segments, scores and events of a merged contact: the survivor is evaluated anew, and live runs hear what both did.
 
 What is kept of a contact's audience under the contact's id belongs here: it is computed anew from the facts of both.
 """
@@ -18,6 +18,7 @@ from store.audience.memberships import Change, Touch
 from store.engine.sql import any_of
 from store.runs import event_deliveries, events
 from store.runs.events import Event
+from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 
 _MOST = 500
@@ -33,7 +34,7 @@ class Left(NamedTuple):
 
 
 async def leave(tx: AsyncConnection, merged: str) -> Sequence[Left]:
-    """Delete the memberships of the merged id; returns those that were known.
+    """Delete the memberships and scores of the merged id; returns the memberships that were known.
 
     Whoever sends a segment on to somebody else, by contact, has to tell them that this id left: it is no contact.
     """
@@ -43,7 +44,7 @@ async def leave(tx: AsyncConnection, merged: str) -> Sequence[Left]:
 async def evaluate(
     tx: AsyncConnection, contacts: Sequence[str], now: datetime, pace: float, *, former: Sequence[Left] = ()
 ) -> None:
-    """Evaluate these contacts in all segments, and tell each change once.
+    """Evaluate these contacts in all segments and scores, and tell each change once.
 
     `former` are segments that the merged id was a member of. Where the survivor is none, neither before nor now, the
     person has left: runs that came with the merged id are told so.
@@ -66,7 +67,7 @@ async def tell_runs(
 ) -> int:
     """Tell live runs what the other contact did since they began: goals, exits and waits. The events have been moved.
 
-    Returns how many deliveries there are. Entering and leaving segments is not told again.
+    Returns how many deliveries there are. Changes of segments and grades are not told again.
     """
     told = 0
     for runs, from_merged in ((of_survivor, True), (of_merged, False)):
@@ -76,7 +77,7 @@ async def tell_runs(
                 "merge": merge_id,
                 "moved": from_merged,
                 "most": _MOST,
-                "quiet": [ENTERED, LEFT],
+                "quiet": [ENTERED, LEFT, GRADED],
             }
             rows = (await tx.execute(_SINCE, asked)).mappings().all()
             happened = [(Event(**row), row["occurred_at"]) for row in reversed(rows)]
@@ -85,7 +86,8 @@ async def tell_runs(
 
 
 _LEAVE = text("""
-    WITH gone AS (DELETE FROM membership WHERE contact_id = :id RETURNING segment, version, member, told, seq)
+    WITH scores AS (DELETE FROM score_value WHERE contact_id = :id),
+    gone AS (DELETE FROM membership WHERE contact_id = :id RETURNING segment, version, member, told, seq)
     SELECT g.segment, g.version, g.seq FROM gone g JOIN segment s ON s.name = g.segment AND s.live = g.version
     WHERE g.member AND g.told ORDER BY g.segment
 """)
