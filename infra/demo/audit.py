@@ -64,7 +64,8 @@ async def audit(
         *doubled(enrollments, sandbox, people.values()),
         *missed_goals(enrollments, progress, acts.values()),
         *missed_entries(enrollments, acts.values()),
-        *await wrong_members(clients),
+        *await wrong_audience(clients),
+        *await unanswered(clients),
         *await lost(clients, progress, acts.values()),
     ]
     return Findings(table(enrollments), broken)
@@ -133,12 +134,20 @@ def missed_entries(enrollments: Iterable[Mapping[str, Any]], acts: Iterable[Act]
     ]
 
 
-async def wrong_members(clients: DemoClients) -> list[str]:
-    """Contacts whose stored membership of a segment is not what the stored facts say."""
+async def wrong_audience(clients: DemoClients) -> list[str]:
+    """Contacts whose stored memberships and scores are not what the stored facts say."""
     return [
-        f"{one['contact_id']} is {'a' if one['stored'] else 'no'} member of {segment}, and the facts say otherwise."
-        for segment in await clients.segments()
-        async for one in clients.differences(segment)
+        f"{one['contact_id']} is stored otherwise than the facts say: {path}/check."
+        for path in await clients.audience()
+        async for one in clients.differences(path)
+    ]
+
+
+async def unanswered(clients: DemoClients) -> list[str]:
+    """Handoffs that still wait although all runs have ended."""
+    return [
+        f"The handoff {one['id']} of {one['contact_id']} still waits, and its run has ended."
+        for one in await clients.waiting_handoffs()
     ]
 
 

@@ -64,20 +64,30 @@ class DemoClients:
         answer: dict[str, Any] = (await self.call("GET", f"/v1/enrollments/{enrollment_id}")).json()
         return answer
 
-    async def segments(self) -> list[str]:
-        """The names of all segments; at most a hundred."""
-        return [one["segment"] for one in (await self.call("GET", "/v1/segments")).json()["segments"]]
+    async def audience(self) -> list[str]:
+        """The paths of all segments and scores; at most a hundred of each."""
+        found = []
+        for kind in ("segment", "score"):
+            listed = (await self.call("GET", f"/v1/{kind}s")).json()[f"{kind}s"]
+            found += [f"/v1/{kind}s/{one[kind]}" for one in listed]
+        return found
 
-    async def segment_is_live(self, segment: str) -> bool:
-        """Whether the members of the segment's newest version are known."""
-        shown: dict[str, Any] = (await self.call("GET", f"/v1/segments/{segment}")).json()
+    async def is_live(self, path: str) -> bool:
+        """Whether all contacts are evaluated by the newest version of this segment or score."""
+        shown: dict[str, Any] = (await self.call("GET", path)).json()
         return bool(shown["filling"]["state"] == "live")
 
-    async def differences(self, segment: str) -> AsyncIterator[dict[str, Any]]:
-        """Contacts whose membership differs from a full evaluation."""
+    async def waiting_handoffs(self) -> list[dict[str, Any]]:
+        """Leads for which nobody of sales has answered; at most a hundred."""
+        answer = await self.call("GET", "/v1/handoffs", params={"status": "waiting", "limit": "100"})
+        found: list[dict[str, Any]] = answer.json()["handoffs"]
+        return found
+
+    async def differences(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        """Contacts for whom this segment or score is not stored as a full evaluation gives it."""
         cursor: dict[str, str] = {}
         while True:
-            page = (await self.call("GET", f"/v1/segments/{segment}/check", params=cursor)).json()
+            page = (await self.call("GET", f"{path}/check", params=cursor)).json()
             for difference in page["differences"]:
                 yield difference
             if not page["next"]:

@@ -20,6 +20,7 @@ from infra.demo.audit import Findings, Stuck, audit
 from infra.demo.clients import DemoClients
 from infra.demo.crowd import Crowd
 from infra.demo.progress import SavedProgress
+from infra.demo.salespeople import Salespeople
 from infra.demo.sample_contacts import draw_people
 from infra.launch.errors import LaunchError
 
@@ -60,21 +61,27 @@ class Demo:
         people = draw_people(self.progress.seed, self.progress.today, self.progress.contacts)
         clients = DemoClients(self.api, self.key, self.sandbox)
         crowd = Crowd(clients, self.progress, people, self.stories.append)
+        sales = Salespeople(clients, self.progress.seed, self.stories.append)
         try:
             if self.progress.continued:
                 self.console.print(f"Going on with {len(people)} sample contacts where they were.\n")
             else:
-                await self._segments_are_live(clients)
+                await self._audience_is_live(clients)
                 await crowd.introduce()
                 pace = f"{self.progress.pace / 86_400:g}"
                 days = "day" if pace == "1" else "days"
                 self.console.print(f"{len(people)} sample contacts live {pace} {days} a second.\n")
-            await self._watch(crowd)
+            selling = asyncio.create_task(sales.work())
+            try:
+                await self._watch(crowd)
+            finally:
+                selling.cancel()
+                await asyncio.gather(selling, return_exceptions=True)
             findings = await audit(clients, self.progress, crowd.people, crowd.acts, self.stuck)
         finally:
             await clients.close()
-        findings.broken[:0] = crowd.problems
-        self._tell(findings)
+        findings.broken[:0] = [*crowd.problems, *sales.problems]
+        self._tell(findings, sales.tally)
         return 1 if findings.broken else 0
 
     def _publish(self) -> None:
@@ -85,24 +92,21 @@ class Demo:
             answer = publish(client, documents)
         if answer.problems:
             raise LaunchError("The library was refused: " + "; ".join(answer.problems))
+        counts = Counter(document.kind for document in documents)
         tracks = [document.name for document in documents if document.kind == "track"]
-        segments = [document.name for document in documents if document.kind == "segment"]
-        templates = sum(document.kind == "template" for document in documents)
-        self.console.print(
-            f"Published the policy, {len(tracks)} tracks ({', '.join(tracks)}), {len(segments)} segment"
-            f"{'' if len(segments) == 1 else 's'} ({', '.join(segments)}) and {templates} templates."
+        others = ", ".join(
+            f"{counts[kind]} {kind}{'' if counts[kind] == 1 else 's'}" for kind in ("segment", "score", "template")
         )
+        self.console.print(f"Published the policy, {len(tracks)} tracks ({', '.join(tracks)}), {others}.")
 
-    async def _segments_are_live(self, clients: DemoClients) -> None:
+    async def _audience_is_live(self, clients: DemoClients) -> None:
         """Wait for the first filling: those who are members when it ends enter no track (`existing: ignore`)."""
-        waiting = set(await clients.segments())
+        waiting = await clients.audience()
         deadline = time.monotonic() + FILLED_WITHIN
-        while waiting:
-            waiting = {segment for segment in waiting if not await clients.segment_is_live(segment)}
-            if waiting and time.monotonic() > deadline:
-                raise LaunchError(f"The segments {', '.join(sorted(waiting))} were not filled in {FILLED_WITHIN:g} s.")
-            if waiting:
-                await asyncio.sleep(0.2)
+        while waiting := [path for path in waiting if not await clients.is_live(path)]:
+            if time.monotonic() > deadline:
+                raise LaunchError(f"These were not filled in {FILLED_WITHIN:g} s: {', '.join(waiting)}.")
+            await asyncio.sleep(0.2)
 
     async def _watch(self, crowd: Crowd) -> None:
         """Show the live view."""
@@ -139,7 +143,7 @@ class Demo:
         stories = [Text(f"  {story}", style="dim") for story in self.stories]
         return Group(view, Text(), *stories)
 
-    def _tell(self, findings: Findings) -> None:
+    def _tell(self, findings: Findings, sales: Counter[str]) -> None:
         view = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         view.add_column("track", no_wrap=True)
         for heading in ("enrolled", "email", "SMS", "converted", "exited", "completed", "still\nwaiting"):
@@ -156,6 +160,9 @@ class Demo:
             )
             view.add_row(track, *map(str, counts))
         self.console.print(view)
+        if sales:
+            said = ", ".join(f"{count} {answer}" for answer, count in sorted(sales.items()))
+            self.console.print(f"Leads handed over to sales: {sales.total()} ({said}).")
         for sentence in findings.broken:
             self.console.print(Text(f"✗ {sentence}", style="red"))
         if not findings.broken:
