@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -85,6 +86,28 @@ async def test_a_task_is_done_once_and_told_with_the_step_that_made_it(store: St
     assert card is not None and [(note.body, note.author) for note in card.notes] == [("Next year", "ada")]
     properties = {"task": task.id, "outcome": "rejected", "reason": "no-budget", "enrollment_id": "run-1"}
     assert await told(store) == [("crm.task_completed", properties | {"step": "call-1", "source": "builtin"})]
+
+
+async def test_of_several_people_who_do_a_task_at_once_one_does_it(store: StoreCalls) -> None:
+    await store.contact()
+    await make_task(store, 1)
+    async with store.db.transaction() as tx:
+        (task,) = await crm_tasks.page(tx, Wanted())
+
+    async def complete(outcome: str) -> bool:
+        async with store.db.transaction() as tx:
+            done = await crm_tasks.complete(tx, task.id, outcome, note=outcome)
+        return done is not None and done.changed
+
+    outcomes = ("done", "accepted", "rejected", "later")
+    changed = await asyncio.gather(*(complete(outcome) for outcome in outcomes))
+    assert sum(changed) == 1
+    async with store.db.transaction() as tx:
+        found, card = await crm_tasks.get(tx, task.id), await crm.get(tx, "ann")
+    winner = outcomes[changed.index(True)]
+    assert found is not None and found.outcome == winner
+    assert card is not None and [note.body for note in card.notes] == [winner]
+    assert [properties["outcome"] for _, properties in await told(store)] == [winner]
 
 
 async def test_a_segment_follows_the_stage_whoever_sets_it(store: StoreCalls) -> None:
