@@ -50,7 +50,8 @@ async def set_fields(
     tx: AsyncConnection, contact_id: str, fields: Mapping[str, Any], *, now: datetime | None = None, pace: float = 1.0
 ) -> Sequence[Accepted] | None:
     """A person sets fields of the contact, merged name by name; None removes one. Returns as `set_stage`."""
-    return await _change(tx, contact_id, {**fields}, now or utc_now(), pace)
+    wanted: dict[str | None, Any] = dict(fields.items())
+    return await _change(tx, contact_id, wanted, now or utc_now(), pace)
 
 
 async def add_note(

@@ -60,25 +60,26 @@ async def page(
     tx: AsyncConnection, wanted: Wanted, *, after: tuple[datetime | None, str] | None = None, limit: int = 50
 ) -> list[Task]:
     """Tasks after the task `after` (its due date and id): the first due first, those without a due date last."""
-    asked: dict[str, Any] = {"limit": limit}
-    where = ["true"]
-    if wanted.done is not None:
-        where.append(f"t.done = {'true' if wanted.done else 'false'}")
-    if wanted.owner == "":
-        where.append("t.owner IS NULL")
-    elif wanted.owner is not None:
-        where.append("t.owner = :owner")
+    asked: dict[str, Any] = {"limit": limit, "states": [False, True] if wanted.done is None else [wanted.done]}
+    where = ["t.done = s.done"]
+    if wanted.owner is not None:
+        where.append("coalesce(t.owner, '') = :owner")
         asked["owner"] = wanted.owner
     if wanted.contact_id is not None:
         where.append("t.contact_id = :contact")
         asked["contact"] = wanted.contact_id
     if wanted.due_before is not None:
-        where.append("t.due_at < :due_before")
+        where.append(f"{_DUE} < :due_before")
         asked["due_before"] = wanted.due_before
     if after is not None:
         where.append(f"({_DUE}, t.id) > ({_AFTER_DUE}, CAST(:after_id AS uuid))")
         asked |= {"after_due": after[0], "after_id": after[1]}
-    statement = f"SELECT {_COLUMNS} FROM crm_task t WHERE {' AND '.join(where)} ORDER BY {_DUE}, t.id LIMIT :limit"
+    # The indexes begin with whether a task is done: take the first tasks of each state, then the first of these.
+    of_state = f"SELECT * FROM crm_task t WHERE {' AND '.join(where)} ORDER BY {_DUE}, t.id LIMIT :limit"
+    statement = f"""
+        SELECT {_COLUMNS} FROM unnest(CAST(:states AS boolean[])) AS s (done) CROSS JOIN LATERAL ({of_state}) t
+        ORDER BY {_DUE}, t.id LIMIT :limit
+    """
     return [read_row(Task, row) for row in (await tx.execute(text(statement), asked)).mappings()]
 
 

@@ -41,6 +41,19 @@ async def is_erased(tx: AsyncConnection, ids: Sequence[str | None], email: str |
     return found is not None and found.reason == "erased"
 
 
+def newest(column: str, at: str, only: str = "true") -> str:
+    """SQL for an upsert of a table with the alias `c`: set a column to the value that was said last, and `at` to when.
+
+    Of two values of the same time, the greater text counts. `only` is a condition under which the column is set at all.
+    """
+    newer = f"{only} AND excluded.{column} IS NOT NULL AND (c.{column} IS NULL OR (excluded.{at}, excluded.{column}) > "
+    newer += f"(c.{at}, c.{column}))"
+    return (
+        f"{column} = CASE WHEN {newer} THEN excluded.{column} ELSE c.{column} END, "
+        f"{at} = CASE WHEN {newer} THEN excluded.{at} ELSE c.{at} END"
+    )
+
+
 _BY_ID = text(f"""
     SELECT c.id FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS i (id, ord)
     JOIN contact c ON c.id = {survivor_of("i.id")} ORDER BY i.ord LIMIT 1

@@ -129,24 +129,12 @@ async def forget(tx: AsyncConnection, object_ids: Sequence[str]) -> int:
 
 
 _COLUMNS = "object_id, contact_id, named_id, email"
-
-
-def _newest(column: str, only: str = "true") -> str:
-    """Set a column to the value that HubSpot said last. Of two values of the same time, the greater text counts."""
-    at = f"{column.removesuffix('_id')}_at"
-    newer = f"{only} AND excluded.{column} IS NOT NULL AND (c.{column} IS NULL OR (excluded.{at}, excluded.{column}) > "
-    newer += f"(c.{at}, c.{column}))"
-    return (
-        f"{column} = CASE WHEN {newer} THEN excluded.{column} ELSE c.{column} END, "
-        f"{at} = CASE WHEN {newer} THEN excluded.{at} ELSE c.{at} END"
-    )
-
-
 _LEARN = text(f"""
     INSERT INTO hubspot_contact AS c (object_id, named_id, named_at, email, email_at, heard_at)
     VALUES (:object, :named, CAST(:named_at AS timestamptz), :email, CAST(:email_at AS timestamptz), :now)
     ON CONFLICT (object_id) DO UPDATE SET heard_at = greatest(c.heard_at, excluded.heard_at),
-        {_newest("named_id")}, {_newest("email", "c.contact_id IS NULL")}
+        {outside_people.newest("named_id", "named_at")},
+        {outside_people.newest("email", "email_at", "c.contact_id IS NULL")}
     RETURNING {_COLUMNS}
 """)
 _READ = text(f"SELECT {_COLUMNS} FROM hubspot_contact WHERE object_id = :object")

@@ -37,7 +37,8 @@ async def keep(tx: AsyncConnection, object_id: str, changes: Sequence[Change]) -
     for one in sorted(changes, key=lambda one: one.moment):
         moment, before = newest.get(one.name, (None, None))
         if moment is not None and one.moment <= moment:
-            kept.append(Kept(one, before, "duplicate" if one.moment == moment else "overtaken"))
+            late: Outcome = "duplicate" if one.moment == moment else "own" if one.own else "overtaken"
+            kept.append(Kept(one, before, late))
             continue
         newest[one.name] = (one.moment, one.value)
         new.add(one.name)

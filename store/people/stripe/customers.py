@@ -104,26 +104,14 @@ async def forget(tx: AsyncConnection, customer_ids: Sequence[str]) -> int:
 
 
 _COLUMNS = "customer_id, contact_id, named_id, reference_id, email"
-
-
-def _newest(column: str, at: str, only: str = "true") -> str:
-    """Set a column to the value that Stripe said last. Of two values of the same second, the greater text counts."""
-    newer = f"{only} AND excluded.{column} IS NOT NULL AND (c.{column} IS NULL OR (excluded.{at}, excluded.{column}) > "
-    newer += f"(c.{at}, c.{column}))"
-    return (
-        f"{column} = CASE WHEN {newer} THEN excluded.{column} ELSE c.{column} END, "
-        f"{at} = CASE WHEN {newer} THEN excluded.{at} ELSE c.{at} END"
-    )
-
-
 _LEARN = text(f"""
     INSERT INTO stripe_customer AS c
         (customer_id, named_id, named_at, reference_id, reference_at, email, email_at, heard_at)
     VALUES (:customer, :named, :at, :reference, :at, :email, :at, :now)
     ON CONFLICT (customer_id) DO UPDATE SET heard_at = greatest(c.heard_at, excluded.heard_at),
-        {_newest("named_id", "named_at")},
-        {_newest("reference_id", "reference_at")},
-        {_newest("email", "email_at", "c.contact_id IS NULL")}
+        {outside_people.newest("named_id", "named_at")},
+        {outside_people.newest("reference_id", "reference_at")},
+        {outside_people.newest("email", "email_at", "c.contact_id IS NULL")}
     RETURNING {_COLUMNS}
 """)
 _HOLD = text(f"SELECT {_COLUMNS} FROM stripe_customer WHERE customer_id = :customer FOR UPDATE")

@@ -47,7 +47,7 @@ crm_task = Table(
     string("done_by", nullable=True),
     Index("crm_task_by_contact", "contact_id", "id"),
     Index("crm_task_listed", "done", _DUE, "id"),
-    Index("crm_task_by_owner", "owner", "done", _DUE, "id", postgresql_where=text("owner IS NOT NULL")),
+    Index("crm_task_by_owner", text("(coalesce(owner, ''))"), "done", _DUE, "id"),
 )
 
 crm_person = Table(

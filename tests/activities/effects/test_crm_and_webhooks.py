@@ -19,7 +19,7 @@ from activities.contract import (
     UPDATE_CRM,
     EffectResult,
 )
-from store.people import crm
+from store.people import crm, crm_changes
 from tests.activities.activity_runner import NAME, SCHEDULED, ActivityRunner
 
 CRM = """
@@ -68,6 +68,21 @@ class TestBuiltinCrm:
         ((attributes,),) = await runner.store.rows("SELECT attributes FROM contact WHERE id = :id", id=runner.contact)
         assert (attributes["crm_stage"], attributes["crm_plan"]) == ("opportunity", "pro")
         assert await runner.store.rows("SELECT 1 FROM event WHERE name LIKE 'crm.%'") == []
+
+    async def test_a_track_that_begins_with_a_change_of_the_stage_does_not_begin_itself_by_its_own_step(
+        self, runner: ActivityRunner
+    ) -> None:
+        entered = "SELECT 1 FROM enrollment WHERE track = 'circle'"
+        await runner.store.publish(
+            "track: circle\nentry: {event: crm.stage_changed}\nreentry: always\n"
+            "steps:\n  - {id: back, crm: {stage: opportunity}}\n"
+        )
+        await runner.enroll(CRM)
+        await update(runner)
+        assert await runner.store.rows(entered) == []
+        async with runner.db.transaction() as tx:
+            await crm_changes.set_stage(tx, runner.contact, "lead")
+        assert len(await runner.store.rows(entered)) == 1
 
     async def test_again_changes_nothing(self, runner: ActivityRunner) -> None:
         await runner.enroll(CRM)

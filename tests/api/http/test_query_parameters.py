@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from tests.api.client import Api
 
-TAKES_ANY = ("/webhooks/", "/c/", "/o/", "/u/", "/confirm/", "/handoff/", "/healthz", "/readyz", "/metrics")
+TAKES_ANY = ("/webhooks/", "/c/", "/o/", "/u/", "/confirm/", "/handoff/", "/crm", "/healthz", "/readyz", "/metrics")
 
 
 def test_every_call_is_either_keyed_or_one_of_those_that_take_any(app: FastAPI) -> None:

@@ -87,6 +87,7 @@ def closed() -> FastAPI:
         secret=SecretStr("s" * 32),
         twilio_auth_token=SecretStr("t" * 32),
         stripe_webhook_secret=SecretStr("whsec_a,whsec_b"),
+        hubspot_client_secret=SecretStr("a,b"),
         public_url="https://nurture.acme.test",
     )
     app = create_app(chosen, Database("postgresql://nobody@127.0.0.1:9/nothing"))
@@ -133,6 +134,20 @@ def test_no_forged_callback_of_twilio_is_a_failure_of_the_server(
 )
 def test_no_forged_event_of_stripe_is_a_failure_of_the_server(closed: FastAPI, body: bytes, header: bytes) -> None:
     assert post(closed, "/webhooks/stripe", body, {"Stripe-Signature": header}) == 403  # type: ignore[dict-item]
+
+
+@given(
+    body=st.binary(),
+    signature=st.binary(max_size=60).filter(lambda text: b"\n" not in text and b"\r" not in text),
+    timestamp=st.from_regex(rb"\A[0-9]{0,20}\Z").filter(lambda text: b"\n" not in text)
+    | st.sampled_from([str(int(time.time() * 1000)).encode(), b"-1", b"1e9", b"\xb2"]),
+    query=st.sampled_from(["", "?a=b", "?%", "?%ff=%00", "?%3A"]),
+)
+def test_no_forged_change_of_hubspot_is_a_failure_of_the_server(
+    closed: FastAPI, body: bytes, signature: bytes, timestamp: bytes, query: str
+) -> None:
+    headers = {"X-HubSpot-Signature-v3": signature, "X-HubSpot-Request-Timestamp": timestamp}
+    assert post(closed, f"/webhooks/hubspot{query}", body, headers) == 403  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("host", ["[", "a/b", "a:x", "[::1"])

@@ -242,7 +242,8 @@ async def test_what_a_person_changes_in_hubspot_comes_back_and_what_a_step_wrote
 
     await until(told)
     assert (await api.get("/v1/contacts/lead-1")).json()["attributes"] == {"crm_stage": "sql"}
-    found: dict[Any, Any] = dict(await rows(db, "SELECT name, properties FROM event WHERE name LIKE 'crm.%'"))
+    events: list[Any] = await rows(db, "SELECT name, properties FROM event WHERE name LIKE 'crm.%'")
+    found = dict(events)
     assert found["crm.stage_changed"] == {"from": "lead", "to": "sql", "source": "hubspot"}
     assert (found["crm.task_completed"]["step"], found["crm.task_completed"]["outcome"]) == ("hot", "done")
     assert await rows(db, "SELECT track FROM enrollment") == [("taken",)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
 
 from store.people import contacts, crm, crm_changes, crm_tasks
 from store.people.crm_tasks import Wanted
+from tests.store.audience import segment_calls
 from tests.store.store_calls import NOW, StoreCalls
 
 
@@ -84,6 +86,74 @@ async def test_a_task_is_done_once_and_told_with_the_step_that_made_it(store: St
     assert card is not None and [(note.body, note.author) for note in card.notes] == [("Next year", "ada")]
     properties = {"task": task.id, "outcome": "rejected", "reason": "no-budget", "enrollment_id": "run-1"}
     assert await told(store) == [("crm.task_completed", properties | {"step": "call-1", "source": "builtin"})]
+
+
+async def test_of_several_people_who_do_a_task_at_once_one_does_it(store: StoreCalls) -> None:
+    await store.contact()
+    await make_task(store, 1)
+    async with store.db.transaction() as tx:
+        (task,) = await crm_tasks.page(tx, Wanted())
+
+    async def complete(outcome: str) -> bool:
+        async with store.db.transaction() as tx:
+            done = await crm_tasks.complete(tx, task.id, outcome, note=outcome)
+        return done is not None and done.changed
+
+    outcomes = ("done", "accepted", "rejected", "later")
+    changed = await asyncio.gather(*(complete(outcome) for outcome in outcomes))
+    assert sum(changed) == 1
+    async with store.db.transaction() as tx:
+        found, card = await crm_tasks.get(tx, task.id), await crm.get(tx, "ann")
+    winner = outcomes[changed.index(True)]
+    assert found is not None and found.outcome == winner
+    assert card is not None and [note.body for note in card.notes] == [winner]
+    assert [properties["outcome"] for _, properties in await told(store)] == [winner]
+
+
+async def test_a_segment_follows_the_stage_whoever_sets_it(store: StoreCalls) -> None:
+    name = "opportunities-by-stage"
+    await segment_calls.live(store, name, 'contact.attributes.crm_stage == "opportunity"')
+    await store.contact()
+    for stage, by_track, wanted in (
+        ("opportunity", False, ["ann"]),
+        ("customer", True, []),
+        ("opportunity", True, ["ann"]),
+        ("lead", False, []),
+    ):
+        async with store.db.transaction() as tx:
+            if by_track:
+                await crm.apply(tx, "ann", f"key-{stage}", stage=stage)
+                await crm_changes.mirror(tx, "ann", stage, {})
+            else:
+                await crm_changes.set_stage(tx, "ann", stage)
+        assert await segment_calls.members(store, name) == wanted, stage
+    changes = await store.rows("SELECT count(*) FROM event WHERE name IN ('segment.entered', 'segment.left')")
+    assert [tuple(row) for row in changes] == [(4,)]
+
+
+async def test_a_list_of_tasks_reads_no_more_rows_than_it_shows(store: StoreCalls) -> None:
+    await store.rows(
+        "INSERT INTO crm_task (id, effect_key, contact_id, title, owner, due_at, done)"
+        " SELECT gen_random_uuid(), 'k' || n, 'c' || n % 100, 't', CASE WHEN n % 2 = 0 THEN 'ada' END,"
+        " CASE WHEN n % 3 > 0 THEN now() + n * interval '1 minute' END, n % 5 = 0"
+        " FROM generate_series(1, 4000) n RETURNING 1"
+    )
+    await store.rows("SELECT pg_stat_force_next_flush()")
+    counters = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE relname = 'crm_task'"
+    for wanted in (
+        Wanted(),
+        Wanted(done=False),
+        Wanted(done=False, owner="ada"),
+        Wanted(owner=""),
+        Wanted(done=True, due_before=NOW + timedelta(days=36500)),
+        Wanted(contact_id="c7"),
+    ):
+        ((before,),) = await store.rows(counters)
+        async with store.db.transaction() as tx:
+            assert len(await crm_tasks.page(tx, wanted, limit=10)) == 10
+        await store.rows("SELECT pg_stat_force_next_flush()")
+        ((after,),) = await store.rows(counters)
+        assert after - before <= 100, wanted
 
 
 async def test_tasks_are_listed_by_due_date_page_by_page_with_filters(store: StoreCalls) -> None:

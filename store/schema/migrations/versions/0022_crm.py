@@ -18,8 +18,8 @@ ALTER TABLE crm_note ADD COLUMN author text;
 ALTER TABLE crm_task
     ADD COLUMN done_at timestamptz, ADD COLUMN outcome text, ADD COLUMN reason text, ADD COLUMN done_by text;
 CREATE INDEX crm_task_listed ON crm_task (done, (coalesce(due_at, 'infinity'::timestamptz)), id);
-CREATE INDEX crm_task_by_owner ON crm_task (owner, done, (coalesce(due_at, 'infinity'::timestamptz)), id)
-    WHERE owner IS NOT NULL;
+CREATE INDEX crm_task_by_owner
+    ON crm_task ((coalesce(owner, '')), done, (coalesce(due_at, 'infinity'::timestamptz)), id);
 CREATE TABLE crm_person (
     name text PRIMARY KEY,
     valid_from timestamptz NOT NULL

@@ -28,11 +28,7 @@ async def test_stage_fields_and_notes_are_set_and_read(api: Api, db: Database) -
     assert sorted(await rows(db, "SELECT name FROM event")) == [("crm.field_changed",), ("crm.stage_changed",)]
 
 
-async def test_a_segment_and_a_track_react_to_a_persons_change(api: Api, db: Database) -> None:
-    source = 'segment: opportunities\nmembers: contact.attributes.crm_stage == "opportunity"\n'
-    headers = {"Content-Type": "application/yaml"}
-    answer = await api.call("PUT", "/v1/segments/opportunities", content=source, headers=headers)
-    assert answer.status_code == 201, answer.text
+async def test_a_persons_change_begins_a_track_and_goes_on_with_it(api: Api, db: Database) -> None:
     await api.publish(
         "track: opened\nentry: {event: crm.stage_changed}\nsteps:\n"
         "  - id: sold\n    wait_for: {event: crm.stage_changed, within: 30d, then: [], else: []}\n"

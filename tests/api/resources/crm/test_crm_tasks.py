@@ -18,7 +18,8 @@ async def test_pages_of_tasks_hold_each_task_once_and_filters_hold_for_all_pages
     for number in range(5):
         due = NOW + timedelta(days=number % 2) if number else None
         await make_task(db, ("ann", "bob")[number % 2], f"T{number}", "ada" if number < 3 else None, due)
-    found, cursor = [], {}
+    found: list[str] = []
+    cursor: dict[str, str] = {}
     while True:
         page = (await api.get("/v1/crm/tasks", limit=2, status="open", **cursor)).json()
         found += [one["title"] for one in page["tasks"]]
