@@ -97,7 +97,7 @@ class ReconcileCall(PayloadModel):
 
 
 class ResolveWaitCall(PayloadModel):
-    """Ask when this `wait_until` or `wait_date` step ends for this contact."""
+    """Ask when this step, which waits for a moment, ends for this contact."""
 
     enrollment_id: str
     step: str

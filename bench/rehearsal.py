@@ -34,7 +34,8 @@ from activities.contract import (
     StepCall,
     UndeliveredCall,
 )
-from activities.runs.decisions import decide, moment_of
+from activities.runs.decisions import decide
+from activities.runs.moments import Waiting, moment_of
 from bench.time_skipping import time_skipping
 from store.schema.rows import Contact
 from tracks.compiler.compiler import compile_track, find_step
@@ -83,6 +84,7 @@ class _Part:
     track: Track
     contact: Contact
     properties: Mapping[str, Any]
+    origin: datetime
     path: dict[int, PathEntry] = field(default_factory=dict)
 
     def enrollment(self, enrollment_id: str, steps: Mapping[str, str]) -> dict[str, Any]:
@@ -140,7 +142,8 @@ class _FakeActivities:
         part = self.parts[call.enrollment_id]
         step = find_step(part.track, call.step)
         assert step is not None
-        return moment_of(step, part.contact, part.track, call.now)
+        who = Waiting(part.contact, part.enrollment(call.enrollment_id, {}), part.origin, part.track)
+        return moment_of(step, who, call.now)
 
     @activity.defn(name=contract.DECIDE_BRANCH)
     async def decide_branch(self, call: BranchCall) -> int | Decided:
@@ -178,7 +181,7 @@ class Stage:
         """Enrol the contact, send the events at their times, wait for the end."""
         client, compiled = self._env.client, compile_track(track)
         enrollment_id, origin = str(uuid.uuid4()), await self.now()
-        part = _Part(track, contact, properties or {})
+        part = _Part(track, contact, properties or {}, origin)
         self._fakes.parts[enrollment_id] = part
         run: WorkflowHandle[Any, RunResult] = await client.start_workflow(
             WORKFLOW_TYPE,

@@ -26,6 +26,7 @@ from tracks.runs.program import (
     Wait,
     WaitDate,
     WaitFor,
+    WaitMoment,
     WaitUntil,
 )
 from tracks.runs.run_interface import AttributesChanged, EventSignal, RunResult
@@ -115,6 +116,11 @@ def _moments() -> Script:
     return Script(moments=[ResolvedWait(outcome="at", at=now + timedelta(days=days)) for days in (40, 3)])
 
 
+def _moments_computed() -> Script:
+    later = datetime.now(UTC) + timedelta(days=40)
+    return Script(moments=[ResolvedWait(outcome="at", at=later), ResolvedWait(outcome="past")])
+
+
 CLICK = [
     Effect(step="hello", kind="email"),
     Wait(step="settle", seconds=2 * DAY),
@@ -197,6 +203,15 @@ SCENARIOS: dict[str, Scenario] = {
     "date-moved": Scenario(
         [WaitDate(step="renewal", missing=1, past=1), WaitUntil(step="morning")],
         script=_moments,
+        meanwhile=_move_date,
+    ),
+    "moments-computed-once": Scenario(
+        [
+            WaitMoment(step="usage", kind="wait", missing=1, past=1),
+            WaitMoment(step="day-ten", kind="wait_until", missing=3, past=2),
+            Exit(step="over", reason="over"),
+        ],
+        script=_moments_computed,
         meanwhile=_move_date,
     ),
     "unknown-assumed-sent": Scenario(

@@ -62,6 +62,7 @@ def test_the_recordings_pass_through_every_instruction() -> None:
         "wait",
         "wait_until",
         "wait_date",
+        "wait_moment",
         "wait_for",
         "branch",
         "split",

@@ -71,6 +71,12 @@ EVERYTHING = """
   wait: 1d12h
 - id: morning
   wait_until: {time: '9:00', weekdays: [mon, fri]}
+- id: usage
+  wait: {days: enrollment.properties.usage_days - 5, least: 1d, most: 120d, missing: {steps: [{id: usual, wait: 30d}]}}
+- id: day-ten
+  wait_until: {day: 10, time: '09:00', past: {steps: [{id: over, exit: {reason: over}}]}}
+- id: departure
+  wait_date: {property: departs_on, offset: -2d, missing: exit, past: exit}
 - id: renewal
   wait_date:
     attribute: renewal_date

@@ -17,12 +17,15 @@ from tracks.model.steps import (
     MESSAGES,
     BranchStep,
     Detour,
+    Length,
     MessageStep,
     RepeatStep,
     SplitStep,
     Steps,
     WaitDateStep,
     WaitForStep,
+    WaitStep,
+    WaitUntilStep,
 )
 from tracks.model.track import Track, blocks
 from tracks.runs.program import (
@@ -37,6 +40,7 @@ from tracks.runs.program import (
     Wait,
     WaitDate,
     WaitFor,
+    WaitMoment,
     WaitUntil,
 )
 
@@ -87,11 +91,19 @@ def walk_tree(written: Track, choices: Choices) -> list[str]:
                     way = choices.choose(step.id, 2)
                     trace.append(f"{step.id} {way}")
                     take((step.wait_for.then, step.wait_for.otherwise)[way])
+                case WaitStep(wait=Length(missing=detour)):
+                    way = choices.choose(step.id, 3)
+                    trace.append(f"{step.id} {way}")
+                    turn(step.id, ("skip", detour, "skip")[way], "length-missing")
+                case WaitUntilStep(wait_until=until) if until.day is not None:
+                    way = choices.choose(step.id, 3)
+                    trace.append(f"{step.id} {way}")
+                    turn(step.id, ("skip", "skip", until.past or "skip")[way], "day-past")
                 case WaitDateStep():
                     way = choices.choose(step.id, 3)
                     trace.append(f"{step.id} {way}")
-                    detour = ("skip", step.wait_date.missing, step.wait_date.past)[way]
-                    turn(step.id, detour, ("", "date-missing", "date-past")[way])
+                    date = step.wait_date
+                    turn(step.id, ("skip", date.missing, date.past)[way], ("", "date-missing", "date-past")[way])
                 case MessageStep():
                     way = choices.choose(step.id, 3)
                     trace.append(f"{step.id} {step.kind} {way}")
@@ -136,7 +148,7 @@ def run_flat(program: Program, choices: Choices) -> list[str]:
                 way = choices.choose(step, 2)
                 trace.append(f"{step} {way}")
                 pc = (pc, timeout)[way]
-            case WaitDate(step=step, missing=missing, past=past):
+            case WaitDate(step=step, missing=missing, past=past) | WaitMoment(step=step, missing=missing, past=past):
                 way = choices.choose(step, 3)
                 trace.append(f"{step} {way}")
                 pc = (pc, missing, past)[way]
@@ -170,7 +182,7 @@ def targets(instruction: Instruction) -> Iterator[int]:
             yield end
         case WaitFor(timeout=timeout):
             yield timeout
-        case WaitDate(missing=missing, past=past):
+        case WaitDate(missing=missing, past=past) | WaitMoment(missing=missing, past=past):
             yield from (missing, past)
         case Branch(cases=cases, otherwise=otherwise):
             yield from (*(case.goto for case in cases), otherwise)
@@ -215,6 +227,10 @@ class Author:
                 }
             case "wait_date":
                 return {"wait_date": {"attribute": "x", "missing": self._way(depth), "past": self._way(depth)}}
+            case "wait":
+                return {"wait": {"days": "enrollment.properties.days", "missing": self._way(depth)}}
+            case "wait_until":
+                return {"wait_until": {"day": 3, "past": self._way(depth)}}
             case "message":
                 offers = [{"sms": _TEXT}, {"email": {"template": "a", "from": "a@b.test"}}]
                 messages: list[dict[str, Any]] = [{"sms": _TEXT}, {"send": {"channels": offers}}]
@@ -236,7 +252,7 @@ class Author:
         return self._random.randint(1, 3)
 
 
-CHOICES = ("wait_for", "wait_date", "message", "branch", "split")
+CHOICES = ("wait_for", "wait", "wait_until", "wait_date", "message", "branch", "split")
 
 
 def tracks(verbs: tuple[str, ...] = (*CHOICES, "repeat")) -> st.SearchStrategy[Track]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Literal, cast
 
+from tracks.compiler.interests import awaited_attributes, event_properties, interests
 from tracks.conditions.expressions import read
 from tracks.model.effects import Email, Sms
-from tracks.model.simple_steps import Base, BreakStep, ExitStep, WaitStep, WaitUntilStep
+from tracks.model.simple_steps import Base, BreakStep, ExitStep
 from tracks.model.steps import (
     BranchStep,
     Detour,
+    Length,
     MessageStep,
     RepeatStep,
     SendStep,
@@ -18,6 +21,8 @@ from tracks.model.steps import (
     Steps,
     WaitDateStep,
     WaitForStep,
+    WaitStep,
+    WaitUntilStep,
 )
 from tracks.model.track import Track
 from tracks.model.track import find_step as find_step
@@ -31,7 +36,6 @@ from tracks.runs.program import (
     EffectKind,
     Exit,
     Instruction,
-    Interest,
     Jump,
     Program,
     Repeat,
@@ -40,12 +44,16 @@ from tracks.runs.program import (
     Wait,
     WaitDate,
     WaitFor,
+    WaitMoment,
     WaitUntil,
 )
 
 DATE_MISSING = "date-missing"
 DATE_PAST = "date-past"
 """Reasons of the exit that follows a `wait_date` step."""
+LENGTH_MISSING: Literal["length-missing"] = "length-missing"
+DAY_PAST: Literal["day-past"] = "day-past"
+"""Reasons of the exit that follows a `wait` with a computed length, and a `wait_until` with a day of the run."""
 MESSAGE_SKIPPED = "message-skipped"
 MESSAGE_FAILED = "message-failed"
 """Reasons of the exit that follows a message step."""
@@ -55,46 +63,10 @@ def compile_track(track: Track) -> Compiled:
     """Everything that publishing derives from a valid track (see `tracks.checks.track_document`)."""
     return Compiled(
         program=Program(code=tuple(_Compiler(track).compile())),
-        interests=tuple(_interests(track)),
-        attributes=tuple(
-            dict.fromkeys(step.wait_date.attribute for step in track.walk() if isinstance(step, WaitDateStep))
-        ),
-        event_properties=tuple(sorted(_event_properties(track))),
+        interests=tuple(interests(track)),
+        attributes=awaited_attributes(track),
+        event_properties=tuple(sorted(event_properties(track))),
     )
-
-
-def _interests(track: Track) -> list[Interest]:
-    found: list[Interest] = []
-    if track.goal:
-        found.append(Interest(event=track.goal.event, match="goal", where=track.goal.where))
-    for rule in track.exits:
-        event, where = rule.cause
-        found.append(Interest(event=event, match=f"exit:{rule.because}", where=where))
-    found.extend(
-        Interest(
-            event=step.wait_for.event,
-            match=f"step:{step.id}",
-            where=step.wait_for.where,
-            of=step.wait_for.of or "",
-            by=step.wait_for.by,
-        )
-        for step in track.walk()
-        if isinstance(step, WaitForStep)
-    )
-    return found
-
-
-def _conditions(track: Track) -> list[str]:
-    return [choice.when for step in track.walk() if isinstance(step, BranchStep) for choice in step.branch]
-
-
-def _event_properties(track: Track) -> set[str]:
-    return {
-        path[2]
-        for condition in _conditions(track)
-        for path in read(condition).paths
-        if path[:2] == ("event", "properties") and len(path) > 2
-    }
 
 
 def _reads_store(condition: str) -> bool:
@@ -128,8 +100,12 @@ class _Compiler:
 
     def _step(self, step: Base) -> None:
         match step:
-            case WaitStep():
-                self._code.append(Wait(step=step.id, seconds=step.wait.total_seconds()))
+            case WaitStep(wait=Length() as length):
+                self._wait_moment(step.id, "wait", length.missing, LENGTH_MISSING)
+            case WaitStep(wait=timedelta() as span):
+                self._code.append(Wait(step=step.id, seconds=span.total_seconds()))
+            case WaitUntilStep(wait_until=until) if until.day is not None:
+                self._wait_moment(step.id, "wait_until", until.past, DAY_PAST)
             case WaitUntilStep():
                 self._code.append(WaitUntil(step=step.id))
             case WaitDateStep():
@@ -216,6 +192,19 @@ class _Compiler:
         at = self._hold()
         starts, end = self._detours(step.id, ((date.missing, DATE_MISSING), (date.past, DATE_PAST)))
         self._code[at] = WaitDate(step=step.id, missing=starts.get(DATE_MISSING, end), past=starts.get(DATE_PAST, end))
+
+    def _wait_moment(
+        self,
+        step: str,
+        kind: Literal["wait", "wait_until"],
+        way: Detour | Literal["skip", "exit"] | None,
+        reason: Literal["length-missing", "day-past"],
+    ) -> None:
+        at = self._hold()
+        starts, end = self._detours(step, ((way, reason),))
+        self._code[at] = WaitMoment(
+            step=step, kind=kind, missing=starts.get(LENGTH_MISSING, end), past=starts.get(DAY_PAST, end)
+        )
 
     def _detours(
         self, step: str, ways: Sequence[tuple[Detour | Literal["skip", "continue", "exit"] | None, str]]

@@ -61,8 +61,8 @@ def _duration(value: Any) -> timedelta:
         raise wrong(f"needs a unit, such as 90s, 15m, 36h, 2d or 1w{unit}")
     if "{{" in value or "{%" in value:
         raise wrong(
-            f"'{value[:40]}' is not a duration, and data cannot say how long: write one such as 2d, use wait_date for "
-            "a date among the contact's attributes, or a branch with a wait of its own in each way"
+            f"'{value[:40]}' is Liquid, not a duration: write one such as 2d, or {{days: …, missing: …}} for a length "
+            "that is computed from data, or use wait_date for a date among the contact's attributes"
         )
     try:
         return parse_duration(value)
@@ -162,6 +162,19 @@ def _attribute(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def _number_expression(value: Any, info: ValidationInfo) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise wrong(f"is computed from data; for a fixed length write wait: {value:g}d")
+    if not isinstance(value, str):
+        raise wrong("should be an expression in quotes, such as 'enrollment.properties.usage_days - 5'")
+    if "{{" in value or "{%" in value:
+        raise wrong("is CEL, not Liquid; write 'enrollment.properties.usage_days - 5'")
+    names = ("contact", "enrollment", "now")
+    if not _published(info) and (problems := check(value, names, "number")):
+        raise wrong("; ".join(problems))
+    return value
+
+
 def _condition(*names: str) -> AfterValidator:
     def judge(value: str, info: ValidationInfo) -> str:
         problems = [] if _published(info) else check(value, names)
@@ -235,6 +248,15 @@ SendCondition = Annotated[str, _condition("contact", "enrollment", "now"), After
 """CEL over `contact`, `enrollment`, `now`, evaluated in the database's transaction when a message is claimed."""
 PastEventCondition = Annotated[str, _condition("event", "now")]
 """CEL over an event that was accepted earlier."""
+
+
+NumberExpression = Annotated[
+    str,
+    BeforeValidator(_number_expression),
+    AfterValidator(_without_steps),
+    WithJsonSchema({"type": "string", "maxLength": 1000, "examples": ["enrollment.properties.usage_days - 5"]}),
+]
+"""CEL over `contact`, `enrollment`, `now` that comes to a number; evaluated in the database, beside the data."""
 
 
 class LocalSpan(Model):

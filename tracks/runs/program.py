@@ -60,6 +60,20 @@ class WaitDate(PayloadModel):
     """The program counter to continue at if the moment is in the past."""
 
 
+class WaitMoment(PayloadModel):
+    """Wait for a moment that an activity computes once, when the step begins: a `wait` with a computed length, or a
+    `wait_until` with a day of the run."""
+
+    op: Literal["wait_moment"] = "wait_moment"
+    step: str
+    kind: Literal["wait", "wait_until"]
+    """The step's verb."""
+    missing: int
+    """The program counter to continue at if there is no length."""
+    past: int
+    """The program counter to continue at if the moment is in the past."""
+
+
 class WaitFor(PayloadModel):
     """Wait for an event, at most `seconds`. Continue at the next instruction, or at `timeout`."""
 
@@ -140,7 +154,7 @@ class Exit(PayloadModel):
 
 
 Instruction = Annotated[
-    Effect | Wait | WaitUntil | WaitDate | WaitFor | Branch | Split | Repeat | Break | Jump | Exit,
+    Effect | Wait | WaitUntil | WaitDate | WaitMoment | WaitFor | Branch | Split | Repeat | Break | Jump | Exit,
     Field(discriminator="op"),
 ]
 

@@ -25,7 +25,8 @@ WAITS = ("wait", "wait_until", "wait_date", "wait_for")
 
 _NO_TIME = (
     "a round of this repeat may take no time, so that all rounds would happen at once: weekdays without a time do not "
-    "wait on such a day, a missing or past date does not wait, and another way may have no wait; add a wait, or a time"
+    "wait on such a day, a missing or past date, day or length does not wait, and another way may have no wait; add a "
+    "wait, or a time"
 )
 
 

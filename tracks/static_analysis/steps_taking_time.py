@@ -16,19 +16,22 @@ HUMAN = "human"
 def lasts(step: Mapping[str, Any]) -> bool:
     """Whether no run can pass this step twice at the same moment.
 
-    - `wait` takes the time that it states.
+    - `wait` takes the time that it states. With a computed length, it does not wait where there is none.
     - `wait_for` takes time, or needs an event, and one event ends a step once. Events that a message causes by itself,
       and those that machines cause, do not count: in a round that sends, there is always another one.
-    - `wait_until` with a time of day can be passed once a day. With weekdays alone it does not wait on such a day.
+    - `wait_until` with a time of day can be passed once a day. With weekdays alone it does not wait on such a day. A
+      day of the run comes once: afterwards it is past.
     - `wait_date` can be passed once for each date. It does not wait where the date is missing or past, unless both
       ways end the run or take time themselves.
     """
     if "wait" in step:
-        return True
+        return not isinstance(step["wait"], Mapping) or _takes_time(step["wait"].get("missing"))
     if "wait_for" in step:
         return not _comes_by_itself(step["wait_for"])
     until, date = step.get("wait_until"), step.get("wait_date")
     if isinstance(until, Mapping):
+        if until.get("day") is not None:
+            return _takes_time(until.get("past"))
         return until.get("time") is not None
     if isinstance(date, Mapping):
         return ("every" in date and _takes_time(date.get("missing"))) or all(

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         Wait,
         WaitDate,
         WaitFor,
+        WaitMoment,
         WaitUntil,
     )
 
@@ -42,7 +43,7 @@ async def execute(ctx: Context, instruction: Instruction) -> int:
         case Wait():
             await wait_for_time(ctx, instruction)
             return after
-        case WaitUntil() | WaitDate():
+        case WaitUntil() | WaitDate() | WaitMoment():
             return await wait_for_moment(ctx, instruction, after)
         case WaitFor():
             return after if await wait_for_event(ctx, instruction) else instruction.timeout

@@ -30,6 +30,8 @@ def round_of(*steps: str) -> list[str]:
         "{id: w, wait: 1h}",
         "{id: w, wait_until: {time: '09:00'}}",
         "{id: w, wait_until: {time: '09:00', weekdays: [mon]}}",
+        "{id: w, wait_until: {day: 10, past: exit}}",
+        "{id: w, wait: {days: enrollment.properties.days, missing: {steps: [{id: p, wait: 1d}]}}}",
         "{id: w, wait_for: {event: used, within: 1d}}",
         "{id: w, wait_for: {event: email.clicked, within: 1d, by: [human]}}",
         "{id: w, wait_for: {event: email.delivered, within: 1d, then: [{id: v, wait: 1d}], else: [{id: x, wait: 1d}]}}",
@@ -47,6 +49,8 @@ def test_a_round_that_takes_time_is_fine(step: str) -> None:
     "step",
     [
         "{id: w, wait_until: {weekdays: [mon, tue, wed, thu, fri]}}",
+        "{id: w, wait_until: {day: 10, time: '09:00', past: skip}}",
+        "{id: w, wait: {days: enrollment.properties.days, least: 1d, missing: skip}}",
         "{id: w, wait_date: {attribute: due, missing: skip, past: exit}}",
         "{id: w, wait_date: {attribute: due, missing: exit, past: {steps: [{id: p, set: {attributes: {b: 1}}}]}}}",
         "{id: w, branch: [{when: contact.has_phone, steps: [{id: v, wait: 1d}]}]}",
