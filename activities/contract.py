@@ -21,6 +21,7 @@ SET_ATTRIBUTES = "set_attributes"
 ENROLL_CONTACT = "enroll_contact"
 RECONCILE_MESSAGE = "reconcile_message"
 RESOLVE_WAIT = "resolve_wait"
+AWAIT_CONDITION = "await_condition"
 DECIDE_BRANCH = "decide_branch"
 CLOSE_RUN = "close_run"
 REPORT_PATH = "report_path"
@@ -110,6 +111,22 @@ class ResolvedWait(PayloadModel):
 
     outcome: Literal["at", "missing", "past", "ended"]
     at: datetime | None = None
+
+
+class AwaitConditionCall(PayloadModel):
+    """Ask whether the condition of a `wait_for` step holds; if not, and this is not the `last` time, the run is
+    signalled as soon as it does."""
+
+    enrollment_id: str
+    step: str
+    occurrence: int
+    last: bool = False
+
+
+class AwaitedCondition(PayloadModel):
+    """Whether the condition holds, or has held since the step began. `ended`: the enrollment is over."""
+
+    outcome: Literal["met", "waiting", "ended"]
 
 
 class BranchCall(PayloadModel):

@@ -20,7 +20,7 @@ from store.audience import memberships
 from store.audience.memberships import Change, Touch, Updated
 from store.engine.errors import BusyError
 from store.engine.sql import as_json_list, many, utc_now
-from store.runs import drop_counts, event_deliveries
+from store.runs import awaited_conditions, drop_counts, event_deliveries
 from store.runs.drop_counts import Drop
 from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason, enter
 from tracks.model.segment_changes import ENTERED, LEFT
@@ -92,6 +92,9 @@ async def accept_many(
         raise BusyError("the same contacts kept being made and erased")
     fresh += await _segment_changes(tx, fresh, now, len(events))
     counts = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
+    changed = {item.event.contact_id for item in fresh if item.event.name in awaited_conditions.CHANGES_OF_FACTS}
+    if changed:
+        await awaited_conditions.wake(tx, changed, now, bulk=bulk)
     for index, accepted in counts.items():
         if index < len(events):
             results[index] = accepted

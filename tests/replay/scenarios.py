@@ -11,7 +11,7 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from activities.contract import ResolvedWait, SendResult
+from activities.contract import AwaitedCondition, ResolvedWait, SendResult
 from tests.workflows.scripted import SENT, Script
 from tracks.runs.program import (
     Arm,
@@ -24,6 +24,7 @@ from tracks.runs.program import (
     Repeat,
     Split,
     Wait,
+    WaitCondition,
     WaitDate,
     WaitFor,
     WaitMoment,
@@ -114,6 +115,15 @@ async def _tell_much(run: Handle) -> None:
 def _moments() -> Script:
     now = datetime.now(UTC)
     return Script(moments=[ResolvedWait(outcome="at", at=now + timedelta(days=days)) for days in (40, 3)])
+
+
+async def _meet_condition(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    await run.signal("attributes_changed", AttributesChanged(change_id="a-1", names=(), met="team/1"))
+
+
+def _conditions() -> Script:
+    return Script(conditions=[AwaitedCondition(outcome=outcome) for outcome in ("waiting", "met", "waiting")])
 
 
 def _moments_computed() -> Script:
@@ -213,6 +223,15 @@ SCENARIOS: dict[str, Scenario] = {
         ],
         script=_moments_computed,
         meanwhile=_move_date,
+    ),
+    "conditions-awaited": Scenario(
+        [
+            WaitCondition(step="team", seconds=14 * DAY, timeout=1),
+            WaitCondition(step="at-once", seconds=DAY, timeout=2),
+            WaitCondition(step="never", seconds=70 * DAY, timeout=3),
+        ],
+        script=_conditions,
+        meanwhile=_meet_condition,
     ),
     "unknown-assumed-sent": Scenario(
         [Effect(step="hello", kind="email")],

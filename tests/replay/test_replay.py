@@ -64,6 +64,7 @@ def test_the_recordings_pass_through_every_instruction() -> None:
         "wait_date",
         "wait_moment",
         "wait_for",
+        "wait_condition",
         "branch",
         "split",
         "repeat",

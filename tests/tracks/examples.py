@@ -93,6 +93,11 @@ EVERYTHING = """
     since: welcome
     then: [{id: good, set: {attributes: {engaged: true, bored: null}}}]
     else: [{id: bad, set: {attributes: {engaged: false}}}]
+- id: on-team
+  wait_for:
+    condition: 'contact.attributes.plan == "team" || "vip" in contact.segments'
+    within: 14d
+    then: [{id: welcome-team, set: {attributes: {welcomed: true}}}]
 - id: by-role
   branch:
     - {when: 'contact.attributes.role == "engineer"', steps: [{id: docs, email: {template: docs}}]}

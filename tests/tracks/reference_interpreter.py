@@ -38,6 +38,7 @@ from tracks.runs.program import (
     Repeat,
     Split,
     Wait,
+    WaitCondition,
     WaitDate,
     WaitFor,
     WaitMoment,
@@ -144,7 +145,7 @@ def run_flat(program: Program, choices: Choices) -> list[str]:
                 else:
                     rounds[at] = 0
                     pc = end
-            case WaitFor(step=step, timeout=timeout):
+            case WaitFor(step=step, timeout=timeout) | WaitCondition(step=step, timeout=timeout):
                 way = choices.choose(step, 2)
                 trace.append(f"{step} {way}")
                 pc = (pc, timeout)[way]
@@ -180,7 +181,7 @@ def targets(instruction: Instruction) -> Iterator[int]:
             yield goto
         case Repeat(end=end):
             yield end
-        case WaitFor(timeout=timeout):
+        case WaitFor(timeout=timeout) | WaitCondition(timeout=timeout):
             yield timeout
         case WaitDate(missing=missing, past=past) | WaitMoment(missing=missing, past=past):
             yield from (missing, past)
@@ -222,9 +223,8 @@ class Author:
     def _choosing(self, depth: int) -> dict[str, Any]:
         match self._random.choice(self._verbs):
             case "wait_for":
-                return {
-                    "wait_for": {"event": "x", "within": "1d", "then": self.steps(depth), "else": self.steps(depth)}
-                }
+                cause = self._random.choice([{"event": "x"}, {"condition": "contact.has_phone"}])
+                return {"wait_for": {**cause, "within": "1d", "then": self.steps(depth), "else": self.steps(depth)}}
             case "wait_date":
                 return {"wait_date": {"attribute": "x", "missing": self._way(depth), "past": self._way(depth)}}
             case "wait":

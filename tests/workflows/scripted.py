@@ -17,6 +17,8 @@ from temporalio.worker import Worker
 
 from activities import contract
 from activities.contract import (
+    AwaitConditionCall,
+    AwaitedCondition,
     BranchCall,
     CloseCall,
     Decided,
@@ -48,11 +50,12 @@ class Script:
     sends: dict[str, list[SendResult | Exception]] = field(default_factory=dict)
     reconciles: list[SendResult] = field(default_factory=list)
     moments: list[ResolvedWait] = field(default_factory=list)
+    conditions: list[AwaitedCondition] = field(default_factory=list)
     branches: dict[str, int | Decided] = field(default_factory=dict)
     calls: list[StepCall] = field(default_factory=list)
     activities: list[str] = field(default_factory=list)
     """The name of the activity of each call."""
-    asked: list[ReconcileCall | ResolveWaitCall | BranchCall] = field(default_factory=list)
+    asked: list[ReconcileCall | ResolveWaitCall | BranchCall | AwaitConditionCall] = field(default_factory=list)
     closed: list[CloseCall] = field(default_factory=list)
     reported: list[ReportCall] = field(default_factory=list)
     undelivered: int = 0
@@ -113,6 +116,12 @@ class Script:
     async def resolve_wait(self, call: ResolveWaitCall) -> ResolvedWait:
         self.asked.append(call)
         answer: ResolvedWait = self._next(self.moments, ResolvedWait(outcome="missing"))
+        return answer
+
+    @activity.defn(name=contract.AWAIT_CONDITION)
+    async def await_condition(self, call: AwaitConditionCall) -> AwaitedCondition:
+        self.asked.append(call)
+        answer: AwaitedCondition = self._next(self.conditions, AwaitedCondition(outcome="waiting"))
         return answer
 
     @activity.defn(name=contract.DECIDE_BRANCH)
@@ -191,6 +200,7 @@ def runs_worker(
             script.send_sms_now,
             script.set_attributes,
             script.resolve_wait,
+            script.await_condition,
             script.decide_branch,
             script.close_run,
             script.report_path,

@@ -42,6 +42,7 @@ from tracks.runs.program import (
     Split,
     UnknownPolicy,
     Wait,
+    WaitCondition,
     WaitDate,
     WaitFor,
     WaitMoment,
@@ -183,9 +184,11 @@ class _Compiler:
         wait = step.wait_for
         at = self._hold()
         _, timeout = self._arms([wait.then, wait.otherwise])
-        self._code[at] = WaitFor(
-            step=step.id, event=wait.event, seconds=wait.within.total_seconds(), since=wait.since, timeout=timeout
-        )
+        seconds = wait.within.total_seconds()
+        if wait.event is None:
+            self._code[at] = WaitCondition(step=step.id, seconds=seconds, timeout=timeout)
+        else:
+            self._code[at] = WaitFor(step=step.id, event=wait.event, seconds=seconds, since=wait.since, timeout=timeout)
 
     def _wait_date(self, step: WaitDateStep) -> None:
         date = step.wait_date

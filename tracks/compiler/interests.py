@@ -25,7 +25,7 @@ def interests(track: Track) -> list[Interest]:
             by=step.wait_for.by,
         )
         for step in track.walk()
-        if isinstance(step, WaitForStep)
+        if isinstance(step, WaitForStep) and step.wait_for.event is not None
     )
     return found
 

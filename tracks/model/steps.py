@@ -26,7 +26,7 @@ from tracks.model.simple_steps import (
     WebhookStep,
 )
 from tracks.model.values import Condition, Duration, Model, Slug, wrong
-from tracks.model.waits import AwaitedEvent, ComputedLength, ContactDate, Until, date_schema, until_schema
+from tracks.model.waits import Awaited, ComputedLength, ContactDate, Until, date_schema, until_schema
 
 
 class Detour(Model):
@@ -90,8 +90,8 @@ class Moment(Until):
     )
 
 
-class Happening(AwaitedEvent):
-    """An event of the contact within a time, and what to do either way."""
+class Happening(Awaited):
+    """An event or a condition within a time, and what to do either way."""
 
     then: Steps = ()
     otherwise: Steps = Field((), alias="else")
@@ -179,7 +179,7 @@ class WaitDateStep(Base):
 
 
 class WaitForStep(Base):
-    """Wait for an event."""
+    """Wait for an event or a condition."""
 
     kind = "wait_for"
     wait_for: Happening

@@ -185,6 +185,16 @@ def _condition(*names: str) -> AfterValidator:
     return AfterValidator(judge)
 
 
+def _lasting(value: str) -> str:
+    """What changes by time alone wakes nobody, and what reads nothing of the contact never changes."""
+    paths = reads(value)
+    if decaying := next((path for path in sorted(paths) if re.fullmatch(r"contact\.scores\..+\.value", path)), None):
+        raise wrong(f"{decaying} changes by time alone: ask for the grade, which is told when it changes")
+    if not any(path == "contact" or path.startswith("contact.") for path in paths):
+        raise wrong("reads nothing of the contact, so it never changes: use a branch")
+    return value
+
+
 def _without_steps(value: str) -> str:
     if any(path == "enrollment.steps" or path.startswith("enrollment.steps.") for path in reads(value)):
         raise wrong("enrollment.steps is known to branches only: this is judged beside the data, not in the run")
@@ -244,6 +254,10 @@ Condition = Annotated[str, _condition("contact", "event", "enrollment", "now")]
 """CEL over `contact`, `event`, `enrollment`, `now`."""
 EventCondition = Annotated[str, _condition("contact", "event", "enrollment", "now"), AfterValidator(_without_steps)]
 """As `Condition`, evaluated when an event is accepted; the outcomes of the run's steps are not available there."""
+AwaitedCondition = Annotated[
+    str, _condition("contact", "enrollment"), AfterValidator(_without_steps), AfterValidator(_lasting)
+]
+"""CEL over `contact` and `enrollment`, evaluated in the transaction that changes the contact."""
 SendCondition = Annotated[str, _condition("contact", "enrollment", "now"), AfterValidator(_without_steps)]
 """CEL over `contact`, `enrollment`, `now`, evaluated in the database's transaction when a message is claimed."""
 PastEventCondition = Annotated[str, _condition("event", "now")]

@@ -18,6 +18,7 @@ from pydantic_core import PydanticKnownError
 
 from tracks.model.values import (
     AttributeName,
+    AwaitedCondition,
     Duration,
     EventCondition,
     EventName,
@@ -173,6 +174,8 @@ class ContactDate(Model):
         return self
 
 
+_OF_EVENTS = ("where", "by", "of", "since")
+"""The keys that only a wait for an event has."""
 _ByInput = By | Literal["any"] | tuple[By, ...]
 
 
@@ -194,10 +197,15 @@ Classes = Annotated[
 """Whose clicks and opens count: one class, several, or `any`."""
 
 
-class AwaitedEvent(Model):
-    """An event of the contact, and how long to wait for it."""
+class Awaited(Model):
+    """An event of the contact, or a condition over the contact, and how long to wait for it."""
 
-    event: EventName
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["event"]}, {"required": ["condition"]}]})
+
+    event: EventName | None = None
+    condition: AwaitedCondition | None = Field(
+        None, description="in place of event: CEL over contact and enrollment; the wait ends as soon as it holds"
+    )
     where: EventCondition | None = None
     by: Classes = Field(
         ("human",), min_length=1, description="whose clicks and opens count: human, scanner, prefetch, several, or any"
@@ -207,7 +215,14 @@ class AwaitedEvent(Model):
     since: StepId = Field("step", description="events count from: step (this one), enrollment, or an earlier step's id")
 
     @model_validator(mode="after")
-    def _classed(self) -> AwaitedEvent:
+    def _classed(self) -> Awaited:
+        if (self.event is None) == (self.condition is None):
+            raise wrong("needs an event or a condition, and not both")
+        if self.condition is not None and (other := next((key for key in _OF_EVENTS if self._has(key)), None)):
+            raise wrong(f"has `{other}`, which only a wait for an event can have")
         if self.by != ("human",) and self.event not in CLASSED:
             raise wrong(f"has `by`, which only {', '.join(CLASSED)} can have")
         return self
+
+    def _has(self, key: str) -> bool:
+        return bool(getattr(self, key) != type(self).model_fields[key].default)

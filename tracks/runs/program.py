@@ -86,6 +86,18 @@ class WaitFor(PayloadModel):
     timeout: int
 
 
+class WaitCondition(PayloadModel):
+    """Wait until a condition holds that an activity judges, at most `seconds`.
+
+    Continue at the next instruction, or at `timeout`.
+    """
+
+    op: Literal["wait_condition"] = "wait_condition"
+    step: str
+    seconds: float
+    timeout: int
+
+
 class Case(PayloadModel):
     """One branch: its CEL condition (empty if the branch is `stored`) and where it continues."""
 
@@ -154,7 +166,19 @@ class Exit(PayloadModel):
 
 
 Instruction = Annotated[
-    Effect | Wait | WaitUntil | WaitDate | WaitMoment | WaitFor | Branch | Split | Repeat | Break | Jump | Exit,
+    Effect
+    | Wait
+    | WaitUntil
+    | WaitDate
+    | WaitMoment
+    | WaitFor
+    | WaitCondition
+    | Branch
+    | Split
+    | Repeat
+    | Break
+    | Jump
+    | Exit,
     Field(discriminator="op"),
 ]
 

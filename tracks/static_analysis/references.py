@@ -25,8 +25,8 @@ WAITS = ("wait", "wait_until", "wait_date", "wait_for")
 
 _NO_TIME = (
     "a round of this repeat may take no time, so that all rounds would happen at once: weekdays without a time do not "
-    "wait on such a day, a missing or past date, day or length does not wait, and another way may have no wait; add a "
-    "wait, or a time"
+    "wait on such a day, a missing or past date, day or length does not wait, nor does a condition that holds already, "
+    "and another way may have no wait; add a wait, or a time"
 )
 
 
@@ -160,7 +160,12 @@ def _event_read(condition: str, where: Path, here: Path, flow: Flow) -> Found:
     paths = [path for path in read(condition).paths if path[0] == "event"]
     if not paths:
         return
-    if not any("wait_for" in step and here in flow.after(path) for path, step in flow.steps.items()):
+    if not any(_waits_for_event(step) and here in flow.after(path) for path, step in flow.steps.items()):
         yield where, "reads `event`, but no wait_for comes before this branch"
     if ("event",) in paths or ("event", "properties") in paths:
         yield where, "must name the properties it reads, such as event.properties.plan"
+
+
+def _waits_for_event(step: dict[str, Any]) -> bool:
+    wait = step.get("wait_for")
+    return wait is not None and not (isinstance(wait, dict) and "condition" in wait)

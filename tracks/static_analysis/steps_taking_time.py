@@ -18,7 +18,8 @@ def lasts(step: Mapping[str, Any]) -> bool:
 
     - `wait` takes the time that it states. With a computed length, it does not wait where there is none.
     - `wait_for` takes time, or needs an event, and one event ends a step once. Events that a message causes by itself,
-      and those that machines cause, do not count: in a round that sends, there is always another one.
+      and those that machines cause, do not count: in a round that sends, there is always another one. A condition
+      does not count either: it may hold already.
     - `wait_until` with a time of day can be passed once a day. With weekdays alone it does not wait on such a day. A
       day of the run comes once: afterwards it is past.
     - `wait_date` can be passed once for each date. It does not wait where the date is missing or past, unless both
@@ -43,6 +44,8 @@ def lasts(step: Mapping[str, Any]) -> bool:
 def _comes_by_itself(happening: Any) -> bool:
     if not isinstance(happening, Mapping):
         return False
+    if "condition" in happening:
+        return True  # it may hold already
     by = happening.get("by", HUMAN)
     made = any(happening.get("event") in events for events in MADE_BY_SENDING.values())
     return made or (by != HUMAN and by != [HUMAN])

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
         Repeat,
         Split,
         Wait,
+        WaitCondition,
         WaitDate,
         WaitFor,
         WaitMoment,
@@ -23,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.run.run_context import Context
 from workflows.steps.branches import choose_arm, choose_case
+from workflows.steps.conditions import wait_for_condition
 from workflows.steps.effects import perform
 from workflows.steps.waits import wait_for_event, wait_for_moment, wait_for_time
 
@@ -47,6 +49,8 @@ async def execute(ctx: Context, instruction: Instruction) -> int:
             return await wait_for_moment(ctx, instruction, after)
         case WaitFor():
             return after if await wait_for_event(ctx, instruction) else instruction.timeout
+        case WaitCondition():
+            return after if await wait_for_condition(ctx, instruction) else instruction.timeout
         case Branch():
             return await choose_case(ctx, instruction)
         case Split():

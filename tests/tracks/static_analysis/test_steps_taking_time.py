@@ -55,6 +55,7 @@ def test_a_round_that_takes_time_is_fine(step: str) -> None:
         "{id: w, wait_date: {attribute: due, missing: exit, past: {steps: [{id: p, set: {attributes: {b: 1}}}]}}}",
         "{id: w, branch: [{when: contact.has_phone, steps: [{id: v, wait: 1d}]}]}",
         "{id: w, wait_for: {event: email.delivered, within: 1d}}",
+        "{id: w, wait_for: {condition: contact.has_phone, within: 1d}}",
         "{id: w, wait_for: {event: sms.failed, within: 30d, since: enrollment}}",
         "{id: w, wait_for: {event: email.opened, within: 1d, by: any}}",
         "{id: w, wait_for: {event: email.clicked, within: 1d, by: [human, scanner]}}",

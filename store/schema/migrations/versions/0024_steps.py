@@ -1,0 +1,32 @@
+"""The conditions that live runs wait for.
+
+Revision ID: 0024
+Revises: 0017
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0024"
+down_revision = "0017"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the table."""
+    op.execute("""
+        CREATE TABLE awaited_condition (
+            enrollment_id uuid PRIMARY KEY REFERENCES enrollment (id),
+            step text NOT NULL,
+            occurrence integer NOT NULL,
+            since timestamptz NOT NULL DEFAULT now(),
+            met_at timestamptz
+        )
+    """)
+
+
+def downgrade() -> None:
+    """Not supported: restore a backup to go back."""
+    raise NotImplementedError("migrations only go forward")
