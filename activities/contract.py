@@ -59,6 +59,8 @@ class StepCall(PayloadModel):
     """The version that the run was started with, if known. The version in the database is authoritative."""
     due: datetime | None = None
     """If the run's clock jumps: the moment to use as the current time, in real time. None: the actual time."""
+    event_id: str = ""
+    """The event that the latest wait matched, if the step's texts read it. Its properties are read from the store."""
 
 
 class SendResult(PayloadModel):
@@ -95,6 +97,8 @@ class ReconcileCall(PayloadModel):
 
     message_id: str
     settle: Literal["", "assume_sent", "resend", "skip"] = ""
+    event_id: str = ""
+    """See `StepCall`."""
 
 
 class ResolveWaitCall(PayloadModel):

@@ -69,7 +69,14 @@ class SmsKind:
         sms = written.sms
         links = self._links.in_texts(draft.message_id)
         context = message_context(
-            draft.enrollment, draft.contact, sms.variables, links, written.rules.timezone, draft.due, self._brand
+            draft.enrollment,
+            draft.contact,
+            sms.variables,
+            links,
+            written.rules.timezone,
+            draft.due,
+            self._brand,
+            draft.event,
         )
         found, choices = None, Choices()
         if sms.text is not None:

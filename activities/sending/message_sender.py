@@ -22,6 +22,7 @@ from activities.contract import SendResult, StepCall
 from activities.providers.provider_errors import DAILY_QUOTA, Fault, ProviderError, Verdict
 from activities.sending.permanent_failures import fail
 from activities.sending.step_message import ElsewhereError, settle_channel
+from activities.shared.matched_event import matched_event
 from activities.shared.step_content import Draft
 from activities.shared.temporal_errors import again_later
 from store.engine.database import Database
@@ -129,6 +130,7 @@ class Sender(Generic[Written, Outgoing]):
                     claim.newest,
                     claim.first,
                     call.due,
+                    await matched_event(tx, claim.run.enrollment, call.event_id),
                 )
                 outgoing = await self._kind.compose(tx, written, draft)
             except TemplateError as error:

@@ -118,7 +118,7 @@ EVERYTHING = """
     note: 'Came from {{ enrollment.track }}'
     task: {title: Call, due: 1d, owner: sales}
 - id: hook
-  webhook: {url: 'https://hooks.acme.test/x', payload: {a: [1, {b: null}]}}
+  webhook: {url: 'https://hooks.acme.test/x', payload: {a: [1, {b: null}], link: '{{ event.properties.link }}'}}
 - id: bye
   exit: {reason: no-answer}
 """

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
 
 from tracks.checks.error_messages import say
 from tracks.checks.event_counting import counting_doubts
+from tracks.checks.event_texts import event_problems
 from tracks.checks.number_texts import written_as_text
 from tracks.checks.template_use import sender_problems
 from tracks.model.track import Track
@@ -113,7 +115,9 @@ def _judge(source: Source, name: str, problems: list[Problem]) -> Reading:
     except ValidationError as error:
         for path, message in say(error, data):
             add(path, message)
-    for path, message in (*reference_problems(dict(data)), *sender_problems(dict(data)), *misnamed(data)):
+    whole = dict(data)
+    found_elsewhere = (reference_problems(whole), sender_problems(whole), event_problems(whole), misnamed(data))
+    for path, message in chain.from_iterable(found_elsewhere):
         add(path, message)
     found = tuple(sorted(set(problems)))
     return Reading(name, source, None if problems else track, found, tuple(effect_parts_of(data)))

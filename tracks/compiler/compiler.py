@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal, cast
 
+from tracks.compiler.event_texts import reads_event
 from tracks.compiler.interests import awaited_attributes, event_properties, interests
 from tracks.conditions.expressions import read
 from tracks.model.effects import Email, Sms
@@ -147,7 +148,7 @@ class _Compiler:
             case MessageStep():
                 self._message(step)
             case _:
-                self._code.append(Effect(step=step.id, kind=cast(EffectKind, step.kind)))
+                self._code.append(Effect(step=step.id, kind=cast(EffectKind, step.kind), event=reads_event(step)))
 
     def _repeat(self, step: RepeatStep) -> None:
         at = self._hold()
@@ -174,6 +175,7 @@ class _Compiler:
             },
             skipped=starts.get(MESSAGE_SKIPPED),
             failed=starts.get(MESSAGE_FAILED),
+            event=reads_event(step),
         )
 
     def _on_unknown(self, message: Email | Sms) -> UnknownPolicy:

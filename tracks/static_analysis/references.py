@@ -160,12 +160,13 @@ def _event_read(condition: str, where: Path, here: Path, flow: Flow) -> Found:
     paths = [path for path in read(condition).paths if path[0] == "event"]
     if not paths:
         return
-    if not any(_waits_for_event(step) and here in flow.after(path) for path, step in flow.steps.items()):
+    if not any(waits_for_event(step) and here in flow.after(path) for path, step in flow.steps.items()):
         yield where, "reads `event`, but no wait_for comes before this branch"
     if ("event",) in paths or ("event", "properties") in paths:
         yield where, "must name the properties it reads, such as event.properties.plan"
 
 
-def _waits_for_event(step: dict[str, Any]) -> bool:
+def waits_for_event(step: dict[str, Any]) -> bool:
+    """Whether a step waits for an event, which `event` is afterwards."""
     wait = step.get("wait_for")
     return wait is not None and not (isinstance(wait, dict) and "condition" in wait)

@@ -24,7 +24,15 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import patches, retry_policies
 from workflows.run.run_context import Context
-from workflows.steps.activity_calls import RUN_ENDED, call, call_once, outcome_of_failure, step_call, stop_if_ended
+from workflows.steps.activity_calls import (
+    RUN_ENDED,
+    call,
+    call_once,
+    event_id,
+    outcome_of_failure,
+    step_call,
+    stop_if_ended,
+)
 
 BY_CHANNEL = MappingProxyType(
     {
@@ -210,7 +218,9 @@ class _Sending:
     async def _ask(self, settle: Literal["", "assume_sent", "resend", "skip"]) -> SendResult:
         """Ask what became of the message; `settle` decides it where nobody knows."""
         _, _, queue = BY_CHANNEL[self.message.channel]
-        question = ReconcileCall(message_id=self.message.unknown, settle=settle)
+        question = ReconcileCall(
+            message_id=self.message.unknown, settle=settle, event_id=event_id(self._ctx, self._effect)
+        )
         summary = f"{self._effect.step}: reconcile"
         result: SendResult = await call(self._ctx, contract.RECONCILE_MESSAGE, queue, question, SendResult, summary)
         return result

@@ -175,8 +175,8 @@ steps:
         ("- {id: a, wait_for: {within: 1d}}", "needs an event or a condition, and not both"),
         ("- {id: a, wait_for: {event: x, condition: contact.has_email, within: 1d}}", "and not both"),
         (
-            "- {id: a, wait_for: {condition: contact.has_email, of: b, within: 1d}}",
-            "has `of`, which only",
+            "- {id: a, wait_for: {condition: contact.has_email, by: any, within: 1d}}",
+            "has `by`, which only",
         ),
         ("- {id: a, wait_for: {condition: 'now > now', within: 1d}}", "'now' is not known here"),
         ("- {id: a, wait_for: {condition: enrollment.version == 1, within: 1d}}", "reads nothing of the contact"),

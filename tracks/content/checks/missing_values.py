@@ -26,6 +26,7 @@ _ANSWERING = frozenset((
 _UNSURE = (
     ("contact", "attributes"),
     ("enrollment", "properties"),
+    ("event", "properties"),
     *(("brand", field) for field in sorted(OPTIONAL_FIELDS)),
 )
 
