@@ -95,7 +95,7 @@ class EmailKind:
         return OutgoingEmail(
             message_id=draft.message_id,
             sender=written.sender,
-            to=draft.contact.email or "",
+            to=draft.address,
             subject=subject,
             html=html,
             text=text,

@@ -79,13 +79,18 @@ class Reconciler:
         """The message rendered again; None if that is not possible: the person is erased, or the text has changed."""
         async with self._db.transaction() as tx:
             run = await enrollments.run(tx, message.enrollment_id)
-            if run is None or run.contact is None or not run.contact.phone:
+            if run is None or run.contact is None:
                 return None
             try:
                 written = await self._kind.read(tx, run.enrollment, message.step)
                 event = await matched_event(tx, run.enrollment, event_id)
-                return await self._kind.compose(
-                    tx, written, Draft(message.id, run.enrollment, run.contact, event=event)
-                )
+                to = self._kind.rules(written).to
+                address = run.contact.phone
+                if to is not None:
+                    address = to.address("sms", run.contact.attributes or {}, run.enrollment.properties)
+                if not address:
+                    return None
+                draft = Draft(message.id, run.enrollment, run.contact, event=event, address=address)
+                return await self._kind.compose(tx, written, draft)
             except (TemplateError, LookupError):
                 return None

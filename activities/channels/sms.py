@@ -90,7 +90,7 @@ class SmsKind:
         if written.tracked:
             body = await track_sms(tx, body, draft, self._links)
         await keep_content(tx, draft, found, choices, text=body)
-        return OutgoingSms(message_id=draft.message_id, sender=written.sender, to=draft.contact.phone or "", body=body)
+        return OutgoingSms(message_id=draft.message_id, sender=written.sender, to=draft.address, body=body)
 
     async def deliver(self, outgoing: OutgoingSms) -> str:
         """See `MessageKind`."""

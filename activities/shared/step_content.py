@@ -79,6 +79,8 @@ class Draft:
     """See `StepCall.due`."""
     event: Mapping[str, Any] = field(default_factory=dict)
     """See `activities.shared.matched_event`."""
+    address: str = ""
+    """Where it goes: the contact's address, or somebody else's."""
 
 
 async def find_in(tx: AsyncConnection, pinned: Pinned, step: str, kind: type[StepType]) -> tuple[Track, StepType]:

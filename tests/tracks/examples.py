@@ -57,6 +57,8 @@ EVERYTHING = """
     variables: {cta: Start}
     on_unknown: review
     transactional: true
+- id: owner
+  email: {template: tell-owner, to: {attribute: owner_email}}
 - id: nudge
   sms: {text: 'Hi {{ contact.attributes.first_name }}', on_unknown: resend}
 - id: either

@@ -164,6 +164,7 @@ class _Compiler:
         at = self._hold()
         starts, _ = self._detours(step.id, ((step.skipped, MESSAGE_SKIPPED), (step.failed, MESSAGE_FAILED)))
         policies = [self._on_unknown(message) for message in step.messages]
+        to = step.messages[0].to
         channels = tuple(offer.channel for offer in step.send.channels) if isinstance(step, SendStep) else ()
         self._code[at] = Effect(
             step=step.id,
@@ -175,6 +176,7 @@ class _Compiler:
             },
             skipped=starts.get(MESSAGE_SKIPPED),
             failed=starts.get(MESSAGE_FAILED),
+            to="" if to is None else to.written,
             event=reads_event(step),
         )
 

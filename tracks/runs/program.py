@@ -32,6 +32,8 @@ class Effect(PayloadModel):
     """The program counter to continue at if the message was skipped; None: the next instruction."""
     failed: int | None = None
     """The same for a message that failed."""
+    to: str = ""
+    """Where the address of somebody else is found to whom the message goes; empty: to the contact. For people only."""
     event: bool = False
     """Whether its texts read the event that the latest wait matched: the activity is then told the event's id."""
 

@@ -137,6 +137,8 @@ def _message_of(wait: dict[str, Any], where: Path, here: Path, flow: Flow, ids: 
     channels = {channel for verb in MESSAGES if verb in flow.steps[ids[step_id]] for channel in MESSAGES[verb]}
     if not channels:
         yield where, f"step '{step_id}' sends no message"
+    elif _to_somebody_else(flow.steps[ids[step_id]]):
+        yield where, f"the message of step '{step_id}' goes to somebody else: what they do is no event of the contact"
     elif isinstance(event, str) and event.partition(".")[0] not in channels:
         yield where, f"the event '{event}' is never about the message of step '{step_id}'"
 
@@ -164,6 +166,10 @@ def _event_read(condition: str, where: Path, here: Path, flow: Flow) -> Found:
         yield where, "reads `event`, but no wait_for comes before this branch"
     if ("event",) in paths or ("event", "properties") in paths:
         yield where, "must name the properties it reads, such as event.properties.plan"
+
+
+def _to_somebody_else(step: dict[str, Any]) -> bool:
+    return any(isinstance(message := step.get(verb), dict) and "to" in message for verb in ("email", "sms"))
 
 
 def waits_for_event(step: dict[str, Any]) -> bool:

@@ -65,6 +65,8 @@ async def send(ctx: Context, effect: Effect) -> str:
     if outcome == "sent":
         channel = sending.message.channel
         memory.sent[channel] = memory.sent.get(channel, 0) + 1
+        if effect.to:
+            reason = f"to {effect.to}: {reason}" if reason else f"to {effect.to}"
         if effect.channels:
             reason = f"{channel}: {reason}" if reason else channel
     memory.message = None
@@ -134,7 +136,7 @@ class _Sending:
     async def _send_by(self, channel: str, given: StepCall) -> SendResult:
         """Send by a channel: at once if that is possible, else from the provider's queue."""
         now, in_turn, queue = BY_CHANNEL[channel]
-        summary = f"{given.step}: {channel}"
+        summary = f"{given.step}: {channel}" + (f" to {self._effect.to}" if self._effect.to else "")
         if workflow.patched(patches.SEND_NOW):
             # A local activity raises its failure without an ActivityError around it. The queue then tries again.
             with suppress(FailureError):

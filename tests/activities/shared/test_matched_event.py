@@ -35,7 +35,7 @@ steps:
   - id: text
     sms: {text: 'On its way: {{ event.properties.number | default: "soon" }}'}
 """
-EVENT = {"number": "Z-17", "grams": 500, "name": "Zebulon"}
+EVENT: dict[str, Any] = {"number": "Z-17", "grams": 500, "name": "Zebulon"}
 
 
 async def shipped(runner: ActivityRunner, contact: str = "", **properties: Any) -> str:

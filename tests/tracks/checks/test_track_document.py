@@ -171,6 +171,13 @@ steps:
             "is for dates that come every year: write every: year",
         ),
         ("- {id: a, wait_date: {attribute: x, every: month, missing: skip}}", "every: 'month' should be 'year'"),
+        ("- {id: a, sms: {text: x, to: {}}}", "to: needs an attribute of the contact or a property of the enrolment"),
+        ("- {id: a, sms: {text: x, to: {attribute: o}, topic: t}}", "goes to somebody else, so it has no `topic`"),
+        ("- {id: a, sms: {text: x, to: {attribute: o}, transactional: true}}", "so it has no `transactional`"),
+        (
+            "- {id: a, send: {channels: [{sms: {text: x, to: {attribute: o}}}, {email: {template: x}}]}}",
+            "a message to somebody else is its own step",
+        ),
         ("- {id: a, wait_for: {event: x}}", "'within' is missing: how long to wait for it"),
         ("- {id: a, wait_for: {within: 1d}}", "needs an event or a condition, and not both"),
         ("- {id: a, wait_for: {event: x, condition: contact.has_email, within: 1d}}", "and not both"),

@@ -26,9 +26,11 @@ NEEDED: dict[str, dict[str, Any]] = {
     "enroll": {"track": "on"},
     "webhook": {"url": "https://a.test"},
 }
+PLACE = ("attribute", "property")
+"""Where the address of somebody else is found."""
 WORDS = {
-    "email": {"template", "from", "reply_to", "topic", "unless", "on_unknown", "event", "where", "weekdays"},
-    "sms": {"template", "from", "topic", "unless", "on_unknown", "event", "where", "weekdays"},
+    "email": {"template", "from", "reply_to", "topic", "unless", "on_unknown", "event", "where", "weekdays", *PLACE},
+    "sms": {"template", "from", "topic", "unless", "on_unknown", "event", "where", "weekdays", *PLACE},
     "crm": {"stage", "owner"},
     "set": set(),
     "enroll": {"track"},

@@ -1,4 +1,4 @@
-"""The conditions that live runs wait for.
+"""The conditions that live runs wait for; where the address of a message to somebody else is found.
 
 Revision ID: 0024
 Revises: 0017
@@ -15,7 +15,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Add the table and the column."""
+    op.execute("ALTER TABLE message ADD COLUMN recipient text NOT NULL DEFAULT ''")
     op.execute("""
         CREATE TABLE awaited_condition (
             enrollment_id uuid PRIMARY KEY REFERENCES enrollment (id),

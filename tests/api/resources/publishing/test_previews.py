@@ -156,7 +156,7 @@ async def test_a_step_that_reads_what_a_wait_matched_is_shown_with_a_sample_even
     told = "sms: {text: 'Sent: {{ event.properties.number | default: \"soon\" }}', from: '+15005550006'}"
     shipped = "- {id: shipped, wait_for: {event: order.shipped, within: 3d}}"
     assert (await api.publish(f"track: parcels\nsteps:\n{shipped}\n- {{id: tell, {told}}}\n")).status_code == 201
-    for event, text in ((None, "Sent: soon"), ({"properties": {"number": "Z-17"}}, "Sent: Z-17")):
+    for event, words in ((None, "Sent: soon"), ({"properties": {"number": "Z-17"}}, "Sent: Z-17")):
         body = {"event": event} if event else {}
         shown = (await api.call("POST", "/v1/tracks/parcels/steps/tell/preview", json=body)).json()
-        assert shown["text"] == text
+        assert shown["text"] == words
