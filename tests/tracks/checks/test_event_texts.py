@@ -75,3 +75,7 @@ def test_a_template_is_told_to_take_a_variable() -> None:
     (problem,) = check_text("{{ event.properties.number }}")
     assert "variables: {number: '{{ event.properties.number }}'}" in problem.message
     assert check_text("{{ event.properties.number }}", ("event",), told=True) == []
+
+
+def test_a_variable_of_that_name_is_something_else() -> None:
+    assert problems(with_steps("- {id: a, sms: {text: 'At {{ event }}', variables: {event: our fair}}}")) == []
