@@ -45,6 +45,7 @@ def test_activities_and_their_queues_keep_their_names() -> None:
         "ENROLL_CONTACT": "enroll_contact",
         "RECONCILE_MESSAGE": "reconcile_message",
         "RESOLVE_WAIT": "resolve_wait",
+        "AWAIT_CONDITION": "await_condition",
         "DECIDE_BRANCH": "decide_branch",
         "CLOSE_RUN": "close_run",
         "REPORT_PATH": "report_path",

@@ -15,8 +15,10 @@ from tracks.static_analysis.references import waits_for_event
 
 
 def event_problems(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """The texts that read `event` although no run can have matched one by then. A message's own variable of that name is
-    something else."""
+    """The texts that read `event` although no run can have matched one by then.
+
+    A message's own variable of that name is something else.
+    """
     flow = Flow(data.get("steps"))
     before = [path for path, step in flow.steps.items() if waits_for_event(step)]
     for piece in effect_parts_of(data):
