@@ -23,6 +23,7 @@ RECONCILE_MESSAGE = "reconcile_message"
 HAND_OVER = "hand_over"
 SETTLE_HANDOFF = "settle_handoff"
 RESOLVE_WAIT = "resolve_wait"
+AWAIT_CONDITION = "await_condition"
 DECIDE_BRANCH = "decide_branch"
 CLOSE_RUN = "close_run"
 REPORT_PATH = "report_path"
@@ -60,6 +61,8 @@ class StepCall(PayloadModel):
     """The version that the run was started with, if known. The version in the database is authoritative."""
     due: datetime | None = None
     """If the run's clock jumps: the moment to use as the current time, in real time. None: the actual time."""
+    event_id: str = ""
+    """The event that the latest wait matched, if the step's texts read it. Its properties are read from the store."""
 
 
 class SendResult(PayloadModel):
@@ -121,10 +124,12 @@ class ReconcileCall(PayloadModel):
 
     message_id: str
     settle: Literal["", "assume_sent", "resend", "skip"] = ""
+    event_id: str = ""
+    """See `StepCall`."""
 
 
 class ResolveWaitCall(PayloadModel):
-    """Ask when this `wait_until` or `wait_date` step ends for this contact."""
+    """Ask when this step, which waits for a moment, ends for this contact."""
 
     enrollment_id: str
     step: str
@@ -137,6 +142,22 @@ class ResolvedWait(PayloadModel):
 
     outcome: Literal["at", "missing", "past", "ended"]
     at: datetime | None = None
+
+
+class AwaitConditionCall(PayloadModel):
+    """Ask whether the condition of a `wait_for` step holds; if not, and this is not the `last` time, the run is
+    signalled as soon as it does."""
+
+    enrollment_id: str
+    step: str
+    occurrence: int
+    last: bool = False
+
+
+class AwaitedCondition(PayloadModel):
+    """Whether the condition holds, or has held since the step began. `ended`: the enrollment is over."""
+
+    outcome: Literal["met", "waiting", "ended"]
 
 
 class BranchCall(PayloadModel):

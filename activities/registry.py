@@ -24,6 +24,7 @@ from activities.providers.twilio import TwilioSms
 from activities.providers.webhook_addresses import Receivers
 from activities.providers.webhooks import SignedWebhooks
 from activities.runs.closing import ClosingActivities
+from activities.runs.conditions import ConditionActivities
 from activities.runs.decisions import BranchActivities, WaitActivities
 from activities.runs.progress import ProgressActivities
 from activities.sending.direct_send import AT_ONCE, DirectSend
@@ -93,6 +94,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     return Activities(
         local=[
             WaitActivities(db).resolve_wait,
+            ConditionActivities(db).await_condition,
             BranchActivities(db).decide_branch,
             AttributeActivities(db).set_attributes,
             EnrollActivities(db).enroll_contact,

@@ -22,6 +22,8 @@ from temporalio.worker import Worker
 
 from activities import contract
 from activities.contract import (
+    AwaitConditionCall,
+    AwaitedCondition,
     BranchCall,
     CloseCall,
     Decided,
@@ -37,12 +39,13 @@ from activities.contract import (
     StepCall,
     UndeliveredCall,
 )
-from activities.runs.decisions import decide, moment_of
+from activities.runs.decisions import decide
+from activities.runs.moments import Waiting, moment_of
 from bench.time_skipping import time_skipping
 from store.schema.rows import Contact
 from tracks.compiler.compiler import compile_track, find_step
 from tracks.conditions.conditions import ConditionError, evaluate
-from tracks.model.steps import BranchStep, HandoffStep
+from tracks.model.steps import BranchStep, HandoffStep, WaitForStep
 from tracks.model.track import Track
 from tracks.runs.event_matching import about_own, event_view, interested, signal_of
 from tracks.runs.handoff_answers import EVENTS as HANDOFF_EVENTS
@@ -89,6 +92,7 @@ class _Part:
     track: Track
     contact: Contact
     properties: Mapping[str, Any]
+    origin: datetime
     entry: str | None = None
     path: dict[int, PathEntry] = field(default_factory=dict)
     handed: dict[str, str] = field(default_factory=dict)
@@ -163,7 +167,17 @@ class _FakeActivities:
         part = self.parts[call.enrollment_id]
         step = find_step(part.track, call.step)
         assert step is not None
-        return moment_of(step, part.contact, part.track, call.now)
+        who = Waiting(part.contact, part.enrollment(call.enrollment_id, {}), part.origin, part.track)
+        return moment_of(step, who, call.now)
+
+    @activity.defn(name=contract.AWAIT_CONDITION)
+    async def await_condition(self, call: AwaitConditionCall) -> AwaitedCondition:
+        part = self.parts[call.enrollment_id]
+        step = find_step(part.track, call.step)
+        assert isinstance(step, WaitForStep)
+        given = {"contact": part.contact.view(), "enrollment": part.enrollment(call.enrollment_id, {})}
+        met = step.wait_for.condition is not None and _holds(step.wait_for.condition, given)
+        return AwaitedCondition(outcome="met" if met else "waiting")
 
     @activity.defn(name=contract.DECIDE_BRANCH)
     async def decide_branch(self, call: BranchCall) -> int | Decided:
@@ -212,7 +226,7 @@ class Stage:
             raise ValueError(f"the track {track.track} has no entry '{entry}', only {', '.join(names) or 'none'}")
         client, compiled = self._env.client, compile_track(track)
         enrollment_id, origin = str(uuid.uuid4()), await self.now()
-        part = _Part(track, contact, properties or {}, entry)
+        part = _Part(track, contact, properties or {}, origin, entry)
         self._fakes.parts[enrollment_id] = part
         run: WorkflowHandle[Any, RunResult] = await client.start_workflow(
             WORKFLOW_TYPE,
@@ -249,8 +263,16 @@ class Stage:
         return Rehearsed(result.status, result.reason, path, described.close_time - described.start_time)
 
 
+def _holds(condition: str | None, context: Mapping[str, Any]) -> bool:
+    """Whether a condition holds. One that cannot be evaluated is false, as in the API."""
+    try:
+        return condition is None or evaluate(condition, context)
+    except ConditionError:
+        return False
+
+
 def _signal(event: _Event, at: datetime, part: _Part, enrollment_id: str, compiled: Compiled) -> EventSignal:
-    """The signal that the API would send to the run. A condition that cannot be evaluated is false, as in the API."""
+    """The signal that the API would send to the run."""
     context = {
         "event": event_view(event, at),
         "contact": part.contact.view(),
@@ -258,15 +280,9 @@ def _signal(event: _Event, at: datetime, part: _Part, enrollment_id: str, compil
         "now": at,
     }
 
-    def holds(where: str | None) -> bool:
-        try:
-            return where is None or evaluate(where, context)
-        except ConditionError:
-            return False
-
     hearing, _ = interested(compiled, event)
     own = [interest for interest in hearing if about_own(interest, event, enrollment_id)]
-    return signal_of(event, at, tuple(interest.match for interest in own if holds(interest.where)), compiled)
+    return signal_of(event, at, tuple(interest.match for interest in own if _holds(interest.where, context)), compiled)
 
 
 @asynccontextmanager
@@ -289,6 +305,7 @@ async def stage() -> AsyncIterator[Stage]:
         fakes.set_attributes,
         fakes.enroll_contact,
         fakes.resolve_wait,
+        fakes.await_condition,
         fakes.decide_branch,
         fakes.report_path,
         fakes.count_undelivered,

@@ -121,12 +121,14 @@ class NurtureTrack:
         if signal := self._read(value, EventSignal):
             self._ctx.memory.take_event(signal, workflow.now())
 
-    @workflow.signal(name=SIGNAL_ATTRIBUTES, description="Contact attributes that a wait reads have changed")
+    @workflow.signal(name=SIGNAL_ATTRIBUTES, description="What a wait reads of the contact has changed")
     def on_attributes_changed(self, value: RawValue = NOTHING) -> None:
-        """Let a wait for a date compute its moment again."""
+        """Let a wait for a date compute its moment again, or end a wait for a condition."""
         signal = self._read(value, AttributesChanged)
         if signal and self._ctx.memory.first_time(signal.change_id):
             self._ctx.memory.changed.update(signal.names)
+            if signal.met:
+                self._ctx.memory.met.add(signal.met)
 
     @workflow.signal(name=SIGNAL_END, description="End this run: the contact was erased or taken out")
     def on_end(self, value: RawValue = NOTHING) -> None:

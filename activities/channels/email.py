@@ -77,7 +77,14 @@ class EmailKind:
         found = await find_template(tx, email.template, email.version or draft.newest, "email")
         links = self._links.in_texts(draft.message_id)
         context = message_context(
-            draft.enrollment, draft.contact, email.variables, links, written.rules.timezone, draft.due, self._brand
+            draft.enrollment,
+            draft.contact,
+            email.variables,
+            links,
+            written.rules.timezone,
+            draft.due,
+            self._brand,
+            draft.event,
         )
         rendered = render_email(found.template, await with_steps(tx, found.template, context), subject=email.subject)
         rendered = await track_email(
@@ -88,7 +95,7 @@ class EmailKind:
         return OutgoingEmail(
             message_id=draft.message_id,
             sender=written.sender,
-            to=draft.contact.email or "",
+            to=draft.address,
             subject=subject,
             html=html,
             text=text,

@@ -11,6 +11,7 @@ from activities.contract import RECONCILE_MESSAGE, ReconcileCall, SendResult
 from activities.providers.ports import OutgoingSms, SmsProvider
 from activities.providers.provider_errors import ProviderError, Verdict
 from activities.sending.message_sender import result_of
+from activities.shared.matched_event import matched_event
 from activities.shared.step_content import Draft
 from activities.shared.temporal_errors import again_later, without_details
 from store.engine.database import Database
@@ -47,15 +48,15 @@ class Reconciler:
         if message is None:
             return SendResult(outcome="failed", reason="no such message", message_id=call.message_id)
         if message.status == "unknown" and message.channel == "sms":
-            message = await self._look_for(message, must_know=call.settle in ("", "resend"))
+            message = await self._look_for(message, call.event_id, must_know=call.settle in ("", "resend"))
         if message.status == "unknown" and call.settle:
             async with self._db.transaction() as tx:
                 message = await send_outcomes.resolve(tx, message.id, call.settle)
         return result_of(message)
 
-    async def _look_for(self, message: Message, *, must_know: bool) -> Message:
+    async def _look_for(self, message: Message, event_id: str, *, must_know: bool) -> Message:
         """Search the provider for a message with the same recipient and text that no other row of the ledger has."""
-        sms = await self._as_sent(message)
+        sms = await self._as_sent(message, event_id)
         if sms is None:
             return message
         try:
@@ -74,14 +75,22 @@ class Reconciler:
                 return await messages.get(tx, message.id) or message
             return await send_outcomes.settle(tx, message.id, token=message.token, outcome="sent", provider_id=free[-1])
 
-    async def _as_sent(self, message: Message) -> OutgoingSms | None:
+    async def _as_sent(self, message: Message, event_id: str) -> OutgoingSms | None:
         """The message rendered again; None if that is not possible: the person is erased, or the text has changed."""
         async with self._db.transaction() as tx:
             run = await enrollments.run(tx, message.enrollment_id)
-            if run is None or run.contact is None or not run.contact.phone:
+            if run is None or run.contact is None:
                 return None
             try:
                 written = await self._kind.read(tx, run.enrollment, message.step)
-                return await self._kind.compose(tx, written, Draft(message.id, run.enrollment, run.contact))
+                event = await matched_event(tx, run.enrollment, event_id)
+                to = self._kind.rules(written).to
+                address = run.contact.phone
+                if to is not None:
+                    address = to.address("sms", run.contact.attributes or {}, run.enrollment.properties)
+                if not address:
+                    return None
+                draft = Draft(message.id, run.enrollment, run.contact, event=event, address=address)
+                return await self._kind.compose(tx, written, draft)
             except (TemplateError, LookupError):
                 return None

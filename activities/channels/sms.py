@@ -69,7 +69,14 @@ class SmsKind:
         sms = written.sms
         links = self._links.in_texts(draft.message_id)
         context = message_context(
-            draft.enrollment, draft.contact, sms.variables, links, written.rules.timezone, draft.due, self._brand
+            draft.enrollment,
+            draft.contact,
+            sms.variables,
+            links,
+            written.rules.timezone,
+            draft.due,
+            self._brand,
+            draft.event,
         )
         found, choices = None, Choices()
         if sms.text is not None:
@@ -83,7 +90,7 @@ class SmsKind:
         if written.tracked:
             body = await track_sms(tx, body, draft, self._links)
         await keep_content(tx, draft, found, choices, text=body)
-        return OutgoingSms(message_id=draft.message_id, sender=written.sender, to=draft.contact.phone or "", body=body)
+        return OutgoingSms(message_id=draft.message_id, sender=written.sender, to=draft.address, body=body)
 
     async def deliver(self, outgoing: OutgoingSms) -> str:
         """See `MessageKind`."""

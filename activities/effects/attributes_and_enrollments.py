@@ -12,7 +12,8 @@ from temporalio import activity
 
 from activities.contract import ENROLL_CONTACT, SET_ATTRIBUTES, EffectResult, StepCall
 from activities.shared.idempotency import Ended, begin, contact_of, finish
-from activities.shared.step_content import find_in, message_context
+from activities.shared.matched_event import effect_context
+from activities.shared.step_content import find_in
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
 from store.engine.sql import utc_now
@@ -50,7 +51,7 @@ class AttributeActivities:
                 return begun
             contact = contact_of(begun)
             track, step = await find_in(tx, begun.run.enrollment, call.step, SetStep)
-            context = message_context(begun.run.enrollment, contact, zone=track.defaults.timezone, due=call.due)
+            context = await effect_context(tx, begun.run.enrollment, contact, track, call)
             try:
                 values = _written(step.set, contact, context)
             except TemplateError as error:
@@ -97,7 +98,7 @@ class EnrollActivities:
                 return begun
             contact, enrollment = contact_of(begun), begun.run.enrollment
             track, step = await find_in(tx, enrollment, call.step, EnrollStep)
-            context = message_context(enrollment, contact, zone=track.defaults.timezone, due=call.due)
+            context = await effect_context(tx, enrollment, contact, track, call)
             try:
                 properties = render_values(step.enroll.properties, context)
             except TemplateError as error:

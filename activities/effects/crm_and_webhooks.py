@@ -14,7 +14,8 @@ from activities.providers import builtin_crm
 from activities.providers.ports import Crm, CrmChange, CrmContact, CrmTask, CrmWritten, WebhookCall, WebhookCaller
 from activities.providers.provider_errors import ProviderError, Verdict
 from activities.shared.idempotency import attempt, begin, contact_of, finish, scheduled_at
-from activities.shared.step_content import find_in, message_context
+from activities.shared.matched_event import effect_context
+from activities.shared.step_content import find_in
 from activities.shared.temporal_errors import again_later, without_details
 from store.engine.database import Database
 from store.people.hubspot import own_writes
@@ -71,7 +72,7 @@ class CrmActivities:
     async def _change(self, tx: AsyncConnection, call: StepCall, begun: Begun, contact: Contact) -> CrmChange:
         enrollment = begun.run.enrollment
         track, step = await find_in(tx, enrollment, call.step, CrmStep)
-        context = message_context(enrollment, contact, zone=track.defaults.timezone, due=call.due)
+        context = await effect_context(tx, enrollment, contact, track, call)
         crm, at = step.crm, scheduled_at()
         task = None
         if crm.task is not None:
@@ -117,7 +118,7 @@ class WebhookActivities:
         """The call, and how long it is retried."""
         enrollment = begun.run.enrollment
         track, step = await find_in(tx, enrollment, call.step, WebhookStep)
-        context = message_context(enrollment, contact, zone=track.defaults.timezone, due=call.due)
+        context = await effect_context(tx, enrollment, contact, track, call)
         payload = render_values(step.webhook.payload, context)
         data: dict[str, Any] = {
             "contact_id": contact.id,

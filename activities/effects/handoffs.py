@@ -22,7 +22,8 @@ from activities.providers import builtin_crm
 from activities.providers.ports import Crm, CrmChange, CrmContact, CrmTask
 from activities.providers.provider_errors import ProviderError, Verdict
 from activities.shared.idempotency import attempt, begin, contact_of, finish, scheduled_at
-from activities.shared.step_content import Links, find_in, message_context
+from activities.shared.matched_event import effect_context
+from activities.shared.step_content import Links, find_in
 from activities.shared.temporal_errors import again_later, without_details
 from store.engine.database import Database
 from store.people.handoffs import answering, assigning, lead_facts
@@ -38,6 +39,7 @@ from store.runs.effect_records import Begun
 from tracks.content.rendering.liquid_rendering import render_text
 from tracks.content.rendering.template_error import TemplateError
 from tracks.model.steps import HandoffStep
+from tracks.model.track import Track
 from tracks.policy.sales import Team
 from tracks.runs.handoff_answers import event_id, event_of
 from tracks.runs.history_bounds import carried
@@ -79,7 +81,7 @@ class HandoffActivities:
                 if team is None:
                     return await self._not_made(tx, begun, "skipped", NO_TEAM)
                 try:
-                    made = await self._assigned(tx, call, begun, step, team, track.defaults.timezone)
+                    made = await self._assigned(tx, call, begun, step, team, track)
                 except TemplateError as error:
                     return await self._not_made(tx, begun, "failed", f"template: {error.code}")
                 if made is None:
@@ -111,10 +113,10 @@ class HandoffActivities:
         return SettledHandoff(outcome=answer, event=event)
 
     async def _assigned(
-        self, tx: AsyncConnection, call: StepCall, begun: Begun, step: HandoffStep, team: Team, zone: str
+        self, tx: AsyncConnection, call: StepCall, begun: Begun, step: HandoffStep, team: Team, track: Track
     ) -> Handoff | None:
-        contact, enrollment = contact_of(begun), begun.run.enrollment
-        context = message_context(enrollment, contact, zone=zone, due=call.due)
+        contact = contact_of(begun)
+        context = await effect_context(tx, begun.run.enrollment, contact, track, call)
         reason = " ".join(render_text(step.handoff.reason, context).split())[:TITLE_AT_MOST]
         now = datetime.now(UTC)
         facts = await lead_facts.read(tx, contact, now)

@@ -22,6 +22,7 @@ from activities.contract import SendResult, StepCall
 from activities.providers.provider_errors import DAILY_QUOTA, Fault, ProviderError, Verdict
 from activities.sending.permanent_failures import fail
 from activities.sending.step_message import ElsewhereError, settle_channel
+from activities.shared.matched_event import matched_event
 from activities.shared.step_content import Draft
 from activities.shared.temporal_errors import again_later
 from store.engine.database import Database
@@ -75,13 +76,13 @@ class _Reader(Generic[Written]):
         self._pin: Pin | None = None
         self.written: Written | None = None
 
-    async def template(self, tx: AsyncConnection) -> str:
-        """The message's template, if the call names the track version."""
+    async def ahead(self, tx: AsyncConnection) -> MessageRules:
+        """The message's rules as they probably are, if the call names the track version."""
         pin = Pin(self._call.track, self._call.version)
         if pin.version:
             with suppress(LookupError, TypeError):  # `rules` raises it again, unless the run is over by then
-                return self._kind.rules(await self._written(tx, pin)).template
-        return ""
+                return self._kind.rules(await self._written(tx, pin))
+        return MessageRules()
 
     async def rules(self, tx: AsyncConnection, enrollment: Enrollment) -> MessageRules:
         await settle_channel(tx, enrollment, self._call, self._kind.channel)
@@ -129,6 +130,8 @@ class Sender(Generic[Written, Outgoing]):
                     claim.newest,
                     claim.first,
                     call.due,
+                    await matched_event(tx, claim.run.enrollment, call.event_id),
+                    claim.address,
                 )
                 outgoing = await self._kind.compose(tx, written, draft)
             except TemplateError as error:
@@ -138,12 +141,12 @@ class Sender(Generic[Written, Outgoing]):
         try:
             provider_id = await self._kind.deliver(outgoing)
         except ProviderError as error:
-            address = claim.run.contact.address(self._kind.channel)
-            return await self._not_delivered(claim.message_id, token, error.fault, address)
+            return await self._not_delivered(claim.message_id, token, error.fault, claim.address)
         sent = Sent(claim.message_id, provider_id)
         return result_of(await _surely(lambda: self._sent.accept(sent)))
 
     async def _claim(self, tx: AsyncConnection, call: StepCall, token: str, reader: _Reader[Written]) -> Claim:
+        ahead = await reader.ahead(tx)
         return await ledger.claim(
             tx,
             enrollment_id=call.enrollment_id,
@@ -152,7 +155,8 @@ class Sender(Generic[Written, Outgoing]):
             channel=self._kind.channel,
             token=token,
             rules=reader.rules,
-            template=await reader.template(tx),
+            template=ahead.template,
+            to=ahead.to,
             path=call.path,
             due=call.due,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -81,6 +81,10 @@ class Draft:
     """Whether it is rendered for the first time, so that none of its links is stored yet."""
     due: datetime | None = None
     """See `StepCall.due`."""
+    event: Mapping[str, Any] = field(default_factory=dict)
+    """See `activities.shared.matched_event`."""
+    address: str = ""
+    """Where it goes: the contact's address, or somebody else's."""
 
 
 async def find_in(tx: AsyncConnection, pinned: Pinned, step: str, kind: type[StepType]) -> tuple[Track, StepType]:
@@ -134,6 +138,7 @@ def message_context(
     zone: str = "UTC",
     due: datetime | None = None,
     brand: Brand = NO_BRAND,
+    event: Mapping[str, Any] = MappingProxyType({}),
 ) -> MessageContext:
     """The data that the texts of a step may use; texts among the variables are Liquid too. `zone` is the track's.
 
@@ -165,6 +170,7 @@ def message_context(
         now=enrollment.clock.at(due or datetime.now(UTC)),
         zone=zone,
         brand=brand,
+        event=event,
     )
     return replace(context, variables=render_values(dict(variables), context)) if variables else context
 

@@ -67,6 +67,8 @@ class Reported:
 async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -> list[Reported]:
     """Store reports. Returns one result for each, in order. `pace` is that of runs which an entry rule starts.
 
+    What happens to a message to somebody else is no event of the contact: it is in the ledger only.
+
     All transactions lock in this order: contacts and enrollments (by the events), then messages, then addresses. A
     repeated report with the same name does not suppress again: an operator may have lifted the suppression since.
     """
@@ -77,7 +79,7 @@ async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -
     told = [
         (index, _event(report, message))
         for index, (report, message) in enumerate(zip(reports, found, strict=True))
-        if message is not None and report.event is not None and index not in late
+        if message is not None and report.event is not None and index not in late and not message.recipient
     ]
     answers = await events.accept_many(tx, [event for _, event in told], pace=pace) if told else []
     accepted = {index: answer for (index, _), answer in zip(told, answers, strict=True)}
@@ -93,7 +95,8 @@ async def take(tx: AsyncConnection, reports: Sequence[Report], *, pace: float) -
     answers_in_order = []
     for index, (report, message) in enumerate(zip(reports, found, strict=True)):
         answer, others = accepted.get(index), 0
-        if message is not None and index not in late and not (answer and answer.duplicate):
+        repeated = answer.duplicate if answer else message is not None and _known_of_somebody_else(report, message)
+        if message is not None and index not in late and not repeated:
             others = await _keep_from(tx, report, message)
         answers_in_order.append(Reported(message is not None, answer, others, index in late))
     await reachability.tell(tx, concerned, pace=pace)
@@ -116,6 +119,11 @@ async def _hold_concerned(
         addresses=[(message.channel, one) for report, message in pairs for one in report.named],
         hashes={message.address_hash for _, message in pairs if message.address_hash},
     )
+
+
+def _known_of_somebody_else(report: Report, message: Message) -> bool:
+    """Whether the report only repeats what is known of a message to somebody else, about whom no event is told."""
+    return bool(message.recipient) and report.progress is not None and message.delivery == report.progress
 
 
 def _after_delivery(reports: Sequence[Report], found: Sequence[Message | None]) -> set[int]:

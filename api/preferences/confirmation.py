@@ -52,7 +52,7 @@ async def post_confirmation(token: Token, request: Request, ctx: Ctx) -> HTMLRes
     """Confirms the contact's pending consent to the message's topic on its channel. Repeating it changes nothing."""
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, verify_confirm(ctx.settings.signing_secret, token))
-        if found is None:
+        if found is None or found[0].recipient:
             return nobody(request, ctx)
         vouch(request)
         message, person = found

@@ -20,6 +20,7 @@ from api.http.problems import FieldProblem, documented, invalid, pointer
 from api.pages.rendering import answer
 from api.pages.texts.languages import texts_for
 from api.pages.texts.texts import Texts
+from api.preferences import somebody_else
 from api.preferences.choices import choices, chosen, everything_off
 from api.preferences.links import NOT_FOUND, Token, addressee, languages_of, nobody
 from api.preferences.preferences_view import DO, View, day
@@ -46,6 +47,8 @@ async def get_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLRespo
         found = await addressee(tx, verify(ctx.settings.signing_secret, token))
         if found is None:
             return nobody(request, ctx)
+        if found[0].recipient:
+            return await somebody_else.show(ctx, tx, request, found[0])
         return await _show(ctx, tx, request, *found, None)
 
 
@@ -66,6 +69,8 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
 
     It unsubscribes from the message's topic, or from its whole channel if the message has no topic. It holds from the
     answer on, also for messages that already wait, and tracks receive an event. Repeating it changes nothing.
+
+    The link of a message to somebody else than the contact unsubscribes their address only.
     """
     named = verify(ctx.settings.signing_secret, token)
     if named is None:  # before the body is read
@@ -78,6 +83,8 @@ async def post_preferences(token: Token, request: Request, ctx: Ctx) -> HTMLResp
         raise invalid([FieldProblem(detail=detail, pointer=pointer([DO]))])
     async with ctx.db.transaction() as tx:
         found = await addressee(tx, named)
+        if found and found[0].recipient:
+            return await somebody_else.leave(ctx, tx, request, found[0])
         person = await contacts.hold(tx, found[1].id) if found else None
         if found is None or person is None:
             return nobody(request, ctx)

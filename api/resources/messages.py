@@ -56,6 +56,10 @@ class MessageSummary(BaseModel):
     claimed_at: datetime
     settled_at: datetime | None
     topic: str
+    recipient: str = Field(
+        description="Where the address was found, if it goes to somebody else: `attribute owner_email`; empty: to the "
+        "contact."
+    )
     template: str | None = Field(description="Null if the step holds the text itself, or nothing was rendered yet.")
     template_version: int | None
     locale: str | None = Field(description="The language variant, if the template has a language.")

@@ -24,7 +24,7 @@ MESSAGES = Listing(
         "contact": field("contact_id"),
         "track": field("track"),
         "step": field("step"),
-        "channel": field("channel"),
+        "channel": lambda one: f"{one['channel']} to {one['recipient']}" if one["recipient"] else one["channel"],
         "template": lambda one: f"{one['template']} v{one['template_version']}" if one["template"] else "",
         "claimed (UTC)": at("claimed_at"),
         "outcome": outcome,

@@ -16,7 +16,7 @@ from store.audience.memberships import Touch
 from store.engine.errors import BusyError
 from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json, as_json_list, many, utc_now
-from store.runs import events
+from store.runs import awaited_conditions, events
 from store.schema.merged_ids import check_created, is_merged, survivor_of
 from store.schema.rows import Contact, columns, computed, read_row
 
@@ -95,9 +95,9 @@ async def upsert_many(
 ) -> list[Upserted]:
     """Create or change contacts, in order; an id may occur more than once.
 
-    `replace` removes what an item does not name. Live runs whose track waits for a changed attribute are signalled
-    through the outbox (its slow lane, if `bulk`), in this transaction. An erased contact's id creates a new contact;
-    a merged one changes the contact that it stands for, whose id the result has.
+    `replace` removes what an item does not name. Live runs that wait for a changed attribute, or for a condition that
+    holds now, are signalled through the outbox (its slow lane, if `bulk`), in this transaction. An erased contact's id
+    creates a new contact; a merged one changes the contact that it stands for, whose id the result has.
     Who enters or leaves a segment by the change does so in this transaction too; `pace` is for the enrollments that
     begin by it.
     """
@@ -118,8 +118,10 @@ async def upsert_many(
         if await _insert(tx, fresh) == len(fresh):
             await check_created(tx, [contact.id for contact in fresh])
             await _update(tx, [state[i] for i, old in before.items() if state[i] is not old])
-            await _tell_runs(tx, before, state, bulk, now)
+            waiting = await _tell_runs(tx, before, state, bulk, now)
             moved = await _tell_segments(tx, before, state, bulk, now, pace)
+            if waiting:
+                await awaited_conditions.wake(tx, waiting, now, bulk=bulk)
             return [replaced(one, contact=moved.get(one.contact.id, one.contact)) for one in results]
     raise BusyError("contacts kept changing")
 
@@ -154,28 +156,34 @@ async def _update(tx: AsyncConnection, contacts: list[Contact]) -> None:
 
 async def _tell_runs(
     tx: AsyncConnection, before: Mapping[str, Contact], state: Mapping[str, Contact], bulk: bool, now: datetime
-) -> None:
-    await tell_attributes(
-        tx, {i: differing(old.attributes, state[i].attributes) for i, old in before.items()}, now, bulk
-    )
+) -> list[str]:
+    """Signal the runs whose dates changed. Answers the changed contacts if a run of any of them waits for a condition,
+    else nothing."""
+    touched = [i for i, old in before.items() if state[i] is not old]
+    if not touched:
+        return []
+    changed = {i: differing(before[i].attributes, state[i].attributes) for i in touched}
+    waits = (await tx.execute(_CHANGED, _told(changed, now, bulk) | {"ids": touched})).scalar_one()
+    return touched if waits else []
 
 
 async def tell_attributes(
     tx: AsyncConnection, changed: Mapping[str, Iterable[str]], now: datetime, bulk: bool = False
 ) -> None:
     """Signal the live runs whose tracks wait for a changed attribute; `changed` has the names by contact."""
+    if any(changed.values()):
+        await tx.execute(_ATTRIBUTES_CHANGED, _told(changed, now, bulk))
+
+
+def _told(changed: Mapping[str, Iterable[str]], now: datetime, bulk: bool) -> dict[str, Any]:
     pairs = [(i, name) for i, names in changed.items() for name in sorted(names)]
-    if pairs:
-        await tx.execute(
-            _ATTRIBUTES_CHANGED,
-            {
-                "contact_id": [i for i, _ in pairs],
-                "name": [name for _, name in pairs],
-                "change": new_id(),
-                "bulk": bulk,
-                "now": now,
-            },
-        )
+    return {
+        "contact_id": [i for i, _ in pairs],
+        "name": [name for _, name in pairs],
+        "change": new_id(),
+        "bulk": bulk,
+        "now": now,
+    }
 
 
 async def _tell_segments(
@@ -289,7 +297,7 @@ _UPDATE = text(f"""
 _ERASED = text(f"SELECT contact_id FROM erasure WHERE contact_id = {any_of('ids')} AND erased_at >= :moment")
 _SCORES = text(f"SELECT id, {computed(Contact, 'scores', 'contact')} FROM contact WHERE id = {any_of('ids')}")
 _PAUSE = text("UPDATE contact SET paused_until = :until WHERE id = :id")
-_ATTRIBUTES_CHANGED = text(f"""
+_TELL = f"""
     INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at, bulk)
     SELECT e.id, 'attributes',
         jsonb_build_object('change_id', CAST(:change AS text), 'names', jsonb_agg(c.name ORDER BY c.name)),
@@ -298,4 +306,6 @@ _ATTRIBUTES_CHANGED = text(f"""
     JOIN enrollment e ON e.contact_id = c.contact_id AND e.ended_at IS NULL
     JOIN track_version v ON v.track = e.track AND v.version = e.version AND c.name = ANY(v.attributes)
     GROUP BY e.id ORDER BY e.id
-""")
+"""
+_ATTRIBUTES_CHANGED = text(_TELL)
+_CHANGED = text(f"WITH told AS ({_TELL}) {awaited_conditions.ANY_WAITING}")

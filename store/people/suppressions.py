@@ -79,7 +79,12 @@ async def end_by_consent(tx: AsyncConnection, channel: Channel, hashed: str, at:
 
 async def find(tx: AsyncConnection, channel: Channel, address: str) -> Suppression | None:
     """The suppression of an address, in any spelling."""
-    row = (await tx.execute(_FIND, {"channel": channel, "hash": address_hash(channel, address)})).first()
+    return await find_hashed(tx, channel, address_hash(channel, address))
+
+
+async def find_hashed(tx: AsyncConnection, channel: Channel, hashed: str) -> Suppression | None:
+    """As `find`, for an address of which only the hash is known."""
+    row = (await tx.execute(_FIND, {"channel": channel, "hash": hashed})).first()
     return Suppression(*row) if row else None
 
 

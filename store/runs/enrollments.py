@@ -215,7 +215,8 @@ _REPORT = text(f"""
     WHERE id = :id AND ended_at IS NULL AND CAST(:step AS text) IS NOT NULL AND step IS DISTINCT FROM :step
 """)
 _CLOSE = text(f"""
-    WITH path AS ({PATH_INSERT})
+    WITH path AS ({PATH_INSERT}),
+    awaited AS (DELETE FROM awaited_condition WHERE enrollment_id = :id)
     UPDATE enrollment SET status = :status, end_reason = :reason, ended_at = :now, counts = CAST(:counts AS jsonb),
         step = NULL, started_at = coalesce(started_at, :now),
         goal_reached_at = CASE WHEN :status = 'converted' THEN coalesce(goal_reached_at, :now) ELSE goal_reached_at END,

@@ -19,7 +19,7 @@ from store.audience import memberships
 from store.audience.memberships import Change, Updated
 from store.engine.errors import BusyError
 from store.engine.sql import any_of, as_json_list, many, utc_now
-from store.runs import drop_counts, event_deliveries
+from store.runs import awaited_conditions, drop_counts, event_deliveries
 from store.runs.acceptance import Accepted as Accepted
 from store.runs.accepted_event import Event as Event
 from store.runs.accepted_event import event_of, event_of_grade
@@ -64,6 +64,9 @@ async def accept_many(
     updated = await _update_audience(tx, fresh, now)
     fresh += await _store_changes(tx, updated, now, len(events))
     counts, entered = await _apply(tx, sorted(fresh, key=lambda f: f.index), now, pace, bulk)
+    changed = {item.event.contact_id for item in fresh if item.event.name in awaited_conditions.CHANGES_OF_FACTS}
+    if changed:
+        await awaited_conditions.wake(tx, changed, now, bulk=bulk)
     changes = [*updated.changes, *await _tell_entered(tx, entered, now, pace, bulk)]
     survivors = {f.index: f.event.contact_id for f in fresh}
     for index, accepted in counts.items():

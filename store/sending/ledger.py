@@ -22,13 +22,14 @@ from store.engine.ids import is_id, new_id
 from store.engine.pipeline import Statement
 from store.engine.sql import utc_now
 from store.published import policies
-from store.runs.enrollments import PATH_INSERT, check_contact, path_arrays
+from store.runs.enrollments import LOCK_CONTACT, PATH_INSERT, check_contact, path_arrays
 from store.schema.addresses import HASH, address_hash
 from store.schema.rows import Channel, Contact, Enrollment, Run, columns, read_row
 from store.sending.breakers import Deferred
 from store.sending.messages import COLUMNS, Message, MessageStatus
 from store.sending.send_policy import FACTS, SPANS, SendDecision, SendRequest, decide
 from tracks.model.message_rules import MessageRules
+from tracks.model.recipients import Recipient
 from tracks.runs.run_interface import PathEntry
 from tracks.shared.effect_keys import effect_key
 
@@ -40,7 +41,7 @@ Rules = Callable[[AsyncConnection, Enrollment], Awaitable[MessageRules]]
 class Claim:
     """The decision about a message.
 
-    `granted`: send it now, to the address in `run.contact`, then settle. It is granted once, and again only after a
+    `granted`: send it now, to `address`, then settle. It is granted once, and again only after a
     release. `settled`: it is over; see `status` (`sent`, `failed`, `skipped`) and `reason`. `deferred`: claim it again
     at `until` (real time). `unknown`: an earlier attempt had claimed it, and nobody knows whether it was sent. `ended`:
     the enrollment is over; see `reason` (`ended`, `goal`, `exit`, `erased`).
@@ -58,6 +59,8 @@ class Claim:
     """Whether this is the first claim of the message."""
     why: str = ""
     """If a breaker defers it: why that breaker is open."""
+    address: str = ""
+    """If granted: the address of the contact, or of the somebody else to whom it goes."""
 
 
 async def claim(
@@ -70,6 +73,7 @@ async def claim(
     token: str,
     rules: MessageRules | Rules = MessageRules(),
     template: str = "",
+    to: Recipient | None = None,
     path: Sequence[PathEntry] = (),
     due: datetime | None = None,
     now: datetime | None = None,
@@ -78,9 +82,9 @@ async def claim(
 
     `token` is unique to the attempt. Claims of the same contact, or of the same address, wait for each other, and for a
     transaction that is storing a goal. `path` is stored whatever is decided. `store.sending.send_policy` lists the
-    checks. `template` is the one that `rules` probably name: its newest version is read in the same statement. `due` is
-    the current time of a run whose clock jumps; hours, caps and spans of time are computed from it. Raises LookupError
-    if there is no such enrollment.
+    checks. `template` is the one that `rules` probably name: its newest version is read in the same statement. `to` is
+    the somebody else whom `rules` probably name. `due` is the current time of a run whose clock jumps; hours, caps and
+    spans of time are computed from it. Raises LookupError if there is no such enrollment.
     """
     real = now or utc_now()
     now = due or real
@@ -95,7 +99,7 @@ async def claim(
         "now": now,
         **SPANS,
     }
-    contact, row = await _read(tx, asked)
+    contact, row, address = await _read(tx, asked, to)
     run = Run(read_row(Enrollment, row, "e_"), contact)
     message = read_row(Message, row, "m_") if row["m_id"] is not None else None
     if message is not None and message.status == "sending":
@@ -111,11 +115,28 @@ async def claim(
         later(tx, _PROGRESS, written)
         return Claim("ended", run, reason=over)
     found = rules if isinstance(rules, MessageRules) else await rules(tx, run.enrollment)
+    if found.to != to:
+        return await claim(
+            tx,
+            enrollment_id=enrollment_id,
+            step=step,
+            occurrence=occurrence,
+            channel=channel,
+            token=token,
+            rules=found,
+            template=template,
+            to=found.to,
+            path=path,
+            due=due,
+            now=real,
+        )
     if over:
         judged = SendDecision("skip", over)
     else:
         held_since = message.held_since if message else None
-        asked_for = SendRequest(run, step, channel, asked["hash"], found, now, real, held_since, _deferred(message))
+        asked_for = SendRequest(
+            run, step, channel, address, asked["hash"], found, now, real, held_since, _deferred(message)
+        )
         judged = await decide(tx, asked_for, row)
     later(tx, _WRITE, written | _judged(judged, run, found, now))
     if over:
@@ -125,7 +146,7 @@ async def claim(
     if judged.outcome == "defer":
         return Claim("deferred", run, written["message"], "deferred", judged.reason, judged.until, why=judged.why)
     newest = row["newest"] if found.template == template else None
-    return Claim("granted", run, written["message"], newest=newest, first=message is None)
+    return Claim("granted", run, written["message"], newest=newest, first=message is None, address=address or "")
 
 
 def _deferred(message: Message | None) -> Deferred | None:
@@ -147,14 +168,18 @@ def _judged(judged: SendDecision, run: Run, rules: MessageRules, now: datetime) 
         "settled": now if judged.outcome == "skip" else None,
         "held": judged.held_since,
         "due": judged.until,
+        "recipient": rules.to.written if rules.to is not None else "",
     }
 
 
-async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> tuple[Contact | None, RowMapping]:
-    """Lock the contact and read the facts; sets the hash of the contact's address in `asked`."""
+async def _read(
+    tx: AsyncConnection, asked: dict[str, Any], to: Recipient | None
+) -> tuple[Contact | None, RowMapping, str | None]:
+    """Lock the contact and the address, and read the facts; also answers the address, and sets its hash in `asked`."""
     if not is_id(asked["id"]):
         raise LookupError("there is no such enrollment")
-    locked, found = await together(tx, Statement(_LOCK, asked), Statement(_READ, asked))
+    lock = _LOCK if to is None else LOCK_CONTACT
+    locked, found = await together(tx, Statement(lock, asked), Statement(_READ, asked))
     person, facts = locked.mappings().first(), found.mappings().first()
     if facts is None:
         raise LookupError("there is no such enrollment")
@@ -162,10 +187,14 @@ async def _read(tx: AsyncConnection, asked: dict[str, Any]) -> tuple[Contact | N
     contact = read_row(Contact, person) if person else None
     await check_contact(tx, facts["e_contact_id"], contact.id if contact else None)
     address = contact.address(asked["channel"]) if contact else None
+    if to is not None and contact is not None:
+        address = to.address(asked["channel"], contact.attributes or {}, facts["e_properties"])
+        await tx.execute(_LOCK_ADDRESS, {"address": address or ""})
     asked["hash"] = address_hash(asked["channel"], address) if address else ""
-    if facts["hash"] != asked["hash"]:  # PostgreSQL cannot normalise this address
+    # Read again where PostgreSQL cannot normalise the address, and after the lock of somebody else's.
+    if to is not None or facts["hash"] != asked["hash"]:
         facts = (await tx.execute(_READ, asked)).mappings().one()
-    return contact, facts
+    return contact, facts, address
 
 
 async def _abandoned(tx: AsyncConnection, message: Message) -> Message:
@@ -184,6 +213,8 @@ _LOCK = text(f"""
         )
     FROM contact c WHERE c.id = (SELECT contact_id FROM enrollment WHERE id = :id) FOR NO KEY UPDATE
 """)
+# As `_LOCK` locks an address, so that claims of one address wait for each other, whoever it belongs to.
+_LOCK_ADDRESS = text("SELECT pg_advisory_xact_lock(hashtextextended(lower(:address), 0))")
 # FOR NO KEY UPDATE waits for a transaction that is storing this run's goal, and then sees it. Claims of one contact
 # lock the contact's row, so no other claim can be changing the effect's message that this reads.
 _READ = text(f"""
@@ -205,15 +236,15 @@ _WRITE = text(f"""
     WITH path AS ({PATH_INSERT}),
     at AS (UPDATE enrollment SET step = :step WHERE id = :id AND ended_at IS NULL AND step IS DISTINCT FROM :step)
     INSERT INTO message AS m (id, effect_key, enrollment_id, contact_id, track, step, channel, status, token, reason,
-        claimed_at, settled_at, topic, transactional, priority, pace, address_hash, held_since, due_at)
+        claimed_at, settled_at, topic, transactional, priority, pace, address_hash, held_since, due_at, recipient)
     VALUES (:message, :key, :id, :contact, :track, :step, :channel, :status, :token, :reason,
-        :now, :settled, :topic, :transactional, :priority, :pace, nullif(:hash, ''), :held, :due)
+        :now, :settled, :topic, :transactional, :priority, :pace, nullif(:hash, ''), :held, :due, :recipient)
     ON CONFLICT (effect_key) DO UPDATE SET status = excluded.status, channel = excluded.channel,
         token = excluded.token, reason = excluded.reason, attempts = m.attempts + 1,
         claimed_at = excluded.claimed_at, settled_at = excluded.settled_at, topic = excluded.topic,
         transactional = excluded.transactional, priority = excluded.priority, address_hash = excluded.address_hash,
         held_since = CASE WHEN excluded.status = 'deferred' THEN excluded.held_since ELSE m.held_since END,
-        due_at = excluded.due_at
+        due_at = excluded.due_at, recipient = excluded.recipient
 """)
 _ABANDON = text(f"""
     UPDATE message m SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE status END

@@ -47,6 +47,9 @@ class Message:
     """When it asks again, while `deferred`."""
     address_hash: str | None
     """The hash of the address that it is sent to (`store.schema.addresses`); None after the contact is erased."""
+    recipient: str = ""
+    """Where the address of somebody else was found to whom it is sent, such as `attribute owner_email`; empty: it is
+    sent to the contact."""
 
 
 async def get(tx: AsyncConnection, message_id: str) -> Message | None:
@@ -93,7 +96,7 @@ _BY_PROVIDER = text(f"""
 """)
 _ANSWERED = text(f"""
     SELECT {COLUMNS} FROM message m
-    WHERE contact_id = {any_of("ids")} AND channel = 'sms' AND status = 'sent' AND NOT EXISTS (
+    WHERE contact_id = {any_of("ids")} AND channel = 'sms' AND status = 'sent' AND recipient = '' AND NOT EXISTS (
         SELECT 1 FROM event e
         WHERE e.event_id IN ('twilio\\:' || m.id || '\\:sms.sent', 'twilio\\:' || m.id || '\\:sms.delivered')
             AND e.properties ->> 'sender' <> :sender

@@ -58,6 +58,7 @@ class SendRequest:
     run: Run
     step: str
     channel: Channel
+    address: str | None
     address_hash: str
     rules: MessageRules
     now: datetime
@@ -147,9 +148,10 @@ async def decide(tx: AsyncConnection, asked: SendRequest, facts: RowMapping) -> 
         asked.channel,
         topic=rules.topic,
         transactional=rules.transactional,
-        address=contact.address(asked.channel),
+        address=asked.address,
         suppressed=facts["suppressed"],
         consents=facts["consents"] or {},
+        somebody_else=rules.to is not None,
     )
     if not why and facts["twin"] and not rules.transactional:
         why = "duplicate address"
@@ -179,9 +181,9 @@ async def _when(tx: AsyncConnection, asked: SendRequest, policy: Policy, facts: 
     flood = flooded(policy.breaker, facts["lately"], asked.now, asked.pace)
     if flood is not None:
         return _held(asked, f"{FLOOD}{flood.cap}", flood.until)
-    if rules.transactional:
+    if rules.transactional and rules.to is None:
         return GO
-    caps = applying(policy.caps, asked.channel, rules.topic)
+    caps = applying(policy.caps, asked.channel, rules.topic) if rules.to is None else ()
     if caps:
         used = full(caps, await _counted(tx, asked, facts["counted"]), asked.now, asked.pace)
         if used is not None:
@@ -223,7 +225,7 @@ def _opens(asked: SendRequest, policy: Policy) -> datetime:
         return asked.run_now
     return sendable_at(
         asked.run_now,
-        contact.timezone,
+        contact.timezone if rules.to is None else None,
         (quiet.from_, quiet.to) if quiet else None,
         (window.from_, window.to, window.weekdays) if window else None,
         default=rules.timezone,

@@ -11,7 +11,7 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from activities.contract import ResolvedWait, SendResult
+from activities.contract import AwaitedCondition, ResolvedWait, SendResult
 from tests.workflows.scripted import SENT, Script
 from tracks.runs.program import (
     Arm,
@@ -24,8 +24,10 @@ from tracks.runs.program import (
     Repeat,
     Split,
     Wait,
+    WaitCondition,
     WaitDate,
     WaitFor,
+    WaitMoment,
     WaitUntil,
 )
 from tracks.runs.run_interface import AttributesChanged, EventSignal, RunResult
@@ -115,6 +117,20 @@ def _moments() -> Script:
     return Script(moments=[ResolvedWait(outcome="at", at=now + timedelta(days=days)) for days in (40, 3)])
 
 
+async def _meet_condition(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    await run.signal("attributes_changed", AttributesChanged(change_id="a-1", names=(), met="team/1"))
+
+
+def _conditions() -> Script:
+    return Script(conditions=[AwaitedCondition(outcome=outcome) for outcome in ("waiting", "met", "waiting")])
+
+
+def _moments_computed() -> Script:
+    later = datetime.now(UTC) + timedelta(days=40)
+    return Script(moments=[ResolvedWait(outcome="at", at=later), ResolvedWait(outcome="past")])
+
+
 CLICK = [
     Effect(step="hello", kind="email"),
     Wait(step="settle", seconds=2 * DAY),
@@ -198,6 +214,24 @@ SCENARIOS: dict[str, Scenario] = {
         [WaitDate(step="renewal", missing=1, past=1), WaitUntil(step="morning")],
         script=_moments,
         meanwhile=_move_date,
+    ),
+    "moments-computed-once": Scenario(
+        [
+            WaitMoment(step="usage", kind="wait", missing=1, past=1),
+            WaitMoment(step="day-ten", kind="wait_until", missing=3, past=2),
+            Exit(step="over", reason="over"),
+        ],
+        script=_moments_computed,
+        meanwhile=_move_date,
+    ),
+    "conditions-awaited": Scenario(
+        [
+            WaitCondition(step="team", seconds=14 * DAY, timeout=1),
+            WaitCondition(step="at-once", seconds=DAY, timeout=2),
+            WaitCondition(step="never", seconds=70 * DAY, timeout=3),
+        ],
+        script=_conditions,
+        meanwhile=_meet_condition,
     ),
     "unknown-assumed-sent": Scenario(
         [Effect(step="hello", kind="email")],

@@ -57,6 +57,8 @@ EVERYTHING = """
     variables: {cta: Start}
     on_unknown: review
     transactional: true
+- id: owner
+  email: {template: tell-owner, to: {attribute: owner_email}}
 - id: nudge
   sms: {text: 'Hi {{ contact.attributes.first_name }}', on_unknown: resend}
 - id: either
@@ -71,6 +73,12 @@ EVERYTHING = """
   wait: 1d12h
 - id: morning
   wait_until: {time: '9:00', weekdays: [mon, fri]}
+- id: usage
+  wait: {days: enrollment.properties.usage_days - 5, least: 1d, most: 120d, missing: {steps: [{id: usual, wait: 30d}]}}
+- id: day-ten
+  wait_until: {day: 10, time: '09:00', past: {steps: [{id: over, exit: {reason: over}}]}}
+- id: departure
+  wait_date: {property: departs_on, offset: -2d, missing: exit, past: exit}
 - id: renewal
   wait_date:
     attribute: renewal_date
@@ -87,6 +95,11 @@ EVERYTHING = """
     since: welcome
     then: [{id: good, set: {attributes: {engaged: true, bored: null}}}]
     else: [{id: bad, set: {attributes: {engaged: false}}}]
+- id: on-team
+  wait_for:
+    condition: 'contact.attributes.plan == "team" || "vip" in contact.segments'
+    within: 14d
+    then: [{id: welcome-team, set: {attributes: {welcomed: true}}}]
 - id: by-role
   branch:
     - {when: 'contact.attributes.role == "engineer"', steps: [{id: docs, email: {template: docs}}]}
@@ -107,7 +120,7 @@ EVERYTHING = """
     note: 'Came from {{ enrollment.track }}'
     task: {title: Call, due: 1d, owner: sales}
 - id: hook
-  webhook: {url: 'https://hooks.acme.test/x', payload: {a: [1, {b: null}]}}
+  webhook: {url: 'https://hooks.acme.test/x', payload: {a: [1, {b: null}], link: '{{ event.properties.link }}'}}
 - id: bye
   exit: {reason: no-answer}
 """

@@ -18,12 +18,15 @@ from tracks.model.steps import (
     BranchStep,
     Detour,
     HandoffStep,
+    Length,
     MessageStep,
     RepeatStep,
     SplitStep,
     Steps,
     WaitDateStep,
     WaitForStep,
+    WaitStep,
+    WaitUntilStep,
 )
 from tracks.model.track import Track, blocks
 from tracks.runs.program import (
@@ -37,8 +40,10 @@ from tracks.runs.program import (
     Repeat,
     Split,
     Wait,
+    WaitCondition,
     WaitDate,
     WaitFor,
+    WaitMoment,
     WaitUntil,
 )
 
@@ -96,11 +101,19 @@ def walk_tree(written: Track, choices: Choices) -> list[str]:
                         turn(step.id, handoff.when_none, "not-handed-over")
                     else:
                         take((handoff.accepted, handoff.rejected, handoff.expired)[way])
+                case WaitStep(wait=Length(missing=detour)):
+                    way = choices.choose(step.id, 3)
+                    trace.append(f"{step.id} {way}")
+                    turn(step.id, ("skip", detour, "skip")[way], "length-missing")
+                case WaitUntilStep(wait_until=until) if until.day is not None:
+                    way = choices.choose(step.id, 3)
+                    trace.append(f"{step.id} {way}")
+                    turn(step.id, ("skip", "skip", until.past or "skip")[way], "day-past")
                 case WaitDateStep():
                     way = choices.choose(step.id, 3)
                     trace.append(f"{step.id} {way}")
-                    detour = ("skip", step.wait_date.missing, step.wait_date.past)[way]
-                    turn(step.id, detour, ("", "date-missing", "date-past")[way])
+                    date = step.wait_date
+                    turn(step.id, ("skip", date.missing, date.past)[way], ("", "date-missing", "date-past")[way])
                 case MessageStep():
                     way = choices.choose(step.id, 3)
                     trace.append(f"{step.id} {step.kind} {way}")
@@ -141,7 +154,7 @@ def run_flat(program: Program, choices: Choices) -> list[str]:
                 else:
                     rounds[at] = 0
                     pc = end
-            case WaitFor(step=step, timeout=timeout):
+            case WaitFor(step=step, timeout=timeout) | WaitCondition(step=step, timeout=timeout):
                 way = choices.choose(step, 2)
                 trace.append(f"{step} {way}")
                 pc = (pc, timeout)[way]
@@ -149,7 +162,7 @@ def run_flat(program: Program, choices: Choices) -> list[str]:
                 way = choices.choose(step, 4)
                 trace.append(f"{step} {way}")
                 pc = (pc, rejected, expired, none)[way]
-            case WaitDate(step=step, missing=missing, past=past):
+            case WaitDate(step=step, missing=missing, past=past) | WaitMoment(step=step, missing=missing, past=past):
                 way = choices.choose(step, 3)
                 trace.append(f"{step} {way}")
                 pc = (pc, missing, past)[way]
@@ -181,11 +194,11 @@ def targets(instruction: Instruction) -> Iterator[int]:
             yield goto
         case Repeat(end=end):
             yield end
-        case WaitFor(timeout=timeout):
+        case WaitFor(timeout=timeout) | WaitCondition(timeout=timeout):
             yield timeout
         case Handoff(rejected=rejected, expired=expired, none=none):
             yield from (rejected, expired, none)
-        case WaitDate(missing=missing, past=past):
+        case WaitDate(missing=missing, past=past) | WaitMoment(missing=missing, past=past):
             yield from (missing, past)
         case Branch(cases=cases, otherwise=otherwise):
             yield from (*(case.goto for case in cases), otherwise)
@@ -225,15 +238,18 @@ class Author:
     def _choosing(self, depth: int) -> dict[str, Any]:
         match self._random.choice(self._verbs):
             case "wait_for":
-                return {
-                    "wait_for": {"event": "x", "within": "1d", "then": self.steps(depth), "else": self.steps(depth)}
-                }
+                cause = self._random.choice([{"event": "x"}, {"condition": "contact.has_phone"}])
+                return {"wait_for": {**cause, "within": "1d", "then": self.steps(depth), "else": self.steps(depth)}}
             case "handoff":
                 ways = {key: self.steps(depth) for key in ("accepted", "rejected", "expired") if self._few() > 1}
                 asked = {"to": "sales", "reason": "Call", "due": "1d", "when_none": self._way(depth)}
                 return {"handoff": {**asked, **ways}}
             case "wait_date":
                 return {"wait_date": {"attribute": "x", "missing": self._way(depth), "past": self._way(depth)}}
+            case "wait":
+                return {"wait": {"days": "enrollment.properties.days", "missing": self._way(depth)}}
+            case "wait_until":
+                return {"wait_until": {"day": 3, "past": self._way(depth)}}
             case "message":
                 offers = [{"sms": _TEXT}, {"email": {"template": "a", "from": "a@b.test"}}]
                 messages: list[dict[str, Any]] = [{"sms": _TEXT}, {"send": {"channels": offers}}]
@@ -255,7 +271,7 @@ class Author:
         return self._random.randint(1, 3)
 
 
-CHOICES = ("wait_for", "handoff", "wait_date", "message", "branch", "split")
+CHOICES = ("wait_for", "handoff", "wait", "wait_until", "wait_date", "message", "branch", "split")
 
 
 def tracks(verbs: tuple[str, ...] = (*CHOICES, "repeat")) -> st.SearchStrategy[Track]:

@@ -17,6 +17,8 @@ from temporalio.worker import Worker
 
 from activities import contract
 from activities.contract import (
+    AwaitConditionCall,
+    AwaitedCondition,
     BranchCall,
     CloseCall,
     Decided,
@@ -51,6 +53,7 @@ class Script:
     sends: dict[str, list[SendResult | Exception]] = field(default_factory=dict)
     reconciles: list[SendResult] = field(default_factory=list)
     moments: list[ResolvedWait] = field(default_factory=list)
+    conditions: list[AwaitedCondition] = field(default_factory=list)
     branches: dict[str, int | Decided] = field(default_factory=dict)
     handed_over: HandedOver | timedelta = field(default_factory=lambda: timedelta(days=2))
     """The result of `hand_over`; a span of time: sales has to answer within it."""
@@ -58,7 +61,9 @@ class Script:
     calls: list[StepCall] = field(default_factory=list)
     activities: list[str] = field(default_factory=list)
     """The name of the activity of each call."""
-    asked: list[ReconcileCall | ResolveWaitCall | BranchCall | SettleHandoffCall] = field(default_factory=list)
+    asked: list[ReconcileCall | ResolveWaitCall | BranchCall | AwaitConditionCall | SettleHandoffCall] = field(
+        default_factory=list
+    )
     closed: list[CloseCall] = field(default_factory=list)
     reported: list[ReportCall] = field(default_factory=list)
     undelivered: int = 0
@@ -131,6 +136,12 @@ class Script:
     async def resolve_wait(self, call: ResolveWaitCall) -> ResolvedWait:
         self.asked.append(call)
         answer: ResolvedWait = self._next(self.moments, ResolvedWait(outcome="missing"))
+        return answer
+
+    @activity.defn(name=contract.AWAIT_CONDITION)
+    async def await_condition(self, call: AwaitConditionCall) -> AwaitedCondition:
+        self.asked.append(call)
+        answer: AwaitedCondition = self._next(self.conditions, AwaitedCondition(outcome="waiting"))
         return answer
 
     @activity.defn(name=contract.DECIDE_BRANCH)
@@ -210,6 +221,7 @@ def runs_worker(
             script.set_attributes,
             script.settle_handoff,
             script.resolve_wait,
+            script.await_condition,
             script.decide_branch,
             script.close_run,
             script.report_path,

@@ -47,6 +47,7 @@ def test_activities_and_their_queues_keep_their_names() -> None:
         "HAND_OVER": "hand_over",
         "SETTLE_HANDOFF": "settle_handoff",
         "RESOLVE_WAIT": "resolve_wait",
+        "AWAIT_CONDITION": "await_condition",
         "DECIDE_BRANCH": "decide_branch",
         "CLOSE_RUN": "close_run",
         "REPORT_PATH": "report_path",

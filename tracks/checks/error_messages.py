@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from tracks.model.entry import Entry
 from tracks.model.sending import Lately
 from tracks.model.simple_steps import Base
-from tracks.model.steps import MESSAGES, STEP_TYPES, Detour
+from tracks.model.steps import MESSAGES, STEP_TYPES, Detour, Length
 from tracks.model.track import ReentryAfter, ReentryPer, ReentryRestart, Track
 from tracks.model.values import SLUG, STEP_ID
 from tracks.shared.problems import meant
@@ -21,6 +21,7 @@ from tracks.shared.yaml_source import Path
 _TAGS: dict[str, type[BaseModel]] = {
     **{f"#{verb}": model for verb, model in STEP_TYPES.items()},
     "#steps": Detour,
+    "#length": Length,
     "#after": ReentryAfter,
     "#per": ReentryPer,
     "#restart": ReentryRestart,

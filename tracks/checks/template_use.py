@@ -98,13 +98,13 @@ def _check_message(
     if facts.kind != kind:
         what = "a block, not" if facts.kind == "block" else f"for {facts.kind}, not for"
         return [f"template '{message.template}' is {what} {kind}"]
-    if unread & {"version", "variables", "transactional"}:
+    if unread & {"version", "variables", "transactional", "to"}:
         return []  # one of these fields has an error: the template's version or its variables are not known
     problems = [
         f"template '{message.template}' needs the variable '{name}'; give it in variables"
         for name in sorted(facts.required - set(message.variables))
     ]
-    if kind == "email" and not facts.unsubscribe and not message.transactional:
+    if kind == "email" and not facts.unsubscribe and not message.transactional and message.to is None:
         problems.append(
             f"template '{message.template}' shows no unsubscribe_url; only a transactional email may do without"
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from tracks.checks.entry_names import unknown_entries
 from tracks.checks.error_messages import say
 from tracks.checks.event_counting import counting_doubts
+from tracks.checks.event_texts import event_problems
 from tracks.checks.number_texts import written_as_text
 from tracks.checks.template_use import sender_problems
 from tracks.model.track import Track
@@ -114,8 +116,15 @@ def _judge(source: Source, name: str, problems: list[Problem]) -> Reading:
     except ValidationError as error:
         for path, message in say(error, data):
             add(path, message)
-    found = (*reference_problems(dict(data)), *sender_problems(dict(data)), *misnamed(data), *unknown_entries(data))
-    for path, message in found:
+    whole = dict(data)
+    found_elsewhere = (
+        reference_problems(whole),
+        sender_problems(whole),
+        event_problems(whole),
+        misnamed(data),
+        unknown_entries(data),
+    )
+    for path, message in chain.from_iterable(found_elsewhere):
         add(path, message)
     all_problems = tuple(sorted(set(problems)))
     return Reading(name, source, None if problems else track, all_problems, tuple(effect_parts_of(data)))

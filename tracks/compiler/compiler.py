@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Literal, cast
 
+from tracks.compiler.event_texts import reads_event
+from tracks.compiler.interests import awaited_attributes, event_properties, interests
 from tracks.conditions.expressions import read
 from tracks.model.effects import Email, Sms
-from tracks.model.simple_steps import Base, BreakStep, Ending, ExitStep, WaitStep, WaitUntilStep
+from tracks.model.simple_steps import Base, BreakStep, Ending, ExitStep
 from tracks.model.steps import (
     BranchStep,
     Detour,
     HandoffStep,
+    Length,
     MessageStep,
     RepeatStep,
     SendStep,
@@ -19,10 +23,11 @@ from tracks.model.steps import (
     Steps,
     WaitDateStep,
     WaitForStep,
+    WaitStep,
+    WaitUntilStep,
 )
 from tracks.model.track import Track
 from tracks.model.track import find_step as find_step
-from tracks.runs.handoff_answers import ACCEPTED, REJECTED
 from tracks.runs.program import (
     Arm,
     Branch,
@@ -34,21 +39,25 @@ from tracks.runs.program import (
     Exit,
     Handoff,
     Instruction,
-    Interest,
     Jump,
     Program,
     Repeat,
     Split,
     UnknownPolicy,
     Wait,
+    WaitCondition,
     WaitDate,
     WaitFor,
+    WaitMoment,
     WaitUntil,
 )
 
 DATE_MISSING = "date-missing"
 DATE_PAST = "date-past"
 """Reasons of the exit that follows a `wait_date` step."""
+LENGTH_MISSING: Literal["length-missing"] = "length-missing"
+DAY_PAST: Literal["day-past"] = "day-past"
+"""Reasons of the exit that follows a `wait` with a computed length, and a `wait_until` with a day of the run."""
 MESSAGE_SKIPPED = "message-skipped"
 MESSAGE_FAILED = "message-failed"
 """Reasons of the exit that follows a message step."""
@@ -60,52 +69,10 @@ def compile_track(track: Track) -> Compiled:
     """Everything that publishing derives from a valid track (see `tracks.checks.track_document`)."""
     return Compiled(
         program=Program(code=tuple(_Compiler(track).compile())),
-        interests=tuple(_interests(track)),
-        attributes=tuple(
-            dict.fromkeys(step.wait_date.attribute for step in track.walk() if isinstance(step, WaitDateStep))
-        ),
-        event_properties=tuple(sorted(_event_properties(track))),
+        interests=tuple(interests(track)),
+        attributes=awaited_attributes(track),
+        event_properties=tuple(sorted(event_properties(track))),
     )
-
-
-def _interests(track: Track) -> list[Interest]:
-    found: list[Interest] = []
-    if track.goal:
-        found.append(Interest(event=track.goal.event, match="goal", where=track.goal.where))
-    for rule in track.exits:
-        event, where = rule.cause
-        found.append(Interest(event=event, match=f"exit:{rule.because}", where=where))
-    found.extend(
-        Interest(
-            event=step.wait_for.event,
-            match=f"step:{step.id}",
-            where=step.wait_for.where,
-            of=step.wait_for.of or "",
-            by=step.wait_for.by,
-        )
-        for step in track.walk()
-        if isinstance(step, WaitForStep)
-    )
-    found.extend(
-        Interest(event=event, match=f"step:{step.id}", of=step.id)
-        for step in track.walk()
-        if isinstance(step, HandoffStep)
-        for event in (ACCEPTED, REJECTED)
-    )
-    return found
-
-
-def _conditions(track: Track) -> list[str]:
-    return [choice.when for step in track.walk() if isinstance(step, BranchStep) for choice in step.branch]
-
-
-def _event_properties(track: Track) -> set[str]:
-    return {
-        path[2]
-        for condition in _conditions(track)
-        for path in read(condition).paths
-        if path[:2] == ("event", "properties") and len(path) > 2
-    }
 
 
 def _reads_store(condition: str) -> bool:
@@ -139,8 +106,12 @@ class _Compiler:
 
     def _step(self, step: Base) -> None:
         match step:
-            case WaitStep():
-                self._code.append(Wait(step=step.id, seconds=step.wait.total_seconds()))
+            case WaitStep(wait=Length() as length):
+                self._wait_moment(step.id, "wait", length.missing, LENGTH_MISSING)
+            case WaitStep(wait=timedelta() as span):
+                self._code.append(Wait(step=step.id, seconds=span.total_seconds()))
+            case WaitUntilStep(wait_until=until) if until.day is not None:
+                self._wait_moment(step.id, "wait_until", until.past, DAY_PAST)
             case WaitUntilStep():
                 self._code.append(WaitUntil(step=step.id))
             case WaitDateStep():
@@ -183,7 +154,7 @@ class _Compiler:
             case MessageStep():
                 self._message(step)
             case _:
-                self._code.append(Effect(step=step.id, kind=cast(EffectKind, step.kind)))
+                self._code.append(Effect(step=step.id, kind=cast(EffectKind, step.kind), event=reads_event(step)))
 
     def _repeat(self, step: RepeatStep) -> None:
         at = self._hold()
@@ -199,6 +170,7 @@ class _Compiler:
         at = self._hold()
         starts, _ = self._detours(step.id, ((step.skipped, MESSAGE_SKIPPED), (step.failed, MESSAGE_FAILED)))
         policies = [self._on_unknown(message) for message in step.messages]
+        to = step.messages[0].to
         channels = tuple(offer.channel for offer in step.send.channels) if isinstance(step, SendStep) else ()
         self._code[at] = Effect(
             step=step.id,
@@ -210,6 +182,8 @@ class _Compiler:
             },
             skipped=starts.get(MESSAGE_SKIPPED),
             failed=starts.get(MESSAGE_FAILED),
+            to="" if to is None else to.written,
+            event=reads_event(step),
         )
 
     def _on_unknown(self, message: Email | Sms) -> UnknownPolicy:
@@ -220,9 +194,11 @@ class _Compiler:
         wait = step.wait_for
         at = self._hold()
         _, timeout = self._arms([wait.then, wait.otherwise])
-        self._code[at] = WaitFor(
-            step=step.id, event=wait.event, seconds=wait.within.total_seconds(), since=wait.since, timeout=timeout
-        )
+        seconds = wait.within.total_seconds()
+        if wait.event is None:
+            self._code[at] = WaitCondition(step=step.id, seconds=seconds, timeout=timeout)
+        else:
+            self._code[at] = WaitFor(step=step.id, event=wait.event, seconds=seconds, since=wait.since, timeout=timeout)
 
     def _handoff(self, step: HandoffStep) -> None:
         handoff, none = step.handoff, step.handoff.when_none
@@ -232,7 +208,12 @@ class _Compiler:
             [handoff.accepted, handoff.rejected, handoff.expired, none.steps if isinstance(none, Detour) else leaving]
         )
         self._code[at] = Handoff(
-            step=step.id, seconds=handoff.due.total_seconds(), rejected=rejected, expired=expired, none=nobody
+            step=step.id,
+            seconds=handoff.due.total_seconds(),
+            rejected=rejected,
+            expired=expired,
+            none=nobody,
+            event=reads_event(step),
         )
 
     def _wait_date(self, step: WaitDateStep) -> None:
@@ -240,6 +221,19 @@ class _Compiler:
         at = self._hold()
         starts, end = self._detours(step.id, ((date.missing, DATE_MISSING), (date.past, DATE_PAST)))
         self._code[at] = WaitDate(step=step.id, missing=starts.get(DATE_MISSING, end), past=starts.get(DATE_PAST, end))
+
+    def _wait_moment(
+        self,
+        step: str,
+        kind: Literal["wait", "wait_until"],
+        way: Detour | Literal["skip", "exit"] | None,
+        reason: Literal["length-missing", "day-past"],
+    ) -> None:
+        at = self._hold()
+        starts, end = self._detours(step, ((way, reason),))
+        self._code[at] = WaitMoment(
+            step=step, kind=kind, missing=starts.get(LENGTH_MISSING, end), past=starts.get(DAY_PAST, end)
+        )
 
     def _detours(
         self, step: str, ways: Sequence[tuple[Detour | Literal["skip", "continue", "exit"] | None, str]]

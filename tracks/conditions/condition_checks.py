@@ -11,6 +11,7 @@ import cel
 from tracks.conditions import cost, impossible_conditions
 from tracks.conditions.dates import with_dates
 from tracks.conditions.expressions import MACROS, Call, read
+from tracks.conditions.impossible_conditions import Wanted
 from tracks.conditions.syntax_tree import Node, SyntaxUnknownError, parse
 
 MAX_LENGTH = 1_000
@@ -50,8 +51,11 @@ LOOPS = MACROS - {"map"}
 _CALLED = FUNCTIONS | METHODS.keys() | LOOPS | {"has"}
 
 
-def check(expression: str, names: Collection[str]) -> list[str]:
-    """All problems of a condition that may use the variables `names`, as sentences; empty if it is valid."""
+def check(expression: str, names: Collection[str], wanted: Wanted = "yes or no") -> list[str]:
+    """All problems of a condition that may use the variables `names`, as sentences; empty if it is valid.
+
+    `wanted` is what the expression has to come to.
+    """
     if len(expression) > MAX_LENGTH:
         return [f"the condition has {len(expression)} characters; at most {MAX_LENGTH} are allowed"]
     reading = read(expression)
@@ -67,10 +71,10 @@ def check(expression: str, names: Collection[str]) -> list[str]:
     problems.extend(f"a loop's own name may not be '{name}'" for name in sorted(reading.bound & set(FIELDS)))
     if not problems and any(name.startswith(".") for name in program.variables()):
         problems.append("a condition's names do not start with a dot")
-    return problems or list(_check_parts(expression, program))
+    return problems or list(_check_parts(expression, program, wanted))
 
 
-def _check_parts(expression: str, program: cel.Program) -> Iterator[str]:
+def _check_parts(expression: str, program: cel.Program, wanted: Wanted) -> Iterator[str]:
     """The problems of a condition whose names are right."""
     try:
         nodes = parse(expression)
@@ -92,7 +96,7 @@ def _check_parts(expression: str, program: cel.Program) -> Iterator[str]:
             "work for each element, and to add, compare or copy large values takes longer"
         )
     elif not shapes:
-        yield from impossible_conditions.problems(expression, nodes, _computes)
+        yield from impossible_conditions.problems(expression, nodes, _computes, wanted)
 
 
 def _check_shape(node: Node) -> Iterator[str]:

@@ -95,18 +95,25 @@ def judge(expression: str, context: Mapping[str, Any]) -> Verdict:
 
 def judge_anew(expression: str, context: Mapping[str, Any]) -> Judged:
     """As `judge`, and whether `judge_as_before` may differ. May raise TooDearError, unlike `judge_as_before`."""
-    program = _compiled(expression)
-    variables = _variables(context)
-    weight = _measure(variables)
-    if weight > program.affordable:
-        nodes = program.nodes
-        if not nodes or sum(cost.price(nodes, cost.of(variables))) > cost.MAX_COST:
-            raise TooDearError("the condition would take too much work over this data")
+    program, variables = _affordable(expression, context)
     if not program.dated:
         return Judged(_verdict(program.run, variables))
     days: list[None] = []
     functions = {DATED: first_moment(lambda: days.append(None))}
     return Judged(_verdict(program.run, cel.Context(variables, functions)), bool(days))
+
+
+def value_of(expression: str, context: Mapping[str, Any]) -> Any:
+    """What an expression comes to; None where it cannot be computed, as when the data that it reads is missing.
+
+    Raises ConditionError as `evaluate` does.
+    """
+    program, variables = _affordable(expression, context)
+    functions = {DATED: first_moment(lambda: None)}
+    try:
+        return program.run.execute(cel.Context(variables, functions) if program.dated else variables)
+    except Exception:
+        return None  # the library's error text may quote the data
 
 
 def judge_as_before(expression: str, context: Mapping[str, Any]) -> Verdict:
@@ -134,6 +141,18 @@ def _verdict(program: cel.Program, context: Any) -> Verdict:
     if value is True or value is False:
         return Verdict(value)
     return Verdict(False, "not a yes or no")
+
+
+def _affordable(expression: str, context: Mapping[str, Any]) -> tuple[_Program, dict[str, Any]]:
+    """The program and its variables. Raises TooDearError where the program would take too much work over them."""
+    program = _compiled(expression)
+    variables = _variables(context)
+    weight = _measure(variables)
+    if weight > program.affordable:
+        nodes = program.nodes
+        if not nodes or sum(cost.price(nodes, cost.of(variables))) > cost.MAX_COST:
+            raise TooDearError("the condition would take too much work over this data")
+    return program, variables
 
 
 @lru_cache(maxsize=4096)

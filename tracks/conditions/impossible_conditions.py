@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from tracks.conditions.syntax_tree import Node, text_of
 from tracks.time.durations import parse_duration
@@ -49,11 +50,19 @@ _SUMS = {
     ("list", "+", "list"): "list",
     **{("number", operator, "number"): "number" for operator in _ARITHMETIC},
 }
+Wanted = Literal["yes or no", "number"]
+"""What an expression has to come to: a condition to a yes or no, a computed length to a number."""
+_INSTEAD: dict[str, str] = {
+    "yes or no": "a condition has to be a yes or no, such as a comparison",
+    "number": "it has to be a number, such as enrollment.properties.usage_days - 5",
+}
 _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-def problems(expression: str, nodes: Sequence[Node], computes: Callable[[str], bool]) -> Iterator[str]:
+def problems(
+    expression: str, nodes: Sequence[Node], computes: Callable[[str], bool], wanted: Wanted = "yes or no"
+) -> Iterator[str]:
     """All such problems, as sentences. `computes` tells whether an expression that reads no data has a value."""
     kinds: list[str] = []
     broken: set[int] = set()
@@ -69,8 +78,8 @@ def problems(expression: str, nodes: Sequence[Node], computes: Callable[[str], b
             yield _never(node, nodes, source)
             broken.add(index)
         kinds.append(_kind(node, nodes, kinds))
-    if kinds[-1] not in ("", "yes or no") and not broken:
-        yield f"it is a {kinds[-1]}; a condition has to be a yes or no, such as a comparison"
+    if kinds[-1] not in ("", wanted) and not broken:
+        yield f"it is a {kinds[-1]}; {_INSTEAD[wanted]}"
 
 
 def attributes_as_numbers(nodes: Sequence[Node]) -> Iterator[str]:

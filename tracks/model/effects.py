@@ -53,6 +53,8 @@ class Email(Message):
 
         A track's defaults are about its marketing. A transactional email is tracked only if the message says so.
         """
+        if self.to is not None:
+            return False  # what somebody else opens says nothing about the contact
         own, common = getattr(self.track, what), getattr(defaults, what)
         return bool(own) if own is not None else not self.transactional and common is not False
 
@@ -69,7 +71,7 @@ class Sms(Message):
 
     def tracks(self, defaults: SmsTracking) -> bool:
         """Whether clicks are tracked: the message decides, then the defaults; without both, they are not tracked."""
-        return bool(defaults.clicks if self.track.clicks is None else self.track.clicks)
+        return self.to is None and bool(defaults.clicks if self.track.clicks is None else self.track.clicks)
 
     @model_validator(mode="after")
     def _one_source(self) -> Sms:
@@ -90,6 +92,8 @@ class Offer(Model):
     def _one_channel(self) -> Offer:
         if (self.email is None) == (self.sms is None):
             raise wrong("needs exactly one of email, sms")
+        if self.message.to is not None:
+            raise wrong("chooses the channel by what the contact agreed to; a message to somebody else is its own step")
         return self
 
     @property

@@ -28,14 +28,23 @@ def syntax_problem(text: str) -> str | None:
 
 
 def problems(text: str, variables: Iterable[str], *, told: bool = False, links: bool = True) -> list[str]:
-    """All problems of a text that may use the contact, the enrollment and these variables of its own.
+    """All problems of a text that may use the contact, the enrollment, the event that the latest wait matched, and
+    these variables of its own.
 
     With `told`, a value that may be missing needs a `default`: contacts read the text, or a number is computed from it.
     `links` allows the links of a message, such as the unsubscribe link.
     """
     if problem := syntax_problem(text):
         return [problem]
-    return [problem.message for problem in check_text(text, variables, told=told, links=links)]
+    return [problem.message for problem in check_text(text, variables, told=told, links=links, event=True)]
+
+
+def reads_event(text: str) -> bool:
+    """Whether a text reads `event`; a text that is no Liquid reads nothing."""
+    try:
+        return "event" in compiled(text, markup=False).analyze().globals
+    except LiquidError:
+        return False
 
 
 def is_number(text: str) -> bool:

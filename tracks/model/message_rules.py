@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from tracks.model.recipients import Recipient
 from tracks.model.sending import HOLD, PRIORITY, Lately, Message, Window
 from tracks.model.track import Track
 
@@ -25,6 +26,8 @@ class MessageRules:
     """How long the message may wait, on the run's clock."""
     timezone: str = "UTC"
     """The zone for contacts who have none."""
+    to: Recipient | None = None
+    """Somebody other than the contact to whom it goes. What the contact agreed to does not count then."""
     template: str = ""
     """The template whose newest version is sent; empty if the message pins a version or has its own text."""
 
@@ -32,6 +35,16 @@ class MessageRules:
 def rules_of(track: Track, message: Message) -> MessageRules:
     """The rules of a message with the track's defaults filled in."""
     defaults = track.defaults.sending
+    if message.to is not None:
+        return MessageRules(
+            priority=defaults.priority if message.priority is None else message.priority,
+            transactional=True,
+            unless=message.unless,
+            window=message.window,
+            hold=message.hold or defaults.hold,
+            timezone=track.defaults.timezone,
+            to=message.to,
+        )
     return MessageRules(
         topic=message.topic or defaults.topic or "",
         priority=defaults.priority if message.priority is None else message.priority,

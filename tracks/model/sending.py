@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from tracks.model.recipients import Recipient
 from tracks.model.values import (
     Duration,
     EntryCondition,
@@ -17,6 +18,7 @@ from tracks.model.values import (
     SendCondition,
     Slug,
     Weekday,
+    wrong,
 )
 from tracks.runs.program import UnknownPolicy
 
@@ -77,6 +79,7 @@ class SendingDefaults(Model):
 class Message(Model):
     """What every message may set."""
 
+    to: Recipient | None = Field(None, description="somebody else than the contact, such as {attribute: owner_email}")
     topic: Slug | None = Field(None, description="what the contact subscribes to; a topic of the published policy")
     priority: int | None = Field(None, ge=0, le=9, description="which message goes first under a cap; 9 is first")
     unless: Exclusion | None = Field(None, description="whom it is not for: a condition, or {event, within}")
@@ -86,3 +89,10 @@ class Message(Model):
     transactional: bool = Field(
         default=False, description="not marketing: ignores consent, caps, quiet hours; only what the contact asked for"
     )
+
+    @model_validator(mode="after")
+    def _own_rules_of_somebody_else(self) -> Message:
+        if self.to is not None and (self.topic is not None or self.transactional):
+            key = "topic" if self.topic is not None else "transactional"
+            raise wrong(f"goes to somebody else, so it has no `{key}`: that is about what the contact agreed to")
+        return self

@@ -7,8 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator, Field
 
 from tracks.model.effects import Changes, Crm, Enrolment, Webhook
-from tracks.model.values import Duration, Model, Slug, StepId, Text
-from tracks.model.waits import Until
+from tracks.model.values import Model, Slug, StepId, Text
 
 
 class Base(Model):
@@ -18,20 +17,6 @@ class Base(Model):
     """The step's verb."""
     id: StepId = Field(description="stable and unique in the track: lower-case letters, digits, - and _")
     description: Text = ""
-
-
-class WaitStep(Base):
-    """Wait a span of time."""
-
-    kind = "wait"
-    wait: Duration
-
-
-class WaitUntilStep(Base):
-    """Wait for a local time or weekday."""
-
-    kind = "wait_until"
-    wait_until: Until
 
 
 class Ending(Model):

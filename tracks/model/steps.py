@@ -13,10 +13,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationInfo,
-    field_validator,
 )
-from pydantic_core import PydanticKnownError
 
 from tracks.model.effects import Email, Lead, Send, Sms
 from tracks.model.simple_steps import (
@@ -26,12 +23,10 @@ from tracks.model.simple_steps import (
     EnrollStep,
     ExitStep,
     SetStep,
-    WaitStep,
-    WaitUntilStep,
     WebhookStep,
 )
-from tracks.model.values import Condition, Model, Slug, wrong
-from tracks.model.waits import REFUSED, AwaitedEvent, ContactDate
+from tracks.model.values import Condition, Duration, Model, Slug, wrong
+from tracks.model.waits import Awaited, ComputedLength, ContactDate, Until, date_schema, until_schema
 
 
 class Detour(Model):
@@ -56,16 +51,14 @@ After = Annotated[
 """The same, for what follows a message: `continue` goes on with the next step."""
 
 
-def _date_schema(schema: dict[str, Any]) -> None:
-    """Adds to the JSON Schema what a date requires: a yearly one `feb_29`, any other `past`."""
-    yearly = {"properties": {"every": {"const": "year"}}, "required": ["every"]}
-    schema |= {"if": yearly, "then": {"required": ["feb_29"]}, "else": {"required": ["past"]}}
+def _length_tag(value: Any) -> str:
+    return "#length" if isinstance(value, (dict, Length)) else "#span"
 
 
 class Date(ContactDate):
     """A date among the contact's attributes, looked at again whenever the attribute changes."""
 
-    model_config = ConfigDict(json_schema_extra=_date_schema)
+    model_config = ConfigDict(json_schema_extra=date_schema)
 
     missing: Otherwise = Field(
         description="what happens where the attribute is missing or not a date: skip, exit or {steps: […]}"
@@ -76,19 +69,29 @@ class Date(ContactDate):
         description="what happens where the moment has passed already: skip, exit or {steps: […]}",
     )
 
-    @field_validator("past", mode="before")
-    @classmethod
-    def _never_past(cls, value: Any, info: ValidationInfo) -> Any:
-        yearly = info.data.get("every", REFUSED)
-        if yearly is None and value is None:
-            raise PydanticKnownError("missing")
-        if yearly == "year" and value is not None:
-            raise wrong("a date that comes every year is never past: leave it out")
-        return value
+
+class Length(ComputedLength):
+    """A computed length, and what to do where there is none."""
+
+    missing: Otherwise = Field(
+        description="what happens where the length cannot be computed, or is not above 0: skip, exit or {steps: […]}"
+    )
 
 
-class Happening(AwaitedEvent):
-    """An event of the contact within a time, and what to do either way."""
+class Moment(Until):
+    """A local moment, and what to do where the day of the run for it has passed."""
+
+    model_config = ConfigDict(json_schema_extra=until_schema)
+
+    past: Otherwise | None = Field(
+        None,
+        validate_default=True,
+        description="what happens where that day of the run has passed already: skip, exit or {steps: […]}",
+    )
+
+
+class Happening(Awaited):
+    """An event or a condition within a time, and what to do either way."""
 
     then: Steps = ()
     otherwise: Steps = Field((), alias="else")
@@ -164,15 +167,31 @@ class SendStep(MessageStep):
     send: Send
 
 
+class WaitStep(Base):
+    """Wait a span of time."""
+
+    kind = "wait"
+    wait: Annotated[
+        Annotated[Duration, Tag("#span")] | Annotated[Length, Tag("#length")], Discriminator(_length_tag)
+    ] = Field(description="how long, such as 2d; or {days: …, missing: …} for a length that is computed")
+
+
+class WaitUntilStep(Base):
+    """Wait for a local time or weekday, or for a day of the run."""
+
+    kind = "wait_until"
+    wait_until: Moment
+
+
 class WaitDateStep(Base):
-    """Wait for a date of the contact."""
+    """Wait for a date of the contact or the enrolment."""
 
     kind = "wait_date"
     wait_date: Date
 
 
 class WaitForStep(Base):
-    """Wait for an event."""
+    """Wait for an event or a condition."""
 
     kind = "wait_for"
     wait_for: Happening
@@ -272,5 +291,5 @@ Step = Annotated[
 ]
 Steps = tuple[Step, ...]
 
-for _model in (Detour, Date, Happening, Handoff, Choice, Variant, Rounds, *get_args(get_args(Step)[0])):
+for _model in (Detour, Date, Length, Moment, Happening, Handoff, Choice, Variant, Rounds, *get_args(get_args(Step)[0])):
     (get_args(_model)[0] if get_args(_model) else _model).model_rebuild()

@@ -16,13 +16,17 @@ from tracks.model.steps import (
     BranchStep,
     Detour,
     HandoffStep,
+    Length,
     MessageStep,
+    Moment,
     RepeatStep,
     SplitStep,
     Step,
     Steps,
     WaitDateStep,
     WaitForStep,
+    WaitStep,
+    WaitUntilStep,
 )
 from tracks.model.values import (
     Duration,
@@ -189,6 +193,8 @@ def blocks(step: Base) -> Iterator[Steps]:
     match step:
         case MessageStep():
             yield from (way.steps for way in (step.skipped, step.failed) if isinstance(way, Detour))
+        case WaitStep(wait=Length(missing=Detour() as way)) | WaitUntilStep(wait_until=Moment(past=Detour() as way)):
+            yield way.steps
         case WaitDateStep(wait_date=date):
             yield from (way.steps for way in (date.missing, date.past) if isinstance(way, Detour))
         case WaitForStep(wait_for=happening):

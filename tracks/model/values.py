@@ -61,8 +61,8 @@ def _duration(value: Any) -> timedelta:
         raise wrong(f"needs a unit, such as 90s, 15m, 36h, 2d or 1w{unit}")
     if "{{" in value or "{%" in value:
         raise wrong(
-            f"'{value[:40]}' is not a duration, and data cannot say how long: write one such as 2d, use wait_date for "
-            "a date among the contact's attributes, or a branch with a wait of its own in each way"
+            f"'{value[:40]}' is Liquid, not a duration: write one such as 2d, or {{days: …, missing: …}} for a length "
+            "that is computed from data, or use wait_date for a date among the contact's attributes"
         )
     try:
         return parse_duration(value)
@@ -162,6 +162,19 @@ def _attribute(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def _number_expression(value: Any, info: ValidationInfo) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise wrong(f"is computed from data; for a fixed length write wait: {value:g}d")
+    if not isinstance(value, str):
+        raise wrong("should be an expression in quotes, such as 'enrollment.properties.usage_days - 5'")
+    if "{{" in value or "{%" in value:
+        raise wrong("is CEL, not Liquid; write 'enrollment.properties.usage_days - 5'")
+    names = ("contact", "enrollment", "now")
+    if not _published(info) and (problems := check(value, names, "number")):
+        raise wrong("; ".join(problems))
+    return value
+
+
 def _condition(*names: str) -> AfterValidator:
     def judge(value: str, info: ValidationInfo) -> str:
         problems = [] if _published(info) else check(value, names)
@@ -170,6 +183,16 @@ def _condition(*names: str) -> AfterValidator:
         return value
 
     return AfterValidator(judge)
+
+
+def _lasting(value: str) -> str:
+    """What changes by time alone wakes nobody, and what reads nothing of the contact never changes."""
+    paths = reads(value)
+    if decaying := next((path for path in sorted(paths) if re.fullmatch(r"contact\.scores\..+\.value", path)), None):
+        raise wrong(f"{decaying} changes by time alone: ask for the grade, which is told when it changes")
+    if not any(path == "contact" or path.startswith("contact.") for path in paths):
+        raise wrong("reads nothing of the contact, so it never changes: use a branch")
+    return value
 
 
 def _without_steps(value: str) -> str:
@@ -231,12 +254,25 @@ Condition = Annotated[str, _condition("contact", "event", "enrollment", "now")]
 """CEL over `contact`, `event`, `enrollment`, `now`."""
 EventCondition = Annotated[str, _condition("contact", "event", "enrollment", "now"), AfterValidator(_without_steps)]
 """As `Condition`, evaluated when an event is accepted; the outcomes of the run's steps are not available there."""
+AwaitedCondition = Annotated[
+    str, _condition("contact", "enrollment"), AfterValidator(_without_steps), AfterValidator(_lasting)
+]
+"""CEL over `contact` and `enrollment`, evaluated in the transaction that changes the contact."""
 SendCondition = Annotated[str, _condition("contact", "enrollment", "now"), AfterValidator(_without_steps)]
 """CEL over `contact`, `enrollment`, `now`, evaluated in the database's transaction when a message is claimed."""
 ContactCondition = Annotated[str, _condition("contact", "now")]
 """CEL over `contact` and `now` alone."""
 PastEventCondition = Annotated[str, _condition("event", "now")]
 """CEL over an event that was accepted earlier."""
+
+
+NumberExpression = Annotated[
+    str,
+    BeforeValidator(_number_expression),
+    AfterValidator(_without_steps),
+    WithJsonSchema({"type": "string", "maxLength": 1000, "examples": ["enrollment.properties.usage_days - 5"]}),
+]
+"""CEL over `contact`, `enrollment`, `now` that comes to a number; evaluated in the database, beside the data."""
 
 
 class LocalSpan(Model):

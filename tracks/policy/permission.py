@@ -22,17 +22,20 @@ def refusal(
     address: str | None,
     suppressed: str | None,
     consents: Mapping[str, str],
+    somebody_else: bool = False,
 ) -> str:
     """Why a message may not be sent to this contact; empty if it may.
 
     `suppressed` is the reason why the address is suppressed. `consents` maps a topic ('' is the whole channel) to
     `granted`, `pending` or `withdrawn`. A transactional message needs no consent and ignores an unsubscribe.
+    A message to `somebody_else` needs no consent either, but they may have unsubscribed.
     """
     if not address:
         return "no address"
-    if suppressed is not None and not (transactional and suppressed in _PASSED_BY_TRANSACTIONAL):
+    passed = _PASSED_BY_TRANSACTIONAL if transactional and not somebody_else else ()
+    if suppressed is not None and suppressed not in passed:
         return f"suppressed: {suppressed}"
-    if transactional:
+    if transactional or somebody_else:
         return ""
     for about, word in ((WHOLE_CHANNEL, channel), (topic, topic)):
         if consents.get(about) == "withdrawn":

@@ -32,6 +32,10 @@ class Effect(PayloadModel):
     """The program counter to continue at if the message was skipped; None: the next instruction."""
     failed: int | None = None
     """The same for a message that failed."""
+    to: str = ""
+    """Where the address of somebody else is found to whom the message goes; empty: to the contact. For people only."""
+    event: bool = False
+    """Whether its texts read the event that the latest wait matched: the activity is then told the event's id."""
 
 
 class Wait(PayloadModel):
@@ -60,6 +64,20 @@ class WaitDate(PayloadModel):
     """The program counter to continue at if the moment is in the past."""
 
 
+class WaitMoment(PayloadModel):
+    """Wait for a moment that an activity computes once, when the step begins: a `wait` with a computed length, or a
+    `wait_until` with a day of the run."""
+
+    op: Literal["wait_moment"] = "wait_moment"
+    step: str
+    kind: Literal["wait", "wait_until"]
+    """The step's verb."""
+    missing: int
+    """The program counter to continue at if there is no length."""
+    past: int
+    """The program counter to continue at if the moment is in the past."""
+
+
 class WaitFor(PayloadModel):
     """Wait for an event, at most `seconds`. Continue at the next instruction, or at `timeout`."""
 
@@ -84,6 +102,20 @@ class Handoff(PayloadModel):
     """The same where nobody answered in time."""
     none: int
     """The same where the lead could not be handed over."""
+    event: bool = False
+    """See `Effect`."""
+
+
+class WaitCondition(PayloadModel):
+    """Wait until a condition holds that an activity judges, at most `seconds`.
+
+    Continue at the next instruction, or at `timeout`.
+    """
+
+    op: Literal["wait_condition"] = "wait_condition"
+    step: str
+    seconds: float
+    timeout: int
 
 
 class Case(PayloadModel):
@@ -154,7 +186,20 @@ class Exit(PayloadModel):
 
 
 Instruction = Annotated[
-    Effect | Wait | WaitUntil | WaitDate | WaitFor | Handoff | Branch | Split | Repeat | Break | Jump | Exit,
+    Effect
+    | Wait
+    | WaitUntil
+    | WaitDate
+    | WaitMoment
+    | WaitFor
+    | WaitCondition
+    | Handoff
+    | Branch
+    | Split
+    | Repeat
+    | Break
+    | Jump
+    | Exit,
     Field(discriminator="op"),
 ]
 

@@ -90,11 +90,21 @@ class EventSignal(PayloadModel):
 
 
 class AttributesChanged(PayloadModel):
-    """Attributes that the track waits for have changed. `change_id` makes a repeated signal harmless."""
+    """Attributes that the track waits for have changed, or a condition that it waits for holds now.
+
+    `change_id` makes a repeated signal harmless.
+    """
 
     change_id: str
     names: tuple[str, ...]
+    met: str = ""
+    """The awaited condition that holds now (see `met_key`), if it is told of one."""
     enrollment_id: str = ""
+
+
+def met_key(step: str, occurrence: int) -> str:
+    """The name of one wait for a condition in the signal that says that it holds."""
+    return f"{step}/{occurrence}"
 
 
 class EndSignal(PayloadModel):

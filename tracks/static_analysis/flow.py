@@ -14,6 +14,10 @@ from tracks.shared.yaml_source import Path
 Nodes = frozenset[Path]
 
 
+_DETOURS = {"wait": ("missing",), "wait_until": ("past",), "wait_date": ("missing", "past")}
+"""The keys of the waits that may lead elsewhere, by verb."""
+
+
 class Flow:
     """The steps of a track's data by path, and the possible ways between them."""
 
@@ -103,7 +107,8 @@ class Flow:
             start = self._block(body, (*here, "repeat", "steps"), again)
             self._behind.pop()
             return start | then if here in self._closure(start) else start
-        onward: Nodes = then if "wait_date" in step or _is_message(step) else frozenset()
+        detours = isinstance(step.get("wait"), dict) or any(verb in step for verb in ("wait_until", "wait_date"))
+        onward: Nodes = then if detours or _is_message(step) else frozenset()
         found = False
         for way in _ways(step, here):
             found = True
@@ -132,11 +137,12 @@ def _ways(step: dict[str, Any], here: Path) -> Iterator[tuple[Path, Any]]:
             yield (*here, "handoff", name), handoff.get(name)
         way = handoff.get("when_none")
         yield ((*here, "handoff", "when_none", "steps"), way.get("steps") if isinstance(way, dict) else way)
-    elif "wait_date" in step:
-        date = step["wait_date"] if isinstance(step["wait_date"], dict) else {}
-        for name in ("missing", "past"):
-            way = date.get(name)
-            yield ((*here, "wait_date", name, "steps"), way.get("steps") if isinstance(way, dict) else way)
+    elif verb := next((verb for verb in _DETOURS if verb in step), None):
+        wait = step[verb] if isinstance(step[verb], dict) else {}
+        for name in _DETOURS[verb]:
+            way = wait.get(name)
+            if verb == "wait_date" or name in wait:
+                yield ((*here, verb, name, "steps"), way.get("steps") if isinstance(way, dict) else way)
     elif _is_message(step):
         for name in ("skipped", "failed"):
             way = step.get(name)

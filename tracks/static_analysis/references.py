@@ -26,7 +26,8 @@ WAITS = ("wait", "wait_until", "wait_date", "wait_for", "handoff")
 
 _NO_TIME = (
     "a round of this repeat may take no time, so that all rounds would happen at once: weekdays without a time do not "
-    "wait on such a day, a missing or past date does not wait, and another way may have no wait; add a wait, or a time"
+    "wait on such a day, a missing or past date, day or length does not wait, nor does a condition that holds already, "
+    "and another way may have no wait; add a wait, or a time"
 )
 
 
@@ -167,6 +168,8 @@ def _message_of(wait: dict[str, Any], where: Path, here: Path, flow: Flow, ids: 
     channels = {channel for verb in MESSAGES if verb in flow.steps[ids[step_id]] for channel in MESSAGES[verb]}
     if not channels:
         yield where, f"step '{step_id}' sends no message"
+    elif _to_somebody_else(flow.steps[ids[step_id]]):
+        yield where, f"the message of step '{step_id}' goes to somebody else: what they do is no event of the contact"
     elif isinstance(event, str) and event.partition(".")[0] not in channels:
         yield where, f"the event '{event}' is never about the message of step '{step_id}'"
 
@@ -190,7 +193,19 @@ def _event_read(condition: str, where: Path, here: Path, flow: Flow) -> Found:
     paths = [path for path in read(condition).paths if path[0] == "event"]
     if not paths:
         return
-    if not any(("wait_for" in step or "handoff" in step) and here in flow.after(at) for at, step in flow.steps.items()):
+    if not any(waits_for_event(step) and here in flow.after(at) for at, step in flow.steps.items()):
         yield where, "reads `event`, but no wait_for or handoff comes before this branch"
     if ("event",) in paths or ("event", "properties") in paths:
         yield where, "must name the properties it reads, such as event.properties.plan"
+
+
+def _to_somebody_else(step: dict[str, Any]) -> bool:
+    return any(isinstance(message := step.get(verb), dict) and "to" in message for verb in ("email", "sms"))
+
+
+def waits_for_event(step: dict[str, Any]) -> bool:
+    """Whether a step waits for an event, also for the answer of sales, which `event` is afterwards."""
+    if "handoff" in step:
+        return True
+    wait = step.get("wait_for")
+    return wait is not None and not (isinstance(wait, dict) and "condition" in wait)

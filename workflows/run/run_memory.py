@@ -45,6 +45,8 @@ class Memory:
         self.ending: tuple[RunStatus, str] | None = None
         self.changed: set[str] = set()
         """Attributes that changed since the wait in progress was resolved."""
+        self.met: set[str] = set()
+        """Awaited conditions that hold (`met_key`). The database keeps them too, for a run that continues as new."""
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(state.seen)
 
     def dump(self) -> RunState:

@@ -74,7 +74,13 @@ def step_call(ctx: Context, effect: Effect | Handoff, channel: str = "") -> Step
         track=ctx.given.track,
         version=ctx.given.version,
         due=ctx.now() if ctx.given.clock.jumps else None,
+        event_id=event_id(ctx, effect),
     )
+
+
+def event_id(ctx: Context, effect: Effect | Handoff) -> str:
+    """The id of the event that the effect's texts read; empty if they read none, or no wait has matched one."""
+    return ctx.memory.event.event_id if effect.event and ctx.memory.event is not None else ""
 
 
 def outcome_of_failure(ctx: Context, error: BaseException) -> tuple[str, str]:

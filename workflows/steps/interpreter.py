@@ -16,13 +16,16 @@ with workflow.unsafe.imports_passed_through():
         Repeat,
         Split,
         Wait,
+        WaitCondition,
         WaitDate,
         WaitFor,
+        WaitMoment,
         WaitUntil,
     )
 
 from workflows.run.run_context import Context
 from workflows.steps.branches import choose_arm, choose_case
+from workflows.steps.conditions import wait_for_condition
 from workflows.steps.effects import perform
 from workflows.steps.handoffs import hand_over
 from workflows.steps.waits import wait_for_event, wait_for_moment, wait_for_time
@@ -44,10 +47,12 @@ async def execute(ctx: Context, instruction: Instruction) -> int:
         case Wait():
             await wait_for_time(ctx, instruction)
             return after
-        case WaitUntil() | WaitDate():
+        case WaitUntil() | WaitDate() | WaitMoment():
             return await wait_for_moment(ctx, instruction, after)
         case WaitFor():
             return after if await wait_for_event(ctx, instruction) else instruction.timeout
+        case WaitCondition():
+            return after if await wait_for_condition(ctx, instruction) else instruction.timeout
         case Handoff():
             return await hand_over(ctx, instruction, after)
         case Branch():

@@ -24,7 +24,15 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import patches, retry_policies
 from workflows.run.run_context import Context
-from workflows.steps.activity_calls import RUN_ENDED, call, call_once, outcome_of_failure, step_call, stop_if_ended
+from workflows.steps.activity_calls import (
+    RUN_ENDED,
+    call,
+    call_once,
+    event_id,
+    outcome_of_failure,
+    step_call,
+    stop_if_ended,
+)
 
 BY_CHANNEL = MappingProxyType(
     {
@@ -57,6 +65,8 @@ async def send(ctx: Context, effect: Effect) -> str:
     if outcome == "sent":
         channel = sending.message.channel
         memory.sent[channel] = memory.sent.get(channel, 0) + 1
+        if effect.to:
+            reason = f"to {effect.to}: {reason}" if reason else f"to {effect.to}"
         if effect.channels:
             reason = f"{channel}: {reason}" if reason else channel
     memory.message = None
@@ -126,7 +136,7 @@ class _Sending:
     async def _send_by(self, channel: str, given: StepCall) -> SendResult:
         """Send by a channel: at once if that is possible, else from the provider's queue."""
         now, in_turn, queue = BY_CHANNEL[channel]
-        summary = f"{given.step}: {channel}"
+        summary = f"{given.step}: {channel}" + (f" to {self._effect.to}" if self._effect.to else "")
         if workflow.patched(patches.SEND_NOW):
             # A local activity raises its failure without an ActivityError around it. The queue then tries again.
             with suppress(FailureError):
@@ -210,7 +220,9 @@ class _Sending:
     async def _ask(self, settle: Literal["", "assume_sent", "resend", "skip"]) -> SendResult:
         """Ask what became of the message; `settle` decides it where nobody knows."""
         _, _, queue = BY_CHANNEL[self.message.channel]
-        question = ReconcileCall(message_id=self.message.unknown, settle=settle)
+        question = ReconcileCall(
+            message_id=self.message.unknown, settle=settle, event_id=event_id(self._ctx, self._effect)
+        )
         summary = f"{self._effect.step}: reconcile"
         result: SendResult = await call(self._ctx, contract.RECONCILE_MESSAGE, queue, question, SendResult, summary)
         return result

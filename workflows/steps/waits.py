@@ -9,7 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import ResolvedWait, ResolveWaitCall
-    from tracks.runs.program import Wait, WaitDate, WaitFor, WaitUntil
+    from tracks.runs.program import Wait, WaitDate, WaitFor, WaitMoment, WaitUntil
     from tracks.runs.run_interface import HeardEvent, Matched
     from workflows.run.received_events import Since
 
@@ -30,11 +30,14 @@ async def wait_for_time(ctx: Context, wait: Wait) -> None:
     _record_end(ctx, wait.step, "wait", woken, deadline)
 
 
-async def wait_for_moment(ctx: Context, wait: WaitUntil | WaitDate, after: int) -> int:
-    """Wait for a moment that the database computes from the contact's attributes; answers the next program counter.
+async def wait_for_moment(ctx: Context, wait: WaitUntil | WaitDate | WaitMoment, after: int) -> int:
+    """Wait for a moment that the database computes from the contact's data; answers the next program counter.
 
-    The database is asked again whenever an attribute that the step reads changes.
+    The database is asked again whenever an attribute changes that a wait of the track reads; but not about a
+    `WaitMoment`, whose moment is computed once.
     """
+    once = isinstance(wait, WaitMoment)
+    kind = wait.kind if isinstance(wait, WaitMoment) else wait.op
     carried = ctx.carried()
     asked = ctx.due() if carried is None else workflow.now()
     after_due = JUST_AFTER if ctx.given.clock.jumps or asked < workflow.now() else timedelta(0)
@@ -48,21 +51,25 @@ async def wait_for_moment(ctx: Context, wait: WaitUntil | WaitDate, after: int) 
                 ctx.memory.end("exited", "no longer enrolled")
                 return after
             if answer.at is None:
-                ctx.record(wait.step, wait.op, "skipped", answer.outcome)
-                if isinstance(wait, WaitDate):
+                ctx.record(wait.step, kind, "skipped", answer.outcome)
+                if isinstance(wait, WaitDate | WaitMoment):
                     return wait.missing if answer.outcome == "missing" else wait.past
                 return after
             deadline = ctx.given.clock.real(answer.at)
-        woken = await ctx.wait(wait.step, "its moment", deadline, lambda: ctx.skip_wait or bool(ctx.memory.changed))
-        if woken and ctx.memory.changed and not ctx.ending and not ctx.skip_wait:
+
+        def changed() -> bool:
+            return bool(ctx.memory.changed) and not once
+
+        woken = await ctx.wait(wait.step, "its moment", deadline, lambda: ctx.skip_wait or changed())
+        if woken and changed() and not ctx.ending and not ctx.skip_wait:
             ctx.memory.note(f"`{wait.step}` looked at its date again: it changed")
             asked, after_due = workflow.now(), timedelta(0)
             continue
-        _record_end(ctx, wait.step, wait.op, woken, deadline)
+        _record_end(ctx, wait.step, kind, woken, deadline)
         return after
 
 
-async def _resolve(ctx: Context, wait: WaitUntil | WaitDate, now: datetime) -> ResolvedWait:
+async def _resolve(ctx: Context, wait: WaitUntil | WaitDate | WaitMoment, now: datetime) -> ResolvedWait:
     question = ResolveWaitCall(enrollment_id=ctx.given.enrollment_id, step=wait.step, now=now)
     summary = f"{wait.step}: when is its moment?"
     answer: ResolvedWait = await local(contract.RESOLVE_WAIT, question, ResolvedWait, summary=summary)

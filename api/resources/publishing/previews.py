@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
@@ -67,11 +68,23 @@ class Recipient(BaseModel, extra="forbid"):
     enrollment: PreviewEnrollment = PreviewEnrollment()
 
 
+class PreviewEvent(BaseModel, extra="forbid"):
+    """A fictional event for a preview."""
+
+    event_id: str = "preview"
+    name: str = "preview"
+    at: datetime | None = Field(default=None, description="When it happened; absent: now.")
+    properties: dict[str, Any] = {}
+
+
 class StepPreviewRequest(Recipient):
     """The contact, and which message of the step."""
 
     channel: Literal["email", "sms"] | None = Field(
         default=None, description="For a step that chooses the channel: which of its messages; absent: the first."
+    )
+    event: PreviewEvent | None = Field(
+        default=None, description="What the latest wait matched, for a step whose texts read `event`."
     )
 
 
@@ -150,7 +163,8 @@ async def preview_step(track: Name, step: StepName, body: StepPreviewRequest, ct
             raise invalid([FieldProblem(detail=f"Step {step} sends no {what}.", parameter="step", step=step)])
         run = body.enrollment.model_copy(update={"track": found.name, "version": found.version})
         context = await _context(tx, ctx, body.model_copy(update={"enrollment": run}))
-        context = replace(context, zone=found.track.defaults.timezone)
+        event = body.event.model_dump() | {"at": body.event.at or datetime.now(UTC)} if body.event else {}
+        context = replace(context, zone=found.track.defaults.timezone, event=event)
         subject = message.subject if isinstance(message, Email) else None
         read: Template | str
         if message.template is None:

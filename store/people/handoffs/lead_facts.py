@@ -80,5 +80,5 @@ _EVENTS = text(f"""
 """)
 _MESSAGES = text("""
     SELECT channel, track, step, claimed_at, delivery FROM message
-    WHERE contact_id = :contact AND status = 'sent' ORDER BY id DESC LIMIT :messages
+    WHERE contact_id = :contact AND status = 'sent' AND recipient = '' ORDER BY id DESC LIMIT :messages
 """)

@@ -27,6 +27,7 @@ from store.people.merging import (
     moved_rows,
 )
 from store.people.stripe import customers
+from store.runs import awaited_conditions
 from store.schema import merged_ids
 from store.schema.rows import Contact
 
@@ -115,6 +116,7 @@ async def _merge(
     was_member = await merged_audience.leave(tx, merged.id)
     await merged_audience.tell_runs(tx, merge_id, runs.of_survivor, runs.of_merged, now)
     await merged_audience.evaluate(tx, [survivor.id], now, pace, former=was_member)
+    await awaited_conditions.wake(tx, [survivor.id], now)
     names = (*filled.fields, *(f"attributes.{name}" for name in filled.attributes))
     return Merged("merged", survivor.id, merged.id, merge_id, moved, names, runs.ended)
 

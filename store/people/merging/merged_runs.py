@@ -142,10 +142,11 @@ _SKIPPED = {
     "transactional": "bool",
     "priority": "int",
     "pace": "float8",
+    "recipient": "text",
 }
 _SENT = text(f"""
     SELECT DISTINCT ON (1) l.id || substr(m.effect_key, 37) AS effect_key, l.id::text AS enrollment_id, l.contact_id,
-        l.track, m.step, m.channel, m.topic, m.transactional, m.priority, l.pace
+        l.track, m.step, m.channel, m.topic, m.transactional, m.priority, l.pace, m.recipient
     {_OTHERS} JOIN message m ON m.enrollment_id = o.id
     WHERE l.id = {any_of("live", "uuid")} AND m.status IN ('sending', 'sent', 'unknown')
         AND {_LATELY.format(at="m.claimed_at")}

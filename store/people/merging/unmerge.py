@@ -26,6 +26,7 @@ from store.people.merging import (
 )
 from store.people.merging.merge_records import Merge
 from store.people.stripe import customers
+from store.runs import awaited_conditions
 from store.schema import merged_ids
 
 
@@ -85,6 +86,7 @@ async def _unmerge(tx: AsyncConnection, found: Merge, by: str, now: datetime, pa
     await merged_crm.take_away(tx, survivor.id, former["crm"], found.changes["crm"])
     await merge_records.finish(tx, found.id, by=by, now=now)
     await merged_audience.evaluate(tx, sorted((survivor.id, merged.id)), now, pace)
+    await awaited_conditions.wake(tx, sorted((survivor.id, merged.id)), now)
     return Unmerged("unmerged", survivor.id, merged.id, found.id, moved)
 
 

@@ -105,6 +105,16 @@ refused_delivery = Table(
     string("reason"),
 )
 
+awaited_condition = Table(
+    "awaited_condition",
+    metadata,
+    uuid("enrollment_id", references="enrollment.id", primary_key=True),
+    string("step"),
+    integer("occurrence"),
+    timestamp("since", now=True),
+    timestamp("met_at", nullable=True),
+)
+
 effect = Table(
     "effect",
     metadata,

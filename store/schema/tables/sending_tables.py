@@ -50,6 +50,7 @@ message = Table(
     string("address_hash", nullable=True),
     timestamp("held_since", nullable=True),
     timestamp("due_at", nullable=True),
+    string("recipient", default=""),
     Index("message_by_address", "address_hash", "claimed_at", postgresql_where=text("address_hash IS NOT NULL")),
     Index("message_by_time", "channel", "claimed_at"),
     Index("message_by_track", "track", "channel", "claimed_at"),

@@ -8,6 +8,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from cli.over_api.lists import moment
 from store.engine.database import Database
@@ -87,6 +88,13 @@ async def test_runs_messages_events_and_tracks_are_listed_and_shown(
     away = await perennial("enrollments", "skip-wait", run["id"])
     assert away.exit_code == 1
     assert "The run was not reached" in away.stderr
+
+
+async def test_a_message_to_somebody_else_is_listed_as_such(served: Api, perennial: Command, db: Database) -> None:
+    await sending(served, db, "email")
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE message SET recipient = 'attribute owner_email'"))
+    assert "email to attribute owner_email" in " ".join((await perennial("messages", "list")).stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ KNOWN: dict[TemplateKey, Facts] = {
     ("receipt", None): Facts(unsubscribe=False, required=frozenset()),
     ("ping", None): Facts("sms", frozenset(), frozenset()),
 }
-NAMES = "known here: brand, confirm_url, contact, enrollment, preferences_url, unsubscribe_url"
-NO_LINKS = "known here: contact, enrollment"
+NAMES = "known here: brand, confirm_url, contact, enrollment, event, preferences_url, unsubscribe_url"
+NO_LINKS = "known here: contact, enrollment, event"
 NO_WAY_OUT = "template 'receipt' shows no unsubscribe_url; only a transactional email may do without"
 
 
@@ -52,7 +52,7 @@ NO_WAY_OUT = "template 'receipt' shows no unsubscribe_url; only a transactional 
             "text: unknown variable 'a'; " + NAMES,
         ),
         ("sms: {text: 'Hi {{ contat.id }}'}", "text: unknown variable 'contat'; did you mean 'contact'?"),
-        ("crm: {note: '{{ event.name }}'}", "note: unknown variable 'event'; " + NO_LINKS),
+        ("crm: {note: '{{ events.name }}'}", "note: unknown variable 'events'; did you mean 'event'?"),
         ("crm: {task: {title: '{{ x }}'}}", "task.title: unknown variable 'x'; " + NO_LINKS),
         ("crm: {fields: {a: ['{{ contact.id']}}", "fields.a.0: is not Liquid: expected '}}', found end of file"),
         ("webhook: {url: 'https://a.t', payload: {a: ['{{ c }}']}}", "payload.a.0: unknown variable 'c'; " + NO_LINKS),

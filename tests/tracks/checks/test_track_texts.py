@@ -28,9 +28,11 @@ NEEDED: dict[str, dict[str, Any]] = {
     "webhook": {"url": "https://a.test"},
     "handoff": {"to": "sales", "reason": "Call", "due": "1d", "when_none": "skip"},
 }
+PLACE = ("attribute", "property")
+"""Where the address of somebody else is found."""
 WORDS = {
-    "email": {"template", "from", "reply_to", "topic", "unless", "on_unknown", "event", "where", "weekdays"},
-    "sms": {"template", "from", "topic", "unless", "on_unknown", "event", "where", "weekdays"},
+    "email": {"template", "from", "reply_to", "topic", "unless", "on_unknown", "event", "where", "weekdays", *PLACE},
+    "sms": {"template", "from", "topic", "unless", "on_unknown", "event", "where", "weekdays", *PLACE},
     "crm": {"stage", "owner"},
     "set": set(),
     "enroll": {"track"},

@@ -34,6 +34,11 @@ def test_an_editor_accepts_sound_tracks(text: str) -> None:
         {"track": "a", "steps": [{"id": "a", "wait": 1}]},
         {"track": "a", "steps": [{"id": "a", "wait": "1d", "extra": 1}]},
         {"track": "a", "steps": [{"id": "a", "wait_date": {"attribute": "x", "missing": "skip"}}]},
+        {"track": "a", "steps": [{"id": "a", "wait_date": {"missing": "skip", "past": "skip"}}]},
+        {"track": "a", "steps": [{"id": "a", "wait_until": {"day": 3}}]},
+        {"track": "a", "steps": [{"id": "a", "wait_for": {"within": "1d"}}]},
+        {"track": "a", "steps": [{"id": "a", "wait_for": {"within": "1d", "event": "x", "condition": "y"}}]},
+        {"track": "a", "steps": [{"id": "a", "wait": {"days": "enrollment.properties.n"}}]},
         {"track": "a", "steps": [{"id": "a", "email": {"template": "No Name"}}]},
     ],
 )

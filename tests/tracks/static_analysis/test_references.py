@@ -140,3 +140,13 @@ def test_a_branch_reads_the_event_of_a_wait_before_it_and_names_the_properties()
         "step 'early': reads `event`, but no wait_for or handoff comes before this branch",
         "step 'late': must name the properties it reads, such as event.properties.plan",
     ]
+
+
+def test_what_somebody_else_does_with_a_message_is_no_event_of_the_contact() -> None:
+    steps = """
+        - {id: told, sms: {text: x, to: {attribute: owner_phone}}}
+        - {id: answered, wait_for: {event: sms.replied, of: told, within: 1d}}
+    """
+    assert complaints(steps) == [
+        "step 'answered': the message of step 'told' goes to somebody else: what they do is no event of the contact"
+    ]

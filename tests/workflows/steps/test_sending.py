@@ -250,3 +250,12 @@ async def _whole(client: Client, run: Run) -> timedelta:
     first = await client.get_workflow_handle(run.id, run_id=run.first_execution_run_id).describe()
     assert last.close_time is not None
     return last.close_time - first.start_time
+
+
+async def test_a_message_to_somebody_else_is_told_as_such(client: Client, stack: AsyncExitStack) -> None:
+    script = Script()
+    run = await started(stack, client, script, [email("tell", to="attribute owner_email")])
+    await run.result()
+    assert script.path == [("tell", "sent", "to attribute owner_email")]
+    history = [str(event) for event in (await run.fetch_history()).events]
+    assert any("tell: email to attribute owner_email" in event for event in history)

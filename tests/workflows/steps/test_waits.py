@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 from temporalio.client import Client
@@ -12,7 +13,7 @@ from temporalio.client import Client
 from activities.contract import ResolvedWait, ResolveWaitCall, StepCall
 from tests.workflows.program_parts import DAY, clicked, email
 from tests.workflows.scripted import Script, lasted, started
-from tracks.runs.program import Exit, Jump, Wait, WaitDate, WaitFor
+from tracks.runs.program import Exit, Jump, Wait, WaitDate, WaitFor, WaitMoment
 from tracks.runs.run_interface import AttributesChanged
 
 WAIT_FOR_CLICK = (
@@ -76,6 +77,35 @@ async def test_an_event_told_by_a_clock_a_little_behind_ends_the_wait_that_it_ca
     await run.signal("event", clicked("step:click", at=datetime.now(UTC) - timedelta(seconds=behind)))
     await run.result()
     assert [call.step for call in script.calls] == [expected]
+
+
+async def test_a_computed_length_is_asked_for_once_whatever_changes_meanwhile(
+    client: Client, stack: AsyncExitStack
+) -> None:
+    script = Script(moments=[ResolvedWait(outcome="at", at=datetime.now(UTC) + timedelta(days=20))])
+    run = await started(stack, client, script, [WaitMoment(step="usage", kind="wait", missing=1, past=1)])
+    await run.signal("attributes_changed", AttributesChanged(change_id="1", names=("renewal_date",)))
+    await run.result()
+    assert len(script.asked) == 1
+    assert timedelta(days=19) < await lasted(run) < timedelta(days=21)
+    assert script.path == [("usage", "done", "")]
+
+
+@pytest.mark.parametrize(("outcome", "reason"), [("missing", "no length"), ("past", "day over")])
+async def test_a_length_or_day_that_there_is_not_goes_the_way_the_step_names(
+    client: Client, stack: AsyncExitStack, outcome: Literal["missing", "past"], reason: str
+) -> None:
+    script = Script(moments=[ResolvedWait(outcome=outcome)])
+    code = [
+        WaitMoment(step="usage", kind="wait", missing=2, past=3),
+        email("now"),
+        Exit(step="bye", reason="no length"),
+        Exit(step="bye", reason="day over"),
+    ]
+    run = await started(stack, client, script, code)
+    assert (await run.result()).reason == reason
+    assert script.calls == []
+    assert script.path[0] == ("usage", "skipped", outcome)
 
 
 async def test_a_missing_date_goes_the_way_the_step_names_and_sends_nothing(

@@ -27,6 +27,7 @@ _UNSURE = (
     ("contact", "attributes"),
     ("contact", "scores"),
     ("enrollment", "properties"),
+    ("event", "properties"),
     *(("brand", field) for field in sorted(OPTIONAL_FIELDS)),
 )
 

@@ -23,14 +23,20 @@ from tracks.shared.problems import meant
 
 CONTACT_FIELDS = frozenset(("id", "email", "phone", "timezone", "locale", "attributes", "scores"))
 ENROLLMENT_FIELDS = frozenset(("id", "track", "version", "entry", "properties"))
+EVENT_FIELDS = frozenset(("event_id", "name", "at", "properties"))
 _FIELDS: Mapping[str, frozenset[str]] = {
     "contact": CONTACT_FIELDS,
     "enrollment": ENROLLMENT_FIELDS,
     "brand": brand.FIELDS,
+    "event": EVENT_FIELDS,
 }
 
 _TAG = re.compile(r"<(mj-?[a-z-]*)[\s/>]")
 _INCLUDE = "mj-include"
+_EVENT_BY_VARIABLE = (
+    "; what the template shows of an event is a variable, which the step gives it: "
+    "variables: {number: '{{ event.properties.number }}'}"
+)
 _NO_TAG = "is not an MJML tag that the renderer knows"
 
 
@@ -113,6 +119,7 @@ def check_text(
     used: set[str] | None = None,
     told: bool = False,
     links: bool = True,
+    event: bool = False,
 ) -> list[TemplateProblem]:
     """The problems of one Liquid text: its syntax, and names that no message has.
 
@@ -126,6 +133,7 @@ def check_text(
         used: collects the names of the blocks that it shows.
         told: whether a person reads it; a value that may be missing then needs a `default`.
         links: whether it may show the links of a message, and the brand.
+        event: whether it may read the event that the run's latest wait matched.
     """
     said = f"in the {part}: " if part else ""
     try:
@@ -135,7 +143,8 @@ def check_text(
         at = error.token.start_index if error.token is not None else -1
         return [TemplateProblem(line_of(source, at, line), f"{said}{error.message}")]
     own = {*variables}
-    fields = {name: known for name, known in _FIELDS.items() if name not in own and (links or name != "brand")}
+    hidden = own | (set() if links else {"brand"}) | (set() if event else {"event"})
+    fields = {name: known for name, known in _FIELDS.items() if name not in hidden}
     allowed = {*fields, *(LINKS if links else ()), *own, *(["blocks"] if blocks else [])}
     problems = [
         TemplateProblem(line_of(source, use.index, line), f"{said}there is no filter `{name}`")
@@ -148,7 +157,7 @@ def check_text(
             where = line_of(source, use.span.index, line)
             field = use.segments[1] if len(use.segments) > 1 else None
             if name not in allowed:
-                right = meant(name, sorted(allowed))
+                right = _EVENT_BY_VARIABLE if name == "event" else meant(name, sorted(allowed))
                 problems.append(TemplateProblem(where, f"{said}unknown variable '{name}'{right}"))
             elif name in fields and isinstance(field, str) and field not in fields[name]:
                 hint = f"; did you mean `contact.attributes.{field}`?" if name == "contact" else ""
@@ -166,7 +175,7 @@ def check_text(
                 f"{said}`{path}` may be missing: write `| default:` and a text for that case, or test it with `if`",
             )
             for index, path in printed_bare(template, optional)
-            if not (path.startswith("brand.") and "brand" in own)
+            if path.partition(".")[0] not in own & {"brand", "event"}
         ]
     return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
 

@@ -30,6 +30,8 @@ class MessageContext:
     zone: str = "UTC"
     """The track's zone, for contacts who have none."""
     brand: Brand = NO_BRAND
+    event: Mapping[str, Any] = field(default_factory=dict)
+    """The event that the run's latest wait matched, for the texts of a step that read it."""
 
     def seen(self) -> dict[str, Any]:
         """The names for the conditions of blocks. As in a branch, they say whether there is an address, not which."""
@@ -50,13 +52,14 @@ class MessageContext:
         }
 
     def names(self, defaults: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
-        """The names for Liquid. A variable cannot replace a name that every message has, except `brand`.
+        """The names for Liquid. A variable cannot replace a name that every message has, except `brand` and `event`.
 
-        A template that was published before there was a brand may have a variable of that name. `defaults` are those
+        A template that was published before there were these may have a variable of that name. `defaults` are those
         of the template's variables.
         """
         return {
             "brand": self.brand.names,
+            "event": self.event,
             **defaults,
             **self.variables,
             "contact": self.contact,

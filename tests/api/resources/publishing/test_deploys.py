@@ -148,7 +148,7 @@ steps:
         "#/tracks/one:6 note: unknown variable 'foo'",
         "#/tracks/one:6 unknown key 'stagee'",
         "#/tracks/one:7 there is no track 'nowhere'",
-        "#/tracks/one:8 attributes.x: unknown variable 'event'",
+        "#/tracks/one:8 attributes.x: reads `event`, but no wait_for or handoff comes before this step",
         "#/tracks/two/track: The document says `track: three`, the address says two.",
     ]
 

@@ -150,3 +150,13 @@ async def test_a_shared_block_is_copied_in_at_publishing(api: Api) -> None:
     alone = (await api.call("POST", "/v1/templates/footer/preview", json={"version": 1})).json()
     assert alone["text"].strip() == "London"
     assert (await api.get("/v1/templates/user")).json()["blocks"] == {"end": ["else"]}
+
+
+async def test_a_step_that_reads_what_a_wait_matched_is_shown_with_a_sample_event(api: Api) -> None:
+    told = "sms: {text: 'Sent: {{ event.properties.number | default: \"soon\" }}', from: '+15005550006'}"
+    shipped = "- {id: shipped, wait_for: {event: order.shipped, within: 3d}}"
+    assert (await api.publish(f"track: parcels\nsteps:\n{shipped}\n- {{id: tell, {told}}}\n")).status_code == 201
+    for event, words in ((None, "Sent: soon"), ({"properties": {"number": "Z-17"}}, "Sent: Z-17")):
+        body = {"event": event} if event else {}
+        shown = (await api.call("POST", "/v1/tracks/parcels/steps/tell/preview", json=body)).json()
+        assert shown["text"] == words
