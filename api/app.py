@@ -42,7 +42,7 @@ from api.resources import (
     run_commands,
     suppressions,
 )
-from api.resources.audience import segment_members, segment_previews
+from api.resources.audience import entry_previews, segment_members, segment_previews
 from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, segments, templates, tracks
 from api.resources.segment_api import segment
@@ -156,6 +156,7 @@ def create_app(
         policy.router,
         deploys.router,
         segment_previews.router,
+        entry_previews.router,
         segments.router,
         segment_members.router,
         breakers.router,

@@ -42,7 +42,7 @@ async def _wrong(tx: AsyncConnection, name: str, people: Sequence[Contact], now:
     found = []
     for person in people:
         row, answer = known.get(person.id), segment.decider.judged(Facts(person.view()), now)
-        comes = answer[1] if answer is not None else None
+        _, comes = answer
         looked_at = row.changes_at if row is not None else None
         if comes is not None and (looked_at is None or looked_at > comes):
             found.append(person.id)

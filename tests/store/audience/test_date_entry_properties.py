@@ -84,6 +84,5 @@ async def test_each_moment_that_comes_is_told_once_and_no_other(
     )
     assert [row.occurred_at for row in rows] == sorted(expected.values())
     async with store.db.transaction() as tx:
-        await date_segments.keep(tx, [], now=now)
         await tx.exec_driver_sql("DELETE FROM entry_rule")
         await date_segments.keep(tx, [], now=now)
