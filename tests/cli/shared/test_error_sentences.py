@@ -48,6 +48,7 @@ WORDS: dict[str, list[str]] = {
     "messages show": ["1"],
     "tracks show": ["welcome"],
     "segments preview": ["tests/cli/__init__.py"],
+    "tracks preview": ["tests/cli/__init__.py"],
     "segments show": ["s"],
     "segments members": ["s"],
     "segments sizes": ["s"],
