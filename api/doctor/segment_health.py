@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from api.doctor.findings import KEPT, Finding, Report
 from api.doctor.time_limits import TimeLimits
-from store.audience import due_memberships, segment_check
+from store.audience import date_check, due_memberships, segment_check
 from store.engine.database import Database
 from store.published import segments
 
@@ -33,3 +33,15 @@ async def look(database: Database, limits: TimeLimits, report: Report) -> None:
         for one in checked.differences:
             stored, right = ("a member" if member else "no member" for member in (one.stored, one.evaluated))
             report.add(Finding("segment-wrong", f"{segment.name}/{one.contact_id}", f"stored as {stored}, is {right}"))
+    await _dates(database, report)
+
+
+async def _dates(database: Database, report: Report) -> None:
+    """Add contacts who would not enter a track when their date comes."""
+    async with database.transaction() as tx:
+        dates = await date_check.registered_dates(tx, SEGMENTS)
+    for name in dates:
+        async with database.transaction() as tx:
+            missed = await date_check.missed(tx, name, datetime.now(UTC), size=SAMPLE)
+        for contact_id in missed:
+            report.add(Finding("segment-wrong", f"{name}/{contact_id}", "the date would not be noticed when it comes"))

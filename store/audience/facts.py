@@ -49,6 +49,14 @@ async def estimated_contacts(tx: AsyncConnection) -> int:
     return max(0, int((await tx.execute(_ESTIMATE)).scalar_one()))
 
 
+async def draw(tx: AsyncConnection, size: int) -> list[Contact]:
+    """About so many contacts, drawn by whole blocks of the table: cheap however many contacts there are."""
+    total = await estimated_contacts(tx)
+    share = 100.0 if total <= size else min(100.0, 200.0 * size / total)
+    rows = await tx.execute(_DRAWN, {"share": share, "limit": size})
+    return [read_row(Contact, row) for row in rows.mappings()]
+
+
 async def contacts_after(tx: AsyncConnection, after: str, limit: int) -> list[Contact]:
     """The contacts after that one, by the bytes of their ids, without what segments cannot read."""
     rows = await tx.execute(_AFTER, {"after": after, "limit": limit})
@@ -122,6 +130,7 @@ def enough(facts: Facts, asked: Sequence[Probe], now: datetime) -> Facts | None:
 
 
 _ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass")
+_DRAWN = text(f"SELECT {columns(Contact, 'c', computed=False)} FROM contact c TABLESAMPLE SYSTEM (:share) LIMIT :limit")
 _AFTER = text(f"""
     SELECT {columns(Contact, "c", computed=False)} FROM contact c
     WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit

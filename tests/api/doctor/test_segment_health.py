@@ -13,7 +13,7 @@ from store.audience import facts
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.runs.events import Event
-from tests.store.audience.segment_calls import live
+from tests.store.audience.segment_calls import fill, live, pass_time
 from tests.store.store_calls import StoreCalls
 
 
@@ -56,3 +56,24 @@ async def test_a_stored_member_whom_the_facts_deny_is_wrong(db: Database) -> Non
     await live(store, "team", 'contact.attributes.plan == "team"')
     await store.rows("UPDATE membership SET member = false RETURNING 1")
     assert await looked(db) == [("segment-wrong", "team/ann", "stored as no member, is a member")]
+
+
+BIRTHDAY = """
+track: birthday
+entry: {date: {attribute: birthday, yearly: true, feb_29: mar-1}}
+steps: [{id: pause, wait: 1d}]
+"""
+
+
+async def test_a_date_that_would_not_be_noticed_is_wrong(db: Database) -> None:
+    store = StoreCalls(db)
+    for who, day in (("ann", "1990-03-20"), ("bob", "1991-07-01"), ("eve", None)):
+        await store.contact(who, attributes={"birthday": day})
+    await store.publish(BIRTHDAY)
+    await fill(store)
+    await pass_time(store, utc_now())
+    assert await looked(db) == []
+    await store.rows("DELETE FROM membership WHERE contact_id = 'bob' RETURNING 1")
+    ((kind, what, detail),) = await looked(db)
+    assert (kind, what.startswith("date:birthday:"), what.endswith("/bob")) == ("segment-wrong", True, True)
+    assert detail == "the date would not be noticed when it comes"

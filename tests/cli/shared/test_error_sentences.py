@@ -66,6 +66,7 @@ WORDS: dict[str, list[str]] = {
     "crm sign-in": ["ada"],
     "crm sign-out": ["ada"],
     "segments preview": ["tests/cli/__init__.py"],
+    "tracks preview": ["tests/cli/__init__.py"],
     "segments show": ["s"],
     "segments members": ["s"],
     "segments sizes": ["s"],
