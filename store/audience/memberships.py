@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
 from audience.segments.document import Segment
-from audience.segments.inner_segments import depths_of, with_outer
-from audience.segments.members import inner_segments
+from audience.segments.inner_segments import depths_of, outer_by_inner, with_outer
 from audience.segments.probes import Probe, probes
 from store.audience.facts import HOLD, facts_of
 from store.audience.inner_segments import InnerSegments
@@ -86,7 +85,8 @@ async def update(
     those that are locked already, as they are now.
     """
     people, kept, known = await _read(tx, touched, now, held)
-    asked = {person.id: _concerned(touched[person.id], kept, known[person.id], now) for person in people}
+    outer = outer_by_inner((pin.segment, one.events) for pin, one in kept.items())
+    asked = {person.id: _concerned(touched[person.id], kept, known[person.id], outer, now) for person in people}
     people = [person for person in people if asked[person.id]]
     if not people:
         return Updated((), ())
@@ -94,13 +94,15 @@ async def update(
     defined = {pin: await segments.definition(tx, *pin) for pin in wanted_pins}
     evaluation = _Evaluation(kept, defined, now)
     wanted = [(person, evaluation.probes(asked[person.id], known[person.id])) for person in people]
-    facts = await facts_of(tx, wanted, evaluation.earliest)
     trees = [one.members for one in defined.values()]
+    facts = await facts_of(tx, wanted, evaluation.earliest)
     facts = await with_standings(tx, people, trees, facts, segments=False)
-    counting = await segments.counting_versions(tx, frozenset().union(*map(inner_segments, trees)))
+    counting = await _counting(tx, defined, kept)
     for person in people:
+        apart = await _apart(tx, person, evaluation, asked[person.id], known) if facts[person.id] is None else {}
+        by_pin = {pin: apart.get(pin, facts[person.id]) for pin in asked[person.id]}
         own = InnerSegments({pin: row.member for pin, row in known[person.id].items()}, counting)
-        evaluation.of(person.id, asked[person.id], facts[person.id], known[person.id], own)
+        evaluation.of(person.id, by_pin, known[person.id], own)
     write(tx, evaluation.written)
     return Updated(sorted(evaluation.changes, key=lambda change: change.at), evaluation.not_judged)
 
@@ -130,8 +132,41 @@ async def _read(
     return people, kept, known
 
 
+async def _counting(tx: AsyncConnection, defined: Mapping[Pin, Segment], kept: Mapping[Pin, Kept]) -> Mapping[str, int]:
+    """The versions that count of the segments that these are about.
+
+    One that goes live at this moment does not count yet if it is evaluated here: those whom that concerns are evaluated
+    again afterwards (`segment_revisits`).
+    """
+    inner = {leaf.in_ for one in defined.values() for leaf in one.inner}
+    evaluated = {pin.segment for pin in kept}
+    others = await segments.counting_versions(tx, inner - evaluated)
+    return {**others, **{pin.segment: pin.version for pin, one in kept.items() if one.live}}
+
+
+async def _apart(
+    tx: AsyncConnection,
+    person: Contact,
+    evaluation: _Evaluation,
+    pins: frozenset[Pin],
+    known: Mapping[str, Mapping[Pin, Membership]],
+) -> dict[Pin, Facts | None]:
+    """The facts for each version by itself, of a contact with too many events for one of them."""
+    found: dict[Pin, Facts | None] = {}
+    for pin in pins if len(pins) > 1 else ():
+        asked = evaluation.probes(frozenset((pin,)), known[person.id])
+        facts = await facts_of(tx, [(person, asked)], evaluation.earliest)
+        tree = evaluation.defined[pin].members
+        found[pin] = (await with_standings(tx, [person], [tree], facts, segments=False))[person.id]
+    return found
+
+
 def _concerned(
-    touch: Touch, kept: Mapping[Pin, Kept], known: Mapping[Pin, Membership], now: datetime
+    touch: Touch,
+    kept: Mapping[Pin, Kept],
+    known: Mapping[Pin, Membership],
+    outer: Mapping[str, set[str]],
+    now: datetime,
 ) -> frozenset[Pin]:
     """The versions to evaluate: those that these events concern, and those where something is overdue.
 
@@ -140,7 +175,7 @@ def _concerned(
     names = touch.events | ({ANY_CONTACT} if touch.changed else frozenset())
     found = {pin.segment for pin, one in kept.items() if touch.created or names & one.events}
     found |= {pin.segment for pin, row in known.items() if row.changes_at is not None and row.changes_at <= now}
-    found = with_outer(found, ((pin.segment, one.events) for pin, one in kept.items()))
+    found = with_outer(found, outer)
     return frozenset(pin for pin in kept if pin.segment in found)
 
 
@@ -169,19 +204,17 @@ class _Evaluation:
     def of(
         self,
         contact_id: str,
-        pins: frozenset[Pin],
-        facts: Facts | None,
+        facts: Mapping[Pin, Facts | None],
         known: Mapping[Pin, Membership],
         inner: InnerSegments,
     ) -> None:
-        """Evaluate these versions for one contact, at each moment that is due, up to now."""
+        """Evaluate these versions for one contact, each by its facts, at each moment that is due, up to now."""
         counting = set()
-        for pin in self._in_order(pins):
-            old, kept = known.get(pin), self.kept[pin]
-            members = self.defined[pin].members
-            own = inner.added(facts, members)
+        for pin in self._in_order(frozenset(facts)):
+            old, kept, about = known.get(pin), self.kept[pin], self.defined[pin].inner
+            own = inner.added(facts[pin], about)
             row = old or Membership(contact_id, *pin, False, self.now, None, 0, told=True)
-            moment: datetime | None = min(row.changes_at or self.now, inner.first_turn(members) or self.now, self.now)
+            moment: datetime | None = min(row.changes_at or self.now, inner.first_turn(about) or self.now, self.now)
             before = row
             for _ in range(CATCH_UP):
                 if moment is None or moment > self.now:
