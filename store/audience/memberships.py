@@ -117,9 +117,13 @@ async def _read(
         names.add(ANY_CONTACT)
     everything = any(touch.created for touch in touched.values())
     asked = [Statement(HOLD, {"ids": ids})] if held is None else []
-    asked.append(Statement(_KEPT, {"names": sorted(names), "ids": ids, "everything": everything, "now": now}))
+    given = {"names": sorted(names), "ids": ids, "everything": everything, "now": now}
+    asked.append(Statement(_KEPT, given))
     asked.append(Statement(_KNOWN, {"ids": ids}))  # its snapshot is taken when the contacts are locked
-    *locked, versions, memberships = await together(tx, *asked)
+    *locked, found, memberships = await together(tx, *asked)
+    versions = found.all()
+    if not everything and any(row.inner for row in versions):
+        versions = (await tx.execute(_KEPT_WITH_OUTER, given)).all()
     people = [read_row(Contact, row) for row in locked[0].mappings()] if locked else [held[i] for i in ids if held]
     kept = {
         Pin(row.segment, row.version): Kept(row.live, row.existing == "enter", frozenset(row.events))
@@ -269,21 +273,25 @@ class _Evaluation:
         return new.changes_at is not None and new.changes_at < old.changes_at
 
 
-_KEPT = text(f"""
+_SEEDS = f"""
+    SELECT segment FROM segment_trigger WHERE event = {any_of("names")}
+    UNION ALL
+    SELECT segment FROM membership WHERE contact_id = {any_of("ids")} AND changes_at <= :now
+"""
+_VERSIONS = """
+    SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
+        v.existing, EXISTS (SELECT FROM segment_trigger o WHERE o.event = E'in\\n' || t.segment) AS inner
+    FROM segment_trigger t JOIN segment s ON s.name = t.segment
+    JOIN segment_version v ON v.segment = t.segment AND v.version = t.version
+"""
+_GROUPED = "GROUP BY t.segment, t.version, s.live, v.existing"
+_KEPT = text(f"{_VERSIONS} WHERE :everything OR t.segment IN ({_SEEDS}) {_GROUPED}")
+_KEPT_WITH_OUTER = text(f"""
     WITH RECURSIVE concerned (segment) AS (
-        SELECT segment FROM (
-            SELECT segment FROM segment_trigger WHERE event = {any_of("names")}
-            UNION ALL
-            SELECT segment FROM membership WHERE contact_id = {any_of("ids")} AND changes_at <= :now
-        ) first
+        SELECT segment FROM ({_SEEDS}) first
         UNION
         SELECT t.segment FROM concerned c JOIN segment_trigger t ON t.event = E'in\\n' || c.segment
     )
-    SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
-        v.existing
-    FROM segment_trigger t JOIN segment s ON s.name = t.segment
-    JOIN segment_version v ON v.segment = t.segment AND v.version = t.version
-    WHERE :everything OR t.segment IN (SELECT segment FROM concerned)
-    GROUP BY t.segment, t.version, s.live, v.existing
+    {_VERSIONS} WHERE :everything OR t.segment IN (SELECT segment FROM concerned) {_GROUPED}
 """)
 _KNOWN = text(f"SELECT {MEMBERSHIP_NAMES} FROM membership WHERE contact_id = {any_of('ids')}")
