@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from audience.conditions import judge_event
+from audience.conditions import judge_contact, judge_event
 from audience.facts import Facts
 from audience.segments.comparisons import Times
 from audience.segments.evaluation import Membership
@@ -29,7 +29,7 @@ from audience.segments.members import (
     event_of,
     leaves,
 )
-from tracks.conditions.conditions import ConditionError, judge
+from tracks.conditions.conditions import ConditionError
 
 Course = tuple[bool, Sequence[datetime]]
 """Whether a leaf holds now, and the moments after now at which that turns, in order."""
@@ -49,6 +49,21 @@ class Decider:
             isinstance(leaf, Condition | Did | DidNot | Last | First | ScoreGrade) for leaf in found
         )
         self._courses = [_courses(leaf) for leaf in found] if self._in_closed_form else []
+
+    def all_changes(self, facts: Facts, now: datetime) -> tuple[bool, Sequence[datetime]]:
+        """Whether the contact is a member at `now`, and all moments at which that changes by time alone, in order.
+
+        As `Membership.changes`. Raises ConditionError as `decide`.
+        """
+        if not self._in_closed_form or (facts.latest is not None and facts.latest > now):
+            membership = Membership(self._members, facts)
+            return membership.holds(now), list(membership.changes(now))
+        member, moment = self.decide(facts, now)
+        found: list[datetime] = []
+        while moment is not None:
+            found.append(moment)
+            _, moment = self.decide(facts, moment)
+        return member, found
 
     def judged(self, facts: Facts | None, now: datetime) -> tuple[bool, datetime | None] | None:
         """As `decide`; None for a contact who cannot be judged: too many events (no facts), or too much data."""
@@ -83,7 +98,7 @@ class Decider:
 def _courses(leaf: Leaf) -> Courses:
     match leaf:
         case Condition(text):
-            return lambda facts, now: (judge(text, {"contact": facts.contact}).holds, ())
+            return lambda facts, now: (judge_contact(text, facts).holds, ())
         case ScoreGrade():
             return lambda facts, now: (leaf.holds(facts.grades), ())
         case Did():
