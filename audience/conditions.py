@@ -6,13 +6,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from audience.facts import Fact
+from audience.facts import Fact, Facts
+from audience.verdicts import fingerprint, verdict_of
 from tracks.conditions.conditions import ConditionError, Verdict, check, judge
 from tracks.conditions.expressions import read
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.values import EventName, wrong
 
+YES = Verdict(True)
 TOO_LARGE = "too large"
 """Why a condition could not be computed over an event: there is too much data, or it would take too much work."""
 
@@ -54,9 +56,29 @@ Happening = Annotated[EventName, AfterValidator(_from_outside)]
 def judge_event(where: str | None, fact: Fact) -> Verdict:
     """Whether an event is one of those that a rule or a leaf means. Never raises: see `TOO_LARGE`."""
     if where is None:
-        return Verdict(True)
-    event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
-    try:
-        return judge(where, {"event": event})
-    except ConditionError:
-        return Verdict(False, TOO_LARGE)
+        return YES
+
+    def compute() -> Verdict:
+        event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
+        try:
+            return judge(where, {"event": event})
+        except ConditionError:
+            return Verdict(False, TOO_LARGE)
+
+    return verdict_of(where, fingerprint(tuple(fact)), compute)
+
+
+def judge_fact(where: str | None, fact: Fact, facts: Facts) -> Verdict:
+    """As `judge_event`, of one of these facts: what several segments and scores ask is computed once."""
+    if where is None:
+        return YES
+    key = (where, fact.event_id)
+    found: Verdict | None = facts.verdicts.get(key)
+    if found is None:
+        found = facts.verdicts[key] = judge_event(where, fact)
+    return found
+
+
+def judge_contact(when: str, facts: Facts) -> Verdict:
+    """Whether a condition over the contact holds. Raises ConditionError where the contact's data is too large."""
+    return verdict_of(when, facts.fingerprint, lambda: judge(when, {"contact": facts.contact}))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
+
+from audience.verdicts import fingerprint
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Fact(NamedTuple):
@@ -47,6 +52,11 @@ class Facts:
     standings: Mapping[Any, Standing] = field(default_factory=dict)
 
     @cached_property
+    def fingerprint(self) -> bytes:
+        """A hash of the contact as conditions see it."""
+        return fingerprint(self.contact)
+
+    @cached_property
     def by_name(self) -> Mapping[str, Sequence[Fact]]:
         """The events of each name, by time."""
         found: dict[str, list[Fact]] = {}
@@ -55,9 +65,27 @@ class Facts:
         return found
 
     @cached_property
+    def once(self) -> Facts:
+        """The same with each event once: of those with one id, the earliest."""
+        if len({fact.event_id for fact in self.events}) == len(self.events):
+            return self
+        found = {fact.event_id: fact for fact in sorted(self.events, key=_by_time, reverse=True)}
+        return replace(self, events=tuple(found.values()))
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[str, str], Any]:
+        """The verdicts over these events, by condition and event id, as far as they were asked for."""
+        return {}
+
+    @cached_property
     def times(self) -> Mapping[str, Sequence[datetime]]:
         """The moments of the events of each name, in order."""
         return {name: [fact.at for fact in found] for name, found in self.by_name.items()}
+
+    @cached_property
+    def instants(self) -> Mapping[str, Sequence[int]]:
+        """The same in whole microseconds since 1970."""
+        return {name: [(at - _EPOCH) // _MICROSECOND for at in found] for name, found in self.times.items()}
 
     @cached_property
     def latest(self) -> datetime | None:
