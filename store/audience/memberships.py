@@ -18,6 +18,8 @@ from audience.facts import Facts
 from audience.segments.document import Segment
 from audience.segments.probes import Probe, probes
 from store.audience.facts import HOLD, facts_of
+from store.audience.webhooks import outgoing
+from store.audience.webhooks.outgoing import Outgoing
 from store.engine.driver_sql import later, together
 from store.engine.pipeline import Statement
 from store.engine.sql import any_of, many
@@ -89,11 +91,13 @@ class Kept:
     """A version whose members are kept.
 
     `live`: it counts. `tells_existing`: those who are members when it goes live are told. `events` are its triggers.
+    `sent_on`: the segment has webhooks.
     """
 
     live: bool
     tells_existing: bool
     events: frozenset[str]
+    sent_on: bool
 
 
 async def update(
@@ -117,6 +121,7 @@ async def update(
     for person in people:
         evaluation.of(person.id, asked[person.id], facts[person.id], known[person.id])
     write(tx, evaluation.written)
+    outgoing.queue(tx, evaluation.outgoing, now)
     return Updated(sorted(evaluation.changes, key=lambda change: change.at), evaluation.not_judged)
 
 
@@ -135,7 +140,7 @@ async def _read(
     *locked, versions, memberships = await together(tx, *asked)
     people = [read_row(Contact, row) for row in locked[0].mappings()] if locked else [held[i] for i in ids if held]
     kept = {
-        Pin(row.segment, row.version): Kept(row.live, row.existing == "enter", frozenset(row.events))
+        Pin(row.segment, row.version): Kept(row.live, row.existing == "enter", frozenset(row.events), row.sent_on)
         for row in versions
     }
     known: dict[str, dict[Pin, Membership]] = {contact_id: {} for contact_id in ids}
@@ -167,6 +172,7 @@ class _Evaluation:
         """The earliest moment that is evaluated: windows are read from there."""
         self.changes: list[Change] = []
         self.written: list[Membership] = []
+        self.outgoing: list[Outgoing] = []
         self.not_judged: list[str] = []
         self._orders: dict[frozenset[Pin], Sequence[Pin]] = {}
         self._probes: dict[tuple[frozenset[Pin], bool], list[Probe]] = {}
@@ -198,6 +204,8 @@ class _Evaluation:
                 counting.add(pin.segment)
             if self._to_write(old, row, kept):
                 self.written.append(row)
+            if kept.live and kept.sent_on and row.member != (old is not None and old.member):
+                self.outgoing.append(Outgoing(contact_id, pin.segment, row.member, row.since))
 
     def _live_first(self, pins: frozenset[Pin]) -> Sequence[Pin]:
         if pins not in self._orders:
@@ -259,7 +267,7 @@ MEMBERSHIPS = many("i", **MEMBERSHIP_COLUMNS)
 MEMBERSHIP_NAMES = ", ".join(MEMBERSHIP_COLUMNS)
 _KEPT = text(f"""
     SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
-        v.existing
+        v.existing, EXISTS (SELECT FROM segment_webhook w WHERE w.segment = t.segment) AS sent_on
     FROM segment_trigger t JOIN segment s ON s.name = t.segment
     JOIN segment_version v ON v.segment = t.segment AND v.version = t.version
     WHERE :everything OR t.segment IN (

@@ -24,6 +24,7 @@ from store.audience.memberships import (
     arrays,
     write,
 )
+from store.audience.webhooks.comparing import VERSION_LIVE
 from store.engine import periodic_jobs
 from store.engine.sql import any_of
 from store.published import segments
@@ -177,14 +178,15 @@ _FILLED = text("""
         not_judged = not_judged + :not_judged
     WHERE segment = :segment AND version = :version
 """)
-_LIVE = text("""
+_LIVE = text(f"""
     WITH old AS (
         UPDATE segment_version v SET state = 'clearing', position = '' FROM segment s
         WHERE s.name = :segment AND v.segment = s.name AND v.version = s.live
         RETURNING v.segment, v.version
     ),
     silent AS (DELETE FROM segment_trigger t USING old o WHERE t.segment = o.segment AND t.version = o.version),
-    counts AS (UPDATE segment SET live = :version WHERE name = :segment)
+    counts AS (UPDATE segment SET live = :version WHERE name = :segment),
+    sent_on AS ({VERSION_LIVE})
     UPDATE segment_version SET state = :state, position = '', live_at = :now
     WHERE segment = :segment AND version = :version
 """)

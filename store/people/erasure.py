@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.audience.webhooks import outgoing
 from store.engine.sql import as_json, utc_now
 from store.people import suppressions
 from store.people.stripe import applying, customers
@@ -34,6 +35,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     gone = (await tx.execute(_ERASE, {"id": contact_id, "now": now})).first()
     ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
     await tx.execute(_FORGET, {"id": contact_id})
+    await outgoing.forget(tx, contact_id, now)
     await import_erasure.redact(tx, contact_id)
     await applying.erase(tx, contact_id, gone.email if gone else None)
     if gone is not None:

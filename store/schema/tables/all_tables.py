@@ -14,6 +14,7 @@ from store.schema.tables import (  # noqa: F401
     people_tables,
     published_tables,
     run_tables,
+    segment_webhook_tables,
     sending_tables,
 )
 from store.schema.tables.columns import metadata as metadata
