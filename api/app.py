@@ -42,7 +42,7 @@ from api.resources import (
     run_commands,
     suppressions,
 )
-from api.resources.audience import segment_members, segment_previews
+from api.resources.audience import segment_members, segment_previews, segment_webhooks
 from api.resources.imports import imports
 from api.resources.publishing import deploys, policy, previews, segments, templates, tracks
 from api.resources.segment_api import segment
@@ -158,6 +158,7 @@ def create_app(
         segment_previews.router,
         segments.router,
         segment_members.router,
+        segment_webhooks.router,
         breakers.router,
         preferences.router,
         confirmation.router,

@@ -22,6 +22,7 @@ from api.http.metrics import StoredFigures
 from api.http.problems import documented
 from api.http.security_headers import ProtectAnswers
 from store.audience import due_memberships
+from store.audience.webhooks import destinations
 from store.operations import doctor
 from store.runs import drop_counts, outbox, refused_deliveries
 from store.sending import breakers
@@ -97,6 +98,7 @@ class Operations:
                 await doctor.noted(tx),
                 await refused_deliveries.counts(tx),
                 await due_memberships.oldest_due(tx),
+                await destinations.list_all(tx),
             )
 
 

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.doctor.findings import KINDS
+from store.audience.webhooks.destinations import Destination
 from store.runs.drop_counts import Drop
 from store.runs.events import Accepted
 from store.runs.outbox import Backlog
@@ -78,11 +79,13 @@ class StoredFigures(Collector):
         checkup: tuple[datetime, Mapping[str, int]] | None,
         refused: Sequence[tuple[str, str, int]],
         segments_due: datetime | None = None,
+        webhooks: Sequence[Destination] = (),
     ) -> None:
         """`refused` are the deliveries that Temporal refuses for good: kind, cause, count. `segments_due` is when the
-        first membership of a segment is to be looked at."""
+        first membership of a segment is to be looked at; `webhooks` are those that segments are sent on to."""
         self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
         self._checkup, self._refused, self._segments_due = checkup, refused, segments_due
+        self._webhooks = webhooks
 
     def collect(self) -> Iterable[Metric]:
         """The metric families."""
@@ -112,6 +115,7 @@ class StoredFigures(Collector):
             "How long a contact has waited that enters or leaves a segment by time alone.",
             max(late, 0.0),
         )
+        yield from self._of_webhooks()
         holding = GaugeMetricFamily("perennial_breaker_open", "1 while it holds its messages.", labels=["scope"])
         held = GaugeMetricFamily("perennial_breaker_held", "Messages that wait for it.", labels=["scope"])
         for breaker in self._breakers:
@@ -127,6 +131,27 @@ class StoredFigures(Collector):
         for kind in KINDS:
             found.add_metric([kind], counts.get(kind, 0))
         yield found
+
+    def _of_webhooks(self) -> Iterable[Metric]:
+        names = ["segment", "webhook"]
+        waiting = GaugeMetricFamily(
+            "perennial_segment_webhook_waiting", "Contacts that wait to be sent to a segment's webhook.", labels=names
+        )
+        oldest = GaugeMetricFamily(
+            "perennial_segment_webhook_oldest_seconds", "How long the first of them has waited.", labels=names
+        )
+        sent = CounterMetricFamily(
+            "perennial_segment_webhook_delivered", "Changes that a segment's webhook has accepted.", labels=names
+        )
+        now = datetime.now(UTC)
+        for one in self._webhooks:
+            which = [one.segment, one.name]
+            waiting.add_metric(which, one.waiting)
+            oldest.add_metric(which, max((now - one.oldest).total_seconds(), 0.0) if one.oldest else 0.0)
+            sent.add_metric(which, one.delivered)
+        yield waiting
+        yield oldest
+        yield sent
 
 
 class MeasureRequests:

@@ -1,4 +1,4 @@
-"""A receiver of segments over real HTTP: it verifies signatures, applies batches by the documented rules, and can fail."""
+"""A receiver of segments over real HTTP: it verifies signatures, applies batches as documented, and can fail."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
