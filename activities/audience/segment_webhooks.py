@@ -154,7 +154,7 @@ def _call_id(batch: Batch) -> str:
 
 def _wait(batch: Batch, fault: Fault) -> timedelta:
     """How long until the next attempt. A random part keeps the webhooks of one receiver from coming at once."""
-    doubled = FIRST_WAIT * 2 ** min(batch.failures, 16)
+    doubled: timedelta = FIRST_WAIT * (1 << min(batch.failures, 16))
     wait = min(doubled, LONGEST_WAIT) * random.uniform(0.8, 1.2)
     return max(wait, min(fault.retry_after or wait, LONGEST_ASKED))
 

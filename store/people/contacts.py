@@ -51,6 +51,11 @@ async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
     return (await _lock(tx, [contact_id])).get(contact_id)
 
 
+async def hold_many(tx: AsyncConnection, contact_ids: Sequence[str]) -> dict[str, Contact]:
+    """Those of these contacts (in the order of their ids) who exist, locked against changes."""
+    return await _lock(tx, list(contact_ids))
+
+
 async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> bool:
     """Send the contact nothing promotional until then; None ends the pause. Returns whether the contact exists."""
     return (await tx.execute(_PAUSE, {"id": contact_id, "until": until})).rowcount > 0

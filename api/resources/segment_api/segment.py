@@ -15,7 +15,16 @@ from api.http.bodies.reading import load_json
 from api.http.context import Context, Ctx
 from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer
 from api.resources.events import TrackNotEntered
-from api.resources.segment_api.segment_format import MAX_ITEMS, Identify, Item, ItemProblem, Sent, Track, translate
+from api.resources.segment_api.segment_format import (
+    MAX_ITEMS,
+    Group,
+    Identify,
+    Item,
+    ItemProblem,
+    Sent,
+    Track,
+    translate,
+)
 from store.people import contacts
 from store.runs import events
 
@@ -78,7 +87,8 @@ _REQUEST: dict[str, Any] = {
 @router.post("/batch", summary="Segment's batch", responses=documented(400, 401, 413, 415, 422), openapi_extra=_REQUEST)
 @router.post("/import", include_in_schema=False)
 async def post_batch(request: Request, ctx: Ctx) -> BatchAccepted:
-    """`identify` creates or changes a contact, `track` is an event; `page`, `screen`, `group`, `alias` are ignored.
+    """`identify` creates or changes a contact; `track`, `page` and `screen` are events; `group` becomes the attribute
+    `group` of the contact; `alias` is ignored.
 
     The API key is the user name of HTTP Basic, where Segment's libraries send their write key. An item that cannot be
     used does not affect the others. An `identify` with an invalid address is used without the address.
@@ -109,7 +119,9 @@ for _call in ("b", "m", "t", "i", "p", "s", "g", "a"):  # batch, metrics, track,
     public_router.add_api_route(f"/{_call}", refuse_public_key, methods=["POST"])
 
 
-async def _store(tx: AsyncConnection, actions: Sequence[Identify | Track], pace: float) -> list[events.Accepted]:
+async def _store(
+    tx: AsyncConnection, actions: Sequence[Identify | Group | Track], pace: float
+) -> list[events.Accepted]:
     """Store the items in order, so that an event sees the contact that an earlier `identify` created or changed."""
     accepted: list[events.Accepted] = []
     at = 0
@@ -119,6 +131,7 @@ async def _store(tx: AsyncConnection, actions: Sequence[Identify | Track], pace:
             end += 1
         alike = actions[at:end]
         changes = [(one.contact_id, _changes(one)) for one in alike if isinstance(one, Identify)]
+        changes += await _groups(tx, [one for one in alike if isinstance(one, Group)])
         if changes:
             await contacts.upsert_many(tx, changes, pace=pace)
         happened = [
@@ -130,6 +143,23 @@ async def _store(tx: AsyncConnection, actions: Sequence[Identify | Track], pace:
             accepted += await events.accept_many(tx, happened, pace=pace)
         at = end
     return accepted
+
+
+async def _groups(tx: AsyncConnection, groups: Sequence[Group]) -> list[tuple[str, contacts.Changes]]:
+    """The attribute `group`: the id and the traits of the group that was told last, merged while it is the same group.
+
+    One attribute, because a group's traits (`name`, `plan`) have the names of a contact's, and must not replace them.
+    """
+    known = await contacts.hold_many(tx, sorted({one.contact_id for one in groups})) if groups else {}
+    now: dict[str, dict[str, Any]] = {}
+    for one in groups:
+        before = now.get(one.contact_id)
+        if before is None:
+            kept = ((known[one.contact_id].attributes or {}) if one.contact_id in known else {}).get("group")
+            before = kept if isinstance(kept, dict) else {}
+        traits = (before if before.get("id") == one.group_id else {}) | one.traits
+        now[one.contact_id] = {k: it for k, it in traits.items() if it is not None} | {"id": one.group_id}
+    return [(contact_id, {"attributes": {"group": group}}) for contact_id, group in now.items()]
 
 
 def _changes(identify: Identify) -> contacts.Changes:

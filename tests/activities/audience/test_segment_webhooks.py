@@ -47,7 +47,8 @@ async def sender(db: Any) -> AsyncIterator[SegmentWebhooks]:
 
 async def put(store: StoreCalls, there: AudienceReceiver, segment: str = "team", **more: Any) -> None:
     """Make the webhook `ads` of a segment; what changes is due at once."""
-    wanted = {"url": there.url, "fields": [], "batch": 100, "wait": 0.0, "paused": False, "now": NOW} | more
+    wanted: dict[str, Any] = {"url": there.url, "fields": [], "batch": 100, "wait": 0.0, "paused": False, "now": NOW}
+    wanted |= more
     async with store.db.transaction() as tx:
         there.secret = await destinations.put(tx, segment, "ads", **wanted) or there.secret
 
