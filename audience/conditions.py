@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from audience.facts import Fact
-from tracks.conditions.conditions import ConditionError, Verdict, check, judge
+from tracks.conditions.conditions import ConditionError, Verdict, check
 from tracks.conditions.expressions import read
+from tracks.conditions.verdicts_by_values import judge_by_values
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.values import EventName, wrong
 
@@ -36,6 +38,11 @@ EventCondition = Annotated[str, _over("event")]
 """CEL over one `event`. It cannot see the contact: a changed attribute would change what has happened."""
 
 
+def judge_contact(condition: str, contact: Mapping[str, Any]) -> Verdict:
+    """As `judge` over the contact. A verdict is kept for others with the same values in what the condition reads."""
+    return judge_by_values(condition, "contact", contact)
+
+
 def _from_outside(name: str) -> str:
     if name in (ENTERED, LEFT):
         raise wrong("segments and scores cannot be about entering or leaving segments")
@@ -52,6 +59,6 @@ def judge_event(where: str | None, fact: Fact) -> Verdict:
         return Verdict(True)
     event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
     try:
-        return judge(where, {"event": event})
+        return judge_by_values(where, "event", event)
     except ConditionError:
         return Verdict(False, TOO_LARGE)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 
 class Fact(NamedTuple):
@@ -24,6 +24,14 @@ class Facts:
 
     contact: Mapping[str, Any]
     events: Sequence[Fact] = ()
+
+    @classmethod
+    def of_times(cls, contact: Mapping[str, Any], times: Mapping[str, Sequence[datetime]]) -> Self:
+        """Facts with the moments of events alone, by name and in order: `events` and `by_name` are empty."""
+        facts = cls(contact)
+        latest = max((moments[-1] for moments in times.values()), default=None)
+        vars(facts).update(times=times, latest=latest)  # what the properties below would keep there
+        return facts
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Fact]]:

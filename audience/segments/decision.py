@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from audience.conditions import judge_event
+from audience.conditions import judge_contact, judge_event
 from audience.facts import Facts
 from audience.segments.comparisons import Times
 from audience.segments.evaluation import Membership
@@ -28,7 +28,7 @@ from audience.segments.members import (
     event_of,
     leaves,
 )
-from tracks.conditions.conditions import ConditionError, judge
+from tracks.conditions.conditions import ConditionError
 
 Course = tuple[bool, Sequence[datetime]]
 """Whether a leaf holds now, and the moments after now at which that turns, in order."""
@@ -80,7 +80,7 @@ class Decider:
 def _courses(leaf: Leaf) -> Courses:
     match leaf:
         case Condition(text):
-            return lambda facts, now: (judge(text, {"contact": facts.contact}).holds, ())
+            return lambda facts, now: (judge_contact(text, facts.contact).holds, ())
         case Did():
             return _counting(leaf.times, leaf)
         case DidNot():

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Result, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Fact, Facts
-from audience.segments.members import Members
+from audience.segments.members import ContactLeaf, Members, leaves
 from audience.segments.probes import Probe, probes
 from store.engine.sql import any_of, many
 from store.schema.rows import Contact, columns, read_row
@@ -45,9 +46,19 @@ async def estimated_contacts(tx: AsyncConnection) -> int:
     return max(0, int((await tx.execute(_ESTIMATE)).scalar_one()))
 
 
-async def contacts_after(tx: AsyncConnection, after: str, limit: int) -> list[Contact]:
-    """The contacts after that one, by the bytes of their ids, without what segments cannot read."""
-    rows = await tx.execute(_AFTER, {"after": after, "limit": limit})
+async def contacts_after(
+    tx: AsyncConnection, after: str, limit: int, *, members: Members | None = None
+) -> list[Contact]:
+    """The contacts after that one, by the bytes of their ids, without what segments cannot read.
+
+    With `members`, without what that tree does not read: of a tree about events alone, no more than the ids.
+    """
+    only_events = members is not None and not any(isinstance(leaf, ContactLeaf) for leaf in leaves(members))
+    rows = await tx.execute(_IDS_AFTER if only_events else _AFTER, {"after": after, "limit": limit})
+    return [Contact(contact_id) for contact_id in rows.scalars()] if only_events else _contacts(rows)
+
+
+def _contacts(rows: Result[Any]) -> list[Contact]:
     return [read_row(Contact, row) for row in rows.mappings()]
 
 
@@ -86,10 +97,10 @@ async def facts_of(
             "properties": [probe.properties for _, probe in chosen],
         }
         counts = [0] * len(chosen)
-        for row in await tx.execute(statement, given):
-            contact_id, probe = chosen[row.ord - 1]
-            counts[row.ord - 1] += 1
-            events[contact_id][row.event_id] = Fact(row.event_id, probe.event, row.occurred_at, row.properties or {})
+        for number, event_id, at, properties in await tx.execute(statement, given):
+            contact_id, probe = chosen[number - 1]
+            counts[number - 1] += 1
+            events[contact_id][event_id] = Fact(event_id, probe.event, at, properties or {})
         too_many |= {
             contact_id
             for (contact_id, probe), count in zip(chosen, counts, strict=True)
@@ -105,6 +116,9 @@ _ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass
 _AFTER = text(f"""
     SELECT {columns(Contact, "c", computed=False)} FROM contact c
     WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
+""")
+_IDS_AFTER = text("""
+    SELECT id FROM contact WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
 """)
 HOLD = text(f"""
     SELECT {columns(Contact, "contact", computed=False)} FROM contact
