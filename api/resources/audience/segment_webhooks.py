@@ -80,7 +80,9 @@ class SegmentWebhookSettings(Body):
     wait: Annotated[
         str, AfterValidator(_wait), WithJsonSchema({"type": "string", "pattern": "^(0s|([1-9]|[1-5][0-9])[sm]|1h)$"})
     ] = Field("5s", description="How long a change waits, at most, for others of the same call. Up to 1h.")
-    paused: bool = Field(False, description="Nothing is sent; what changes waits.")
+    paused: bool | None = Field(
+        None, description="`true`: nothing is sent, and what changes waits. Absent: as it is; a new one is not paused."
+    )
 
 
 class SegmentWebhook(BaseModel):
@@ -163,7 +165,7 @@ async def put_webhook(
             fields=wanted.fields,
             batch=wanted.batch,
             wait=parse_duration(wanted.wait).total_seconds(),
-            paused=wanted.paused,
+            paused=(known is not None and known.paused != "") if wanted.paused is None else wanted.paused,
         )
         shown = _shown(await _webhook(tx, segment, webhook))
     response.status_code = 201 if secret else 200

@@ -74,7 +74,8 @@ async def put(
 ) -> str | None:
     """Create or change a webhook of a segment that exists. A new one gets a secret, which is returned this once.
 
-    A new one is sent all members. One that is no longer paused is tried at once.
+    A new one is sent all members. One that is no longer paused is tried at once; one that was paused already keeps the
+    reason.
     """
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     values = {
@@ -131,7 +132,7 @@ _PUT = text("""
         CASE WHEN :paused <> '' THEN CAST(:now AS timestamptz) END, 'all', :now, :now)
     ON CONFLICT (segment, name) WHERE comparing <> 'removal' DO UPDATE SET
         url = excluded.url, fields = excluded.fields, batch = excluded.batch, wait = excluded.wait,
-        paused = excluded.paused,
+        paused = CASE WHEN excluded.paused <> '' AND w.paused <> '' THEN w.paused ELSE excluded.paused END,
         paused_at = CASE WHEN excluded.paused = '' THEN NULL
             ELSE coalesce(w.paused_at, excluded.paused_at) END,
         failing_since = CASE WHEN excluded.paused = '' AND w.paused <> '' THEN NULL ELSE w.failing_since END,

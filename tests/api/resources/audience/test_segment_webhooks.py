@@ -65,7 +65,7 @@ async def failing(db: Database, **more: Any) -> None:
         assert await batches.fail(tx, batch, utc_now(), error="webhook:410", again_at=utc_now(), **more)
 
 
-async def test_it_says_why_and_since_when_it_is_paused_and_goes_on_when_it_is_put_again(
+async def test_it_says_why_and_since_when_it_is_paused_and_goes_on_when_it_is_told_to(
     team: Api, db: Database
 ) -> None:
     await team.call("PUT", PATH, json=HOOK)
@@ -75,7 +75,9 @@ async def test_it_says_why_and_since_when_it_is_paused_and_goes_on_when_it_is_pu
     await failing(db, pause="gone")
     shown = (await team.call("GET", PATH)).json()
     assert (shown["state"], shown["paused"]) == ("paused", "gone") and shown["since"]
-    shown = (await team.call("PUT", PATH, json=HOOK)).json()
+    shown = (await team.call("PUT", PATH, json={**HOOK, "batch": 3})).json()
+    assert (shown["state"], shown["paused"], shown["batch"]) == ("paused", "gone", 3)
+    shown = (await team.call("PUT", PATH, json={**HOOK, "paused": False})).json()
     assert (shown["state"], shown["paused"], shown["since"]) == ("sending", None, None)
 
 
