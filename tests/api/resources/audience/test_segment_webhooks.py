@@ -65,9 +65,7 @@ async def failing(db: Database, **more: Any) -> None:
         assert await batches.fail(tx, batch, utc_now(), error="webhook:410", again_at=utc_now(), **more)
 
 
-async def test_it_says_why_and_since_when_it_is_paused_and_goes_on_when_it_is_told_to(
-    team: Api, db: Database
-) -> None:
+async def test_it_says_why_and_since_when_it_is_paused_and_goes_on_when_it_is_told_to(team: Api, db: Database) -> None:
     await team.call("PUT", PATH, json=HOOK)
     await failing(db)
     shown = (await team.call("GET", PATH)).json()
