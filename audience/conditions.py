@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from audience.facts import Fact, Facts
-from audience.verdicts import fingerprint, verdict_of
-from tracks.conditions.conditions import ConditionError, Verdict, check, judge
+from audience.facts import Fact
+from tracks.conditions.conditions import ConditionError, Verdict, check
 from tracks.conditions.expressions import read
+from tracks.conditions.verdicts_by_values import judge_by_values
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.values import EventName, wrong
@@ -41,6 +42,11 @@ EventCondition = Annotated[str, _over("event")]
 """CEL over one `event`. It cannot see the contact: a changed attribute would change what has happened."""
 
 
+def judge_contact(condition: str, contact: Mapping[str, Any]) -> Verdict:
+    """As `judge` over the contact. A verdict is kept for others with the same values in what the condition reads."""
+    return judge_by_values(condition, "contact", contact)
+
+
 def _from_outside(name: str) -> str:
     if name in (ENTERED, LEFT):
         raise wrong("segments and scores cannot be about entering or leaving segments")
@@ -57,28 +63,8 @@ def judge_event(where: str | None, fact: Fact) -> Verdict:
     """Whether an event is one of those that a rule or a leaf means. Never raises: see `TOO_LARGE`."""
     if where is None:
         return YES
-
-    def compute() -> Verdict:
-        event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
-        try:
-            return judge(where, {"event": event})
-        except ConditionError:
-            return Verdict(False, TOO_LARGE)
-
-    return verdict_of(where, fingerprint(tuple(fact)), compute)
-
-
-def judge_fact(where: str | None, fact: Fact, facts: Facts) -> Verdict:
-    """As `judge_event`, of one of these facts: what several segments and scores ask is computed once."""
-    if where is None:
-        return YES
-    key = (where, fact.event_id)
-    found: Verdict | None = facts.verdicts.get(key)
-    if found is None:
-        found = facts.verdicts[key] = judge_event(where, fact)
-    return found
-
-
-def judge_contact(when: str, facts: Facts) -> Verdict:
-    """Whether a condition over the contact holds. Raises ConditionError where the contact's data is too large."""
-    return verdict_of(when, facts.fingerprint, lambda: judge(when, {"contact": facts.contact}))
+    event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
+    try:
+        return judge_by_values(where, "event", event)
+    except ConditionError:
+        return Verdict(False, TOO_LARGE)

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, NamedTuple
-
-from audience.verdicts import fingerprint
+from typing import Any, NamedTuple, Self
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -51,10 +49,13 @@ class Facts:
     """The contact's grade by each score, as far as segments ask for it."""
     standings: Mapping[Any, Standing] = field(default_factory=dict)
 
-    @cached_property
-    def fingerprint(self) -> bytes:
-        """A hash of the contact as conditions see it."""
-        return fingerprint(self.contact)
+    @classmethod
+    def of_times(cls, contact: Mapping[str, Any], times: Mapping[str, Sequence[datetime]]) -> Self:
+        """Facts with the moments of events alone, by name and in order: `events` and `by_name` are empty."""
+        facts = cls(contact)
+        latest = max((moments[-1] for moments in times.values()), default=None)
+        vars(facts).update(times=times, latest=latest)  # what the properties below would keep there
+        return facts
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Fact]]:
@@ -71,11 +72,6 @@ class Facts:
             return self
         found = {fact.event_id: fact for fact in sorted(self.events, key=_by_time, reverse=True)}
         return replace(self, events=tuple(found.values()))
-
-    @cached_property
-    def verdicts(self) -> dict[tuple[str, str], Any]:
-        """The verdicts over these events, by condition and event id, as far as they were asked for."""
-        return {}
 
     @cached_property
     def times(self) -> Mapping[str, Sequence[datetime]]:

@@ -149,7 +149,7 @@ def _rules(score: Score, facts: Facts, now: datetime) -> list[_Rule]:
 
 
 def _fit(rule: FitRule, facts: Facts) -> _Rule:
-    verdict = judge_contact(rule.when, facts)
+    verdict = judge_contact(rule.when, facts.contact)
     return _Rule(rule.id, "fit", Constant(float(rule.points) if verdict.holds else 0.0), why=verdict.why)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audience.conditions import judge_fact
+from audience.conditions import judge_event
 from audience.facts import Fact, Facts
 from audience.scores.decay import instant
 from audience.scores.rules import Cap, EventRule
@@ -45,7 +45,7 @@ def scoring_events(rule: EventRule, facts: Facts) -> ScoringEvents:
     scoring: list[Fact] = []
     left_out: list[tuple[Fact, str]] = []
     for event in events:
-        verdict = judge_fact(rule.where, event, facts)
+        verdict = judge_event(rule.where, event)
         if not verdict.holds:
             reason = "" if verdict.why in NO_TRACE else verdict.why
         elif not heard(event.name, event.properties, rule.by):

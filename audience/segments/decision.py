@@ -99,7 +99,7 @@ class Decider:
 def _courses(leaf: Leaf) -> Courses:
     match leaf:
         case Condition(text):
-            return lambda facts, now: (judge_contact(text, facts).holds, ())
+            return lambda facts, now: (judge_contact(text, facts.contact).holds, ())
         case ScoreGrade():
             return lambda facts, now: (leaf.holds(facts.grades), ())
         case Did():

@@ -130,7 +130,7 @@ class _Known:
         self._today: tuple[datetime, date] | None = None
         for leaf in leaves(members):
             if isinstance(leaf, Condition):
-                self._conditions[leaf.text] = judge_contact(leaf.text, facts)
+                self._conditions[leaf.text] = judge_contact(leaf.text, facts.contact)
             elif isinstance(leaf, DateLeaf):
                 self._dates[leaf] = self._calendar.dated(leaf)
             elif isinstance(leaf, StandingLeaf):

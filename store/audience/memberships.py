@@ -26,6 +26,8 @@ from store.audience.scores import values as score_values
 from store.audience.scores.updating import Concern, ScoreUpdate
 from store.audience.scores.values import GradeChange
 from store.audience.standings import with_standings
+from store.audience.webhooks import outgoing
+from store.audience.webhooks.outgoing import Outgoing
 from store.engine.driver_sql import together
 from store.engine.pipeline import Statement
 from store.engine.sql import any_of
@@ -86,13 +88,15 @@ class Kept:
     """A version whose members are kept.
 
     `live`: it counts. `tells_existing`: those who are members when it goes live are told. `events` are its triggers.
-    `filling`: not all contacts have been evaluated; the unnamed segment of a date is live all the same.
+    `filling`: not all contacts have been evaluated; the unnamed segment of a date is live all the same. `sent_on`: the
+    segment has webhooks.
     """
 
     live: bool
     tells_existing: bool
     events: frozenset[str]
     filling: bool
+    sent_on: bool
 
 
 async def update(
@@ -130,6 +134,7 @@ async def update(
         own = InnerSegments({pin: row.member for pin, row in known[person.id].items()}, counting)
         evaluation.of(person.id, asked[person.id], facts[person.id], known[person.id], own)
     write(tx, evaluation.written)
+    outgoing.queue(tx, evaluation.outgoing, now)
     here = Updated(
         sorted(evaluation.changes, key=lambda change: change.at),
         evaluation.not_judged,
@@ -203,7 +208,9 @@ async def _read(
         versions = (await tx.execute(_KEPT_WITH_OUTER, given)).all()
     people = [read_row(Contact, row) for row in locked[0].mappings()] if locked else [held[i] for i in ids if held]
     kept = {
-        Pin(row.segment, row.version): Kept(row.live, row.existing == "enter", frozenset(row.events), row.filling)
+        Pin(row.segment, row.version): Kept(
+            row.live, row.existing == "enter", frozenset(row.events), row.filling, row.sent_on
+        )
         for row in versions
     }
     known: dict[str, dict[Pin, Membership]] = {contact_id: {} for contact_id in ids}
@@ -254,6 +261,7 @@ class _Evaluation:
         """The earliest moment that is evaluated: windows are read from there."""
         self.changes: list[Change] = []
         self.written: list[Membership] = []
+        self.outgoing: list[Outgoing] = []
         self.not_judged: list[str] = []
         self._orders: dict[frozenset[Pin], Sequence[Pin]] = {}
         self._probes: dict[tuple[frozenset[Pin], bool], list[Probe]] = {}
@@ -296,6 +304,8 @@ class _Evaluation:
                 counting.add(pin.segment)
             if self._to_write(old, row, kept):
                 self.written.append(row)
+            if kept.live and kept.sent_on and row.member != (old is not None and old.member):
+                self.outgoing.append(Outgoing(contact_id, pin.segment, row.member, row.since))
 
     def _enough(self, pin: Pin, facts: Facts) -> Facts | None:
         """The facts; None if there are too many for this version."""
@@ -353,7 +363,8 @@ _SEEDS = f"""
 _VERSIONS = """
     SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
         v.existing, v.state = 'filling' AS filling,
-        EXISTS (SELECT FROM segment_trigger o WHERE o.event = E'in\\n' || t.segment) AS inner
+        EXISTS (SELECT FROM segment_trigger o WHERE o.event = E'in\\n' || t.segment) AS inner,
+        EXISTS (SELECT FROM segment_webhook w WHERE w.segment = t.segment) AS sent_on
     FROM segment_trigger t JOIN segment s ON s.name = t.segment
     JOIN segment_version v ON v.segment = t.segment AND v.version = t.version
 """

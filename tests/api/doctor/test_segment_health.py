@@ -10,6 +10,7 @@ from api.doctor import segment_health
 from api.doctor.findings import Report
 from api.doctor.time_limits import TimeLimits
 from store.audience import facts
+from store.audience.webhooks import destinations
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.runs.events import Event
@@ -77,3 +78,21 @@ async def test_a_date_that_would_not_be_noticed_is_wrong(db: Database) -> None:
     ((kind, what, detail),) = await looked(db)
     assert (kind, what.startswith("date:birthday:"), what.endswith("/bob")) == ("segment-wrong", True, True)
     assert detail == "the date would not be noticed when it comes"
+
+
+async def test_a_webhook_that_fails_for_long_or_paused_by_itself_is_a_finding(db: Database) -> None:
+    store = StoreCalls(db)
+    await live(store, "team", 'contact.attributes.plan == "team"')
+    async with db.transaction() as tx:
+        await destinations.put(tx, "team", "ads", url="http://x", fields=[], batch=1, wait=0, paused=False)
+    await store.contact("ann", attributes={"plan": "team"})
+    assert await looked(db) == []
+    at = utc_now() - timedelta(minutes=31)
+    await store.rows("UPDATE segment_webhook SET failing_since = :at, last_error = 'webhook:500' RETURNING 1", at=at)
+    failing = ("segment-webhook-failing", "team/ads", f"webhook:500 since {at:%Y-%m-%d %H:%M:%S}, 1 contacts wait")
+    assert await looked(db) == [failing]
+    await store.rows("UPDATE segment_webhook SET paused = 'failing', paused_at = :at RETURNING 1", at=at)
+    paused = ("segment-webhook-paused", "team/ads", f"failing since {at:%Y-%m-%d %H:%M:%S}, 1 contacts wait")
+    assert await looked(db) == [paused]
+    await store.rows("UPDATE segment_webhook SET paused = 'by hand' RETURNING 1")
+    assert await looked(db) == []
