@@ -59,8 +59,12 @@ async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
 
 
 async def hold_many(tx: AsyncConnection, contact_ids: Sequence[str]) -> dict[str, Contact]:
-    """Those of these contacts (in the order of their ids) who exist, locked against changes."""
-    return await _lock(tx, list(contact_ids))
+    """Those of these contacts (in the order of their ids) who exist, locked against changes; by the ids that are given.
+
+    An id that was merged stands for the survivor.
+    """
+    people, names = await _lock(tx, list(contact_ids))
+    return {given: people[one] for given in contact_ids if (one := names.get(given, given)) in people}
 
 
 async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> str | None:
