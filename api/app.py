@@ -46,7 +46,7 @@ from api.resources import (
     run_commands,
     suppressions,
 )
-from api.resources.audience import segment_members, segment_previews
+from api.resources.audience import entry_previews, segment_members, segment_previews, segment_webhooks
 from api.resources.audience.scores import score_previews, score_values
 from api.resources.crm import contact_crm, crm_sign_ins, crm_tasks
 from api.resources.handoffs import answer_page, handoffs, score_quality
@@ -176,8 +176,10 @@ def create_app(
         policy.router,
         deploys.router,
         segment_previews.router,
+        entry_previews.router,
         segments.router,
         segment_members.router,
+        segment_webhooks.router,
         score_previews.router,
         scores.router,
         score_values.router,

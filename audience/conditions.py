@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from audience.facts import Fact
-from tracks.conditions.conditions import ConditionError, Verdict, check, judge
+from tracks.conditions.conditions import ConditionError, Verdict, check
 from tracks.conditions.expressions import read
+from tracks.conditions.verdicts_by_values import judge_by_values
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.values import EventName, wrong
 
+YES = Verdict(True)
 TOO_LARGE = "too large"
 """Why a condition could not be computed over an event: there is too much data, or it would take too much work."""
 
@@ -39,6 +42,11 @@ EventCondition = Annotated[str, _over("event")]
 """CEL over one `event`. It cannot see the contact: a changed attribute would change what has happened."""
 
 
+def judge_contact(condition: str, contact: Mapping[str, Any]) -> Verdict:
+    """As `judge` over the contact. A verdict is kept for others with the same values in what the condition reads."""
+    return judge_by_values(condition, "contact", contact)
+
+
 def _from_outside(name: str) -> str:
     if name in (ENTERED, LEFT):
         raise wrong("segments and scores cannot be about entering or leaving segments")
@@ -54,9 +62,9 @@ Happening = Annotated[EventName, AfterValidator(_from_outside)]
 def judge_event(where: str | None, fact: Fact) -> Verdict:
     """Whether an event is one of those that a rule or a leaf means. Never raises: see `TOO_LARGE`."""
     if where is None:
-        return Verdict(True)
+        return YES
     event = {"event_id": fact.event_id, "name": fact.name, "at": fact.at, "properties": fact.properties}
     try:
-        return judge(where, {"event": event})
+        return judge_by_values(where, "event", event)
     except ConditionError:
         return Verdict(False, TOO_LARGE)

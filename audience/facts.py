@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Fact(NamedTuple):
@@ -46,6 +49,14 @@ class Facts:
     """The contact's grade by each score, as far as segments ask for it."""
     standings: Mapping[Any, Standing] = field(default_factory=dict)
 
+    @classmethod
+    def of_times(cls, contact: Mapping[str, Any], times: Mapping[str, Sequence[datetime]]) -> Self:
+        """Facts with the moments of events alone, by name and in order: `events` and `by_name` are empty."""
+        facts = cls(contact)
+        latest = max((moments[-1] for moments in times.values()), default=None)
+        vars(facts).update(times=times, latest=latest)  # what the properties below would keep there
+        return facts
+
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Fact]]:
         """The events of each name, by time."""
@@ -55,9 +66,22 @@ class Facts:
         return found
 
     @cached_property
+    def once(self) -> Facts:
+        """The same with each event once: of those with one id, the earliest."""
+        if len({fact.event_id for fact in self.events}) == len(self.events):
+            return self
+        found = {fact.event_id: fact for fact in sorted(self.events, key=_by_time, reverse=True)}
+        return replace(self, events=tuple(found.values()))
+
+    @cached_property
     def times(self) -> Mapping[str, Sequence[datetime]]:
         """The moments of the events of each name, in order."""
         return {name: [fact.at for fact in found] for name, found in self.by_name.items()}
+
+    @cached_property
+    def instants(self) -> Mapping[str, Sequence[int]]:
+        """The same in whole microseconds since 1970."""
+        return {name: [(at - _EPOCH) // _MICROSECOND for at in found] for name, found in self.times.items()}
 
     @cached_property
     def latest(self) -> datetime | None:

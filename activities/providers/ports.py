@@ -166,12 +166,14 @@ class Crm(Protocol):
 
 @dataclass(frozen=True)
 class WebhookCall:
-    """One signed call of a `webhook` step."""
+    """One signed call: of a `webhook` step, or of a segment that is sent on."""
 
     webhook_id: str
     """The same in every attempt, so that receivers recognise repeats."""
     url: str
     body: Mapping[str, Any]
+    secret: str = ""
+    """The receiver's own secret (`whsec_…`); without one, the caller's signs."""
 
 
 class WebhookCaller(Protocol):

@@ -62,7 +62,8 @@ class SignedWebhooks:
 
     async def call(self, webhook: WebhookCall) -> None:
         """Deliver one call; see `WebhookCaller`."""
-        if self._signer is None:
+        signer = Webhook(webhook.secret) if webhook.secret else self._signer
+        if signer is None:
             raise ProviderError(Fault(PROVIDER, NO_CREDENTIALS))
         body = json.dumps(webhook.body, separators=(",", ":"), ensure_ascii=False)
         sent_at = datetime.now(UTC)  # receivers refuse old timestamps, so each attempt has its own signature
@@ -73,7 +74,7 @@ class SignedWebhooks:
             "content-type": "application/json",
             "webhook-id": webhook.webhook_id,
             "webhook-timestamp": str(int(sent_at.timestamp())),
-            "webhook-signature": self._signer.sign(webhook.webhook_id, sent_at, body),
+            "webhook-signature": signer.sign(webhook.webhook_id, sent_at, body),
         }
         fault: Fault
         try:

@@ -12,8 +12,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from store.audience import due_memberships, segment_fills, segment_sizes
-from store.audience.scores import fills as score_fills
+from store.audience import due_memberships, score_fills, segment_fills, segment_sizes
 from store.engine import periodic_jobs
 from store.engine.background_tasks import BackgroundTask
 from store.engine.database import Database

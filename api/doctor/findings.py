@@ -174,6 +174,18 @@ KINDS: Mapping[str, Kind] = {
         "This is a bug: report it with the contact's events. `perennial scores check` compares all contacts. "
         "Publishing the score with a changed description evaluates everybody anew.",
     ),
+    "segment-webhook-paused": Kind(
+        "Webhooks of segments that paused by themselves",
+        "The receiver answered 410 (gone), or accepted nothing for a day. What changes waits: the newest state of each "
+        "contact, so nothing is lost, and no more than one row of each contact is kept.",
+        "Repair the receiver and call `perennial segments webhooks resume`, or `delete` it. If the receiver has lost "
+        "what it was told, call `send-all`.",
+    ),
+    "segment-webhook-failing": Kind(
+        "Webhooks of segments that accept nothing",
+        "They are tried again, at most 15 minutes apart; after a day they pause by themselves.",
+        "The reason says what the receiver answered. Nothing is lost.",
+    ),
     "breaker-open": Kind(
         "Open breakers",
         "They hold the messages of a track or a channel until somebody resumes them.",

@@ -31,5 +31,7 @@ class TimeLimits:
     segment: timedelta = timedelta(minutes=2)
     """How long after its due time a membership or a grade may still wait to be looked at. A healthy installation needs
     seconds."""
+    webhook: timedelta = timedelta(minutes=30)
+    """How long a segment's webhook may accept nothing."""
     touch: timedelta = timedelta(minutes=2)
     """How long after the end of its hold a click may still wait to be told."""

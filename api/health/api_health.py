@@ -23,6 +23,7 @@ from api.http.problems import documented
 from api.http.security_headers import ProtectAnswers
 from store.audience import due_memberships
 from store.audience.scores import due as due_scores
+from store.audience.webhooks import destinations
 from store.operations import doctor
 from store.runs import drop_counts, outbox, refused_deliveries
 from store.sending import breakers
@@ -99,6 +100,7 @@ class Operations:
                 await refused_deliveries.counts(tx),
                 await due_memberships.oldest_due(tx),
                 await due_scores.oldest_due(tx),
+                await destinations.list_all(tx),
             )
 
 

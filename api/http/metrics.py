@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.doctor.findings import KINDS
+from store.audience.webhooks.destinations import Destination
 from store.runs.drop_counts import Drop
 from store.runs.events import Accepted
 from store.runs.outbox import Backlog
@@ -79,12 +80,14 @@ class StoredFigures(Collector):
         refused: Sequence[tuple[str, str, int]],
         segments_due: datetime | None = None,
         scores_due: datetime | None = None,
+        webhooks: Sequence[Destination] = (),
     ) -> None:
         """`refused` are the deliveries that Temporal refuses for good: kind, cause, count. `segments_due` is when the
-        first membership of a segment is to be looked at, `scores_due` the same of grades."""
+        first membership of a segment is to be looked at, `scores_due` the same of grades; `webhooks` are those that
+        segments are sent on to."""
         self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
         self._checkup, self._refused = checkup, refused
-        self._segments_due, self._scores_due = segments_due, scores_due
+        self._segments_due, self._scores_due, self._webhooks = segments_due, scores_due, webhooks
 
     def collect(self) -> Iterable[Metric]:
         """The metric families."""
@@ -118,6 +121,7 @@ class StoredFigures(Collector):
             "How long a contact has waited whose grade changes by time alone.",
             _seconds_since(self._scores_due),
         )
+        yield from self._of_webhooks()
         holding = GaugeMetricFamily("perennial_breaker_open", "1 while it holds its messages.", labels=["scope"])
         held = GaugeMetricFamily("perennial_breaker_held", "Messages that wait for it.", labels=["scope"])
         for breaker in self._breakers:
@@ -133,6 +137,27 @@ class StoredFigures(Collector):
         for kind in KINDS:
             found.add_metric([kind], counts.get(kind, 0))
         yield found
+
+    def _of_webhooks(self) -> Iterable[Metric]:
+        names = ["segment", "webhook"]
+        waiting = GaugeMetricFamily(
+            "perennial_segment_webhook_waiting", "Contacts that wait to be sent to a segment's webhook.", labels=names
+        )
+        oldest = GaugeMetricFamily(
+            "perennial_segment_webhook_oldest_seconds", "How long the first of them has waited.", labels=names
+        )
+        sent = CounterMetricFamily(
+            "perennial_segment_webhook_delivered", "Changes that a segment's webhook has accepted.", labels=names
+        )
+        now = datetime.now(UTC)
+        for one in self._webhooks:
+            which = [one.segment, one.name]
+            waiting.add_metric(which, one.waiting)
+            oldest.add_metric(which, max((now - one.oldest).total_seconds(), 0.0) if one.oldest else 0.0)
+            sent.add_metric(which, one.delivered)
+        yield waiting
+        yield oldest
+        yield sent
 
 
 def _seconds_since(due: datetime | None) -> float:

@@ -50,8 +50,8 @@ class TrackNotEntered(BaseModel):
     reason: Reason = Field(
         description="`no-key`, `bad-key`: the property with the track's object key is missing or no valid key. "
         "`too-old`: the event is older than the track's `max_age`. `reentry`: the re-entry rule refuses the contact. "
-        "`live`: the contact has a live enrollment. `unless`: the entry's `unless` is true. `condition`: its `where` "
-        "is not true. `machine`: a machine clicked or opened, not a person."
+        "`live`: the contact has a live enrollment. `unless`: the entry, the track or the policy leaves the contact "
+        "alone. `condition`: the entry's `where` is not true. `machine`: a machine clicked or opened, not a person."
     )
 
 

@@ -24,13 +24,23 @@ class Contribution(Protocol):
     def jumps(self, after: int) -> Iterable[int]:
         """The moments after this one at which another part applies, in any order."""
 
+    def steps(self, after: int) -> Iterable[tuple[int, float]]:
+        """The same moments, and the points that are added or taken away at each; nothing of points that decay."""
+
     def counted(self, moment: int) -> tuple[int, int]:
         """The events that give points at that moment, as the indexes of the first and after the last."""
+
+    def reach(self, moment: int) -> tuple[float, float]:
+        """Points that it is never below, and never above, from that moment on."""
 
 
 def points_of(part: Part, moment: int) -> float:
     """The points of a part at a moment for which it applies."""
     return part.value_at(moment) if isinstance(part, Decaying) else part
+
+
+def _ordered(one: float, other: float) -> tuple[float, float]:
+    return (one, other) if one <= other else (other, one)
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,13 @@ class Constant:
     def part_at(self, moment: int) -> Part:
         return self.points
 
+    def reach(self, moment: int) -> tuple[float, float]:
+        return self.points, self.points
+
     def jumps(self, after: int) -> Iterable[int]:
+        return ()
+
+    def steps(self, after: int) -> Iterable[tuple[int, float]]:
         return ()
 
     def counted(self, moment: int) -> tuple[int, int]:
@@ -61,12 +77,21 @@ class Whole:
         begin, end = self.counted(moment)
         return self.points * (end - begin)
 
+    def reach(self, moment: int) -> tuple[float, float]:
+        begin, end = self.counted(moment)
+        least = 0 if self.within is not None else end
+        return _ordered(self.points * least, self.points * (len(self.times) - begin))
+
     def jumps(self, after: int) -> Iterable[int]:
-        for at in self.times:
+        return (moment for moment, _ in self.steps(after))
+
+    def steps(self, after: int) -> Iterable[tuple[int, float]]:
+        times = self.times if self.within is not None else self.times[bisect_right(self.times, after) :]
+        for at in times:
             if at > after:
-                yield at
+                yield at, self.points
             if self.within is not None and at + self.within > after:
-                yield at + self.within
+                yield at + self.within, -self.points
 
     def counted(self, moment: int) -> tuple[int, int]:
         end = bisect_right(self.times, moment)
@@ -91,8 +116,16 @@ class Halving:
             self._sums[count] = decaying(self.points, self.times[:count], self.half_life)
         return self._sums[count]
 
+    def reach(self, moment: int) -> tuple[float, float]:
+        begin = self.part_at(moment)
+        coming = self.points * (len(self.times) - bisect_right(self.times, moment))
+        return _ordered(0.0, points_of(begin, moment) + coming)
+
     def jumps(self, after: int) -> Iterable[int]:
         return self.times[bisect_right(self.times, after) :]
+
+    def steps(self, after: int) -> Iterable[tuple[int, float]]:
+        return ()
 
     def counted(self, moment: int) -> tuple[int, int]:
         return 0, bisect_right(self.times, moment)
@@ -110,8 +143,18 @@ class Switching:
         changed = bisect_right(self.changes, moment) % 2 == 1
         return self.points if changed != self.at_first else 0.0
 
+    def reach(self, moment: int) -> tuple[float, float]:
+        if not self.changes:
+            return (self.points, self.points) if self.at_first else (0.0, 0.0)
+        return _ordered(0.0, self.points)
+
     def jumps(self, after: int) -> Iterable[int]:
         return self.changes
+
+    def steps(self, after: int) -> Iterable[tuple[int, float]]:
+        for number, moment in enumerate(self.changes):
+            if moment > after:
+                yield moment, self.points if (number % 2 == 1) == self.at_first else -self.points
 
     def counted(self, moment: int) -> tuple[int, int]:
         return 0, 0

@@ -9,13 +9,13 @@ Moments are instants of `audience.scores.decay`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nsmallest
 from math import fsum
 from typing import Any
 
-from audience.scores.contributions import Contribution, Halving, points_of
+from audience.scores.contributions import Contribution, Halving, Part
 from audience.scores.decay import Decaying, instant, moment_of
 
 MAX_STEPS = 50
@@ -30,7 +30,7 @@ class Course:
     decaying: tuple[Decaying, ...] = ()
     steps: tuple[tuple[int, float], ...] = ()
     """Moments in order, and the points that are added at each."""
-    known_until: datetime | None = None
+    known_until: datetime | None = field(default=None, compare=False)
     """The first moment of which nothing is known; None: there is none."""
 
     def value_at(self, now: datetime) -> float:
@@ -60,22 +60,23 @@ def course_from_data(data: Mapping[str, Any]) -> Course:
     )
 
 
-def course_of(contributions: Sequence[Contribution], now: datetime) -> Course:
-    """The course of a sum of contributions from `now` on. Events of the future end it: what follows is not kept."""
-    at = instant(now)
-    parts = [one.part_at(at) for one in contributions]
+def course_of(contributions: Sequence[Contribution], parts: Sequence[Part], now: int) -> Course:
+    """The course of a sum of contributions from the instant `now` on, at which these are their parts.
+
+    Events of the future end it: what follows is not kept.
+    """
     # Only an event of the future makes decaying points jump.
-    ends = [jump for one in contributions if isinstance(one, Halving) for jump in one.jumps(at)]
-    whole = [one for one in contributions if not isinstance(one, Halving)]
-    jumps = nsmallest(MAX_STEPS + 1, {jump for one in whole for jump in one.jumps(at)})
-    if len(jumps) > MAX_STEPS:
-        ends.append(jumps.pop())
+    ends = [moment for one in contributions if isinstance(one, Halving) for moment in one.jumps(now)]
+    added: dict[int, float] = {}
+    for one in contributions:
+        for moment, points in one.steps(now):
+            added[moment] = added.get(moment, 0.0) + points
+    kept = sorted(added) if len(added) <= MAX_STEPS else nsmallest(MAX_STEPS + 1, added)
+    ends += kept[MAX_STEPS:]
     end = min(ends, default=None)
-    kept = [jump for jump in jumps if end is None or jump < end]
-    sums = [fsum(points_of(one.part_at(moment), moment) for one in whole) for moment in (at, *kept)]
     return Course(
-        fsum(part for part in parts if not isinstance(part, Decaying)),
-        tuple(part for part in parts if isinstance(part, Decaying)),
-        tuple((moment, after - before) for moment, before, after in zip(kept, sums, sums[1:], strict=False)),
+        fsum([part for part in parts if not isinstance(part, Decaying)]),
+        tuple([part for part in parts if isinstance(part, Decaying)]),
+        tuple([(moment, added[moment]) for moment in kept if end is None or moment < end]),
         None if end is None else moment_of(end),
     )

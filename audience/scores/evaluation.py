@@ -9,16 +9,19 @@ from datetime import datetime
 from math import fsum
 from typing import Literal
 
+from audience.conditions import judge_contact
 from audience.facts import Fact, Facts
-from audience.scores.contributions import Constant, Contribution, Halving, Switching, Whole, points_of
+from audience.scores.contributions import Constant, Contribution, Halving, Part, Switching, Whole, points_of
 from audience.scores.course import Course, course_of
 from audience.scores.crossings import Curve, Range
 from audience.scores.decay import Decaying, instant, microseconds, moment_of
 from audience.scores.rules import NEVER, EventRule, FitRule, Score, While
 from audience.scores.scoring_events import ScoringEvents, in_order, scoring_events
 from audience.segments.evaluation import Membership
-from tracks.conditions.conditions import judge
+from audience.segments.members import Members
 
+_SLACK = 1e-6
+"""Points by which a bound is trusted less than it says, because sums are rounded."""
 NEWEST = 3
 """Events that the explanation of a rule names."""
 
@@ -58,6 +61,16 @@ class ScoreAnswer:
     """How the value goes on if nothing else happens."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is computed for each event: the score without its explanation."""
+
+    value: float
+    grade: str
+    changes_at: datetime | None
+    course: Course
+
+
 def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | None = None) -> ScoreAnswer:
     """The score at `now`, for a contact who had that grade before (see `Grades.grade_of`).
 
@@ -66,23 +79,34 @@ def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | No
     of this answer; its precision is told in `audience.scores.crossings`.
     Raises ConditionError where a condition may not be computed over this contact's data, because it is too large.
     """
-    known = Facts(facts.contact, in_order(facts.events))
-    at = instant(now)
-    rules = [*(_fit(rule, known) for rule in score.fit), *(_behaviour(rule, known, now) for rule in score.behaviour)]
+    rules = _rules(score, facts, now)
+    decision = _decide(score, rules, now, previous_grade)
     explanation = tuple(rule.answer(now) for rule in rules)
-    value = fsum(answer.points for answer in explanation)
-    grade = score.grades.grade_of(value, previous_grade)
-    contributions = [rule.contribution for rule in rules]
-    changes = _first_change(contributions, score.grades.kept(grade), at)
     return ScoreAnswer(
         fit=fsum(answer.points for answer in explanation if answer.part == "fit"),
         behaviour=fsum(answer.points for answer in explanation if answer.part == "behaviour"),
-        value=value,
-        grade=grade,
-        changes_at=None if changes is None else moment_of(changes),
+        value=decision.value,
+        grade=decision.grade,
+        changes_at=decision.changes_at,
         explanation=explanation,
-        course=course_of(contributions, now),
+        course=decision.course,
     )
+
+
+def decide(score: Score, facts: Facts, now: datetime, previous_grade: str | None = None) -> Decision:
+    """As `evaluate`, without the explanation."""
+    return _decide(score, _rules(score, facts, now), now, previous_grade)
+
+
+def _decide(score: Score, rules: Sequence[_Rule], now: datetime, previous_grade: str | None) -> Decision:
+    at = instant(now)
+    contributions = [rule.contribution for rule in rules]
+    parts = [one.part_at(at) for one in contributions]
+    value = fsum([points_of(part, at) for part in parts])
+    grade = score.grades.grade_of(value, previous_grade)
+    changes = _first_change(contributions, parts, score.grades.kept(grade), at)
+    course = course_of(contributions, parts, at)
+    return Decision(value, grade, None if changes is None else moment_of(changes), course)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +117,14 @@ class _Rule:
     part: Literal["fit", "behaviour"]
     contribution: Contribution
     scoring: ScoringEvents | None = None
-    deciding: tuple[Fact, ...] = ()
+    members: tuple[Members, Facts] | None = None
     why: str = ""
 
     def answer(self, now: datetime) -> RuleAnswer:
         at = instant(now)
         points = points_of(self.contribution.part_at(at), at)
         if self.scoring is None:
-            return RuleAnswer(self.id, self.part, points, facts=self.deciding, why=self.why)
+            return RuleAnswer(self.id, self.part, points, facts=self._deciding(now), why=self.why)
         begin, end = self.contribution.counted(at)
         return RuleAnswer(
             self.id,
@@ -111,34 +135,48 @@ class _Rule:
             left_out=Counter(reason for event, reason in self.scoring.left_out if event.at <= now),
         )
 
+    def _deciding(self, now: datetime) -> tuple[Fact, ...]:
+        if self.members is None:
+            return ()
+        leaves = Membership(*self.members).leaf_answers(now)
+        deciding = {fact.event_id: fact for leaf in leaves for fact in leaf.facts}
+        return tuple(in_order(deciding.values())[-NEWEST:])
 
-def _fit(rule: FitRule, known: Facts) -> _Rule:
-    verdict = judge(rule.when, {"contact": known.contact})
+
+def _rules(score: Score, facts: Facts, now: datetime) -> list[_Rule]:
+    known = facts.once
+    return [*(_fit(rule, known) for rule in score.fit), *(_behaviour(rule, known, now) for rule in score.behaviour)]
+
+
+def _fit(rule: FitRule, facts: Facts) -> _Rule:
+    verdict = judge_contact(rule.when, facts.contact)
     return _Rule(rule.id, "fit", Constant(float(rule.points) if verdict.holds else 0.0), why=verdict.why)
 
 
-def _behaviour(rule: EventRule | While, known: Facts, now: datetime) -> _Rule:
+def _behaviour(rule: EventRule | While, facts: Facts, now: datetime) -> _Rule:
     if isinstance(rule, While):
-        membership = Membership(rule.members, known)
-        changes = [instant(moment) for moment in membership.changes(now)]
-        deciding = {fact.event_id: fact for leaf in membership.leaf_answers(now) for fact in leaf.facts}
-        contribution = Switching(float(rule.points), membership.holds(now), changes)
-        return _Rule(rule.id, "behaviour", contribution, deciding=tuple(in_order(deciding.values())[-NEWEST:]))
-    scoring = scoring_events(rule, known.events)
-    return _Rule(rule.id, "behaviour", _points_of_events(rule, scoring), scoring)
+        holds, moments = rule.decider.all_changes(facts, now)
+        switching = Switching(float(rule.points), holds, [instant(moment) for moment in moments])
+        return _Rule(rule.id, "behaviour", switching, members=(rule.members, facts))
+    scoring = scoring_events(rule, facts)
+    return _Rule(rule.id, "behaviour", _points_of_events(rule, scoring.times), scoring)
 
 
-def _points_of_events(rule: EventRule, scoring: ScoringEvents) -> Contribution:
-    times = [instant(event.at) for event in scoring.events]
+def _points_of_events(rule: EventRule, times: Sequence[int]) -> Contribution:
     if rule.half_life is None or rule.half_life == NEVER:
         return Whole(float(rule.points), times, None if rule.within is None else microseconds(rule.within))
     return Halving(float(rule.points), times, microseconds(rule.half_life))
 
 
-def _first_change(contributions: Sequence[Contribution], kept: Range, now: int) -> int | None:
+def _first_change(
+    contributions: Sequence[Contribution], parts_now: Sequence[Part], kept: Range, now: int
+) -> int | None:
     """The first instant at which the sum of the contributions is outside of the range: between two jumps, or at one."""
+    reaches = [one.reach(now) for one in contributions]
+    if kept.low < fsum(low for low, _ in reaches) - _SLACK and fsum(high for _, high in reaches) + _SLACK < kept.high:
+        return None
     jumps = sorted({(at, number) for number, one in enumerate(contributions) for at in one.jumps(now)})
-    parts = [one.part_at(now) for one in contributions]
+    parts = list(parts_now)
     start, coming = now, 0
     while True:
         end = jumps[coming][0] if coming < len(jumps) else None

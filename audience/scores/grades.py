@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import inf
 
@@ -22,7 +23,7 @@ class Grade:
     leave: float = -inf
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Grades:
     """All grades of a score, from the lowest to the highest. Neither of their thresholds falls on the way."""
 
@@ -35,19 +36,22 @@ class Grades:
         previous grade and those below it. So a value that falls slowly and one that is looked at rarely end in the
         same grade. Without a previous grade, or with one that the score no longer has, only `enter` counts.
         """
-        before = self._place(previous)
-        reached = max(place for place, grade in enumerate(self.all) if grade.enter <= value)
-        kept = max(place for place, grade in enumerate(self.all[: before + 1]) if grade.leave <= value)
-        return self.all[max(reached, kept)].name
+        before = self._places.get(previous or "", 0)
+        for place in range(len(self.all) - 1, 0, -1):
+            grade = self.all[place]
+            if grade.enter <= value or (place <= before and grade.leave <= value):
+                return grade.name
+        return self.all[0].name
 
     def kept(self, name: str) -> Range:
         """The values at which a contact of this grade keeps it."""
-        place = self._place(name)
+        place = self._places[name]
         above = self.all[place + 1].enter if place + 1 < len(self.all) else inf
         return Range(self.all[place].leave, above)
 
-    def _place(self, name: str | None) -> int:
-        return next((place for place, grade in enumerate(self.all) if grade.name == name), 0)
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {grade.name: place for place, grade in enumerate(self.all)}
 
 
 def out_of_order(grades: Sequence[Grade]) -> list[tuple[Grade, Grade]]:

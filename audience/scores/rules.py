@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from audience.conditions import ContactCondition, EventCondition, Happening
 from audience.scores.grades import Grades
+from audience.segments.decision import Decider
 from audience.segments.members import Members
 from tracks.model.values import Duration, Model, Slug, wrong
 from tracks.model.waits import Classes
@@ -102,6 +104,11 @@ class While:
     id: str
     members: Members
     points: int | float
+
+    @cached_property
+    def decider(self) -> Decider:
+        """The tree, prepared to decide about many contacts."""
+        return Decider(self.members)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from audience.conditions import judge_event
-from audience.facts import Fact
+from audience.facts import Fact, Facts
+from audience.scores.decay import instant
 from audience.scores.rules import Cap, EventRule
 from tracks.conditions.conditions import NO_TRACE
-from tracks.runs.bot_engagement import heard
+from tracks.runs.bot_engagement import CLASSED, heard
 
 NOT_A_PERSON = "not a person"
 """Why an event did not score: a machine clicked or opened."""
@@ -22,6 +23,8 @@ class ScoringEvents:
 
     events: Sequence[Fact]
     left_out: Sequence[tuple[Fact, str]]
+    times: Sequence[int]
+    """The instants of those that score."""
 
 
 def in_order(events: Iterable[Fact]) -> list[Fact]:
@@ -30,17 +33,18 @@ def in_order(events: Iterable[Fact]) -> list[Fact]:
     return sorted(once.values(), key=_order)
 
 
-def scoring_events(rule: EventRule, events: Iterable[Fact]) -> ScoringEvents:
-    """The events of a contact that score by this rule; `events` are in order.
+def scoring_events(rule: EventRule, facts: Facts) -> ScoringEvents:
+    """The events of a contact that score by this rule; `facts` has each of them once.
 
     Events for which the condition is plainly false, or lacks its data, are not this rule's events and are not counted
     as left out.
     """
+    events = facts.by_name.get(rule.event, ())
+    if rule.where is None and rule.cap is None and rule.event not in CLASSED:
+        return ScoringEvents(events, (), facts.instants.get(rule.event, ()))
     scoring: list[Fact] = []
     left_out: list[tuple[Fact, str]] = []
     for event in events:
-        if event.name != rule.event:
-            continue
         verdict = judge_event(rule.where, event)
         if not verdict.holds:
             reason = "" if verdict.why in NO_TRACE else verdict.why
@@ -53,7 +57,7 @@ def scoring_events(rule: EventRule, events: Iterable[Fact]) -> ScoringEvents:
             continue
         if reason:
             left_out.append((event, reason))
-    return ScoringEvents(scoring, left_out)
+    return ScoringEvents(scoring, left_out, [instant(event.at) for event in scoring])
 
 
 def _full(cap: Cap, scoring: Sequence[Fact], event: Fact) -> bool:

@@ -55,7 +55,7 @@ class MomentDecider(Decider):
         super().__init__(NOTHING)
         self._moments = moments
 
-    def judged(self, facts: Facts | None, now: datetime) -> tuple[bool, datetime | None] | None:
+    def judged(self, facts: Facts | None, now: datetime) -> tuple[bool, datetime | None]:
         """Whether `now` is the moment, and the next change. Every contact can be judged: who has no date is none."""
         moment = self.following(facts.contact, now) if facts is not None else None
         if moment is None or moment < now:

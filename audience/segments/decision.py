@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from audience.conditions import judge_contact
 from audience.facts import Facts
 from audience.segments import standings
 from audience.segments.comparisons import Times
@@ -30,7 +31,7 @@ from audience.segments.members import (
     leaves,
 )
 from audience.segments.standings import NOWHERE, Consents, Converted, InSegment, OnTrack, Reachable, StandingLeaf
-from tracks.conditions.conditions import ConditionError, judge
+from tracks.conditions.conditions import ConditionError
 
 Course = tuple[bool, Sequence[datetime]]
 """Whether a leaf holds now, and the moments after now at which that turns, in order."""
@@ -49,6 +50,21 @@ class Decider:
         self._holds = _tree(members, {leaf: index for index, leaf in enumerate(found)})
         self._in_closed_form = all(isinstance(leaf, _IN_CLOSED_FORM) for leaf in found)
         self._courses = [_courses(leaf) for leaf in found] if self._in_closed_form else []
+
+    def all_changes(self, facts: Facts, now: datetime) -> tuple[bool, Sequence[datetime]]:
+        """Whether the contact is a member at `now`, and all moments at which that changes by time alone, in order.
+
+        As `Membership.changes`. Raises ConditionError as `decide`.
+        """
+        if not self._in_closed_form or (facts.latest is not None and facts.latest > now):
+            membership = Membership(self._members, facts)
+            return membership.holds(now), list(membership.changes(now))
+        member, moment = self.decide(facts, now)
+        found: list[datetime] = []
+        while moment is not None:
+            found.append(moment)
+            _, moment = self.decide(facts, moment)
+        return member, found
 
     def judged(self, facts: Facts | None, now: datetime) -> tuple[bool, datetime | None] | None:
         """As `decide`; None for a contact who cannot be judged: too many events (no facts), or too much data."""
@@ -83,7 +99,7 @@ class Decider:
 def _courses(leaf: Leaf) -> Courses:
     match leaf:
         case Condition(text):
-            return lambda facts, now: (judge(text, {"contact": facts.contact}).holds, ())
+            return lambda facts, now: (judge_contact(text, facts.contact).holds, ())
         case ScoreGrade():
             return lambda facts, now: (leaf.holds(facts.grades), ())
         case Did():

@@ -25,7 +25,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from audience.conditions import ContactCondition
 from audience.segments.decision import Decider
-from audience.segments.members import LEAVES, All, AnyOf, Condition, Members, Not, scores_of
+from audience.segments.members import LEAVES, All, AnyOf, Condition, Members, Not, scores_of, standings_of
+from audience.segments.standings import InSegment
 from tracks.checks.error_messages import say_of
 from tracks.model.values import Duration, Model, Short, Slug, Text
 from tracks.shared.problems import Problem, meant
@@ -71,6 +72,11 @@ class Segment:
     def decider(self) -> Decider:
         """The members' tree, prepared to decide about many contacts."""
         return Decider(self.members)
+
+    @cached_property
+    def inner(self) -> tuple[InSegment, ...]:
+        """The leaves about other segments."""
+        return tuple(leaf for leaf in standings_of(self.members) if isinstance(leaf, InSegment))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from heapq import merge
 
-from audience.conditions import judge_event
+from audience.conditions import judge_contact, judge_event
 from audience.facts import Fact, Facts
 from audience.segments.aggregates import Aggregate, Values
 from audience.segments.dates import Calendar, Dated, DateLeaf
@@ -39,7 +39,7 @@ from audience.segments.standings import (
     Reachable,
     StandingLeaf,
 )
-from tracks.conditions.conditions import Verdict, judge
+from tracks.conditions.conditions import Verdict
 
 NEWEST = 3
 """Events that the answer of an aggregate names."""
@@ -130,7 +130,7 @@ class _Known:
         self._today: tuple[datetime, date] | None = None
         for leaf in leaves(members):
             if isinstance(leaf, Condition):
-                self._conditions[leaf.text] = judge(leaf.text, {"contact": facts.contact})
+                self._conditions[leaf.text] = judge_contact(leaf.text, facts.contact)
             elif isinstance(leaf, DateLeaf):
                 self._dates[leaf] = self._calendar.dated(leaf)
             elif isinstance(leaf, StandingLeaf):

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from audience.segments.members import Members, inner_segments
 from audience.segments.standings import cause
 
 
-def with_outer(found: set[str], triggers: Iterable[tuple[str, Collection[str]]]) -> set[str]:
-    """These segments and all that are about them, directly or through others. `triggers` are those of each segment;
-    a segment may occur more than once, with each of its versions."""
-    outer: dict[str, set[str]] = defaultdict(set)
+def outer_by_inner(triggers: Iterable[tuple[str, Collection[str]]]) -> Mapping[str, set[str]]:
+    """The segments that are about each segment. `triggers` are those of each version, with the segment's name."""
+    prefix = cause("in")
+    outer: dict[str, set[str]] = {}
     for segment, events in triggers:
         for event in events:
-            outer[event].add(segment)
-    reached, ahead = set(found), list(found)
+            if event.startswith(prefix):
+                outer.setdefault(event.removeprefix(prefix), set()).add(segment)
+    return outer
+
+
+def with_outer(found: set[str], outer: Mapping[str, set[str]]) -> set[str]:
+    """These segments and all that are about them, directly or through others."""
+    reached, ahead = set(found), list(found) if outer else []
     while ahead:
-        fresh = outer[cause("in", ahead.pop())] - reached
+        fresh = outer.get(ahead.pop(), set()) - reached
         reached |= fresh
         ahead += fresh
     return reached

@@ -32,7 +32,7 @@ WARM_UP = 300
 """Warm-up events, which are not measured."""
 PEOPLE = 500
 """Contacts without a waiting run."""
-SEGMENTS = 10
+SEGMENTS, SCORES = 10, 3
 PER_RUN = 10
 """Events for each waiting run."""
 IN_A_BATCH = 100
@@ -67,6 +67,21 @@ members:
   all:
     - {{did: site.read, times: '>= {number + 1}', within: {7 + number}d}}
     - {{did_not: site.left, within: {20 + number}d}}
+"""
+
+
+def score(number: int) -> str:
+    """A score that reads the events `site.read` too."""
+    return f"""
+score: counts-{number}
+half_life: 14d
+fit:
+  - {{id: named, when: has(contact.attributes.first_name), points: 5}}
+behaviour:
+  - {{id: read, event: site.read, points: {number + 1}, cap: {{most: 3, per: 1d}}}}
+  - {{id: pricing, event: site.read, where: event.properties.page == "/pricing", points: 2, within: 30d}}
+  - {{id: left, while: {{did: site.left, within: 30d}}, points: -15}}
+grades: {{cold: , warm: 20, hot: {{enter: 60, leave: 50}}}}
 """
 
 
@@ -138,6 +153,12 @@ async def ours(folder: Path, events: int) -> Taken:
         read, told = await _load(folder, processes.spent, plan)
         taken.figures |= dict(_figures(read, told, events, "read "))
         taken.figures["read or not"] = taken.figures["read cpu per 1,000"] / taken.figures["cpu per 1,000"]
+        await _publish_scores(installation)
+        await quiet(processes.spent)
+        plan = Plan(port, singles(port, key, "scored", events, "site.read"), 202, nothing)
+        scored, told = await _load(folder, processes.spent, plan)
+        taken.figures |= dict(_figures(scored, told, events, "scored "))
+        taken.figures["scored or not"] = taken.figures["scored cpu per 1,000"] / taken.figures["cpu per 1,000"]
         return taken
 
 
@@ -190,12 +211,23 @@ async def _publish_segments(installation: Installation) -> None:
     """Publish ten segments, and wait until they are live."""
     for number in range(SEGMENTS):
         await installation.publish(f"reads-{number}", segment(number), "segments")
+    await _until_live(installation, "segments")
+
+
+async def _publish_scores(installation: Installation) -> None:
+    """Publish three scores, and wait until they are live."""
+    for number in range(SCORES):
+        await installation.publish(f"counts-{number}", score(number), "scores")
+    await _until_live(installation, "scores")
+
+
+async def _until_live(installation: Installation, kind: str) -> None:
     for _ in range(600):
-        known = (await installation.call("GET", "/v1/segments"))["segments"]
+        known = (await installation.call("GET", f"/v1/{kind}"))[kind]
         if all(one["live"] for one in known):
             return
         await asyncio.sleep(0.1)
-    raise TimeoutError("the segments are not live within a minute")
+    raise TimeoutError(f"the {kind} are not live within a minute")
 
 
 async def _enrol(installation: Installation, who: str) -> None:
@@ -215,10 +247,14 @@ async def bench(console: Console, *, count: int, events: int) -> tuple[list[Row]
     ]
     more = [pair.ours.figures["read or not"] for pair in made]
     rows.append(alone(f"CPU of an event that {SEGMENTS} segments read, beside one that none reads", more, at_most=2.0))
+    more = [pair.ours.figures["scored or not"] for pair in made]
+    what = f"CPU of an event that {SEGMENTS} segments and {SCORES} scores read, beside one that none reads"
+    rows.append(alone(what, more, at_most=2.0))
     for what, kind in (
         ("matching one run", "match"),
         (f"in batches of {IN_A_BATCH}", "batch"),
         (f"read by {SEGMENTS} segments", "read"),
+        (f"read by {SEGMENTS} segments and {SCORES} scores", "scored"),
     ):
         rows.append(_alone(made, f"events per second, {what}", f"{kind} per second"))
         rows.append(_alone(made, "  CPU-s of API and Postgres per 1,000", f"{kind} cpu per 1,000"))

@@ -54,7 +54,8 @@ def schema(
     from tracks.model.json_schema import schema_text as schema_of_tracks
 
     texts = {Language.TRACK: schema_of_tracks, Language.SEGMENT: schema_of_segments, Language.SCORE: schema_of_scores}
-    typer.echo(texts[language](), nl=False)
+    schema_text = texts[language]
+    typer.echo(schema_text(), nl=False)
 
 
 def publish(

@@ -11,12 +11,14 @@ import httpx
 import typer
 
 from cli.over_api.lists import Csv, Limit, Listing, at, field, show
+from cli.over_api.segment_webhooks import webhook_commands
 from cli.shared.common import Key, Url, api_caller, ask_api, fail
 from cli.shared.printing import Json, say, say_json, say_table
 
 segment_commands = typer.Typer(
     help="Segments: who is a member, and why.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
 )
+segment_commands.add_typer(webhook_commands, name="webhooks")
 
 
 class Verb(StrEnum):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from cli.over_api.lists import Csv, Limit, Listing, at, field, show
-from cli.shared.common import Key, Url, ask_api
+from cli.shared.common import Key, Url, api_caller, ask_api, fail
 from cli.shared.printing import Json, say, say_json
 
 track_commands = typer.Typer(
@@ -58,3 +60,46 @@ def show_track(
         return
     for line in str(found["source"]).splitlines():
         say(line)
+
+
+@track_commands.command()
+def preview(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The track's file (.yaml).")],
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Show when a track's dates come for contacts, and whom it would leave alone now; nothing is kept.
+
+    Example: perennial tracks preview tracks/birthday.yaml
+    """
+    from infra.api_client.publishing import Document, refusals
+
+    document = Document("track", file.stem, file, file.read_text(encoding="utf-8"))
+    with api_caller(url, key) as client:
+        answer = client.post("/v1/tracks/preview", json=document.body())
+    if answer.status_code != 200:
+        fail("\n".join(refusals(document, answer)))
+    if as_json:
+        say_json(answer.json())
+        return
+    for line in told_in_words(answer.json()):
+        say(line)
+
+
+def told_in_words(told: Mapping[str, Any]) -> Iterator[str]:
+    """A preview as sentences."""
+    total, evaluated = told["contacts"], told["evaluated"]
+    whom = f"{total:,} contacts" if evaluated == total else f"{evaluated:,} of {total:,} contacts, drawn at random"
+    yield f"{told['track']}, over {whom}:"
+    for entry in told["entries"]:
+        if entry["dated"] is None:
+            yield f"  {entry['entry']}: enters by the event {entry['event']}."
+        else:
+            yield f"  {entry['entry']}: comes for {entry['dated']:,}, for {entry['soon']:,} of them within 30 days."
+            yield from (f"    {one['contact_id']} at {one['at']}" for one in entry["next"])
+    if not told["entries"]:
+        yield "  It is entered through the API only."
+    for rule in told["unless"]:
+        whose = "the track's" if rule["by"] == "track" else "the policy's"
+        yield f'  {whose} rule "{rule["rule"]}" leaves {rule["contacts"]:,} alone now.'

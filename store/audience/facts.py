@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Result, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Fact, Facts
-from audience.segments.members import Members
+from audience.segments.members import ContactLeaf, Members, leaves
 from audience.segments.probes import Probe, probes
 from store.engine.sql import any_of, many
 from store.schema.rows import Contact, columns, read_row
@@ -49,9 +50,26 @@ async def estimated_contacts(tx: AsyncConnection) -> int:
     return max(0, int((await tx.execute(_ESTIMATE)).scalar_one()))
 
 
-async def contacts_after(tx: AsyncConnection, after: str, limit: int) -> list[Contact]:
-    """The contacts after that one, by the bytes of their ids, without what segments cannot read."""
-    rows = await tx.execute(_AFTER, {"after": after, "limit": limit})
+async def draw(tx: AsyncConnection, size: int) -> list[Contact]:
+    """About so many contacts, drawn by whole blocks of the table: cheap however many contacts there are."""
+    total = await estimated_contacts(tx)
+    share = 100.0 if total <= size else min(100.0, 200.0 * size / total)
+    return _contacts(await tx.execute(_DRAWN, {"share": share, "limit": size}))
+
+
+async def contacts_after(
+    tx: AsyncConnection, after: str, limit: int, *, members: Members | None = None
+) -> list[Contact]:
+    """The contacts after that one, by the bytes of their ids, without what segments cannot read.
+
+    With `members`, without what that tree does not read: of a tree about events alone, no more than the ids.
+    """
+    only_events = members is not None and not any(isinstance(leaf, ContactLeaf) for leaf in leaves(members))
+    rows = await tx.execute(_IDS_AFTER if only_events else _AFTER, {"after": after, "limit": limit})
+    return [Contact(contact_id) for contact_id in rows.scalars()] if only_events else _contacts(rows)
+
+
+def _contacts(rows: Result[Any]) -> list[Contact]:
     return [read_row(Contact, row) for row in rows.mappings()]
 
 
@@ -99,14 +117,13 @@ async def shared_facts_of(
             "properties": [probe.properties for _, probe in chosen],
         }
         counts = [0] * len(chosen)
-        for row in await tx.execute(statement, given):
-            contact_id, probe = chosen[row.ord - 1]
-            counts[row.ord - 1] += 1
-            if probe.properties or row.event_id not in events[contact_id]:
-                fact = Fact(row.event_id, probe.event, row.occurred_at, row.properties or {})
-                events[contact_id][row.event_id] = fact
-            if probe.most is None and counts[row.ord - 1] > MAX_EVENTS:
-                cut[contact_id][probe.event] = row.occurred_at
+        for number, event_id, at, properties in await tx.execute(statement, given):
+            contact_id, probe = chosen[number - 1]
+            counts[number - 1] += 1
+            if probe.properties or event_id not in events[contact_id]:
+                events[contact_id][event_id] = Fact(event_id, probe.event, at, properties or {})
+            if probe.most is None and counts[number - 1] > MAX_EVENTS:
+                cut[contact_id][probe.event] = at
     return {person.id: Facts(person.view(), tuple(events[person.id].values()), cut[person.id]) for person, _ in asked}
 
 
@@ -122,9 +139,13 @@ def enough(facts: Facts, asked: Sequence[Probe], now: datetime) -> Facts | None:
 
 
 _ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass")
+_DRAWN = text(f"SELECT {columns(Contact, 'c', computed=False)} FROM contact c TABLESAMPLE SYSTEM (:share) LIMIT :limit")
 _AFTER = text(f"""
     SELECT {columns(Contact, "c", computed=False)} FROM contact c
     WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
+""")
+_IDS_AFTER = text("""
+    SELECT id FROM contact WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit
 """)
 HOLD = text(f"""
     SELECT {columns(Contact, "contact", computed=False)} FROM contact

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from audience.facts import EVER, Facts, Span, Standing
-from audience.segments.members import Members, inner_segments, standings_of
 from audience.segments.standings import InSegment
 
 
@@ -29,13 +28,12 @@ class InnerSegments:
         if self._counting.get(segment) == version:
             self._turns[segment].append(moment)
 
-    def first_turn(self, members: Members) -> datetime | None:
-        """The first moment of this evaluation at which a segment has changed that the tree is about."""
-        return min((moment for name in inner_segments(members) for moment in self._turns[name]), default=None)
+    def first_turn(self, leaves: Sequence[InSegment]) -> datetime | None:
+        """The first moment of this evaluation at which one of these segments has changed."""
+        return min((moment for leaf in leaves for moment in self._turns[leaf.in_]), default=None)
 
-    def added(self, facts: Facts | None, members: Members) -> Facts | None:
-        """The facts with the memberships of the segments that the tree is about."""
-        leaves = [leaf for leaf in standings_of(members) if isinstance(leaf, InSegment)]
+    def added(self, facts: Facts | None, leaves: Sequence[InSegment]) -> Facts | None:
+        """The facts with the memberships of these segments."""
         if facts is None or not leaves:
             return facts
         found = {leaf: Standing(self._spans(leaf.in_)) for leaf in leaves}

@@ -17,8 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.facts import Facts
 from audience.segments.date_moments import DateSegment
 from audience.segments.document import Segment
-from audience.segments.inner_segments import depths_of, with_outer
-from audience.segments.members import inner_segments
+from audience.segments.inner_segments import depths_of, outer_by_inner, with_outer
 from audience.segments.probes import Probe, merged, probes
 from store.audience.facts import AGAIN, CATCH_UP, HOLD, enough, shared_facts_of
 from store.audience.inner_segments import InnerSegments
@@ -27,6 +26,8 @@ from store.audience.scores import values as score_values
 from store.audience.scores.updating import Concern, ScoreUpdate
 from store.audience.scores.values import GradeChange
 from store.audience.standings import with_standings
+from store.audience.webhooks import outgoing
+from store.audience.webhooks.outgoing import Outgoing
 from store.engine.driver_sql import together
 from store.engine.pipeline import Statement
 from store.engine.sql import any_of
@@ -87,13 +88,15 @@ class Kept:
     """A version whose members are kept.
 
     `live`: it counts. `tells_existing`: those who are members when it goes live are told. `events` are its triggers.
-    `filling`: not all contacts have been evaluated; the unnamed segment of a date is live all the same.
+    `filling`: not all contacts have been evaluated; the unnamed segment of a date is live all the same. `sent_on`: the
+    segment has webhooks.
     """
 
     live: bool
     tells_existing: bool
     events: frozenset[str]
     filling: bool
+    sent_on: bool
 
 
 async def update(
@@ -111,7 +114,8 @@ async def update(
     """
     scored = ScoreUpdate(_of_scores(touched), now)
     people, kept, known = await _read(tx, touched, now, held, scored)
-    asked = {person.id: _concerned(touched[person.id], kept, known[person.id], now) for person in people}
+    outer = outer_by_inner((pin.segment, one.events) for pin, one in kept.items())
+    asked = {person.id: _concerned(touched[person.id], kept, known[person.id], outer, now) for person in people}
     people = [person for person in people if asked[person.id] or scored.concerns(person.id)]
     if not people:
         return Updated((), ())
@@ -125,11 +129,12 @@ async def update(
     score_values.write(tx, scored.written)
     trees = [one.members for one in defined.values()]
     facts = await with_standings(tx, people, trees, facts, segments=False)
-    counting = await segments.counting_versions(tx, frozenset().union(*map(inner_segments, trees)))
+    counting = await _counting(tx, defined, kept)
     for person in people:
         own = InnerSegments({pin: row.member for pin, row in known[person.id].items()}, counting)
         evaluation.of(person.id, asked[person.id], facts[person.id], known[person.id], own)
     write(tx, evaluation.written)
+    outgoing.queue(tx, evaluation.outgoing, now)
     here = Updated(
         sorted(evaluation.changes, key=lambda change: change.at),
         evaluation.not_judged,
@@ -191,15 +196,21 @@ async def _read(
         names.add(ANY_CONTACT)
     everything = any(touch.created for touch in touched.values())
     asked = [Statement(HOLD, {"ids": ids})] if held is None else []
-    asked.append(Statement(_KEPT, {"names": sorted(names), "ids": ids, "everything": everything, "now": now}))
+    given = {"names": sorted(names), "ids": ids, "everything": everything, "now": now}
+    asked.append(Statement(_KEPT, given))
     asked.append(Statement(_KNOWN, {"ids": ids}))  # its snapshot is taken when the contacts are locked
     answers = await together(tx, *asked, *scored.statements())
     locked = [answers.pop(0)] if held is None else []
-    versions, memberships, *of_scores = answers
+    found, memberships, *of_scores = answers
     await scored.read(tx, of_scores)
+    versions = found.all()
+    if not everything and any(row.inner for row in versions):
+        versions = (await tx.execute(_KEPT_WITH_OUTER, given)).all()
     people = [read_row(Contact, row) for row in locked[0].mappings()] if locked else [held[i] for i in ids if held]
     kept = {
-        Pin(row.segment, row.version): Kept(row.live, row.existing == "enter", frozenset(row.events), row.filling)
+        Pin(row.segment, row.version): Kept(
+            row.live, row.existing == "enter", frozenset(row.events), row.filling, row.sent_on
+        )
         for row in versions
     }
     known: dict[str, dict[Pin, Membership]] = {contact_id: {} for contact_id in ids}
@@ -209,8 +220,24 @@ async def _read(
     return people, kept, known
 
 
+async def _counting(tx: AsyncConnection, defined: Mapping[Pin, Segment], kept: Mapping[Pin, Kept]) -> Mapping[str, int]:
+    """The versions that count of the segments that these are about.
+
+    One that goes live at this moment does not count yet if it is evaluated here: those whom that concerns are evaluated
+    again afterwards (`segment_revisits`).
+    """
+    inner = {leaf.in_ for one in defined.values() for leaf in one.inner}
+    evaluated = {pin.segment for pin in kept}
+    others = await segments.counting_versions(tx, inner - evaluated)
+    return {**others, **{pin.segment: pin.version for pin, one in kept.items() if one.live}}
+
+
 def _concerned(
-    touch: Touch, kept: Mapping[Pin, Kept], known: Mapping[Pin, Membership], now: datetime
+    touch: Touch,
+    kept: Mapping[Pin, Kept],
+    known: Mapping[Pin, Membership],
+    outer: Mapping[str, set[str]],
+    now: datetime,
 ) -> frozenset[Pin]:
     """The versions to evaluate: those that these events concern, and those where something is overdue.
 
@@ -219,7 +246,7 @@ def _concerned(
     names = touch.events | ({ANY_CONTACT} if touch.changed else frozenset())
     found = {pin.segment for pin, one in kept.items() if touch.created or names & one.events}
     found |= {pin.segment for pin, row in known.items() if row.changes_at is not None and row.changes_at <= now}
-    found = with_outer(found, ((pin.segment, one.events) for pin, one in kept.items()))
+    found = with_outer(found, outer)
     return frozenset(pin for pin in kept if pin.segment in found)
 
 
@@ -234,6 +261,7 @@ class _Evaluation:
         """The earliest moment that is evaluated: windows are read from there."""
         self.changes: list[Change] = []
         self.written: list[Membership] = []
+        self.outgoing: list[Outgoing] = []
         self.not_judged: list[str] = []
         self._orders: dict[frozenset[Pin], Sequence[Pin]] = {}
         self._probes: dict[tuple[frozenset[Pin], bool], list[Probe]] = {}
@@ -258,11 +286,10 @@ class _Evaluation:
         """Evaluate these versions for one contact, at each moment that is due, up to now."""
         counting = set()
         for pin in self._in_order(pins):
-            old, kept = known.get(pin), self.kept[pin]
-            members = self.defined[pin].members
-            own = inner.added(self._enough(pin, facts), members)
+            old, kept, about = known.get(pin), self.kept[pin], self.defined[pin].inner
+            own = inner.added(self._enough(pin, facts), about)
             row = old or Membership(contact_id, *pin, False, self.now, None, 0, told=True)
-            moment: datetime | None = min(row.changes_at or self.now, inner.first_turn(members) or self.now, self.now)
+            moment: datetime | None = min(row.changes_at or self.now, inner.first_turn(about) or self.now, self.now)
             before = row
             for _ in range(CATCH_UP):
                 if moment is None or moment > self.now:
@@ -277,6 +304,8 @@ class _Evaluation:
                 counting.add(pin.segment)
             if self._to_write(old, row, kept):
                 self.written.append(row)
+            if kept.live and kept.sent_on and row.member != (old is not None and old.member):
+                self.outgoing.append(Outgoing(contact_id, pin.segment, row.member, row.since))
 
     def _enough(self, pin: Pin, facts: Facts) -> Facts | None:
         """The facts; None if there are too many for this version."""
@@ -326,21 +355,27 @@ class _Evaluation:
         return new.changes_at is not None and new.changes_at < old.changes_at
 
 
-_KEPT = text(f"""
+_SEEDS = f"""
+    SELECT segment FROM segment_trigger WHERE event = {any_of("names")}
+    UNION ALL
+    SELECT segment FROM membership WHERE contact_id = {any_of("ids")} AND changes_at <= :now
+"""
+_VERSIONS = """
+    SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
+        v.existing, v.state = 'filling' AS filling,
+        EXISTS (SELECT FROM segment_trigger o WHERE o.event = E'in\\n' || t.segment) AS inner,
+        EXISTS (SELECT FROM segment_webhook w WHERE w.segment = t.segment) AS sent_on
+    FROM segment_trigger t JOIN segment s ON s.name = t.segment
+    JOIN segment_version v ON v.segment = t.segment AND v.version = t.version
+"""
+_GROUPED = "GROUP BY t.segment, t.version, s.live, v.existing, v.state"
+_KEPT = text(f"{_VERSIONS} WHERE :everything OR t.segment IN ({_SEEDS}) {_GROUPED}")
+_KEPT_WITH_OUTER = text(f"""
     WITH RECURSIVE concerned (segment) AS (
-        SELECT segment FROM (
-            SELECT segment FROM segment_trigger WHERE event = {any_of("names")}
-            UNION ALL
-            SELECT segment FROM membership WHERE contact_id = {any_of("ids")} AND changes_at <= :now
-        ) first
+        SELECT segment FROM ({_SEEDS}) first
         UNION
         SELECT t.segment FROM concerned c JOIN segment_trigger t ON t.event = E'in\\n' || c.segment
     )
-    SELECT t.segment, t.version, array_agg(t.event) AS events, s.live IS NOT DISTINCT FROM t.version AS live,
-        v.existing, v.state = 'filling' AS filling
-    FROM segment_trigger t JOIN segment s ON s.name = t.segment
-    JOIN segment_version v ON v.segment = t.segment AND v.version = t.version
-    WHERE :everything OR t.segment IN (SELECT segment FROM concerned)
-    GROUP BY t.segment, t.version, s.live, v.existing, v.state
+    {_VERSIONS} WHERE :everything OR t.segment IN (SELECT segment FROM concerned) {_GROUPED}
 """)
 _KNOWN = text(f"SELECT {MEMBERSHIP_NAMES} FROM membership WHERE contact_id = {any_of('ids')}")

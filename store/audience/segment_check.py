@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.evaluation import evaluate
 from store.audience import member_lists, segment_revisits
-from store.audience.facts import HOLD, contacts_after, estimated_contacts
+from store.audience.facts import HOLD, contacts_after, draw
 from store.audience.standings import all_facts_of
 from store.published import segments
 from store.published.segments import SegmentSummary
-from store.schema.rows import Contact, columns, read_row
+from store.schema.rows import Contact, read_row
 from tracks.conditions.conditions import ConditionError
 
 
@@ -49,10 +48,7 @@ class Checked:
 
 async def check_sample(tx: AsyncConnection, segment: SegmentSummary, now: datetime, *, size: int) -> Checked:
     """Compare about so many contacts, drawn by whole blocks of the table: cheap however many contacts there are."""
-    total = await estimated_contacts(tx)
-    share = 100.0 if total <= size else min(100.0, 200.0 * size / total)
-    rows = await tx.execute(_DRAWN, {"share": share, "limit": size})
-    return await _checked(tx, segment, [read_row(Contact, row) for row in rows.mappings()], now, size + 1)
+    return await _checked(tx, segment, await draw(tx, size), now, size + 1)
 
 
 async def check(tx: AsyncConnection, segment: SegmentSummary, now: datetime, *, after: str, limit: int) -> Checked:
@@ -94,6 +90,3 @@ async def _compare(
         if not stays and member != (row is not None and row.member):
             found.append(Difference(person.id, not member, member))
     return late, found
-
-
-_DRAWN = text(f"SELECT {columns(Contact, 'c', computed=False)} FROM contact c TABLESAMPLE SYSTEM (:share) LIMIT :limit")

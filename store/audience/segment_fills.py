@@ -11,19 +11,22 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from audience.facts import Facts
 from audience.segments.date_moments import DateSegment
+from audience.segments.document import Segment
 from audience.segments.probes import probes
 from audience.segments.standings import cause
-from store.audience import segment_revisits, segment_sizes
+from store.audience import event_times, segment_revisits, segment_sizes
 from store.audience.facts import AGAIN, contacts_after, facts_of
-from store.audience.membership_rows import MEMBERSHIP_NAMES, MEMBERSHIPS, Membership, arrays, write
+from store.audience.membership_rows import MEMBERSHIP_NAMES, Membership, write
 from store.audience.memberships import Change, Updated
 from store.audience.standings import with_standings
+from store.audience.webhooks.comparing import VERSION_LIVE
 from store.engine import periodic_jobs
-from store.engine.sql import any_of
+from store.engine.sql import any_of, many
 from store.published import segments
 from store.published.segments import REVISIT, SegmentVersion
-from store.schema.rows import Contact, columns, read_row
+from store.schema.rows import columns, read_row
 
 CHUNK = 500
 """Contacts of a chunk. They are not locked, except against erasure while their memberships are written."""
@@ -60,30 +63,27 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
     Every transaction that concerns this version writes the contact's membership, also while it is filled. A row that is
     there already is therefore newer than what is evaluated here, and stays.
     """
-    people = await contacts_after(tx, version.position, CHUNK)
     segment = await segments.definition(tx, version.segment, version.version)
-    asked = probes([segment.members])
-    facts = await facts_of(tx, [(person, asked) for person in people], now)
-    facts = await with_standings(tx, people, [segment.members], facts)
-    before = await _members_before(tx, version, people)
-    found: list[Membership] = []
+    people = await _facts_after(tx, segment, version.position, now)
+    before = await _members_before(tx, version, [contact_id for contact_id, _ in people])
+    found: list[tuple[str, bool, datetime | None, bool]] = []
     not_judged = 0
     # The moments of a date count from its publishing on: those that have come since then are due at once.
     moment = version.published_at if isinstance(segment, DateSegment) else now
-    for person in people:
-        answer = segment.decider.judged(facts[person.id], moment)
+    for contact_id, facts in people:
+        answer = segment.decider.judged(facts, moment)
         not_judged += answer is None
         member, changes_at = answer or (False, now + AGAIN)
         if member or changes_at is not None:
-            told = not member or version.existing == "ignore" or person.id in before
-            key = (person.id, version.segment, version.version)
-            found.append(Membership(*key, member, now, changes_at, 0, told))
+            told = not member or version.existing == "ignore" or contact_id in before
+            found.append((contact_id, member, changes_at, told))
     if found:
-        await tx.execute(_ADD, arrays(found))
+        added = dict(zip(_ADDED, map(list, zip(*found, strict=True)), strict=True))
+        await tx.execute(_ADD, added | {"segment": version.segment, "version": version.version, "now": now})
     values = {
         "segment": version.segment,
         "version": version.version,
-        "position": people[-1].id if people else version.position,
+        "position": people[-1][0] if people else version.position,
         "evaluated": len(people),
         "not_judged": not_judged,
         "now": now,
@@ -95,11 +95,30 @@ async def _fill(tx: AsyncConnection, version: SegmentVersion, now: datetime) -> 
         await tx.execute(_LIVE, values | {"state": state, "cause": cause("in", version.segment)})
 
 
-async def _members_before(tx: AsyncConnection, version: SegmentVersion, people: Sequence[Contact]) -> set[str]:
+async def _facts_after(
+    tx: AsyncConnection, segment: Segment, after: str, now: datetime
+) -> Sequence[tuple[str, Facts | None]]:
+    """The next contacts, by the bytes of their ids, with what decides about each."""
+    members = segment.members
+    if isinstance(segment, DateSegment):  # its tree is empty, and its moments follow from the contact
+        return [(person.id, Facts(person.view())) for person in await contacts_after(tx, after, CHUNK)]
+    moments = event_times.asks_only_when(members)
+    if moments is not None:
+        found = await event_times.facts_after(tx, members, moments, now, after=after, limit=CHUNK)
+        if found is not None:
+            return found
+    people = await contacts_after(tx, after, CHUNK, members=members)
+    asked = probes([members])
+    facts = await facts_of(tx, [(person, asked) for person in people], now)
+    facts = await with_standings(tx, people, [members], facts)
+    return [(person.id, facts[person.id]) for person in people]
+
+
+async def _members_before(tx: AsyncConnection, version: SegmentVersion, ids: Sequence[str]) -> set[str]:
     """Who of these is a member by the version that counts today; only of interest where members are told."""
     if version.existing == "ignore":
         return set()
-    rows = await tx.execute(_BEFORE, {"segment": version.segment, "ids": [person.id for person in people]})
+    rows = await tx.execute(_BEFORE, {"segment": version.segment, "ids": list(ids)})
     return set(rows.scalars())
 
 
@@ -172,12 +191,14 @@ _BEFORE = text(f"""
     SELECT m.contact_id FROM membership m JOIN segment s ON s.name = m.segment AND s.live = m.version
     WHERE m.segment = :segment AND m.contact_id = {any_of("ids")} AND m.member
 """)
+_ADDED = {"contact_id": "text", "member": "bool", "changes_at": "timestamptz", "told": "bool"}
 _ADD = text(f"""
     WITH held AS (
         SELECT id FROM contact WHERE id = {any_of("contact_id")} ORDER BY id FOR KEY SHARE
     )
     INSERT INTO membership ({MEMBERSHIP_NAMES})
-    SELECT {MEMBERSHIP_NAMES} FROM {MEMBERSHIPS} JOIN held h ON h.id = i.contact_id ORDER BY ord
+    SELECT i.contact_id, :segment, :version, i.member, :now, i.changes_at, 0, i.told
+    FROM {many("i", **_ADDED)} JOIN held h ON h.id = i.contact_id ORDER BY i.contact_id
     ON CONFLICT (contact_id, segment, version) DO NOTHING
 """)
 _FILLED = text("""
@@ -193,7 +214,8 @@ _LIVE = text(f"""
     ),
     silent AS (DELETE FROM segment_trigger t USING old o WHERE t.segment = o.segment AND t.version = o.version),
     revisit AS ({REVISIT}),
-    counts AS (UPDATE segment SET live = :version WHERE name = :segment)
+    counts AS (UPDATE segment SET live = :version WHERE name = :segment),
+    sent_on AS ({VERSION_LIVE})
     UPDATE segment_version SET state = :state, position = '', live_at = :now
     WHERE segment = :segment AND version = :version
 """)

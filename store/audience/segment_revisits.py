@@ -55,8 +55,13 @@ async def under_way(tx: AsyncConnection, segment: str) -> bool:
 
 _NEXT = text("SELECT cause, position FROM segment_revisit ORDER BY asked_at LIMIT 1 FOR UPDATE SKIP LOCKED")
 _MEMBERS = text("""
-    SELECT DISTINCT contact_id COLLATE "C" AS contact_id FROM membership
-    WHERE segment = :segment AND member AND contact_id COLLATE "C" > :after ORDER BY 1 LIMIT :limit
+    SELECT DISTINCT m.contact_id COLLATE "C" AS contact_id
+    FROM segment_version v CROSS JOIN LATERAL (
+        SELECT contact_id FROM membership
+        WHERE segment = v.segment AND version = v.version AND member AND contact_id COLLATE "C" > :after
+        ORDER BY contact_id COLLATE "C" LIMIT :limit
+    ) m
+    WHERE v.segment = :segment AND v.state <> 'ended' ORDER BY 1 LIMIT :limit
 """)
 _EVERYBODY = text('SELECT id FROM contact WHERE id COLLATE "C" > :after ORDER BY id COLLATE "C" LIMIT :limit')
 _DONE = text("DELETE FROM segment_revisit WHERE cause = :cause")

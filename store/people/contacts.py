@@ -58,8 +58,18 @@ async def hold(tx: AsyncConnection, contact_id: str) -> Contact | None:
     raise BusyError("the contact kept being merged")
 
 
+async def hold_many(tx: AsyncConnection, contact_ids: Sequence[str]) -> dict[str, Contact]:
+    """Those of these contacts (in the order of their ids) who exist, locked against changes; by the ids that are given.
+
+    An id that was merged stands for the survivor.
+    """
+    people, names = await _lock(tx, list(contact_ids))
+    return {given: people[one] for given in contact_ids if (one := names.get(given, given)) in people}
+
+
 async def pause(tx: AsyncConnection, contact_id: str, until: datetime | None) -> str | None:
-    """Send the contact nothing promotional until then; None ends the pause. Returns the contact's id, if any."""
+    """Send the contact nothing promotional until then; None ends the pause. Returns the contact's id, None if there is
+    no such contact."""
     person = await hold(tx, contact_id)
     if person is not None:
         await tx.execute(_PAUSE, {"id": person.id, "until": until})

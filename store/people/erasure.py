@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.audience.webhooks import outgoing
 from store.engine.errors import BusyError
 from store.engine.sql import as_json, utc_now
 from store.people import reachability, suppressions
@@ -48,6 +49,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     ended = await tx.execute(_END_RUNS, {"id": contact_id, "now": now, "payload": as_json({"reason": "erased"})})
     await tx.execute(_FORGET, {"id": contact_id})
     for one in ids:
+        await outgoing.forget(tx, one, now)
         await import_erasure.redact(tx, one)
         await applying.erase(tx, one, gone.email if gone else None)
         await own_writes.erase(tx, one, gone.email if gone else None)

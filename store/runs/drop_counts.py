@@ -30,13 +30,13 @@ TOO_LARGE = "too large"
 """A property of an event that was too large for a run's history (`tracks.runs.history_bounds`)."""
 
 NOT_JUDGED = "not judged"
-"""A contact who could not be judged for a segment, because of too many events or too much data; `track` is the segment.
-"""
+"""A contact who could not be judged for a segment or a score, because of too many events or too much data; `track` is
+the segment or the score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """`count` dropped things of one `kind`: event, outbox, message, branch, signal, property, segment."""
+    """`count` dropped things of one `kind`: event, outbox, message, branch, signal, property, segment, score."""
 
     reason: str
     kind: str

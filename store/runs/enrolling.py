@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.errors import BusyError
 from store.engine.ids import new_id
-from store.engine.sql import as_json_list, many, utc_now
+from store.engine.sql import any_of, as_json_list, many, utc_now
 from store.published.entry_rules import NoKey, Rules, rules_from_json
 from store.runs.enrollment_slots import HOLDER, Slot, begin_anew, make_room
 from store.runs.enrollment_slots import Enrol as Enrol
@@ -99,6 +99,8 @@ async def _facts(tx: AsyncConnection, wishes: Sequence[Enrol]) -> list[_Facts]:
     """The facts of each wish; the contacts who exist are locked."""
     rows = await tx.execute(_FACTS, {"track": [w.track for w in wishes], "contact_id": [w.contact_id for w in wishes]})
     found = {row.ord: row for row in rows}
+    if changing := {row.contact_id for row in found.values() if row.named}:
+        await tx.execute(_HOLD, {"ids": sorted(changing)})
     rules = {name: rules_from_json(row.rules) for row in found.values() if (name := row.track) is not None}
     ordered = [found[number] for number in range(1, len(wishes) + 1)]
     return [_Facts(row.contact_id, row.latest or 0, rules.get(row.track), row.known, row.named) for row in ordered]
@@ -187,23 +189,20 @@ def _may_reenter(holder: Enrollment, rules: Rules, now: datetime) -> bool:
 
 _COLUMNS = columns(Enrollment, "e")
 # The contacts are locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between. Those whose
-# segments may change are locked for that, before any enrollment is.
+# segments may change are locked for that (`_HOLD`), before any enrollment is.
 _FACTS = text(f"""
     WITH wish AS (
-        SELECT w.track, {survivor_of("w.contact_id")} AS contact_id, w.ord,
-            EXISTS (SELECT FROM segment_trigger g WHERE g.event = E'on\\n' || w.track) AS named
+        SELECT w.track, {survivor_of("w.contact_id")} AS contact_id, w.ord
         FROM {many("w", track="text", contact_id="text")}
     ),
-    changed AS (
-        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM wish WHERE named) ORDER BY id FOR NO KEY UPDATE
-    ),
     held AS (
-        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM wish) AND (SELECT count(*) FROM changed) >= 0
-        ORDER BY id FOR KEY SHARE
+        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM wish) ORDER BY id FOR KEY SHARE
     )
-    SELECT w.ord, w.contact_id, t.name AS track, t.latest, t.rules, h.id IS NOT NULL AS known, w.named
+    SELECT w.ord, w.contact_id, t.name AS track, t.latest, t.rules, h.id IS NOT NULL AS known,
+        EXISTS (SELECT FROM segment_trigger g WHERE g.event = E'on\\n' || w.track) AS named
     FROM wish w LEFT JOIN track t ON t.name = w.track AND t.latest > 0 LEFT JOIN held h ON h.id = w.contact_id
 """)
+_HOLD = text(f"SELECT id FROM contact WHERE id = {any_of('ids')} ORDER BY id FOR NO KEY UPDATE")
 _WISHES = many(
     "w",
     id="uuid",

@@ -53,3 +53,30 @@ async def test_silence_begins_a_run_and_an_event_ends_it(installation: Installat
     await happened(installation, "risk-1", "app.used", "r-3", timedelta(0))
     ended = await installation.until(run["id"], "exited", seconds=20)
     assert ended["end_reason"] == "left-risk"
+
+
+DATED = """
+track: dated
+entry: {date: {attribute: appointment, offset: -1h}}
+reentry: always
+unless: [{did: appointment.canceled, within: 30d}]
+defaults: {email: {from: 'Ada <ada@acme.test>'}}
+steps:
+  - {id: reminder, email: {template: hello}}
+"""
+
+
+async def test_a_date_begins_a_run_by_itself_and_leaves_alone_who_canceled(installation: Installation) -> None:
+    await installation.publish("dated", DATED)
+    comes = datetime.now(UTC) + timedelta(hours=1, seconds=2)
+    for who in ("dated-1", "dated-2"):
+        person = {"email": f"{who}@people.test", "attributes": {"appointment": comes.isoformat()}}
+        await installation.call("PUT", f"/v1/contacts/{who}", person)
+    await happened(installation, "dated-2", "appointment.canceled", "d-1", timedelta(0))
+    run = await run_of(installation, "dated-1")
+    assert (run["track"], run["entry"]) == ("dated", "appointment")
+    began = datetime.fromisoformat(run["created_at"]) - (comes - timedelta(hours=1))
+    assert timedelta(0) <= began < timedelta(seconds=10)
+    await installation.until(run["id"], "completed", seconds=20)
+    assert len(await installation.accepted("dated-1@people.test")) == 1
+    assert (await installation.call("GET", "/v1/contacts/dated-2/enrollments"))["enrollments"] == []

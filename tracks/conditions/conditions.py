@@ -35,6 +35,7 @@ MAX_DEPTH = 32
 NO_TRACE = ("", "missing")
 """Reasons of a false condition that need no report: it was computed as false, or the data it reads is missing."""
 
+_PLAIN = frozenset({int, float, bool, datetime})
 _EMPTY: dict[str, dict[str, Any]] = {
     "contact": {"attributes": {}},
     "event": {"properties": {}},
@@ -116,6 +117,14 @@ def value_of(expression: str, context: Mapping[str, Any]) -> Any:
         return None  # the library's error text may quote the data
 
 
+def affordable_at_once(expression: str, context: Mapping[str, Any]) -> bool:
+    """Whether the data is so small that `judge` computes the condition whatever the data's shape.
+
+    May raise ConditionError where `judge` does.
+    """
+    return _measure(context) + _NO_DATA <= min(_compiled(expression).affordable, _SMALL)
+
+
 def judge_as_before(expression: str, context: Mapping[str, Any]) -> Verdict:
     """Evaluate as the first releases did: with no limit on the cost, and with `timestamp` as plain CEL has it.
 
@@ -192,7 +201,15 @@ def _measure(variables: Mapping[str, Any]) -> int:
     for _ in range(MAX_DEPTH):
         deeper: list[Any] = []
         for value in level:
-            if isinstance(value, str):
+            if type(value) is str:
+                text += len(value)
+            elif type(value) is dict:
+                text += sum([len(key) for key in value if isinstance(key, str)])
+                values += len(value)
+                deeper += value.values()
+            elif value is None or type(value) in _PLAIN:
+                continue
+            elif isinstance(value, str):
                 text += len(value)
             elif isinstance(value, Mapping):
                 text += sum(len(key) for key in value if isinstance(key, str))
@@ -209,3 +226,9 @@ def _measure(variables: Mapping[str, Any]) -> int:
             return cost.at_most(values, text)
         level = deeper
     raise ConditionError("the data is nested too deep for a condition")
+
+
+_NO_DATA = _measure(_variables({}))
+"""The weight of the variables that `judge` adds."""
+_SMALL = cost.at_most(0, MAX_TEXT * 9 // 10)
+"""Data up to this weight is never too large: neither by its values nor by its text."""

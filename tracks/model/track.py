@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
 from tracks.model.effects import EmailTracking, SmsTracking
 from tracks.model.entry import Entries, Entry, one_of
@@ -95,10 +95,19 @@ class ReentryAfter(Model):
     restart: bool = Field(default=False, description=_RESTART)
 
 
+def _property(value: str, info: ValidationInfo) -> str:
+    if value.startswith(("enrollment.", "event.", "contact.")) and not (info.context or {}).get("published"):
+        raise wrong(f"is the name of a property of the enrolment: write {value.rpartition('.')[2] or 'cart_id'}")
+    return value
+
+
+PropertyName = Annotated[Short, AfterValidator(_property)]
+
+
 class ReentryPer(Model):
     """One run for each value of this enrolment property, such as a cart's id. `after` allows a value again later."""
 
-    per: Short
+    per: PropertyName
     after: Duration | None = Field(None, description="allows each value again, this long after its last run ended")
     restart: bool = Field(default=False, description=_RESTART)
 

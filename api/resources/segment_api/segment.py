@@ -20,6 +20,7 @@ from api.resources.events import TrackNotEntered
 from api.resources.segment_api.segment_format import (
     MAX_ITEMS,
     Alias,
+    Group,
     Identify,
     Item,
     ItemProblem,
@@ -102,9 +103,8 @@ _REQUEST: dict[str, Any] = {
 @router.post("/batch", summary="Segment's batch", responses=documented(400, 401, 413, 415, 422), openapi_extra=_REQUEST)
 @router.post("/import", include_in_schema=False)
 async def post_batch(request: Request, ctx: Ctx) -> BatchAccepted:
-    """`identify` creates or changes a contact, `track` is an event, `alias` merges two contacts.
-
-    `page`, `screen` and `group` are ignored.
+    """`identify` creates or changes a contact; `track`, `page` and `screen` are events; `group` becomes the attribute
+    `group` of the contact; `alias` merges two contacts.
 
     The API key is the user name of HTTP Basic, where Segment's libraries send their write key. An item that cannot be
     used does not affect the others. An `identify` with an invalid address is used without the address.
@@ -161,6 +161,11 @@ async def _store(tx: AsyncConnection, items: Sequence[Item], pace: float, key_na
             found = await contacts.upsert_many(tx, changes, pace=pace)
             named = zip(alike, found, strict=True)
             stored.merged |= {i: now.contact.id for (i, one), now in named if now.contact.id != one.contact_id}
+        elif kind is Group:
+            joined = await _groups(tx, [one for _, one in alike if isinstance(one, Group)])
+            found = await contacts.upsert_many(tx, joined, pace=pace)
+            survivors = {given: now.contact.id for (given, _), now in zip(joined, found, strict=True)}
+            stored.merged |= {i: known for i, one in alike if (known := survivors[one.contact_id]) != one.contact_id}
         else:
             happened = [
                 events.Event(one.event_id, one.contact_id, one.name, one.properties, one.occurred_at)
@@ -181,6 +186,23 @@ async def _merge(tx: AsyncConnection, index: int, one: Alias, stored: _Stored, p
         stored.merged[index] = done.survivor
     else:
         stored.refused[index] = {"no_survivor": "erased", "no_merged": "erased"}.get(done.outcome, done.outcome)
+
+
+async def _groups(tx: AsyncConnection, groups: Sequence[Group]) -> list[tuple[str, contacts.Changes]]:
+    """The attribute `group`: the id and the traits of the group that was told last, merged while it is the same group.
+
+    One attribute, because a group's traits (`name`, `plan`) have the names of a contact's, and must not replace them.
+    """
+    known = await contacts.hold_many(tx, sorted({one.contact_id for one in groups})) if groups else {}
+    now: dict[str, dict[str, Any]] = {}
+    for one in groups:
+        before = now.get(one.contact_id)
+        if before is None:
+            kept = ((known[one.contact_id].attributes or {}) if one.contact_id in known else {}).get("group")
+            before = kept if isinstance(kept, dict) else {}
+        traits = (before if before.get("id") == one.group_id else {}) | one.traits
+        now[one.contact_id] = {k: it for k, it in traits.items() if it is not None} | {"id": one.group_id}
+    return [(contact_id, {"attributes": {"group": group}}) for contact_id, group in now.items()]
 
 
 def _changes(identify: Identify) -> contacts.Changes:

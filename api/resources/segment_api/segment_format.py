@@ -1,6 +1,5 @@
-"""Translate Segment's wire format: `identify` is a contact, `track` is an event, `alias` merges two contacts.
-
-Other kinds are ignored.
+"""Translate Segment's wire format: `identify` is a contact, `group` an attribute, `alias` merges two contacts, and
+`track`, `page` and `screen` are events.
 
 https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/
 """
@@ -24,6 +23,8 @@ from tracks.contacts.contact_fields import storable_data
 MAX_ITEMS = 2_500
 _MAX_EXACT = 1 << 53
 """Up to this number all JSON readers agree on whole numbers. Above it JavaScript rounds."""
+VIEWED = {"page": "page.viewed", "screen": "screen.viewed"}
+"""The events that `page` and `screen` become."""
 _FREE = ("properties", "traits", "context")
 """Free-form fields of an item. A NUL in them is removed: Segment's libraries do not resend a refused item, so refusing
 it would lose an event or a contact. A NUL in an id or a name is refused, because removing it would change the
@@ -43,6 +44,15 @@ class Identify:
     contact_id: str
     own: dict[str, str | None]
     attributes: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A contact belongs to a group, such as a company; `traits` are the group's."""
+
+    contact_id: str
+    group_id: str
+    traits: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class Alias:
 class Item:
     """The translation of one item of a batch: the action, or why there is none, and the item's problems."""
 
-    action: Identify | Track | Alias | None
+    action: Identify | Group | Track | Alias | None
     reason: str = ""
     errors: list[FieldProblem] = field(default_factory=list)
 
@@ -97,8 +107,8 @@ def translate(index: int, item: Any, sent: Sent | None = None) -> Item:
     if not isinstance(item, dict):
         return Item(None, "not-an-object", [FieldProblem(detail="must be an object", pointer=pointer(at))])
     kind = item.get("type")
-    if kind not in ("identify", "track", "alias"):
-        return Item(None, f"type-{kind}" if kind in ("page", "screen", "group") else "unknown-type")
+    if kind not in ("identify", "group", "track", "alias", *VIEWED):
+        return Item(None, "unknown-type")
     lost = storable(item, at)
     if lost and storable(item := item | {name: storable_data(item[name]) for name in _FREE if name in item}, at):
         return Item(None, "unstorable", lost)
@@ -106,9 +116,7 @@ def translate(index: int, item: Any, sent: Sent | None = None) -> Item:
     return replace(found, reason=found.reason or "unstorable", errors=[*lost, *found.errors]) if lost else found
 
 
-def _translated(
-    kind: Literal["identify", "track", "alias"], item: dict[str, Any], at: tuple[str | int, ...], sent: Sent
-) -> Item:
+def _translated(kind: str, item: dict[str, Any], at: tuple[str | int, ...], sent: Sent) -> Item:
     user = item.get("userId")
     if user is None or user == "":
         detail = "userId is missing: events of anonymous visitors belong to no contact"
@@ -119,9 +127,16 @@ def _translated(
         contact_id = fields.check_identifier(_user(user))
     except ValueError as error:
         errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, "userId"))))
-    if kind == "alias":
-        return _alias(contact_id, item, at, errors)
-    return _identify(contact_id, item, at, errors) if kind == "identify" else _track(contact_id, item, at, errors, sent)
+    match kind:
+        case "identify":
+            return _identify(contact_id, item, at, errors)
+        case "group":
+            return _group(contact_id, item, at, errors)
+        case "track":
+            return _track(contact_id, item, at, errors, sent)
+        case "alias":
+            return _alias(contact_id, item, at, errors)
+    return _view(VIEWED[kind], contact_id, item, at, errors, sent)
 
 
 def _alias(contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], errors: list[FieldProblem]) -> Item:
@@ -185,11 +200,49 @@ def _track(
         name = fields.check_event_name(name if isinstance(name, str) else "")
     except ValueError as error:
         errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, "event"))))
+    return _event(contact_id, str(name), properties, item, at, errors, sent)
+
+
+def _view(
+    event: str, contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], errors: list[FieldProblem], sent: Sent
+) -> Item:
+    """A page or screen that was looked at: one event for all of them, whose properties say which."""
+    properties = _object(item, "properties", at, errors)
+    for name in ("name", "category"):
+        given = item.get(name)
+        if isinstance(given, str):
+            properties = properties | {name: given}
+        elif given is not None:
+            errors.append(FieldProblem(detail="must be a text", pointer=pointer((*at, name))))
+    return _event(contact_id, event, properties, item, at, errors, sent)
+
+
+def _event(
+    contact_id: str,
+    name: str,
+    properties: dict[str, Any],
+    item: dict[str, Any],
+    at: tuple[str | int, ...],
+    errors: list[FieldProblem],
+    sent: Sent,
+) -> Item:
     moment, doubts = _moment(item, sent, at, errors)
     if errors:
         return Item(None, "invalid", errors)
-    track = Track(contact_id, _event_id(item), str(name), properties, moment)
+    track = Track(contact_id, _event_id(item), name, properties, moment)
     return Item(track, "sent-at" if doubts else "", doubts)
+
+
+def _group(contact_id: str, item: dict[str, Any], at: tuple[str | int, ...], errors: list[FieldProblem]) -> Item:
+    traits = _object(item, "traits", at, errors)
+    group_id = ""
+    try:
+        group_id = fields.check_event_name(_user(item.get("groupId")))
+    except ValueError as error:
+        errors.append(FieldProblem(detail=str(error), pointer=pointer((*at, "groupId"))))
+    if errors:
+        return Item(None, "invalid", errors)
+    return Item(Group(contact_id, group_id, traits))
 
 
 def _event_id(item: dict[str, Any]) -> str:

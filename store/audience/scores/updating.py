@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
 from audience.scores.course import NO_POINTS
-from audience.scores.evaluation import evaluate
+from audience.scores.evaluation import decide
 from audience.scores.probes import probes
 from audience.scores.rules import Score
 from audience.segments.probes import Probe
@@ -143,8 +143,8 @@ class ScoreUpdate:
                 counting[pin.score] = row.grade
             else:
                 row = replace(row, untold=untold_of(self._defined[pin], row.grade, counting.get(pin.score)))
-            if _to_write(old, row, self.now):
-                self.written.append(row)
+            if (changed := _to_write(old, row, self.now)) is not None:
+                self.written.append(changed)
 
     def _first(self, contact_id: str, pin: ScorePin, by_live: str | None) -> ScoreValue:
         """What a contact is before the first evaluation: of the grade that counts so far, else of the lowest."""
@@ -184,17 +184,18 @@ def judged(score: Score, row: ScoreValue, facts: Facts | None, now: datetime) ->
     One who cannot be, because of too many events or too much data, has no points, and is looked at again a day later.
     """
     try:
-        answer = evaluate(score, facts, now, row.grade) if facts is not None else None
+        answer = decide(score, facts, now, row.grade) if facts is not None else None
     except ConditionError:
         answer = None
     if answer is None:
         value, grade, course, looks = 0.0, score.grades.grade_of(0.0), NO_POINTS, [now + AGAIN]
     else:
-        value, grade, course = answer.value, answer.grade, replace(answer.course, known_until=None)
-        looks = [moment for moment in (answer.changes_at, answer.course.known_until) if moment is not None]
+        value, grade, course = answer.value, answer.grade, answer.course
+        looks = [moment for moment in (answer.changes_at, course.known_until) if moment is not None]
     since = row.since if grade == row.grade else now
-    new = replace(
-        row, value=value, at=now, course=course, grade=grade, since=since, changes_at=min(looks, default=None)
+    looked_at = min(looks, default=None)
+    new = ScoreValue(
+        row.contact_id, row.score, row.version, value, now, course, grade, since, looked_at, row.seq, row.untold
     )
     return new, answer is not None
 
@@ -205,13 +206,19 @@ def untold_of(score: Score, grade: str, by_live: str | None) -> str | None:
     return None if before == grade else before
 
 
-def _to_write(old: ScoreValue | None, new: ScoreValue, now: datetime) -> bool:
-    """Whether the row has changed so that it must be written: an event that gives no points costs no write."""
-    if old is None or (old.grade, old.untold, old.course) != (new.grade, new.untold, new.course):
-        return True
-    if old.changes_at is None or old.changes_at <= now:
-        return new.changes_at != old.changes_at
-    return new.changes_at is not None and new.changes_at < old.changes_at
+def _to_write(old: ScoreValue | None, new: ScoreValue, now: datetime) -> ScoreValue | None:
+    """The row to write; None if it has not changed: an event that gives no points costs no write.
+
+    A deadline that only moves later stays: it is looked at again when it comes. So the indexes of an active contact's
+    row are not written each time.
+    """
+    if old is None:
+        return new
+    later = old.changes_at is not None and (new.changes_at is None or new.changes_at > old.changes_at)
+    if old.changes_at is not None and old.changes_at > now and later:
+        new = replace(new, changes_at=old.changes_at)
+    same = (old.grade, old.untold, old.course, old.changes_at) == (new.grade, new.untold, new.course, new.changes_at)
+    return None if same else new
 
 
 # A contact who is looked at for an event is looked at for all that is overdue too.

@@ -113,7 +113,7 @@ async def _merge(
         "moved": dict(moved),
     }
     await merge_records.keep_changes(tx, merge_id, changes)
-    was_member = await merged_audience.leave(tx, merged.id)
+    was_member = await merged_audience.leave(tx, merged.id, now)
     await merged_audience.tell_runs(tx, merge_id, runs.of_survivor, runs.of_merged, now)
     await merged_audience.evaluate(tx, [survivor.id], now, pace, former=was_member)
     await awaited_conditions.wake(tx, [survivor.id], now)

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.audience import memberships
 from store.audience.memberships import Change, Touch
+from store.audience.webhooks import outgoing
+from store.audience.webhooks.outgoing import Outgoing
 from store.engine.sql import any_of
 from store.runs import event_deliveries, events
 from store.runs.events import Event
@@ -33,12 +35,14 @@ class Left(NamedTuple):
     seq: int
 
 
-async def leave(tx: AsyncConnection, merged: str) -> Sequence[Left]:
+async def leave(tx: AsyncConnection, merged: str, now: datetime) -> Sequence[Left]:
     """Delete the memberships and scores of the merged id; returns the memberships that were known.
 
-    Whoever sends a segment on to somebody else, by contact, has to tell them that this id left: it is no contact.
+    Webhooks that segments are sent on to are told that this id left: it is no contact any more.
     """
-    return [Left(*row) for row in await tx.execute(_LEAVE, {"id": merged})]
+    left = [Left(*row) for row in await tx.execute(_LEAVE, {"id": merged})]
+    outgoing.queue(tx, [Outgoing(merged, one.segment, False, now) for one in left], now)
+    return left
 
 
 async def evaluate(

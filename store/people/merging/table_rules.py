@@ -46,6 +46,7 @@ RULES: Mapping[str, Rule] = {
     "membership": Rule("evaluate"),
     "score_value": Rule("evaluate"),
     "erasure": Rule("leave", why="an erased id cannot be merged, and a merged one has no row here until it is erased"),
+    "segment_webhook_contact": Rule("leave", why="a webhook has to be told that the merged id is no member any more"),
     "import_problem": Rule("leave", why="it reports what a line of a file said"),
     "merged_id": Rule("move", key="id"),
     "contact_merge": Rule("leave", why="it is the record of merges, by the ids as they were"),

@@ -18,6 +18,7 @@ from store.schema.tables import (  # noqa: F401
     published_tables,
     run_tables,
     score_tables,
+    segment_webhook_tables,
     sending_tables,
 )
 from store.schema.tables.columns import metadata as metadata

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from activities.contract import CLOSE_RUN, CloseCall
+from store.engine.sql import utc_now
 from store.runs import enrollments
 from tests.activities.activity_runner import TRACK, ActivityRunner
+from tests.store.audience.segment_calls import live, members, told
+from tests.store.store_calls import StoreCalls
 from tracks.runs.run_interface import PathEntry
 
 
@@ -36,3 +39,15 @@ async def test_a_reason_that_the_database_cannot_hold_keeps_no_run_open(runner: 
         stored = await enrollments.get(tx, run.id)
     assert stored is not None
     assert (stored.status, stored.end_reason) == ("exited", "ab")
+
+
+async def test_a_segment_that_names_the_track_changes_when_the_run_ends(runner: ActivityRunner) -> None:
+    run, calls = runner.enrollment, StoreCalls(runner.db)
+    await live(calls, "won", {"converted": run.track}, now=utc_now())
+    await live(calls, "on-it", {"on": run.track}, now=utc_now())
+    assert await members(calls, "on-it") == [run.contact_id]
+    close = CloseCall(enrollment_id=run.id, status="converted", reason="goal", clock=run.clock, at=run.origin)
+    for _ in range(2):
+        await runner.local(CLOSE_RUN, close)
+        assert (await members(calls, "won"), await members(calls, "on-it")) == ([run.contact_id], [])
+    assert sorted(await told(calls, run.contact_id)) == [("entered", "won"), ("left", "on-it")]

@@ -29,7 +29,15 @@ async def test_an_event_that_a_run_waits_for_is_delivered_to_it(enrolled: Api, d
     answer = await enrolled.event("user-1", "email.clicked", event_id="e-1")
     assert (answer.status_code, answer.json()) == (
         202,
-        {"event_id": "e-1", "matched": 1, "enrolled": 0, "duplicate": False, "dropped": None, "not_enrolled": []},
+        {
+            "event_id": "e-1",
+            "matched": 1,
+            "enrolled": 0,
+            "duplicate": False,
+            "dropped": None,
+            "not_enrolled": [],
+            "segments": [],
+        },
     )
     (signal,) = await signals(db)
     assert (signal["event_id"], signal["name"], signal["matches"]) == ("e-1", "email.clicked", ["step:clicked"])

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience.facts import Fact
+from audience.facts import Fact, Facts
 from audience.scores.rules import EventRule
-from audience.scores.scoring_events import in_order, scoring_events
+from audience.scores.scoring_events import ScoringEvents, scoring_events
 
 NOW = datetime(2026, 3, 28, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -24,8 +24,12 @@ def at(hours: int, number: int, **properties: Any) -> Fact:
     return Fact(f"e{number}", "email.clicked", NOW + hours * HOUR, properties)
 
 
+def scored(rule: EventRule, facts: list[Fact]) -> ScoringEvents:
+    return scoring_events(rule, Facts({}, facts).once)
+
+
 def ids(rule: EventRule, facts: list[Fact]) -> list[str]:
-    return [fact.event_id for fact in scoring_events(rule, in_order(facts)).events]
+    return [fact.event_id for fact in scored(rule, facts).events]
 
 
 hours = st.lists(st.integers(0, 100), max_size=25).map(lambda drawn: [at(h, n) for n, h in enumerate(drawn)])
@@ -39,7 +43,7 @@ def test_within_any_span_of_a_cap_no_more_events_score_and_none_is_left_out_with
     capped = rule(cap=cap)
     assert capped.cap is not None
     span = capped.cap.per or timedelta(days=1_000)
-    found = scoring_events(capped, in_order(facts))
+    found = scored(capped, facts)
     times = [fact.at for fact in found.events]
     for event in facts:
         inside = sum(event.at - span < time <= event.at for time in times)
@@ -68,13 +72,13 @@ def test_only_people_score_unless_the_rule_says_otherwise() -> None:
     facts = [at(0, 0, by="scanner"), at(1, 1, by="human"), at(2, 2, by="prefetch"), at(3, 3)]
     assert ids(rule(), facts) == ["e1", "e3"]
     assert ids(rule(by="any"), facts) == ["e0", "e1", "e2", "e3"]
-    assert [reason for _, reason in scoring_events(rule(), facts).left_out] == ["not a person"] * 2
+    assert [reason for _, reason in scored(rule(), facts).left_out] == ["not a person"] * 2
     bought = [Fact("e", "order.paid", NOW, {"by": "scanner"})]
     assert ids(rule(event="order.paid"), bought) == ["e"]
 
 
 def test_an_event_that_could_not_be_judged_is_told_and_one_that_is_not_meant_is_not() -> None:
-    found = scoring_events(
+    found = scored(
         rule(where="event.properties.total > 20"),
         [at(0, 0, total=30), at(1, 1, total=10), at(2, 2), at(3, 3, total="30"), at(4, 4, total="x" * 200_000)],
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audience.segments.document import segment_from_data
-from audience.segments.inner_segments import circle_of, depths_of, with_outer
+from audience.segments.inner_segments import circle_of, depths_of, outer_by_inner, with_outer
 from audience.segments.members import triggers_of
 
 NAMES = st.sampled_from("abcdef")
@@ -38,7 +38,7 @@ def test_a_segment_is_deeper_than_those_it_is_about_and_reached_from_them(about:
         if inner
     }
     depths = depths_of(trees)
-    triggers = [(outer, triggers_of(tree)) for outer, tree in trees.items()]
+    known = outer_by_inner((outer, triggers_of(tree)) for outer, tree in trees.items())
     for outer in trees:
         assert all(depths[one] < depths[outer] for one in straight[outer] if one in depths)
-        assert all(outer in with_outer({one}, triggers) for one in straight[outer])
+        assert all(outer in with_outer({one}, known) for one in straight[outer])

@@ -93,3 +93,20 @@ async def test_a_wrong_membership_makes_the_check_fail(perennial: Command, file:
         await tx.execute(text("UPDATE membership SET member = false"))
     told = await perennial("segments", "check", "quiet")
     assert told.exit_code == 1 and "ann is stored as none and should be a member" in told.output
+
+
+async def test_webhooks_are_set_listed_paused_resumed_and_deleted(perennial: Command, served: Api, file: Path) -> None:
+    await served.call("PUT", "/v1/segments/quiet", content=RISK.encode(), headers={"content-type": "application/yaml"})
+    address = "http://hooks.acme.test/quiet"
+    made = await perennial("segments", "webhooks", "set", "quiet", "ads", address, "--field", "email_sha256")
+    assert made.exit_code == 0 and "Secret (shown this once): whsec_" in made.output, made.output
+    assert "by hand" not in (listed := (await perennial("segments", "webhooks", "list", "quiet")).output)
+    assert address in listed and "sending" in listed
+    assert "paused since" in (await perennial("segments", "webhooks", "pause", "quiet", "ads")).output
+    (one,) = json.loads((await perennial("segments", "webhooks", "list", "quiet", "--json")).output)
+    assert (one["paused"], one["fields"]) == ("by hand", ["email_sha256"])
+    assert "sending" in (await perennial("segments", "webhooks", "resume", "quiet", "ads")).output
+    assert (await perennial("segments", "webhooks", "send-all", "quiet", "ads")).exit_code == 0
+    assert (await perennial("segments", "webhooks", "delete", "quiet", "ads")).exit_code == 0
+    gone = await perennial("segments", "webhooks", "pause", "quiet", "ads")
+    assert gone.exit_code == 1 and "There is no webhook ads of segment quiet" in gone.output

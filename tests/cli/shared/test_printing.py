@@ -189,6 +189,8 @@ def test_who_needs_arguments_shows_an_example_that_can_be_typed(
     (tmp_path / "contacts.csv").touch()
     (tmp_path / "segments").mkdir()
     (tmp_path / "segments" / "churn-risk.yaml").touch()
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "lead.yaml").touch()
     (tmp_path / "tracks" / "library").mkdir(parents=True)
     examples = re.findall(r"Example: perennial (.+)", command.help or "")
     by_id = name[0] == "imports"  # docs/operations/imports.md shows all of these

@@ -78,3 +78,26 @@ async def test_few_contacts_are_all_taken_and_of_many_a_random_share(store: Stor
     assert (len(every.contacts), every.total, every.complete) == (4000, 4000, True)
     assert 800 < len(some.contacts) < 1200 and (some.total, some.complete) == (4000, False)
     assert [one.id for one in some.contacts] != [one.id for one in others.contacts]
+
+
+async def test_the_oldest_event_keeps_its_properties_where_another_probe_asks_for_them(store: StoreCalls) -> None:
+    await used(store, "ann", 1, 2)
+    whole, first = Probe("app.used", False, None, None, True), Probe("app.used", True, 1, None, False)
+    ann = (await read(store, ["ann"], whole, first))["ann"]
+    assert ann is not None and sorted(fact.properties["n"] for fact in ann.events) == [1, 2]
+
+
+async def test_of_shared_facts_each_reader_knows_whether_they_suffice(
+    store: StoreCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "MAX_EVENTS", 3)
+    await used(store, "ann", 1, 2, 3, 4, 5)
+    every = Probe("app.used", False, None, None, True)
+    async with store.db.transaction() as tx:
+        person = await contacts.get(tx, "ann")
+        assert person is not None
+        ann = (await facts.shared_facts_of(tx, [(person, [every])], NOW))["ann"]
+    assert facts.enough(ann, [every], NOW) is None
+    assert facts.enough(ann, [Probe("app.used", False, 3, None, False)], NOW) is ann
+    assert facts.enough(ann, [Probe("app.used", False, None, 4 * DAY, False)], NOW) is ann
+    assert facts.enough(ann, [Probe("app.used", False, None, 5 * DAY, False)], NOW) is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from store.audience import segment_fills
 from store.people import contacts, erasure, preferences, reachability, suppressions
 from store.people.consents import Change
@@ -258,3 +260,17 @@ async def test_an_event_of_the_future_waits_for_its_time(store: StoreCalls) -> N
         ("segment.entered", NOW + DAY),
         ("segment.left", NOW + 3 * DAY),
     ]
+
+
+async def test_a_segment_that_cannot_be_judged_takes_no_other_with_it(
+    store: StoreCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.audience.facts.MAX_EVENTS", 2)
+    await live(store, "dear", {"did": "order.paid", "where": "event.properties.total > 5"})
+    await live(store, "buyer", {"did": "order.paid"})
+    await live(store, "not-dear", {"not": {"in": "dear"}})
+    for number in range(4):
+        await store.happen("order.paid", "ann", f"o{number}", total=9)
+    assert [await members(store, name) for name in ("dear", "buyer", "not-dear")] == [[], ["ann"], ["ann"]]
+    for name in ("dear", "buyer", "not-dear"):
+        assert (await checked(store, name, NOW)).differences == []

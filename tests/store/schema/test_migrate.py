@@ -14,7 +14,8 @@ from store.engine.hash_secret import Secret, use_secret
 from store.schema.addresses import address_hash
 from store.schema.migrate import is_current, upgrade
 from store.schema.tables.all_tables import metadata
-from tests.store.store_calls import StoreCalls
+from tests.store.runs.test_goal_and_entry import REPLENISH
+from tests.store.store_calls import TRIAL, WELCOME, StoreCalls
 
 
 def test_migrations_make_exactly_the_tables_that_the_code_expects(postgres_url: str) -> None:
@@ -41,6 +42,17 @@ async def test_messages_left_waiting_by_runs_that_had_ended_are_settled(store: S
     )
     found = [await store.message(claim) for claim in claims]
     assert [(one.status, one.reason) for one in found] == [("skipped", "exit"), ("deferred", "paused")]
+
+
+async def test_tracks_that_were_published_before_are_entered_as_they_were(store: StoreCalls) -> None:
+    """Migration 0023."""
+    goal = REPLENISH.replace("track: replenish", "track: again")
+    await store.publish(TRIAL, WELCOME, goal, TRIAL.replace("trial.started", "trial.begun"))
+    written = await store.rows("SELECT track, position, event, also_goal FROM entry_rule ORDER BY track")
+    await store.rows("DELETE FROM entry_rule RETURNING 1")
+    await store.rows(importlib.import_module("store.schema.migrations.versions.0023_entries").FILL + " RETURNING 1")
+    assert await store.rows("SELECT track, position, event, also_goal FROM entry_rule ORDER BY track") == written
+    assert [tuple(row) for row in written] == [("again", 0, "order.paid", True), ("trial", 0, "trial.begun", False)]
 
 
 @pytest.mark.parametrize("secret", ["", "a secret of at least thirty-two characters"])

@@ -278,6 +278,7 @@ def test_each_mistake_is_named_with_what_would_be_right(steps: str, complaint: s
         ({"entry": {"event": ""}}, "event: needs at least 1"),
         ({"reentry": "sometimes"}, "reentry: 'sometimes' should be 'never' or 'always'; or {after: 30d}"),
         ({"reentry": {"restart": False}}, "restart: 'false' should be true"),
+        ({"reentry": {"per": "enrollment.properties.sku", "after": "30d"}}, "write sku"),
         ({"reentry": {"each": "x"}}, "unknown key 'each'"),
         ({"reentry": {"per": "x", "until": "1d"}}, "unknown key 'until'"),
         ({"goal": {"event": "x", "where": "foo(1)"}}, "unknown function 'foo'"),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from tests.tracks.examples import data_problems
 from tracks.checks.track_document import read_track_data
 from tracks.model.date_entries import REACHED
+from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.track import Track
 from tracks.runs.handoff_answers import EVENTS as HANDOFF_EVENTS
@@ -118,9 +119,9 @@ def test_the_list_is_what_the_code_makes_and_what_the_page_says() -> None:
         for file in (ROOT / room).rglob("*.py")
         for name in own.findall(file.read_text())
     }
-    made -= {"segment.name", "handoff.html"}  # an attribute of an object, and a page
+    made -= {"segment.name", "score.name", "handoff.html"}  # attributes of objects, and a page
     made |= {f"{channel}.clicked" for channel in ("email", "sms")} | {"email.opened"}  # api/tracking builds them
-    made |= {ENTERED, LEFT, REACHED, *HANDOFF_EVENTS}
+    made |= {ENTERED, LEFT, GRADED, REACHED, *HANDOFF_EVENTS}
     assert made == set(OWN)
     page = (ROOT / "docs/reference/tracks/events-and-outcomes.md").read_text()
     table = page.partition("## Events that Perennial makes itself")[2].partition("\n## ")[0]

@@ -13,6 +13,12 @@ down_revision = "0023"
 branch_labels = None
 depends_on = None
 
+FILL = """
+INSERT INTO entry_rule (track, position, event, also_goal)
+    SELECT name, 0, entry_event, coalesce(v.data -> 'goal' ->> 'event' = entry_event, false)
+    FROM track t JOIN track_version v ON v.track = t.name AND v.version = t.latest
+    WHERE entry_event IS NOT NULL
+"""
 UPGRADE = """
 CREATE TABLE entry_rule (
     track text NOT NULL REFERENCES track (name),
@@ -23,10 +29,6 @@ CREATE TABLE entry_rule (
     PRIMARY KEY (track, position)
 );
 CREATE INDEX entry_rule_by_event ON entry_rule (event, track);
-INSERT INTO entry_rule (track, position, event, also_goal)
-    SELECT name, 0, entry_event, coalesce(v.data -> 'goal' ->> 'event' = entry_event, false)
-    FROM track t JOIN track_version v ON v.track = t.name AND v.version = t.latest
-    WHERE entry_event IS NOT NULL;
 ALTER TABLE enrollment ADD COLUMN entry text;
 """
 
@@ -34,6 +36,7 @@ ALTER TABLE enrollment ADD COLUMN entry text;
 def upgrade() -> None:
     """Add the table, filled from what is published, and the column, which rewrites nothing."""
     op.execute(UPGRADE)
+    op.execute(FILL)
 
 
 def downgrade() -> None:

@@ -105,3 +105,29 @@ async def test_a_date_enrols_by_itself_within_seconds(api: Api, db: Database) ->
         ("known", "trial_ends_on"),
         ("new", "trial_ends_on"),
     }
+
+
+async def test_a_preview_says_when_dates_come_and_whom_the_rules_leave_alone(api: Api) -> None:
+    now = datetime.now(UTC)
+    for number, days in enumerate((-1, 5, 40)):
+        day = (now + timedelta(days=days)).isoformat()
+        await api.call("PUT", f"/v1/contacts/c{number}", json={"attributes": {"trial_ends_on": day}})
+    await api.call("POST", "/v1/events", json={"event_id": "p", "contact_id": "c1", "name": "order.paid"})
+    await api.call("PUT", "/v1/policy", json={"unless": [{"did_not": "order.paid"}]})
+    document = track(
+        "trial", more=f"entry: [{{event: a}}, {{date: {DATE}}}]\nunless: [{{did: order.paid, within: 3d}}]\n"
+    )
+    answer = await api.call("POST", "/v1/tracks/preview", json={"source": document})
+    found = answer.json()
+    assert (found["contacts"], found["evaluated"]) == (3, 3)
+    plain, dated = found["entries"]
+    assert (plain["entry"], plain["dated"]) == ("a", None)
+    assert (dated["dated"], dated["soon"], [one["contact_id"] for one in dated["next"]]) == (2, 1, ["c1", "c2"])
+    assert found["unless"] == [
+        {"by": "track", "rule": "order.paid within 3d", "contacts": 1},
+        {"by": "policy", "rule": "did_not order.paid", "contacts": 2},
+    ]
+    assert (await api.get("/v1/tracks")).json()["tracks"] == []
+    wrong = document.replace("paid, within", "paid, withn").replace("{event: a}", "{evnt: a}")
+    refused = await api.call("POST", "/v1/tracks/preview", json={"source": wrong})
+    assert (refused.status_code, len(refused.json()["errors"])) == (422, 2)

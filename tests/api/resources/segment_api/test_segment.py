@@ -54,7 +54,9 @@ async def test_segments_own_library_identifies_and_tracks(
     assert [one["track"] for one in enrolled] == ["trial"]
     async with db.transaction() as tx:
         names = (await tx.execute(text("SELECT name FROM event ORDER BY name"))).scalars().all()
-    assert names == ["Seen", "Trial Started"]
+        seen = (await tx.execute(text("SELECT properties FROM event WHERE name = 'page.viewed'"))).scalar_one()
+    assert names == ["Seen", "Trial Started", "page.viewed"]
+    assert (seen["category"], seen["name"]) == ("docs", "home")
     assert not [thread for thread in threading.enumerate() if "Consumer" in type(thread).__name__]
 
 
@@ -97,7 +99,7 @@ async def test_bad_items_are_told_and_do_not_touch_their_neighbours(api: Api) ->
         {"type": "identify", "userId": "ada@example.com", "traits": {"email": "ada@example.com"}},
         {"type": "track", "anonymousId": "a-1", "event": "x"},
         {"type": "track", "userId": "user-1", "event": "", "properties": [], "timestamp": "yesterday"},
-        {"type": "page", "userId": "user-1"},
+        {"type": "alias", "userId": "user-1", "previousId": "a-1"},
         "nonsense",
         {"type": "track", "userId": "user-1", "event": "x\x00"},
         {"type": "track", "userId": "user-1", "event": "kept"},
@@ -118,6 +120,56 @@ async def test_bad_items_are_told_and_do_not_touch_their_neighbours(api: Api) ->
         "#/batch/3/properties",
         "#/batch/3/timestamp",
     }
+
+
+async def test_pages_and_screens_are_events_and_what_is_wrong_with_one_is_told_at_once(api: Api) -> None:
+    result = await send(
+        api,
+        {"type": "page", "userId": "user-1", "name": "Pricing", "properties": {"path": "/pricing", "name": "other"}},
+        {"type": "screen", "userId": "user-1"},
+        {"type": "page", "userId": "user-1", "name": 5, "category": [], "properties": "x", "timestamp": "yesterday"},
+        {"type": "page", "anonymousId": "a-1", "name": "Pricing"},
+    )
+    assert result["accepted"] == 2
+    assert [(one["index"], one["status"], one["reason"]) for one in result["problems"]] == [
+        (2, "rejected", "invalid"),
+        (3, "rejected", "anonymous"),
+    ]
+    wrong = {error["pointer"].removeprefix("#/batch/2/") for error in result["problems"][0]["errors"]}
+    assert wrong == {"name", "category", "properties", "timestamp"}
+    stored = (await api.get("/v1/events", contact_id="user-1")).json()["events"]
+    assert {one["name"]: one["properties"] for one in stored} == {
+        "page.viewed": {"path": "/pricing", "name": "Pricing"},
+        "screen.viewed": {},
+    }
+
+
+async def test_a_group_is_one_attribute_that_never_touches_the_contacts_own(api: Api) -> None:
+    async def group_after(*items: dict[str, Any]) -> Any:
+        result = await send(api, *({"type": "group", "userId": "user-1", **item} for item in items))
+        assert (result["accepted"], result["problems"]) == (len(items), [])
+        shown = (await api.get("/v1/contacts/user-1")).json()["attributes"]
+        assert shown.pop("plan") == "mine"
+        return shown["group"]
+
+    await send(api, {"type": "identify", "userId": "user-1", "traits": {"plan": "mine"}})
+    first = {"groupId": 7, "traits": {"plan": "team", "seats": 3, "id": "other"}}
+    assert await group_after(first) == {"id": "7", "plan": "team", "seats": 3}
+    assert await group_after({"groupId": "7"}) == {"id": "7", "plan": "team", "seats": 3}
+    more = ({"groupId": "7", "traits": {"seats": 4}}, {"groupId": "7", "traits": {"plan": None}})
+    assert await group_after(*more) == {"id": "7", "seats": 4}
+    assert await group_after({"groupId": "8", "traits": {"name": "Acme"}}) == {"id": "8", "name": "Acme"}
+
+
+async def test_a_group_without_an_id_is_refused_with_all_that_is_wrong(api: Api) -> None:
+    result = await send(
+        api, {"type": "group", "userId": "user-1", "traits": []}, {"type": "group", "userId": "user-1", "groupId": " "}
+    )
+    assert result["accepted"] == 0
+    assert [[error["pointer"] for error in one["errors"]] for one in result["problems"]] == [
+        ["#/batch/0/traits", "#/batch/0/groupId"],
+        ["#/batch/1/groupId"],
+    ]
 
 
 async def test_a_bad_address_does_not_cost_the_other_traits(api: Api) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.resources.segment_api.segment_format import Identify, Sent, Track, translate
+from api.resources.segment_api.segment_format import Group, Identify, Sent, Track, translate
 
 RECEIVED = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SOMETIME = st.datetimes(datetime(1971, 1, 1), datetime(2026, 2, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -120,7 +120,7 @@ json_values = st.recursive(
     max_leaves=8,
 )
 items = st.fixed_dictionaries(
-    {"type": st.sampled_from(["identify", "track", "page"]) | json_values},
+    {"type": st.sampled_from(["identify", "track", "page", "screen", "group"]) | json_values},
     optional={
         name: json_values | st.just("user-1")
         for name in (
@@ -133,6 +133,8 @@ items = st.fixed_dictionaries(
             "originalTimestamp",
             "sentAt",
             "context",
+            "groupId",
+            "name",
         )
     },
 )
@@ -141,7 +143,7 @@ items = st.fixed_dictionaries(
 @given(items | json_values)
 def test_no_item_breaks_the_translation(item: Any) -> None:
     result = translate(0, item)
-    assert isinstance(result.action, Identify | Track) or result.reason
+    assert isinstance(result.action, Identify | Group | Track) or result.reason
 
 
 @given(items)

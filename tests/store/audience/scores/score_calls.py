@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from audience.scores.document import score_from_data
-from store.audience.scores import fills
+from store.audience import score_fills
 from store.audience.scores.checking import Checked, check
 from store.audience.scores.values import VALUE_NAMES, ScoreValue, value_of
 from store.published import scores
@@ -37,7 +37,7 @@ async def fill(store: StoreCalls, now: datetime = NOW, *, most: int = 10_000) ->
     """Do all work on published versions, or at most so many chunks of it."""
     for _ in range(most):
         async with store.db.transaction() as tx:
-            updated = await fills.step(tx, now)
+            updated = await score_fills.step(tx, now)
             if updated is None:
                 return
             await events.tell_changes(tx, updated, now=now, bulk=True)

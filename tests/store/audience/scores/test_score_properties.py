@@ -84,14 +84,15 @@ class _Story:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(steps)
+@given(steps, scores, steps)
 async def test_values_are_kept_and_crossings_told_as_a_full_evaluation_gives_them(
-    store: StoreCalls, story: list[Any]
+    store: StoreCalls, before: list[Any], score: Any, after: list[Any]
 ) -> None:
     async with store.db.transaction() as tx:
         for table in TABLES:
             await tx.execute(text(f"DELETE FROM {table}"))
     lived = _Story(store)
+    story = [*before[:4], ("publish", score, "ignore"), ("fill",), *after]
     note(f"{story}")
     for step in story:
         await lived.live(step)

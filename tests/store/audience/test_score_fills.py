@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.audience.scores import fills
+from store.audience import score_fills
 from store.published import scores
 from store.runs.events import Event
 from tests.store.audience.scores.score_calls import VIEWED, checked, fill, grade, live, publish, told, value, written
@@ -85,14 +85,14 @@ async def test_what_happens_while_a_version_is_filled_is_not_missed(store: Store
 async def test_a_killed_filling_goes_on_where_its_last_chunk_ended(
     store: StoreCalls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fills, "CHUNK", 2)
+    monkeypatch.setattr(score_fills, "CHUNK", 2)
     for who in ("a", "b", "c", "d", "e"):
         await views(store, who, 3)
     await publish(store, written("fill-6", VIEWED), existing="tell")
     for _ in range(12):
         with suppress(RuntimeError):  # a process dies after its work and before the commit
             async with store.db.transaction() as tx:
-                await fills.step(tx, NOW)
+                await score_fills.step(tx, NOW)
                 raise RuntimeError
         await fill(store, most=1)
     for who in ("a", "b", "c", "d", "e"):
@@ -104,7 +104,7 @@ async def test_a_killed_filling_goes_on_where_its_last_chunk_ended(
 
 
 async def test_several_processes_fill_side_by_side(store: StoreCalls, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fills, "CHUNK", 2)
+    monkeypatch.setattr(score_fills, "CHUNK", 2)
     for who in ("a", "b", "c", "d", "e"):
         await views(store, who, 3)
     await publish(store, written("fill-7", VIEWED), existing="tell")
