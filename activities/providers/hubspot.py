@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 from hubspot import HubSpot
@@ -32,6 +31,7 @@ PROVIDER = "hubspot"
 _NOTE_TO_CONTACT, _TASK_TO_CONTACT = 202, 204  # HubSpot's own association types
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 _ERRORS = (ContactsException, NotesException, TasksException, AssociationsException)
+_Answer = TypeVar("_Answer")
 
 
 class HubSpotCrm:
@@ -72,14 +72,16 @@ class HubSpotCrm:
     def _apply(self, contact: CrmContact, change: CrmChange, again: bool) -> CrmWritten:
         if not contact.email:
             raise ProviderError(Fault(PROVIDER, "no-email"))
-        email, task_id = contact.email, None
-        with _faults():
-            written = self._upsert(email, contact, change)
-            if change.note is not None:
-                self._note(written.contact_key, change, again)
-            if change.task is not None:
-                task_id = self._task(written.contact_key, change, change.task, again)
-            return replace(written, task_key=task_id)
+        email = contact.email
+        return _asked(lambda: self._write(email, contact, change, again))
+
+    def _write(self, email: str, contact: CrmContact, change: CrmChange, again: bool) -> CrmWritten:
+        written = self._upsert(email, contact, change)
+        if change.note is not None:
+            self._note(written.contact_key, change, again)
+        if change.task is None:
+            return written
+        return replace(written, task_key=self._task(written.contact_key, change, change.task, again))
 
     def _read(self, contact_keys: Sequence[str], properties: Sequence[str]) -> list[CrmPerson]:
         asked = BatchReadInputSimplePublicObjectId(
@@ -87,12 +89,11 @@ class HubSpotCrm:
             properties=list(properties),
             properties_with_history=[],
         )
-        with _faults():
-            answer: Any = self._contacts.read(asked, _request_timeout=self._timeout)
-            return [
-                CrmPerson(str(one.id), {name: one.properties.get(name) for name in properties}, one.updated_at)
-                for one in answer.results or []
-            ]
+        answer: Any = _asked(lambda: self._contacts.read(asked, _request_timeout=self._timeout))
+        return [
+            CrmPerson(str(one.id), {name: one.properties.get(name) for name in properties}, one.updated_at)
+            for one in answer.results or []
+        ]
 
     def _upsert(self, email: str, contact: CrmContact, change: CrmChange) -> CrmWritten:
         properties = {name: _text(value) for name, value in change.fields.items()}
@@ -152,13 +153,11 @@ class HubSpotCrm:
         return None
 
 
-@contextmanager
-def _faults() -> Iterator[None]:
-    """Turn the SDK's errors into a `ProviderError`."""
+def _asked(call: Callable[[], _Answer]) -> _Answer:
+    """The answer of the SDK; its errors become a `ProviderError`, which does not hold them: they have personal data."""
     fault: Fault
     try:
-        yield
-        return
+        return call()
     except _ERRORS as error:
         fault = _fault(error)
     except (urllib3.exceptions.HTTPError, OSError) as error:
