@@ -53,6 +53,9 @@ steps:
       rejected: [{id: why, branch: [{when: 'event.properties.reason == "not-a-fit"', steps: []}]}]
   - id: broken
     handoff: {to: sales, reason: '{{ 1 | divided_by: 0 }}', due: 2d, when_none: skip}
+  - {id: asked, wait_for: {event: pricing.viewed, within: 1d}}
+  - id: about
+    handoff: {to: sales, reason: 'Asks for {{ event.properties.plan }}', due: 2d, when_none: skip}
   - id: elsewhere
     handoff: {to: partners, reason: Hi, due: 2d, when_none: skip}
 """
@@ -113,6 +116,14 @@ class TestBuiltinCrm:
         assert await hand_over(runner) == await hand_over(runner, attempt=2) == nobody
         assert await hand_over(runner, "elsewhere") == HandedOver(outcome="skipped", reason=NO_TEAM)
         assert await made(runner) == []
+
+    async def test_the_reason_may_read_the_event_that_a_wait_matched(self, runner: ActivityRunner) -> None:
+        await begin(runner)
+        async with runner.db.transaction() as tx:
+            await events.accept(tx, Event("e1", runner.contact, "pricing.viewed", {"plan": "team"}), now=SCHEDULED)
+        call = runner.call("about").model_copy(update={"event_id": "e1"})
+        await runner.run(QUEUE_CRM, HAND_OVER, call)
+        assert [task.title for task in (await card(runner)).tasks] == ["Asks for team"]
 
     async def test_a_template_fault_fails_the_step_for_good(self, runner: ActivityRunner) -> None:
         await begin(runner)

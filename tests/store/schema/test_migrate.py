@@ -45,12 +45,12 @@ async def test_messages_left_waiting_by_runs_that_had_ended_are_settled(store: S
 
 
 async def test_tracks_that_were_published_before_are_entered_as_they_were(store: StoreCalls) -> None:
-    """Migration 0023."""
+    """Migration 0024."""
     goal = REPLENISH.replace("track: replenish", "track: again")
     await store.publish(TRIAL, WELCOME, goal, TRIAL.replace("trial.started", "trial.begun"))
     written = await store.rows("SELECT track, position, event, also_goal FROM entry_rule ORDER BY track")
     await store.rows("DELETE FROM entry_rule RETURNING 1")
-    await store.rows(importlib.import_module("store.schema.migrations.versions.0023_entries").FILL + " RETURNING 1")
+    await store.rows(importlib.import_module("store.schema.migrations.versions.0024_entries").FILL + " RETURNING 1")
     assert await store.rows("SELECT track, position, event, also_goal FROM entry_rule ORDER BY track") == written
     assert [tuple(row) for row in written] == [("again", 0, "order.paid", True), ("trial", 0, "trial.begun", False)]
 

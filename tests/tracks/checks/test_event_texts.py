@@ -9,7 +9,7 @@ from tracks.checks.track_document import read_track
 from tracks.checks.track_texts import text_problems
 from tracks.compiler.compiler import compile_track
 from tracks.content.checks.template_check import check_text
-from tracks.runs.program import Effect
+from tracks.runs.program import Effect, Handoff
 
 SHIPPED = "- {id: shipped, wait_for: {event: order.shipped, within: 3d}}\n"
 READS = "'{{ event.properties.number | default: \"\" }}'"
@@ -24,6 +24,7 @@ STEPS = [
     "set: {add: {x: '{{ event.properties.total | default: 0 }}'}}",
     f"enroll: {{track: other, properties: {{x: {READS}}}}}",
     f"webhook: {{url: 'https://x.test', payload: {{x: [{READS}]}}}}",
+    f"handoff: {{to: sales, reason: {READS}, due: 1d, when_none: skip}}",
 ]
 
 
@@ -33,7 +34,7 @@ def said(text: str) -> list[str]:
 
 
 def effects(text: str) -> list[bool]:
-    return [one.event for one in compile_track(track(text)).program.code if isinstance(one, Effect)]
+    return [one.event for one in compile_track(track(text)).program.code if isinstance(one, Effect | Handoff)]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -48,6 +49,12 @@ def test_behind_a_wait_each_text_may_read_it_and_the_activity_is_told_which(step
 def test_without_a_wait_for_an_event_before_it_is_refused(step: str, before: str) -> None:
     (problem,) = problems(with_steps(f"{before}- {{id: use, {step}}}\n{SHIPPED}"))
     assert problem.endswith("reads `event`, but no wait_for or handoff comes before this step")
+
+
+def test_the_answer_of_sales_is_an_event_too_and_a_handoff_reads_for_itself_only() -> None:
+    way = f"[{{id: told, crm: {{note: {READS}}}}}]"
+    text = f"- {{id: sell, handoff: {{to: sales, reason: Call, due: 1d, when_none: skip, rejected: {way}}}}}"
+    assert effects(text) == [False, True]
 
 
 def test_within_the_wait_and_in_a_later_round_it_is_known() -> None:
