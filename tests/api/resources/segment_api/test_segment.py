@@ -99,7 +99,7 @@ async def test_bad_items_are_told_and_do_not_touch_their_neighbours(api: Api) ->
         {"type": "identify", "userId": "ada@example.com", "traits": {"email": "ada@example.com"}},
         {"type": "track", "anonymousId": "a-1", "event": "x"},
         {"type": "track", "userId": "user-1", "event": "", "properties": [], "timestamp": "yesterday"},
-        {"type": "alias", "userId": "user-1", "previousId": "a-1"},
+        {"type": "metrics", "userId": "user-1"},
         "nonsense",
         {"type": "track", "userId": "user-1", "event": "x\x00"},
         {"type": "track", "userId": "user-1", "event": "kept"},
