@@ -64,4 +64,4 @@ async def _answer_handoff(tx: AsyncConnection, task: Completed, now: datetime) -
     said: Said = "rejected" if task.outcome == "rejected" else "accepted"
     reasons = (await policies.current(tx)).policy.sales.reject_reasons if said == "rejected" else ()
     reason = task.reason if task.reason in reasons else ""
-    await answering.answer(tx, said, effect_key=task.effect_key, reason=reason or "", by=task.source, now=now)
+    await answering.answer(tx, said, effect_key=task.effect_key, reason=reason or "", by="crm", now=now)
