@@ -89,7 +89,10 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
 
     policy = bad.parent.with_name("good") / "policy.yaml"
     policy.parent.mkdir()
-    policy.write_text("topics: {product-tips: {name: Tips}, offers: {name: Offers}, service: {name: Service}}\n")
+    policy.write_text(
+        "topics: {product-tips: {name: Tips}, offers: {name: Offers}, service: {name: Service}}\n"
+        "sales: {teams: {sales: {people: [{id: ada, name: Ada}]}}, reject_reasons: {no: 'No'}}\n"
+    )
     dry = up.command("publish", str(policy.parent), "--dry-run")
     lines = dry.stdout.splitlines()
     assert (dry.exit_code, lines[0]) == (0, "policy version 2 (changed)"), dry.stderr

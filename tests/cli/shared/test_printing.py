@@ -192,6 +192,7 @@ def test_who_needs_arguments_shows_an_example_that_can_be_typed(
     (tmp_path / "scores").mkdir()
     (tmp_path / "scores" / "lead.yaml").touch()
     (tmp_path / "tracks" / "library").mkdir(parents=True)
+    (tmp_path / "tracks" / "birthday.yaml").touch()
     examples = re.findall(r"Example: perennial (.+)", command.help or "")
     by_id = name[0] == "imports"  # docs/operations/imports.md shows all of these
     assert examples or by_id or not any(one.required for one in command.params), name
