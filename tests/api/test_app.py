@@ -131,7 +131,9 @@ def test_the_document_describes_every_call_and_its_refusals(app: FastAPI) -> Non
             if keyed:
                 assert "401" in call["responses"], path
             for status, answer in call["responses"].items():
-                if status.startswith(("4", "5")) and not path.startswith(("/u/", "/c/", "/o/", "/confirm/", "/crm", "/handoff/")):
+                if status.startswith(("4", "5")) and not path.startswith(
+                    ("/u/", "/c/", "/o/", "/confirm/", "/crm", "/handoff/")
+                ):
                     assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
     assert "HTTPValidationError" not in json.dumps(document)
 
