@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from cli.over_api.evaluated_versions import Verb, ask_preview, compare_all, progress, say_compared, steer_filling
 from cli.over_api.lists import Csv, Limit, Listing, at, field, show
-from cli.shared.common import Key, Url, api_caller, ask_api, fail
+from cli.shared.common import Key, Url, ask_api
 from cli.shared.printing import Json, say, say_json, say_table
 
 score_commands = typer.Typer(
     help="Scores: who has which grade, and why.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
 )
-
-
-class Verb(StrEnum):
-    """What can be done to a version that is being filled."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    CANCEL = "cancel"
 
 
 SCORES = Listing(
@@ -71,7 +63,8 @@ def show_score(
     for line in str(found["source"]).splitlines():
         say(line)
     say("")
-    say(_progress(found))
+    grades = ", ".join(f"{grade}: {count:,}" for grade, count in found["grades"].items())
+    say(progress(found, f"({grades})"))
 
 
 @score_commands.command()
@@ -124,31 +117,18 @@ def check(score: Name, as_json: Json = False, url: Url = None, key: Key = None) 
 
     Example: perennial scores check lead
     """
-    from infra.api_client.publishing import refusals
-
-    people, late, differences = 0, 0, []
-    cursor: str | None = None
-    with api_caller(url, key) as client:
-        while True:
-            answer = client.get(f"/v1/scores/{score}/check", params={"cursor": cursor} if cursor else {})
-            if answer.status_code != 200:
-                fail("\n".join(refusals(None, answer)))
-            told = answer.json()
-            people, late = people + told["contacts"], late + told["late"]
-            differences += told["differences"]
-            if (cursor := told["next"]) is None:
-                break
+    found = compare_all(f"/v1/scores/{score}", url, key)
     if as_json:
-        say_json({"contacts": people, "late": late, "differences": differences})
+        say_json(found)
     else:
-        say(f"{score}: {people:,} contacts compared, {late:,} about to change, {len(differences):,} differ.")
-        for one in differences:
+        say_compared(score, found)
+        for one in found["differences"]:
             stored = f"{one['stored']:.2f} ({one['stored_grade'] or 'no grade'})"
             say(
                 f"  {one['contact_id']} is stored with {stored} and should have "
                 f"{one['evaluated']:.2f} ({one['evaluated_grade']})"
             )
-    if differences:
+    if found["differences"]:
         raise typer.Exit(1)
 
 
@@ -164,10 +144,7 @@ def steer(
 
     Example: perennial scores steer pause lead 2
     """
-    done = ask_api(url, key, "POST", f"/v1/scores/{score}/versions/{version}/{verb.value}")
-    if not done["done"]:
-        fail(f"There is nothing to {verb.value}: {score} version {version} is not being filled.")
-    say(f"{score} version {version}: {verb.value} done.")
+    steer_filling(f"/v1/scores/{score}", score, version, verb, url, key)
 
 
 @score_commands.command()
@@ -184,15 +161,7 @@ def preview(
 
     Example: perennial scores preview scores/lead.yaml --contact user-1
     """
-    from infra.api_client.publishing import Document, refusals
-
-    document = Document("score", file.stem, file, file.read_text(encoding="utf-8"))
-    body = document.body() | ({"contact_id": contact} if contact else {})
-    with api_caller(url, key) as client:
-        answer = client.post("/v1/scores/preview", json=body)
-    if answer.status_code != 200:
-        fail("\n".join(refusals(document, answer)))
-    told: Mapping[str, Any] = answer.json()
+    told = ask_preview("score", file, contact, url, key)
     if as_json:
         say_json(told)
         return
@@ -230,13 +199,3 @@ def _say_explanation(explained: Mapping[str, Any], verb: str) -> None:
         for one in explained["rules"]
     ]
     say_table(["rule", "points", "events", "left out"], rows, empty="")
-
-
-def _progress(found: Mapping[str, Any]) -> str:
-    filling = found["filling"]
-    grades = ", ".join(f"{grade}: {count:,}" for grade, count in found["grades"].items())
-    live = f"version {found['live']} is live ({grades})" if found["live"] else "no version is live"
-    done = f", {filling['evaluated']:,} of about {filling['contacts']:,} contacts evaluated"
-    paused = ", paused" if filling["paused"] else ""
-    state = f"version {found['version']}: {filling['state']}"
-    return f"{live}; {state}{done if filling['state'] == 'filling' else ''}{paused}"

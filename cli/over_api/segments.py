@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
+from cli.over_api.evaluated_versions import Verb, ask_preview, compare_all, progress, say_compared, steer_filling
 from cli.over_api.lists import Csv, Limit, Listing, at, field, show
 from cli.over_api.segment_webhooks import webhook_commands
-from cli.shared.common import Key, Url, api_caller, ask_api, fail
+from cli.shared.common import Key, Url, ask_api
 from cli.shared.printing import Json, say, say_json, say_table
 
 segment_commands = typer.Typer(
     help="Segments: who is a member, and why.", epilog="Speaks to the API (--url, --key).", no_args_is_help=True
 )
 segment_commands.add_typer(webhook_commands, name="webhooks")
-
-
-class Verb(StrEnum):
-    """What can be done to a version that is being filled."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    CANCEL = "cancel"
 
 
 SEGMENTS = Listing(
@@ -74,7 +65,7 @@ def show_segment(
     for line in str(found["source"]).splitlines():
         say(line)
     say("")
-    say(_progress(found))
+    say(progress(found, f"with {found['members']:,} members"))
 
 
 @segment_commands.command()
@@ -140,28 +131,16 @@ def check(segment: Name, as_json: Json = False, url: Url = None, key: Key = None
 
     Example: perennial segments check churn-risk
     """
-    contacts, late, differences = 0, 0, []
-    cursor: str | None = None
-    with api_caller(url, key) as client:
-        while True:
-            params = {"cursor": cursor} if cursor else {}
-            answer = client.get(f"/v1/segments/{segment}/check", params=params)
-            if answer.status_code != 200:
-                fail("\n".join(_refusal(answer)))
-            told = answer.json()
-            contacts, late = contacts + told["contacts"], late + told["late"]
-            differences += told["differences"]
-            if (cursor := told["next"]) is None:
-                break
+    found = compare_all(f"/v1/segments/{segment}", url, key)
     if as_json:
-        say_json({"contacts": contacts, "late": late, "differences": differences})
+        say_json(found)
     else:
-        say(f"{segment}: {contacts:,} contacts compared, {late:,} about to change, {len(differences):,} differ.")
-        for one in differences:
+        say_compared(segment, found)
+        for one in found["differences"]:
             say(
                 f"  {one['contact_id']} is stored as {_member(one['stored'])} and should be {_member(one['evaluated'])}"
             )
-    if differences:
+    if found["differences"]:
         raise typer.Exit(1)
 
 
@@ -177,10 +156,7 @@ def steer(
 
     Example: perennial segments steer pause churn-risk 2
     """
-    done = ask_api(url, key, "POST", f"/v1/segments/{segment}/versions/{version}/{verb.value}")
-    if not done["done"]:
-        fail(f"There is nothing to {verb.value}: {segment} version {version} is not being filled.")
-    say(f"{segment} version {version}: {verb.value} done.")
+    steer_filling(f"/v1/segments/{segment}", segment, version, verb, url, key)
 
 
 @segment_commands.command()
@@ -197,15 +173,7 @@ def preview(
 
     Example: perennial segments preview segments/churn-risk.yaml --contact user-1
     """
-    from infra.api_client.publishing import Document, refusals
-
-    document = Document("segment", file.stem, file, file.read_text(encoding="utf-8"))
-    body = document.body() | ({"contact_id": contact} if contact else {})
-    with api_caller(url, key) as client:
-        answer = client.post("/v1/segments/preview", json=body)
-    if answer.status_code != 200:
-        fail("\n".join(refusals(document, answer)))
-    told: Mapping[str, Any] = answer.json()
+    told = ask_preview("segment", file, contact, url, key)
     if as_json:
         say_json(told)
         return
@@ -248,25 +216,8 @@ def _say_decision(decided: Mapping[str, Any], verb: str) -> None:
     say_table(["leaf", "holds", "events", "why not"], rows, empty="")
 
 
-def _progress(found: Mapping[str, Any]) -> str:
-    filling = found["filling"]
-    live = (
-        f"version {found['live']} is live with {found['members']:,} members" if found["live"] else "no version is live"
-    )
-    state = f"version {found['version']}: {filling['state'].replace('_', ' ')}"
-    done = f", {filling['evaluated']:,} of about {filling['contacts']:,} contacts evaluated"
-    paused = ", paused" if filling["paused"] else ""
-    return f"{live}; {state}{done if filling['state'] == 'filling' else ''}{paused}"
-
-
 def _member(holds: bool) -> str:
     return "a member" if holds else "none"
-
-
-def _refusal(answer: httpx.Response) -> list[str]:
-    from infra.api_client.publishing import refusals
-
-    return list(refusals(None, answer))
 
 
 def _leaf(leaf: str | Mapping[str, Any]) -> str:

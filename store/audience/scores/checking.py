@@ -14,12 +14,12 @@ from audience.facts import Facts
 from audience.scores.evaluation import ScoreAnswer, evaluate
 from audience.scores.probes import probes
 from audience.scores.rules import Score
-from store.audience.facts import HOLD, contacts_after, estimated_contacts, facts_of
+from store.audience.facts import HOLD, contacts_after, draw, facts_of
 from store.audience.scores.values import VALUE_NAMES, ScoreValue, value_of
 from store.engine.sql import any_of
 from store.published import scores
 from store.published.scores import ScoreSummary
-from store.schema.rows import Contact, columns, read_row
+from store.schema.rows import Contact, read_row
 from tracks.conditions.conditions import ConditionError
 
 ROUNDING = 1e-9
@@ -80,10 +80,7 @@ async def stored(tx: AsyncConnection, score: str, version: int, ids: Sequence[st
 
 async def check_sample(tx: AsyncConnection, score: ScoreSummary, now: datetime, *, size: int) -> Checked:
     """Compare about so many contacts, drawn by whole blocks of the table: cheap however many contacts there are."""
-    total = await estimated_contacts(tx)
-    share = 100.0 if total <= size else min(100.0, 200.0 * size / total)
-    rows = await tx.execute(_DRAWN, {"share": share, "limit": size})
-    return await _checked(tx, score, [read_row(Contact, row) for row in rows.mappings()], now, size + 1)
+    return await _checked(tx, score, await draw(tx, size), now, size + 1)
 
 
 async def check(tx: AsyncConnection, score: ScoreSummary, now: datetime, *, after: str, limit: int) -> Checked:
@@ -128,4 +125,3 @@ _STORED = text(f"""
     SELECT {VALUE_NAMES} FROM score_value
     WHERE score = :score AND version = :version AND contact_id = {any_of("ids")}
 """)
-_DRAWN = text(f"SELECT {columns(Contact, 'c', computed=False)} FROM contact c TABLESAMPLE SYSTEM (:share) LIMIT :limit")
