@@ -19,9 +19,10 @@ from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.people import contacts
 from store.published import policies, tracks
-from store.runs import drop_counts, enrollments, run_changes
+from store.runs import drop_counts, run_changes
 from store.runs.drop_counts import Drop
-from store.runs.enrolling import Enrol
+from store.runs.enrollments import enrollments
+from store.runs.enrollments.enrolling import Enrol
 from store.schema.rows import Contact
 from tracks.content.rendering.liquid_rendering import render_values
 from tracks.content.rendering.message_context import MessageContext

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.published import templates, tracks
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.schema.rows import Channel, Contact, Enrollment, Pinned
 from tracks.content.brand import NO_BRAND, Brand
 from tracks.content.rendering.liquid_rendering import render_values

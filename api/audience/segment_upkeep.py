@@ -16,7 +16,7 @@ from store.audience import due_memberships, score_fills, segment_fills, segment_
 from store.engine import periodic_jobs
 from store.engine.background_tasks import BackgroundTask
 from store.engine.database import Database
-from store.runs import events
+from store.runs.events import events
 
 LOOK = 1.0
 """Seconds between two searches, if the last one found nothing. A change is told within 10 seconds (the design)."""

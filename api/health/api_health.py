@@ -25,7 +25,8 @@ from store.audience import due_memberships
 from store.audience.scores import due as due_scores
 from store.audience.webhooks import destinations
 from store.operations import doctor
-from store.runs import drop_counts, outbox, refused_deliveries
+from store.runs import drop_counts
+from store.runs.outbox import outbox, refused_deliveries
 from store.sending import breakers
 
 router = APIRouter(tags=["operating"], route_class=OpenRoute)

@@ -28,7 +28,7 @@ from store.people import consents, contacts, preferences, suppressions
 from store.people.consents import Change
 from store.published import policies
 from store.published.policies import PolicyVersion
-from store.runs.events import Accepted
+from store.runs.events.events import Accepted
 from store.schema.rows import Channel, Contact
 from store.sending.messages import Message
 from tracks.shared.link_tokens import verify

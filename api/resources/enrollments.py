@@ -15,7 +15,7 @@ from api.http.pagination import CursorText, Limit
 from api.http.problems import documented, not_found
 from api.resources.messages import MessageSummary, summary
 from api.temporal import run_queries
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.schema import merged_ids
 from store.schema.rows import Enrollment, EnrollmentStatus
 from store.sending import message_lists

@@ -15,7 +15,7 @@ from api.http.fields import SLUG, Identifier, WrittenMoment
 from api.http.pagination import CursorText, Limit
 from api.http.problems import FieldProblem, documented, invalid, not_found
 from store.published import tracks
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.schema import merged_ids
 from store.schema.rows import Channel
 from store.sending import message_content, message_lists, messages

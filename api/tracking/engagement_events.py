@@ -18,8 +18,8 @@ from api.feedback.provider_feedback import about
 from api.tracking.bot_bursts import BURST, REPEAT, judge
 from api.tracking.bot_requests import Verdict
 from store.engine.database import Database
-from store.runs import events
-from store.runs.events import Accepted
+from store.runs.events import events
+from store.runs.events.events import Accepted
 from store.sending import engagement, send_outcomes
 from store.sending.engagement import Kind, Touch, Touched
 from tracks.shared.link_tokens import DECOY, without_query

@@ -17,7 +17,7 @@ from api.http.problems import ProblemError, documented
 from api.webhooks import twilio_events
 from api.webhooks.twilio_signature import genuine
 from store.people import contacts, reachability, suppressions
-from store.runs import events
+from store.runs.events import events
 from store.sending import inbound_texts, messages
 from tracks.contacts.contact_fields import storable_text
 

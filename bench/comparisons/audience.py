@@ -30,7 +30,7 @@ from infra.launch.postgres import Postgres
 from store.audience import member_lists
 from store.engine.database import Database
 from store.published import segments
-from store.runs import events
+from store.runs.events import events
 from store.schema.migrate import upgrade
 
 DUE_WITHIN = 60.0

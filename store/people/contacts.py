@@ -16,7 +16,7 @@ from store.audience.memberships import Touch
 from store.engine.errors import BusyError
 from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json, as_json_list, many, utc_now
-from store.runs import awaited_conditions, events
+from store.runs.events import awaited_conditions, events
 from store.schema.merged_ids import check_created, is_merged, survivor_of
 from store.schema.rows import Contact, columns, computed, read_row
 

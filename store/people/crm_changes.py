@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import new_id
 from store.engine.sql import as_json, utc_now
 from store.people import contacts
-from store.runs import events
-from store.runs.events import Accepted, Event
+from store.runs.events import events
+from store.runs.events.events import Accepted, Event
 
 STAGE_CHANGED, FIELD_CHANGED = "crm.stage_changed", "crm.field_changed"
 STAGE = "crm_stage"

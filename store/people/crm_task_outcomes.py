@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.people.handoffs import answering
 from store.people.handoffs.answering import Said
 from store.published import policies
-from store.runs import events
-from store.runs.events import Accepted
+from store.runs.events import events
+from store.runs.events.events import Accepted
 
 COMPLETED = "crm.task_completed"
 

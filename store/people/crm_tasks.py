@@ -13,7 +13,7 @@ from store.engine.ids import is_id
 from store.engine.sql import utc_now
 from store.people import contacts, crm_changes, crm_task_outcomes
 from store.people.crm_task_outcomes import Completed
-from store.runs.events import Accepted
+from store.runs.events.events import Accepted
 from store.schema.rows import columns, read_row
 
 

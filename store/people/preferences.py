@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.people import consents, contacts, reachability, suppressions
 from store.people.consents import Change, Result
 from store.people.permission import UNSUBSCRIBED, WHOLE_CHANNEL
-from store.runs import events
-from store.runs.events import Accepted, Event
+from store.runs.events import events
+from store.runs.events.events import Accepted, Event
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel, Contact
 

@@ -17,7 +17,7 @@ from audience.segments.standings import cause
 from store.audience import memberships
 from store.audience.memberships import Touch
 from store.engine.sql import any_of, utc_now
-from store.runs import events
+from store.runs.events import events
 from store.schema.addresses import address_hash, normalise
 from store.schema.rows import Channel
 

@@ -3,7 +3,7 @@
 A row is `sending` while an attempt holds its claim, and then `sent`, `failed`, `skipped` (refused before the provider
 was asked), `unknown` (nobody knows the outcome), `released` (certainly not sent, so it may be claimed again) or
 `deferred` (it has to wait, and is checked again then). The last two end with their run: closing the run makes them
-`skipped` (`store.runs.enrollments.close`). No address is stored.
+`skipped` (`store.runs.enrollments.enrollments.close`). No address is stored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from store.engine.ids import is_id, new_id
 from store.engine.pipeline import Statement
 from store.engine.sql import utc_now
 from store.published import policies
-from store.runs.enrollments import LOCK_CONTACT, PATH_INSERT, check_contact, path_arrays
+from store.runs.enrollments.enrollments import LOCK_CONTACT, PATH_INSERT, check_contact, path_arrays
 from store.schema.addresses import HASH, address_hash
 from store.schema.rows import Channel, Contact, Enrollment, Run, columns, read_row
 from store.sending.breakers import Deferred

@@ -32,7 +32,7 @@ from api.resources.publishing.template_files import TemplateFiles
 from store.published import tracks as stored
 from store.published.scores import Existing as ExistingGrades
 from store.published.segments import Existing
-from store.runs.live_runs import RunsAt, runs_at_steps
+from store.runs.enrollments.live_runs import RunsAt, runs_at_steps
 from tracks.checks.template_reach import may_send
 
 

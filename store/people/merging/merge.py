@@ -27,7 +27,7 @@ from store.people.merging import (
     moved_rows,
 )
 from store.people.stripe import customers
-from store.runs import awaited_conditions
+from store.runs.events import awaited_conditions
 from store.schema import merged_ids
 from store.schema.rows import Contact
 

@@ -26,7 +26,7 @@ from store.people.merging import (
 )
 from store.people.merging.merge_records import Merge
 from store.people.stripe import customers
-from store.runs import awaited_conditions
+from store.runs.events import awaited_conditions
 from store.schema import merged_ids
 
 

@@ -25,8 +25,8 @@ from store.people.handoffs import answering
 from store.people.handoffs import handoff as handoffs
 from store.people.handoffs.handoff import Handoff, Wanted
 from store.published import policies
-from store.runs import events
-from store.runs.events import Event
+from store.runs.events import events
+from store.runs.events.events import Event
 from tests.activities.activity_runner import NAME, SCHEDULED, ActivityRunner
 from tracks.policy.workspace_policy import parse_policy
 from tracks.shared.link_tokens import verify_handoff

@@ -16,7 +16,7 @@ from store.audience.memberships import Updated
 from store.engine.sql import utc_now
 from store.people import contacts
 from store.published import segments
-from store.runs import events
+from store.runs.events import events
 from tests.store.audience.segment_calls import fill, live, members, publish, told
 from tests.store.store_calls import StoreCalls
 

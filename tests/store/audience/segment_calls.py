@@ -12,7 +12,7 @@ from store.audience.segment_check import Checked, check
 from store.published import segments
 from store.published.segments import Existing
 from store.published.versions import Published
-from store.runs import events
+from store.runs.events import events
 from tests.store.store_calls import NOW, StoreCalls
 
 

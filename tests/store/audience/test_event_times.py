@@ -13,7 +13,7 @@ from audience.segments.members import Members
 from audience.segments.probes import probes
 from store.audience import event_times
 from store.audience.facts import contacts_after, facts_of
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.audience.segment_calls import live, members
 from tests.store.store_calls import NOW, StoreCalls
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from store.audience.due_memberships import overdue, take_due
 from store.people import contacts, erasure
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.audience.segment_calls import checked, fill, live, members, pass_time, plan, publish, told
 from tests.store.store_calls import NOW, StoreCalls
 

@@ -10,7 +10,7 @@ import pytest
 
 from store.audience import score_fills
 from store.published import scores
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.audience.scores.score_calls import VIEWED, checked, fill, grade, live, publish, told, value, written
 from tests.store.audience.segment_calls import fill as fill_segments
 from tests.store.audience.segment_calls import members

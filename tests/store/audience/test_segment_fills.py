@@ -151,6 +151,6 @@ async def test_publishing_gives_up_soon_where_a_long_transaction_reads(store: St
 
 
 async def _store_event(tx: object) -> None:
-    from store.runs import events
+    from store.runs.events import events
 
     await events.accept(tx, events.Event("e1", "ann", "a"), now=NOW)  # type: ignore[arg-type]

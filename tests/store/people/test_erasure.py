@@ -6,8 +6,8 @@ import asyncio
 
 from store.people import crm, erasure, suppressions
 from store.people.consents import Change
-from store.runs.enrolling import Enrolled
-from store.runs.events import Accepted
+from store.runs.enrollments.enrolling import Enrolled
+from store.runs.events.events import Accepted
 from tests.store.people.consent_calls import at, suppressed, tell
 from tests.store.store_calls import NOW, TRIAL, StoreCalls
 

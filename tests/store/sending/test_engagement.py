@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from store.people import erasure
-from store.runs.enrolling_by_event import NotEnrolled
-from store.runs.events import Accepted, Event
+from store.runs.enrollments.enrolling_by_event import NotEnrolled
+from store.runs.events.events import Accepted, Event
 from store.sending import engagement
 from store.sending.engagement import Touch
 from tests.store.store_calls import NOW, StoreCalls

@@ -10,7 +10,7 @@ import pytest
 
 from store.people.handoffs import assigning
 from store.people.handoffs.assigning import Lead
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from tests.store.people.handoffs.handoff_calls import ADA_AND_EMIL, DUE, hand_over, leads, say
 from tests.store.sending.claims import claim, publish
 from tests.store.store_calls import NOW, StoreCalls

@@ -9,7 +9,7 @@ import pytest
 
 from store.runs import drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.sending.claims import MANY, claim, several
 from tests.store.store_calls import NOW, StoreCalls
 from tracks.model.sending import Lately

@@ -13,7 +13,7 @@ from store.audience.scores.values import VALUE_NAMES, ScoreValue, value_of
 from store.published import scores
 from store.published.scores import Existing
 from store.published.versions import Published
-from store.runs import events
+from store.runs.events import events
 from tests.store.store_calls import NOW, StoreCalls
 
 GRADES = {"cold": None, "warm": 20, "hot": {"enter": 50, "leave": 40}}

@@ -16,7 +16,7 @@ from audience.segments.evaluation import evaluate
 from store.people import contacts, crm
 from store.people.consents import Change
 from store.people.merging.table_rules import RULES
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.audience.segments.test_evaluation import anything
 from tests.store.audience.segment_calls import checked, fill, members, pass_time, publish
 from tests.store.people.consent_calls import tell

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from store.engine.ids import new_id
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
 from tracks.runs.run_interface import PathEntry
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.driver_sql import later
 from store.engine.sql import many
 from store.published.entry_rules import Rules
-from store.runs.enrollments import LEAVE_MESSAGES
+from store.runs.enrollments.enrollments import LEAVE_MESSAGES
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.store_calls import NOW, StoreCalls
 
 REPLENISH = """

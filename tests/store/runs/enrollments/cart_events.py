@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from store.runs.enrolling_by_event import Reason
-from store.runs.events import Event
+from store.runs.enrollments.enrolling_by_event import Reason
+from store.runs.events.events import Event
 from tests.store.store_calls import StoreCalls
 
 CART = """

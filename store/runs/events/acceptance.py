@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from store.audience.memberships import Change
-from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason
+from store.runs.enrollments.enrolling_by_event import REASONS, NotEnrolled, Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.runs import event_lists
-from store.runs.event_lists import StoredEvent, Wanted
-from store.runs.events import Event
+from store.runs.events import event_lists
+from store.runs.events.event_lists import StoredEvent, Wanted
+from store.runs.events.events import Event
 from tests.store.store_calls import NOW, StoreCalls
 
 NAMES, CONTACTS = ("email.clicked", "page.viewed", "order.paid"), ("ann", "bob")

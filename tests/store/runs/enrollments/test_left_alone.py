@@ -12,7 +12,7 @@ import pytest
 from audience.exclusions import exclusion_problems
 from store.runs import drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.sending.claims import claim, publish
 from tests.store.store_calls import NOW, StoreCalls, compiled
 from tracks.model.effects import Email

@@ -8,8 +8,8 @@ import pytest
 
 from store.runs import drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.enrolling_by_event import NotEnrolled
-from store.runs.events import Accepted, Event, accept
+from store.runs.enrollments.enrolling_by_event import NotEnrolled
+from store.runs.events.events import Accepted, Event, accept
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
 
 

@@ -14,8 +14,8 @@ from store.engine.errors import BusyError
 from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json_list, many, utc_now
 from store.published.entry_rules import NoKey, Rules, rules_from_json
-from store.runs.enrollment_slots import HOLDER, Slot, begin_anew, make_room
-from store.runs.enrollment_slots import Enrol as Enrol
+from store.runs.enrollments.enrollment_slots import HOLDER, Slot, begin_anew, make_room
+from store.runs.enrollments.enrollment_slots import Enrol as Enrol
 from store.schema.merged_ids import survivor_of
 from store.schema.rows import Enrollment, columns, read_row
 from tracks.shared.workflow_ids import MAX_WORKFLOW_ID, workflow_id

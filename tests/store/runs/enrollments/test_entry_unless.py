@@ -9,8 +9,8 @@ import pytest
 
 from store.runs import drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.events import Event
-from tests.store.runs.cart_events import LEFT, entered, track
+from store.runs.events.events import Event
+from tests.store.runs.enrollments.cart_events import LEFT, entered, track
 from tests.store.store_calls import NOW, StoreCalls
 
 UNLESS = track(unless="{event: order.paid, within: 30d}")

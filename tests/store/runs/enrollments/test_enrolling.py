@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.engine.ids import new_id
-from store.runs.enrolling import Enrol, enroll_many
+from store.runs.enrollments.enrolling import Enrol, enroll_many
 from tests.store.store_calls import NOW, WELCOME, StoreCalls
 
 STEPS = """

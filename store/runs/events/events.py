@@ -19,13 +19,14 @@ from store.audience import memberships
 from store.audience.memberships import Change, Updated
 from store.engine.errors import BusyError
 from store.engine.sql import any_of, as_json_list, many, utc_now
-from store.runs import awaited_conditions, drop_counts, event_deliveries
-from store.runs.acceptance import Accepted as Accepted
-from store.runs.accepted_event import Event as Event
-from store.runs.accepted_event import event_of, event_of_grade
+from store.runs import drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.enrolling_by_event import enter
-from store.runs.segment_touches import Stored, by_events, by_runs
+from store.runs.enrollments.enrolling_by_event import enter
+from store.runs.events import awaited_conditions, event_deliveries
+from store.runs.events.acceptance import Accepted as Accepted
+from store.runs.events.accepted_event import Event as Event
+from store.runs.events.accepted_event import event_of, event_of_grade
+from store.runs.events.segment_touches import Stored, by_events, by_runs
 from store.schema.merged_ids import check_created, survivor_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.runs.event_lists import StoredEvent
+from store.runs.events.event_lists import StoredEvent
 from store.schema.rows import columns, read_row
 
 

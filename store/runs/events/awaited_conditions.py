@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import new_id
 from store.engine.sql import any_of, many
 from store.published import tracks
-from store.runs import enrollments
 from store.runs.condition_checks import holds
+from store.runs.enrollments import enrollments
 from store.schema.rows import Contact, Enrollment, Run, columns, read_row
 from tracks.compiler.compiler import find_step
 from tracks.model.score_changes import GRADED

@@ -1,4 +1,4 @@
-"""Read and change enrollments, their paths and their ends. `store.runs.enrolling` creates them."""
+"""Read and change enrollments, their paths and their ends. `store.runs.enrollments.enrolling` creates them."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.people import contacts, erasure
-from store.runs import awaited_conditions, enrollments, events
-from store.runs.awaited_conditions import Seen
-from store.runs.events import Event
+from store.runs.enrollments import enrollments
+from store.runs.events import awaited_conditions, events
+from store.runs.events.awaited_conditions import Seen
+from store.runs.events.events import Event
 from store.schema.rows import Enrollment
 from tests.store.audience.scores import score_calls as scores
 from tests.store.audience.segment_calls import live

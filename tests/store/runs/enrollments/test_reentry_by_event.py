@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from store.runs.events import Event
-from tests.store.runs.cart_events import CART
+from store.runs.events.events import Event
+from tests.store.runs.enrollments.cart_events import CART
 from tests.store.store_calls import NOW, StoreCalls
 
 RESTART = """

@@ -18,8 +18,8 @@ from store.published.entry_rules import EntryRule, Rules, rules_from_json
 from store.published.policies import NEWEST
 from store.runs import condition_checks, drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.enrolling import Enrolled, enroll_many
-from store.runs.enrollment_slots import Enrol
+from store.runs.enrollments.enrolling import Enrolled, enroll_many
+from store.runs.enrollments.enrollment_slots import Enrol
 from store.schema.rows import Contact, columns, read_row
 from tracks.model.sending import LATELY_AT_MOST, Lately
 from tracks.policy.workspace_policy import NO_POLICY, Policy

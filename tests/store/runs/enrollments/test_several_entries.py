@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from store.runs.enrolling_by_event import NotEnrolled
-from store.runs.events import Event
+from store.runs.enrollments.enrolling_by_event import NotEnrolled
+from store.runs.events.events import Event
 from tests.store.audience import segment_calls
 from tests.store.store_calls import StoreCalls
 

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from store.engine.ids import new_id
 from store.people import contacts
-from store.runs import drop_counts, enrollments, outbox
+from store.runs import drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.enrolling import Enrol, enroll_many
-from store.runs.outbox import KEPT_FOR_STARTS, Delivery
+from store.runs.enrollments import enrollments
+from store.runs.enrollments.enrolling import Enrol, enroll_many
+from store.runs.outbox import outbox
+from store.runs.outbox.outbox import KEPT_FOR_STARTS, Delivery
 from tests.store.store_calls import NOW, TRIAL, StoreCalls, rows_of
 
 

@@ -14,10 +14,10 @@ from store.engine.ids import new_id
 from store.engine.pipeline import Answer, Pipeline, Statement
 from store.runs import drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.enrolling_by_event import REASONS, NotEnrolled, Reason
-from store.runs.events import Accepted, Event
-from tests.store.runs.cart_events import ALWAYS, CART, LEFT, entered, track
-from tests.store.runs.test_entry_unless import UNLESS
+from store.runs.enrollments.enrolling_by_event import REASONS, NotEnrolled, Reason
+from store.runs.events.events import Accepted, Event
+from tests.store.runs.enrollments.cart_events import ALWAYS, CART, LEFT, entered, track
+from tests.store.runs.enrollments.test_entry_unless import UNLESS
 from tests.store.store_calls import NOW, StoreCalls
 
 
