@@ -12,7 +12,9 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from store.audience import due_memberships, score_fills, segment_fills, segment_sizes
+from store.audience.fills import score_fills, segment_fills
+from store.audience.memberships import due_memberships
+from store.audience.segments import segment_sizes
 from store.engine import periodic_jobs
 from store.engine.background_tasks import BackgroundTask
 from store.engine.database import Database

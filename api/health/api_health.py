@@ -21,7 +21,7 @@ from api.http.context import Context, Ctx
 from api.http.metrics import StoredFigures
 from api.http.problems import documented
 from api.http.security_headers import ProtectAnswers
-from store.audience import due_memberships
+from store.audience.memberships import due_memberships
 from store.audience.scores import due as due_scores
 from store.audience.webhooks import destinations
 from store.operations import doctor

@@ -11,8 +11,8 @@ from typing import Any, TypedDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience import memberships
-from store.audience.memberships import Touch
+from store.audience.memberships import memberships
+from store.audience.memberships.memberships import Touch
 from store.engine.errors import BusyError
 from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json, as_json_list, many, utc_now

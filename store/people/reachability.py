@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.standings import cause
-from store.audience import memberships
-from store.audience.memberships import Touch
+from store.audience.memberships import memberships
+from store.audience.memberships.memberships import Touch
 from store.engine.sql import any_of, utc_now
 from store.runs.events import events
 from store.schema.addresses import address_hash, normalise

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience import memberships
+from store.audience.memberships import memberships
 from store.engine.sql import utc_now
 from store.runs.enrollments import enrolling, enrollments
 from store.runs.enrollments.enrolling import Enrolled

@@ -20,8 +20,8 @@ from api.resources.publishing.publishing import Publishing, RefusedError, Segmen
 from api.resources.publishing.tracks import YAML_TYPES
 from api.resources.publishing.versions import Versions, list_versions
 from audience.segments.document import read_segment, read_segment_data
-from store.audience import member_lists
 from store.audience.facts import estimated_contacts
+from store.audience.segments import member_lists
 from store.published import segments
 from store.published.segments import Existing, SegmentVersion, State
 

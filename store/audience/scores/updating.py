@@ -1,7 +1,7 @@
 """Keep each contact's scores: exact at each commit, in the transaction that stores the cause.
 
 What is written follows from `audience.scores.evaluation` over the stored facts, as memberships of segments do.
-`store.audience.memberships.update` locks the contacts and reads the facts for both.
+`store.audience.memberships.memberships.update` locks the contacts and reads the facts for both.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience import memberships
-from store.audience.memberships import Change, Touch
+from store.audience.memberships import memberships
+from store.audience.memberships.memberships import Change, Touch
 from store.audience.webhooks import outgoing
 from store.audience.webhooks.outgoing import Outgoing
 from store.engine.sql import any_of

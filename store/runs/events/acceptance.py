@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from store.audience.memberships import Change
+from store.audience.memberships.memberships import Change
 from store.runs.enrollments.enrolling_by_event import REASONS, NotEnrolled, Reason
 
 

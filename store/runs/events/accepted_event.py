@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from store.audience.memberships import Change
+from store.audience.memberships.memberships import Change
 from store.audience.scores.values import GradeChange
 from store.engine.ids import digest
 from tracks.model.date_entries import REACHED

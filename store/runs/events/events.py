@@ -15,8 +15,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience import memberships
-from store.audience.memberships import Change, Updated
+from store.audience.memberships import memberships
+from store.audience.memberships.memberships import Change, Updated
 from store.engine.errors import BusyError
 from store.engine.sql import any_of, as_json_list, many, utc_now
 from store.runs import drop_counts

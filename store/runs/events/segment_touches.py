@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from audience.segments.standings import cause
-from store.audience.memberships import Touch
+from store.audience.memberships.memberships import Touch
 
 
 class Stored(NamedTuple):

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from audience.segments.document import segment_from_data
-from store.audience import due_memberships, segment_fills
-from store.audience.segment_check import Checked, check
+from store.audience.fills import segment_fills
+from store.audience.memberships import due_memberships
+from store.audience.segments.segment_check import Checked, check
 from store.published import segments
 from store.published.segments import Existing
 from store.published.versions import Published

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.audience import segment_fills
+from store.audience.fills import segment_fills
 from store.people import contacts, erasure, preferences, reachability, suppressions
 from store.people.consents import Change
 from store.published import policies, segments

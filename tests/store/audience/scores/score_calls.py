@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from audience.scores.document import score_from_data
-from store.audience import score_fills
+from store.audience.fills import score_fills
 from store.audience.scores.checking import Checked, check
 from store.audience.scores.values import VALUE_NAMES, ScoreValue, value_of
 from store.published import scores

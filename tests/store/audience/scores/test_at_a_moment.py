@@ -8,8 +8,8 @@ from math import fsum
 import pytest
 from sqlalchemy import text
 
+from store.audience.memberships.whole_contact import evaluate_anew
 from store.audience.scores import at_a_moment
-from store.audience.whole_contact import evaluate_anew
 from store.people import contacts
 from store.runs.events import events
 from store.runs.events.events import Event

@@ -13,8 +13,8 @@ from audience.segments.document import Segment
 from audience.segments.inner_segments import depths_of
 from audience.segments.probes import Probe, probes
 from store.audience.facts import AGAIN, CATCH_UP, enough
-from store.audience.inner_segments import InnerSegments
-from store.audience.membership_rows import Membership, Pin
+from store.audience.memberships.inner_segments import InnerSegments
+from store.audience.memberships.membership_rows import Membership, Pin
 from store.audience.webhooks.outgoing import Outgoing
 
 

@@ -13,8 +13,9 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.evaluation import evaluate
-from store.audience import member_lists, segment_revisits
 from store.audience.facts import HOLD, contacts_after, draw
+from store.audience.memberships import segment_revisits
+from store.audience.segments import member_lists
 from store.audience.standings import all_facts_of
 from store.published import segments
 from store.published.segments import SegmentSummary

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.audience import score_fills
+from store.audience.fills import score_fills
 from store.published import scores
 from store.runs.events.events import Event
 from tests.store.audience.scores.score_calls import VIEWED, checked, fill, grade, live, publish, told, value, written

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.scores.probes import probes
-from store.audience import memberships
 from store.audience.facts import HOLD, contacts_after, facts_of
-from store.audience.memberships import Touch, Updated
+from store.audience.memberships import memberships
+from store.audience.memberships.memberships import Touch, Updated
 from store.audience.scores.updating import first_value, judged, untold_of
 from store.audience.scores.values import (
     LIVE,

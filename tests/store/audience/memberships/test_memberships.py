@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from store.audience.due_memberships import overdue, take_due
+from store.audience.memberships.due_memberships import overdue, take_due
 from store.people import contacts, erasure
 from store.runs.events.events import Event
 from tests.store.audience.segment_calls import checked, fill, live, members, pass_time, plan, publish, told

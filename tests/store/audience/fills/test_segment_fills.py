@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from store.audience import segment_fills
+from store.audience.fills import segment_fills
 from store.engine.errors import BusyError
 from store.published import segments
 from tests.store.audience.segment_calls import checked, fill, live, members, plan, publish, told

@@ -11,8 +11,8 @@ from audience.segments.decision import Decider
 from audience.segments.document import segment_from_data
 from audience.segments.members import Members
 from audience.segments.probes import probes
-from store.audience import event_times
 from store.audience.facts import contacts_after, facts_of
+from store.audience.fills import event_times
 from store.runs.events.events import Event
 from tests.store.audience.segment_calls import live, members
 from tests.store.store_calls import NOW, StoreCalls

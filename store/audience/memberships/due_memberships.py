@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience.memberships import Touch, Updated, update
+from store.audience.memberships.memberships import Touch, Updated, update
 from store.audience.scores.values import KEPT as SCORES_KEPT
 from store.schema.rows import Contact, columns, read_row
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience.memberships import Touch, Updated, update
+from store.audience.memberships.memberships import Touch, Updated, update
 
 
 async def evaluate_anew(tx: AsyncConnection, contact_ids: Iterable[str], now: datetime) -> Updated:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from store.audience import segment_sizes
-from store.audience.segment_sizes import Size
+from store.audience.segments import segment_sizes
+from store.audience.segments.segment_sizes import Size
 from store.engine.sql import utc_now
 from store.people import contacts
 from tests.store.audience.segment_calls import live

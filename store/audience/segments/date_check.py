@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
 from audience.segments.date_moments import DateSegment
-from store.audience import member_lists
 from store.audience.facts import HOLD, draw
+from store.audience.segments import member_lists
 from store.published import segments
 from store.schema.rows import Contact, read_row
 from tracks.model.date_entries import PREFIX

@@ -18,10 +18,10 @@ from audience.segments.document import Segment
 from audience.segments.inner_segments import outer_by_inner, with_outer
 from audience.segments.probes import Probe, merged
 from store.audience.facts import HOLD, shared_facts_of
-from store.audience.inner_segments import InnerSegments
-from store.audience.membership_evaluation import Change as Change
-from store.audience.membership_evaluation import Evaluation, Kept
-from store.audience.membership_rows import MEMBERSHIP_NAMES, Membership, Pin, write
+from store.audience.memberships.inner_segments import InnerSegments
+from store.audience.memberships.membership_evaluation import Change as Change
+from store.audience.memberships.membership_evaluation import Evaluation, Kept
+from store.audience.memberships.membership_rows import MEMBERSHIP_NAMES, Membership, Pin, write
 from store.audience.scores import values as score_values
 from store.audience.scores.updating import Concern, ScoreUpdate
 from store.audience.scores.values import GradeChange

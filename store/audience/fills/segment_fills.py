@@ -16,10 +16,12 @@ from audience.segments.date_moments import DateSegment
 from audience.segments.document import Segment
 from audience.segments.probes import probes
 from audience.segments.standings import cause
-from store.audience import event_times, segment_revisits, segment_sizes
 from store.audience.facts import AGAIN, contacts_after, facts_of
-from store.audience.membership_rows import MEMBERSHIP_NAMES, Membership, write
-from store.audience.memberships import Change, Updated
+from store.audience.fills import event_times
+from store.audience.memberships import segment_revisits
+from store.audience.memberships.membership_rows import MEMBERSHIP_NAMES, Membership, write
+from store.audience.memberships.memberships import Change, Updated
+from store.audience.segments import segment_sizes
 from store.audience.standings import with_standings
 from store.audience.webhooks.comparing import VERSION_LIVE
 from store.engine import periodic_jobs

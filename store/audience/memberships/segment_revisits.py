@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.standings import cause
-from store.audience.memberships import Touch, Updated, update
+from store.audience.memberships.memberships import Touch, Updated, update
 
 CHUNK = 200
 """Contacts of a chunk; they are locked for as long as it takes."""
