@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from audience.segments.standings import cause
+from audience.segments.leaves.standings import cause
 from store.audience.memberships import memberships
 from store.audience.memberships.memberships import Touch
 from store.engine.sql import any_of, utc_now

@@ -18,8 +18,8 @@ from api.resources.publishing import segment_references
 from audience.exclusions import exclusion_problems
 from audience.scores import document as score_document
 from audience.segments import document as segment_document
+from audience.segments.leaves.standings import cause
 from audience.segments.score_names import missing_scores
-from audience.segments.standings import cause
 from store.engine.sql import utc_now
 from store.published import date_segments, policies, publish_lock, segments, templates, tracks
 from store.published import scores as published_scores

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.facts import Facts
 from audience.segments.date_moments import DateSegment
 from audience.segments.document import Segment
+from audience.segments.leaves.standings import cause
 from audience.segments.probes import probes
-from audience.segments.standings import cause
 from store.audience.facts import AGAIN, contacts_after, facts_of
 from store.audience.fills import event_times
 from store.audience.memberships import segment_revisits

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from audience.facts import EVER, Facts, Span, Standing
-from audience.segments.standings import InSegment
+from audience.segments.leaves.standings import InSegment
 
 
 class InnerSegments:

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from audience.segments.standings import cause
+from audience.segments.leaves.standings import cause
 from store.audience.memberships.memberships import Touch, Updated, update
 
 CHUNK = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from audience.segments.standings import cause
+from audience.segments.leaves.standings import cause
 from store.audience.memberships.memberships import Touch
 
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audience.facts import Fact, Facts, Standing
-from audience.segments.aggregates import AGGREGATES
 from audience.segments.document import segment_from_data
 from audience.segments.evaluation import evaluate
+from audience.segments.leaves.aggregates import AGGREGATES
 from audience.segments.members import standings_of
 from tracks.time.durations import parse_duration
 

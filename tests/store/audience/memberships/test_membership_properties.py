@@ -15,8 +15,8 @@ from sqlalchemy import text
 from audience.facts import EVER, Fact, Facts, Standing
 from audience.segments.document import segment_from_data
 from audience.segments.evaluation import evaluate
+from audience.segments.leaves.standings import Consents, Converted, InSegment, OnTrack, Reachable, StandingLeaf
 from audience.segments.members import standings_of
-from audience.segments.standings import Consents, Converted, InSegment, OnTrack, Reachable, StandingLeaf
 from store.people import contacts, erasure, preferences, reachability, suppressions
 from store.people.consents import Change
 from store.published import segments

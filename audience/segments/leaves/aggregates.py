@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from audience.conditions import EventCondition
 from audience.facts import Fact
-from audience.segments.comparisons import MAX_TIMES, Comparing
+from audience.segments.leaves.comparisons import MAX_TIMES, Comparing
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 from tracks.model.values import Duration, EventName, Model, Short, wrong
