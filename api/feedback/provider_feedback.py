@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.people import reachability, suppressions
+from store.people.consents import reachability, suppressions
 from store.runs.events import events
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel

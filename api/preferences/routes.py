@@ -24,8 +24,9 @@ from api.preferences import somebody_else
 from api.preferences.choices import choices, chosen, everything_off
 from api.preferences.links import NOT_FOUND, Token, addressee, languages_of, nobody
 from api.preferences.preferences_view import DO, View, day
-from store.people import consents, contacts, preferences, suppressions
-from store.people.consents import Change
+from store.people import contacts
+from store.people.consents import consents, preferences, suppressions
+from store.people.consents.consents import Change
 from store.published import policies
 from store.published.policies import PolicyVersion
 from store.runs.events.events import Accepted

@@ -16,7 +16,8 @@ from api.http.overload import vouch
 from api.http.problems import ProblemError, documented
 from api.webhooks import twilio_events
 from api.webhooks.twilio_signature import genuine
-from store.people import contacts, reachability, suppressions
+from store.people import contacts
+from store.people.consents import reachability, suppressions
 from store.runs.events import events
 from store.sending import inbound_texts, messages
 from tracks.contacts.contact_fields import storable_text

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.sending.messages import Message
 
 Effect = Literal["suppress", "count", "nothing"]

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import many
-from store.people.permission import refusals
+from store.people.consents.permission import refusals
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel, Contact
 

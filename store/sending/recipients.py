@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.people import contacts, suppressions
+from store.people import contacts
+from store.people.consents import suppressions
 from store.schema.addresses import address_hash
 from store.sending.messages import Message
 

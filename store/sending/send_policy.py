@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.exclusions import exclusions_of
 from store.audience import exclusions
-from store.people.permission import CONSENTS, refusal
+from store.people.consents.permission import CONSENTS, refusal
 from store.published import policies
 from store.published.policies import NEWEST
 from store.runs import condition_checks

@@ -20,7 +20,7 @@ from activities.contract import (
     SettleHandoffCall,
 )
 from activities.effects.handoffs import NO_TEAM, NOBODY
-from store.people import crm
+from store.people.crm import crm
 from store.people.handoffs import answering
 from store.people.handoffs import handoff as handoffs
 from store.people.handoffs.handoff import Handoff, Wanted

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from store.audience.fills import segment_fills
-from store.people import contacts, erasure, preferences, reachability, suppressions
-from store.people.consents import Change
+from store.people import contacts, erasure
+from store.people.consents import preferences, reachability, suppressions
+from store.people.consents.consents import Change
 from store.published import policies, segments
 from store.runs import run_changes
 from store.runs.enrollments.enrolling import Enrol

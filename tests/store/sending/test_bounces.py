@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.schema.addresses import address_hash
 from store.sending import bounces, ledger, messages, send_outcomes
 from store.sending.bounces import MANY, SPAN, TABLE

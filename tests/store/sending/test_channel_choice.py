@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.engine.ids import new_id
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.people.contacts import get
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel, Enrollment

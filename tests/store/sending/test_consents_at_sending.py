@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from store.people import contacts, preferences, suppressions
-from store.people.consents import Change
-from tests.store.people.consent_calls import at, policy, tell
+from store.people import contacts
+from store.people.consents import preferences, suppressions
+from store.people.consents.consents import Change
+from tests.store.people.consents.consent_calls import at, policy, tell
 from tests.store.store_calls import WELCOME, StoreCalls
 from tracks.model.message_rules import MessageRules
 

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from store.engine.ids import new_id
-from store.people import erasure, suppressions
+from store.people import erasure
+from store.people.consents import suppressions
 from store.runs.enrollments import enrollments
 from store.runs.events.events import Event, accept
 from store.sending import ledger, message_lists, messages

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.schema.addresses import address_hash
 from tests.store.sending.claims import MANY, TOPICS, claim, consent, publish, several
 from tests.store.store_calls import NOW, StoreCalls

@@ -17,8 +17,9 @@ from audience.segments.document import segment_from_data
 from audience.segments.evaluation import evaluate
 from audience.segments.leaves.standings import Consents, Converted, InSegment, OnTrack, Reachable, StandingLeaf
 from audience.segments.members import standings_of
-from store.people import contacts, erasure, preferences, reachability, suppressions
-from store.people.consents import Change
+from store.people import contacts, erasure
+from store.people.consents import preferences, reachability, suppressions
+from store.people.consents.consents import Change
 from store.published import segments
 from store.runs import run_changes
 from store.runs.enrollments.enrolling import Enrol

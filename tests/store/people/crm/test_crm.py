@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from store.people import crm
+from store.people.crm import crm
 from tests.store.store_calls import NOW, StoreCalls
 
 

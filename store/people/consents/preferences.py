@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.people import consents, contacts, reachability, suppressions
-from store.people.consents import Change, Result
-from store.people.permission import UNSUBSCRIBED, WHOLE_CHANNEL
+from store.people import contacts
+from store.people.consents import consents, reachability, suppressions
+from store.people.consents.consents import Change, Result
+from store.people.consents.permission import UNSUBSCRIBED, WHOLE_CHANNEL
 from store.runs.events import events
 from store.runs.events.events import Accepted, Event
 from store.schema.addresses import address_hash

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from store.people import consents, preferences, suppressions
-from store.people.consents import Change
+from store.people.consents import consents, preferences, suppressions
+from store.people.consents.consents import Change
 from store.published import policies
 from store.schema.rows import Channel
 from tests.store.store_calls import NOW, StoreCalls

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.schema.addresses import address_hash
 from store.schema.suppression_reasons import HARSHEST_FIRST, Reason
 from tests.store.store_calls import NOW, StoreCalls

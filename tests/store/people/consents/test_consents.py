@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.engine.ids import new_id
-from store.people import consents, contacts, preferences
-from store.people.consents import Change, Proof, Said, follows
-from tests.store.people.consent_calls import at, held, policy, suppressed, tell
+from store.people import contacts
+from store.people.consents import consents, preferences
+from store.people.consents.consents import Change, Proof, Said, follows
+from tests.store.people.consents.consent_calls import at, held, policy, suppressed, tell
 from tests.store.store_calls import NOW, WELCOME, StoreCalls
 
 LEAVING = (
