@@ -26,13 +26,19 @@ from store.published import scores as published_scores
 from store.published.entry_rules import dates_of
 from store.published.scores import Existing as ExistingGrades
 from store.published.segments import Existing
-from tracks.checks.enrolled_tracks import missing_tracks
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
-from tracks.checks.entered_segments import missing_segments
-from tracks.checks.read_scores import unknown_scores
-from tracks.checks.sales_teams import team_problems, teams_of
-from tracks.checks.template_use import TemplateFacts, TemplateKey, check_template_use, keys_of, template_problems
-from tracks.checks.topic_use import topic_problems, topics_of
+from tracks.checks.references.enrolled_tracks import missing_tracks
+from tracks.checks.references.entered_segments import missing_segments
+from tracks.checks.references.read_scores import unknown_scores
+from tracks.checks.references.sales_teams import team_problems, teams_of
+from tracks.checks.references.template_use import (
+    TemplateFacts,
+    TemplateKey,
+    check_template_use,
+    keys_of,
+    template_problems,
+)
+from tracks.checks.references.topic_use import topic_problems, topics_of
 from tracks.checks.track_document import Reading
 from tracks.checks.track_texts import text_problems
 from tracks.compiler.compiler import compile_track

@@ -41,7 +41,7 @@ WORDS = {
 }
 """Text fields that are not Liquid. A new field must be in one of the two lists."""
 WITH_ITS_TEMPLATE = ("email", "subject")
-"""Checked where the template's variables are known (`tracks.checks.template_use`)."""
+"""Checked where the template's variables are known (`tracks.checks.references.template_use`)."""
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:

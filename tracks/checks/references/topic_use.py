@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tracks.checks.template_use import messages_of
+from tracks.checks.references.template_use import messages_of
 from tracks.model.sending import Message
 from tracks.model.track import Track
 from tracks.shared.problems import meant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracks.checks.entered_segments import missing_segments
+from tracks.checks.references.entered_segments import missing_segments
 
 TRACK = {
     "track": "t",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracks.checks.read_scores import unknown_scores
+from tracks.checks.references.read_scores import unknown_scores
 
 
 @pytest.mark.parametrize(

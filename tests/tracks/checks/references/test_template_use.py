@@ -4,7 +4,7 @@ from typing import Literal
 import pytest
 
 from tests.tracks.examples import data_problems, track, with_steps
-from tracks.checks.template_use import TemplateKey, template_keys, template_problems
+from tracks.checks.references.template_use import TemplateKey, template_keys, template_problems
 from tracks.checks.track_document import read_track
 from tracks.checks.track_texts import text_problems
 
