@@ -45,7 +45,7 @@ from bench.time_skipping import time_skipping
 from store.schema.rows import Contact
 from tracks.compiler.compiler import compile_track, find_step
 from tracks.conditions.conditions import ConditionError, evaluate
-from tracks.model.steps import BranchStep, HandoffStep, WaitForStep
+from tracks.model.steps.steps import BranchStep, HandoffStep, WaitForStep
 from tracks.model.track import Track
 from tracks.runs.event_matching import about_own, event_view, interested, signal_of
 from tracks.runs.handoff_answers import EVENTS as HANDOFF_EVENTS

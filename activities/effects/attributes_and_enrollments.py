@@ -27,8 +27,8 @@ from store.schema.rows import Contact
 from tracks.content.rendering.liquid_rendering import render_values
 from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.template_error import TemplateError
-from tracks.model.effects import Changes
-from tracks.model.simple_steps import EnrollStep, SetStep
+from tracks.model.steps.effects import Changes
+from tracks.model.steps.simple_steps import EnrollStep, SetStep
 from tracks.policy.workspace_policy import ENROLL_MOST
 from tracks.shared.numbers import add, number_of
 

@@ -15,8 +15,8 @@ from store.engine.database import Database
 from store.runs import condition_checks
 from store.runs.enrollments import enrollments
 from tracks.conditions.conditions import not_computed
-from tracks.model.simple_steps import Base
-from tracks.model.steps import BranchStep
+from tracks.model.steps.simple_steps import Base
+from tracks.model.steps.steps import BranchStep
 
 log = structlog.get_logger(__name__)
 

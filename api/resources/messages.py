@@ -22,8 +22,8 @@ from store.sending import message_content, message_lists, messages
 from store.sending.message_content import MessageContent
 from store.sending.message_lists import Wanted
 from store.sending.messages import Message, MessageStatus, Progress
-from tracks.model.effects import Email, Sms
-from tracks.model.steps import MessageStep
+from tracks.model.steps.effects import Email, Sms
+from tracks.model.steps.steps import MessageStep
 from tracks.model.track import Track
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"], route_class=KeyedRoute)

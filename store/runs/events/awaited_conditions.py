@@ -24,7 +24,7 @@ from store.schema.rows import Contact, Enrollment, Run, columns, read_row
 from tracks.compiler.compiler import find_step
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
-from tracks.model.steps import WaitForStep
+from tracks.model.steps.steps import WaitForStep
 from tracks.runs.run_interface import met_key
 
 CHANGES_OF_FACTS = frozenset((ENTERED, LEFT, GRADED))

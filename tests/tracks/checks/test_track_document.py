@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.tracks.examples import EVERYTHING, data_problems, problems, track, with_steps
 from tracks.checks.track_document import check_track, parse_track, track_from_data, track_to_data
-from tracks.model.effects import Sms
-from tracks.model.steps import EmailStep, SmsStep
+from tracks.model.steps.effects import Sms
+from tracks.model.steps.steps import EmailStep, SmsStep
 from tracks.model.track import Track, find_step
 from tracks.shared.problems import TrackProblems
 

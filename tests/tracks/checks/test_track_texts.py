@@ -11,8 +11,8 @@ from pydantic import BaseModel, JsonValue
 from tests.tracks.examples import HEAD, with_steps
 from tracks.checks.track_document import read_track, read_track_data
 from tracks.checks.track_texts import text_problems
-from tracks.model.effects import Changes, Crm, Email, Enrolment, Lead, Sms, Webhook
-from tracks.model.steps import STEP_TYPES
+from tracks.model.steps.effects import Changes, Crm, Email, Enrolment, Lead, Sms, Webhook
+from tracks.model.steps.steps import STEP_TYPES
 from tracks.static_analysis.model_fields import is_liquid
 
 PARTS: dict[str, type[BaseModel]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from tracks.model.effects import Enrolment
+from tracks.model.steps.effects import Enrolment
 from tracks.shared.problems import meant
 from tracks.shared.yaml_source import Path
 from tracks.static_analysis.effect_parts import EffectPart

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tracks.model.effects import Lead
-from tracks.model.steps import HandoffStep
+from tracks.model.steps.effects import Lead
+from tracks.model.steps.steps import HandoffStep
 from tracks.model.track import Track
 from tracks.shared.problems import meant
 from tracks.shared.yaml_source import Path

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
 from tracks.model import liquid_texts
-from tracks.model.effects import Email, Sms
-from tracks.model.steps import MessageStep, Step
+from tracks.model.steps.effects import Email, Sms
+from tracks.model.steps.steps import MessageStep, Step
 from tracks.model.track import Track
 from tracks.shared.problems import meant
 from tracks.shared.yaml_source import Path

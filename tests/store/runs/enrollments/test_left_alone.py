@@ -15,8 +15,8 @@ from store.runs.drop_counts import Drop
 from store.runs.events.events import Event
 from tests.store.sending.claims import claim, publish
 from tests.store.store_calls import NOW, StoreCalls, compiled
-from tracks.model.effects import Email
 from tracks.model.message_rules import rules_of
+from tracks.model.steps.effects import Email
 
 RECENT = "[{did: order.paid, within: 3d}]"
 TRACK = """

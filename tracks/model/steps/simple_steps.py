@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from tracks.model.effects import Changes, Crm, Enrolment, Webhook
+from tracks.model.steps.effects import Changes, Crm, Enrolment, Webhook
 from tracks.model.values import Model, Slug, StepId, Text
 
 

@@ -15,18 +15,10 @@ from pydantic import (
     Tag,
 )
 
-from tracks.model.effects import Email, Lead, Send, Sms
-from tracks.model.simple_steps import (
-    Base,
-    BreakStep,
-    CrmStep,
-    EnrollStep,
-    ExitStep,
-    SetStep,
-    WebhookStep,
-)
+from tracks.model.steps.effects import Email, Lead, Send, Sms
+from tracks.model.steps.simple_steps import Base, BreakStep, CrmStep, EnrollStep, ExitStep, SetStep, WebhookStep
+from tracks.model.steps.waits import Awaited, ComputedLength, ContactDate, Until, date_schema, until_schema
 from tracks.model.values import Condition, Duration, Model, Slug, wrong
-from tracks.model.waits import Awaited, ComputedLength, ContactDate, Until, date_schema, until_schema
 
 
 class Detour(Model):
