@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from api.audience.segment_upkeep import SegmentUpkeep
-from cli.over_api.segments import told_in_words
+from cli.over_api.audience.segments import told_in_words
 from store.engine.database import Database
 from tests.api.client import Api
 from tests.cli.over_api.conftest import Command

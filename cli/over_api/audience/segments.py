@@ -8,9 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.over_api.evaluated_versions import Verb, ask_preview, compare_all, progress, say_compared, steer_filling
+from cli.over_api.audience.evaluated_versions import (
+    Verb,
+    ask_preview,
+    compare_all,
+    progress,
+    say_compared,
+    steer_filling,
+)
+from cli.over_api.audience.segment_webhooks import webhook_commands
 from cli.over_api.lists import Csv, Limit, Listing, at, field, show
-from cli.over_api.segment_webhooks import webhook_commands
 from cli.shared.common import Key, Url, ask_api
 from cli.shared.printing import Json, say, say_json, say_table
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import typer
 
-from cli.over_api import merges
 from cli.over_api.lists import Csv, Limit, Listing, at, field, outcome, show
+from cli.over_api.people import merges
 from cli.shared.common import Key, Url, api_caller, fail
 from cli.shared.printing import Json, say, say_json, say_table
 
