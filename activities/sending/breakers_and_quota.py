@@ -27,7 +27,9 @@ from store.people.hubspot import objects
 from store.people.hubspot.hubspot_change import Properties
 from store.people.stripe import applying, customers
 from store.published import policies
-from store.sending import breakers, message_content, reputation
+from store.sending.feedback import reputation
+from store.sending.messages import message_content
+from store.sending.policy import breakers
 
 TICK = 1.0
 """Seconds between two checks of what is due."""

@@ -8,7 +8,7 @@ from activities.providers.provider_errors import Fault
 from store.people.consents import reachability, suppressions
 from store.schema.rows import Channel
 from store.sending import send_outcomes
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
 
 
 async def fail(

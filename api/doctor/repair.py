@@ -20,7 +20,8 @@ from store.operations import doctor
 from store.runs import run_changes
 from store.runs.enrollments import enrollments
 from store.runs.outbox import refused_deliveries
-from store.sending import messages, send_outcomes
+from store.sending import send_outcomes
+from store.sending.messages import messages
 from tracks.runs.run_interface import SIGNAL_END, EndSignal, RunStatus
 
 Lost = Literal["leave", "restart", "close"]

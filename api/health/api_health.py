@@ -27,7 +27,7 @@ from store.audience.webhooks import destinations
 from store.operations import doctor
 from store.runs import drop_counts
 from store.runs.outbox import outbox, refused_deliveries
-from store.sending import breakers
+from store.sending.policy import breakers
 
 router = APIRouter(tags=["operating"], route_class=OpenRoute)
 operating = APIRouter(tags=["operating"], route_class=OpenRoute)

@@ -16,7 +16,7 @@ from store.audience.webhooks.destinations import Destination
 from store.runs.drop_counts import Drop
 from store.runs.events.events import Accepted
 from store.runs.outbox.outbox import Backlog
-from store.sending.breakers import Breaker
+from store.sending.policy.breakers import Breaker
 
 
 class Metrics:

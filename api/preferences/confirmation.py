@@ -19,7 +19,7 @@ from store.people.consents import consents, preferences
 from store.people.consents.consents import Status
 from store.published import policies
 from store.schema.rows import Contact
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
 from tracks.shared.link_tokens import unsubscribe_url, verify_confirm
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)

@@ -31,7 +31,7 @@ from store.published import policies
 from store.published.policies import PolicyVersion
 from store.runs.events.events import Accepted
 from store.schema.rows import Channel, Contact
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
 from tracks.shared.link_tokens import verify
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)

@@ -16,7 +16,7 @@ from api.preferences.links import languages_of, nobody
 from api.preferences.preferences_view import ONE_CLICK
 from store.people.consents import suppressions
 from store.people.consents.permission import UNSUBSCRIBED
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
 
 
 async def show(ctx: Context, tx: AsyncConnection, request: Request, message: Message) -> HTMLResponse:

@@ -18,10 +18,10 @@ from store.published import tracks
 from store.runs.enrollments import enrollments
 from store.schema import merged_ids
 from store.schema.rows import Channel
-from store.sending import message_content, message_lists, messages
-from store.sending.message_content import MessageContent
-from store.sending.message_lists import Wanted
-from store.sending.messages import Message, MessageStatus, Progress
+from store.sending.messages import message_content, message_lists, messages
+from store.sending.messages.message_content import MessageContent
+from store.sending.messages.message_lists import Wanted
+from store.sending.messages.messages import Message, MessageStatus, Progress
 from tracks.model.steps.effects import Email, Sms
 from tracks.model.steps.steps import MessageStep
 from tracks.model.track import Track

@@ -20,8 +20,9 @@ from api.tracking.bot_requests import Verdict
 from store.engine.database import Database
 from store.runs.events import events
 from store.runs.events.events import Accepted
-from store.sending import engagement, send_outcomes
-from store.sending.engagement import Kind, Touch, Touched
+from store.sending import send_outcomes
+from store.sending.feedback import engagement
+from store.sending.feedback.engagement import Kind, Touch, Touched
 from tracks.shared.link_tokens import DECOY, without_query
 
 LOOK = 1.0

@@ -19,7 +19,8 @@ from api.webhooks.twilio_signature import genuine
 from store.people import contacts
 from store.people.consents import reachability, suppressions
 from store.runs.events import events
-from store.sending import inbound_texts, messages
+from store.sending.feedback import inbound_texts
+from store.sending.messages import messages
 from tracks.contacts.contact_fields import storable_text
 
 router = APIRouter(prefix="/webhooks/twilio", tags=["callbacks"], route_class=OpenRoute)

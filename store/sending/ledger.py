@@ -25,9 +25,9 @@ from store.published import policies
 from store.runs.enrollments.enrollments import LOCK_CONTACT, PATH_INSERT, check_contact, path_arrays
 from store.schema.addresses import HASH, address_hash
 from store.schema.rows import Channel, Contact, Enrollment, Run, columns, read_row
-from store.sending.breakers import Deferred
-from store.sending.messages import COLUMNS, Message, MessageStatus
-from store.sending.send_policy import FACTS, SPANS, SendDecision, SendRequest, decide
+from store.sending.messages.messages import COLUMNS, Message, MessageStatus
+from store.sending.policy.breakers import Deferred
+from store.sending.policy.send_policy import FACTS, SPANS, SendDecision, SendRequest, decide
 from tracks.model.message_rules import MessageRules
 from tracks.model.recipients import Recipient
 from tracks.runs.run_interface import PathEntry
@@ -81,7 +81,7 @@ async def claim(
     """Claim the right to send the message of this effect, after all checks that protect the contact.
 
     `token` is unique to the attempt. Claims of the same contact, or of the same address, wait for each other, and for a
-    transaction that is storing a goal. `path` is stored whatever is decided. `store.sending.send_policy` lists the
+    transaction that is storing a goal. `path` is stored whatever is decided. `store.sending.policy.send_policy` lists the
     checks. `template` is the one that `rules` probably name: its newest version is read in the same statement. `to` is
     the somebody else whom `rules` probably name. `due` is the current time of a run whose clock jumps; hours, caps and
     spans of time are computed from it. Raises LookupError if there is no such enrollment.

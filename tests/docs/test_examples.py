@@ -21,7 +21,7 @@ from audience.scores.document import read_score
 from audience.segments.document import read_segment
 from cli.main import app
 from settings import Settings
-from store.sending.messages import MessageStatus, Progress
+from store.sending.messages.messages import MessageStatus, Progress
 from tests.docs.documents import (
     API_PAGES,
     DESIGN,

@@ -21,8 +21,9 @@ from store.runs.events import events
 from store.runs.events.events import Accepted, Event
 from store.runs.outbox.outbox import Delivery, Pending
 from store.schema.rows import Channel, Enrollment
-from store.sending import ledger, messages, send_outcomes
-from store.sending.messages import Message
+from store.sending import ledger, send_outcomes
+from store.sending.messages import messages
+from store.sending.messages.messages import Message
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
 from tracks.model.track import Track

@@ -26,7 +26,7 @@ UNSUBSCRIBED_EVENT = "contact.unsubscribed"
 
 
 class Sent(Protocol):
-    """The part of a sent message that tells to which address its link was sent (`store.sending.messages.Message`)."""
+    """The part of a sent message that tells to which address its link was sent (`store.sending.messages.messages.Message`)."""
 
     @property
     def channel(self) -> Channel: ...

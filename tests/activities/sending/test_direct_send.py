@@ -19,7 +19,7 @@ from activities.sending import queue_rates
 from activities.sending.direct_send import BURST, QUEUED, SHUT_FOR, DirectSend, DirectSendWatch
 from store.engine.database import Database
 from store.engine.live_workers import worker_name
-from store.sending import message_lists
+from store.sending.messages import message_lists
 from tests.activities.activity_runner import ActivityRunner
 from tests.conftest import DevServer
 

@@ -9,7 +9,7 @@ import pytest
 
 from store.engine import periodic_jobs
 from store.engine.database import Database
-from tests.store.sending.breaker_calls import SECOND
+from tests.store.sending.policy.breaker_calls import SECOND
 from tests.store.store_calls import NOW, StoreCalls
 
 

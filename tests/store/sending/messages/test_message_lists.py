@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from store.sending import message_lists
-from store.sending.message_lists import Listed, Wanted
+from store.sending.messages import message_lists
+from store.sending.messages.message_lists import Listed, Wanted
 from tests.store.store_calls import NOW, StoreCalls
 
 TRACKS, STEPS, CONTACTS, TEMPLATES = ("welcome", "other"), ("hello", "again", "last"), ("ann", "bob", "eve"), ("t", "u")

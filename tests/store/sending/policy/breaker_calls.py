@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from store.engine.database import Database
-from store.sending import breakers
-from store.sending.breakers import LATE, Breaker, Cause, Deferred, Hold, account, of_track
+from store.sending.policy import breakers
+from store.sending.policy.breakers import LATE, Breaker, Cause, Deferred, Hold, account, of_track
 from tests.store.store_calls import NOW, StoreCalls
 
 EMAIL, WELCOMES = account("email"), of_track("welcome")

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of
 from store.people.consents import suppressions
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
 
 Effect = Literal["suppress", "count", "nothing"]
 

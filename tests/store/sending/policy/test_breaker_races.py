@@ -14,9 +14,19 @@ from sqlalchemy import text
 
 from store.engine.database import Database
 from store.engine.ids import new_id
-from store.sending import breakers
-from store.sending.breakers import Deferred, Hold, of_track
-from tests.store.sending.breaker_calls import EMAIL, SECOND, WELCOMES, most_within, resume, tend, told, trip, turn
+from store.sending.policy import breakers
+from store.sending.policy.breakers import Deferred, Hold, of_track
+from tests.store.sending.policy.breaker_calls import (
+    EMAIL,
+    SECOND,
+    WELCOMES,
+    most_within,
+    resume,
+    tend,
+    told,
+    trip,
+    turn,
+)
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
 
 

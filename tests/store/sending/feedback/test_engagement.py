@@ -9,8 +9,8 @@ import pytest
 from store.people import erasure
 from store.runs.enrollments.enrolling_by_event import NotEnrolled
 from store.runs.events.events import Accepted, Event
-from store.sending import engagement
-from store.sending.engagement import Touch
+from store.sending.feedback import engagement
+from store.sending.feedback.engagement import Touch
 from tests.store.store_calls import NOW, StoreCalls
 from tracks.runs.bot_engagement import By
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.driver_sql import later
 from store.engine.ids import is_id
 from store.schema.rows import columns, read_row
-from store.sending.messages import COLUMNS, Message
+from store.sending.messages.messages import COLUMNS, Message
 from tracks.runs.bot_engagement import By
 
 Kind = Literal["open", "click"]

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from store.people.consents import suppressions
 from store.schema.addresses import address_hash
-from store.sending import bounces, ledger, messages, send_outcomes
-from store.sending.bounces import MANY, SPAN, TABLE
-from store.sending.messages import Progress
+from store.sending import ledger, send_outcomes
+from store.sending.feedback import bounces
+from store.sending.feedback.bounces import MANY, SPAN, TABLE
+from store.sending.messages import messages
+from store.sending.messages.messages import Progress
 from tests.store.store_calls import NOW, StoreCalls
 
 EMAIL = "ann@acme.test"

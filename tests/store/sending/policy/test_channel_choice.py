@@ -13,7 +13,7 @@ from store.people.consents import suppressions
 from store.people.contacts import get
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel, Enrollment
-from store.sending.channel_choice import Candidate, choose
+from store.sending.policy.channel_choice import Candidate, choose
 from tests.store.store_calls import NOW, StoreCalls
 
 HISTORY: dict[str, tuple[int, dict[str, Any]]] = {

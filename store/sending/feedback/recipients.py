@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.people import contacts
 from store.people.consents import suppressions
 from store.schema.addresses import address_hash
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
 
 
 async def hash_of(tx: AsyncConnection, message: Message, named: Collection[str]) -> str | None:

@@ -10,7 +10,8 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.sending import breakers, reputation
+from store.sending.feedback import reputation
+from store.sending.policy import breakers
 from tests.store.store_calls import NOW, StoreCalls
 from tracks.policy.workspace_policy import Breaker as Limits
 

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of
 from store.schema.rows import Channel
-from store.sending import breakers
-from store.sending.bounces import WITHHELD
-from store.sending.breakers import Cause
+from store.sending.feedback.bounces import WITHHELD
+from store.sending.policy import breakers
+from store.sending.policy.breakers import Cause
 from tracks.policy.workspace_policy import Breaker as Limits
 
 SMS_BOUNCES = ("30004", "30005", "30006", "30007", "30450")

@@ -19,9 +19,9 @@ from store.runs import condition_checks
 from store.runs.condition_checks import count, holds
 from store.runs.drop_counts import NOT_JUDGED
 from store.schema.rows import Channel, Run
-from store.sending import breakers
-from store.sending.breakers import Deferred
-from store.sending.sales_hold import HANDOFFS, WITH_SALES, ask_again, held_until
+from store.sending.policy import breakers
+from store.sending.policy.breakers import Deferred
+from store.sending.policy.sales_hold import HANDOFFS, WITH_SALES, ask_again, held_until
 from tracks.model.message_rules import MessageRules
 from tracks.model.sending import LATELY_AT_MOST, Lately
 from tracks.policy.frequency_caps import Counted, applying, flooded, full

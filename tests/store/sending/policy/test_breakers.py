@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from store.sending import breakers
-from store.sending.breakers import LATEST, RESUMING, Hold
-from tests.store.sending.breaker_calls import EMAIL, SECOND, WELCOMES, resume, state, tend, told, trip, turn
+from store.sending.policy import breakers
+from store.sending.policy.breakers import LATEST, RESUMING, Hold
+from tests.store.sending.policy.breaker_calls import EMAIL, SECOND, WELCOMES, resume, state, tend, told, trip, turn
 from tests.store.store_calls import NOW, StoreCalls
 
 

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import first_id_of, is_id
 from store.schema.rows import Channel, columns, read_row
 from store.schema.tables.sending_tables import SKIPPED_LATE
-from store.sending.message_content import MessageContent
-from store.sending.messages import COLUMNS, Message, MessageStatus, Progress
+from store.sending.messages.message_content import MessageContent
+from store.sending.messages.messages import COLUMNS, Message, MessageStatus, Progress
 
 _BAD = frozenset(("bounced", "complained", "failed"))
 """The reports in the index of messages with a bad result."""
