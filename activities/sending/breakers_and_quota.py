@@ -19,8 +19,8 @@ from activities.providers.ports import Crm, EmailProvider
 from activities.providers.provider_errors import ProviderError
 from activities.sending import hubspot_job, ses_quota
 from settings import Settings
-from store.engine import periodic_jobs
-from store.engine.background_tasks import BackgroundTask
+from store.engine.background import periodic_jobs
+from store.engine.background.background_tasks import BackgroundTask
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.people.hubspot import objects

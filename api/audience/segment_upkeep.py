@@ -15,8 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from store.audience.fills import score_fills, segment_fills
 from store.audience.memberships import due_memberships
 from store.audience.segments import segment_sizes
-from store.engine import periodic_jobs
-from store.engine.background_tasks import BackgroundTask
+from store.engine.background import periodic_jobs
+from store.engine.background.background_tasks import BackgroundTask
 from store.engine.database import Database
 from store.runs.events import events
 

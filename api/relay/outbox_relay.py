@@ -17,7 +17,7 @@ from temporalio.client import Client
 
 from api.relay.delivery import Delivered, Delivery, Dropped, Later, Refused, encoded, start, tell
 from api.relay.start_limit import StartLimit
-from store.engine.background_tasks import ended
+from store.engine.background.background_tasks import ended
 from store.engine.database import Database
 from store.engine.outbox_listener import Listener
 from store.people.merging import merge_records

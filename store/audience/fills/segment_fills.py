@@ -24,7 +24,7 @@ from store.audience.memberships.memberships import Change, Updated
 from store.audience.segments import segment_sizes
 from store.audience.standings import with_standings
 from store.audience.webhooks.comparing import VERSION_LIVE
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.sql import any_of, many
 from store.published import segments
 from store.published.segments import REVISIT, SegmentVersion

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from activities.sending.breakers_and_quota import CLEAR_EVERY, RENDERINGS, Watch
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.sql import utc_now
 from store.published import policies
 from store.sending.messages import message_content

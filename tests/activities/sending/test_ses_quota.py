@@ -18,7 +18,7 @@ from activities.providers.provider_errors import DAILY_QUOTA, Fault
 from activities.sending import queue_rates, ses_quota
 from activities.sending.breakers_and_quota import QUOTA, Watch
 from activities.shared.temporal_errors import again_later
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.sending.policy import breakers

@@ -17,7 +17,7 @@ from api.relay.outbox_relay import Relay
 from bench.installation.one_process import Installation, Servers, installation_on
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.runs.outbox import outbox

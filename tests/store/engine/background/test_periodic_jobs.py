@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.database import Database
 from tests.store.sending.policy.breaker_calls import SECOND
 from tests.store.store_calls import NOW, StoreCalls

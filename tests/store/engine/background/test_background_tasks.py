@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from store.engine import background_tasks
+from store.engine.background import background_tasks
 
 
 async def test_a_loop_that_takes_its_cancellation_for_an_error_is_cancelled_again(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
+from store.engine.background.live_workers import worker_name, workers
 from store.engine.database import Database
-from store.engine.live_workers import worker_name, workers
 
 
 async def test_each_worker_counts_once_and_only_while_it_is_connected(postgres_url: str) -> None:
