@@ -32,7 +32,8 @@ async def enroll(tx: AsyncConnection, wish: Enrol, *, now: datetime | None = Non
 async def enroll_many(
     tx: AsyncConnection, wishes: Sequence[Enrol], *, bulk: bool = False, now: datetime | None = None
 ) -> list[Enrolled]:
-    """As `store.runs.enrollments.enrolling.enroll_many`. Who enters or leaves a segment by it does so in this transaction.
+    """As `store.runs.enrollments.enrolling.enroll_many`. Who enters or leaves a segment by it does so in this
+    transaction.
 
     Runs that begin by that have the pace of the wish.
     """

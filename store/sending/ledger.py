@@ -81,10 +81,10 @@ async def claim(
     """Claim the right to send the message of this effect, after all checks that protect the contact.
 
     `token` is unique to the attempt. Claims of the same contact, or of the same address, wait for each other, and for a
-    transaction that is storing a goal. `path` is stored whatever is decided. `store.sending.policy.send_policy` lists the
-    checks. `template` is the one that `rules` probably name: its newest version is read in the same statement. `to` is
-    the somebody else whom `rules` probably name. `due` is the current time of a run whose clock jumps; hours, caps and
-    spans of time are computed from it. Raises LookupError if there is no such enrollment.
+    transaction that is storing a goal. `path` is stored whatever is decided. `store.sending.policy.send_policy` lists
+    the checks. `template` is the one that `rules` probably name: its newest version is read in the same statement. `to`
+    is the somebody else whom `rules` probably name. `due` is the current time of a run whose clock jumps; hours, caps
+    and spans of time are computed from it. Raises LookupError if there is no such enrollment.
     """
     real = now or utc_now()
     now = due or real

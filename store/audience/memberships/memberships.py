@@ -36,8 +36,9 @@ from store.schema.rows import Contact, read_row
 
 
 class Touch(NamedTuple):
-    """What happened to a contact: events of these names, or causes of other kinds (`audience.segments.leaves.standings`);
-    whether a field changed; whether the contact is new. An empty one looks for what is overdue.
+    """What happened to a contact: events of these names, or causes of other kinds
+    (`audience.segments.leaves.standings`); whether a field changed; whether the contact is new. An empty one looks for
+    what is overdue.
 
     `scored`: a score may be about these events. It is not asked otherwise, so that other events cost nothing more.
     """

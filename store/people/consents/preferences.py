@@ -26,7 +26,8 @@ UNSUBSCRIBED_EVENT = "contact.unsubscribed"
 
 
 class Sent(Protocol):
-    """The part of a sent message that tells to which address its link was sent (`store.sending.messages.messages.Message`)."""
+    """The part of a sent message (`store.sending.messages.messages.Message`) that tells to which address its link was
+    sent."""
 
     @property
     def channel(self) -> Channel: ...

@@ -1,9 +1,10 @@
 """Circuit breakers: they hold the messages of a track or of a whole channel, and release them at a bounded rate.
 
 A breaker is `open` (it holds every message that is not transactional), `resuming` (held messages go one after another,
-those that wait first) or `closed`. Bounces or complaints (`store.sending.feedback.reputation`), an operator, or a provider that
-accepts no more messages open it. In the first three cases it stays open until somebody resumes it, because providers
-close accounts that continue to send before the cause is fixed. In the last case it resumes by itself (`until`).
+those that wait first) or `closed`. Bounces or complaints (`store.sending.feedback.reputation`), an operator, or a
+provider that accepts no more messages open it. In the first three cases it stays open until somebody resumes it,
+because providers close accounts that continue to send before the cause is fixed. In the last case it resumes by itself
+(`until`).
 """
 
 from __future__ import annotations
