@@ -24,10 +24,10 @@ from api.resources.segment_api.segment_format import (
     Identify,
     Item,
     ItemProblem,
-    Sent,
     Track,
     translate,
 )
+from api.resources.segment_api.timestamps import Sent
 from store.people import contacts
 from store.people.merging import merge, merge_records
 from store.runs.events import events
