@@ -27,7 +27,8 @@ from store.schema.addresses import HASH, address_hash
 from store.schema.rows import Channel, Contact, Enrollment, Run, columns, read_row
 from store.sending.messages.messages import COLUMNS, Message, MessageStatus
 from store.sending.policy.breakers import Deferred
-from store.sending.policy.send_policy import FACTS, SPANS, SendDecision, SendRequest, decide
+from store.sending.policy.send_facts import FACTS, SPANS
+from store.sending.policy.send_policy import SendDecision, SendRequest, decide
 from tracks.model.message_rules import MessageRules
 from tracks.model.recipients import Recipient
 from tracks.runs.run_interface import PathEntry
