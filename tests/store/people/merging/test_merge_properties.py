@@ -18,7 +18,7 @@ from store.people.consents.consents import Change
 from store.people.crm import crm
 from store.people.merging.table_rules import RULES
 from store.runs.events.events import Event
-from tests.audience.segments.test_evaluation import anything
+from tests.audience.segments.any_segment import anything
 from tests.store.audience.segment_calls import checked, fill, members, pass_time, publish
 from tests.store.people.consents.consent_calls import tell
 from tests.store.people.merging.merge_calls import facts, merged, unmerged
