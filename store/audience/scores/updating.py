@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
-from audience.scores.course import NO_POINTS
 from audience.scores.evaluation import decide
+from audience.scores.points.course import NO_POINTS
 from audience.scores.probes import probes
 from audience.scores.rules import Score
 from audience.segments.probes import Probe

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audience.facts import Fact, Facts
-from audience.scores import course
-from audience.scores.course import course_from_data
 from audience.scores.document import score_from_data
 from audience.scores.evaluation import decide, evaluate
+from audience.scores.points import course
+from audience.scores.points.course import course_from_data
 from tests.audience.scores.test_evaluation import CONTACT, NOW, facts_of_anybody, scores
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from audience.scores.crossings import Curve, Range
-from audience.scores.decay import Decaying, microseconds
+from audience.scores.points.crossings import Curve, Range
+from audience.scores.points.decay import Decaying, microseconds
 from tracks.time.durations import parse_duration
 
 points = st.floats(-100, 100).map(lambda value: round(value, 2))

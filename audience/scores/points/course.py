@@ -3,7 +3,7 @@
 A sum of points that stay, of points that lose half of their worth in each half-life, and of steps: points that are
 added or taken away at a known moment, such as the end of `within`.
 
-Moments are instants of `audience.scores.decay`.
+Moments are instants of `audience.scores.points.decay`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from heapq import nsmallest
 from math import fsum
 from typing import Any
 
-from audience.scores.contributions import Contribution, Halving, Part
-from audience.scores.decay import Decaying, instant, moment_of
+from audience.scores.points.contributions import Contribution, Halving, Part
+from audience.scores.points.decay import Decaying, instant, moment_of
 
 MAX_STEPS = 50
 """Steps that are kept. With the next one, the score has to be evaluated again."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience.scores.decay import LAST, Decaying, decaying, instant, microseconds, moment_of
+from audience.scores.points.decay import LAST, Decaying, decaying, instant, microseconds, moment_of
 
 DAY = microseconds(timedelta(days=1))
 FORTNIGHT = 14 * DAY

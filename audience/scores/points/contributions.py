@@ -1,6 +1,6 @@
 """What one rule adds to a score, at each moment: a constant or decaying points, with jumps where something happens.
 
-Moments are instants of `audience.scores.decay`.
+Moments are instants of `audience.scores.points.decay`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from audience.scores.decay import Decaying, decaying
+from audience.scores.points.decay import Decaying, decaying
 
 Part = float | Decaying
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import exp2, fsum
 
-from audience.scores.decay import LAST, Decaying
+from audience.scores.points.decay import LAST, Decaying
 
 _WORN_OFF = 1_200
 """After so many half-lives nothing is left: a float has no number between 0 and 2^-1074."""
