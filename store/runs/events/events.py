@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import text
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.audience.memberships import memberships
 from store.audience.memberships.memberships import Change, Updated
 from store.engine.errors import BusyError
-from store.engine.sql import any_of, as_json_list, many, utc_now
+from store.engine.sql import any_of, utc_now
 from store.runs import drop_counts
 from store.runs.drop_counts import Drop
 from store.runs.enrollments.enrolling_by_event import enter
@@ -27,7 +27,7 @@ from store.runs.events.acceptance import Accepted as Accepted
 from store.runs.events.accepted_event import Event as Event
 from store.runs.events.accepted_event import event_of, event_of_grade
 from store.runs.events.segment_touches import Stored, by_events, by_runs
-from store.schema.merged_ids import check_created, survivor_of
+from store.runs.events.storing import Fresh, store_events
 
 
 async def accept(tx: AsyncConnection, event: Event, *, now: datetime | None = None, pace: float = 1.0) -> Accepted:
@@ -53,10 +53,10 @@ async def accept_many(
     for index, event in enumerate(events):
         if first.setdefault(event.event_id, index) != index:
             results[index] = Accepted(duplicate=True)
-    fresh: list[_Fresh] = []
+    fresh: list[Fresh] = []
     waiting = sorted(first.values())
     for _ in range(5):
-        waiting = await _store(tx, events, waiting, now, results, fresh)
+        waiting = await store_events(tx, events, waiting, now, results, fresh)
         if not waiting:
             break
     else:
@@ -106,76 +106,7 @@ def _told(tx: AsyncConnection, updated: Updated) -> list[Event]:
     return [*map(event_of_grade, updated.graded), *map(event_of, updated.changes)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Fresh:
-    """An event stored just now, and what its name concerns: a live run (`reacts`), an entry rule (`enters`), a segment
-    (`moves`), a score (`scores`). `made`: it also created its contact, and there are segments or scores. `turns`: it
-    may end a run and begin the next, so that the contact's events have to be taken one after another. `named`: it may
-    begin a run of a track that a segment names."""
-
-    index: int
-    event: Event
-    reacts: bool
-    enters: bool
-    moves: bool
-    scores: bool
-    made: bool
-    named: bool
-    turns: bool = False
-
-    @property
-    def concerns_audience(self) -> bool:
-        return self.moves or self.scores or self.made or self.named
-
-    @property
-    def at(self) -> datetime:
-        assert self.event.occurred_at is not None
-        return self.event.occurred_at
-
-
-async def _store(
-    tx: AsyncConnection,
-    events: Sequence[Event],
-    indexes: list[int],
-    now: datetime,
-    results: list[Accepted | None],
-    fresh: list[_Fresh],
-) -> list[int]:
-    """Insert these events; returns those to try again, because another transaction was creating their contact."""
-    batch = [replace(events[i], occurred_at=events[i].occurred_at or now) for i in indexes]
-    rows = await tx.execute(
-        _STORE,
-        {
-            "event_id": [e.event_id for e in batch],
-            "contact_id": [e.contact_id for e in batch],
-            "name": [e.name for e in batch],
-            "properties": as_json_list(e.properties for e in batch),
-            "occurred_at": [e.occurred_at for e in batch],
-            "now": now,
-        },
-    )
-    again: list[int] = []
-    created: set[str] = set()
-    for row in rows:
-        created |= {row.contact_id} if row.created else set()
-        index = indexes[row.ord - 1]
-        if row.fresh:
-            event = replace(batch[row.ord - 1], contact_id=row.contact_id)
-            fresh.append(
-                _Fresh(index, event, row.reacts, row.enters, row.moves, row.scores, row.made, row.named, row.turns)
-            )
-        elif row.known:
-            merged = row.contact_id != batch[row.ord - 1].contact_id
-            results[index] = Accepted(duplicate=True, merged_into=row.contact_id if merged else None)
-        elif row.erased:
-            results[index] = Accepted(erased=True)
-        else:
-            again.append(index)
-    await check_created(tx, sorted(created))
-    return sorted(again)
-
-
-async def _take_turns(tx: AsyncConnection, fresh: list[_Fresh]) -> None:
+async def _take_turns(tx: AsyncConnection, fresh: list[Fresh]) -> None:
     """Lock the contacts of events that are the goal and the entry of one track.
 
     Of two such events at the same moment, each would miss the run that the other begins. Who will be locked for their
@@ -187,7 +118,7 @@ async def _take_turns(tx: AsyncConnection, fresh: list[_Fresh]) -> None:
         fresh[:] = [replace(item, reacts=True) if item.turns else item for item in fresh]
 
 
-async def _update_audience(tx: AsyncConnection, fresh: list[_Fresh], now: datetime) -> Updated:
+async def _update_audience(tx: AsyncConnection, fresh: list[Fresh], now: datetime) -> Updated:
     """Bring the segments and scores up to date that these events concern.
 
     Contacts who may begin a run of a track that a segment names are locked here with the others: later, two
@@ -202,12 +133,12 @@ async def _update_audience(tx: AsyncConnection, fresh: list[_Fresh], now: dateti
     return await memberships.update(tx, touched, now)
 
 
-async def _store_changes(tx: AsyncConnection, updated: Updated, now: datetime, first: int) -> list[_Fresh]:
+async def _store_changes(tx: AsyncConnection, updated: Updated, now: datetime, first: int) -> list[Fresh]:
     """Store an event for each change of a segment or a grade; their indexes begin with `first`."""
     told = _told(tx, updated)
-    stored: list[_Fresh] = []
+    stored: list[Fresh] = []
     if told:
-        await _store(tx, told, list(range(len(told))), now, [None] * len(told), stored)
+        await store_events(tx, told, list(range(len(told))), now, [None] * len(told), stored)
     return [replace(item, index=first + item.index) for item in stored]
 
 
@@ -223,7 +154,7 @@ async def _tell_entered(
 
 
 async def _apply(
-    tx: AsyncConnection, fresh: list[_Fresh], now: datetime, pace: float, bulk: bool
+    tx: AsyncConnection, fresh: list[Fresh], now: datetime, pace: float, bulk: bool
 ) -> tuple[dict[int, Accepted], dict[str, frozenset[str]]]:
     """Signal live runs and begin new ones, in the order of each contact's events.
 
@@ -233,7 +164,7 @@ async def _apply(
     receives them.
     """
     counts = {f.index: Accepted() for f in fresh}
-    rounds: dict[int, list[_Fresh]] = defaultdict(list)
+    rounds: dict[int, list[Fresh]] = defaultdict(list)
     level: dict[str, int] = defaultdict(int)
     moved: dict[str, frozenset[str]] = defaultdict(frozenset)
     for item in fresh:
@@ -257,51 +188,3 @@ async def _apply(
 
 
 _TAKE_TURNS = text(f"SELECT FROM contact WHERE id = {any_of('ids')} ORDER BY id FOR NO KEY UPDATE")
-_INPUT = many("i", event_id="text", contact_id="text", name="text", properties="text", occurred_at="timestamptz")
-# The contact is locked (FOR KEY SHARE, as a foreign key would), so that no erasure happens in between. Rows are
-# inserted in the order of their ids, so that two batches with the same events cannot deadlock. A contact who is merged
-# while this waits for the lock is not held then: the event is tried again, and finds the survivor.
-_STORE = text(f"""
-    WITH input AS (
-        SELECT i.event_id, {survivor_of("i.contact_id")} AS contact_id, i.name, i.properties, i.occurred_at, i.ord
-        FROM {_INPUT}
-    ),
-    held AS (
-        SELECT id FROM contact WHERE id IN (SELECT contact_id FROM input) ORDER BY id FOR KEY SHARE
-    ),
-    stub AS (
-        INSERT INTO contact (id, created_at, updated_at)
-        SELECT DISTINCT i.contact_id, CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM input i
-        WHERE NOT EXISTS (SELECT 1 FROM contact c WHERE c.id = i.contact_id)
-            AND NOT EXISTS (SELECT 1 FROM erasure x WHERE x.contact_id = i.contact_id)
-        ORDER BY 1
-        ON CONFLICT (id) DO NOTHING
-        RETURNING id
-    ),
-    person AS (SELECT id FROM held UNION ALL SELECT id FROM stub),
-    stored AS (
-        INSERT INTO event (event_id, contact_id, name, properties, occurred_at, received_at)
-        SELECT i.event_id, i.contact_id, i.name, i.properties::jsonb, i.occurred_at, :now
-        FROM input i JOIN person p ON p.id = i.contact_id ORDER BY i.event_id
-        ON CONFLICT (event_id) DO NOTHING
-        RETURNING event_id
-    )
-    SELECT i.ord, i.contact_id, s.event_id IS NOT NULL AS fresh, p.id IS NOT NULL AS known,
-        EXISTS (SELECT 1 FROM erasure x WHERE x.contact_id = i.contact_id) AS erased,
-        EXISTS (
-            SELECT 1 FROM enrollment e
-            JOIN interest n ON n.track = e.track AND n.version = e.version AND n.event = i.name
-            WHERE e.contact_id = i.contact_id AND e.ended_at IS NULL
-        ) AS reacts,
-        n.turns IS NOT NULL AS enters, coalesce(n.turns, false) AS turns,
-        EXISTS (SELECT 1 FROM segment_trigger g WHERE g.event = i.name) AS moves,
-        EXISTS (SELECT 1 FROM score_trigger g WHERE g.event = i.name) AS scores, m.id IS NOT NULL AS created,
-        EXISTS (
-            SELECT 1 FROM entry_rule r JOIN segment_trigger g ON g.event = E'on\\n' || r.track WHERE r.event = i.name
-        ) AS named,
-        m.id IS NOT NULL AND (EXISTS (SELECT 1 FROM segment_trigger) OR EXISTS (SELECT 1 FROM score_trigger)) AS made
-    FROM input i LEFT JOIN stored s ON s.event_id = i.event_id LEFT JOIN person p ON p.id = i.contact_id
-        LEFT JOIN stub m ON m.id = i.contact_id
-        CROSS JOIN LATERAL (SELECT bool_or(also_goal) AS turns FROM entry_rule WHERE event = i.name) n
-    ORDER BY i.ord
-""")
