@@ -30,9 +30,9 @@ from api.temporal.connection import connect
 from api.tracking.engagement_events import HeldTouches, HoldTimes
 from infra import event_loop, logs
 from settings import SENDING, Settings, get_settings
+from store.engine.background.live_workers import worker_name
 from store.engine.database import Database
 from store.engine.hash_secret import use_secret
-from store.engine.live_workers import worker_name
 from workflows.determinism_sandbox import runner
 from workflows.import_contacts import ImportContacts
 from workflows.nurture import NurtureTrack

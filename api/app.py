@@ -13,7 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from temporalio.client import Client
 
-import store.runs.events
+import store.runs.events.events
 import store.runs.run_changes
 from api.crm import routes as crm_pages
 from api.feedback.hubspot_signature import HubSpotSignature
@@ -133,7 +133,7 @@ def create_app(
         temporal=temporal,
         metrics=metrics,
         keys=Keys(db),
-        events=GroupCommit(db, partial(store.runs.events.accept_many, pace=settings.pace_at_entry)),
+        events=GroupCommit(db, partial(store.runs.events.events.accept_many, pace=settings.pace_at_entry)),
         enrolling=GroupCommit(db, store.runs.run_changes.enroll_many),
         feedback=GroupCommit(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),

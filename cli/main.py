@@ -8,18 +8,9 @@ from typing import Annotated
 import typer
 
 from cli import bench, ui_links
-from cli.over_api import (
-    contacts,
-    crm,
-    documents,
-    enrollments,
-    handoffs,
-    imports,
-    messages_and_events,
-    scores,
-    segments,
-    tracks,
-)
+from cli.over_api import documents, enrollments, imports, messages_and_events, tracks
+from cli.over_api.audience import scores, segments
+from cli.over_api.people import contacts, crm, handoffs
 from cli.over_database import breakers_and_limits, doctor, keys, suppressions_and_consents
 from cli.processes import schema, serve, up
 from cli.shared.error_sentences import CommandGroup

@@ -15,7 +15,7 @@ from activities.providers.ports import WebhookCall, WebhookCaller
 from activities.providers.provider_errors import BROKEN_OFF, Fault, ProviderError
 from store.audience.webhooks import batches, comparing
 from store.audience.webhooks.batches import Batch, Waiting
-from store.engine.background_tasks import BackgroundTask, ended
+from store.engine.background.background_tasks import BackgroundTask, ended
 from store.engine.database import Database
 from store.schema.rows import Contact
 

@@ -29,8 +29,8 @@ from store.schema.rows import Channel, Pinned
 from tracks.content.brand import NO_BRAND, Brand
 from tracks.content.rendering.render import render_email
 from tracks.content.rendering.template_error import TemplateError
-from tracks.model.effects import Email, EmailTracking
 from tracks.model.message_rules import MessageRules, rules_of
+from tracks.model.steps.effects import Email, EmailTracking
 
 
 @dataclass(frozen=True)

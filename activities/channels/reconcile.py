@@ -15,9 +15,10 @@ from activities.shared.matched_event import matched_event
 from activities.shared.step_content import Draft
 from activities.shared.temporal_errors import again_later, without_details
 from store.engine.database import Database
-from store.runs import enrollments
-from store.sending import messages, send_outcomes
-from store.sending.messages import Message
+from store.runs.enrollments import enrollments
+from store.sending import send_outcomes
+from store.sending.messages import messages
+from store.sending.messages.messages import Message
 from tracks.content.rendering.template_error import TemplateError
 
 _CLOCKS_APART = timedelta(minutes=1)

@@ -29,8 +29,8 @@ from tracks.content.brand import NO_BRAND, Brand
 from tracks.content.rendering.render import render_sms, write_sms
 from tracks.content.rendering.rendered_messages import Choices
 from tracks.content.rendering.template_error import TemplateError
-from tracks.model.effects import Sms
 from tracks.model.message_rules import MessageRules, rules_of
+from tracks.model.steps.effects import Sms
 
 
 @dataclass(frozen=True)

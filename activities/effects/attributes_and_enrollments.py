@@ -19,15 +19,16 @@ from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.people import contacts
 from store.published import policies, tracks
-from store.runs import drop_counts, enrollments, run_changes
+from store.runs import drop_counts, run_changes
 from store.runs.drop_counts import Drop
-from store.runs.enrolling import Enrol
+from store.runs.enrollments import enrollments
+from store.runs.enrollments.enrolling import Enrol
 from store.schema.rows import Contact
 from tracks.content.rendering.liquid_rendering import render_values
 from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.template_error import TemplateError
-from tracks.model.effects import Changes
-from tracks.model.simple_steps import EnrollStep, SetStep
+from tracks.model.steps.effects import Changes
+from tracks.model.steps.simple_steps import EnrollStep, SetStep
 from tracks.policy.workspace_policy import ENROLL_MOST
 from tracks.shared.numbers import add, number_of
 

@@ -25,7 +25,7 @@ from store.runs.effect_records import Begun
 from store.schema.rows import Contact
 from tracks.content.rendering.liquid_rendering import render_text, render_values
 from tracks.content.rendering.template_error import TemplateError
-from tracks.model.simple_steps import CrmStep, WebhookStep
+from tracks.model.steps.simple_steps import CrmStep, WebhookStep
 from tracks.time.durations import format_duration
 
 _Done = TypeVar("_Done")

@@ -34,11 +34,11 @@ from store.people.hubspot import own_writes
 from store.people.hubspot.hubspot_change import Properties
 from store.people.hubspot.own_writes import Written
 from store.published import policies, tracks
-from store.runs import enrollments
 from store.runs.effect_records import Begun
+from store.runs.enrollments import enrollments
 from tracks.content.rendering.liquid_rendering import render_text
 from tracks.content.rendering.template_error import TemplateError
-from tracks.model.steps import HandoffStep
+from tracks.model.steps.steps import HandoffStep
 from tracks.model.track import Track
 from tracks.policy.sales import Team
 from tracks.runs.handoff_answers import event_id, event_of

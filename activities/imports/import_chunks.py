@@ -21,11 +21,12 @@ from store.engine.database import Database
 from store.engine.errors import UnstorableError
 from store.people import contacts
 from store.people.contacts import Changes
-from store.runs import outbox, run_changes
-from store.runs.enrolling import Enrol, Enrolled
+from store.runs import run_changes
+from store.runs.enrollments.enrolling import Enrol, Enrolled
 from store.runs.imports import import_rows, imports
 from store.runs.imports.import_rows import Problem, Raw
 from store.runs.imports.imports import Import
+from store.runs.outbox import outbox
 from tracks.contacts.import_row import BadRowError, Row, read_line, read_values
 
 MOST_WAITING = 500

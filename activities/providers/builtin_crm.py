@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.providers.ports import CrmChange
-from store.people import crm, crm_changes
+from store.people.crm import crm, crm_changes
 
 
 async def apply(tx: AsyncConnection, contact_id: str, change: CrmChange, *, pace: float = 1.0) -> None:

@@ -19,7 +19,7 @@ import httpcore
 import httpx
 import urllib3.exceptions
 
-from store.sending.sms_errors import sms_error
+from store.sending.feedback.sms_errors import sms_error
 
 
 class Verdict(StrEnum):

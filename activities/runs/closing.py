@@ -7,7 +7,8 @@ from temporalio import activity
 from activities.contract import CLOSE_RUN, CloseCall
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
-from store.runs import enrollments, run_changes
+from store.runs import run_changes
+from store.runs.enrollments import enrollments
 from tracks.contacts.contact_fields import storable_text
 
 

@@ -8,7 +8,7 @@ from activities.contract import AWAIT_CONDITION, AwaitConditionCall, AwaitedCond
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
 from store.engine.sql import utc_now
-from store.runs import awaited_conditions
+from store.runs.events import awaited_conditions
 
 
 class ConditionActivities:

@@ -12,10 +12,11 @@ from activities.runs.moments import Waiting, moment_of
 from activities.shared.step_content import find_in
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
-from store.runs import condition_checks, enrollments
+from store.runs import condition_checks
+from store.runs.enrollments import enrollments
 from tracks.conditions.conditions import not_computed
-from tracks.model.simple_steps import Base
-from tracks.model.steps import BranchStep
+from tracks.model.steps.simple_steps import Base
+from tracks.model.steps.steps import BranchStep
 
 log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from activities.contract import ResolvedWait
 from store.schema.rows import Contact
 from tracks.conditions.conditions import ConditionError, value_of
-from tracks.model.simple_steps import Base
-from tracks.model.steps import Date, Length, Moment, WaitDateStep, WaitStep, WaitUntilStep
+from tracks.model.steps.simple_steps import Base
+from tracks.model.steps.steps import Date, Length, Moment, WaitDateStep, WaitStep, WaitUntilStep
 from tracks.model.track import Track
 from tracks.shared.numbers import number_of
 from tracks.time.local_time import date_moment, is_zone, local_instant, next_local, next_yearly, zone_of

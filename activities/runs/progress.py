@@ -7,7 +7,8 @@ from temporalio import activity
 from activities.contract import COUNT_UNDELIVERED, REPORT_PATH, ReportCall, UndeliveredCall
 from activities.shared.temporal_errors import without_details
 from store.engine.database import Database
-from store.runs import enrollments, outbox
+from store.runs.enrollments import enrollments
+from store.runs.outbox import outbox
 
 
 class ProgressActivities:

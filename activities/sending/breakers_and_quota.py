@@ -19,15 +19,17 @@ from activities.providers.ports import Crm, EmailProvider
 from activities.providers.provider_errors import ProviderError
 from activities.sending import hubspot_job, ses_quota
 from settings import Settings
-from store.engine import periodic_jobs
-from store.engine.background_tasks import BackgroundTask
+from store.engine.background import periodic_jobs
+from store.engine.background.background_tasks import BackgroundTask
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.people.hubspot import objects
 from store.people.hubspot.hubspot_change import Properties
 from store.people.stripe import applying, customers
 from store.published import policies
-from store.sending import breakers, message_content, reputation
+from store.sending.feedback import reputation
+from store.sending.messages import message_content
+from store.sending.policy import breakers
 
 TICK = 1.0
 """Seconds between two checks of what is due."""

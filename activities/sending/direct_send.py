@@ -18,8 +18,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.contract import SendResult
 from activities.sending import queue_rates
-from store.engine import live_workers
-from store.engine.background_tasks import BackgroundTask
+from store.engine.background import live_workers
+from store.engine.background.background_tasks import BackgroundTask
 from store.engine.database import Database
 
 AT_ONCE = 16

@@ -28,9 +28,10 @@ from activities.shared.temporal_errors import again_later
 from store.engine.database import Database
 from store.engine.group_commit import GroupCommit
 from store.schema.rows import Channel, Enrollment, Pin, Pinned
-from store.sending import breakers, ledger, send_outcomes
+from store.sending import ledger, send_outcomes
 from store.sending.ledger import Claim
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
+from store.sending.policy import breakers
 from store.sending.send_outcomes import Sent
 from tracks.content.rendering.template_error import TemplateError
 from tracks.model.message_rules import MessageRules

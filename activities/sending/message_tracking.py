@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.shared.step_content import Draft, Links
-from store.sending import engagement
+from store.sending.feedback import engagement
 from tracks.content.rendering.link_tracking import Page, find_addresses, track_part, track_text
 from tracks.content.rendering.render import MAX_SMS
 from tracks.content.rendering.rendered_messages import RenderedEmail

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.providers.provider_errors import Fault
-from store.people import reachability, suppressions
+from store.people.consents import reachability, suppressions
 from store.schema.rows import Channel
 from store.sending import send_outcomes
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
 
 
 async def fail(

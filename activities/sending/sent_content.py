@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.shared.step_content import Draft, Found
 from store.published import policies
-from store.sending import message_content
-from store.sending.message_content import MessageContent
+from store.sending.messages import message_content
+from store.sending.messages.message_content import MessageContent
 from tracks.content.rendering.rendered_messages import Choices
 
 log = structlog.get_logger(__name__)

@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 from activities import contract
 from activities.providers.ports import SendingQuota
 from activities.sending import queue_rates
-from store.sending import breakers
+from store.sending.policy import breakers
 
 SHARE_OF_RATE = 0.8
 """Share of the account's rate: in the first second of a burst the server's limiter exceeds its rate."""

@@ -10,10 +10,10 @@ from activities.contract import StepCall
 from activities.shared.step_content import find_in
 from store.people import contacts
 from store.schema.rows import Channel, Enrollment, Pinned
-from store.sending.channel_choice import Candidate, choose
-from tracks.model.effects import Email, Sms
+from store.sending.policy.channel_choice import Candidate, choose
 from tracks.model.message_rules import rules_of
-from tracks.model.steps import MessageStep, SendStep
+from tracks.model.steps.effects import Email, Sms
+from tracks.model.steps.steps import MessageStep, SendStep
 from tracks.model.track import Track
 from tracks.shared.effect_keys import effect_key
 

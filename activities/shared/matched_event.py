@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.contract import StepCall
 from activities.shared.step_content import message_context
-from store.runs import stored_events
+from store.runs.events import stored_events
 from store.schema.rows import Contact, Enrollment
 from tracks.content.rendering.message_context import MessageContext
 from tracks.model.track import Track

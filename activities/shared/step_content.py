@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.published import templates, tracks
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.schema.rows import Channel, Contact, Enrollment, Pinned
 from tracks.content.brand import NO_BRAND, Brand
 from tracks.content.rendering.liquid_rendering import render_values
@@ -19,9 +19,9 @@ from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.blocks import reads_steps
 from tracks.content.templates.template_model import Template
-from tracks.model.effects import Email, Sms
 from tracks.model.message_rules import MessageRules
-from tracks.model.simple_steps import Base
+from tracks.model.steps.effects import Email, Sms
+from tracks.model.steps.simple_steps import Base
 from tracks.model.track import Track, find_step
 from tracks.shared.link_tokens import click_url, confirm_url, handoff_url, open_url, unsubscribe_url
 

@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from store.engine.background_tasks import BackgroundTask
+from store.engine.background.background_tasks import BackgroundTask
 from store.engine.database import Database
 from store.people.handoffs import answering
 

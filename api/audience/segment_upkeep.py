@@ -12,11 +12,13 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from store.audience import due_memberships, score_fills, segment_fills, segment_sizes
-from store.engine import periodic_jobs
-from store.engine.background_tasks import BackgroundTask
+from store.audience.fills import score_fills, segment_fills
+from store.audience.memberships import due_memberships
+from store.audience.segments import segment_sizes
+from store.engine.background import periodic_jobs
+from store.engine.background.background_tasks import BackgroundTask
 from store.engine.database import Database
-from store.runs import events
+from store.runs.events import events
 
 LOOK = 1.0
 """Seconds between two searches, if the last one found nothing. A change is told within 10 seconds (the design)."""

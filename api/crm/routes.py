@@ -17,9 +17,10 @@ from api.http.crm_sessions import COOKIE, LASTS, PATH, Pass
 from api.http.overload import vouch
 from api.http.pagination import CursorText
 from api.http.problems import FieldProblem, documented, invalid, pointer
-from store.people import contacts, crm, crm_changes, crm_tasks
-from store.people.crm_tasks import Wanted
-from store.runs.events import Accepted
+from store.people import contacts
+from store.people.crm import crm, crm_changes, crm_tasks
+from store.people.crm.crm_tasks import Wanted
+from store.runs.events.events import Accepted
 from tracks.contacts.contact_fields import storable_text
 
 router = APIRouter(prefix=PATH, tags=["crm pages"], route_class=OpenRoute)

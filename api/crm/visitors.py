@@ -18,7 +18,7 @@ from api.http.overload import vouch
 from api.http.problems import ProblemError
 from api.pages.rendering import answer
 from api.pages.texts import en
-from store.people import crm_people
+from store.people.crm import crm_people
 
 FORM = "form"
 """The field with the token of the session."""

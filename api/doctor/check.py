@@ -22,7 +22,7 @@ from store.engine.database import Database
 from store.engine.ids import is_id
 from store.operations import doctor
 from store.operations.doctor import Live
-from store.runs import signaled_runs
+from store.runs.outbox import signaled_runs
 
 SIDE_BY_SIDE = 8
 """How many runs are examined in detail at the same time."""
@@ -60,7 +60,7 @@ class Check:
         self._unreadable = 0
         """Number of listed runs that are encrypted with a key that this process does not have."""
         self.position = 0
-        """Outbox position at which the next brief check begins: see `store.runs.signaled_runs`."""
+        """Outbox position at which the next brief check begins: see `store.runs.outbox.signaled_runs`."""
         self.untaken: list[str] = []
         """Enrollments whose runs have a pending task now. The next brief check looks whether it is still pending."""
 

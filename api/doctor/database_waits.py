@@ -11,11 +11,11 @@ from api.doctor.temporal_runs import Look
 from api.doctor.time_limits import TimeLimits
 from store.engine.database import Database
 from store.operations import doctor
-from store.runs import refused_deliveries
-from store.runs.outbox import RUN_FULL
-from store.runs.refused_deliveries import Refused
-from store.sending import breakers
-from store.sending.messages import Message
+from store.runs.outbox import refused_deliveries
+from store.runs.outbox.outbox import RUN_FULL
+from store.runs.outbox.refused_deliveries import Refused
+from store.sending.messages.messages import Message
+from store.sending.policy import breakers
 
 LEAD_PATIENCE = 5.0
 """Seconds to wait for a leader: between two leaders there is a short time without one."""

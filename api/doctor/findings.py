@@ -226,7 +226,7 @@ class Report:
     young: int = 0
     """Enrolments too young to be compared: Temporal's lists may not have their runs yet."""
     told: int = 0
-    """Live enrolments whose runs were signaled: see `store.runs.signaled_runs`."""
+    """Live enrolments whose runs were signaled: see `store.runs.outbox.signaled_runs`."""
     passed_over: int = 0
     """How many of these were not examined because the check had reached its limit of runs."""
 

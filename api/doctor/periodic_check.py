@@ -12,7 +12,7 @@ from temporalio.client import Client
 from api.doctor.check import Check
 from api.doctor.findings import KINDS, Report
 from api.doctor.time_limits import TimeLimits
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.operations import doctor

@@ -17,8 +17,11 @@ from api.doctor.temporal_runs import UNREADABLE, Runs
 from api.doctor.time_limits import TimeLimits
 from store.engine.database import Database
 from store.operations import doctor
-from store.runs import enrollments, refused_deliveries, run_changes
-from store.sending import messages, send_outcomes
+from store.runs import run_changes
+from store.runs.enrollments import enrollments
+from store.runs.outbox import refused_deliveries
+from store.sending import send_outcomes
+from store.sending.messages import messages
 from tracks.runs.run_interface import SIGNAL_END, EndSignal, RunStatus
 
 Lost = Literal["leave", "restart", "close"]

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from api.doctor.findings import KEPT, Finding, Report
 from api.doctor.time_limits import TimeLimits
-from store.audience import date_check, due_memberships, segment_check
+from store.audience.memberships import due_memberships
+from store.audience.segments import date_check, segment_check
 from store.audience.webhooks import destinations
 from store.audience.webhooks.destinations import BY_HAND, Destination
 from store.engine.database import Database

@@ -9,12 +9,14 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.people import reachability, suppressions
-from store.runs import events
+from store.people.consents import reachability, suppressions
+from store.runs.events import events
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel
-from store.sending import bounces, messages, recipients, send_outcomes
-from store.sending.messages import Message, Progress
+from store.sending import send_outcomes
+from store.sending.feedback import bounces, recipients
+from store.sending.messages import messages
+from store.sending.messages.messages import Message, Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,13 @@ from api.http.context import Context, Ctx
 from api.http.metrics import StoredFigures
 from api.http.problems import documented
 from api.http.security_headers import ProtectAnswers
-from store.audience import due_memberships
+from store.audience.memberships import due_memberships
 from store.audience.scores import due as due_scores
 from store.audience.webhooks import destinations
 from store.operations import doctor
-from store.runs import drop_counts, outbox, refused_deliveries
-from store.sending import breakers
+from store.runs import drop_counts
+from store.runs.outbox import outbox, refused_deliveries
+from store.sending.policy import breakers
 
 router = APIRouter(tags=["operating"], route_class=OpenRoute)
 operating = APIRouter(tags=["operating"], route_class=OpenRoute)

@@ -19,8 +19,8 @@ from api.http.pagination import Cursors
 from settings import Settings
 from store.engine.database import Database
 from store.engine.group_commit import GroupCommit
-from store.runs.enrolling import Enrol, Enrolled
-from store.runs.events import Accepted, Event
+from store.runs.enrollments.enrolling import Enrol, Enrolled
+from store.runs.events.events import Accepted, Event
 from tracks.content.brand import Brand
 
 

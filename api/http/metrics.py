@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.doctor.findings import KINDS
 from store.audience.webhooks.destinations import Destination
 from store.runs.drop_counts import Drop
-from store.runs.events import Accepted
-from store.runs.outbox import Backlog
-from store.sending.breakers import Breaker
+from store.runs.events.events import Accepted
+from store.runs.outbox.outbox import Backlog
+from store.sending.policy.breakers import Breaker
 
 
 class Metrics:

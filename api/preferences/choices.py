@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from store.people.consents import Change, Consent, Said
-from store.people.permission import WHOLE_CHANNEL
+from store.people.consents.consents import Change, Consent, Said
+from store.people.consents.permission import WHOLE_CHANNEL
 from store.schema.rows import Channel, Contact
 from store.schema.suppression_reasons import ENDED_BY_CONSENT
 from tracks.policy.workspace_policy import Policy

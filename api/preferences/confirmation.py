@@ -15,11 +15,11 @@ from api.pages.rendering import answer
 from api.pages.texts.languages import texts_for
 from api.pages.texts.texts import Texts, best, isolated
 from api.preferences.links import NOT_FOUND, Token, addressee, languages_of, nobody
-from store.people import consents, preferences
-from store.people.consents import Status
+from store.people.consents import consents, preferences
+from store.people.consents.consents import Status
 from store.published import policies
 from store.schema.rows import Contact
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
 from tracks.shared.link_tokens import unsubscribe_url, verify_confirm
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)

@@ -14,8 +14,8 @@ from api.pages.texts.languages import texts_for
 from api.pages.texts.texts import wanted
 from store.people import contacts
 from store.schema.rows import Contact
-from store.sending import messages
-from store.sending.messages import Message
+from store.sending.messages import messages
+from store.sending.messages.messages import Message
 
 Token = Annotated[str, Path(max_length=200, description="The signed token from the message's link.")]
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such link, or its contact was erased"}}

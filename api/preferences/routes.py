@@ -24,13 +24,14 @@ from api.preferences import somebody_else
 from api.preferences.choices import choices, chosen, everything_off
 from api.preferences.links import NOT_FOUND, Token, addressee, languages_of, nobody
 from api.preferences.preferences_view import DO, View, day
-from store.people import consents, contacts, preferences, suppressions
-from store.people.consents import Change
+from store.people import contacts
+from store.people.consents import consents, preferences, suppressions
+from store.people.consents.consents import Change
 from store.published import policies
 from store.published.policies import PolicyVersion
-from store.runs.events import Accepted
+from store.runs.events.events import Accepted
 from store.schema.rows import Channel, Contact
-from store.sending.messages import Message
+from store.sending.messages.messages import Message
 from tracks.shared.link_tokens import verify
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)

@@ -14,9 +14,9 @@ from api.pages.rendering import answer
 from api.pages.texts.languages import texts_for
 from api.preferences.links import languages_of, nobody
 from api.preferences.preferences_view import ONE_CLICK
-from store.people import suppressions
-from store.people.permission import UNSUBSCRIBED
-from store.sending.messages import Message
+from store.people.consents import suppressions
+from store.people.consents.permission import UNSUBSCRIBED
+from store.sending.messages.messages import Message
 
 
 async def show(ctx: Context, tx: AsyncConnection, request: Request, message: Message) -> HTMLResponse:

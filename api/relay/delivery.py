@@ -21,7 +21,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from store.runs.outbox import RUN_FULL
+from store.runs.outbox.outbox import RUN_FULL
 from tracks.runs.history_bounds import bounded
 from tracks.runs.program import Program
 from tracks.runs.run_interface import MEMO_ENROLLMENT, SIGNAL_END, TASK_QUEUE, WORKFLOW_TYPE, EndSignal, RunInput

@@ -17,13 +17,14 @@ from temporalio.client import Client
 
 from api.relay.delivery import Delivered, Delivery, Dropped, Later, Refused, encoded, start, tell
 from api.relay.start_limit import StartLimit
-from store.engine.background_tasks import ended
+from store.engine.background.background_tasks import ended
 from store.engine.database import Database
 from store.engine.outbox_listener import Listener
 from store.people.merging import merge_records
 from store.published import tracks
-from store.runs import drop_counts, outbox, refused_deliveries
+from store.runs import drop_counts
 from store.runs.drop_counts import LATE, NOT_ENROLLED, TOO_LARGE, Drop
+from store.runs.outbox import outbox, refused_deliveries
 from tracks.compiler.run_details import about
 from tracks.runs.program import Program
 from tracks.runs.run_interface import SIGNAL_ATTRIBUTES, SIGNAL_END, SIGNAL_EVENT, RunInput, RunState

@@ -15,8 +15,8 @@ from api.http.context import Ctx
 from api.http.fields import Body
 from api.http.problems import FieldProblem, documented, invalid, not_found
 from store.published import policies, tracks
-from store.sending import breakers
-from store.sending.breakers import Breaker, Cause, State
+from store.sending.policy import breakers
+from store.sending.policy.breakers import Breaker, Cause, State
 from tracks.shared.personal_ids import looks_personal
 
 router = APIRouter(prefix="/v1/breakers", tags=["operating"], route_class=KeyedRoute, responses=documented(401, 422))

@@ -14,7 +14,8 @@ from api.http.fields import SLUG, Body, Moment, WrittenMoment
 from api.http.pagination import CursorText, Limit
 from api.http.problems import FieldProblem, documented, field_problems, invalid, not_found, pointer
 from api.resources.contacts import ContactId
-from store.people import consents, contacts, preferences
+from store.people import contacts
+from store.people.consents import consents, preferences
 from store.published import policies
 from store.schema.rows import Channel
 from tracks.policy.workspace_policy import Policy

@@ -17,9 +17,9 @@ from api.resources.enrollments import EnrollmentPage
 from api.resources.events import EventPage
 from api.resources.messages import MessagePage
 from store.people import contacts
-from store.runs import event_lists
+from store.runs.events import event_lists
 from store.schema.rows import Channel, EnrollmentStatus
-from store.sending import message_lists
+from store.sending.messages import message_lists
 
 router = APIRouter(
     prefix="/v1/contacts", tags=["contacts"], route_class=KeyedRoute, responses=documented(401, 404, 422)

@@ -12,7 +12,8 @@ from api.http.bodies.batches import judged
 from api.http.context import Context, Ctx
 from api.http.fields import SLUG, Body, Identifier, Object, ObjectKey
 from api.http.problems import FieldProblem, ProblemError, documented, invalid, pointer
-from store.runs import enrolling, run_changes
+from store.runs import run_changes
+from store.runs.enrollments import enrolling
 
 MAX_ITEMS = 1_000
 MAX_PACE = 10_000_000

@@ -15,11 +15,11 @@ from api.http.pagination import CursorText, Limit
 from api.http.problems import documented, not_found
 from api.resources.messages import MessageSummary, summary
 from api.temporal import run_queries
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.schema import merged_ids
 from store.schema.rows import Enrollment, EnrollmentStatus
-from store.sending import message_lists
-from store.sending.message_lists import Listed
+from store.sending.messages import message_lists
+from store.sending.messages.message_lists import Listed
 from tracks.runs.run_interface import Journey, PathEntry
 
 router = APIRouter(prefix="/v1/enrollments", tags=["enrollments"], route_class=KeyedRoute)

@@ -14,9 +14,9 @@ from api.http.context import Context, Ctx
 from api.http.fields import Body, EventId, EventName, Identifier, Moment, Object, WrittenMoment
 from api.http.pagination import CursorText, Limit
 from api.http.problems import documented
-from store.runs import event_lists, events
-from store.runs.enrolling_by_event import Reason
-from store.runs.event_lists import Wanted
+from store.runs.enrollments.enrolling_by_event import Reason
+from store.runs.events import event_lists, events
+from store.runs.events.event_lists import Wanted
 from store.schema import merged_ids
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=KeyedRoute)

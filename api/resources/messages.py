@@ -15,15 +15,15 @@ from api.http.fields import SLUG, Identifier, WrittenMoment
 from api.http.pagination import CursorText, Limit
 from api.http.problems import FieldProblem, documented, invalid, not_found
 from store.published import tracks
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.schema import merged_ids
 from store.schema.rows import Channel
-from store.sending import message_content, message_lists, messages
-from store.sending.message_content import MessageContent
-from store.sending.message_lists import Wanted
-from store.sending.messages import Message, MessageStatus, Progress
-from tracks.model.effects import Email, Sms
-from tracks.model.steps import MessageStep
+from store.sending.messages import message_content, message_lists, messages
+from store.sending.messages.message_content import MessageContent
+from store.sending.messages.message_lists import Wanted
+from store.sending.messages.messages import Message, MessageStatus, Progress
+from tracks.model.steps.effects import Email, Sms
+from tracks.model.steps.steps import MessageStep
 from tracks.model.track import Track
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"], route_class=KeyedRoute)

@@ -14,7 +14,7 @@ from api.http.problems import ProblemError, documented, not_found
 from api.resources.enrollments import EnrollmentId
 from api.temporal import run_queries, run_updates
 from api.temporal.run_updates import NoRunError, NotAnsweredError, RefusedError
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.schema.rows import Enrollment
 from tracks.runs.run_interface import UPDATE_EXIT, UPDATE_SKIP_WAIT
 

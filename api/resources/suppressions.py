@@ -14,7 +14,7 @@ from api.http.fields import Body, check_any_email, check_phone
 from api.http.pagination import CursorText, Limit
 from api.http.problems import FieldProblem, documented, invalid
 from store.engine.hash_secret import current_secret
-from store.people import reachability, suppressions
+from store.people.consents import reachability, suppressions
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel
 from store.schema.suppression_reasons import Reason

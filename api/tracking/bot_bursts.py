@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from api.tracking.bot_requests import Verdict
-from store.sending.engagement import Touch
+from store.sending.feedback.engagement import Touch
 from tracks.shared.link_tokens import DECOY
 
 BURST = timedelta(seconds=10)

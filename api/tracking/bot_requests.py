@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from store.sending.engagement import Kind
+from store.sending.feedback.engagement import Kind
 from tracks.runs.bot_engagement import By
 
 

@@ -18,10 +18,11 @@ from api.feedback.provider_feedback import about
 from api.tracking.bot_bursts import BURST, REPEAT, judge
 from api.tracking.bot_requests import Verdict
 from store.engine.database import Database
-from store.runs import events
-from store.runs.events import Accepted
-from store.sending import engagement, send_outcomes
-from store.sending.engagement import Kind, Touch, Touched
+from store.runs.events import events
+from store.runs.events.events import Accepted
+from store.sending import send_outcomes
+from store.sending.feedback import engagement
+from store.sending.feedback.engagement import Kind, Touch, Touched
 from tracks.shared.link_tokens import DECOY, without_query
 
 LOOK = 1.0

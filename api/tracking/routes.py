@@ -19,8 +19,8 @@ from api.pages.rendering import HEADERS
 from api.tracking.bot_requests import seen
 from api.tracking.engagement_events import HoldTimes, note
 from store.engine.errors import BusyError
-from store.sending import engagement
-from store.sending.engagement import Kind
+from store.sending.feedback import engagement
+from store.sending.feedback.engagement import Kind
 from tracks.shared.link_tokens import verify_click, verify_open
 
 router = APIRouter(tags=["callbacks"], route_class=OpenRoute)

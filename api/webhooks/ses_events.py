@@ -17,9 +17,9 @@ from typing import Any
 
 from api.tracking.bot_requests import by_agent
 from store.schema.addresses import normalise
-from store.sending import bounces
-from store.sending.engagement import Kind
-from store.sending.messages import Progress
+from store.sending.feedback import bounces
+from store.sending.feedback.engagement import Kind
+from store.sending.messages.messages import Progress
 from tracks.contacts.contact_fields import storable_text
 from tracks.shared.link_tokens import without_query
 

@@ -16,9 +16,11 @@ from api.http.overload import vouch
 from api.http.problems import ProblemError, documented
 from api.webhooks import twilio_events
 from api.webhooks.twilio_signature import genuine
-from store.people import contacts, reachability, suppressions
-from store.runs import events
-from store.sending import inbound_texts, messages
+from store.people import contacts
+from store.people.consents import reachability, suppressions
+from store.runs.events import events
+from store.sending.feedback import inbound_texts
+from store.sending.messages import messages
 from tracks.contacts.contact_fields import storable_text
 
 router = APIRouter(prefix="/webhooks/twilio", tags=["callbacks"], route_class=OpenRoute)

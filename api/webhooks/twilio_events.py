@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from store.sending.messages import Progress
-from store.sending.sms_errors import SmsError, is_code, sms_error
+from store.sending.feedback.sms_errors import SmsError, is_code, sms_error
+from store.sending.messages.messages import Progress
 
 _STAGES: Mapping[str, tuple[Progress, str | None]] = {
     # https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks

@@ -27,8 +27,8 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from audience.scores.grades import Grade, Grades, out_of_order
 from audience.scores.rules import EventRule, FitRule, HalfLife, Score, While, WhileRule
-from audience.segments.dates import DateLeaf
 from audience.segments.document import MAX_LEAVES, leaf_count, tree_of, tree_problems
+from audience.segments.leaves.dates import DateLeaf
 from audience.segments.members import Condition, EventLeaf, Members, leaves
 from tracks.checks.error_messages import say_of
 from tracks.model.values import SLUG, Model, Short, Slug, Text, wrong

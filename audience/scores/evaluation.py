@@ -11,10 +11,10 @@ from typing import Literal
 
 from audience.conditions import judge_contact
 from audience.facts import Fact, Facts
-from audience.scores.contributions import Constant, Contribution, Halving, Part, Switching, Whole, points_of
-from audience.scores.course import Course, course_of
-from audience.scores.crossings import Curve, Range
-from audience.scores.decay import Decaying, instant, microseconds, moment_of
+from audience.scores.points.contributions import Constant, Contribution, Halving, Part, Switching, Whole, points_of
+from audience.scores.points.course import Course, course_of
+from audience.scores.points.crossings import Curve, Range
+from audience.scores.points.decay import Decaying, instant, microseconds, moment_of
 from audience.scores.rules import NEVER, EventRule, FitRule, Score, While
 from audience.scores.scoring_events import ScoringEvents, in_order, scoring_events
 from audience.segments.evaluation import Membership
@@ -76,7 +76,7 @@ def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | No
 
     A condition that cannot be computed is false, as in tracks. Facts later than `now` count from their own time.
     `changes_at` is the first microsecond at which this function gives another grade for the same facts and the grade
-    of this answer; its precision is told in `audience.scores.crossings`.
+    of this answer; its precision is told in `audience.scores.points.crossings`.
     Raises ConditionError where a condition may not be computed over this contact's data, because it is too large.
     """
     rules = _rules(score, facts, now)

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import inf
 
-from audience.scores.crossings import Range
+from audience.scores.points.crossings import Range
 
 
 @dataclass(frozen=True, slots=True)

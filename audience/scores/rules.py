@@ -21,8 +21,8 @@ from audience.conditions import ContactCondition, EventCondition, Happening
 from audience.scores.grades import Grades
 from audience.segments.decision import Decider
 from audience.segments.members import Members
+from tracks.model.steps.waits import Classes
 from tracks.model.values import Duration, Model, Slug, wrong
-from tracks.model.waits import Classes
 from tracks.runs.bot_engagement import CLASSED
 from tracks.time.durations import format_duration
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audience.conditions import judge_event
 from audience.facts import Fact, Facts
-from audience.scores.decay import instant
+from audience.scores.points.decay import instant
 from audience.scores.rules import Cap, EventRule
 from tracks.conditions.conditions import NO_TRACE
 from tracks.runs.bot_engagement import CLASSED, heard

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 
 from audience.conditions import judge_contact
 from audience.facts import Facts
-from audience.segments import standings
-from audience.segments.comparisons import Times
 from audience.segments.evaluation import Membership
-from audience.segments.grade_leaf import ScoreGrade
+from audience.segments.leaves import standings
+from audience.segments.leaves.comparisons import Times
+from audience.segments.leaves.grade_leaf import ScoreGrade
+from audience.segments.leaves.standings import NOWHERE, Consents, Converted, InSegment, OnTrack, Reachable, StandingLeaf
 from audience.segments.members import (
     All,
     AnyOf,
@@ -30,7 +31,6 @@ from audience.segments.members import (
     event_of,
     leaves,
 )
-from audience.segments.standings import NOWHERE, Consents, Converted, InSegment, OnTrack, Reachable, StandingLeaf
 from tracks.conditions.conditions import ConditionError
 
 Course = tuple[bool, Sequence[datetime]]

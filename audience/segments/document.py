@@ -25,8 +25,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from audience.conditions import ContactCondition
 from audience.segments.decision import Decider
+from audience.segments.leaves.standings import InSegment
 from audience.segments.members import LEAVES, All, AnyOf, Condition, Members, Not, scores_of, standings_of
-from audience.segments.standings import InSegment
 from tracks.checks.error_messages import say_of
 from tracks.model.values import Duration, Model, Short, Slug, Text
 from tracks.shared.problems import Problem, meant

@@ -10,9 +10,19 @@ from heapq import merge
 
 from audience.conditions import judge_contact, judge_event
 from audience.facts import Fact, Facts
-from audience.segments.aggregates import Aggregate, Values
-from audience.segments.dates import Calendar, Dated, DateLeaf
-from audience.segments.grade_leaf import ScoreGrade
+from audience.segments.leaves.aggregates import Aggregate, Values
+from audience.segments.leaves.dates import Calendar, Dated, DateLeaf
+from audience.segments.leaves.grade_leaf import ScoreGrade
+from audience.segments.leaves.standings import (
+    NOWHERE,
+    Consents,
+    Converted,
+    Course,
+    InSegment,
+    OnTrack,
+    Reachable,
+    StandingLeaf,
+)
 from audience.segments.members import (
     All,
     AnyOf,
@@ -28,16 +38,6 @@ from audience.segments.members import (
     event_of,
     leaves,
     needed,
-)
-from audience.segments.standings import (
-    NOWHERE,
-    Consents,
-    Converted,
-    Course,
-    InSegment,
-    OnTrack,
-    Reachable,
-    StandingLeaf,
 )
 from tracks.conditions.conditions import Verdict
 

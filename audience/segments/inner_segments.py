@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from audience.segments.leaves.standings import cause
 from audience.segments.members import Members, inner_segments
-from audience.segments.standings import cause
 
 
 def outer_by_inner(triggers: Iterable[tuple[str, Collection[str]]]) -> Mapping[str, set[str]]:

@@ -13,12 +13,12 @@ from typing import Self
 from pydantic import model_validator
 
 from audience.conditions import Happening
-from audience.segments.aggregates import AGGREGATES, Aggregate
-from audience.segments.comparisons import Counting, Times
-from audience.segments.counted_events import Counted
-from audience.segments.dates import DateLeaf
-from audience.segments.grade_leaf import ScoreGrade
-from audience.segments.standings import STANDING_LEAVES, InSegment, StandingLeaf, cause_of
+from audience.segments.leaves.aggregates import AGGREGATES, Aggregate
+from audience.segments.leaves.comparisons import Counting, Times
+from audience.segments.leaves.counted_events import Counted
+from audience.segments.leaves.dates import DateLeaf
+from audience.segments.leaves.grade_leaf import ScoreGrade
+from audience.segments.leaves.standings import STANDING_LEAVES, InSegment, StandingLeaf, cause_of
 from tracks.model.values import Duration, wrong
 
 

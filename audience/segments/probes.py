@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
-from audience.segments.aggregates import Aggregate
+from audience.segments.leaves.aggregates import Aggregate
 from audience.segments.members import ContactLeaf, Did, DidNot, First, Members, event_of, leaves, needed
 
 

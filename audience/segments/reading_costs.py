@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from audience.segments.aggregates import Aggregate
+from audience.segments.leaves.aggregates import Aggregate
 from audience.segments.members import LEAVES, EventLeaf, First, Last, event_of
 from tracks.shared.yaml_source import Path
 from tracks.time.durations import format_duration

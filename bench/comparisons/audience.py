@@ -27,10 +27,10 @@ from bench.measuring.paired_runs import Pair, Row, alone
 from bench.measuring.resource_use import Spent
 from infra.launch.ports import any_free
 from infra.launch.postgres import Postgres
-from store.audience import member_lists
+from store.audience.segments import member_lists
 from store.engine.database import Database
 from store.published import segments
-from store.runs import events
+from store.runs.events import events
 from store.schema.migrate import upgrade
 
 DUE_WITHIN = 60.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from activities.sending.queue_rates import QueueRate
     from store.engine.database import Database
-    from store.sending.breakers import Breaker
+    from store.sending.policy.breakers import Breaker
 
 breaker_commands = typer.Typer(
     help="Hold and resume tracks and channels.",
@@ -44,7 +44,7 @@ def add_to(app: typer.Typer) -> None:
 @breaker_commands.command("list")
 def list_breakers(as_json: Json = False) -> None:
     """List every breaker that ever opened; all others are closed."""
-    from store.sending import breakers
+    from store.sending.policy import breakers
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:
@@ -78,7 +78,7 @@ def hold(scope: Scope, reason: Annotated[str, typer.Option(help="Why, for other 
     Example: perennial breakers hold track:win-back --reason "wrong price"
     """
     from store.published import tracks
-    from store.sending import breakers
+    from store.sending.policy import breakers
     from tracks.shared.personal_ids import looks_personal
 
     if not 0 < len(reason) <= breakers.LONGEST_REASON:
@@ -111,7 +111,7 @@ def resume(
     Example: perennial breakers resume track:win-back --per-second 5
     """
     from store.published import policies
-    from store.sending import breakers
+    from store.sending.policy import breakers
 
     async def work(database: Database) -> None:
         async with database.transaction() as tx:

@@ -43,7 +43,7 @@ def suppress(
 
     Example: perennial suppress rude@example.com +41446681800 --reason complained
     """
-    from store.people import reachability, suppressions
+    from store.people.consents import reachability, suppressions
     from store.schema import suppression_reasons
 
     if reason not in suppression_reasons.HARSHEST_FIRST:
@@ -69,7 +69,7 @@ def unsuppress(addresses: Addresses = None, file: Listed = None) -> None:
 
     Example: perennial unsuppress rude@example.com
     """
-    from store.people import reachability, suppressions
+    from store.people.consents import reachability, suppressions
 
     found = _read(addresses, file)
 
@@ -93,7 +93,8 @@ def show_consents(
 
     Example: perennial consents user_1042
     """
-    from store.people import consents, contacts, permission, suppressions
+    from store.people import contacts
+    from store.people.consents import consents, permission, suppressions
     from store.published import policies
     from store.schema.rows import Channel
 

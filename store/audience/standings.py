@@ -12,8 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import EVER, Facts, Span, Standing
+from audience.segments.leaves.standings import Consents, Converted, InSegment, OnTrack, Reachable, StandingLeaf
 from audience.segments.members import Members, scores_of, standings_of
-from audience.segments.standings import Consents, Converted, InSegment, OnTrack, Reachable, StandingLeaf
 from store.audience.facts import all_events_of
 from store.audience.scores.values import with_grades
 from store.engine.sql import any_of, many

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.outbox_listener import LEAD_LOCK
 from store.engine.sql import any_of, as_json, utc_now
 from store.schema.rows import read_row
-from store.sending.messages import COLUMNS, Message
-from store.sending.send_policy import FLOOD
+from store.sending.messages.messages import COLUMNS, Message
+from store.sending.policy.send_policy import FLOOD
 
 NO_ID = "00000000-0000-0000-0000-000000000000"
 """Sorts before every id: the start of keyset pages."""

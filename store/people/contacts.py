@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from datetime import datetime
@@ -11,14 +11,12 @@ from typing import Any, TypedDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience import memberships
-from store.audience.memberships import Touch
 from store.engine.errors import BusyError
-from store.engine.ids import new_id
 from store.engine.sql import any_of, as_json, as_json_list, many, utc_now
-from store.runs import awaited_conditions, events
+from store.people.contact_changes import differing, tell_runs, tell_segments
+from store.runs.events import awaited_conditions
 from store.schema.merged_ids import check_created, is_merged, survivor_of
-from store.schema.rows import Contact, columns, computed, read_row
+from store.schema.rows import Contact, columns, read_row
 
 
 class Changes(TypedDict, total=False):
@@ -128,8 +126,8 @@ async def upsert_many(
         if await _insert(tx, fresh) == len(fresh):
             await check_created(tx, [contact.id for contact in fresh])
             await _update(tx, [state[i] for i, old in before.items() if state[i] is not old])
-            waiting = await _tell_runs(tx, before, state, bulk, now)
-            moved = await _tell_segments(tx, before, state, bulk, now, pace)
+            waiting = await tell_runs(tx, before, state, bulk, now)
+            moved = await tell_segments(tx, before, state, bulk, now, pace)
             if waiting:
                 await awaited_conditions.wake(tx, waiting, now, bulk=bulk)
             return [replaced(one, contact=moved.get(one.contact.id, one.contact)) for one in results]
@@ -164,67 +162,6 @@ async def _update(tx: AsyncConnection, contacts: list[Contact]) -> None:
         await tx.execute(_UPDATE, _arrays(contacts))
 
 
-async def _tell_runs(
-    tx: AsyncConnection, before: Mapping[str, Contact], state: Mapping[str, Contact], bulk: bool, now: datetime
-) -> list[str]:
-    """Signal the runs whose dates changed. Answers the changed contacts if a run of any of them waits for a condition,
-    else nothing."""
-    touched = [i for i, old in before.items() if state[i] is not old]
-    if not touched:
-        return []
-    changed = {i: differing(before[i].attributes, state[i].attributes) for i in touched}
-    waits = (await tx.execute(_CHANGED, _told(changed, now, bulk) | {"ids": touched})).scalar_one()
-    return touched if waits else []
-
-
-async def tell_attributes(
-    tx: AsyncConnection, changed: Mapping[str, Iterable[str]], now: datetime, bulk: bool = False
-) -> None:
-    """Signal the live runs whose tracks wait for a changed attribute; `changed` has the names by contact."""
-    if any(changed.values()):
-        await tx.execute(_ATTRIBUTES_CHANGED, _told(changed, now, bulk))
-
-
-def _told(changed: Mapping[str, Iterable[str]], now: datetime, bulk: bool) -> dict[str, Any]:
-    pairs = [(i, name) for i, names in changed.items() for name in sorted(names)]
-    return {
-        "contact_id": [i for i, _ in pairs],
-        "name": [name for _, name in pairs],
-        "change": new_id(),
-        "bulk": bulk,
-        "now": now,
-    }
-
-
-async def _tell_segments(
-    tx: AsyncConnection,
-    before: Mapping[str, Contact],
-    state: Mapping[str, Contact],
-    bulk: bool,
-    now: datetime,
-    pace: float,
-) -> dict[str, Contact]:
-    """Bring segments and scores up to date; returns the contacts for whom any changed, as they are now."""
-    touched = {
-        contact_id: Touch(changed=contact_id in before, created=contact_id not in before)
-        for contact_id, new in state.items()
-        if before.get(contact_id) is not new
-    }
-    if not touched:
-        return {}
-    updated = await memberships.update(tx, touched, now, held=state)
-    await events.tell_changes(tx, updated, now=now, pace=pace, bulk=bulk)
-    moved: dict[str, Contact] = {}
-    for change in updated.changes:
-        contact = moved.get(change.contact_id, state[change.contact_id])
-        names = {*contact.segments, change.segment} if change.entered else {*contact.segments} - {change.segment}
-        moved[contact.id] = replaced(contact, segments=sorted(names))
-    if updated.scored:
-        for row in await tx.execute(_SCORES, {"ids": sorted(updated.scored)}):
-            moved[row.id] = replaced(moved.get(row.id, state[row.id]), scores=row.scores)
-    return moved
-
-
 def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Contact:
     def field(name: str) -> str | None:
         value = changes.get(name, None if replace else getattr(old, name))
@@ -244,13 +181,6 @@ def _apply(old: Contact, changes: Changes, replace: bool, now: datetime) -> Cont
         segments=old.segments,
         scores=old.scores,
     )
-
-
-def differing(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> frozenset[str]:
-    """The names of the attributes that differ."""
-    a, b = old or {}, new or {}
-    # compared as JSON: 1, 1.0 and True are different values for a condition
-    return frozenset(n for n in {*a, *b} if (n in a) != (n in b) or as_json(a[n]) != as_json(b[n]))
 
 
 def _facts(contact: Contact) -> tuple[object, ...]:
@@ -305,17 +235,4 @@ _UPDATE = text(f"""
     FROM {_INPUT} WHERE contact.id = i.id
 """)
 _ERASED = text(f"SELECT contact_id FROM erasure WHERE contact_id = {any_of('ids')} AND erased_at >= :moment")
-_SCORES = text(f"SELECT id, {computed(Contact, 'scores', 'contact')} FROM contact WHERE id = {any_of('ids')}")
 _PAUSE = text("UPDATE contact SET paused_until = :until WHERE id = :id")
-_TELL = f"""
-    INSERT INTO outbox (enrollment_id, kind, payload, created_at, next_attempt_at, bulk)
-    SELECT e.id, 'attributes',
-        jsonb_build_object('change_id', CAST(:change AS text), 'names', jsonb_agg(c.name ORDER BY c.name)),
-        :now, :now, :bulk
-    FROM {many("c", contact_id="text", name="text")}
-    JOIN enrollment e ON e.contact_id = c.contact_id AND e.ended_at IS NULL
-    JOIN track_version v ON v.track = e.track AND v.version = e.version AND c.name = ANY(v.attributes)
-    GROUP BY e.id ORDER BY e.id
-"""
-_ATTRIBUTES_CHANGED = text(_TELL)
-_CHANGED = text(f"WITH told AS ({_TELL}) {awaited_conditions.ANY_WAITING}")

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.audience.webhooks import outgoing
 from store.engine.errors import BusyError
 from store.engine.sql import as_json, utc_now
-from store.people import reachability, suppressions
+from store.people.consents import reachability, suppressions
 from store.people.hubspot import objects, own_writes
 from store.people.merging import merge_records
 from store.people.stripe import applying, customers

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.schema.merged_ids import survivor_of
 
 KEPT = timedelta(days=30)

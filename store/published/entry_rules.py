@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tracks.model.date_entries import DateMoments
 from tracks.model.entry import MAX_AGE, Entry
 from tracks.model.sending import Lately
-from tracks.model.steps import MessageStep
+from tracks.model.steps.steps import MessageStep
 from tracks.model.track import ReentryAfter, ReentryPer, ReentryRestart, Track
 from tracks.model.values import PUBLISHED
 from tracks.shared.personal_ids import looks_personal, only_digits

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.segments.date_moments import DateSegment
 from audience.segments.document import Segment, segment_from_data
+from audience.segments.leaves.standings import cause
 from audience.segments.members import triggers_of
-from audience.segments.standings import cause
 from store.engine.errors import BusyError
 from store.engine.ids import digest
 from store.engine.sql import any_of, utc_now

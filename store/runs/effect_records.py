@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import utc_now
-from store.runs.enrollments import lock_run, report_path
+from store.runs.enrollments.enrollments import lock_run, report_path
 from store.schema.rows import Run
 from tracks.runs.run_interface import PathEntry
 from tracks.shared.effect_keys import effect_key

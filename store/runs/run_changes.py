@@ -14,12 +14,13 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience import memberships
+from store.audience.memberships import memberships
 from store.engine.sql import utc_now
-from store.runs import enrolling, enrollments, events
-from store.runs.enrolling import Enrolled
-from store.runs.enrollment_slots import Enrol
-from store.runs.segment_touches import by_runs
+from store.runs.enrollments import enrolling, enrollments
+from store.runs.enrollments.enrolling import Enrolled
+from store.runs.enrollments.enrollment_slots import Enrol
+from store.runs.events import events
+from store.runs.events.segment_touches import by_runs
 from tracks.runs.run_interface import PathEntry, RunStatus
 
 
@@ -31,7 +32,8 @@ async def enroll(tx: AsyncConnection, wish: Enrol, *, now: datetime | None = Non
 async def enroll_many(
     tx: AsyncConnection, wishes: Sequence[Enrol], *, bulk: bool = False, now: datetime | None = None
 ) -> list[Enrolled]:
-    """As `store.runs.enrolling.enroll_many`. Who enters or leaves a segment by it does so in this transaction.
+    """As `store.runs.enrollments.enrolling.enroll_many`. Who enters or leaves a segment by it does so in this
+    transaction.
 
     Runs that begin by that have the pace of the wish.
     """
@@ -57,7 +59,7 @@ async def close(
     ended_at: datetime | None = None,
     now: datetime | None = None,
 ) -> bool:
-    """As `store.runs.enrollments.close`, with the moment at which the run ended (None: now).
+    """As `store.runs.enrollments.enrollments.close`, with the moment at which the run ended (None: now).
 
     Who enters or leaves a segment by it does so in this transaction.
     """

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
 from sqlalchemy import RowMapping
 
-from audience.scores.course import course_from_data
+from audience.scores.points.course import course_from_data
 from tracks.model.values import Channel as Channel
 from tracks.shared.run_clock import Clock
 

@@ -3,7 +3,7 @@
 A row is `sending` while an attempt holds its claim, and then `sent`, `failed`, `skipped` (refused before the provider
 was asked), `unknown` (nobody knows the outcome), `released` (certainly not sent, so it may be claimed again) or
 `deferred` (it has to wait, and is checked again then). The last two end with their run: closing the run makes them
-`skipped` (`store.runs.enrollments.close`). No address is stored.
+`skipped` (`store.runs.enrollments.enrollments.close`). No address is stored.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from store.engine.ids import is_id, new_id
 from store.engine.pipeline import Statement
 from store.engine.sql import utc_now
 from store.published import policies
-from store.runs.enrollments import LOCK_CONTACT, PATH_INSERT, check_contact, path_arrays
+from store.runs.enrollments.enrollments import LOCK_CONTACT, PATH_INSERT, check_contact, path_arrays
 from store.schema.addresses import HASH, address_hash
 from store.schema.rows import Channel, Contact, Enrollment, Run, columns, read_row
-from store.sending.breakers import Deferred
-from store.sending.messages import COLUMNS, Message, MessageStatus
-from store.sending.send_policy import FACTS, SPANS, SendDecision, SendRequest, decide
+from store.sending.messages.messages import COLUMNS, Message, MessageStatus
+from store.sending.policy.breakers import Deferred
+from store.sending.policy.send_facts import FACTS, SPANS
+from store.sending.policy.send_policy import SendDecision, SendRequest, decide
 from tracks.model.message_rules import MessageRules
 from tracks.model.recipients import Recipient
 from tracks.runs.run_interface import PathEntry
@@ -81,10 +82,10 @@ async def claim(
     """Claim the right to send the message of this effect, after all checks that protect the contact.
 
     `token` is unique to the attempt. Claims of the same contact, or of the same address, wait for each other, and for a
-    transaction that is storing a goal. `path` is stored whatever is decided. `store.sending.send_policy` lists the
-    checks. `template` is the one that `rules` probably name: its newest version is read in the same statement. `to` is
-    the somebody else whom `rules` probably name. `due` is the current time of a run whose clock jumps; hours, caps and
-    spans of time are computed from it. Raises LookupError if there is no such enrollment.
+    transaction that is storing a goal. `path` is stored whatever is decided. `store.sending.policy.send_policy` lists
+    the checks. `template` is the one that `rules` probably name: its newest version is read in the same statement. `to`
+    is the somebody else whom `rules` probably name. `due` is the current time of a run whose clock jumps; hours, caps
+    and spans of time are computed from it. Raises LookupError if there is no such enrollment.
     """
     real = now or utc_now()
     now = due or real

@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.driver_sql import later
 from store.engine.ids import is_id
 from store.engine.sql import many, utc_now
-from store.runs.enrollments import WHY_OVER
+from store.runs.enrollments.enrollments import WHY_OVER
 from store.schema.rows import read_row
-from store.sending.bounces import is_soft
-from store.sending.messages import COLUMNS, Message, Progress
+from store.sending.feedback.bounces import is_soft
+from store.sending.messages.messages import COLUMNS, Message, Progress
 
 
 async def settle(

@@ -22,8 +22,8 @@ from store.engine.database import Database
 from store.people import erasure
 from store.published import templates
 from store.schema.rows import Channel, Enrollment
-from store.sending import message_lists
-from store.sending.messages import Message
+from store.sending.messages import message_lists
+from store.sending.messages.messages import Message
 from tests.store.store_calls import StoreCalls
 from tests.support.sandbox import Sandbox
 from tracks.checks.track_document import parse_track

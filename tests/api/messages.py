@@ -7,7 +7,7 @@ from sqlalchemy import text
 from store.engine.database import Database
 from store.schema.rows import Channel
 from store.sending import ledger
-from store.sending.messages import Message, get
+from store.sending.messages.messages import Message, get
 from tests.api.client import Api, track
 
 PHONE = "+41446681800"

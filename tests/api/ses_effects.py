@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from store.engine.database import Database
-from store.people import suppressions
+from store.people.consents import suppressions
 from tests.api.messages import EMAIL, another_day, rows
 from tests.api.ses_payloads import SES_ID
 

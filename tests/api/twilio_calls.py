@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from twilio.request_validator import RequestValidator
 
 from store.engine.database import Database
-from store.people import suppressions
+from store.people.consents import suppressions
 from tests.api.conftest import TWILIO_TOKEN
 from tests.api.messages import PHONE
 

@@ -21,7 +21,7 @@ from audience.scores.document import read_score
 from audience.segments.document import read_segment
 from cli.main import app
 from settings import Settings
-from store.sending.messages import MessageStatus, Progress
+from store.sending.messages.messages import MessageStatus, Progress
 from tests.docs.documents import (
     API_PAGES,
     DESIGN,
@@ -41,7 +41,7 @@ from tracks.checks.track_document import TrackProblems, parse_track
 from tracks.compiler.compiler import compile_track
 from tracks.content.checks.template_check import check_template
 from tracks.content.templates.template import parse_template
-from tracks.model.steps import STEP_TYPES
+from tracks.model.steps.steps import STEP_TYPES
 from tracks.policy.workspace_policy import parse_policy
 from tracks.runs.run_interface import SEARCH_ATTRIBUTES
 

@@ -21,9 +21,10 @@ from api.relay.import_commands import ImportCommands
 from api.relay.outbox_relay import BULK_IN_FLIGHT, IN_FLIGHT, Relay
 from store.engine.database import Database
 from store.people import contacts
-from store.runs import enrolling, outbox
-from store.runs.enrolling import Enrol
+from store.runs.enrollments import enrolling
+from store.runs.enrollments.enrolling import Enrol
 from store.runs.imports import imports
+from store.runs.outbox import outbox
 from tests.activities.imports.test_import_chunks import TRACK, nobody_is_busy, people, received, rows
 from tests.conftest import DevServer
 from tests.support.enrolling import accept_event, enroll, publish, upsert_contact

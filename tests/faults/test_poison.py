@@ -12,7 +12,7 @@ from sqlalchemy import text
 from api.relay.outbox_relay import Relay
 from bench.installation.one_process import Installation
 from store.engine.database import Database
-from store.runs import outbox
+from store.runs.outbox import outbox
 from tests.conftest import DevServer
 from tests.end_to_end.conftest import installation, servers
 from tests.support.enrolling import enroll, publish, upsert_contact

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from api.audience.segment_upkeep import SegmentUpkeep
 from store.engine.database import Database
 from store.engine.sql import utc_now
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.audience.segment_calls import checked, members, publish
 from tests.store.store_calls import StoreCalls
 

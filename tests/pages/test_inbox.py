@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from infra.launch.stack import Addresses
 from store.engine.database import Database
-from store.people import suppressions
+from store.people.consents import suppressions
 from tests.pages.api_calls import ApiCalls, Person, step
 from tests.pages.browsing import Visits
 

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from api.pages.texts.languages import LANGUAGES
 from store.engine.database import Database
-from store.people import consents, suppressions
+from store.people.consents import consents, suppressions
 from store.published import policies
 from tests.pages.accessibility import accessibility_problems, tab_through
 from tests.pages.api_calls import ApiCalls, Person, step

@@ -6,7 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 
 from activities.contract import HandedOver, SettledHandoff
-from tests.replay.scenarios import DAY, Handle, Scenario
+from tests.replay.scenarios import DAY, Scenario
+from tests.replay.signals import Handle
 from tests.workflows.scripted import Script
 from tracks.runs.handoff_answers import event_id, event_of
 from tracks.runs.program import Branch, Case, Effect, Exit, Handoff

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import AwaitedCondition, ResolvedWait, SendResult
+from tests.replay.signals import (
+    Handle,
+    cancel,
+    click,
+    click_by_a_slow_clock,
+    click_with_a_date,
+    meet_condition,
+    move_date,
+    nobody,
+    odd_signals,
+    reach_goal,
+    skip_wait,
+    tell_much,
+    three_at_once,
+)
 from tests.workflows.scripted import SENT, Script
 from tracks.runs.program import (
     Arm,
@@ -30,16 +43,10 @@ from tracks.runs.program import (
     WaitMoment,
     WaitUntil,
 )
-from tracks.runs.run_interface import AttributesChanged, EventSignal, RunResult
 from tracks.shared.run_clock import Clock
 
 DAY = 86400.0
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")
-Handle = WorkflowHandle[Any, RunResult]
-
-
-async def _nobody(_run: Handle) -> None:
-    """The contact stays silent."""
 
 
 @dataclass
@@ -48,78 +55,13 @@ class Scenario:
 
     code: Sequence[Any]
     script: Callable[[], Script] = Script
-    meanwhile: Callable[[Handle], Awaitable[None]] = _nobody
+    meanwhile: Callable[[Handle], Awaitable[None]] = nobody
     given: dict[str, Any] = field(default_factory=dict)
-
-
-def _event(*matches: str, **properties: str) -> EventSignal:
-    return EventSignal(
-        event_id="e-" + "-".join(matches), name="clicked", at=datetime.now(UTC), matches=matches, properties=properties
-    )
-
-
-async def _click(run: Handle) -> None:
-    await run.signal("event", _event("step:click", link="pricing"))
-
-
-async def _click_by_a_slow_clock(run: Handle) -> None:
-    await asyncio.sleep(0.3)
-    early = datetime.now(UTC) - timedelta(seconds=2)
-    await run.signal("event", _event("step:click").model_copy(update={"at": early}))
-
-
-async def _click_with_a_date(run: Handle) -> None:
-    await run.signal("event", _event("step:click", since="2026-01-31"))
-
-
-async def _reach_goal(run: Handle) -> None:
-    await asyncio.sleep(0.3)
-    await run.signal("event", _event("goal"))
-
-
-async def _move_date(run: Handle) -> None:
-    await asyncio.sleep(0.3)
-    await run.signal("attributes_changed", AttributesChanged(change_id="a-1", names=("renewal",)))
-
-
-async def _cancel(run: Handle) -> None:
-    await asyncio.sleep(0.3)
-    await run.cancel()
-
-
-async def _odd_signals(run: Handle) -> None:
-    await run.signal("event", "malformed")
-    await run.signal("unheard-of")
-
-
-async def _skip_wait(run: Handle) -> None:
-    await asyncio.sleep(0.3)
-    await run.execute_update("skip_wait")
-
-
-async def _three_at_once(run: Handle) -> None:
-    await asyncio.sleep(0.3)
-    at = datetime.now(UTC)
-    for number in range(3):
-        event = EventSignal(event_id=f"e-{number}", name="viewed", at=at, matches=("step:view", "step:once"))
-        await run.signal("event", event)
-
-
-async def _tell_much(run: Handle) -> None:
-    await asyncio.sleep(0.3)
-    for number in range(40):
-        event = EventSignal(event_id=f"e-{number}", name="viewed", at=datetime.now(UTC), matches=("step:view",))
-        await run.signal("event", event)
 
 
 def _moments() -> Script:
     now = datetime.now(UTC)
     return Script(moments=[ResolvedWait(outcome="at", at=now + timedelta(days=days)) for days in (40, 3)])
-
-
-async def _meet_condition(run: Handle) -> None:
-    await asyncio.sleep(0.3)
-    await run.signal("attributes_changed", AttributesChanged(change_id="a-1", names=(), met="team/1"))
 
 
 def _conditions() -> Script:
@@ -147,7 +89,7 @@ SLOW_CLOCK = Scenario(
         Exit(step="done", reason="clicked"),
         Effect(step="reminder", kind="email"),
     ],
-    meanwhile=_click_by_a_slow_clock,
+    meanwhile=click_by_a_slow_clock,
 )
 
 DATED = Scenario(
@@ -157,7 +99,7 @@ DATED = Scenario(
         Wait(step="a-customer", seconds=DAY),
         Effect(step="thanks", kind="email"),
     ],
-    meanwhile=_click_with_a_date,
+    meanwhile=click_with_a_date,
 )
 
 SCENARIOS: dict[str, Scenario] = {
@@ -165,9 +107,9 @@ SCENARIOS: dict[str, Scenario] = {
     "date-without-time": DATED,
     "slow-clock-ignored": SLOW_CLOCK,  # recorded before the patch `clocks-apart`
     "slow-clock": SLOW_CLOCK,
-    "five-steps-clicked": Scenario(CLICK, meanwhile=_click),
+    "five-steps-clicked": Scenario(CLICK, meanwhile=click),
     "five-steps-silent": Scenario(CLICK),
-    "five-steps-at-once": Scenario(CLICK, script=lambda: Script(at_once=True), meanwhile=_click),
+    "five-steps-at-once": Scenario(CLICK, script=lambda: Script(at_once=True), meanwhile=click),
     "at-once-then-queued": Scenario(
         [
             Effect(step="refused", kind="email"),
@@ -188,8 +130,8 @@ SCENARIOS: dict[str, Scenario] = {
             },
         ),
     ),
-    "queued": Scenario(CLICK, meanwhile=_click),
-    "goal-amid-wait": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_reach_goal),
+    "queued": Scenario(CLICK, meanwhile=click),
+    "goal-amid-wait": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=reach_goal),
     "effects-of-every-kind": Scenario(
         [
             Effect(step="stage", kind="crm"),
@@ -213,7 +155,7 @@ SCENARIOS: dict[str, Scenario] = {
     "date-moved": Scenario(
         [WaitDate(step="renewal", missing=1, past=1), WaitUntil(step="morning")],
         script=_moments,
-        meanwhile=_move_date,
+        meanwhile=move_date,
     ),
     "moments-computed-once": Scenario(
         [
@@ -222,7 +164,7 @@ SCENARIOS: dict[str, Scenario] = {
             Exit(step="over", reason="over"),
         ],
         script=_moments_computed,
-        meanwhile=_move_date,
+        meanwhile=move_date,
     ),
     "conditions-awaited": Scenario(
         [
@@ -231,7 +173,7 @@ SCENARIOS: dict[str, Scenario] = {
             WaitCondition(step="never", seconds=70 * DAY, timeout=3),
         ],
         script=_conditions,
-        meanwhile=_meet_condition,
+        meanwhile=meet_condition,
     ),
     "unknown-assumed-sent": Scenario(
         [Effect(step="hello", kind="email")],
@@ -279,14 +221,14 @@ SCENARIOS: dict[str, Scenario] = {
             Jump(goto=1),
             Break(step="silent", repeat="rounds", goto=6),
         ],
-        meanwhile=_three_at_once,
+        meanwhile=three_at_once,
     ),
     "told-enough": Scenario(
         [
             Wait(step="long", seconds=20 * DAY),
             WaitFor(step="view", event="viewed", seconds=DAY, since="enrollment", timeout=2),
         ],
-        meanwhile=_tell_much,
+        meanwhile=tell_much,
         given={"continue_after": 30},
     ),
     "due-in-an-outage": Scenario(
@@ -318,7 +260,7 @@ SCENARIOS: dict[str, Scenario] = {
             Wait(step="short", seconds=60),
         ],
     ),
-    "cancelled": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_cancel),
-    "odd-signals": Scenario([Wait(step="short", seconds=60)], meanwhile=_odd_signals),
-    "wait-skipped": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=_skip_wait),
+    "cancelled": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=cancel),
+    "odd-signals": Scenario([Wait(step="short", seconds=60)], meanwhile=odd_signals),
+    "wait-skipped": Scenario([Wait(step="long", seconds=20 * DAY)], meanwhile=skip_wait),
 }

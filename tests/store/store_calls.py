@@ -14,13 +14,16 @@ from store.engine.sql import utc_now
 from store.people import contacts
 from store.published import date_segments, tracks
 from store.published.entry_rules import dates_of
-from store.runs import effect_records, enrolling, enrollments, events
-from store.runs.enrolling import Enrol, Enrolled
-from store.runs.events import Accepted, Event
-from store.runs.outbox import Delivery, Pending
+from store.runs import effect_records
+from store.runs.enrollments import enrolling, enrollments
+from store.runs.enrollments.enrolling import Enrol, Enrolled
+from store.runs.events import events
+from store.runs.events.events import Accepted, Event
+from store.runs.outbox.outbox import Delivery, Pending
 from store.schema.rows import Channel, Enrollment
-from store.sending import ledger, messages, send_outcomes
-from store.sending.messages import Message
+from store.sending import ledger, send_outcomes
+from store.sending.messages import messages
+from store.sending.messages.messages import Message
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
 from tracks.model.track import Track

@@ -12,8 +12,8 @@ from datetime import timedelta
 import pytest_asyncio
 
 from store.engine.database import Database
-from store.runs import outbox
-from store.runs.events import Event
+from store.runs.events.events import Event
+from store.runs.outbox import outbox
 from tests.store.store_calls import NOW, TRIAL, StoreCalls, rows_of
 from tests.support.databases import TestServer
 from tracks.model.message_rules import MessageRules

@@ -7,9 +7,10 @@ from typing import Any
 from store.engine.database import Database
 from store.people import contacts
 from store.published import tracks
-from store.runs import enrolling, events
-from store.runs.enrolling import Enrol, Enrolled
-from store.runs.events import Accepted, Event
+from store.runs.enrollments import enrolling
+from store.runs.enrollments.enrolling import Enrol, Enrolled
+from store.runs.events import events
+from store.runs.events.events import Accepted, Event
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
 

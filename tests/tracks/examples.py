@@ -8,6 +8,7 @@ from typing import Any
 from tracks.checks.track_document import TrackProblems, parse_track, track_from_data
 from tracks.model.track import Track
 
+MINIMAL: dict[str, Any] = {"track": "a", "steps": [{"id": "x", "wait": "1d"}]}
 HEAD = """\
 track: example
 defaults:

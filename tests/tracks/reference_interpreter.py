@@ -12,8 +12,8 @@ from zlib import crc32
 
 from hypothesis import strategies as st
 
-from tracks.model.simple_steps import ExitStep
-from tracks.model.steps import (
+from tracks.model.steps.simple_steps import ExitStep
+from tracks.model.steps.steps import (
     MESSAGES,
     BranchStep,
     Detour,

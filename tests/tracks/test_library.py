@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from tests.tracks.library import TEMPLATES as LIBRARY_TEMPLATES
-from tracks.checks.template_use import template_keys
-from tracks.checks.topic_use import topics_of
+from tracks.checks.references.template_use import template_keys
+from tracks.checks.references.topic_use import topics_of
 from tracks.checks.track_document import parse_track, track_from_data, track_to_data
 from tracks.compiler.compiler import compile_track
 from tracks.conditions.conditions import evaluate

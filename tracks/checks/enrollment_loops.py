@@ -3,7 +3,7 @@
 The check runs when a track is published, over the newest version of every track. It cannot see what depends on a
 contact's data. For these cases a minimum time between two enrollments
 (`activities.effects.attributes_and_enrollments`) and the limit on messages to one address
-(`store.sending.send_policy`) keep the damage small.
+(`store.sending.policy.send_policy`) keep the damage small.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 
 from tracks.model.entry import Entry
 from tracks.model.sending import Lately
-from tracks.model.simple_steps import Base
-from tracks.model.steps import MESSAGES, STEP_TYPES, Detour, Length
+from tracks.model.steps.simple_steps import Base
+from tracks.model.steps.steps import MESSAGES, STEP_TYPES, Detour, Length
 from tracks.model.track import ReentryAfter, ReentryPer, ReentryRestart, Track
 from tracks.model.values import SLUG, STEP_ID
 from tracks.shared.problems import meant

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tracks.model import liquid_texts
-from tracks.model.effects import Email, Sms
+from tracks.model.steps.effects import Email, Sms
 from tracks.shared.yaml_source import Path
 from tracks.static_analysis.effect_parts import effect_parts_of
 from tracks.static_analysis.flow import Flow

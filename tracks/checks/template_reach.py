@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tracks.checks.template_use import messages_of
+from tracks.checks.references.template_use import messages_of
 from tracks.checks.track_document import track_to_data
 from tracks.model.track import Track
 from tracks.static_analysis.flow import Flow

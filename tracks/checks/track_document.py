@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tracks.checks.entry_names import unknown_entries
 from tracks.checks.error_messages import say
 from tracks.checks.event_counting import counting_doubts
 from tracks.checks.event_texts import event_problems
 from tracks.checks.number_texts import written_as_text
-from tracks.checks.template_use import sender_problems
+from tracks.checks.references.entry_names import unknown_entries
+from tracks.checks.references.template_use import sender_problems
 from tracks.model.track import Track
 from tracks.shared.problems import Problem as Problem
 from tracks.shared.problems import TrackProblems as TrackProblems

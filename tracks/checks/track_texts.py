@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tracks.model import liquid_texts
-from tracks.model.effects import Changes, Email, Sms
+from tracks.model.steps.effects import Changes, Email, Sms
 from tracks.shared.yaml_source import Path
 from tracks.static_analysis.effect_parts import EffectPart
 from tracks.static_analysis.model_fields import liquid_of

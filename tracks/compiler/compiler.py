@@ -9,9 +9,9 @@ from typing import Literal, cast
 from tracks.compiler.event_texts import reads_event
 from tracks.compiler.interests import awaited_attributes, event_properties, interests
 from tracks.conditions.expressions import read
-from tracks.model.effects import Email, Sms
-from tracks.model.simple_steps import Base, BreakStep, Ending, ExitStep
-from tracks.model.steps import (
+from tracks.model.steps.effects import Email, Sms
+from tracks.model.steps.simple_steps import Base, BreakStep, Ending, ExitStep
+from tracks.model.steps.steps import (
     BranchStep,
     Detour,
     HandoffStep,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tracks.model import liquid_texts
-from tracks.model.simple_steps import Base
-from tracks.model.steps import HandoffStep
+from tracks.model.steps.simple_steps import Base
+from tracks.model.steps.steps import HandoffStep
 
 
 def reads_event(step: Base) -> bool:

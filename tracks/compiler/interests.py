@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracks.conditions.expressions import read
-from tracks.model.steps import BranchStep, HandoffStep, WaitDateStep, WaitForStep
+from tracks.model.steps.steps import BranchStep, HandoffStep, WaitDateStep, WaitForStep
 from tracks.model.track import Track
 from tracks.runs.handoff_answers import ACCEPTED, REJECTED
 from tracks.runs.program import Interest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tracks.model.steps import STEP_TYPES
+from tracks.model.steps.steps import STEP_TYPES
 from tracks.model.track import Track
 
 

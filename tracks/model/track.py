@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
-from tracks.model.effects import EmailTracking, SmsTracking
 from tracks.model.entry import Entries, Entry, one_of
 from tracks.model.segment_changes import ENTERED, LEFT, of_segment
 from tracks.model.sending import ExclusionRules, SendingDefaults
-from tracks.model.simple_steps import Base
-from tracks.model.steps import (
+from tracks.model.steps.effects import EmailTracking, SmsTracking
+from tracks.model.steps.simple_steps import Base
+from tracks.model.steps.steps import (
     BranchStep,
     Detour,
     HandoffStep,

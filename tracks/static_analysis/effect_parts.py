@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tracks.model.effects import Changes, Crm, Email, Enrolment, Lead, Sms, Webhook
+from tracks.model.steps.effects import Changes, Crm, Email, Enrolment, Lead, Sms, Webhook
 from tracks.model.values import Model
 from tracks.shared.yaml_source import Path
 from tracks.static_analysis.flow import Flow

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tracks.model.steps import MESSAGES
+from tracks.model.steps.steps import MESSAGES
 from tracks.shared.yaml_source import Path
 
 Nodes = frozenset[Path]

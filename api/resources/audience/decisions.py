@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.facts import Facts
 from audience.segments.evaluation import Answer, LeafAnswer, evaluate
 from audience.segments.members import Condition, Members
-from store.audience.member_lists import Stored
+from store.audience.segments.member_lists import Stored
 from store.audience.standings import all_facts_of
 from store.schema.rows import Contact
 from tracks.conditions.conditions import ConditionError

@@ -20,8 +20,8 @@ from api.http.problems import ProblemError, documented, not_found
 from api.resources.audience.decisions import ContactDecision, decide, staying
 from api.resources.contacts import ContactId
 from api.resources.publishing.segments import SegmentName
-from store.audience import member_lists, segment_check, segment_sizes
-from store.audience.member_lists import Member
+from store.audience.segments import member_lists, segment_check, segment_sizes
+from store.audience.segments.member_lists import Member
 from store.people import contacts
 from store.published import segments
 from store.published.segments import SegmentSummary

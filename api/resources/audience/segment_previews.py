@@ -16,7 +16,7 @@ from api.http.context import Context, Ctx
 from api.http.fields import Identifier
 from api.http.problems import FieldProblem, documented, not_found, not_published
 from api.resources.audience.decisions import ContactDecision, decide, judged
-from api.resources.publishing.segment_references import problems_of
+from api.resources.publishing.checks.segment_references import problems_of
 from audience.facts import Facts
 from audience.segments.document import read_segment
 from audience.segments.evaluation import Answer

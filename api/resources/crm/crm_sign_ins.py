@@ -13,7 +13,7 @@ from api.http.context import Ctx
 from api.http.crm_sessions import LONGEST_LINK, PATH, Pass
 from api.http.fields import Body
 from api.http.problems import documented, not_found
-from store.people import crm_people
+from store.people.crm import crm_people
 
 router = APIRouter(prefix="/v1/crm", tags=["crm"], route_class=KeyedRoute, responses=documented(401, 422))
 

@@ -17,22 +17,21 @@ from api.http.context import Ctx
 from api.http.fields import SLUG
 from api.http.problems import FieldProblem, documented, invalid, not_published
 from api.resources.publishing import policy, scores, segments, template_files, tracks
-from api.resources.publishing.publishing import (
+from api.resources.publishing.document_errors import RefusedError, track_errors
+from api.resources.publishing.documents import (
     Done,
     PolicyDocument,
-    Publishing,
-    RefusedError,
     ScoreDocument,
     SegmentDocument,
     TemplateDocument,
     TrackDocument,
-    track_errors,
 )
+from api.resources.publishing.publishing import Publishing
 from api.resources.publishing.template_files import TemplateFiles
 from store.published import tracks as stored
 from store.published.scores import Existing as ExistingGrades
 from store.published.segments import Existing
-from store.runs.live_runs import RunsAt, runs_at_steps
+from store.runs.enrollments.live_runs import RunsAt, runs_at_steps
 from tracks.checks.template_reach import may_send
 
 

@@ -14,7 +14,9 @@ from api.http.auth import KeyedRoute
 from api.http.bodies.reading import is_json, media_type, parse_json, read_text
 from api.http.context import Ctx
 from api.http.problems import ProblemError, documented, not_published
-from api.resources.publishing.publishing import PolicyDocument, Publishing, RefusedError
+from api.resources.publishing.document_errors import RefusedError
+from api.resources.publishing.documents import PolicyDocument
+from api.resources.publishing.publishing import Publishing
 from api.resources.publishing.tracks import YAML_TYPES
 from audience.exclusions import exclusion_problems
 from store.published import policies

@@ -24,8 +24,8 @@ from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.preview import Preview, as_message, preview
 from tracks.content.rendering.template_error import TemplateError
 from tracks.content.templates.template import Template
-from tracks.model.effects import Email, Sms
-from tracks.model.steps import MessageStep
+from tracks.model.steps.effects import Email, Sms
+from tracks.model.steps.steps import MessageStep
 from tracks.model.track import find_step
 from tracks.model.values import STEP_ID
 

@@ -7,118 +7,41 @@ If anything is wrong, `publish` raises and the caller's transaction must roll ba
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
-from api.resources.publishing import segment_references
-from audience.exclusions import exclusion_problems
-from audience.scores import document as score_document
-from audience.segments import document as segment_document
+from api.resources.publishing.checks import segment_references, stored_tracks, track_problems
+from api.resources.publishing.document_errors import RefusedError, template_errors, track_errors
+from api.resources.publishing.documents import (
+    Done,
+    PolicyDocument,
+    ScoreDocument,
+    SegmentDocument,
+    TemplateDocument,
+    TrackDocument,
+)
+from audience.segments.leaves.standings import cause
 from audience.segments.score_names import missing_scores
-from audience.segments.standings import cause
 from store.engine.sql import utc_now
 from store.published import date_segments, policies, publish_lock, segments, templates, tracks
 from store.published import scores as published_scores
 from store.published.entry_rules import dates_of
 from store.published.scores import Existing as ExistingGrades
 from store.published.segments import Existing
-from tracks.checks.enrolled_tracks import missing_tracks
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
-from tracks.checks.entered_segments import missing_segments
-from tracks.checks.read_scores import unknown_scores
-from tracks.checks.sales_teams import team_problems, teams_of
-from tracks.checks.template_use import TemplateFacts, TemplateKey, check_template_use, keys_of, template_problems
-from tracks.checks.topic_use import topic_problems, topics_of
-from tracks.checks.track_document import Reading
-from tracks.checks.track_texts import text_problems
-from tracks.compiler.compiler import compile_track
+from tracks.checks.references.template_use import (
+    TemplateFacts,
+    TemplateKey,
+)
 from tracks.content.checks.template_check import check_template
 from tracks.content.templates.shared_blocks import SharedKey, shared_keys, with_shared
 from tracks.content.templates.template import Template, TemplateProblem, template_facts
-from tracks.model.track import Track
 from tracks.policy.workspace_policy import Policy, policy_to_data
-from tracks.runs.history_bounds import program_problems
-from tracks.runs.program import Compiled
 from tracks.shared.differences import differences
 from tracks.shared.problems import Problem
-from tracks.shared.yaml_source import Path
-
-_KNOWN_TEMPLATES = 1000
-
-
-@dataclass(frozen=True)
-class PolicyDocument:
-    """A policy as far as it could be parsed."""
-
-    source: str
-    policy: Policy | None
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True)
-class TemplateDocument:
-    """A template as far as it could be parsed. Its shared blocks are not inserted yet."""
-
-    name: str
-    source: str
-    template: Template | None
-    problems: tuple[TemplateProblem, ...] = ()
-
-
-@dataclass(frozen=True)
-class TrackDocument:
-    """A track as far as it could be parsed."""
-
-    name: str
-    source: str
-    reading: Reading
-    compiled: Compiled | None
-
-    @classmethod
-    def read(cls, name: str, source: str, reading: Reading) -> TrackDocument:
-        """Make the document, and compile the track if it is valid."""
-        return cls(name, source, reading, compile_track(reading.track) if reading.track else None)
-
-
-@dataclass(frozen=True)
-class SegmentDocument:
-    """A segment as far as it could be parsed."""
-
-    name: str
-    source: str
-    reading: segment_document.Reading
-
-
-@dataclass(frozen=True)
-class ScoreDocument:
-    """A score as far as it could be parsed."""
-
-    name: str
-    source: str
-    reading: score_document.Reading
-
-
-@dataclass(frozen=True)
-class Done:
-    """The result for a document: `version` is now the newest, `changes` are the differences of a policy."""
-
-    kind: Literal["policy", "template", "score", "segment", "track"]
-    name: str
-    version: int
-    created: bool
-    changes: tuple[str, ...] = ()
-
-
-class RefusedError(Exception):
-    """The documents cannot be published. `errors` holds all errors of all documents."""
-
-    def __init__(self, errors: Sequence[FieldProblem]) -> None:
-        super().__init__(f"{len(errors)} problems")
-        self.errors = list(errors)
 
 
 @dataclass
@@ -167,7 +90,7 @@ class Publishing:
         await self._tracks(tracks, rules, {segment.name for segment in segments}, known_scores)
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
-            self._tell("policy", await self._parts_missed(policy.policy, brought))
+            self._tell("policy", await stored_tracks.parts_missed(self.tx, policy.policy, brought))
         for name, now, before in self._changed:
             await self._break_nothing(name, now, before, brought)
         if self.errors:
@@ -291,25 +214,21 @@ class Publishing:
         brought_segments: set[str],
         known_scores: set[str],
     ) -> None:
-        known_segments = await segments.names(self.tx) | brought_segments if documents else set()
-        facts = await self._known_templates(documents) if documents else {}
-        known = await tracks.names(self.tx) | {document.name for document in documents}
+        if not documents:
+            return
+        known = track_problems.Known(
+            tracks=await tracks.names(self.tx) | {document.name for document in documents},
+            segments=await segments.names(self.tx) | brought_segments,
+            scores=known_scores,
+            templates=await track_problems.known_templates(self.tx, documents) | self._facts,
+            unreadable=self._unreadable,
+            policy=policy,
+        )
         for document in documents:
             reading = document.reading
-            found = list(reading.problems)
-            found += reading.at(text_problems(reading.pieces))
-            found += reading.at(template_problems(reading.pieces, facts, self._unreadable))
-            found += reading.at(missing_tracks(reading.pieces, known))
-            found += reading.at(missing_segments(reading.source.data, known_segments))
-            found += reading.at(unknown_scores(reading.source.data, known_scores))
-            found += reading.at(_exclusion_problems(reading.source.data))
-            if document.compiled is not None:
-                found += program_problems(document.compiled.program, document.name)
-            if policy is not None:
-                found += reading.at(topic_problems(reading.source.data, reading.pieces, policy.topics))
-                found += reading.at(team_problems(reading.pieces, policy.sales.teams))
+            found = track_problems.problems_of(document, known)
             at = self._at("tracks", document.name)
-            self.errors += track_errors(sorted(set(found)), at)
+            self.errors += track_errors(found, at)
             data = reading.source.data
             own = data.get("track") if isinstance(data, Mapping) else None
             if isinstance(own, str) and own != document.name:
@@ -326,61 +245,18 @@ class Publishing:
         read = {document.name: document.reading.track for document in documents if document.reading.track}
         if not any(may_go_round(track) for track in read.values()):
             return
-        newest = {name: track async for name, track in self._newest_tracks()} | read
+        newest = {name: track async for name, track in stored_tracks.newest(self.tx)} | read
         for document in documents:
             if document.name in read:
                 found = document.reading.at(circle_problems(document.name, newest))
                 self.errors += track_errors(found, self._at("tracks", document.name))
 
-    async def _known_templates(self, documents: Sequence[TrackDocument]) -> dict[TemplateKey, TemplateFacts]:
-        """The newest version of each template, and those that the tracks pin."""
-        stored = await templates.list_all(self.tx, limit=_KNOWN_TEMPLATES)
-        facts: dict[TemplateKey, TemplateFacts] = {(one.name, None): _facts_of(one) for one in stored}
-        for name, version in {key for document in documents for key in keys_of(document.reading.pieces)}:
-            if (name, version) not in facts and (pinned := await templates.get(self.tx, name, version)):
-                facts[name, version] = _facts_of(pinned)
-        return facts | self._facts
-
-    async def _parts_missed(self, policy: Policy, brought: set[str]) -> list[Problem]:
-        """Problems for topics and teams that tracks outside this deploy use and that this policy does not have."""
-        problems: list[Problem] = []
-        async for name, track in self._newest_tracks():
-            if name in brought:
-                continue
-            for team in sorted(teams_of(track) - set(policy.sales.teams)):
-                words = f"sales.teams: '{team}' is missing; the track {name} hands leads over to it"
-                problems.append(Problem("policy", 0, "", words))
-            for topic in sorted(topics_of(track) - set(policy.topics)):
-                words = f"topics: '{topic}' is missing; the track {name} sends messages about it"
-                problems.append(Problem("policy", 0, "", words))
-        return problems
-
-    async def _newest_tracks(self) -> AsyncIterator[tuple[str, Track]]:
-        """The newest version of every track with its name, including those of this deploy."""
-        after = ""
-        while page := await tracks.list_all(self.tx, after=after, limit=100):
-            for one in page:
-                yield one.name, (await tracks.pinned(self.tx, one.name, one.latest)).track
-            after = page[-1].name
-
     async def _break_nothing(self, name: str, now: Template, before: Template | None, brought: set[str]) -> None:
         """Report tracks in use that fit the template's previous version but not the new one."""
-        facts, known = template_facts(now), template_facts(before) if before else None
         judged = {(done.name, done.version) for done in self.done if done.kind == "track"}
-        for used in await tracks.in_use_with(self.tx, name):
-            if (used.track, used.version) in judged or (used.track in brought and not used.live):
-                continue  # checked with its track, or about to be replaced
-            stored = await tracks.pinned(self.tx, used.track, used.version)
-            standing = set(check_template_use(stored.track, name, known)) if known else set()
-            self.errors += [
-                FieldProblem(
-                    detail=f"track {used.track} version {used.version}, step {step}: {said}",
-                    step=step,
-                    pointer=self._pointer(self._at("templates", name)),
-                )
-                for step, said in check_template_use(stored.track, name, facts)
-                if (step, said) not in standing
-            ]
+        found = await stored_tracks.broken_by(self.tx, name, now, before, judged=judged, brought=brought)
+        where = self._pointer(self._at("templates", name))
+        self.errors += [FieldProblem(detail=one.message, step=one.step, pointer=where) for one in found]
 
     def _tell(self, part: str, problems: Iterable[Problem]) -> None:
         self.errors += track_errors(problems, self._at(part))
@@ -392,31 +268,5 @@ class Publishing:
         return pointer(at) if at else None
 
 
-def track_errors(problems: Iterable[Problem], at: Sequence[str] = ()) -> Iterator[FieldProblem]:
-    """Convert the problems of a track or a policy. `at` is its place in a deploy."""
-    for one in problems:
-        where = pointer(at) if at else None
-        yield FieldProblem(detail=one.message, line=one.line or None, step=one.step or None, pointer=where)
-
-
-def template_errors(problems: Iterable[TemplateProblem], at: Sequence[str] = ()) -> Iterator[FieldProblem]:
-    """Convert the problems of a template: `pointer` names the variant, `line` is a line of its file."""
-    for one in problems:
-        place = [*at, *(["locales", one.locale] if one.locale else [])]
-        yield FieldProblem(
-            detail=f"locale {one.locale}: {one.message}" if one.locale else one.message,
-            pointer=pointer(place) if place else None,
-            line=one.line or None,
-        )
-
-
-def _exclusion_problems(data: Any) -> Iterator[tuple[Path, str]]:
-    return exclusion_problems(data.get("unless") if isinstance(data, Mapping) else None, ("unless",))
-
-
 def _blocks_first(document: TemplateDocument) -> tuple[bool, str]:
     return document.template is None or document.template.kind != "block", document.name
-
-
-def _facts_of(stored: templates.TemplateVersion) -> TemplateFacts:
-    return template_facts(Template.model_validate(stored.data))

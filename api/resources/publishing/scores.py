@@ -16,7 +16,9 @@ from api.http.context import Ctx
 from api.http.fields import SLUG
 from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, not_found, not_published
-from api.resources.publishing.publishing import Publishing, RefusedError, ScoreDocument
+from api.resources.publishing.document_errors import RefusedError
+from api.resources.publishing.documents import ScoreDocument
+from api.resources.publishing.publishing import Publishing
 from api.resources.publishing.tracks import YAML_TYPES
 from api.resources.publishing.versions import Versions, list_versions
 from audience.scores.document import read_score, read_score_data

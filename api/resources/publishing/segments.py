@@ -16,12 +16,14 @@ from api.http.context import Ctx
 from api.http.fields import SLUG
 from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, not_found, not_published
-from api.resources.publishing.publishing import Publishing, RefusedError, SegmentDocument
+from api.resources.publishing.document_errors import RefusedError
+from api.resources.publishing.documents import SegmentDocument
+from api.resources.publishing.publishing import Publishing
 from api.resources.publishing.tracks import YAML_TYPES
 from api.resources.publishing.versions import Versions, list_versions
 from audience.segments.document import read_segment, read_segment_data
-from store.audience import member_lists
 from store.audience.facts import estimated_contacts
+from store.audience.segments import member_lists
 from store.published import segments
 from store.published.segments import Existing, SegmentVersion, State
 

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.http.bodies.reading import is_json, parse_json, read_text
 from api.http.fields import SLUG
 from api.http.problems import ProblemError, field_problems, invalid, not_published
-from api.resources.publishing.publishing import TemplateDocument, template_errors
+from api.resources.publishing.document_errors import template_errors
+from api.resources.publishing.documents import TemplateDocument
 from store.published import templates
 from tracks.content.templates.shared_blocks import SharedKey, shared_keys, with_shared
 from tracks.content.templates.template import Template, TemplateProblem, TemplateProblems, parse_template

@@ -15,7 +15,8 @@ from api.http.context import Ctx
 from api.http.fields import SLUG
 from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, not_found, not_published
-from api.resources.publishing.publishing import Publishing, RefusedError
+from api.resources.publishing.document_errors import RefusedError
+from api.resources.publishing.publishing import Publishing
 from api.resources.publishing.template_files import files_of, read_template
 from api.resources.publishing.versions import Versions, list_versions
 from store.published import templates

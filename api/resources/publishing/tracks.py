@@ -15,7 +15,9 @@ from api.http.context import Ctx
 from api.http.fields import SLUG
 from api.http.pagination import CursorText, Limit
 from api.http.problems import FieldProblem, ProblemError, documented, not_found, not_published
-from api.resources.publishing.publishing import Publishing, RefusedError, TrackDocument, track_errors
+from api.resources.publishing.document_errors import RefusedError, track_errors
+from api.resources.publishing.documents import TrackDocument
+from api.resources.publishing.publishing import Publishing
 from api.resources.publishing.versions import Versions, list_versions
 from store.published import tracks
 from tracks.checks.track_document import read_track, read_track_data, track_to_data

@@ -24,13 +24,13 @@ from api.resources.segment_api.segment_format import (
     Identify,
     Item,
     ItemProblem,
-    Sent,
     Track,
     translate,
 )
+from api.resources.segment_api.timestamps import Sent
 from store.people import contacts
 from store.people.merging import merge, merge_records
-from store.runs import events
+from store.runs.events import events
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=SegmentRoute)
 public_router = APIRouter(prefix="/v1", route_class=OpenRoute, include_in_schema=False)

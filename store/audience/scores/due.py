@@ -1,4 +1,4 @@
-"""Grades that change by time alone: which are due. `store.audience.due_memberships` takes them up."""
+"""Grades that change by time alone: which are due. `store.audience.memberships.due_memberships` takes them up."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from audience.scores.course import course_from_data
+from audience.scores.points.course import course_from_data
 from store.published import scores
 from store.published.scores import ScoreSummary
 

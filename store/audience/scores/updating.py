@@ -1,7 +1,7 @@
 """Keep each contact's scores: exact at each commit, in the transaction that stores the cause.
 
 What is written follows from `audience.scores.evaluation` over the stored facts, as memberships of segments do.
-`store.audience.memberships.update` locks the contacts and reads the facts for both.
+`store.audience.memberships.memberships.update` locks the contacts and reads the facts for both.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
-from audience.scores.course import NO_POINTS
 from audience.scores.evaluation import decide
+from audience.scores.points.course import NO_POINTS
 from audience.scores.probes import probes
 from audience.scores.rules import Score
 from audience.segments.probes import Probe

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
-from audience.scores.course import Course, course_from_data
+from audience.scores.points.course import Course, course_from_data
 from store.engine.driver_sql import later
 from store.engine.sql import any_of, as_json_list, many
 

@@ -19,8 +19,9 @@ from store.engine.sql import utc_now
 from store.people import contacts
 from store.people.handoffs import handoff as handoffs
 from store.people.handoffs.handoff import Handoff, Status
-from store.runs import enrollments, events
-from store.runs.events import Accepted, Event
+from store.runs.enrollments import enrollments
+from store.runs.events import events
+from store.runs.events.events import Accepted, Event
 from tracks.runs.handoff_answers import event_id, event_of
 
 Said = Literal["accepted", "rejected", "recycled", "converted"]

@@ -15,16 +15,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import utc_now
-from store.people import contacts, crm_changes, crm_task_outcomes
-from store.people.crm_changes import STAGE, Changed
-from store.people.crm_task_outcomes import Completed
+from store.people import contacts
+from store.people.crm import crm_changes, crm_task_outcomes
+from store.people.crm.crm_changes import STAGE, Changed
+from store.people.crm.crm_task_outcomes import Completed
 from store.people.hubspot import objects, waiting
 from store.people.hubspot import properties as property_values
 from store.people.hubspot.hubspot_change import Change, Merge, Moment, Properties
 from store.people.hubspot.objects import HubSpotContact
-from store.runs import drop_counts, events
+from store.runs import drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.events import Accepted, Event
+from store.runs.events import events
+from store.runs.events.events import Accepted, Event
 
 KIND, SOURCE = "hubspot", "hubspot"
 OVERTAKEN, UNMATCHED, UNMAPPED = "overtaken", "unmatched", "unmapped"

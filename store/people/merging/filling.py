@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of, as_json
-from store.people.contacts import differing
+from store.people.contact_changes import differing
 from store.schema.rows import Contact, columns, read_row
 
 FIELDS = ("email", "phone", "timezone", "locale")

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import new_id
 from store.engine.sql import any_of, utc_now
-from store.people import contacts
+from store.people import contact_changes
 from store.people.merging import (
     filling,
     merge_records,
@@ -27,7 +27,7 @@ from store.people.merging import (
     moved_rows,
 )
 from store.people.stripe import customers
-from store.runs import awaited_conditions
+from store.runs.events import awaited_conditions
 from store.schema import merged_ids
 from store.schema.rows import Contact
 
@@ -98,8 +98,8 @@ async def _merge(
     stricter = await merged_consents.of_both(tx, survivor.id, merged.id)
     runs = await merged_runs.join(tx, merge_id, survivor.id, merged.id, now)
     after = filled.contact.attributes
-    changed = {one.id: contacts.differing(one.attributes, after) for one in (survivor, merged)}
-    await contacts.tell_attributes(tx, changed, now)
+    changed = {one.id: contact_changes.differing(one.attributes, after) for one in (survivor, merged)}
+    await contact_changes.tell_attributes(tx, changed, now)
     moved = await moved_rows.move_all(tx, merge_id, merged.id, survivor.id)
     await filling.remove(tx, merged.id)
     await filling.write(tx, filled.contact)

@@ -13,13 +13,13 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience import memberships
-from store.audience.memberships import Change, Touch
+from store.audience.memberships import memberships
+from store.audience.memberships.memberships import Change, Touch
 from store.audience.webhooks import outgoing
 from store.audience.webhooks.outgoing import Outgoing
 from store.engine.sql import any_of
-from store.runs import event_deliveries, events
-from store.runs.events import Event
+from store.runs.events import event_deliveries, events
+from store.runs.events.events import Event
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
 

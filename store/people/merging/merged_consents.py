@@ -13,8 +13,8 @@ from typing import Any, cast
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.people import consents, suppressions
-from store.people.consents import Change, Consent, Status
+from store.people.consents import consents, suppressions
+from store.people.consents.consents import Change, Consent, Status
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel, Contact
 from store.schema.suppression_reasons import HARSHEST_FIRST, Reason

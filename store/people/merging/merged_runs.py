@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import new_id
 from store.engine.sql import any_of, many
 from store.people.merging import moved_rows
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 
 ENDED = "merged"
 """The reason of a run that ends because the other contact's run of the same track goes on."""

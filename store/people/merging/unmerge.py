@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import utc_now
-from store.people import contacts
+from store.people import contact_changes
 from store.people.merging import (
     filling,
     merge_records,
@@ -26,7 +26,7 @@ from store.people.merging import (
 )
 from store.people.merging.merge_records import Merge
 from store.people.stripe import customers
-from store.runs import awaited_conditions
+from store.runs.events import awaited_conditions
 from store.schema import merged_ids
 
 
@@ -79,8 +79,8 @@ async def _unmerge(tx: AsyncConnection, found: Merge, by: str, now: datetime, pa
     await merged_runs.part(tx, found.id)
     moved = await moved_rows.give_back_all(tx, found.id, merged.id, survivor.id)
     await merged_runs.give_back(tx, found.id, merged.id, survivor.id)
-    changed = {one.id: contacts.differing(survivor.attributes, one.attributes) for one in (parted, merged)}
-    await contacts.tell_attributes(tx, changed, now)
+    changed = {one.id: contact_changes.differing(survivor.attributes, one.attributes) for one in (parted, merged)}
+    await contact_changes.tell_attributes(tx, changed, now)
     await merged_consents.give_back(tx, found.id, survivor.id, merged.id, found.changes["said"])
     await merged_consents.take_back_suppressions(tx, found.changes["suppressed"])
     await merged_crm.take_away(tx, survivor.id, former["crm"], found.changes["crm"])

@@ -20,9 +20,10 @@ from store.people.stripe import customers, subscriptions, waiting
 from store.people.stripe.customers import Customer
 from store.people.stripe.stripe_event import CHANGED, INVOICE_PAID, PAYMENT_FAILED, TRIAL_ENDING, Moment, StripeEvent
 from store.people.stripe.waiting import Waiting
-from store.runs import drop_counts, events
+from store.runs import drop_counts
 from store.runs.drop_counts import Drop
-from store.runs.events import Accepted
+from store.runs.events import events
+from store.runs.events.events import Accepted
 
 OVERTAKEN = "overtaken"
 """It was no longer true when it could be told."""

@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from activities.contract import ENROLL_CONTACT, SET_ATTRIBUTES, EffectResult
 from store.people import contacts
-from store.runs import drop_counts, enrollments
+from store.runs import drop_counts
 from store.runs.drop_counts import Drop
+from store.runs.enrollments import enrollments
 from tests.activities.activity_runner import NAME, ActivityRunner
 from tracks.conditions.conditions import evaluate
 from tracks.policy.workspace_policy import ENROLL_MOST

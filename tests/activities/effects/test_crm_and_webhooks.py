@@ -19,7 +19,7 @@ from activities.contract import (
     UPDATE_CRM,
     EffectResult,
 )
-from store.people import crm, crm_changes
+from store.people.crm import crm, crm_changes
 from tests.activities.activity_runner import NAME, SCHEDULED, ActivityRunner
 
 CRM = """

@@ -20,13 +20,13 @@ from activities.contract import (
     SettleHandoffCall,
 )
 from activities.effects.handoffs import NO_TEAM, NOBODY
-from store.people import crm
+from store.people.crm import crm
 from store.people.handoffs import answering
 from store.people.handoffs import handoff as handoffs
 from store.people.handoffs.handoff import Handoff, Wanted
 from store.published import policies
-from store.runs import events
-from store.runs.events import Event
+from store.runs.events import events
+from store.runs.events.events import Event
 from tests.activities.activity_runner import NAME, SCHEDULED, ActivityRunner
 from tracks.policy.workspace_policy import parse_policy
 from tracks.shared.link_tokens import verify_handoff

@@ -17,9 +17,9 @@ from activities.imports.import_chunks import ImportActivities
 from store.engine.database import Database
 from store.engine.driver_sql import DirectConnection
 from store.people import erasure
-from store.runs import outbox
 from store.runs.imports import import_rows, imports
 from store.runs.imports.import_rows import Problem, Raw
+from store.runs.outbox import outbox
 from tests.store.store_calls import rows_of
 from tests.support.enrolling import enroll, publish, upsert_contact
 

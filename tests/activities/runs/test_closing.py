@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from activities.contract import CLOSE_RUN, CloseCall
 from store.engine.sql import utc_now
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from tests.activities.activity_runner import TRACK, ActivityRunner
 from tests.store.audience.segment_calls import live, members, told
 from tests.store.store_calls import StoreCalls

@@ -17,9 +17,9 @@ from temporalio.exceptions import ApplicationError
 from activities.contract import QUEUE_EMAIL, SEND_EMAIL, SEND_EMAIL_NOW, SendResult
 from activities.sending import queue_rates
 from activities.sending.direct_send import BURST, QUEUED, SHUT_FOR, DirectSend, DirectSendWatch
+from store.engine.background.live_workers import worker_name
 from store.engine.database import Database
-from store.engine.live_workers import worker_name
-from store.sending import message_lists
+from store.sending.messages import message_lists
 from tests.activities.activity_runner import ActivityRunner
 from tests.conftest import DevServer
 

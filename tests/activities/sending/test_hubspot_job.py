@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from activities.sending.breakers_and_quota import HUBSPOT, Watch
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.sql import utc_now
 from store.people.hubspot import applying
 from store.people.hubspot.hubspot_change import Change, Moment, Properties

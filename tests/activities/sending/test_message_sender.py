@@ -12,7 +12,7 @@ from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
 from store.engine.pipeline import Pipeline, Statement
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.sending import send_outcomes
 from tests.activities.activity_runner import CHANNELS, HELLO, NAME, ActivityRunner
 from tracks.runs.run_interface import PathEntry

@@ -8,9 +8,9 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.contract import ERROR_THROTTLED, ERROR_UNAVAILABLE
-from store.people import suppressions
-from store.runs import events
-from store.runs.events import Event
+from store.people.consents import suppressions
+from store.runs.events import events
+from store.runs.events.events import Event
 from tests.activities.activity_runner import CHANNELS, ActivityRunner
 
 LEAVES_OUT = """

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from activities.sending.breakers_and_quota import CLEAR_EVERY, RENDERINGS, Watch
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.sql import utc_now
 from store.published import policies
-from store.sending import message_content
-from store.sending.message_content import MessageContent
+from store.sending.messages import message_content
+from store.sending.messages.message_content import MessageContent
 from tests.activities.activity_runner import NAME, ActivityRunner
 from tests.conftest import DevServer
 from tracks.policy.workspace_policy import parse_policy

@@ -18,11 +18,11 @@ from activities.providers.provider_errors import DAILY_QUOTA, Fault
 from activities.sending import queue_rates, ses_quota
 from activities.sending.breakers_and_quota import QUOTA, Watch
 from activities.shared.temporal_errors import again_later
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.database import Database
 from store.engine.sql import utc_now
-from store.sending import breakers
-from store.sending.breakers import Breaker
+from store.sending.policy import breakers
+from store.sending.policy.breakers import Breaker
 from tests.activities.activity_runner import ActivityRunner, SandboxProviders
 from tests.conftest import DevServer
 

@@ -18,7 +18,8 @@ from activities.contract import (
     ReconcileCall,
     SendResult,
 )
-from store.people import contacts, suppressions
+from store.people import contacts
+from store.people.consents import suppressions
 from store.published import policies
 from store.schema.suppression_reasons import Reason
 from tests.activities.activity_runner import NAME, ActivityRunner

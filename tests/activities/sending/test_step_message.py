@@ -9,7 +9,7 @@ import pytest
 
 from activities import contract
 from activities.contract import SendResult
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.schema.rows import Channel
 from tests.activities.activity_runner import ActivityRunner
 

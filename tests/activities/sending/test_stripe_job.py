@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from activities.sending.breakers_and_quota import STRIPE, STRIPE_EVERY, Watch
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.sql import utc_now
 from store.people.stripe import applying
 from store.people.stripe.stripe_event import INVOICE_PAID, Moment, Names, StripeEvent, Told

@@ -17,7 +17,8 @@ from activities.contract import (
     SendResult,
     StepCall,
 )
-from store.people import contacts, crm
+from store.people import contacts
+from store.people.crm import crm
 from tests.activities.activity_runner import ActivityRunner
 
 TRACK = """

@@ -10,7 +10,7 @@ import pytest
 
 from api.audience.segment_upkeep import SegmentUpkeep
 from store.engine.sql import utc_now
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.audience.scores.score_calls import live, publish, told, written
 from tests.store.store_calls import StoreCalls
 

@@ -11,12 +11,12 @@ import pytest
 
 from api.audience import segment_upkeep
 from api.audience.segment_upkeep import SegmentUpkeep
-from store.audience import due_memberships
-from store.audience.memberships import Updated
+from store.audience.memberships import due_memberships
+from store.audience.memberships.memberships import Updated
 from store.engine.sql import utc_now
 from store.people import contacts
 from store.published import segments
-from store.runs import events
+from store.runs.events import events
 from tests.store.audience.segment_calls import fill, live, members, publish, told
 from tests.store.store_calls import StoreCalls
 

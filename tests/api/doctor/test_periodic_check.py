@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from api.doctor.periodic_check import CHORE, Rounds
 from bench.installation.one_process import Installation
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.sql import utc_now
 from tests.api.doctor.doctor_calls import HASTY, enrolled, until, workflow_of, working
 

@@ -10,7 +10,7 @@ from api.doctor.time_limits import TimeLimits
 from store.audience.scores.due import oldest_due
 from store.engine.database import Database
 from store.engine.sql import utc_now
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.audience.scores.score_calls import live, written
 from tests.store.store_calls import StoreCalls
 

@@ -13,7 +13,7 @@ from store.audience import facts
 from store.audience.webhooks import destinations
 from store.engine.database import Database
 from store.engine.sql import utc_now
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.audience.segment_calls import fill, live, pass_time
 from tests.store.store_calls import StoreCalls
 

@@ -17,11 +17,11 @@ from api.relay.outbox_relay import Relay
 from bench.installation.one_process import Installation, Servers, installation_on
 from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
-from store.engine import periodic_jobs
+from store.engine.background import periodic_jobs
 from store.engine.database import Database
 from store.engine.sql import utc_now
-from store.runs import outbox
-from store.runs.signaled_runs import find_signaled
+from store.runs.outbox import outbox
+from store.runs.outbox.signaled_runs import find_signaled
 from tests.api.doctor.doctor_calls import HASTY, checked, until
 from tests.store.store_calls import TRIAL, StoreCalls, rows_of
 from tests.support.sandbox import Sandbox

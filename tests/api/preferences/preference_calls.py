@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from settings import Settings
 from store.engine.database import Database
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.published import policies
 from store.schema.addresses import address_hash
 from store.schema.rows import Channel

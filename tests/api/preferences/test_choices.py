@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.preferences.choices import CHANNELS, CHOSEN, SEEN, ChannelChoice, box, choices, chosen
-from store.people.consents import Consent, Status
+from store.people.consents.consents import Consent, Status
 from store.schema.rows import Channel, Contact
 from tracks.policy.workspace_policy import Policy, policy_from_data
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from api.app import create_app
 from settings import Settings
 from store.engine.database import Database
-from store.people import contacts, suppressions
+from store.people import contacts
+from store.people.consents import suppressions
 from tests.api.client import Api
 from tests.api.messages import PHONE, rows
 from tests.api.preferences.preference_calls import GRANT, boxes, confirmation, held, link, message, save, suppressed

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from settings import Settings
 from store.engine.database import Database
-from store.people import suppressions
+from store.people.consents import suppressions
 from tests.api.client import Api
 from tests.api.messages import EMAIL, PHONE, rows
 from tests.api.preferences.preference_calls import (

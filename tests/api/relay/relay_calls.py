@@ -9,7 +9,8 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from store.engine.database import Database
-from store.runs import drop_counts, outbox
+from store.runs import drop_counts
+from store.runs.outbox import outbox
 from tracks.runs.run_interface import EventSignal
 
 PATIENT = """

@@ -25,7 +25,8 @@ from infra.launch.ports import any_free
 from infra.launch.temporal import Temporal
 from store.engine.database import Database
 from store.people import erasure
-from store.runs import enrollments, outbox, refused_deliveries
+from store.runs.enrollments import enrollments
+from store.runs.outbox import outbox, refused_deliveries
 from store.schema.rows import Enrollment
 from tests.api.doctor.doctor_calls import HASTY
 from tests.api.relay.relay_calls import drops, settled

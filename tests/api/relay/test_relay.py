@@ -18,8 +18,9 @@ from api.relay.outbox_relay import Relay
 from infra.launch.temporal import Temporal
 from store.engine.database import Database
 from store.people import contacts, erasure
-from store.runs import enrollments, outbox
-from store.runs.enrolling import Enrol, enroll_many
+from store.runs.enrollments import enrollments
+from store.runs.enrollments.enrolling import Enrol, enroll_many
+from store.runs.outbox import outbox
 from tests.api.relay.relay_calls import PATIENT, drops, settled, signals
 from tests.conftest import DevServer
 from tests.support.enrolling import accept_event, enroll, publish, upsert_contact

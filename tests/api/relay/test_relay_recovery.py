@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.relay.outbox_relay import Relay, pause_before
 from store.engine.database import Database
-from store.runs import outbox
+from store.runs.outbox import outbox
 from tests.api.relay.relay_calls import PATIENT, drops, settled, signals
 from tests.conftest import DevServer
 from tests.support.enrolling import accept_event, enroll, publish, upsert_contact

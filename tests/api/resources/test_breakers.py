@@ -8,7 +8,7 @@ import pytest
 
 from store.engine.database import Database
 from store.engine.sql import utc_now
-from store.sending import breakers
+from store.sending.policy import breakers
 from tests.api.client import Api, track
 
 

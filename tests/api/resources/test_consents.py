@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from store.engine.database import Database
 from store.engine.hash_secret import use_secret
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.schema.migrate import upgrade
 from tests.api.client import Api
 from tests.api.messages import rows

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from settings import Settings
 from store.engine.database import Database
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from tests.api.client import Api, track
 
 

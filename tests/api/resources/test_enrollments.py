@@ -19,7 +19,7 @@ from api.app import create_app
 from api.temporal import run_queries
 from settings import Settings
 from store.engine.database import Database
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from tests.api.client import Api, track
 from tracks.runs.run_interface import Journey, PathEntry
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from store.engine.database import Database
-from store.sending import message_content
-from store.sending.message_content import MessageContent
+from store.sending.messages import message_content
+from store.sending.messages.message_content import MessageContent
 from tests.api.client import Api
 from tests.api.messages import another_day, sending
 

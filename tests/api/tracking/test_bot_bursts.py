@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.tracking.bot_bursts import BURST, MANY, judge
 from api.tracking.bot_requests import Verdict
-from store.sending.engagement import Touch
+from store.sending.feedback.engagement import Touch
 from tracks.shared.link_tokens import DECOY
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.tracking.bot_requests import Verdict, by_agent, seen
-from store.sending.engagement import Kind
+from store.sending.feedback.engagement import Kind
 
 GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 CHROME = (

@@ -14,7 +14,7 @@ from api.pages.dead_link import PIXEL
 from api.tracking.engagement_events import HeldTouches, HoldTimes
 from settings import Settings
 from store.engine.database import Database
-from store.sending import engagement
+from store.sending.feedback import engagement
 from tests.api.client import Api, track
 from tests.api.messages import message, rows, sending
 from tests.api.tracking.test_bot_requests import BROWSERS, CHROME

@@ -20,7 +20,7 @@ from api.app import create_app
 from infra.sandbox.core.options import Options
 from settings import Settings
 from store.engine.database import Database
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.people.hubspot import own_writes
 from store.people.hubspot.hubspot_change import Properties
 from store.people.hubspot.own_writes import Written

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from store.engine.database import Database
 from store.engine.ids import new_id
-from store.sending import bounces
+from store.sending.feedback import bounces
 from tests.api.client import Api
 from tests.api.messages import EMAIL, another_day, message, rows, sending
 from tests.api.ses_effects import refused, suppressed, told

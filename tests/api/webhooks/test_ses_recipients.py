@@ -9,7 +9,8 @@ from fastapi import FastAPI
 
 from store.engine.database import Database
 from store.engine.ids import new_id
-from store.people import erasure, suppressions
+from store.people import erasure
+from store.people.consents import suppressions
 from tests.api.client import Api
 from tests.api.messages import EMAIL, another_day, message, rows, sending
 from tests.api.ses_effects import forget, refused, suppressed, told

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api.webhooks.twilio_events import keyword
 from settings import Settings
 from store.engine.database import Database
-from store.people import suppressions
+from store.people.consents import suppressions
 from tests.api.client import Api
 from tests.api.messages import PHONE, another_day, message, rows, sending
 from tests.api.twilio_calls import call, reply, sid, status, suppressed

@@ -14,7 +14,7 @@ from twilio.request_validator import RequestValidator
 
 from settings import Settings
 from store.engine.database import Database
-from store.people import suppressions
+from store.people.consents import suppressions
 from tests.api.client import Api
 from tests.api.conftest import TWILIO_TOKEN
 from tests.api.messages import PHONE, message, rows, sending

@@ -11,7 +11,7 @@ from audience.segments.decision import Decider
 from audience.segments.document import segment_from_data
 from audience.segments.evaluation import evaluate
 from audience.segments.members import standings_of
-from tests.audience.segments.test_evaluation import (
+from tests.audience.segments.any_segment import (
     CONTACT,
     NOW,
     Stood,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience.segments.comparisons import Times
 from audience.segments.document import MAX_LEAVES, read_segment, segment_from_data
+from audience.segments.leaves.comparisons import Times
 from audience.segments.members import (
     All,
     AnyOf,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from audience.segments.json_schema import schema_text, segment_schema
-from tests.audience.segments.test_evaluation import anything
+from tests.audience.segments.any_segment import anything
 
 VALIDATOR = jsonschema_rs.Draft202012Validator(segment_schema())
 

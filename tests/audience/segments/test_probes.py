@@ -12,7 +12,7 @@ from audience.facts import Fact, Facts
 from audience.segments.document import segment_from_data
 from audience.segments.evaluation import evaluate
 from audience.segments.probes import Probe, probes
-from tests.audience.segments.test_evaluation import CONTACT, NOW, anything, facts_of_anybody
+from tests.audience.segments.any_segment import CONTACT, NOW, anything, facts_of_anybody
 
 
 def probed(asked: list[Probe], facts: list[Fact]) -> list[Fact]:

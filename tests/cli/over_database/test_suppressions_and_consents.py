@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from settings import get_settings
 from store.engine.database import Database
-from store.people import contacts, preferences
-from store.people.consents import Change
+from store.people import contacts
+from store.people.consents import preferences
+from store.people.consents.consents import Change
 from store.published import policies
 from tracks.policy.workspace_policy import parse_policy
 

@@ -27,7 +27,7 @@ from cli.shared.printing import printable
 from settings import get_settings
 from store.engine.database import Database
 from store.operations import api_keys
-from store.sending import breakers
+from store.sending.policy import breakers
 from tests.conftest import DevServer
 
 EVIL = "\x1b]0;title\x07 wrong \u202eprice\r\nnext"

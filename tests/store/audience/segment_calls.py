@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from audience.segments.document import segment_from_data
-from store.audience import due_memberships, segment_fills
-from store.audience.segment_check import Checked, check
+from store.audience.fills import segment_fills
+from store.audience.memberships import due_memberships
+from store.audience.segments.segment_check import Checked, check
 from store.published import segments
 from store.published.segments import Existing
 from store.published.versions import Published
-from store.runs import events
+from store.runs.events import events
 from tests.store.store_calls import NOW, StoreCalls
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from store.audience import segment_fills
+from store.audience.fills import segment_fills
 from store.people import contacts, erasure
 from store.published import date_segments, segments
 from tests.store.audience.segment_calls import fill, pass_time

@@ -12,7 +12,7 @@ from audience.segments.probes import Probe
 from store.audience import facts
 from store.audience.facts import facts_of, sample
 from store.people import contacts
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.store_calls import NOW, StoreCalls
 
 DAY = timedelta(days=1)

@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from store.audience import segment_fills
-from store.people import contacts, erasure, preferences, reachability, suppressions
-from store.people.consents import Change
+from store.audience.fills import segment_fills
+from store.people import contacts, erasure
+from store.people.consents import preferences, reachability, suppressions
+from store.people.consents.consents import Change
 from store.published import policies, segments
 from store.runs import run_changes
-from store.runs.enrolling import Enrol
-from store.runs.events import Event
+from store.runs.enrollments.enrolling import Enrol
+from store.runs.events.events import Event
 from store.schema.rows import Channel
 from tests.store.audience.segment_calls import checked, fill, live, members, pass_time, publish, told
 from tests.store.store_calls import NOW, StoreCalls

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.database import Database
 from store.engine.errors import UnstorableError
 from store.engine.group_commit import MOST, TRANSACTIONS, GroupCommit
-from store.runs.events import Event, accept_many
+from store.runs.events.events import Event, accept_many
 from tests.api.messages import rows
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from store.engine.database import Database
 from store.engine.outbox_listener import Listener
 from store.operations import doctor
-from store.runs import enrollments, outbox
+from store.runs.enrollments import enrollments
+from store.runs.outbox import outbox
 from tests.store.store_calls import NOW, TRIAL, StoreCalls, rows_of
 from tracks.runs.run_interface import EventSignal, PathEntry
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from store.people import crm, erasure, suppressions
-from store.people.consents import Change
-from store.runs.enrolling import Enrolled
-from store.runs.events import Accepted
-from tests.store.people.consent_calls import at, suppressed, tell
+from store.people import erasure
+from store.people.consents import suppressions
+from store.people.consents.consents import Change
+from store.people.crm import crm
+from store.runs.enrollments.enrolling import Enrolled
+from store.runs.events.events import Accepted
+from tests.store.people.consents.consent_calls import at, suppressed, tell
 from tests.store.store_calls import NOW, TRIAL, StoreCalls
 
 

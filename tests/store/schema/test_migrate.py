@@ -14,7 +14,7 @@ from store.engine.hash_secret import Secret, use_secret
 from store.schema.addresses import address_hash
 from store.schema.migrate import is_current, upgrade
 from store.schema.tables.all_tables import metadata
-from tests.store.runs.test_goal_and_entry import REPLENISH
+from tests.store.runs.enrollments.test_goal_and_entry import REPLENISH
 from tests.store.store_calls import TRIAL, WELCOME, StoreCalls
 
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from store.engine.database import Database
 from store.engine.errors import AddressSecretError
 from store.engine.hash_secret import Secret, use_secret
-from store.people import suppressions
+from store.people.consents import suppressions
 from store.schema.addresses import address_hash
 from store.schema.migrate import upgrade
 from tests.store.store_calls import NOW, StoreCalls

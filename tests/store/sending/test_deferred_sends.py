@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, time, timedelta
 
 from store.people import contacts
-from store.sending import breakers
+from store.sending.policy import breakers
 from tests.store.sending.claims import MANY, claim, publish, several
 from tests.store.store_calls import NOW, StoreCalls
 from tracks.model.sending import Window

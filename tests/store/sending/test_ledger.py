@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy import text
 
 from store.engine.ids import new_id
-from store.people import erasure, suppressions
-from store.runs import enrollments
-from store.runs.events import Event, accept
-from store.sending import ledger, message_lists, messages
+from store.people import erasure
+from store.people.consents import suppressions
+from store.runs.enrollments import enrollments
+from store.runs.events.events import Event, accept
+from store.sending import ledger
+from store.sending.messages import message_lists, messages
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
 from tracks.model.message_rules import MessageRules
 from tracks.runs.run_interface import PathEntry

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from store.engine.ids import new_id
 from store.operations import doctor
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.sending import ledger, send_outcomes
 from store.sending.ledger import Claim
 from tests.store.store_calls import NOW, StoreCalls

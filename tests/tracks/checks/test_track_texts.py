@@ -11,8 +11,8 @@ from pydantic import BaseModel, JsonValue
 from tests.tracks.examples import HEAD, with_steps
 from tracks.checks.track_document import read_track, read_track_data
 from tracks.checks.track_texts import text_problems
-from tracks.model.effects import Changes, Crm, Email, Enrolment, Lead, Sms, Webhook
-from tracks.model.steps import STEP_TYPES
+from tracks.model.steps.effects import Changes, Crm, Email, Enrolment, Lead, Sms, Webhook
+from tracks.model.steps.steps import STEP_TYPES
 from tracks.static_analysis.model_fields import is_liquid
 
 PARTS: dict[str, type[BaseModel]] = {
@@ -41,7 +41,7 @@ WORDS = {
 }
 """Text fields that are not Liquid. A new field must be in one of the two lists."""
 WITH_ITS_TEMPLATE = ("email", "subject")
-"""Checked where the template's variables are known (`tracks.checks.template_use`)."""
+"""Checked where the template's variables are known (`tracks.checks.references.template_use`)."""
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:

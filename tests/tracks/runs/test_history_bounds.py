@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tracks.checks.track_document import parse_track
 from tracks.compiler.compiler import compile_track
 from tracks.runs.event_matching import left_out, signal_of

@@ -11,7 +11,7 @@ from store.people.handoffs import assigning
 from store.people.handoffs.assigning import Lead
 from store.people.handoffs.handoff import Handoff
 from store.published import policies
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from tests.api.client import Api
 from tracks.shared.effect_keys import effect_key
 

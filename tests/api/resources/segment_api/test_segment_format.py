@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.resources.segment_api.segment_format import Group, Identify, Sent, Track, translate
+from api.resources.segment_api.segment_format import Group, Identify, Track, translate
+from api.resources.segment_api.timestamps import Sent
 
 RECEIVED = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SOMETIME = st.datetimes(datetime(1971, 1, 1), datetime(2026, 2, 1), timezones=st.just(UTC))  # noqa: DTZ001

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from audience.scores.document import score_from_data
-from store.audience import score_fills
+from store.audience.fills import score_fills
 from store.audience.scores.checking import Checked, check
 from store.audience.scores.values import VALUE_NAMES, ScoreValue, value_of
 from store.published import scores
 from store.published.scores import Existing
 from store.published.versions import Published
-from store.runs import events
+from store.runs.events import events
 from tests.store.store_calls import NOW, StoreCalls
 
 GRADES = {"cold": None, "warm": 20, "hot": {"enter": 50, "leave": 40}}

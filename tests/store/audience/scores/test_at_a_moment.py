@@ -8,11 +8,11 @@ from math import fsum
 import pytest
 from sqlalchemy import text
 
+from store.audience.memberships.whole_contact import evaluate_anew
 from store.audience.scores import at_a_moment
-from store.audience.whole_contact import evaluate_anew
 from store.people import contacts
-from store.runs import events
-from store.runs.events import Event
+from store.runs.events import events
+from store.runs.events.events import Event
 from tests.store.audience.scores.score_calls import VIEWED, checked, grade, live, told, written
 from tests.store.audience.segment_calls import live as live_segment
 from tests.store.audience.segment_calls import members

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from store.people import contacts, erasure
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.audience.scores.test_evaluation import scores
 from tests.store.audience.scores.score_calls import checked, fill, publish, value
 from tests.store.audience.segment_calls import fill as fill_segments

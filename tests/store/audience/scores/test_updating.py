@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from store.people import contacts, erasure
-from store.runs.events import Event
+from store.runs.events.events import Event
 from tests.store.audience.scores.score_calls import (
     VIEWED,
     checked,

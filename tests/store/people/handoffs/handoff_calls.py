@@ -9,7 +9,7 @@ from store.people.handoffs import answering, assigning
 from store.people.handoffs.answering import Answered, Said
 from store.people.handoffs.assigning import Lead
 from store.people.handoffs.handoff import Handoff
-from store.runs import enrollments
+from store.runs.enrollments import enrollments
 from store.schema.rows import Enrollment
 from tests.store.store_calls import NOW, StoreCalls
 from tracks.policy.sales import Team

@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from store.people import contacts, crm, erasure, suppressions
-from store.people.consents import Change
+from store.people import contacts, erasure
+from store.people.consents import suppressions
+from store.people.consents.consents import Change
+from store.people.crm import crm
 from store.people.merging import merge_records
-from store.runs.events import Accepted, Event
+from store.runs.events.events import Accepted, Event
 from store.schema.rows import Contact
-from tests.store.people.consent_calls import tell
+from tests.store.people.consents.consent_calls import tell
 from tests.store.people.merging.merge_calls import facts, merged, unmerged
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls
 

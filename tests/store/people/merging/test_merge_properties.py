@@ -13,13 +13,14 @@ from sqlalchemy import text
 from audience.facts import Fact, Facts
 from audience.segments.document import segment_from_data
 from audience.segments.evaluation import evaluate
-from store.people import contacts, crm
-from store.people.consents import Change
+from store.people import contacts
+from store.people.consents.consents import Change
+from store.people.crm import crm
 from store.people.merging.table_rules import RULES
-from store.runs.events import Event
-from tests.audience.segments.test_evaluation import anything
+from store.runs.events.events import Event
+from tests.audience.segments.any_segment import anything
 from tests.store.audience.segment_calls import checked, fill, members, pass_time, publish
-from tests.store.people.consent_calls import tell
+from tests.store.people.consents.consent_calls import tell
 from tests.store.people.merging.merge_calls import facts, merged, unmerged
 from tests.store.store_calls import NOW, StoreCalls
 

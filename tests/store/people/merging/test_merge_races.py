@@ -12,7 +12,7 @@ from store.engine.errors import BusyError
 from store.people import erasure
 from store.people.merging import merge
 from store.published import policies
-from store.runs.enrolling import Enrolled
+from store.runs.enrollments.enrolling import Enrolled
 from store.sending.ledger import Claim
 from tests.store.people.merging.merge_calls import merged, unmerged
 from tests.store.store_calls import NOW, TRIAL, WELCOME, StoreCalls

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from store.people import contacts
-from store.people.consents import Change
-from tests.store.people.consent_calls import held, tell
+from store.people.consents.consents import Change
+from tests.store.people.consents.consent_calls import held, tell
 from tests.store.people.merging.merge_calls import facts, merged, unmerged
 from tests.store.store_calls import NOW, WELCOME, StoreCalls
 

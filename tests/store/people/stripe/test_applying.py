@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from store.people import contacts, erasure, suppressions
+from store.people import contacts, erasure
+from store.people.consents import suppressions
 from store.people.stripe import applying, customers, waiting
 from store.people.stripe.applying import Applied
 from store.people.stripe.stripe_event import (

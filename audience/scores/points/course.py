@@ -1,0 +1,82 @@
+"""How a score goes on from a moment if nothing else happens: what is stored, so that its value can be told at any time.
+
+A sum of points that stay, of points that lose half of their worth in each half-life, and of steps: points that are
+added or taken away at a known moment, such as the end of `within`.
+
+Moments are instants of `audience.scores.points.decay`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import nsmallest
+from math import fsum
+from typing import Any
+
+from audience.scores.points.contributions import Contribution, Halving, Part
+from audience.scores.points.decay import Decaying, instant, moment_of
+
+MAX_STEPS = 50
+"""Steps that are kept. With the next one, the score has to be evaluated again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The values of a score from a moment until `known_until`."""
+
+    constant: float
+    decaying: tuple[Decaying, ...] = ()
+    steps: tuple[tuple[int, float], ...] = ()
+    """Moments in order, and the points that are added at each."""
+    known_until: datetime | None = field(default=None, compare=False)
+    """The first moment of which nothing is known; None: there is none."""
+
+    def value_at(self, now: datetime) -> float:
+        """The score at a moment, which is not before the one that the course begins with."""
+        at = instant(now)
+        steps = (points for moment, points in self.steps if moment <= at)
+        return fsum([self.constant, *(part.value_at(at) for part in self.decaying), *steps])
+
+    def to_data(self) -> dict[str, Any]:
+        """The course as JSON data, exactly; `known_until` is kept elsewhere."""
+        return {
+            "constant": self.constant,
+            "decaying": [[part.value, part.at, part.half_life] for part in self.decaying],
+            "steps": [[moment, points] for moment, points in self.steps],
+        }
+
+
+NO_POINTS = Course(0.0)
+
+
+def course_from_data(data: Mapping[str, Any]) -> Course:
+    """The inverse of `Course.to_data`."""
+    return Course(
+        float(data["constant"]),
+        tuple(Decaying(float(value), at, half_life) for value, at, half_life in data["decaying"]),
+        tuple((moment, float(points)) for moment, points in data["steps"]),
+    )
+
+
+def course_of(contributions: Sequence[Contribution], parts: Sequence[Part], now: int) -> Course:
+    """The course of a sum of contributions from the instant `now` on, at which these are their parts.
+
+    Events of the future end it: what follows is not kept.
+    """
+    # Only an event of the future makes decaying points jump.
+    ends = [moment for one in contributions if isinstance(one, Halving) for moment in one.jumps(now)]
+    added: dict[int, float] = {}
+    for one in contributions:
+        for moment, points in one.steps(now):
+            added[moment] = added.get(moment, 0.0) + points
+    kept = sorted(added) if len(added) <= MAX_STEPS else nsmallest(MAX_STEPS + 1, added)
+    ends += kept[MAX_STEPS:]
+    end = min(ends, default=None)
+    return Course(
+        fsum([part for part in parts if not isinstance(part, Decaying)]),
+        tuple([part for part in parts if isinstance(part, Decaying)]),
+        tuple([(moment, added[moment]) for moment in kept if end is None or moment < end]),
+        None if end is None else moment_of(end),
+    )

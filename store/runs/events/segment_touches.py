@@ -1,0 +1,34 @@
+"""What events and runs mean for segments: whom they concern, and by which causes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from audience.segments.leaves.standings import cause
+from store.audience.memberships.memberships import Touch
+
+
+class Stored(NamedTuple):
+    """An event that was stored just now: whether a segment or a score is about it, and whether it made its contact."""
+
+    contact_id: str
+    name: str
+    moves: bool
+    scores: bool
+    made: bool
+
+
+def by_events(stored: Iterable[Stored]) -> dict[str, Touch]:
+    """The touch of each contact; an empty one for those whose events no segment is about."""
+    touched: dict[str, Touch] = {}
+    for one in stored:
+        known = touched.get(one.contact_id, Touch())
+        names = known.events | ({one.name} if one.moves or one.scores else frozenset())
+        touched[one.contact_id] = Touch(names, created=known.created or one.made, scored=known.scored or one.scores)
+    return touched
+
+
+def by_runs(tracks: Mapping[str, Collection[str]]) -> dict[str, Touch]:
+    """The touch of each contact who began or ended runs of these tracks."""
+    return {who: Touch(frozenset(cause("on", track) for track in names)) for who, names in tracks.items()}

@@ -1,0 +1,26 @@
+"""Check that the published policy has the sales teams that a track hands leads over to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tracks.model.steps.effects import Lead
+from tracks.model.steps.steps import HandoffStep
+from tracks.model.track import Track
+from tracks.shared.problems import meant
+from tracks.shared.yaml_source import Path
+from tracks.static_analysis.effect_parts import EffectPart
+
+
+def teams_of(track: Track) -> set[str]:
+    """Every team that the track hands leads over to."""
+    return {step.handoff.to for step in track.walk() if isinstance(step, HandoffStep)}
+
+
+def team_problems(pieces: Iterable[EffectPart], known: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    """Teams that the policy does not have: nobody would take their leads."""
+    teams = list(known)
+    for piece in pieces:
+        if isinstance(piece.part, Lead) and piece.part.to not in teams:
+            words = f"there is no team '{piece.part.to}' in the policy's sales" + meant(piece.part.to, teams)
+            yield (*piece.path, "to"), words
