@@ -116,6 +116,7 @@ async def _switch(tx: AsyncConnection, version: ScoreVersion, now: datetime) -> 
     held = await tx.execute(HOLD, {"ids": sorted(ids)})
     people = {row["id"]: read_row(Contact, row) for row in held.mappings()}
     rows = [value_of(row) for row in await tx.execute(_ROWS, key | {"ids": sorted(people)})]
+    score = await scores.definition(tx, version.score, version.version)
     settled, graded = [], []
     for row in rows:
         if row.untold is None:
@@ -124,7 +125,8 @@ async def _switch(tx: AsyncConnection, version: ScoreVersion, now: datetime) -> 
         settled.append(replace(row, untold=None, seq=row.seq + told))
         if told:
             before = row.untold
-            graded.append(GradeChange(row.contact_id, *row.pin, before, row.grade, now, row.seq + 1))
+            passed = score.grades.passed(before, row.grade)
+            graded.append(GradeChange(row.contact_id, *row.pin, before, row.grade, now, row.seq + 1, passed))
     write(tx, settled)
     updated = NOTHING
     if about_it and people:

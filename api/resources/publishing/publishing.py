@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
 from api.resources.publishing import segment_references
+from api.resources.publishing.known_audience import KnownAudience
 from audience.exclusions import exclusion_problems
 from audience.scores import document as score_document
 from audience.segments import document as segment_document
@@ -26,8 +27,10 @@ from store.published import scores as published_scores
 from store.published.entry_rules import dates_of
 from store.published.scores import Existing as ExistingGrades
 from store.published.segments import Existing
+from tracks.checks.attribute_loops import causes_of
 from tracks.checks.enrolled_tracks import missing_tracks
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
+from tracks.checks.entered_grades import grade_problems, named_scores
 from tracks.checks.entered_segments import missing_segments
 from tracks.checks.read_scores import unknown_scores
 from tracks.checks.sales_teams import team_problems, teams_of
@@ -137,6 +140,7 @@ class Publishing:
     _unreadable: set[str] = field(default_factory=set)
     _refused: dict[str, Template] = field(default_factory=dict)
     _changed: list[tuple[str, Template, Template | None]] = field(default_factory=list)
+    _audience: KnownAudience = field(init=False)
 
     async def publish(
         self,
@@ -164,6 +168,11 @@ class Publishing:
         self._check_segments(segments, known_scores)
         topics = None if rules is None else set(rules.topics)
         await self._check_references(segments, topics, {track.name for track in tracks})
+        self._audience = KnownAudience(
+            self.tx,
+            {segment.name: segment.reading.segment for segment in segments},
+            {score.name: score.reading.score for score in scores},
+        )
         await self._tracks(tracks, rules, {segment.name for segment in segments}, known_scores)
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
@@ -302,6 +311,8 @@ class Publishing:
             found += reading.at(missing_tracks(reading.pieces, known))
             found += reading.at(missing_segments(reading.source.data, known_segments))
             found += reading.at(unknown_scores(reading.source.data, known_scores))
+            grades = await self._audience.grades(named_scores(reading.source.data))
+            found += reading.at(grade_problems(reading.source.data, known_scores, grades))
             found += reading.at(_exclusion_problems(reading.source.data))
             if document.compiled is not None:
                 found += program_problems(document.compiled.program, document.name)
@@ -327,9 +338,10 @@ class Publishing:
         if not any(may_go_round(track) for track in read.values()):
             return
         newest = {name: track async for name, track in self._newest_tracks()} | read
+        reads = await self._audience.reads({cause for track in newest.values() for cause in causes_of(track)})
         for document in documents:
             if document.name in read:
-                found = document.reading.at(circle_problems(document.name, newest))
+                found = document.reading.at(circle_problems(document.name, newest, reads))
                 self.errors += track_errors(found, self._at("tracks", document.name))
 
     async def _known_templates(self, documents: Sequence[TrackDocument]) -> dict[TemplateKey, TemplateFacts]:
