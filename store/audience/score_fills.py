@@ -16,6 +16,7 @@ from audience.scores.probes import probes
 from store.audience import memberships
 from store.audience.facts import HOLD, contacts_after, facts_of
 from store.audience.memberships import Touch, Updated
+from store.audience.scores import sizes
 from store.audience.scores.updating import first_value, judged, untold_of
 from store.audience.scores.values import (
     LIVE,
@@ -29,6 +30,7 @@ from store.audience.scores.values import (
     value_of,
     write,
 )
+from store.engine import periodic_jobs
 from store.engine.sql import any_of
 from store.published import scores
 from store.published.scores import ScoreVersion
@@ -91,6 +93,7 @@ async def _fill(tx: AsyncConnection, version: ScoreVersion, now: datetime) -> No
     await tx.execute(_FILLED, values)
     if len(people) < CHUNK:
         await tx.execute(_LIVE, values)
+        await periodic_jobs.again(tx, sizes.JOB, now)
 
 
 async def _grades_before(tx: AsyncConnection, version: ScoreVersion, people: Sequence[Contact]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import fsum
 from typing import Any
 
@@ -218,3 +219,29 @@ async def test_tracks_that_begin_each_other_by_attributes_of_a_score_are_refused
     assert "contacts would go round without a pause: take → give → take" in error["detail"]
     waits = take.replace("steps:\n", "steps:\n  - {id: w, wait: 1h}\n")
     assert (await lead.publish(waits)).status_code == 201
+
+
+async def test_contacts_are_exported_by_grade_as_csv_or_json_lines(lead: Api) -> None:
+    lines = (await lead.call("GET", "/v1/scores/lead/export")).text.splitlines()
+    assert [line.split(",")[:3] for line in lines] == [
+        ["contact_id", "value", "grade"],
+        ["ann", "20.0", "warm"],
+        ["bob", "0.0", "cold"],
+    ]
+    told = await lead.call("GET", "/v1/scores/lead/export", params={"format": "jsonl", "grade": "cold"})
+    assert [json.loads(line)["contact_id"] for line in told.text.splitlines()] == ["bob"]
+    refused = await lead.call("GET", "/v1/scores/lead/export", params={"grade": "icy"})
+    assert refused.status_code == 422
+    assert (await lead.call("GET", "/v1/scores/nothing/sizes")).status_code == 404
+
+
+async def test_sizes_are_counted_by_day_and_grade(lead: Api, db: Database) -> None:
+    assert await read(lead, "/v1/scores/lead/sizes") == {"days": []}
+    assert await SegmentUpkeep(db).note_sizes()
+    (today,) = (await read(lead, "/v1/scores/lead/sizes", days=1))["days"]
+    assert list(today["grades"].items()) == [
+        ("cold", {"contacts": 1, "entered": 0, "left": 0}),
+        ("warm", {"contacts": 1, "entered": 0, "left": 0}),
+        ("hot", {"contacts": 0, "entered": 0, "left": 0}),
+    ]
+    assert not await SegmentUpkeep(db).note_sizes()
