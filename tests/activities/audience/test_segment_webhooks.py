@@ -66,6 +66,11 @@ async def set_plan(store: StoreCalls, who: str, to: str, **more: Any) -> None:
         await contacts.upsert(tx, who, {**plan(to), **more}, now=NOW)  # type: ignore[typeddict-item]
 
 
+async def set_size(store: StoreCalls, who: str, size: int) -> None:
+    async with store.db.transaction() as tx:
+        await contacts.upsert(tx, who, {"attributes": {"size": size}}, now=NOW)
+
+
 async def send(sender: SegmentWebhooks, now: datetime = NOW, *, patience: int = 200) -> int:
     """Do all that is due at that moment; returns how many calls were made.
 
@@ -128,6 +133,44 @@ async def test_only_the_named_fields_are_sent_and_addresses_as_hashes_if_asked(
         "attributes.none": None,
     }
     assert "acme" not in json.dumps(there.calls)
+
+
+async def test_a_member_whose_named_field_changed_is_sent_as_changed_and_no_other(
+    store: StoreCalls, there: AudienceReceiver, sender: SegmentWebhooks
+) -> None:
+    for who, its in (("ann", "team"), ("bob", "free")):
+        await set_plan(store, who, its)
+    await live(store, "team", TEAM)
+    await put(store, there, fields=["email", "attributes.size"], changes=["email", "attributes.size"])
+    await send(sender)
+    there.calls.clear()
+    await set_size(store, "ann", 3)
+    await set_size(store, "bob", 3)  # no member
+    await set_plan(store, "ann", "team", locale="de")  # not named
+    await send(sender)
+    await set_plan(store, "ann", "team", email="ann@acme.test")
+    await send(sender)
+    await set_size(store, "ann", 3)  # as it was
+    assert await send(sender) == 0
+    changes = [change for call in there.calls for change in call["data"]["changes"]]
+    assert [(one["contact_id"], one["member"], one["changed"], one["contact"]) for one in changes] == [
+        ("ann", True, True, {"email": None, "attributes.size": 3}),
+        ("ann", True, True, {"email": "ann@acme.test", "attributes.size": 3}),
+    ]
+
+
+async def test_who_enters_and_changes_before_it_is_told_is_sent_once_as_entering(
+    store: StoreCalls, there: AudienceReceiver, sender: SegmentWebhooks
+) -> None:
+    await live(store, "team", TEAM)
+    await put(store, there, fields=["attributes.size"], changes=["attributes.size"])
+    await send(sender)
+    there.calls.clear()
+    await set_plan(store, "ann", "team")
+    await set_size(store, "ann", 2)
+    await send(sender)
+    ((change,),) = [call["data"]["changes"] for call in there.calls]
+    assert (change["changed"], change["contact"]) == (False, {"attributes.size": 2})
 
 
 async def test_without_a_webhook_nothing_is_written(store: StoreCalls) -> None:
@@ -392,6 +435,7 @@ PEOPLE = ("ann", "bob", "eve")
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("plan"), st.sampled_from(PEOPLE), st.sampled_from(["team", "free", "gold"])),
+        st.tuples(st.just("size"), st.sampled_from(PEOPLE), st.integers(1, 3)),
         st.tuples(st.just("erase"), st.sampled_from(PEOPLE)),
         st.tuples(st.just("version"), st.sampled_from(["team", "free", "gold"])),
         st.tuples(st.just("all")),
@@ -407,7 +451,7 @@ steps = st.lists(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
-async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members(
+async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members_and_their_fields(
     store: StoreCalls, sender: SegmentWebhooks, given_steps: list[tuple[Any, ...]]
 ) -> None:
     segment, now = f"team-{next(_TURNS)}", NOW
@@ -416,12 +460,14 @@ async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members
             await erasure.erase(tx, who, now=now)
     async with receiver() as there:
         await live(store, segment, TEAM)
-        await put(store, there, segment, batch=2)
+        await put(store, there, segment, batch=2, fields=["attributes.size"], changes=["attributes.size"])
         for step in given_steps:
             now += timedelta(hours=1)
             match step:
                 case "plan", who, to:
                     await set_plan(store, who, to)
+                case "size", who, size:
+                    await set_size(store, who, size)
                 case "erase", who:
                     async with store.db.transaction() as tx:
                         await erasure.erase(tx, who, now=now)
@@ -445,6 +491,10 @@ async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members
             await send(sender, now)
         assert there.members == await members(store, segment)
         assert all(seqs == sorted(seqs) for seqs in there.seqs.values())
+        sizes = {row.id: row.size for row in await store.rows("SELECT id, attributes -> 'size' AS size FROM contact")}
+        assert [there.held[who]["contact"]["attributes.size"] for who in there.members] == [
+            sizes[who] for who in there.members
+        ]
         async with store.db.transaction() as tx:
             await destinations.remove(tx, segment, "ads")
         await send(sender, now)

@@ -1,4 +1,4 @@
-"""How many contacts have each grade of a score, day by day.
+"""How many contacts have each grade of a score, day by day; webhooks of segments that are sent changed fields.
 
 Revision ID: 0029
 Revises: 0026
@@ -23,11 +23,14 @@ CREATE TABLE score_day (
     "left" integer NOT NULL,
     PRIMARY KEY (score, day, grade)
 );
+ALTER TABLE segment_webhook ADD COLUMN changes text[] NOT NULL DEFAULT '{}';
+ALTER TABLE segment_webhook_contact ADD COLUMN changed boolean NOT NULL DEFAULT false;
+ALTER TABLE segment_webhook_contact ADD COLUMN fingerprint text NOT NULL DEFAULT '';
 """
 
 
 def upgrade() -> None:
-    """Add the table."""
+    """Add the table and the columns."""
     op.execute(UPGRADE)
 
 
