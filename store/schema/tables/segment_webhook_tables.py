@@ -47,8 +47,8 @@ segment_webhook = Table(
     big_integer("until_seq", default=0),
     Index("segment_webhook_name", "segment", "name", unique=True, postgresql_where=text("comparing <> 'removal'")),
 )
-"""A webhook of a segment. `changes` are the fields whose change alone is sent. `wait` is in seconds. `paused`: `by hand`, `gone` (it answered 410) or `failing` (for too
-long). `leased_until`: a process is calling it until then.
+"""A webhook of a segment. `changes` are the fields whose change alone is sent. `wait` is in seconds. `paused`: `by
+hand`, `gone` (it answered 410) or `failing` (for too long). `leased_until`: a process is calling it until then.
 
 `comparing`: all contacts are gone through. `differences` queues those whose membership is not what the receiver was
 told, `all` queues all members, `removal` deletes what is kept of them. It begins when all transactions up to the
