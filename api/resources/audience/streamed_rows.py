@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from fastapi.responses import StreamingResponse
@@ -16,7 +16,7 @@ from tracks.shared.csv_cells import plain_cell
 FileFormat = Annotated[Literal["csv", "jsonl"], Query(alias="format")]
 AT_ONCE = 1_000
 """Rows that an export reads at once."""
-CONTENT = {"text/csv": {}, "application/x-ndjson": {}}
+CONTENT: Mapping[str, Any] = {"text/csv": {}, "application/x-ndjson": {}}
 """The kinds of content, as the API's description names them."""
 
 Row = Mapping[str, str | float | None]
