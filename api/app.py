@@ -47,7 +47,7 @@ from api.resources import (
     suppressions,
 )
 from api.resources.audience import entry_previews, segment_members, segment_previews, segment_webhooks
-from api.resources.audience.scores import score_previews, score_values
+from api.resources.audience.scores import score_lists, score_previews, score_values
 from api.resources.crm import contact_crm, crm_sign_ins, crm_tasks
 from api.resources.handoffs import answer_page, handoffs, score_quality
 from api.resources.imports import imports
@@ -183,6 +183,7 @@ def create_app(
         score_previews.router,
         scores.router,
         score_values.router,
+        score_lists.router,
         breakers.router,
         preferences.router,
         confirmation.router,

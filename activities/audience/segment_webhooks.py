@@ -122,6 +122,7 @@ def _change(one: Waiting, fields: Sequence[str]) -> Mapping[str, Any]:
         "since": one.since.isoformat(),
         "seq": one.seq,
         "erased": one.erased,
+        "changed": one.changed,
     }
     return told | {"contact": {name: _value(one.contact, name) for name in fields} if one.contact else {}}
 

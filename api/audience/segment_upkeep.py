@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from store.audience.fills import score_fills, segment_fills
 from store.audience.memberships import due_memberships
+from store.audience.scores import sizes
 from store.audience.segments import segment_sizes
 from store.engine.background import periodic_jobs
 from store.engine.background.background_tasks import BackgroundTask
@@ -23,7 +24,9 @@ from store.runs.events import events
 LOOK = 1.0
 """Seconds between two searches, if the last one found nothing. A change is told within 10 seconds (the design)."""
 NOTED_EVERY = timedelta(minutes=15)
-"""How often one of the processes counts the members of all segments."""
+"""How often one of the processes counts the members of all segments, and the contacts of all grades."""
+_NOTED = {segment_sizes.JOB: segment_sizes.note, sizes.JOB: sizes.note}
+"""The jobs that count, and how."""
 AGAIN = timedelta(minutes=10)
 """After this time a contact is tried again whose memberships could not be brought up to date."""
 
@@ -100,13 +103,15 @@ class SegmentUpkeep(BackgroundTask):
         return True
 
     async def note_sizes(self, now: datetime | None = None) -> bool:
-        """Count today's members, if it is time and no other process does it."""
-        now = now or datetime.now(UTC)
+        """Count today's members, and the contacts of each grade, if it is time and no other process does it."""
+        now, noted = now or datetime.now(UTC), False
         async with self._db.transaction() as tx:
-            if not await periodic_jobs.any_due(tx, [segment_sizes.JOB], now) or not await periodic_jobs.due(
-                tx, segment_sizes.JOB, now
-            ):
+            if not await periodic_jobs.any_due(tx, list(_NOTED), now):
                 return False
-            await segment_sizes.note(tx, now)
-            await periodic_jobs.again(tx, segment_sizes.JOB, now + NOTED_EVERY)
-        return True
+        for job, note in _NOTED.items():
+            async with self._db.transaction() as tx:
+                if await periodic_jobs.due(tx, job, now):
+                    await note(tx, now)
+                    await periodic_jobs.again(tx, job, now + NOTED_EVERY)
+                    noted = True
+        return noted

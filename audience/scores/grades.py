@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import inf
+from typing import NamedTuple
 
 from audience.scores.points.crossings import Range
 
@@ -21,6 +22,13 @@ class Grade:
     name: str
     enter: float = -inf
     leave: float = -inf
+
+
+class Passed(NamedTuple):
+    """The grades on the way from one grade to another: those reached by rising, or lost by falling, in their order."""
+
+    reached: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,15 @@ class Grades:
         place = self._places[name]
         above = self.all[place + 1].enter if place + 1 < len(self.all) else inf
         return Range(self.all[place].leave, above)
+
+    def passed(self, before: str, grade: str) -> Passed:
+        """The grades on the way. `before` may be a grade that the score no longer has: then only `grade` is reached,
+        since it is not known which of the others are above `before`."""
+        now, then = self._places[grade], self._places.get(before)
+        names = [one.name for one in self.all]
+        if then is None:
+            return Passed(reached=(grade,) if now > 0 else ())
+        return Passed(tuple(names[then + 1 : now + 1]), tuple(names[now + 1 : then + 1]))
 
     @cached_property
     def _places(self) -> Mapping[str, int]:

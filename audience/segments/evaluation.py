@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from heapq import merge
 
-from audience.conditions import judge_contact, judge_event
+from audience.conditions import judge_contact
 from audience.facts import Fact, Facts
 from audience.segments.leaves.aggregates import Aggregate, Values
 from audience.segments.leaves.dates import Calendar, Dated, DateLeaf
@@ -137,7 +137,7 @@ class _Known:
                 self._courses[leaf] = Course(leaf, facts.standings.get(leaf, NOWHERE))
             elif not isinstance(leaf, ScoreGrade):
                 named = (fact for fact in facts.events if fact.name == event_of(leaf))
-                found = [fact for fact in named if _counts(leaf, fact)]
+                found = [fact for fact in named if leaf.counts(fact)]
                 found.sort(key=lambda fact: (fact.at, fact.event_id))
                 if isinstance(leaf, Aggregate):
                     self._values[leaf] = Values(leaf, found)
@@ -278,10 +278,6 @@ class _Known:
         if self._today is None or self._today[0] != now:
             self._today = (now, self._calendar.day(now))
         return self._today[1]
-
-
-def _counts(leaf: EventLeaf, fact: Fact) -> bool:
-    return judge_event(leaf.where, fact).holds if isinstance(leaf, Aggregate) else leaf.counts(fact)
 
 
 def _ago(leaf: Last | First, at: datetime, now: datetime) -> bool:

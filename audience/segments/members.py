@@ -134,17 +134,7 @@ def leaves(members: Members) -> Iterator[Leaf]:
 
 def event_of(leaf: EventLeaf) -> str:
     """The name of the event that a leaf is about."""
-    match leaf:
-        case Did():
-            return leaf.did
-        case DidNot():
-            return leaf.did_not
-        case Last():
-            return leaf.last
-        case First():
-            return leaf.first
-        case Aggregate():
-            return leaf.event
+    return leaf.event
 
 
 def events_of(members: Members) -> set[str]:

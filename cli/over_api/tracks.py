@@ -50,7 +50,7 @@ def show_track(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Print a track as it was published.
+    """Print a track as it was published, and how far contacts are registered for the dates that enrol.
 
     Example: perennial tracks show win-back
     """
@@ -60,6 +60,16 @@ def show_track(
         return
     for line in str(found["source"]).splitlines():
         say(line)
+    for date in found["dates"]:
+        say(_registered(date))
+
+
+def _registered(date: Mapping[str, Any]) -> str:
+    words = {
+        "filling": f"{date['evaluated']:,} of about {date['contacts']:,} contacts are registered",
+        "live": "all contacts are registered",
+    }
+    return f"Entry {date['entry']}, by the date {date['attribute']}: {words.get(date['state'], 'no longer kept')}."
 
 
 @track_commands.command()

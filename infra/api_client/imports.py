@@ -32,6 +32,20 @@ def ask(
     return _answer(client.request(method, path, json=body, params=params))
 
 
+def read_stream(client: httpx.Client, path: str, *, params: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of an answer that may be long, as they arrive, each with its end. Raises `RefusedError`."""
+    with client.stream("GET", path, params=params) as answer:
+        if answer.is_error:
+            answer.read()
+            _answer(answer)
+        rest = ""
+        for piece in answer.iter_text():
+            *lines, rest = (rest + piece).split("\n")  # httpx splits at other characters too, which texts may have
+            yield from (line.removesuffix("\r") + "\n" for line in lines)
+        if rest:
+            yield rest
+
+
 def upload(client: httpx.Client, file: Path, kind: str, wanted: dict[str, Any]) -> Any:
     """Send a file. Returns the import, which then runs. After a broken connection it tries again with the same key.
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.segments.date_moments import DateSegment
 from store.engine.sql import utc_now
 from store.published import segments
+from store.published.segments import SegmentVersion
 from tracks.model.date_entries import PREFIX, DateMoments
 
 
@@ -29,6 +30,12 @@ async def keep(
         if published.created:
             await tx.execute(_LIVE, {"name": date.name, "version": published.version})
     await tx.execute(_RETIRE)
+
+
+async def progress(tx: AsyncConnection, date: DateMoments) -> SegmentVersion | None:
+    """How far the contacts are registered for a date; None for one that was never kept."""
+    summary = await segments.get(tx, date.name)
+    return await segments.version(tx, date.name, summary.latest) if summary else None
 
 
 _LIVE = text("UPDATE segment SET live = :version WHERE name = :name")

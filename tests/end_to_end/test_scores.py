@@ -17,8 +17,8 @@ grades: {cold: , warm: 15, hot: 35}
 """
 TRACK = """
 track: call-them
-entry: {event: score.graded, where: event.properties.score == "interest" && event.properties.to == "hot"}
-exits: [{event: score.graded, where: event.properties.to == "warm", reason: cooled-down}]
+entry: {score: interest, grade: hot}
+exits: [{score: interest, below: hot, reason: cooled-down}]
 defaults: {email: {from: 'Ada <ada@acme.test>'}}
 steps:
   - id: how-hot

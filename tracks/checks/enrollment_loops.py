@@ -1,5 +1,8 @@
 """Find tracks that enrol each other in a circle without a pause: one contact would go round without end.
 
+The tracks of a circle are begun by `enroll` steps, by what a message causes, or by segments and scores that read an
+attribute that a `set` step of the circle writes.
+
 The check runs when a track is published, over the newest version of every track. It cannot see what depends on a
 contact's data. For these cases a minimum time between two enrollments
 (`activities.effects.attributes_and_enrollments`) and the limit on messages to one address
@@ -12,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from tracks.checks.attribute_loops import Reads, way_to, with_written
 from tracks.checks.track_document import track_to_data
 from tracks.conditions.conditions import ConditionError, judge
 from tracks.model.entry import Entry
@@ -29,11 +33,16 @@ _NOW = datetime(2000, 1, 1, tzinfo=UTC)
 """The conditions need some value for `now`; any moment will do."""
 
 
-def circle_problems(name: str, tracks: Mapping[str, Track]) -> Iterator[tuple[Path, str]]:
-    """The steps of the track `name` that close a circle, each with a sentence that shows the circle."""
-    quick = {other: dict(_entered_at_once(track, tracks)) for other, track in tracks.items() if may_go_round(track)}
+def circle_problems(name: str, tracks: Mapping[str, Track], reads: Reads | None = None) -> Iterator[tuple[Path, str]]:
+    """The steps of the track `name` that close a circle, each with a sentence that shows the circle.
+
+    `reads` are the attributes that the segments and scores read by which these tracks are entered.
+    """
+    round_going = {other: track for other, track in tracks.items() if may_go_round(track)}
+    quick = {other: dict(_entered_at_once(track, tracks)) for other, track in round_going.items()}
+    quick = with_written(name, quick, round_going, reads or {})
     for target, path in quick.get(name, {}).items():
-        way = _way(target, name, quick)
+        way = way_to(target, name, quick)
         if way is not None:
             words = " → ".join([name, *way])
             yield (
@@ -83,16 +92,3 @@ def _begun_by_entry(entry: Entry, event: str, track: Track, step: Mapping[str, A
         return entry.where is None or judge(entry.where, context).holds
     except ConditionError:
         return False
-
-
-def _way(start: str, end: str, quick: Mapping[str, Mapping[str, Path]]) -> list[str] | None:
-    """The names of the tracks on the way from `start` to `end`, both included, or None where there is no way."""
-    ways, seen = [[start]], {start}
-    for way in ways:
-        if way[-1] == end:
-            return way
-        for following in quick.get(way[-1], {}):
-            if following not in seen:
-                seen.add(following)
-                ways.append([*way, following])
-    return None

@@ -32,6 +32,9 @@ def about(track: Track, version: int) -> str | None:
 
 
 def _cause(rule: ExitRule) -> str:
+    if rule.score:
+        words = f"reaching the grade `{rule.grade}`" if rule.grade else f"falling below the grade `{rule.below}`"
+        return f"{words} of the score `{rule.score}`"
     if rule.leaves or rule.enters:
         return f"leaving the segment `{rule.leaves}`" if rule.leaves else f"entering the segment `{rule.enters}`"
     return f"`{rule.event}`"

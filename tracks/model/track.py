@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
 from tracks.model.entry import Entries, Entry, one_of
+from tracks.model.score_changes import GRADED, grade_problem, of_score
 from tracks.model.segment_changes import ENTERED, LEFT, of_segment
 from tracks.model.sending import ExclusionRules, SendingDefaults
 from tracks.model.steps.effects import EmailTracking, SmsTracking
@@ -52,20 +53,28 @@ class Goal(Model):
 
 
 class ExitRule(Model):
-    """What ends the run at once, with a reason: an event, or entering or leaving a segment."""
+    """What ends the run at once, with a reason: an event, entering or leaving a segment, or a grade of a score."""
 
-    model_config = one_of("event", "leaves", "enters")
+    model_config = one_of("event", "leaves", "enters", "score")
 
     event: EventName | None = None
     leaves: Slug | None = Field(None, description="the segment that the contact leaves")
     enters: Slug | None = Field(None, description="the segment that the contact enters")
+    score: Slug | None = Field(None, description="the score whose grade ends the run; with grade or below")
+    grade: Slug | None = Field(None, description="of the score: rising to this grade or above ends the run")
+    below: Slug | None = Field(None, description="of the score: falling below this grade ends the run")
     where: EventCondition | None = None
-    reason: Slug | None = Field(None, description="needed for an event; `left-…` or `entered-…` for a segment")
+    reason: Slug | None = Field(
+        None,
+        description="needed for an event; `left-…` or `entered-…` for a segment, `reached-…` or `below-…` for a grade",
+    )
 
     @model_validator(mode="after")
     def _has_one_cause(self) -> Self:
-        if sum(one is not None for one in (self.event, self.leaves, self.enters)) != 1:
-            raise wrong("needs one of event, leaves and enters")
+        if sum(one is not None for one in (self.event, self.leaves, self.enters, self.score)) != 1:
+            raise wrong("needs one of event, leaves, enters and score")
+        if (problem := grade_problem(self.score, self.grade, self.below)) is not None:
+            raise wrong(problem)
         if self.event is not None and self.reason is None:
             raise wrong("needs a reason, such as reason: canceled")
         return self
@@ -77,12 +86,18 @@ class ExitRule(Model):
             return LEFT, of_segment(self.leaves, self.where)
         if self.enters is not None:
             return ENTERED, of_segment(self.enters, self.where)
+        if self.score is not None:
+            return GRADED, of_score(self.score, self.grade, self.below, self.where)
         return self.event or "", self.where
 
     @property
     def because(self) -> str:
         """The reason with which the run ends."""
-        return self.reason or (f"left-{self.leaves}" if self.leaves else f"entered-{self.enters}")
+        if self.reason is not None:
+            return self.reason
+        if self.score is not None:
+            return f"reached-{self.grade}" if self.grade is not None else f"below-{self.below}"
+        return f"left-{self.leaves}" if self.leaves else f"entered-{self.enters}"
 
 
 _RESTART = "whether the entry event ends a live run and begins a new one"

@@ -23,5 +23,5 @@ def name_of_entry(entry: Mapping[str, Any]) -> str | None:
     """What `enrollment.entry` says of a run that the entry began; None where that part is wrong."""
     date = entry.get("date")
     attribute = date.get("attribute") if isinstance(date, Mapping) else None
-    name = entry.get("id") or entry.get("segment") or attribute or entry.get("event")
+    name = entry.get("id") or entry.get("segment") or entry.get("score") or attribute or entry.get("event")
     return name if isinstance(name, str) else None

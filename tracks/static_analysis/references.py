@@ -31,7 +31,11 @@ _NO_TIME = (
 )
 
 
-_PROPERTIES = {"date": ("attribute", "date"), "segment": ("segment", "version")}
+_PROPERTIES = {
+    "date": ("attribute", "date"),
+    "segment": ("segment", "version"),
+    "score": ("score", "version", "from", "to"),
+}
 """The properties of the events by which such entries enrol."""
 
 
@@ -56,7 +60,7 @@ def entry_doubts(data: Any) -> Found:
 
     - An event that is both the entry and an exit: it ends the run of an enrolled contact and begins no new one.
     - A date that comes every year, in a track that each contact enters once.
-    - A date or a segment, in a track with one run for each value of a property, which only events have.
+    - A date, a segment or a score, in a track with one run for each value of a property, which only events have.
     """
     if not isinstance(data, dict):
         return
@@ -65,7 +69,7 @@ def entry_doubts(data: Any) -> Found:
         date = entry.get("date")
         if rule == "never" and isinstance(date, dict) and date.get("yearly") is True:
             yield (*path, "date"), "the date comes every year, and each contact enters once; write reentry: always"
-        for kind in ("date", "segment"):
+        for kind in _PROPERTIES:
             if kind in entry and isinstance(rule, dict) and "per" in rule and rule["per"] not in _PROPERTIES[kind]:
                 words = f"has no property '{rule['per']}' for reentry: {{per: …}}, so it enrols nobody"
                 yield (*path, kind), f"{kind}: {words}; write a track of its own for it"

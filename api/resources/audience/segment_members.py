@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -18,14 +15,13 @@ from api.http.context import Context, Ctx
 from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, not_found
 from api.resources.audience.decisions import ContactDecision, decide, staying
+from api.resources.audience.streamed_rows import AT_ONCE, CONTENT, FileFormat, Row, streamed
 from api.resources.contacts import ContactId
 from api.resources.publishing.segments import SegmentName
 from store.audience.segments import member_lists, segment_check, segment_sizes
-from store.audience.segments.member_lists import Member
 from store.people import contacts
 from store.published import segments
 from store.published.segments import SegmentSummary
-from tracks.shared.csv_cells import plain_cell
 
 router = APIRouter(
     prefix="/v1/segments", tags=["segments"], route_class=KeyedRoute, responses=documented(401, 404, 422)
@@ -34,8 +30,6 @@ _NOT_LIVE = documented(409, conflict="segment-not-live")
 
 CHECKED = 500
 """Contacts of one call of the check."""
-_EXPORTED = 1_000
-"""Members that an export reads at once."""
 
 
 class SegmentMember(BaseModel):
@@ -87,48 +81,30 @@ async def list_members(segment: SegmentName, ctx: Ctx, limit: Limit = 50, cursor
     "/{segment}/export",
     summary="Export a segment's members",
     response_class=StreamingResponse,
-    responses={
-        **_NOT_LIVE,
-        200: {"content": {"text/csv": {}, "application/x-ndjson": {}}, "description": "One line a member"},
-    },
+    responses={**_NOT_LIVE, 200: {"content": CONTENT, "description": "One line a member"}},
 )
-async def export_members(
-    segment: SegmentName,
-    ctx: Ctx,
-    file_format: Annotated[Literal["csv", "jsonl"], Query(alias="format")] = "csv",
-) -> StreamingResponse:
+async def export_members(segment: SegmentName, ctx: Ctx, file_format: FileFormat = "csv") -> StreamingResponse:
     """Streams all members: `contact_id`, `since`, `changes_at`. Who changes meanwhile may be in it or not."""
     await _live(ctx, segment)
-    kind = "text/csv; charset=utf-8" if file_format == "csv" else "application/x-ndjson"
-    return StreamingResponse(_lines(ctx, segment, file_format), media_type=kind)
+    return streamed(("contact_id", "since", "changes_at"), _pages(ctx, segment), file_format)
 
 
-async def _lines(ctx: Context, segment: str, file_format: str) -> AsyncIterator[str]:
+async def _pages(ctx: Context, segment: str) -> AsyncIterator[Sequence[Row]]:
     after = ""
-    if file_format == "csv":
-        yield "contact_id,since,changes_at\r\n"
     while True:
         async with ctx.db.transaction() as tx:
-            found = await member_lists.page(tx, segment, after=after, limit=_EXPORTED)
+            found = await member_lists.page(tx, segment, after=after, limit=AT_ONCE)
         if not found:
             return
-        yield _csv(found) if file_format == "csv" else _jsonl(found)
+        yield [
+            {
+                "contact_id": one.contact_id,
+                "since": one.since.isoformat(),
+                "changes_at": one.changes_at.isoformat() if one.changes_at else None,
+            }
+            for one in found
+        ]
         after = found[-1].contact_id
-
-
-def _row(one: Member) -> dict[str, str | None]:
-    ends = one.changes_at.isoformat() if one.changes_at else None
-    return {"contact_id": one.contact_id, "since": one.since.isoformat(), "changes_at": ends}
-
-
-def _csv(members: Sequence[Member]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([plain_cell(value or "") for value in _row(one).values()] for one in members)
-    return text.getvalue()
-
-
-def _jsonl(members: Sequence[Member]) -> str:
-    return "".join(json.dumps(_row(one), ensure_ascii=False) + "\n" for one in members)
 
 
 @router.get("/{segment}/members/{contact_id}", summary="Explain a contact's membership")

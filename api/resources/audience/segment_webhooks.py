@@ -76,6 +76,13 @@ class SegmentWebhookSettings(Body):
         description="What of the contact is sent beside its id: "
         f"{', '.join(f'`{name}`' for name in _FIELDS)}, or `attributes.plan` for an attribute. No more than these.",
     )
+    changes: list[
+        Annotated[str, AfterValidator(_field), WithJsonSchema({"type": "string", "pattern": _SHOWN_FIELD})]
+    ] = Field(
+        default=[],
+        max_length=50,
+        description="Fields whose change alone is sent too, of a contact who stays a member.",
+    )
     batch: int = Field(100, ge=1, le=LARGEST, description="Contacts of one call, at most.")
     wait: Annotated[
         str, AfterValidator(_wait), WithJsonSchema({"type": "string", "pattern": "^(0s|([1-9]|[1-5][0-9])[sm]|1h)$"})
@@ -92,6 +99,7 @@ class SegmentWebhook(BaseModel):
     segment: str
     url: str
     fields: list[str]
+    changes: list[str]
     batch: int
     wait: str
     state: Literal["sending", "failing", "paused"] = Field(
@@ -163,6 +171,7 @@ async def put_webhook(
             webhook,
             url=wanted.url,
             fields=wanted.fields,
+            changes=wanted.changes,
             batch=wanted.batch,
             wait=parse_duration(wanted.wait).total_seconds(),
             paused=(known is not None and known.paused != "") if wanted.paused is None else wanted.paused,
@@ -224,6 +233,7 @@ def _shown(one: Destination) -> SegmentWebhook:
         segment=one.segment,
         url=one.url,
         fields=list(one.fields),
+        changes=list(one.changes),
         batch=one.batch,
         wait=format_duration(timedelta(seconds=one.wait)),
         state="paused" if one.paused else "failing" if one.failing_since else "sending",

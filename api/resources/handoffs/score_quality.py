@@ -12,7 +12,7 @@ from api.http.context import Ctx
 from api.http.fields import SLUG, WrittenMoment
 from api.http.problems import documented
 from measure import score_quality
-from measure.intervals import Interval
+from measure.intervals import Interval, wilson
 from measure.score_quality import GradeQuality, Leads, RuleQuality, Verdict
 from store.people.handoffs import score_outcomes
 from store.people.handoffs.score_outcomes import Ended
@@ -52,6 +52,8 @@ class RuleReport(BaseModel):
     rule: str
     points: float = Field(description="The mean of the points that it gave.")
     leads: LeadCounts
+    accepted: Share = Field(description="The share of its answered leads that sales accepted.")
+    converted: Share = Field(description="The share of its answered leads that became customers.")
     others: LeadCounts
     more_accepted: Share = Field(description="The accepted share of its leads less that of the others.")
     ratio: Share | None = Field(description="The one share divided by the other; null where one is zero.")
@@ -105,6 +107,8 @@ def _rule(one: RuleQuality) -> RuleReport:
         rule=one.rule,
         points=round(one.points, 3),
         leads=_counts(one.given),
+        accepted=_share(wilson(one.given.answered)),
+        converted=_share(wilson(one.given.customers)),
         others=_counts(one.others),
         more_accepted=_share(one.more_accepted),
         ratio=_share(one.ratio) if one.ratio else None,

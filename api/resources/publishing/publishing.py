@@ -23,6 +23,7 @@ from api.resources.publishing.documents import (
     TemplateDocument,
     TrackDocument,
 )
+from api.resources.publishing.known_audience import KnownAudience
 from audience.segments.leaves.standings import cause
 from audience.segments.score_names import missing_scores
 from store.engine.sql import utc_now
@@ -31,7 +32,9 @@ from store.published import scores as published_scores
 from store.published.entry_rules import dates_of
 from store.published.scores import Existing as ExistingGrades
 from store.published.segments import Existing
+from tracks.checks.attribute_loops import causes_of
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
+from tracks.checks.entered_grades import named_scores
 from tracks.checks.references.template_use import (
     TemplateFacts,
     TemplateKey,
@@ -60,6 +63,7 @@ class Publishing:
     _unreadable: set[str] = field(default_factory=set)
     _refused: dict[str, Template] = field(default_factory=dict)
     _changed: list[tuple[str, Template, Template | None]] = field(default_factory=list)
+    _audience: KnownAudience = field(init=False)
 
     async def publish(
         self,
@@ -87,6 +91,11 @@ class Publishing:
         self._check_segments(segments, known_scores)
         topics = None if rules is None else set(rules.topics)
         await self._check_references(segments, topics, {track.name for track in tracks})
+        self._audience = KnownAudience(
+            self.tx,
+            {segment.name: segment.reading.segment for segment in segments},
+            {score.name: score.reading.score for score in scores},
+        )
         await self._tracks(tracks, rules, {segment.name for segment in segments}, known_scores)
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
@@ -216,10 +225,12 @@ class Publishing:
     ) -> None:
         if not documents:
             return
+        named = {name for document in documents for name in named_scores(document.reading.source.data)}
         known = track_problems.Known(
             tracks=await tracks.names(self.tx) | {document.name for document in documents},
             segments=await segments.names(self.tx) | brought_segments,
             scores=known_scores,
+            grades=await self._audience.grades(named),
             templates=await track_problems.known_templates(self.tx, documents) | self._facts,
             unreadable=self._unreadable,
             policy=policy,
@@ -246,9 +257,10 @@ class Publishing:
         if not any(may_go_round(track) for track in read.values()):
             return
         newest = {name: track async for name, track in stored_tracks.newest(self.tx)} | read
+        reads = await self._audience.reads({cause for track in newest.values() for cause in causes_of(track)})
         for document in documents:
             if document.name in read:
-                found = document.reading.at(circle_problems(document.name, newest))
+                found = document.reading.at(circle_problems(document.name, newest, reads))
                 self.errors += track_errors(found, self._at("tracks", document.name))
 
     async def _break_nothing(self, name: str, now: Template, before: Template | None, brought: set[str]) -> None:

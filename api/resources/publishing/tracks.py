@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.auth import KeyedRoute
 from api.http.bodies.reading import is_json, media_type, parse_json, read_text
@@ -19,8 +20,11 @@ from api.resources.publishing.document_errors import RefusedError, track_errors
 from api.resources.publishing.documents import TrackDocument
 from api.resources.publishing.publishing import Publishing
 from api.resources.publishing.versions import Versions, list_versions
-from store.published import tracks
+from store.audience.facts import estimated_contacts
+from store.published import date_segments, tracks
+from store.published.segments import State
 from tracks.checks.track_document import read_track, read_track_data, track_to_data
+from tracks.model.track import Track
 
 router = APIRouter(prefix="/v1/tracks", tags=["tracks"], route_class=KeyedRoute, responses=documented(401, 422))
 
@@ -65,6 +69,20 @@ class TrackSummary(BaseModel):
     published_at: datetime
 
 
+class DateProgress(BaseModel):
+    """How far the contacts are registered for an entry by a date. The date counts meanwhile: a moment that comes before
+    a contact's turn is told when it is the contact's turn."""
+
+    entry: str = Field(description="The entry's name.")
+    attribute: str
+    state: State = Field(
+        description="`filling`: contacts are registered one after another. `live`: all are. `clearing`, `ended`: no "
+        "newest version of a track has this date any more."
+    )
+    contacts: int = Field(description="How many contacts there are, about.")
+    evaluated: int = Field(description="How many contacts were looked at so far.")
+
+
 class TrackDetail(BaseModel):
     """One version of a track."""
 
@@ -74,6 +92,7 @@ class TrackDetail(BaseModel):
     published_at: datetime
     source: str = Field(description="The document as it was published.")
     data: dict[str, Any] = Field(description="The same track in canonical form.")
+    dates: list[DateProgress] = Field(description="Its entries by a date.")
 
 
 class TrackPage(BaseModel):
@@ -157,11 +176,12 @@ async def get_track(
     ctx: Ctx,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Absent: the newest.")] = None,
 ) -> TrackDetail:
-    """One version, as it was published and in its canonical form."""
+    """One version, as it was published and in its canonical form; and how far contacts are registered for its dates."""
     async with ctx.db.transaction() as tx:
         found = await tracks.version(tx, track, version)
-    if found is None:
-        raise not_found(f"track {track}" + (f" with version {version}" if version else ""))
+        if found is None:
+            raise not_found(f"track {track}" + (f" with version {version}" if version else ""))
+        dates = await _dates(tx, found.track)
     return TrackDetail(
         track=found.name,
         version=found.version,
@@ -169,7 +189,30 @@ async def get_track(
         published_at=found.published_at,
         source=found.source,
         data=track_to_data(found.track),
+        dates=dates,
     )
+
+
+async def _dates(tx: AsyncConnection, track: Track) -> list[DateProgress]:
+    dated: list[DateProgress] = []
+    total: int | None = None
+    for entry in track.entries:
+        moments = entry.moments(track.defaults.timezone)
+        version = await date_segments.progress(tx, moments) if moments else None
+        if moments is None or version is None:
+            continue
+        if total is None:
+            total = await estimated_contacts(tx)
+        dated.append(
+            DateProgress(
+                entry=entry.name,
+                attribute=moments.attribute,
+                state=version.state,
+                contacts=max(total, version.evaluated),
+                evaluated=version.evaluated,
+            )
+        )
+    return dated
 
 
 @router.get("/{track}/versions", summary="List a track's versions", responses=documented(404))

@@ -13,16 +13,16 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
 from math import lcm
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from audience.conditions import EventCondition
 from audience.facts import Fact
 from audience.segments.leaves.comparisons import MAX_TIMES, Comparing
+from audience.segments.leaves.counted_events import Counted
 from tracks.model.score_changes import GRADED
 from tracks.model.segment_changes import ENTERED, LEFT
-from tracks.model.values import Duration, EventName, Model, Short, wrong
+from tracks.model.values import Duration, EventName, Short, wrong
 from tracks.shared.numbers import number_of
 
 _PROPERTIES = "event.properties."
@@ -38,25 +38,22 @@ Property = Annotated[Short, AfterValidator(_property)]
 """An event and its property, `order.paid.total`; or, beside `of`, a property or the path to one within others."""
 
 
-class Aggregate(Model):
+class Aggregate(Counted):
     """What all of these leaves have. The field that names the kind holds the property."""
-
-    kind: ClassVar[str]
 
     of: EventName | None = None
     is_: Comparing = Field(alias="is", description="a comparison, such as '> 500'")
     within: Duration | None = None
-    where: EventCondition | None = None
 
-    @model_validator(mode="after")
-    def _names_both(self) -> Self:
+    def naming_problem(self) -> str | None:
+        """Whether both the event and the property are named, and the event is one that may be counted."""
         written: str = getattr(self, self.kind)
         if self.of is None and ("." not in written or written.startswith(_PROPERTIES)):
             example = f"{{{self.kind}: total, of: order.paid}}"
-            raise wrong(f"names no event: write {self.kind}: order.paid.total, or {example}")
+            return f"names no event: write {self.kind}: order.paid.total, or {example}"
         if self.event in (ENTERED, LEFT, GRADED):
-            raise wrong("segments and scores cannot be about entering or leaving segments, or about changes of grades")
-        return self
+            return "segments and scores cannot be about entering or leaving segments, or about changes of grades"
+        return None
 
     @property
     def event(self) -> str:

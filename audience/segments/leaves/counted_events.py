@@ -26,10 +26,21 @@ class Counted(Model):
     topic: Slug | None = Field(None, description="of events about messages: the message's topic")
     track: Slug | None = Field(None, description="of events about messages: the track that sent the message")
 
+    @property
+    def event(self) -> str:
+        """The name of the event."""
+        named: str = getattr(self, self.kind)
+        return named
+
+    def naming_problem(self) -> str | None:
+        """What is wrong with the way in which the event is named; None if nothing is."""
+        return None
+
     @model_validator(mode="after")
     def _is_about_messages(self) -> Self:
-        event = getattr(self, self.kind)
-        found = []
+        if (misnamed := self.naming_problem()) is not None:
+            raise wrong(misnamed)
+        event, found = self.event, []
         if self.by is not None and event not in CLASSED:
             found.append(f"by is for {', '.join(CLASSED)}; of {event} it is not known who made it")
         about = [key for key in ("topic", "track") if getattr(self, key) is not None]

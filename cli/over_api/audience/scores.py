@@ -16,7 +16,9 @@ from cli.over_api.audience.evaluated_versions import (
     say_compared,
     steer_filling,
 )
-from cli.over_api.lists import Csv, Limit, Listing, at, field, show
+from cli.over_api.exports import FileFormat, Format, export
+from cli.over_api.lists import Csv, Limit, Listing, Since, Until, at, field, show
+from cli.over_api.score_quality import say_quality
 from cli.shared.common import Key, Url, ask_api
 from cli.shared.printing import Json, say, say_json, say_table
 
@@ -86,7 +88,7 @@ def contacts(
 ) -> None:
     """List contacts with their scores and grades.
 
-    Example: perennial scores contacts lead --grade hot --csv --limit 100000
+    Example: perennial scores contacts lead --grade hot
     """
     columns = {
         "contact": field("contact_id"),
@@ -97,6 +99,56 @@ def contacts(
     }
     listing = Listing(f"/v1/scores/{score}/contacts", "contacts", columns, empty="There are no such contacts.")
     show(listing, {"grade": grade}, limit=limit, as_json=as_json, as_csv=as_csv, url=url, key=key)
+
+
+@score_commands.command("export")
+def export_contacts(
+    score: Name,
+    grade: Annotated[str | None, typer.Option(help="Only contacts of this grade.")] = None,
+    file_format: Format = FileFormat.CSV,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Write all contacts with their scores and grades, as CSV or JSON, one a line.
+
+    Example: perennial scores export lead --grade hot > hot.csv
+    """
+    export(f"/v1/scores/{score}/export", file_format, {"grade": grade}, url, key)
+
+
+@score_commands.command()
+def sizes(
+    score: Name,
+    days: Annotated[int, typer.Option(min=1, max=1_000, help="How many days back, today included.")] = 30,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Show how many contacts had each grade by day, and how many came to it and left it.
+
+    Example: perennial scores sizes lead --days 90
+    """
+    found = ask_api(url, key, "GET", f"/v1/scores/{score}/sizes", params={"days": days})["days"]
+    if as_json:
+        say_json(found)
+        return
+    rows = [
+        [one["day"], grade, size["contacts"], size["entered"], size["left"]]
+        for one in found
+        for grade, size in one["grades"].items()
+    ]
+    say_table(["day (UTC)", "grade", "contacts", "entered", "left"], rows, empty=f"{score} was not counted yet.")
+
+
+@score_commands.command()
+def quality(
+    score: Name, since: Since = None, until: Until = None, as_json: Json = False, url: Url = None, key: Key = None
+) -> None:
+    """Compare grades and rules with what sales did with the leads; `handoffs quality` is the same.
+
+    Example: perennial scores quality lead --since 90d
+    """
+    say_quality(score, since, until, as_json=as_json, url=url, key=key)
 
 
 @score_commands.command()

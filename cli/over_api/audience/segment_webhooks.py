@@ -38,6 +38,9 @@ def set_webhook(
     fields: Annotated[
         list[str] | None, typer.Option("--field", help="A field that is sent: email_sha256, attributes.plan, …")
     ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--change", help="A field whose change alone is sent too, of a member.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Contacts of one call, at most.")] = 100,
     wait: Annotated[str, typer.Option(help="How long a change waits for others of its call.")] = "5s",
     url: Url = None,
@@ -47,7 +50,7 @@ def set_webhook(
 
     Example: perennial segments webhooks set vip ads https://hooks.acme.example/vip --field email_sha256
     """
-    body = {"url": to, "fields": fields or [], "batch": batch, "wait": wait}
+    body = {"url": to, "fields": fields or [], "changes": changes or [], "batch": batch, "wait": wait}
     _say_secret(ask_api(url, key, "PUT", f"/v1/segments/{segment}/webhooks/{webhook}", body))
 
 
@@ -92,7 +95,7 @@ def delete(segment: Name, webhook: Webhook, url: Url = None, key: Key = None) ->
 def _switch(segment: str, webhook: str, url: str | None, key: str | None, *, paused: bool) -> None:
     path = f"/v1/segments/{segment}/webhooks/{webhook}"
     now = ask_api(url, key, "GET", path)
-    body = {name: now[name] for name in ("url", "fields", "batch", "wait")} | {"paused": paused}
+    body = {name: now[name] for name in ("url", "fields", "changes", "batch", "wait")} | {"paused": paused}
     put = ask_api(url, key, "PUT", path, body)
     if put["secret"]:  # somebody has deleted it in between
         fail(f"{webhook} was deleted meanwhile, and is made anew. Its new secret: {put['secret']}")

@@ -17,6 +17,7 @@ from cli.over_api.audience.evaluated_versions import (
     steer_filling,
 )
 from cli.over_api.audience.segment_webhooks import webhook_commands
+from cli.over_api.exports import FileFormat, Format, export
 from cli.over_api.lists import Csv, Limit, Listing, at, field, show
 from cli.shared.common import Key, Url, ask_api
 from cli.shared.printing import Json, say, say_json, say_table
@@ -86,11 +87,20 @@ def members(
 ) -> None:
     """List a segment's members.
 
-    Example: perennial segments members churn-risk --csv --limit 100000
+    Example: perennial segments members churn-risk
     """
     columns = {"contact": field("contact_id"), "since (UTC)": at("since"), "may change (UTC)": at("changes_at")}
     listing = Listing(f"/v1/segments/{segment}/members", "members", columns, empty=f"{segment} has no members.")
     show(listing, {}, limit=limit, as_json=as_json, as_csv=as_csv, url=url, key=key)
+
+
+@segment_commands.command("export")
+def export_members(segment: Name, file_format: Format = FileFormat.CSV, url: Url = None, key: Key = None) -> None:
+    """Write all members of a segment, as CSV or JSON, one a line.
+
+    Example: perennial segments export churn-risk > members.csv
+    """
+    export(f"/v1/segments/{segment}/export", file_format, {}, url, key)
 
 
 @segment_commands.command()

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from cli.over_api.lists import Contact, Csv, Limit, Listing, Since, Track, Until, at, field, moment, show
+from cli.over_api.score_quality import say_quality
 from cli.shared.common import Key, Url, ask_api
-from cli.shared.printing import Json, say, say_json, say_table
+from cli.shared.printing import Json, say, say_json
 
 handoff_commands = typer.Typer(
     help="See the leads that sales was asked to take over, and answer for sales.",
@@ -131,33 +132,8 @@ def quality(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Compare a score's grades and rules with what sales did with the leads.
+    """Compare a score's grades and rules with what sales did with the leads; `scores quality` is the same.
 
     Example: perennial handoffs quality lead --since 90d
     """
-    asked = {"score": score, "since": moment(since), "until": moment(until)}
-    params = {name: value for name, value in asked.items() if value is not None}
-    found = ask_api(url, key, "GET", "/v1/handoffs/quality", params=params)
-    if as_json:
-        say_json(found)
-        return
-    heads = ["grade", "answered", "accepted", "became customers", "unanswered"]
-    rows = [
-        [
-            one["grade"],
-            one["leads"]["accepted"] + one["leads"]["rejected"],
-            _percent(one["accepted"]),
-            _percent(one["converted"]),
-            one["leads"]["unanswered"],
-        ]
-        for one in found["grades"]
-    ]
-    say_table(heads, rows, empty=f"No lead was handed over with a score '{score}'.")
-    for one in found["rules"]:
-        gap = one["more_accepted"]
-        between = f"between {100 * gap['low']:.0f} and {100 * gap['high']:.0f} points more accepted"
-        say(f"{one['rule']} ({one['points']:+g}): {one['verdict']}; {between}")
-
-
-def _percent(share: dict[str, float]) -> str:
-    return f"{100 * share['estimate']:.0f} % ({100 * share['low']:.0f} to {100 * share['high']:.0f})"
+    say_quality(score, since, until, as_json=as_json, url=url, key=key)

@@ -16,6 +16,7 @@ from audience.scores.probes import probes
 from store.audience.facts import HOLD, contacts_after, facts_of
 from store.audience.memberships import memberships
 from store.audience.memberships.memberships import Touch, Updated
+from store.audience.scores import sizes
 from store.audience.scores.updating import first_value, judged, untold_of
 from store.audience.scores.values import (
     LIVE,
@@ -29,6 +30,7 @@ from store.audience.scores.values import (
     value_of,
     write,
 )
+from store.engine.background import periodic_jobs
 from store.engine.sql import any_of
 from store.published import scores
 from store.published.scores import ScoreVersion
@@ -91,6 +93,7 @@ async def _fill(tx: AsyncConnection, version: ScoreVersion, now: datetime) -> No
     await tx.execute(_FILLED, values)
     if len(people) < CHUNK:
         await tx.execute(_LIVE, values)
+        await periodic_jobs.again(tx, sizes.JOB, now)
 
 
 async def _grades_before(tx: AsyncConnection, version: ScoreVersion, people: Sequence[Contact]) -> dict[str, str]:
@@ -116,6 +119,7 @@ async def _switch(tx: AsyncConnection, version: ScoreVersion, now: datetime) -> 
     held = await tx.execute(HOLD, {"ids": sorted(ids)})
     people = {row["id"]: read_row(Contact, row) for row in held.mappings()}
     rows = [value_of(row) for row in await tx.execute(_ROWS, key | {"ids": sorted(people)})]
+    score = await scores.definition(tx, version.score, version.version)
     settled, graded = [], []
     for row in rows:
         if row.untold is None:
@@ -124,7 +128,8 @@ async def _switch(tx: AsyncConnection, version: ScoreVersion, now: datetime) -> 
         settled.append(replace(row, untold=None, seq=row.seq + told))
         if told:
             before = row.untold
-            graded.append(GradeChange(row.contact_id, *row.pin, before, row.grade, now, row.seq + 1))
+            passed = score.grades.passed(before, row.grade)
+            graded.append(GradeChange(row.contact_id, *row.pin, before, row.grade, now, row.seq + 1, passed))
     write(tx, settled)
     updated = NOTHING
     if about_it and people:

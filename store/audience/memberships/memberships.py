@@ -98,6 +98,8 @@ async def update(
         evaluation.of(person.id, asked[person.id], facts[person.id], known[person.id], own)
     write(tx, evaluation.written)
     outgoing.queue(tx, evaluation.outgoing, now)
+    if any(one.sent_on for one in kept.values()):
+        outgoing.queue_changed(tx, [who for who in known if touched[who].changed or touched[who].created], now)
     here = Updated(
         sorted(evaluation.changes, key=lambda change: change.at),
         evaluation.not_judged,

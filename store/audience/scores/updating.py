@@ -169,7 +169,10 @@ class ScoreUpdate:
         before = row.untold if kept.tells and row.untold is not None else row.grade
         if not kept.live or before == new.grade:
             return replace(new, untold=None)
-        self.changes.append(GradeChange(row.contact_id, row.score, row.version, before, new.grade, moment, row.seq + 1))
+        passed = self._defined[row.pin].grades.passed(before, new.grade)
+        self.changes.append(
+            GradeChange(row.contact_id, row.score, row.version, before, new.grade, moment, row.seq + 1, passed)
+        )
         return replace(new, seq=row.seq + 1, untold=None)
 
 

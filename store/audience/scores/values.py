@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
+from audience.scores.grades import Passed
 from audience.scores.points.course import Course, course_from_data
 from store.engine.driver_sql import later
 from store.engine.sql import any_of, as_json_list, many
@@ -51,7 +52,7 @@ class ScoreValue:
 class GradeChange:
     """A contact's grade became another one at that moment; to be told as an event. `seq` counts from 1.
 
-    `before` is empty if there was no grade.
+    `before` is empty if there was no grade. `passed` are the grades on the way.
     """
 
     contact_id: str
@@ -61,6 +62,7 @@ class GradeChange:
     grade: str
     at: datetime
     seq: int
+    passed: Passed
 
 
 def value_of(row: Any) -> ScoreValue:

@@ -30,6 +30,8 @@ class Waiting:
     since: datetime
     seq: int
     erased: bool
+    changed: bool
+    """They were a member before; a field has changed."""
     contact: Contact | None
 
 
@@ -108,7 +110,7 @@ def _waiting(row: Any) -> Waiting:
     contact = (
         Contact(row.contact_id, row.email, row.phone, row.timezone, row.locale, row.attributes) if row.exists else None
     )
-    return Waiting(row.contact_id, row.member, row.since, row.seq, row.erased, contact)
+    return Waiting(row.contact_id, row.member, row.since, row.seq, row.erased, row.changed, contact)
 
 
 _NEXT = text("""
@@ -130,7 +132,7 @@ _NEXT = text("""
 """)
 _TAKE = text("""
     WITH first AS (
-        SELECT contact_id, member, since, seq, erased, tried FROM segment_webhook_contact
+        SELECT contact_id, member, since, seq, erased, changed, tried FROM segment_webhook_contact
         WHERE webhook = :id AND waiting ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED
     ),
     unknown AS (
@@ -141,7 +143,7 @@ _TAKE = text("""
         UPDATE segment_webhook_contact k SET tried = true FROM first f
         WHERE k.contact_id = f.contact_id AND k.webhook = :id AND f.member AND NOT f.tried
     )
-    SELECT f.contact_id, f.member, f.since, f.seq, f.erased, c.id IS NOT NULL AS exists, c.email, c.phone,
+    SELECT f.contact_id, f.member, f.since, f.seq, f.erased, f.changed, c.id IS NOT NULL AS exists, c.email, c.phone,
         c.timezone, c.locale, CASE WHEN :attributes THEN c.attributes END AS attributes
     FROM first f LEFT JOIN contact c ON c.id = f.contact_id
     WHERE f.member OR f.tried ORDER BY f.seq

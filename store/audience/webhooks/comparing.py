@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.audience.webhooks.outgoing import KEEP_NEWEST
+from store.audience.webhooks.outgoing import FINGERPRINT, KEEP_NEWEST
 from store.engine.sql import any_of
 
 CHUNK = 1_000
@@ -73,15 +73,19 @@ _CONTACTS = text("""
 """)
 _HOLD = text(f"SELECT id FROM contact WHERE id = {any_of('ids')} ORDER BY id FOR NO KEY UPDATE")
 _MARK = text(f"""
-    INSERT INTO segment_webhook_contact AS k (contact_id, webhook, member, since, seq, queued_at, waiting)
-    SELECT c.id, :id, coalesce(m.member, false), coalesce(m.since, CAST(:now AS timestamptz)),
-        nextval('segment_webhook_seq'), CAST(:now AS timestamptz), true
-    FROM unnest((SELECT CAST(:ids AS text[]))) c(id)
-    LEFT JOIN membership m ON m.contact_id = c.id AND m.segment = :segment
+    INSERT INTO segment_webhook_contact AS k (
+        contact_id, webhook, member, since, seq, queued_at, waiting, fingerprint
+    )
+    SELECT i.id, :id, coalesce(m.member, false), coalesce(m.since, CAST(:now AS timestamptz)),
+        nextval('segment_webhook_seq'), CAST(:now AS timestamptz), true,
+        CASE WHEN m.member THEN coalesce({FINGERPRINT}, '') ELSE '' END
+    FROM unnest((SELECT CAST(:ids AS text[]))) i(id) JOIN segment_webhook w ON w.id = :id
+    LEFT JOIN contact c ON c.id = i.id
+    LEFT JOIN membership m ON m.contact_id = i.id AND m.segment = :segment
         AND m.version = (SELECT live FROM segment WHERE name = :segment)
-    LEFT JOIN segment_webhook_contact o ON o.contact_id = c.id AND o.webhook = :id
+    LEFT JOIN segment_webhook_contact o ON o.contact_id = i.id AND o.webhook = :id
     WHERE coalesce(o.member, false) <> coalesce(m.member, false) OR (:all AND coalesce(m.member, false))
-    ORDER BY c.id
+    ORDER BY i.id
     {KEEP_NEWEST}
 """)
 _MOVED = text("""

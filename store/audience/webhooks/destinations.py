@@ -36,6 +36,7 @@ class Destination:
     name: str
     url: str
     fields: Sequence[str]
+    changes: Sequence[str]
     batch: int
     wait: float
     created_at: datetime
@@ -70,6 +71,7 @@ async def put(
     batch: int,
     wait: float,
     paused: bool,
+    changes: Sequence[str] = (),
     now: datetime | None = None,
 ) -> str | None:
     """Create or change a webhook of a segment that exists. A new one gets a secret, which is returned this once.
@@ -83,6 +85,7 @@ async def put(
         "name": name,
         "url": url,
         "fields": list(fields),
+        "changes": list(changes),
         "batch": batch,
         "wait": wait,
         "paused": BY_HAND if paused else "",
@@ -126,12 +129,13 @@ async def send_all(tx: AsyncConnection, segment: str, name: str) -> bool:
 
 _COLUMNS = columns(Destination, "w")
 _PUT = text("""
-    INSERT INTO segment_webhook AS w (segment, name, url, fields, batch, wait, secret, paused, paused_at, comparing,
-        created_at, next_attempt_at)
-    VALUES (:segment, :name, :url, CAST(:fields AS text[]), :batch, :wait, :secret, :paused,
+    INSERT INTO segment_webhook AS w (segment, name, url, fields, changes, batch, wait, secret, paused, paused_at,
+        comparing, created_at, next_attempt_at)
+    VALUES (:segment, :name, :url, CAST(:fields AS text[]), CAST(:changes AS text[]), :batch, :wait, :secret, :paused,
         CASE WHEN :paused <> '' THEN CAST(:now AS timestamptz) END, 'all', :now, :now)
     ON CONFLICT (segment, name) WHERE comparing <> 'removal' DO UPDATE SET
-        url = excluded.url, fields = excluded.fields, batch = excluded.batch, wait = excluded.wait,
+        url = excluded.url, fields = excluded.fields, changes = excluded.changes,
+        batch = excluded.batch, wait = excluded.wait,
         paused = CASE WHEN excluded.paused <> '' AND w.paused <> '' THEN w.paused ELSE excluded.paused END,
         paused_at = CASE WHEN excluded.paused = '' THEN NULL
             ELSE coalesce(w.paused_at, excluded.paused_at) END,

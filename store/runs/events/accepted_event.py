@@ -56,6 +56,13 @@ def event_of_grade(change: GradeChange) -> Event:
         event_id=f"score:{change.score}:{change.version}:{change.seq}:{moment}:{change.contact_id}",
         contact_id=change.contact_id,
         name=GRADED,
-        properties={"score": change.score, "version": change.version, "from": change.before, "to": change.grade},
+        properties={
+            "score": change.score,
+            "version": change.version,
+            "from": change.before,
+            "to": change.grade,
+            "reached": list(change.passed.reached),
+            "lost": list(change.passed.lost),
+        },
         occurred_at=change.at,
     )

@@ -48,9 +48,9 @@ def string(
     )
 
 
-def string_array(name: str) -> Column[list[str]]:
-    """A list of texts."""
-    return Column(name, ARRAY(Text), nullable=False)
+def string_array(name: str, *, empty: bool = False) -> Column[list[str]]:
+    """A list of texts; `empty`: an empty one where nothing is given."""
+    return Column(name, ARRAY(Text), nullable=False, server_default=text("'{}'") if empty else None)
 
 
 def integer(name: str, *, nullable: bool = False, default: int | None = None, primary_key: bool = False) -> Column[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, Table, text
 
-from store.schema.tables.columns import big_integer, boolean, double, integer, jsonb, metadata, string, timestamp
+from store.schema.tables.columns import big_integer, boolean, day, double, integer, jsonb, metadata, string, timestamp
 
 AT_WORK = "('filling', 'switching', 'clearing')"
 
@@ -82,3 +82,17 @@ score_value = Table(
 grade, since when, and the earliest moment at which the score is to be evaluated again if nothing else happens. `seq`
 counts the changes of the grade that were told. `untold`: the grade before this version counted, until it is dealt with
 that it is another one now."""
+
+score_day = Table(
+    "score_day",
+    metadata,
+    string("score", references="score.name"),
+    day("day"),
+    string("grade"),
+    integer("contacts"),
+    integer("entered"),
+    integer("left"),
+    PrimaryKeyConstraint("score", "day", "grade"),
+)
+"""How many contacts had a grade when it was last counted on a day of UTC, and how many were told as coming to it or
+leaving it on that day."""

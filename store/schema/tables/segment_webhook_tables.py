@@ -26,6 +26,7 @@ segment_webhook = Table(
     string("name"),
     string("url"),
     string_array("fields"),
+    string_array("changes", empty=True),
     integer("batch"),
     double("wait"),
     string("secret"),
@@ -46,8 +47,8 @@ segment_webhook = Table(
     big_integer("until_seq", default=0),
     Index("segment_webhook_name", "segment", "name", unique=True, postgresql_where=text("comparing <> 'removal'")),
 )
-"""A webhook of a segment. `wait` is in seconds. `paused`: `by hand`, `gone` (it answered 410) or `failing` (for too
-long). `leased_until`: a process is calling it until then.
+"""A webhook of a segment. `changes` are the fields whose change alone is sent. `wait` is in seconds. `paused`: `by
+hand`, `gone` (it answered 410) or `failing` (for too long). `leased_until`: a process is calling it until then.
 
 `comparing`: all contacts are gone through. `differences` queues those whose membership is not what the receiver was
 told, `all` queues all members, `removal` deletes what is kept of them. It begins when all transactions up to the
@@ -66,6 +67,8 @@ segment_webhook_contact = Table(
     boolean("waiting"),
     boolean("tried"),
     boolean("erased"),
+    boolean("changed"),
+    string("fingerprint", default=""),
     PrimaryKeyConstraint("contact_id", "webhook"),
     Index("segment_webhook_contact_waiting", "webhook", "seq", postgresql_where=text("waiting")),
     Index(
@@ -76,4 +79,6 @@ segment_webhook_contact = Table(
     ),
 )
 """What a webhook was told or is to be told of a contact: the newest state alone, so that what waits is never more than
-one row per contact. `seq` grows with each change of the contact. `tried`: some state of it may have been received."""
+one row per contact. `seq` grows with each change of the contact. `tried`: some state of it may have been received.
+`changed`: it waits for a changed field alone. `fingerprint`: a hash of the fields of `changes` as they were when it was
+last queued; empty where the webhook has none."""

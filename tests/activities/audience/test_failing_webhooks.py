@@ -15,7 +15,7 @@ from activities.providers.webhooks import SignedWebhooks
 from store.audience.webhooks import batches, destinations
 from store.people import erasure
 from tests.activities.audience.audience_receiver import AudienceReceiver, receiver
-from tests.activities.audience.webhook_calls import TEAM, ads, put, send, set_plan
+from tests.activities.audience.webhook_calls import TEAM, ads, put, send, set_plan, set_size
 from tests.store.audience.segment_calls import live, members
 from tests.store.store_calls import NOW, StoreCalls
 
@@ -149,6 +149,7 @@ PEOPLE = ("ann", "bob", "eve")
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("plan"), st.sampled_from(PEOPLE), st.sampled_from(["team", "free", "gold"])),
+        st.tuples(st.just("size"), st.sampled_from(PEOPLE), st.integers(1, 3)),
         st.tuples(st.just("erase"), st.sampled_from(PEOPLE)),
         st.tuples(st.just("version"), st.sampled_from(["team", "free", "gold"])),
         st.tuples(st.just("all")),
@@ -164,7 +165,7 @@ steps = st.lists(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
-async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members(
+async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members_and_their_fields(
     store: StoreCalls, sender: SegmentWebhooks, given_steps: list[tuple[Any, ...]]
 ) -> None:
     segment, now = f"team-{next(_TURNS)}", NOW
@@ -173,12 +174,14 @@ async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members
             await erasure.erase(tx, who, now=now)
     async with receiver() as there:
         await live(store, segment, TEAM)
-        await put(store, there, segment, batch=2)
+        await put(store, there, segment, batch=2, fields=["attributes.size"], changes=["attributes.size"])
         for step in given_steps:
             now += timedelta(hours=1)
             match step:
                 case "plan", who, to:
                     await set_plan(store, who, to)
+                case "size", who, size:
+                    await set_size(store, who, size)
                 case "erase", who:
                     async with store.db.transaction() as tx:
                         await erasure.erase(tx, who, now=now)
@@ -202,6 +205,10 @@ async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members
             await send(sender, now)
         assert there.members == await members(store, segment)
         assert all(seqs == sorted(seqs) for seqs in there.seqs.values())
+        sizes = {row.id: row.size for row in await store.rows("SELECT id, attributes -> 'size' AS size FROM contact")}
+        assert [there.held[who]["contact"]["attributes.size"] for who in there.members] == [
+            sizes[who] for who in there.members
+        ]
         async with store.db.transaction() as tx:
             await destinations.remove(tx, segment, "ads")
         await send(sender, now)

@@ -12,7 +12,7 @@ from activities.providers.webhooks import SignedWebhooks
 from store.audience.webhooks import destinations
 from store.people import contacts, erasure
 from tests.activities.audience.audience_receiver import AudienceReceiver
-from tests.activities.audience.webhook_calls import TEAM, ads, put, send, set_plan
+from tests.activities.audience.webhook_calls import TEAM, ads, put, send, set_plan, set_size
 from tests.store.audience.segment_calls import live, members
 from tests.store.store_calls import NOW, StoreCalls
 
@@ -55,6 +55,44 @@ async def test_only_the_named_fields_are_sent_and_addresses_as_hashes_if_asked(
         "attributes.none": None,
     }
     assert "acme" not in json.dumps(there.calls)
+
+
+async def test_a_member_whose_named_field_changed_is_sent_as_changed_and_no_other(
+    store: StoreCalls, there: AudienceReceiver, sender: SegmentWebhooks
+) -> None:
+    for who, its in (("ann", "team"), ("bob", "free")):
+        await set_plan(store, who, its)
+    await live(store, "team", TEAM)
+    await put(store, there, fields=["email", "attributes.size"], changes=["email", "attributes.size"])
+    await send(sender)
+    there.calls.clear()
+    await set_size(store, "ann", 3)
+    await set_size(store, "bob", 3)  # no member
+    await set_plan(store, "ann", "team", locale="de")  # not named
+    await send(sender)
+    await set_plan(store, "ann", "team", email="ann@acme.test")
+    await send(sender)
+    await set_size(store, "ann", 3)  # as it was
+    assert await send(sender) == 0
+    changes = [change for call in there.calls for change in call["data"]["changes"]]
+    assert [(one["contact_id"], one["member"], one["changed"], one["contact"]) for one in changes] == [
+        ("ann", True, True, {"email": None, "attributes.size": 3}),
+        ("ann", True, True, {"email": "ann@acme.test", "attributes.size": 3}),
+    ]
+
+
+async def test_who_enters_and_changes_before_it_is_told_is_sent_once_as_entering(
+    store: StoreCalls, there: AudienceReceiver, sender: SegmentWebhooks
+) -> None:
+    await live(store, "team", TEAM)
+    await put(store, there, fields=["attributes.size"], changes=["attributes.size"])
+    await send(sender)
+    there.calls.clear()
+    await set_plan(store, "ann", "team")
+    await set_size(store, "ann", 2)
+    await send(sender)
+    ((change,),) = [call["data"]["changes"] for call in there.calls]
+    assert (change["changed"], change["contact"]) == (False, {"attributes.size": 2})
 
 
 async def test_without_a_webhook_nothing_is_written(store: StoreCalls) -> None:

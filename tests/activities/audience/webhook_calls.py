@@ -39,6 +39,11 @@ async def set_plan(store: StoreCalls, who: str, to: str, **more: Any) -> None:
         await contacts.upsert(tx, who, {**plan(to), **more}, now=NOW)  # type: ignore[typeddict-item]
 
 
+async def set_size(store: StoreCalls, who: str, size: int) -> None:
+    async with store.db.transaction() as tx:
+        await contacts.upsert(tx, who, {"attributes": {"size": size}}, now=NOW)
+
+
 async def send(sender: SegmentWebhooks, now: datetime = NOW, *, patience: int = 200) -> int:
     """Do all that is due at that moment; returns how many calls were made.
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience.scores.grades import Grade, Grades
+from audience.scores.grades import Grade, Grades, Passed
 
 GRADES = Grades([Grade("cold"), Grade("warm", 40, 30), Grade("hot", 70, 55)])
 values = st.integers(0, 100)
@@ -63,3 +63,19 @@ def test_a_value_that_moves_by_less_than_the_margin_changes_its_grade_at_most_on
     for value in near[1:]:
         grades.append(GRADES.grade_of(value, grades[-1]))
     assert sum(before != after for before, after in pairwise(grades)) <= 1
+
+
+NAMES = ["cold", "warm", "hot"]
+
+
+@given(st.sampled_from(NAMES), st.sampled_from(NAMES))
+def test_the_grades_on_the_way_up_are_reached_and_those_on_the_way_down_are_lost(before: str, grade: str) -> None:
+    passed, then, now = GRADES.passed(before, grade), NAMES.index(before), NAMES.index(grade)
+    for place, name in enumerate(NAMES):
+        assert (name in passed.reached) is (then < place <= now)
+        assert (name in passed.lost) is (now < place <= then)
+
+
+@pytest.mark.parametrize(("grade", "reached"), [("cold", ()), ("warm", ("warm",)), ("hot", ("hot",))])
+def test_from_a_grade_that_is_no_more_only_the_new_one_is_reached(grade: str, reached: tuple[str, ...]) -> None:
+    assert GRADES.passed("a grade that is no more", grade) == Passed(reached)

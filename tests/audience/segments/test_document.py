@@ -108,6 +108,8 @@ MISTAKES = [
     ("contact.segments == [contact.id]", "segments and scores cannot read contact.segments"),
     ("{did: order.paid, by: human}", "by is for email.clicked, email.opened, sms.clicked; of order.paid it is not"),
     ("{did: a, topic: t, track: t}", "topic and track can only stand beside events about messages, such as"),
+    ("{sum: order.paid.total, is: '> 1', by: human}", "by is for email.clicked, email.opened, sms.clicked; of order"),
+    ("{distinct: a.b, is: '> 1', topic: t}", "topic can only stand beside events about messages, such as"),
     ("{did: email.opened, by: machine}", "by: 'machine' should be 'human', 'scanner' or 'prefetch'"),
     ("{in: Some Vip}", "in:"),
     ("{on: trial, within: 3d}", "unknown key 'within'"),

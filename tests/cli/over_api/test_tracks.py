@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from api.audience.segment_upkeep import SegmentUpkeep
+from store.engine.database import Database
 from tests.api.client import Api
 from tests.cli.over_api.conftest import Command
 
@@ -43,6 +45,18 @@ async def test_it_says_when_dates_come_and_whom_the_rule_leaves_alone(perennial:
 async def test_as_json_it_is_the_answer_of_the_api(perennial: Command, file: Path) -> None:
     told = json.loads((await perennial("tracks", "preview", str(file), "--json")).output)
     assert (told["track"], told["entries"][1]["dated"]) == ("reminder", 1)
+
+
+async def test_a_published_track_shows_how_far_contacts_are_registered(
+    perennial: Command, file: Path, db: Database
+) -> None:
+    await perennial("publish", str(file.parent))
+    told = (await perennial("tracks", "show", "reminder")).output
+    assert "Entry renews_on, by the date renews_on: 0 of about " in told
+    while await SegmentUpkeep(db).fill():
+        pass
+    told = (await perennial("tracks", "show", "reminder")).output
+    assert "by the date renews_on: all contacts are registered." in told
 
 
 async def test_what_is_wrong_is_told_with_its_line(perennial: Command, file: Path) -> None:

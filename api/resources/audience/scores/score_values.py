@@ -21,8 +21,9 @@ from store.published import scores
 from store.published.scores import ScoreSummary
 
 router = APIRouter(prefix="/v1/scores", tags=["scores"], route_class=KeyedRoute, responses=documented(401, 404, 422))
-_NOT_LIVE = documented(409, conflict="score-not-live")
+NOT_LIVE = documented(409, conflict="score-not-live")
 
+GradeName = Annotated[str | None, Query(max_length=200, description="Only contacts of this grade.")]
 CHECKED = 500
 """Contacts of one call of the check."""
 
@@ -65,25 +66,19 @@ class ScoreCheck(BaseModel):
     next: str | None = Field(description="Cursor of the next contacts; null if these were the last.")
 
 
-@router.get("/{score}/contacts", summary="List contacts by grade", responses=_NOT_LIVE)
+@router.get("/{score}/contacts", summary="List contacts by grade", responses=NOT_LIVE)
 async def list_graded(
     score: ScoreName,
     ctx: Ctx,
-    grade: Annotated[str | None, Query(max_length=200, description="Only contacts of this grade.")] = None,
+    grade: GradeName = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> GradedPage:
     """The contacts by the live version. While the first version is filled, 409: there are no grades yet."""
-    summary = await _live(ctx, score)
+    wanted = await grades_asked(ctx, score, grade)
     listing = ["score", score, grade or ""]
     position = ctx.cursors.read(listing, cursor)
     async with ctx.db.transaction() as tx:
-        assert summary.live is not None
-        known = [one.name for one in (await scores.definition(tx, score, summary.live)).grades.all]
-        if grade is not None and grade not in known:
-            words = f"The score has the grades {', '.join(known)}."
-            raise invalid([FieldProblem(detail=words, pointer="#/query/grade")])
-        wanted = known if grade is None else [grade]
         after = str(position[0]) if position else ""
         found = await lists.page(tx, score, datetime.now(UTC), grades=wanted, after=after, limit=limit + 1)
     shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.contact_id])
@@ -99,7 +94,7 @@ async def list_graded(
 @router.get("/{score}/contacts/{contact_id}", summary="Explain a contact's score")
 async def explain_score(score: ScoreName, contact_id: ContactId, ctx: Ctx) -> ScoreExplanation:
     """The contact's score by the live version now, rule by rule; the points of all rules sum to it."""
-    summary, now = await _known(ctx, score), datetime.now(UTC)
+    summary, now = await known_score(ctx, score), datetime.now(UTC)
     async with ctx.db.transaction() as tx:
         person = await contacts.get(tx, contact_id)
         if person is None:
@@ -108,7 +103,7 @@ async def explain_score(score: ScoreName, contact_id: ContactId, ctx: Ctx) -> Sc
     return explanation_of(contact_id, found.answer, found.grade, found.since)
 
 
-@router.get("/{score}/check", summary="Check a score", responses=_NOT_LIVE)
+@router.get("/{score}/check", summary="Check a score", responses=NOT_LIVE)
 async def check_score(score: ScoreName, ctx: Ctx, cursor: CursorText = None) -> ScoreCheck:
     """Compares stored scores and grades with a full evaluation from the facts, for the next 500 contacts."""
     summary = await _live(ctx, score)
@@ -135,7 +130,21 @@ async def check_score(score: ScoreName, ctx: Ctx, cursor: CursorText = None) -> 
     )
 
 
-async def _known(ctx: Context, score: str) -> ScoreSummary:
+async def grades_asked(ctx: Context, score: str, grade: str | None) -> list[str]:
+    """This grade, or all grades of the live version. Raises ProblemError, 409 while there is none, and 422 for a grade
+    that the score does not have."""
+    summary = await _live(ctx, score)
+    async with ctx.db.transaction() as tx:
+        assert summary.live is not None
+        known = [one.name for one in (await scores.definition(tx, score, summary.live)).grades.all]
+    if grade is not None and grade not in known:
+        words = f"The score has the grades {', '.join(known)}."
+        raise invalid([FieldProblem(detail=words, pointer="#/query/grade")])
+    return known if grade is None else [grade]
+
+
+async def known_score(ctx: Context, score: str) -> ScoreSummary:
+    """The score. Raises ProblemError, 404, for one that was never published."""
     async with ctx.db.transaction() as tx:
         summary = await scores.get(tx, score)
     if summary is None:
@@ -145,7 +154,7 @@ async def _known(ctx: Context, score: str) -> ScoreSummary:
 
 async def _live(ctx: Context, score: str) -> ScoreSummary:
     """The score. Raises ProblemError, 409, while its first version is filled."""
-    summary = await _known(ctx, score)
+    summary = await known_score(ctx, score)
     if summary.live is None:
         raise ProblemError(409, "score-not-live", f"The first version of {score} is still being filled.")
     return summary

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.resources.publishing.documents import TrackDocument
 from audience.exclusions import exclusion_problems
 from store.published import templates
+from tracks.checks.entered_grades import grade_problems
 from tracks.checks.references.enrolled_tracks import missing_tracks
 from tracks.checks.references.entered_segments import missing_segments
 from tracks.checks.references.read_scores import unknown_scores
@@ -32,6 +33,8 @@ class Known:
     tracks: set[str]
     segments: set[str]
     scores: set[str]
+    grades: Mapping[str, Sequence[str]]
+    """By the scores without mistakes that the tracks name, the lowest grade first."""
     templates: Mapping[TemplateKey, TemplateFacts]
     unreadable: set[str]
     """Templates that come together with the track and cannot be read: what the track needs of them is unknown."""
@@ -49,6 +52,7 @@ def problems_of(document: TrackDocument, known: Known) -> list[Problem]:
     found += reading.at(missing_tracks(reading.pieces, known.tracks))
     found += reading.at(missing_segments(data, known.segments))
     found += reading.at(unknown_scores(data, known.scores))
+    found += reading.at(grade_problems(data, known.scores, known.grades))
     found += reading.at(exclusion_problems(data.get("unless") if isinstance(data, Mapping) else None, ("unless",)))
     if document.compiled is not None:
         found += program_problems(document.compiled.program, document.name)

@@ -12,7 +12,7 @@ from store.engine.sql import utc_now
 from tests.api.client import Api
 from tests.api.resources.audience.test_segments import TEAM, fill, put
 
-HOOK = {"url": "https://hooks.acme.test/team", "fields": ["email_sha256", "attributes.plan"]}
+HOOK = {"url": "https://hooks.acme.test/team", "fields": ["email_sha256", "attributes.plan"], "changes": []}
 PATH = "/v1/segments/team/webhooks/ads"
 
 
@@ -35,11 +35,18 @@ async def test_its_secret_is_shown_once(team: Api) -> None:
 
 
 async def test_all_problems_are_told_at_once(team: Api) -> None:
-    wrong = {"url": "ftp://x", "fields": ["email", "secrets"], "batch": 0, "wait": "2d", "extra": 1}
+    wrong = {
+        "url": "ftp://x",
+        "fields": ["email", "secrets"],
+        "changes": ["plan"],
+        "batch": 0,
+        "wait": "2d",
+        "extra": 1,
+    }
     answer = await team.call("PUT", PATH, json=wrong)
     assert answer.status_code == 422
     found = sorted(one["pointer"] for one in answer.json()["errors"])
-    assert found == ["#/batch", "#/extra", "#/fields/1", "#/url", "#/wait"]
+    assert found == ["#/batch", "#/changes/0", "#/extra", "#/fields/1", "#/url", "#/wait"]
 
 
 async def test_there_is_none_of_an_unknown_segment_and_no_unknown_one(team: Api) -> None:

@@ -84,6 +84,25 @@ async def test_a_date_is_kept_while_the_newest_version_of_a_track_names_it(api: 
     assert await names(db, "segment_trigger") == []
 
 
+async def test_a_track_shows_how_far_contacts_are_registered_for_its_dates(api: Api, db: Database) -> None:
+    await api.contact("ann")
+    by_date = track("trial", more=f"entry: [{{event: a}}, {{id: ends, date: {DATE}}}]\n")
+    await api.publish(by_date)
+
+    async def shown(version: int = 1) -> list[tuple[str, str, int]]:
+        found = (await api.get("/v1/tracks/trial", version=version)).json()["dates"]
+        return [(one["entry"], one["state"], one["evaluated"]) for one in found]
+
+    assert await shown() == [("ends", "filling", 0)]
+    while await SegmentUpkeep(db).fill():
+        pass
+    assert await shown() == [("ends", "live", 1)]
+    await api.publish(track("trial", more="entry: {event: a}\n"))
+    while await SegmentUpkeep(db).fill():
+        pass
+    assert (await shown(), await shown(version=2)) == ([("ends", "ended", 1)], [])
+
+
 async def test_a_dry_run_keeps_no_date(api: Api, db: Database) -> None:
     document = track("trial", more=f"entry: {{date: {DATE}}}\n")
     answer = await api.call("POST", "/v1/deploys", json={"tracks": {"trial": document}, "dry_run": True})

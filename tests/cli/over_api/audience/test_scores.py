@@ -78,3 +78,24 @@ async def test_a_wrong_grade_makes_the_check_fail(perennial: Command, file: Path
         await tx.execute(text("UPDATE score_value SET grade = 'cold'"))
     told = await perennial("scores", "check", "lead")
     assert told.exit_code == 1 and "ann is stored with 20.00 (cold) and should have 20.00 (warm)" in told.output
+
+
+async def test_contacts_are_exported_counted_by_day_and_compared_with_sales(
+    perennial: Command, file: Path, db: Database
+) -> None:
+    await perennial("publish", str(file.parent))
+    refused = await perennial("scores", "export", "lead")
+    assert refused.exit_code == 1 and "still being filled" in refused.output
+    await fill(db)
+    rows = (await perennial("scores", "export", "lead")).output.splitlines()
+    assert rows[0] == "contact_id,value,grade,since,changes_at"
+    assert [row.split(",")[:3] for row in rows[1:]] == [["ann", "20.0", "warm"], ["bob", "0.0", "cold"]]
+    lines = (await perennial("scores", "export", "lead", "--grade", "warm", "--format", "jsonl")).output.splitlines()
+    assert [json.loads(line)["contact_id"] for line in lines] == ["ann"]
+    assert "was not counted yet" in (await perennial("scores", "sizes", "lead")).output
+    await SegmentUpkeep(db).note_sizes()
+    counted = (await perennial("scores", "sizes", "lead")).output.splitlines()
+    assert [line.split()[1:] for line in counted[-2:]] == [["cold", "1", "0", "0"], ["warm", "1", "0", "0"]]
+    compared = await perennial("scores", "quality", "lead")
+    assert compared.output == (await perennial("handoffs", "quality", "lead")).output
+    assert "No lead was handed over with a score 'lead'." in compared.output

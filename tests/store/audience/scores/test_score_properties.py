@@ -134,6 +134,8 @@ async def _adds_up(store: StoreCalls) -> None:
     kept = {(row.contact_id, row.score, row.version): row for row in await store.rows("SELECT * FROM score_value")}
     for key, chain in chains.items():
         assert all(one.properties["from"] != one.properties["to"] for one in chain)
+        for one in (one.properties for one in chain):
+            assert one["to"] in one["reached"] or one["from"] in one["lost"]
         assert all(one.properties["to"] == other.properties["from"] for one, other in pairwise(chain)), chain
         if key in kept:
             assert [one.seq for one in chain] == list(range(1, kept[key].seq + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import fsum
 from typing import Any
 
@@ -142,13 +143,13 @@ async def test_a_filling_can_be_steered(lead: Api, db: Database) -> None:
     assert (await lead.call("POST", "/v1/scores/lead/versions/9/cancel")).status_code == 404
     history = await read(lead, "/v1/events", contact_id="ann", name="score.graded")
     assert [one["properties"] for one in history["events"]] == [
-        {"score": "lead", "version": 2, "from": "warm", "to": "hot"}
+        {"score": "lead", "version": 2, "from": "warm", "to": "hot", "reached": ["hot"], "lost": []}
     ]
 
 
 async def test_a_deploy_brings_scores_with_the_tracks_and_segments_that_name_them(api: Api) -> None:
     track = (
-        'track: call\nentry: {event: score.graded, where: event.properties.to == "hot"}\n'
+        "track: call\nentry: {score: lead, grade: hot}\n"
         "defaults: {email: {from: a@acme.test}}\n"
         "steps:\n  - id: ask\n    branch:\n      - when: contact.scores.lead.value > 50\n"
         "        steps: [{id: w, wait: 1d}]\n"
@@ -160,6 +161,7 @@ async def test_a_deploy_brings_scores_with_the_tracks_and_segments_that_name_the
     assert sorted(one["detail"] for one in refused.json()["errors"]) == [
         "there is no score 'lead'; publish it before or in the same deploy",
         "there is no score 'lead'; publish it before or in the same deploy",
+        "there is no score 'lead'; publish it before or in the same deploy",
     ]
     answer = await api.call("POST", "/v1/deploys", json=body | {"scores": {"lead": LEAD}, "existing_grades": "tell"})
     assert answer.status_code == 200, answer.text
@@ -168,3 +170,78 @@ async def test_a_deploy_brings_scores_with_the_tracks_and_segments_that_name_the
         ("segment", "hot-leads"),
         ("track", "call"),
     }
+
+
+CALL = """track: call
+reentry: always
+entry:
+  - {id: again-hot, score: lead, grade: warm, where: 'event.properties.from != "cold"'}
+  - {score: lead, grade: warm}
+exits: [{score: lead, below: warm}]
+steps: [{id: think, wait: 30d}]
+"""
+
+
+async def test_a_track_is_entered_by_a_grade_or_one_above_and_left_below_it(api: Api, db: Database) -> None:
+    await put(api, LEAD)
+    await fill(db)
+    assert (await api.publish(CALL)).status_code == 201
+    await api.contact("eve", attributes={"plan": "free"})
+    for number in range(4):  # 32 points, over warm, and then 47: hot
+        assert len((await read(api, "/v1/enrollments", contact_id="eve"))["enrollments"]) == (number > 1)
+        await view(api, number, "eve")
+    (run,) = (await read(api, "/v1/enrollments", contact_id="eve"))["enrollments"]
+    assert (run["track"], run["entry"]) == ("call", "lead")
+    history = await read(api, "/v1/events", contact_id="eve", name="score.graded")
+    assert [one["properties"]["reached"] for one in history["events"]] == [["hot"], ["warm"]]
+
+
+async def test_grades_that_a_score_does_not_have_are_refused_with_those_that_it_has(lead: Api) -> None:
+    wrong = CALL.replace("below: warm", "below: cold").replace("{score: lead, grade: warm}", "{score: lead, grade: ht}")
+    answer = await lead.publish(wrong)
+    assert answer.status_code == 422
+    assert [(one["line"], one["detail"]) for one in answer.json()["errors"]] == [
+        (5, "the score lead has no grade 'ht'; did you mean 'hot'?; it has cold, warm, hot"),
+        (6, "'cold' is the lowest grade of lead, so nobody falls below it"),
+    ]
+
+
+async def test_tracks_that_begin_each_other_by_attributes_of_a_score_are_refused(lead: Api) -> None:
+    def track(name: str, rule: str, plan: str) -> str:
+        return f"track: {name}\nreentry: always\nentry: {{score: lead, {rule}}}\nsteps:\n  {plan}\n"
+
+    give = track("give", "below: warm", "- {id: s, set: {attributes: {plan: team}}}")
+    take = track("take", "grade: warm", "- {id: s, set: {attributes: {plan: free}}}")
+    assert (await lead.publish(give)).status_code == 201
+    refused = await lead.publish(take)
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert "contacts would go round without a pause: take → give → take" in error["detail"]
+    waits = take.replace("steps:\n", "steps:\n  - {id: w, wait: 1h}\n")
+    assert (await lead.publish(waits)).status_code == 201
+
+
+async def test_contacts_are_exported_by_grade_as_csv_or_json_lines(lead: Api) -> None:
+    lines = (await lead.call("GET", "/v1/scores/lead/export")).text.splitlines()
+    assert [line.split(",")[:3] for line in lines] == [
+        ["contact_id", "value", "grade"],
+        ["ann", "20.0", "warm"],
+        ["bob", "0.0", "cold"],
+    ]
+    told = await lead.call("GET", "/v1/scores/lead/export", params={"format": "jsonl", "grade": "cold"})
+    assert [json.loads(line)["contact_id"] for line in told.text.splitlines()] == ["bob"]
+    refused = await lead.call("GET", "/v1/scores/lead/export", params={"grade": "icy"})
+    assert refused.status_code == 422
+    assert (await lead.call("GET", "/v1/scores/nothing/sizes")).status_code == 404
+
+
+async def test_sizes_are_counted_by_day_and_grade(lead: Api, db: Database) -> None:
+    assert await read(lead, "/v1/scores/lead/sizes") == {"days": []}
+    assert await SegmentUpkeep(db).note_sizes()
+    (today,) = (await read(lead, "/v1/scores/lead/sizes", days=1))["days"]
+    assert list(today["grades"].items()) == [
+        ("cold", {"contacts": 1, "entered": 0, "left": 0}),
+        ("warm", {"contacts": 1, "entered": 0, "left": 0}),
+        ("hot", {"contacts": 0, "entered": 0, "left": 0}),
+    ]
+    assert not await SegmentUpkeep(db).note_sizes()
