@@ -40,13 +40,15 @@ from tracks.content.rendering.liquid_rendering import render_text
 from tracks.content.rendering.template_error import TemplateError
 from tracks.model.steps import HandoffStep
 from tracks.model.track import Track
-from tracks.policy.sales import Team
+from tracks.policy.sales import Sales, Team
 from tracks.runs.handoff_answers import event_id, event_of
 from tracks.runs.history_bounds import carried
 from tracks.runs.run_interface import Matched
 from tracks.shared.effect_keys import effect_key
 
 NO_TEAM, NOBODY = "no such team", "nobody takes it"
+RESTS = "rejected by sales, rests"
+"""The reason of a lead that sales has rejected within the policy's `rest_after_rejection`; until when follows."""
 TITLE_AT_MOST = 200
 """Characters of a task's title."""
 
@@ -74,12 +76,15 @@ class HandoffActivities:
             if isinstance(begun, EffectResult):
                 return await _before(tx, call, begun)
             made = await handoffs.of_effect(tx, begun.effect_key)
-            teams = (await policies.current(tx)).policy.sales.teams
+            sales = (await policies.current(tx)).policy.sales
+            teams = sales.teams
             track, step = await find_in(tx, begun.run.enrollment, call.step, HandoffStep)
             team = teams.get(made.team if made else step.handoff.to)
             if made is None:
                 if team is None:
                     return await self._not_made(tx, begun, "skipped", NO_TEAM)
+                if (rests := await _rests(tx, sales, begun)) is not None:
+                    return await self._not_made(tx, begun, "skipped", rests)
                 try:
                     made = await self._assigned(tx, call, begun, step, team, track)
                 except TemplateError as error:
@@ -163,6 +168,16 @@ class HandoffActivities:
             await answering.settle(tx, begun.effect_key, "failed")
         await finish(tx, begun, "handoff", outcome, reason)
         return HandedOver(outcome=outcome, reason=reason)
+
+
+async def _rests(tx: AsyncConnection, sales: Sales, begun: Begun) -> str | None:
+    """Until when the lead rests because sales has rejected it, as the reason of the step; None if it does not."""
+    if sales.rest_after_rejection is None:
+        return None
+    clock = begun.run.enrollment.clock
+    rest = clock.real_delay(sales.rest_after_rejection)
+    at = await assigning.rejected_at(tx, contact_of(begun).id, datetime.now(UTC) - rest)
+    return None if at is None else f"{RESTS} until {clock.at(at + rest):%Y-%m-%d %H:%M} UTC"
 
 
 async def _before(tx: AsyncConnection, call: StepCall, before: EffectResult) -> HandedOver:

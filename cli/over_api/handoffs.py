@@ -105,6 +105,8 @@ def _answer(url: str | None, key: str | None, handoff_id: str, body: dict[str, A
     taken = ask_api(url, key, "POST", f"/v1/handoffs/{handoff_id}/feedback", body)
     if as_json:
         say_json(taken)
+    elif taken["late"]:
+        say(taken["detail"])
     else:
         before = "was before" if taken["repeated"] else "is now"
         say(f"The handoff of {taken['contact_id']} {before}: {taken['status']}.")

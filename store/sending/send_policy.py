@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.exclusions import exclusions_of
 from store.audience import exclusions
+from store.people.handoffs.held_messages import HANDOFFS, WITH_SALES, held_until
 from store.people.permission import CONSENTS, refusal
 from store.published import policies
 from store.published.policies import NEWEST
@@ -21,7 +22,7 @@ from store.runs.drop_counts import NOT_JUDGED
 from store.schema.rows import Channel, Run
 from store.sending import breakers
 from store.sending.breakers import Deferred
-from store.sending.sales_hold import HANDOFFS, WITH_SALES, ask_again, held_until
+from store.sending.sales_hold import ask_again
 from tracks.model.message_rules import MessageRules
 from tracks.model.sending import LATELY_AT_MOST, Lately
 from tracks.policy.frequency_caps import Counted, applying, flooded, full

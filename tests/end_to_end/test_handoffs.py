@@ -61,13 +61,15 @@ async def test_the_signed_link_of_the_task_answers_and_the_run_goes_on(installat
     assert [one["name"] for one in events] == ["handoff.rejected"]
 
 
-async def test_a_handoff_that_nobody_answers_expires_and_a_late_answer_says_so(installation: Installation) -> None:
+async def test_a_handoff_that_nobody_answers_expires_and_a_late_answer_is_kept(installation: Installation) -> None:
     run, handoff = await begun(installation, "handing-2", due="2s")
     ended = await installation.until(run["id"], "exited")
     assert ended["end_reason"] == "nobody-answered"
     late = await installation.api.post(f"/v1/handoffs/{handoff['id']}/feedback", json={"status": "accepted"})
-    assert late.status_code == 409 and "too late" in late.json()["detail"]
-    assert (await installation.call("GET", f"/v1/handoffs/{handoff['id']}"))["status"] == "expired"
+    assert late.status_code == 200 and "too late" in late.json()["detail"]
+    shown = await installation.call("GET", f"/v1/handoffs/{handoff['id']}")
+    assert (shown["status"], [one["status"] for one in shown["late_answers"]]) == ("expired", ["accepted"])
+    assert (await installation.call("GET", f"/v1/enrollments/{run['id']}"))["end_reason"] == "nobody-answered"
 
 
 async def test_the_history_of_a_handoff_holds_ids_only(installation: Installation) -> None:

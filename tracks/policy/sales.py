@@ -10,6 +10,7 @@ sales:
         - {id: emil, name: Emil Berg, takes: 'contact.locale == "de"'}
   reject_reasons: {not-a-fit: Not a fit, wrong-time: Not now}
   hold: {tracks: [newsletter], after_accepted: 14d, messages: defer}
+  rest_after_rejection: 30d
 ```
 """
 
@@ -23,7 +24,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from tracks.model.values import AttributeName, ContactCondition, Duration, Mailbox, Model, Short, Slug, wrong
 
 MAX_WITH_SALES = timedelta(days=366)
-"""The longest time for which messages are held after a lead was accepted."""
+"""The longest time for which messages are held after a lead was accepted, or a rejected lead rests."""
 
 
 class Salesperson(Model):
@@ -90,6 +91,9 @@ class Sales(Model):
     teams: dict[Slug, Team] = {}
     reject_reasons: dict[Slug, Short] = Field(default={}, description="why a lead may be rejected: id, and its words")
     hold: Hold | None = None
+    rest_after_rejection: Annotated[Duration, AfterValidator(_bounded)] | None = Field(
+        None, description="how long a lead that sales has rejected is not handed over again, by any track"
+    )
 
     @model_validator(mode="after")
     def _can_reject(self) -> Sales:

@@ -66,12 +66,12 @@ async def head_answer_page(token: Token, ctx: Ctx) -> HTMLResponse:
     response_class=HTMLResponse,
     responses={
         **_NOT_FOUND,
-        409: {"description": "It has another answer, or its time is over; the page says so"},
+        409: {"description": "It cannot have this answer now; the page says why"},
         **documented(408, 413, 422),
     },
 )
 async def post_answer_page(token: Token, request: Request, ctx: Ctx) -> HTMLResponse:
-    """Takes the answer of the page's buttons. Repeating it changes nothing."""
+    """Takes the answer of the page's buttons. Repeating it changes nothing; one that comes too late is kept as feedback."""
     named = verify_handoff(ctx.settings.signing_secret, token)
     if named is None:  # before the body is read
         return _page(ctx, None, Sales())
@@ -92,11 +92,13 @@ async def post_answer_page(token: Token, request: Request, ctx: Ctx) -> HTMLResp
         return _page(ctx, None, sales)
     if answered.accepted is not None:
         ctx.metrics.event("handoffs", answered.accepted)
-    wrong = refusal(answered) if answered.outcome in ("late", "refused") else ""
-    return _page(ctx, answered.handoff, sales, wrong)
+    said_of_it = refusal(answered) if answered.outcome in ("late", "refused") else ""
+    return _page(ctx, answered.handoff, sales, said_of_it, refused=answered.outcome == "refused")
 
 
-def _page(ctx: Context, found: Handoff | None, sales: Sales, wrong: str = "") -> HTMLResponse:
+def _page(
+    ctx: Context, found: Handoff | None, sales: Sales, said_of_it: str = "", *, refused: bool = False
+) -> HTMLResponse:
     if found is None:
         return unknown(FALLBACK, ctx.brand)
     return answer(
@@ -104,10 +106,10 @@ def _page(ctx: Context, found: Handoff | None, sales: Sales, wrong: str = "") ->
         FALLBACK,
         _TITLES[found.status],
         ctx.brand,
-        status=409 if wrong else 200,
+        status=409 if refused else 200,
         handoff=found,
         due=f"{found.due_at:%Y-%m-%d %H:%M} UTC",
         reasons=sales.reject_reasons,
         answer_reason=sales.reject_reasons.get(found.answer_reason, found.answer_reason),
-        wrong=wrong,
+        said_of_it=said_of_it,
     )

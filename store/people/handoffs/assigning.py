@@ -74,6 +74,12 @@ async def assign(tx: AsyncConnection, team: Team, lead: Lead, *, now: datetime |
     return read_row(Handoff, (await tx.execute(_INSERT, values)).mappings().one())
 
 
+async def rejected_at(tx: AsyncConnection, contact_id: str, since: datetime) -> datetime | None:
+    """When sales last rejected the contact after that moment, be it too late to count; None if it did not."""
+    found = (await tx.execute(_REJECTED, {"contact": contact_id, "since": since})).scalar_one()
+    return found if isinstance(found, datetime) else None
+
+
 async def set_task(tx: AsyncConnection, effect_key: str, crm_task_id: str | None = None) -> None:
     """Note the CRM's id of the task for the handoff; None: it is the task of that effect in the built-in CRM."""
     await tx.execute(_TASK, {"key": effect_key, "task": crm_task_id})
@@ -133,6 +139,15 @@ _KNOWN = text(f"""
         AND salesperson = {any_of("people")}
     ORDER BY id DESC LIMIT 1
 """)
+_REJECTED = text("""
+    SELECT max(r.at) FROM handoff o CROSS JOIN LATERAL (
+        SELECT o.answered_at AS at WHERE o.status = 'rejected'
+        UNION ALL
+        SELECT CAST(l.value ->> 'at' AS timestamptz) FROM jsonb_array_elements(o.late_answers) l
+        WHERE l.value ->> 'status' = 'rejected'
+    ) r
+    WHERE o.contact_id = :contact AND r.at > :since
+""")
 _INSERT = text(f"""
     INSERT INTO handoff AS o (id, effect_key, contact_id, enrollment_id, seq, track, step, team, salesperson, reason,
         summary, scores, status, at, due_at)
@@ -141,8 +156,10 @@ _INSERT = text(f"""
         :track, :step, :team, :salesperson, :reason, :summary, CAST(:scores AS jsonb), 'waiting', :now, :due)
     RETURNING {COLUMNS}
 """)
+# A handoff may be answered while the outside CRM makes its task. The task is then updated at once.
 _TASK = text("""
     UPDATE handoff SET crm_task_id = coalesce(
         CAST(:task AS text), (SELECT CAST(t.id AS text) FROM crm_task t WHERE t.effect_key = :key)
-    ) WHERE effect_key = :key
+    ), task_update_at = CASE WHEN CAST(:task AS text) IS NOT NULL AND status <> 'waiting' THEN now() END
+    WHERE effect_key = :key
 """)

@@ -28,10 +28,15 @@ handoff = Table(
     string("answer_reason", default=""),
     string("answered_by", default=""),
     string("crm_task_id", nullable=True),
+    jsonb("late_answers", default="[]"),
+    timestamp("task_update_at", nullable=True),
+    integer("task_update_attempts", default=0),
+    string("task_fault", default=""),
     Index("handoff_by_contact", "contact_id", "id"),
     Index("handoff_by_status", "status", "id"),
     Index("handoff_by_salesperson", "salesperson", "id"),
     Index("handoff_by_task", "crm_task_id", postgresql_where=text("crm_task_id IS NOT NULL")),
+    Index("handoff_task_update", "task_update_at", postgresql_where=text("task_update_at IS NOT NULL")),
     Index("handoff_waiting", "due_at", postgresql_where=text("status = 'waiting'")),
 )
 

@@ -47,8 +47,8 @@ async def test_the_buttons_answer_and_the_page_then_shows_what_can_follow(
     assert (taken.status_code, await status(db, made)) == (200, ("accepted", ""))
     assert "It became a customer" in taken.text
     assert (await anonymous.post(link, data={"say": "accepted"})).status_code == 200
-    refused = await anonymous.post(link, data={"say": "rejected", "reason": "not-a-fit"})
-    assert refused.status_code == 409 and "answered before: accepted" in refused.text
+    late = await anonymous.post(link, data={"say": "rejected", "reason": "not-a-fit"})
+    assert late.status_code == 200 and "answered before: accepted" in late.text
     assert (await anonymous.post(link, data={"say": "converted"})).status_code == 200
     assert await status(db, made) == ("converted", "")
 
@@ -60,12 +60,25 @@ async def test_a_rejection_by_the_page_has_its_reason(api: Api, db: Database, an
     assert await status(db, made) == ("rejected", "wrong-time")
 
 
-async def test_an_answer_after_the_time_is_over_says_so(api: Api, db: Database, anonymous: httpx.AsyncClient) -> None:
+async def test_an_answer_after_the_time_is_over_is_kept_and_the_page_says_so(
+    api: Api, db: Database, anonymous: httpx.AsyncClient
+) -> None:
     made = await handed(api, db)
     async with db.transaction() as tx:
         await answering.settle(tx, made.effect_key, "expired")
-    late = await anonymous.post(await link_of(api, made), data={"say": "accepted"})
-    assert late.status_code == 409 and "comes too late" in late.text
+    link = await link_of(api, made)
+    assert "still helps" in (await anonymous.get(link)).text
+    late = await anonymous.post(link, data={"say": "accepted"})
+    assert late.status_code == 200 and "kept as feedback" in late.text
+    assert await status(db, made) == ("expired", "")
+
+
+async def test_a_lead_that_was_not_accepted_cannot_become_a_customer(
+    api: Api, db: Database, anonymous: httpx.AsyncClient
+) -> None:
+    link = await link_of(api, await handed(api, db))
+    refused = await anonymous.post(link, data={"say": "converted"})
+    assert refused.status_code == 409 and "not been accepted yet" in refused.text
 
 
 async def test_what_no_button_says_changes_nothing(api: Api, db: Database, anonymous: httpx.AsyncClient) -> None:
