@@ -157,6 +157,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
             await stack.enter_async_context(worker)
         await stack.enter_async_context(DirectSendWatch(database, client, activities.direct_sends))
         await stack.enter_async_context(HandoffUpkeep(database))
+        await stack.enter_async_context(activities.sales_mails)
         await stack.enter_async_context(HandoffTaskUpdates(database, activities.providers.crm))
         await stack.enter_async_context(SegmentUpkeep(database, pace=settings.pace_at_entry))
         await stack.enter_async_context(SegmentWebhooks(database, activities.providers.webhooks))

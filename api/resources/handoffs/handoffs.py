@@ -53,6 +53,7 @@ class HandoffSummary(BaseModel):
     salesperson: str
     reason: str = Field(description="Why sales should call, as the step says it.")
     scores: dict[str, Any] | None = Field(description="The contact's scores and grades at that moment.")
+    explored: bool = Field(description="Whether it was handed over by chance, without the grade that its step needs.")
     status: Status
     at: datetime
     due_at: datetime = Field(description="Until when sales may answer.")
@@ -60,7 +61,9 @@ class HandoffSummary(BaseModel):
     answer_reason: str = Field(description="Why sales rejected the lead: the id of a reason of the policy.")
     answered_by: str = Field(description="What brought the answer: `api`, `link`, `crm` or `run`.")
     crm_task_id: str | None = Field(description="The CRM's id of the task.")
-    task_fault: str = Field(description="Why HubSpot refused to show the answer in its task; empty if it did not.")
+    task_fault: str = Field(
+        description="Why HubSpot did not take the answer for its task the last time; empty if it took it."
+    )
     late_answers: list[LateAnswer] = Field(
         description="What sales said after the handoff had ended or had another answer, in order."
     )

@@ -30,7 +30,7 @@ from tracks.checks.enrolled_tracks import missing_tracks
 from tracks.checks.enrollment_loops import circle_problems, may_go_round
 from tracks.checks.entered_segments import missing_segments
 from tracks.checks.read_scores import unknown_scores
-from tracks.checks.sales_teams import team_problems, teams_of
+from tracks.checks.sales_teams import needed_scores, team_problems, teams_of
 from tracks.checks.template_use import TemplateFacts, TemplateKey, check_template_use, keys_of, template_problems
 from tracks.checks.topic_use import topic_problems, topics_of
 from tracks.checks.track_document import Reading
@@ -302,6 +302,7 @@ class Publishing:
             found += reading.at(missing_tracks(reading.pieces, known))
             found += reading.at(missing_segments(reading.source.data, known_segments))
             found += reading.at(unknown_scores(reading.source.data, known_scores))
+            found += reading.at(needed_scores(reading.pieces, known_scores))
             found += reading.at(_exclusion_problems(reading.source.data))
             if document.compiled is not None:
                 found += program_problems(document.compiled.program, document.name)

@@ -4,7 +4,9 @@
     waiting → rejected, expired or failed
 
 An answer to a handoff that has expired, or that has another answer, comes too late: it is kept as feedback, and changes
-neither the status nor the path of the run. Every other change is refused. The contact is locked first, then the handoff.
+neither the status nor the path of the run. Every other change is refused.
+
+The contact is locked first, then the handoff.
 
 What follows from a new status is called from here: the event, the CRM's task, and the messages that waited.
 """

@@ -40,6 +40,8 @@ class Lead:
     summary: str
     due_at: datetime
     scores: Mapping[str, Any] | None = None
+    explored: bool = False
+    """Whether it is handed over by chance, without the grade that the step asks for."""
 
 
 async def assign(tx: AsyncConnection, team: Team, lead: Lead, *, now: datetime | None = None) -> Handoff | None:
@@ -68,6 +70,7 @@ async def assign(tx: AsyncConnection, team: Team, lead: Lead, *, now: datetime |
         "reason": lead.reason,
         "summary": lead.summary,
         "scores": None if lead.scores is None else as_json(lead.scores),
+        "explored": lead.explored,
         "due": lead.due_at,
         "now": now,
     }
@@ -150,10 +153,10 @@ _REJECTED = text("""
 """)
 _INSERT = text(f"""
     INSERT INTO handoff AS o (id, effect_key, contact_id, enrollment_id, seq, track, step, team, salesperson, reason,
-        summary, scores, status, at, due_at)
+        summary, scores, explored, status, at, due_at)
     VALUES (:id, :key, :contact, :enrollment,
         (SELECT coalesce(max(seq), 0) + 1 FROM handoff WHERE contact_id = :contact),
-        :track, :step, :team, :salesperson, :reason, :summary, CAST(:scores AS jsonb), 'waiting', :now, :due)
+        :track, :step, :team, :salesperson, :reason, :summary, CAST(:scores AS jsonb), :explored, 'waiting', :now, :due)
     RETURNING {COLUMNS}
 """)
 # A handoff may be answered while the outside CRM makes its task. The task is then updated at once.

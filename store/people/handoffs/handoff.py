@@ -48,7 +48,9 @@ class Handoff:
     late_answers: Sequence[Mapping[str, Any]] = ()
     """What sales said after the handoff had ended or had another answer, in order: `status`, `reason`, `by`, `at`."""
     task_fault: str = ""
-    """Why HubSpot refused to show the answer in its task; empty if it did not."""
+    """Why HubSpot did not take the answer for its task the last time; empty if it took it, or was not asked."""
+    explored: bool = False
+    """Whether the lead was handed over by chance, as one of those who would not have been."""
 
 
 @dataclass(frozen=True, slots=True)

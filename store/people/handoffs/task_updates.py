@@ -1,7 +1,7 @@
 """The CRM's task of a handoff follows the answer, whatever brought it.
 
-Sales rejects the lead, nobody answers in time, or an accepted lead ends: the task is closed. Sales accepts the lead: the
-task stays open, because it is still to be done, and a note says so.
+Sales rejects the lead, nobody answers in time, or an accepted lead ends: the task is closed. Sales accepts the lead:
+the task stays open, because it is still to be done, and a note says so.
 
 The built-in CRM follows in the answer's own transaction. HubSpot follows later: the handoff notes from when on its task
 is to be updated, and every worker looks for such handoffs. An update that is made twice shows the same.
@@ -69,10 +69,10 @@ async def settle(tx: AsyncConnection, update: TaskUpdate, now: datetime) -> None
 
 
 async def fail(tx: AsyncConnection, update: TaskUpdate, fault: str, again_at: datetime | None) -> None:
-    """The task was not updated: try again then, or never (None), which is counted and kept with the handoff."""
+    """The task was not updated: try again then, or never (None), which is counted. The handoff says why."""
     if again_at is None:
         await drop_counts.add(tx, [Drop(REFUSED, KIND)])
-    await tx.execute(_FAIL, {"id": update.handoff_id, "at": again_at, "fault": "" if again_at else fault})
+    await tx.execute(_FAIL, {"id": update.handoff_id, "at": again_at, "fault": fault})
 
 
 _KEPT = text("SELECT id FROM crm_task WHERE effect_key = :key")

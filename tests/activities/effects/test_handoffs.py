@@ -25,6 +25,7 @@ from store.people import crm
 from store.people.handoffs import answering
 from store.people.handoffs import handoff as handoffs
 from store.people.handoffs.answering import Said
+from store.people.handoffs.exploring import chance
 from store.people.handoffs.handoff import Handoff, Wanted
 from store.published import policies
 from store.runs import events
@@ -58,6 +59,10 @@ steps:
   - {id: asked, wait_for: {event: pricing.viewed, within: 1d}}
   - id: about
     handoff: {to: sales, reason: 'Asks for {{ event.properties.plan }}', due: 2d, when_none: skip}
+  - id: hot-only
+    handoff: {to: sales, reason: Hot, due: 2d, needs: {score: none-such, grade: hot}, when_none: skip}
+  - id: half
+    handoff: {to: sales, reason: Half, due: 2d, needs: {score: none-such, grade: hot, explore: 50%}, when_none: skip}
   - id: elsewhere
     handoff: {to: partners, reason: Hi, due: 2d, when_none: skip}
 """
@@ -118,6 +123,19 @@ class TestBuiltinCrm:
         assert await hand_over(runner) == await hand_over(runner, attempt=2) == nobody
         assert await hand_over(runner, "elsewhere") == HandedOver(outcome="skipped", reason=NO_TEAM)
         assert await made(runner) == []
+
+    async def test_a_lead_without_the_grade_is_not_handed_over_unless_chance_has_chosen_it(
+        self, runner: ActivityRunner
+    ) -> None:
+        await begin(runner)
+        without = HandedOver(outcome="skipped", reason="no score none-such")
+        assert await hand_over(runner, "hot-only") == without
+        if chance("lead/half", runner.contact) >= 0.5:
+            assert await hand_over(runner, "half") == without
+            return
+        assert (await hand_over(runner, "half")).outcome == "waiting"
+        (handoff,) = await made(runner)
+        assert handoff.explored and "explor" not in (await card(runner)).notes[0].body
 
     async def test_a_rejected_lead_rests_and_the_reason_says_until_when(self, runner: ActivityRunner) -> None:
         await begin(runner, POLICY + "  rest_after_rejection: 30d\n")

@@ -18,7 +18,11 @@ ALTER TABLE handoff
     ADD COLUMN late_answers jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN task_update_at timestamptz,
     ADD COLUMN task_update_attempts integer NOT NULL DEFAULT 0,
-    ADD COLUMN task_fault text NOT NULL DEFAULT '';
+    ADD COLUMN task_fault text NOT NULL DEFAULT '',
+    ADD COLUMN mail_at timestamptz,
+    ADD COLUMN mail_attempts integer NOT NULL DEFAULT 0,
+    ADD COLUMN explored boolean NOT NULL DEFAULT false;
+CREATE INDEX handoff_mail ON handoff (mail_at) WHERE mail_at IS NOT NULL;
 CREATE INDEX handoff_task_update ON handoff (task_update_at) WHERE task_update_at IS NOT NULL;
 """
 
