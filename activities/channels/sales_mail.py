@@ -48,7 +48,7 @@ sent."""
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class SalesMail:
     """The email about one handoff (`activities.sending.message_sender.MessageKind`)."""
 
@@ -59,7 +59,7 @@ class SalesMail:
     notify: Notify
     channel: Channel = "email"
 
-    async def read(self, tx: AsyncConnection, _pinned: Pinned, _step: str) -> str:
+    async def read(self, tx: AsyncConnection, pinned: Pinned, step: str) -> str:
         """The text. Raises LookupError if the handoff has its answer, or the contact was erased."""
         now = await handoffs.get(tx, self.handoff.id)
         if now is None or now.status != "waiting":
@@ -68,12 +68,12 @@ class SalesMail:
         until = words.until.format(time=f"{now.due_at:%Y-%m-%d %H:%M} UTC")
         return f"{now.reason}\n\n{until}\n{words.link} {self.links.handoff(now.id)}\n\n{now.summary}\n"
 
-    def rules(self, _written: str) -> MessageRules:
+    def rules(self, written: str) -> MessageRules:
         """See `MessageKind`."""
         to = KnownRecipient(f"salesperson {self.person.id}", self.person.email or "")
         return MessageRules(transactional=True, to=to)
 
-    async def compose(self, _tx: AsyncConnection, written: str, draft: Draft) -> OutgoingEmail:
+    async def compose(self, tx: AsyncConnection, written: str, draft: Draft) -> OutgoingEmail:
         """See `MessageKind`."""
         words = SALES_LANGUAGES.get((self.person.language or "").split("-")[0], SALES_FALLBACK)
         return OutgoingEmail(

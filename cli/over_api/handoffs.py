@@ -117,7 +117,7 @@ def _print(found: dict[str, Any], *, as_json: bool) -> None:
         say_json(found)
         return
     for name, value in found.items():
-        if name != "summary" and value not in (None, "", {}):
+        if name != "summary" and value not in (None, "", {}, []):
             say(f"{name:<20} {value}")
     typer.echo("")
     for line in str(found["summary"]).split("\n"):
@@ -155,6 +155,12 @@ def quality(
         for one in found["grades"]
     ]
     say_table(heads, rows, empty=f"No lead was handed over with a score '{score}'.")
+    for one in found["grades"]:
+        if late := one["late"]["accepted"] + one["late"]["rejected"]:
+            say(f"{one['grade']}: {late} unanswered leads were answered later, {one['late']['accepted']} with yes")
+        if chosen := one["explored"]:
+            answered = chosen["leads"]["accepted"] + chosen["leads"]["rejected"]
+            say(f"{one['grade']}, handed over by chance: {answered} answered, accepted {_percent(chosen['accepted'])}")
     for one in found["rules"]:
         gap = one["more_accepted"]
         between = f"between {100 * gap['low']:.0f} and {100 * gap['high']:.0f} points more accepted"

@@ -51,8 +51,7 @@ async def by_grade(
 async def explored_by_grade(
     tx: AsyncConnection, score: str, *, since: datetime | None = None, until: datetime | None = None
 ) -> dict[str, Ended]:
-    """Of these leads those that were handed over by chance, by their grade: a sample of those that would not have been.
-    """
+    """Of these leads those that were handed over by chance, by their grade."""
     rows = await tx.execute(_EXPLORED, {"score": score, "since": since, "until": until})
     return {row.grade: Ended(row.accepted, row.converted, row.rejected, row.unanswered) for row in rows}
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+from sqlalchemy import text
+
 from store.engine.database import Database
+from store.people.handoffs import answering
 from tests.api.client import Api
 from tests.api.resources.handoffs.leads import handed
 from tests.cli.over_api.conftest import Command
@@ -23,6 +26,21 @@ async def test_handoffs_are_listed_shown_and_answered(served: Api, perennial: Co
     rejected = await perennial("handoffs", "reject", made[1].id, "--reason", "wrong-time", "--json")
     assert json.loads(rejected.stdout)["status"] == "rejected"
     assert "rejected (wrong-time)" in (await perennial("handoffs", "list")).stdout
+
+
+async def test_the_quality_of_a_score_names_late_answers_and_leads_chosen_by_chance(
+    served: Api, perennial: Command, db: Database
+) -> None:
+    made = [await handed(served, db, f"user-{number}") for number in range(2)]
+    async with db.transaction() as tx:
+        score = """UPDATE handoff SET explored = true, scores = '{"lead": {"grade": "warm", "points": {}}}'"""
+        await tx.execute(text(score))
+        await answering.settle(tx, made[0].effect_key, "expired")
+    for one in made:
+        await perennial("handoffs", "accept", one.id)
+    shown = (await perennial("handoffs", "quality", "lead")).stdout
+    assert "warm: 1 unanswered leads were answered later, 1 with yes" in shown
+    assert "warm, handed over by chance: 1 answered, accepted 100 %" in shown
 
 
 async def test_an_answer_that_is_not_taken_says_why(served: Api, perennial: Command, db: Database) -> None:

@@ -92,6 +92,16 @@ async def test_a_track_cannot_be_published_for_a_team_that_the_policy_has_not(ap
     assert error["step"] == "sales"
 
 
+async def test_a_track_cannot_ask_for_a_grade_of_a_score_that_there_is_not(api: Api) -> None:
+    await publish_policy(api)
+    asking = TRACK.replace("due: 2d", "due: 2d, needs: {score: leed, grade: hot, explore: %s}")
+    refused = await api.publish(asking % "5%")
+    (error,) = refused.json()["errors"]
+    assert error["detail"] == "there is no score 'leed'; publish it before or in the same deploy"
+    for share in ("70%", "0%", "half"):
+        assert "a share of at most 50 %" in (await api.publish(asking % share)).json()["errors"][0]["detail"]
+
+
 async def test_a_team_that_a_track_hands_over_to_cannot_be_removed_from_the_policy(api: Api) -> None:
     await publish_policy(api)
     await api.publish(TRACK)
