@@ -17,6 +17,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 
 from activities import contract
 from activities.audience.segment_webhooks import SegmentWebhooks
+from activities.effects.handoff_task_updates import HandoffTaskUpdates
 from activities.registry import Activities, build_activities
 from activities.sending.breakers_and_quota import Watch
 from activities.sending.direct_send import AT_ONCE, DirectSendWatch
@@ -156,6 +157,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
             await stack.enter_async_context(worker)
         await stack.enter_async_context(DirectSendWatch(database, client, activities.direct_sends))
         await stack.enter_async_context(HandoffUpkeep(database))
+        await stack.enter_async_context(activities.sales_mails)
+        await stack.enter_async_context(HandoffTaskUpdates(database, activities.providers.crm))
         await stack.enter_async_context(SegmentUpkeep(database, pace=settings.pace_at_entry))
         await stack.enter_async_context(SegmentWebhooks(database, activities.providers.webhooks))
         await stack.enter_async_context(

@@ -12,6 +12,7 @@ import structlog
 from activities import contract
 from activities.channels.email import EmailActivities, EmailKind
 from activities.channels.reconcile import Reconciler
+from activities.channels.sales_mail import SalesMails
 from activities.channels.sms import SmsActivities, SmsKind
 from activities.effects.attributes_and_enrollments import AttributeActivities, EnrollActivities
 from activities.effects.crm_and_webhooks import CrmActivities, WebhookActivities
@@ -61,6 +62,8 @@ class Activities:
     direct_sends: Mapping[str, DirectSend]
     """The direct senders of the channels, by queue."""
     providers: Providers
+    sales_mails: SalesMails
+    """Sends emails to salespeople while it is open."""
     reconcile: Reconciler
     """For asking about a message's outcome from outside of its run."""
 
@@ -114,6 +117,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
         imports=[importing.apply_chunk, importing.steer_import],
         direct_sends=direct_sends,
         providers=providers,
+        sales_mails=SalesMails(db, providers.email, links, direct_sends[contract.QUEUE_EMAIL]),
         reconcile=reconciler,
     )
 

@@ -26,9 +26,10 @@ from activities.shared.matched_event import effect_context
 from activities.shared.step_content import Links, find_in
 from activities.shared.temporal_errors import again_later, without_details
 from store.engine.database import Database
-from store.people.handoffs import answering, assigning, lead_facts
+from store.people.handoffs import answering, assigning, exploring, lead_facts, mail_due
 from store.people.handoffs import handoff as handoffs
 from store.people.handoffs.assigning import Lead
+from store.people.handoffs.exploring import Judged
 from store.people.handoffs.handoff import Handoff
 from store.people.hubspot import own_writes
 from store.people.hubspot.hubspot_change import Properties
@@ -40,13 +41,15 @@ from tracks.content.rendering.liquid_rendering import render_text
 from tracks.content.rendering.template_error import TemplateError
 from tracks.model.steps.steps import HandoffStep
 from tracks.model.track import Track
-from tracks.policy.sales import Team
+from tracks.policy.sales import Sales, Team
 from tracks.runs.handoff_answers import event_id, event_of
 from tracks.runs.history_bounds import carried
 from tracks.runs.run_interface import Matched
 from tracks.shared.effect_keys import effect_key
 
 NO_TEAM, NOBODY = "no such team", "nobody takes it"
+RESTS = "rejected by sales, rests"
+"""The reason of a lead that sales has rejected within the policy's `rest_after_rejection`; until when follows."""
 TITLE_AT_MOST = 200
 """Characters of a task's title."""
 
@@ -74,14 +77,23 @@ class HandoffActivities:
             if isinstance(begun, EffectResult):
                 return await _before(tx, call, begun)
             made = await handoffs.of_effect(tx, begun.effect_key)
-            teams = (await policies.current(tx)).policy.sales.teams
+            sales = (await policies.current(tx)).policy.sales
+            teams = sales.teams
             track, step = await find_in(tx, begun.run.enrollment, call.step, HandoffStep)
             team = teams.get(made.team if made else step.handoff.to)
             if made is None:
                 if team is None:
                     return await self._not_made(tx, begun, "skipped", NO_TEAM)
+                if (rests := await _rests(tx, sales, begun)) is not None:
+                    return await self._not_made(tx, begun, "skipped", rests)
+                needs, judged = step.handoff.needs, Judged()
+                if needs is not None:
+                    place = f"{track.track}/{step.id}"
+                    judged = await exploring.judge(tx, needs, contact_of(begun), place, datetime.now(UTC))
+                    if judged.reason and not judged.explored:
+                        return await self._not_made(tx, begun, "skipped", judged.reason)
                 try:
-                    made = await self._assigned(tx, call, begun, step, team, track)
+                    made = await self._assigned(tx, call, begun, step, team, track, explored=judged.explored)
                 except TemplateError as error:
                     return await self._not_made(tx, begun, "failed", f"template: {error.code}")
                 if made is None:
@@ -90,6 +102,7 @@ class HandoffActivities:
             if self._outside is None:
                 await builtin_crm.apply(tx, made.contact_id, change)
                 await assigning.set_task(tx, made.effect_key)
+                await _notify(tx, sales, made)
                 await finish(tx, begun, "handoff", "done")
                 return HandedOver(outcome="waiting", due=made.due_at)
         return await self._made_outside(self._outside, begun, made, change)
@@ -113,7 +126,15 @@ class HandoffActivities:
         return SettledHandoff(outcome=answer, event=event)
 
     async def _assigned(
-        self, tx: AsyncConnection, call: StepCall, begun: Begun, step: HandoffStep, team: Team, track: Track
+        self,
+        tx: AsyncConnection,
+        call: StepCall,
+        begun: Begun,
+        step: HandoffStep,
+        team: Team,
+        track: Track,
+        *,
+        explored: bool,
     ) -> Handoff | None:
         contact = contact_of(begun)
         context = await effect_context(tx, begun.run.enrollment, contact, track, call)
@@ -121,7 +142,17 @@ class HandoffActivities:
         now = datetime.now(UTC)
         facts = await lead_facts.read(tx, contact, now)
         due = scheduled_at() + call.clock.real_delay(step.handoff.due)
-        lead = Lead(begun.run, begun.effect_key, step.id, step.handoff.to, reason, summary_of(facts), due, facts.scores)
+        lead = Lead(
+            begun.run,
+            begun.effect_key,
+            step.id,
+            step.handoff.to,
+            reason,
+            summary_of(facts),
+            due,
+            facts.scores,
+            explored=explored,
+        )
         return await assigning.assign(tx, team, lead, now=now)
 
     def _change(self, made: Handoff, team: Team | None, at: datetime) -> CrmChange:
@@ -152,6 +183,7 @@ class HandoffActivities:
             await assigning.set_task(tx, made.effect_key, written.task_key)
             own = Written(written.contact_key, written.at, written.properties, written.task_key)
             pace = begun.run.enrollment.pace
+            await _notify(tx, (await policies.current(tx)).policy.sales, made)
             await own_writes.record(tx, contact.id, made.effect_key, own, self._properties, pace=pace)
             await finish(tx, begun, "handoff", "done")
         return HandedOver(outcome="waiting", due=made.due_at)
@@ -163,6 +195,22 @@ class HandoffActivities:
             await answering.settle(tx, begun.effect_key, "failed")
         await finish(tx, begun, "handoff", outcome, reason)
         return HandedOver(outcome=outcome, reason=reason)
+
+
+async def _notify(tx: AsyncConnection, sales: Sales, made: Handoff) -> None:
+    """Let the salesperson get an email, if the policy says so."""
+    if sales.notify is not None:
+        await mail_due.schedule(tx, made.effect_key, datetime.now(UTC))
+
+
+async def _rests(tx: AsyncConnection, sales: Sales, begun: Begun) -> str | None:
+    """Until when the lead rests because sales has rejected it, as the reason of the step; None if it does not."""
+    if sales.rest_after_rejection is None:
+        return None
+    clock = begun.run.enrollment.clock
+    rest = clock.real_delay(sales.rest_after_rejection)
+    at = await assigning.rejected_at(tx, contact_of(begun).id, datetime.now(UTC) - rest)
+    return None if at is None else f"{RESTS} until {clock.at(at + rest):%Y-%m-%d %H:%M} UTC"
 
 
 async def _before(tx: AsyncConnection, call: StepCall, before: EffectResult) -> HandedOver:

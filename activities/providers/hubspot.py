@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import escape
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import urllib3
@@ -23,12 +24,13 @@ from hubspot.crm.objects import notes, tasks
 from hubspot.crm.objects.notes.exceptions import OpenApiException as NotesException
 from hubspot.crm.objects.tasks.exceptions import OpenApiException as TasksException
 
-from activities.providers.ports import CrmChange, CrmContact, CrmPerson, CrmTask, CrmWritten
+from activities.providers.ports import CrmChange, CrmContact, CrmPerson, CrmTask, CrmTaskState, CrmWritten
 from activities.providers.provider_errors import BAD_REQUEST, Fault, ProviderError, parse_retry_after, transport_code
 from activities.providers.thread_pool import Threads
 
 PROVIDER = "hubspot"
 _NOTE_TO_CONTACT, _TASK_TO_CONTACT = 202, 204  # HubSpot's own association types
+_TASK_STATUS: Mapping[str, str] = MappingProxyType({"begun": "IN_PROGRESS", "done": "COMPLETED", "dropped": "DEFERRED"})
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 _ERRORS = (ContactsException, NotesException, TasksException, AssociationsException)
 _Answer = TypeVar("_Answer")
@@ -60,6 +62,10 @@ class HubSpotCrm:
     async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> CrmWritten:
         """Write the change to HubSpot; see `Crm`."""
         return await self._threads.run(self._apply, contact, change, again)
+
+    async def update_task(self, task_key: str, state: CrmTaskState) -> None:
+        """Update a task in HubSpot; see `Crm`."""
+        await self._threads.run(lambda: _asked(lambda: self._update_task(task_key, state)))
 
     async def read(self, contact_keys: Sequence[str], properties: Sequence[str]) -> list[CrmPerson]:
         """Read contacts of HubSpot; see `Crm`."""
@@ -140,6 +146,16 @@ class HubSpotCrm:
             _request_timeout=self._timeout,
         )
         return str(answer.id)
+
+    def _update_task(self, task_key: str, state: CrmTaskState) -> None:
+        found: Any = self._tasks.get_by_id(task_key, properties=["hs_task_body"], _request_timeout=self._timeout)
+        body, line = found.properties.get("hs_task_body") or "", _as_html(state.line)
+        properties = {"hs_task_status": _TASK_STATUS[state.progress]}
+        if line not in body.split("<br>"):
+            properties["hs_task_body"] = f"{body}<br>{line}" if body else line
+        self._tasks.update(
+            task_key, tasks.SimplePublicObjectInput(properties=properties), _request_timeout=self._timeout
+        )
 
     def _find(self, hubspot_id: str, kind: str, api: Any, stamp: str, name: str, text: str) -> str | None:
         """The id of what an earlier attempt created. Read through the contact, because HubSpot's search lags behind."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,16 @@ class CrmTask:
 
 
 @dataclass(frozen=True)
+class CrmTaskState:
+    """What a task that was made before has to show."""
+
+    progress: Literal["begun", "done", "dropped"]
+    """`dropped`: it will not be done."""
+    line: str
+    """The line that its text has below what it had before, once."""
+
+
+@dataclass(frozen=True)
 class CrmChange:
     """The changes of one step for the CRM."""
 
@@ -153,6 +163,10 @@ class Crm(Protocol):
 
     async def apply(self, contact: CrmContact, change: CrmChange, *, again: bool) -> CrmWritten:
         """Write the change. With `again`, an earlier attempt may have written parts of it already."""
+        ...
+
+    async def update_task(self, task_key: str, state: CrmTaskState) -> None:
+        """Let a task show this state; a repeated call changes nothing."""
         ...
 
     async def read(self, contact_keys: Sequence[str], properties: Sequence[str]) -> list[CrmPerson]:

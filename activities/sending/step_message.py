@@ -48,8 +48,10 @@ async def settle_channel(tx: AsyncConnection, enrollment: Enrollment, call: Step
     If no channel is allowed, this activity's claim continues and returns the reason. A channel that was chosen once is
     not chosen again, so a message moves from one activity to another at most once.
     """
+    if call.channel == channel or enrollment.over:
+        return
     track, step = await find_in(tx, enrollment, call.step, MessageStep)
-    if not isinstance(step, SendStep) or call.channel == channel or enrollment.over:
+    if not isinstance(step, SendStep):
         return
     contact = await contacts.get(tx, enrollment.contact_id)
     if contact is None:

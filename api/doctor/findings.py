@@ -186,6 +186,29 @@ KINDS: Mapping[str, Kind] = {
         "They are tried again, at most 15 minutes apart; after a day they pause by themselves.",
         "The reason says what the receiver answered. Nothing is lost.",
     ),
+    "handoff-late": Kind(
+        "Handoffs whose time to answer is over",
+        "Nobody answered in time, and nothing has ended them: the run should have gone on without "
+        "sales. If it has ended, every worker looks each half minute.",
+        "Look at the run in Temporal, and check that workers run. `perennial handoffs accept` or `reject` ends one.",
+    ),
+    "handoff-unnamed": Kind(
+        "Leads that wait for somebody who is gone",
+        "The policy no longer names the salesperson or the team, so probably nobody looks at the task.",
+        "Answer them with `perennial handoffs accept` or `reject`, or name the person again. Otherwise they expire.",
+    ),
+    "team-away": Kind(
+        "Teams in which everybody is away",
+        "Tracks hand no leads over to them: these take the way of `when_none`.",
+        "Take away `away` of somebody in the policy, or add somebody.",
+    ),
+    "crm-task-late": Kind(
+        "Tasks in HubSpot that do not show their answer",
+        "Sales answered elsewhere, and HubSpot has not taken the update for half an hour. It is tried again, at most "
+        "15 minutes apart. The runs have gone on.",
+        "The finding has HubSpot's answer, if there was one. Check that workers run, and HubSpot's token and its "
+        "scopes.",
+    ),
     "breaker-open": Kind(
         "Open breakers",
         "They hold the messages of a track or a channel until somebody resumes them.",
@@ -205,7 +228,8 @@ class Finding:
 
     kind: str
     id: str
-    """Id of the enrolment, the message, the outbox row or the touch; the scope of a breaker; the segment."""
+    """Id of the enrolment, the message, the outbox row or the touch; the scope of a breaker; the segment; the
+    handoff, or its team and salesperson."""
     detail: str = ""
     workflow_id: str = ""
     enrollment_id: str = ""

@@ -63,7 +63,7 @@ TITLES: Mapping[str, str] = {
     "method-not-allowed": "The method is not allowed here",
     "import-conflict": "The import is in no state for that",
     "reentry-refused": "The track's re-entry rule refuses this contact",
-    "handoff-answered": "The handoff has another answer, or its time is over",
+    "handoff-answered": "The handoff cannot have this answer now",
     "segment-not-live": "The segment's first version is still being filled",
     "score-not-live": "The score's first version is still being filled",
     "task-done": "The task was done before, in another way",

@@ -77,6 +77,9 @@ def _read(one: Mapping[str, Any], app_id: str, batch: Batch) -> bool:
         batch.changes[object_id].append(change)
         return True
     if subject == TASKS and name == TASK_STATUS and written == COMPLETED:
+        if change.own:  # the answer that completed it came by another way, and is known
+            batch.unused["own"] += 1
+            return True
         batch.completed.append(Change(moment, object_id, name, written, kind="task"))
         return True
     return False

@@ -24,6 +24,12 @@ def say_quality(
     heads = ["answered", "accepted", "became customers", "unanswered"]
     rows = [[one["grade"], *_shares(one)] for one in found["grades"]]
     say_table(["grade", *heads], rows, empty=f"No lead was handed over with a score '{score}'.")
+    for one in found["grades"]:
+        if late := one["late"]["accepted"] + one["late"]["rejected"]:
+            say(f"{one['grade']}: {late} unanswered leads were answered later, {one['late']['accepted']} with yes")
+        if chosen := one["explored"]:
+            answered = chosen["leads"]["accepted"] + chosen["leads"]["rejected"]
+            say(f"{one['grade']}, handed over by chance: {answered} answered, accepted {_percent(chosen['accepted'])}")
     if not found["rules"]:
         return
     say("")

@@ -30,7 +30,7 @@ from store.sending.policy.breakers import Deferred
 from store.sending.policy.send_facts import FACTS, SPANS
 from store.sending.policy.send_policy import SendDecision, SendRequest, decide
 from tracks.model.message_rules import MessageRules
-from tracks.model.recipients import Recipient
+from tracks.model.recipients import Addressee
 from tracks.runs.run_interface import PathEntry
 from tracks.shared.effect_keys import effect_key
 
@@ -74,7 +74,7 @@ async def claim(
     token: str,
     rules: MessageRules | Rules = MessageRules(),
     template: str = "",
-    to: Recipient | None = None,
+    to: Addressee | None = None,
     path: Sequence[PathEntry] = (),
     due: datetime | None = None,
     now: datetime | None = None,
@@ -174,7 +174,7 @@ def _judged(judged: SendDecision, run: Run, rules: MessageRules, now: datetime) 
 
 
 async def _read(
-    tx: AsyncConnection, asked: dict[str, Any], to: Recipient | None
+    tx: AsyncConnection, asked: dict[str, Any], to: Addressee | None
 ) -> tuple[Contact | None, RowMapping, str | None]:
     """Lock the contact and the address, and read the facts; also answers the address, and sets its hash in `asked`."""
     if not is_id(asked["id"]):

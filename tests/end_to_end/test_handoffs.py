@@ -13,6 +13,12 @@ POLICY = """
 sales:
   teams: {sales: {people: [{id: ada, name: Ada Lovelace}]}}
   reject_reasons: {wrong-time: Not now}
+  hold: {tracks: [meanwhile]}
+"""
+MEANWHILE = """
+track: meanwhile
+steps:
+  - {id: news, sms: {text: News, from: '+15005550006'}}
 """
 TRACK = """
 track: handing
@@ -61,13 +67,28 @@ async def test_the_signed_link_of_the_task_answers_and_the_run_goes_on(installat
     assert [one["name"] for one in events] == ["handoff.rejected"]
 
 
-async def test_a_handoff_that_nobody_answers_expires_and_a_late_answer_says_so(installation: Installation) -> None:
+async def test_a_handoff_that_nobody_answers_expires_and_a_late_answer_is_kept(installation: Installation) -> None:
     run, handoff = await begun(installation, "handing-2", due="2s")
     ended = await installation.until(run["id"], "exited")
     assert ended["end_reason"] == "nobody-answered"
     late = await installation.api.post(f"/v1/handoffs/{handoff['id']}/feedback", json={"status": "accepted"})
-    assert late.status_code == 409 and "too late" in late.json()["detail"]
-    assert (await installation.call("GET", f"/v1/handoffs/{handoff['id']}"))["status"] == "expired"
+    assert late.status_code == 200 and "too late" in late.json()["detail"]
+    shown = await installation.call("GET", f"/v1/handoffs/{handoff['id']}")
+    assert (shown["status"], [one["status"] for one in shown["late_answers"]]) == ("expired", ["accepted"])
+    assert (await installation.call("GET", f"/v1/enrollments/{run['id']}"))["end_reason"] == "nobody-answered"
+
+
+async def test_a_message_that_waits_for_sales_goes_as_soon_as_the_lead_is_rejected(installation: Installation) -> None:
+    _, handoff = await begun(installation, "handing-4")
+    await installation.publish("meanwhile", MEANWHILE)
+    asked = {"track": "meanwhile", "contact_id": "handing-4"}
+    await installation.call("PUT", "/v1/contacts/handing-4", {"phone": "+15551230004"})
+    run = await installation.call("POST", "/v1/enrollments", asked)
+    await installation.until(run["id"], "deferred")
+    reject = {"status": "rejected", "reason": "wrong-time"}
+    await installation.call("POST", f"/v1/handoffs/{handoff['id']}/feedback", reject)
+    ended = await installation.until(run["id"], "completed")
+    assert [(one["outcome"], one["detail"][:10]) for one in ended["path"]] == [("deferred", "with sales"), ("sent", "")]
 
 
 async def test_the_history_of_a_handoff_holds_ids_only(installation: Installation) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from activities.contract import HandedOver, SettledHandoff
+from activities.contract import HandedOver, SendResult, SettledHandoff
 from tests.replay.scenarios import DAY, Scenario
 from tests.replay.signals import Handle
-from tests.workflows.scripted import Script
+from tests.workflows.scripted import SENT, Script
 from tracks.runs.handoff_answers import event_id, event_of
 from tracks.runs.program import Branch, Case, Effect, Exit, Handoff
-from tracks.runs.run_interface import EventSignal, Matched
+from tracks.runs.run_interface import AttributesChanged, EventSignal, Matched, met_key
 
 CODE = [
     Handoff(step="sales", seconds=2 * DAY, rejected=2, expired=5, none=6),
@@ -43,6 +43,16 @@ async def _reach_goal(run: Handle) -> None:
     await run.signal("event", event)
 
 
+async def _let_go(run: Handle) -> None:
+    await asyncio.sleep(0.3)
+    await run.signal("attributes_changed", AttributesChanged(change_id="a-1", names=(), met=met_key("hello", 1)))
+
+
+def _held() -> Script:
+    until = datetime.now(UTC) + timedelta(days=20)
+    return Script(sends={"hello": [SendResult(outcome="deferred", reason="with sales", until=until), SENT]})
+
+
 def _accepted_unheard() -> Script:
     event = Matched(event_id="e-1", name="handoff.accepted", at=datetime.now(UTC))
     return Script(settled=SettledHandoff(outcome="accepted", event=event))
@@ -53,5 +63,6 @@ HANDOFFS: dict[str, Scenario] = {
     "handoff-expired": Scenario(CODE),
     "handoff-accepted-unheard": Scenario(CODE, script=_accepted_unheard),
     "handoff-to-nobody": Scenario(CODE, script=lambda: Script(handed_over=HandedOver(outcome="skipped"))),
+    "held-by-sales": Scenario([Effect(step="hello", kind="email")], script=_held, meanwhile=_let_go),
     "handoff-goal": Scenario(CODE, meanwhile=_reach_goal),
 }

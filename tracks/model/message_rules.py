@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from tracks.model.recipients import Recipient
+from tracks.model.recipients import Addressee
 from tracks.model.sending import HOLD, PRIORITY, Lately, Message, Window
 from tracks.model.track import Track
 
@@ -26,7 +26,7 @@ class MessageRules:
     """How long the message may wait, on the run's clock."""
     timezone: str = "UTC"
     """The zone for contacts who have none."""
-    to: Recipient | None = None
+    to: Addressee | None = None
     """Somebody other than the contact to whom it goes. What the contact agreed to does not count then."""
     template: str = ""
     """The template whose newest version is sent; empty if the message pins a version or has its own text."""

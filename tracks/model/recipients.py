@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ConfigDict, Field, model_validator
@@ -41,3 +42,19 @@ class Recipient(Model):
             return check_email(value) if channel == "email" else check_phone(value)
         except ValueError:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRecipient:
+    """Somebody whose address is known from elsewhere, such as a salesperson of the policy."""
+
+    written: str
+    """Who it is in words, without an address."""
+    email: str
+
+    def address(self, channel: Channel, attributes: Mapping[str, Any], properties: Mapping[str, Any]) -> str | None:
+        """The address; None for any other channel."""
+        return self.email if channel == "email" else None
+
+
+Addressee = Recipient | KnownRecipient

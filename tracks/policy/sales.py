@@ -10,6 +10,8 @@ sales:
         - {id: emil, name: Emil Berg, takes: 'contact.locale == "de"'}
   reject_reasons: {not-a-fit: Not a fit, wrong-time: Not now}
   hold: {tracks: [newsletter], after_accepted: 14d, messages: defer}
+  rest_after_rejection: 30d
+  notify: {from: 'Leads <leads@acme.test>'}
 ```
 """
 
@@ -20,10 +22,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from tracks.contacts.contact_fields import check_locale
 from tracks.model.values import AttributeName, ContactCondition, Duration, Mailbox, Model, Short, Slug, wrong
 
 MAX_WITH_SALES = timedelta(days=366)
-"""The longest time for which messages are held after a lead was accepted."""
+"""The longest time for which messages are held after a lead was accepted, or a rejected lead rests."""
+
+
+def _language(value: str) -> str:
+    try:
+        return check_locale(value)
+    except ValueError as problem:
+        raise wrong(str(problem)) from None
 
 
 class Salesperson(Model):
@@ -35,6 +45,9 @@ class Salesperson(Model):
     crm_owner: Short | None = Field(None, description="their id as an owner in HubSpot; tasks are then theirs there")
     takes: ContactCondition | None = Field(
         None, description="the leads that are theirs before all others, such as a territory or a language; CEL"
+    )
+    language: Annotated[Short, AfterValidator(_language)] | None = Field(
+        None, description="the language of their page and email, such as de"
     )
     away: bool = Field(default=False, description="takes no new leads now")
 
@@ -84,12 +97,39 @@ class Hold(Model):
         return self.tracks == "all" or track in self.tracks
 
 
+class Notify(Model):
+    """The email that a salesperson gets for each lead: the summary, and the link to answer."""
+
+    from_: Mailbox = Field(alias="from", description="the sender")
+    reply_to: Mailbox | None = None
+
+
 class Sales(Model):
     """Who takes leads, and what follows for the messages to them."""
 
     teams: dict[Slug, Team] = {}
     reject_reasons: dict[Slug, Short] = Field(default={}, description="why a lead may be rejected: id, and its words")
     hold: Hold | None = None
+    rest_after_rejection: Annotated[Duration, AfterValidator(_bounded)] | None = Field(
+        None, description="how long a lead that sales has rejected is not handed over again, by any track"
+    )
+
+    notify: Notify | None = None
+
+    def person(self, team: str, salesperson: str) -> Salesperson | None:
+        """A member of a team; None if the policy does not name such a one (any more)."""
+        people = self.teams[team].people if team in self.teams else ()
+        return next((one for one in people if one.id == salesperson), None)
+
+    @model_validator(mode="after")
+    def _can_be_notified(self) -> Sales:
+        if self.notify is None:
+            return self
+        for name, team in self.teams.items():
+            without = [person.id for person in team.people if person.email is None]
+            if without:
+                raise wrong(f"has notify, but no email of {', '.join(without)} in the team {name}")
+        return self
 
     @model_validator(mode="after")
     def _can_reject(self) -> Sales:

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from activities import contract
     from activities.contract import ReconcileCall, SendResult, StepCall
     from tracks.runs.program import Effect, UnknownPolicy
-    from tracks.runs.run_interface import MessageAmid
+    from tracks.runs.run_interface import MessageAmid, met_key
 
 from workflows import patches, retry_policies
 from workflows.run.run_context import Context
@@ -101,8 +101,7 @@ class _Sending:
                 result = await self._reconcile(due)
             else:
                 if due is not None:
-                    await ctx.wait(step, self._turn_text(), due, state="deferred")
-                    ctx.memory.reach(due)
+                    ctx.memory.reach(await self._turn(due))
                     ctx.memory.acted = True
                     if ctx.ending:
                         return "skipped", RUN_ENDED
@@ -117,6 +116,19 @@ class _Sending:
             if ctx.ending:
                 return "skipped", RUN_ENDED
             due = self._defer(result)
+
+    async def _turn(self, due: datetime) -> datetime:
+        """Wait until the message is due, or until the database says that nothing holds it any longer.
+
+        Answers when its turn came, in real time.
+        """
+        ctx, step = self._ctx, self._effect.step
+        key = met_key(step, ctx.memory.occurrences[step])
+        await ctx.wait(step, self._turn_text(), due, lambda: key in ctx.memory.met, state="deferred")
+        if key not in ctx.memory.met or ctx.ending:
+            return due
+        ctx.memory.met.discard(key)
+        return min(due, workflow.now())
 
     async def _hand_over(self) -> SendResult:
         """Send by the first channel, or by the one that the database chose instead."""

@@ -31,6 +31,15 @@ HandoffId = Annotated[
 Named = Annotated[str | None, Query(pattern=SLUG)]
 
 
+class LateAnswer(BaseModel):
+    """What sales said too late. It is kept as feedback, and changed nothing."""
+
+    status: Said
+    reason: str
+    by: str = Field(description="What brought it: `api`, `link` or `crm`.")
+    at: datetime
+
+
 class HandoffSummary(BaseModel):
     """A lead that a track handed over."""
 
@@ -44,6 +53,7 @@ class HandoffSummary(BaseModel):
     salesperson: str
     reason: str = Field(description="Why sales should call, as the step says it.")
     scores: dict[str, Any] | None = Field(description="The contact's scores and grades at that moment.")
+    explored: bool = Field(description="Whether it was handed over by chance, without the grade that its step needs.")
     status: Status
     at: datetime
     due_at: datetime = Field(description="Until when sales may answer.")
@@ -51,6 +61,12 @@ class HandoffSummary(BaseModel):
     answer_reason: str = Field(description="Why sales rejected the lead: the id of a reason of the policy.")
     answered_by: str = Field(description="What brought the answer: `api`, `link`, `crm` or `run`.")
     crm_task_id: str | None = Field(description="The CRM's id of the task.")
+    task_fault: str = Field(
+        description="Why HubSpot did not take the answer for its task the last time; empty if it took it."
+    )
+    late_answers: list[LateAnswer] = Field(
+        description="What sales said after the handoff had ended or had another answer, in order."
+    )
 
 
 class HandoffDetail(HandoffSummary):
@@ -80,6 +96,10 @@ class FeedbackTaken(HandoffDetail):
     """The handoff after the answer."""
 
     repeated: bool = Field(description="True if the same answer was given before; then nothing changed.")
+    late: bool = Field(
+        description="True if the handoff had ended or had another answer. The answer is kept as feedback only."
+    )
+    detail: str = Field(description="If late: why it is, as a sentence.")
 
 
 @router.get("", summary="List handoffs", responses=documented(401, 422))
@@ -123,7 +143,7 @@ async def get_handoff(handoff_id: HandoffId, ctx: Ctx) -> HandoffDetail:
 async def answer_handoff(handoff_id: HandoffId, body: Feedback, ctx: Ctx) -> FeedbackTaken:
     """Takes what sales says. The waiting run goes on at once, and other tracks receive the event.
 
-    The same answer again changes nothing. Another one, or one that comes too late, is refused.
+    The same answer again changes nothing. Another one, or one that comes too late, is kept as feedback, with `late`.
     """
     async with ctx.db.transaction() as tx:
         problem = reason_problem((await policies.current(tx)).policy.sales, body.status, body.reason)
@@ -134,9 +154,15 @@ async def answer_handoff(handoff_id: HandoffId, body: Feedback, ctx: Ctx) -> Fee
         raise not_found(f"handoff {handoff_id}")
     if answered.accepted is not None:
         ctx.metrics.event("handoffs", answered.accepted)
-    if answered.outcome in ("late", "refused"):
+    if answered.outcome == "refused":
         raise ProblemError(409, "handoff-answered", refusal(answered))
-    return FeedbackTaken(**_detail(ctx, answered.handoff), repeated=answered.outcome == "repeated")
+    late = answered.outcome == "late"
+    return FeedbackTaken(
+        **_detail(ctx, answered.handoff),
+        repeated=answered.outcome == "repeated",
+        late=late,
+        detail=refusal(answered) if late else "",
+    )
 
 
 def reason_problem(sales: Sales, said: str, reason: str) -> str:
@@ -152,17 +178,20 @@ def reason_problem(sales: Sales, said: str, reason: str) -> str:
 
 
 def refusal(answered: Answered) -> str:
-    """Why an answer was not taken, as a sentence."""
+    """Why an answer was not taken, or is kept as feedback only, as sentences."""
     found = answered.handoff
     when = f"{found.answered_at:%Y-%m-%d %H:%M} UTC" if found.answered_at else "now"
     if found.status == "expired":
-        return f"The answer comes too late: nobody had answered by {when}, and the track went on without sales."
+        return (
+            f"The answer comes too late: nobody had answered by {when}, and the track went on without sales. "
+            "It is kept as feedback."
+        )
     if found.status == "failed":
         return "The CRM refused the task, and the track went on without sales."
     if found.status == "waiting":
         return "The lead has not been accepted yet, so it cannot be given back or become a customer."
     reason = f" ({found.answer_reason})" if found.answer_reason else ""
-    return f"The lead was answered before: {found.status}{reason}, at {when}."
+    return f"The lead was answered before: {found.status}{reason}, at {when}. This answer is kept as feedback."
 
 
 def _fields(found: Handoff) -> dict[str, Any]:

@@ -37,13 +37,32 @@ class LeadCounts(BaseModel):
     unanswered: int = Field(description="In no share: silence says nothing of the lead.")
 
 
+class LateCounts(BaseModel):
+    """Of the unanswered leads: what sales said of them later, by its last word. They are in no share."""
+
+    accepted: int
+    rejected: int
+
+
+class ExploredReport(BaseModel):
+    """The leads of a grade that were handed over by chance: a sample of those who would not have been."""
+
+    leads: LeadCounts
+    accepted: Share
+    converted: Share
+
+
 class GradeReport(BaseModel):
     """The leads that had one grade when they were handed over."""
 
     grade: str
     leads: LeadCounts
+    late: LateCounts
     accepted: Share = Field(description="The share of the answered leads that sales accepted.")
     converted: Share = Field(description="The share of the answered leads that became customers.")
+    explored: ExploredReport | None = Field(
+        description="Of these, the leads that were handed over by chance; null if there are none."
+    )
 
 
 class RuleReport(BaseModel):
@@ -81,12 +100,15 @@ async def get_score_quality(
     """By the grades and points that the leads had when they were handed over."""
     async with ctx.db.transaction() as tx:
         ended = await score_outcomes.by_grade(tx, score, since=since, until=until)
+        explored = await score_outcomes.explored_by_grade(tx, score, since=since, until=until)
         by_rule = await score_outcomes.by_rule(tx, score, since=since, until=until)
     rules = [score_quality.rule(one.rule, one.points, _leads(one.given), _leads(one.others)) for one in by_rule]
     grades = score_quality.grades({grade: _leads(one) for grade, one in ended.items()})
+    chosen = score_quality.grades({grade: _leads(one) for grade, one in explored.items()})
+    by_chance = {one.grade: one for one in chosen}
     return ScoreQuality(
         score=score,
-        grades=[_grade(one) for one in grades],
+        grades=[_grade(one, ended[one.grade], by_chance.get(one.grade)) for one in grades],
         rules=[_rule(one) for one in rules],
         unsupported=[one.rule for one in score_quality.unsupported(rules)],
     )
@@ -96,10 +118,19 @@ def _leads(ended: Ended) -> Leads:
     return Leads(ended.accepted, ended.converted, ended.rejected, ended.unanswered)
 
 
-def _grade(one: GradeQuality) -> GradeReport:
+def _grade(one: GradeQuality, ended: Ended, explored: GradeQuality | None) -> GradeReport:
     return GradeReport(
-        grade=one.grade, leads=_counts(one.leads), accepted=_share(one.accepted), converted=_share(one.converted)
+        grade=one.grade,
+        leads=_counts(one.leads),
+        late=LateCounts(accepted=ended.late_accepted, rejected=ended.late_rejected),
+        accepted=_share(one.accepted),
+        converted=_share(one.converted),
+        explored=None if explored is None else _explored(explored),
     )
+
+
+def _explored(one: GradeQuality) -> ExploredReport:
+    return ExploredReport(leads=_counts(one.leads), accepted=_share(one.accepted), converted=_share(one.converted))
 
 
 def _rule(one: RuleQuality) -> RuleReport:

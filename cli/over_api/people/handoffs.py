@@ -106,6 +106,8 @@ def _answer(url: str | None, key: str | None, handoff_id: str, body: dict[str, A
     taken = ask_api(url, key, "POST", f"/v1/handoffs/{handoff_id}/feedback", body)
     if as_json:
         say_json(taken)
+    elif taken["late"]:
+        say(taken["detail"])
     else:
         before = "was before" if taken["repeated"] else "is now"
         say(f"The handoff of {taken['contact_id']} {before}: {taken['status']}.")
@@ -116,7 +118,7 @@ def _print(found: dict[str, Any], *, as_json: bool) -> None:
         say_json(found)
         return
     for name, value in found.items():
-        if name != "summary" and value not in (None, "", {}):
+        if name != "summary" and value not in (None, "", {}, []):
             say(f"{name:<20} {value}")
     typer.echo("")
     for line in str(found["summary"]).split("\n"):

@@ -3,7 +3,12 @@
     waiting → accepted → recycled or converted
     waiting → rejected, expired or failed
 
-Every other change is refused, and the answer says why. The contact is locked first, then the handoff.
+An answer to a handoff that has expired, or that has another answer, comes too late: it is kept as feedback, and changes
+neither the status nor the path of the run. Every other change is refused.
+
+The contact is locked first, then the handoff.
+
+What follows from a new status is called from here: the event, the CRM's task, and the messages that waited.
 """
 
 from __future__ import annotations
@@ -15,9 +20,10 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.engine.sql import utc_now
+from store.engine.sql import as_json, utc_now
 from store.people import contacts
 from store.people.handoffs import handoff as handoffs
+from store.people.handoffs import held_messages, task_updates
 from store.people.handoffs.handoff import Handoff, Status
 from store.runs.enrollments import enrollments
 from store.runs.events import events
@@ -35,14 +41,20 @@ _FROM: dict[str, Status] = {
     "converted": "accepted",
 }
 """The status that a handoff has to have for each new one."""
+_LATE: tuple[Status, ...] = ("accepted", "rejected", "expired", "recycled", "converted")
+"""The statuses in which another answer is kept as a late one."""
+_ACCEPTED: tuple[Status, ...] = ("recycled", "converted")
+"""The statuses of which `accepted` was the earlier one."""
+LATE_AT_MOST = 20
+"""Late answers that are kept of one handoff. Whoever has the link may press its buttons as often as they like."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What came of an answer.
 
-    `taken`: it counts. `repeated`: the same answer was given before. `late`: the time to answer was over. `refused`:
-    the handoff has another answer already, or is in no status for this one.
+    `taken`: it counts. `repeated`: the same answer was given before. `late`: the time to answer was over, or the
+    handoff has another answer; it is kept as feedback. `refused`: the handoff is in no status for this answer.
     """
 
     outcome: Literal["taken", "repeated", "late", "refused"]
@@ -112,16 +124,35 @@ async def _change(
     row = (await tx.execute(_HELD, {"id": found.id})).first()
     if row is None:
         return None  # erased meanwhile
-    held = replace(found, status=row.status, answer_reason=row.answer_reason, answered_at=row.answered_at)
-    if held.status == status and held.answer_reason == reason:
+    held = replace(
+        found,
+        status=row.status,
+        answer_reason=row.answer_reason,
+        answered_at=row.answered_at,
+        late_answers=row.late_answers,
+    )
+    if (held.status == status and held.answer_reason == reason) or (status == "accepted" and held.status in _ACCEPTED):
         return Answered("repeated", held)
     if held.status != _FROM[status]:
-        return Answered("late" if held.status in ("expired", "failed") else "refused", held)
+        late = by != "run" and held.status in _LATE
+        return await _keep(tx, held, status, reason, by, now) if late else Answered("refused", held)
     changed = replace(held, status=status, answer_reason=reason, answered_by=by, answered_at=now)
     values = {"id": held.id, "status": status, "reason": reason, "by": by, "now": now}
     await tx.execute(_CHANGE, values)
     told = None if status == "failed" else await _tell(tx, changed, now)
+    await task_updates.follow(tx, changed, now)
+    await held_messages.wake(tx, changed.contact_id, now)
     return Answered("taken", changed, told)
+
+
+async def _keep(tx: AsyncConnection, held: Handoff, status: Status, reason: str, by: str, now: datetime) -> Answered:
+    """Keep a late answer with the handoff, unless it only repeats the latest one. Nothing else follows from it."""
+    latest = held.late_answers[-1] if held.late_answers else {}
+    if (latest.get("status"), latest.get("reason")) == (status, reason):
+        return Answered("late", held)
+    kept = [*held.late_answers, {"status": status, "reason": reason, "by": by, "at": now.isoformat()}][-LATE_AT_MOST:]
+    await tx.execute(_KEEP, {"id": held.id, "late": as_json(kept)})
+    return Answered("late", replace(held, late_answers=kept))
 
 
 async def _tell(tx: AsyncConnection, changed: Handoff, now: datetime) -> Accepted:
@@ -152,7 +183,10 @@ def properties_of(changed: Handoff) -> dict[str, str]:
     return properties
 
 
-_HELD = text("SELECT status, answer_reason, answered_at FROM handoff WHERE id = :id FOR NO KEY UPDATE")
+_HELD = text("""
+    SELECT status, answer_reason, answered_at, late_answers FROM handoff WHERE id = :id FOR NO KEY UPDATE
+""")
+_KEEP = text("UPDATE handoff SET late_answers = CAST(:late AS jsonb) WHERE id = :id")
 _CHANGE = text("""
     UPDATE handoff SET status = :status, answer_reason = :reason, answered_by = :by, answered_at = :now WHERE id = :id
 """)

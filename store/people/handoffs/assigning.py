@@ -40,6 +40,8 @@ class Lead:
     summary: str
     due_at: datetime
     scores: Mapping[str, Any] | None = None
+    explored: bool = False
+    """Whether it is handed over by chance, without the grade that the step asks for."""
 
 
 async def assign(tx: AsyncConnection, team: Team, lead: Lead, *, now: datetime | None = None) -> Handoff | None:
@@ -68,10 +70,17 @@ async def assign(tx: AsyncConnection, team: Team, lead: Lead, *, now: datetime |
         "reason": lead.reason,
         "summary": lead.summary,
         "scores": None if lead.scores is None else as_json(lead.scores),
+        "explored": lead.explored,
         "due": lead.due_at,
         "now": now,
     }
     return read_row(Handoff, (await tx.execute(_INSERT, values)).mappings().one())
+
+
+async def rejected_at(tx: AsyncConnection, contact_id: str, since: datetime) -> datetime | None:
+    """When sales last rejected the contact after that moment, be it too late to count; None if it did not."""
+    found = (await tx.execute(_REJECTED, {"contact": contact_id, "since": since})).scalar_one()
+    return found if isinstance(found, datetime) else None
 
 
 async def set_task(tx: AsyncConnection, effect_key: str, crm_task_id: str | None = None) -> None:
@@ -133,16 +142,27 @@ _KNOWN = text(f"""
         AND salesperson = {any_of("people")}
     ORDER BY id DESC LIMIT 1
 """)
+_REJECTED = text("""
+    SELECT max(r.at) FROM handoff o CROSS JOIN LATERAL (
+        SELECT o.answered_at AS at WHERE o.status = 'rejected'
+        UNION ALL
+        SELECT CAST(l.value ->> 'at' AS timestamptz) FROM jsonb_array_elements(o.late_answers) l
+        WHERE l.value ->> 'status' = 'rejected'
+    ) r
+    WHERE o.contact_id = :contact AND r.at > :since
+""")
 _INSERT = text(f"""
     INSERT INTO handoff AS o (id, effect_key, contact_id, enrollment_id, seq, track, step, team, salesperson, reason,
-        summary, scores, status, at, due_at)
+        summary, scores, explored, status, at, due_at)
     VALUES (:id, :key, :contact, :enrollment,
         (SELECT coalesce(max(seq), 0) + 1 FROM handoff WHERE contact_id = :contact),
-        :track, :step, :team, :salesperson, :reason, :summary, CAST(:scores AS jsonb), 'waiting', :now, :due)
+        :track, :step, :team, :salesperson, :reason, :summary, CAST(:scores AS jsonb), :explored, 'waiting', :now, :due)
     RETURNING {COLUMNS}
 """)
+# A handoff may be answered while the outside CRM makes its task. The task is then updated at once.
 _TASK = text("""
     UPDATE handoff SET crm_task_id = coalesce(
         CAST(:task AS text), (SELECT CAST(t.id AS text) FROM crm_task t WHERE t.effect_key = :key)
-    ) WHERE effect_key = :key
+    ), task_update_at = CASE WHEN CAST(:task AS text) IS NOT NULL AND status <> 'waiting' THEN now() END
+    WHERE effect_key = :key
 """)

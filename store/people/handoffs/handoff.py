@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -45,6 +45,12 @@ class Handoff:
     answered_by: str
     """What brought the answer: `api`, `link`, `crm` or `run`."""
     crm_task_id: str | None
+    late_answers: Sequence[Mapping[str, Any]] = ()
+    """What sales said after the handoff had ended or had another answer, in order: `status`, `reason`, `by`, `at`."""
+    task_fault: str = ""
+    """Why HubSpot did not take the answer for its task the last time; empty if it took it, or was not asked."""
+    explored: bool = False
+    """Whether the lead was handed over by chance, as one of those who would not have been."""
 
 
 @dataclass(frozen=True, slots=True)

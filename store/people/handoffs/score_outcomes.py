@@ -18,6 +18,9 @@ class Ended:
     converted: int
     rejected: int
     unanswered: int
+    late_accepted: int = 0
+    """Of the unanswered: those of whom sales said so later, by its last word. Counted by grade only."""
+    late_rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,19 @@ async def by_grade(
     """The leads that were handed over in that time with this score, by their grade. Leads that still wait are left
     out, and so are those whose task the CRM refused."""
     rows = await tx.execute(_BY_GRADE, {"score": score, "since": since, "until": until})
+    return {
+        row.grade: Ended(
+            row.accepted, row.converted, row.rejected, row.unanswered, row.late_accepted, row.late_rejected
+        )
+        for row in rows
+    }
+
+
+async def explored_by_grade(
+    tx: AsyncConnection, score: str, *, since: datetime | None = None, until: datetime | None = None
+) -> dict[str, Ended]:
+    """Of these leads those that were handed over by chance, by their grade."""
+    rows = await tx.execute(_EXPLORED, {"score": score, "since": since, "until": until})
     return {row.grade: Ended(row.accepted, row.converted, row.rejected, row.unanswered) for row in rows}
 
 
@@ -67,15 +83,23 @@ _COUNTS = """
     count(*) FILTER (WHERE status = 'rejected') AS {0}rejected,
     count(*) FILTER (WHERE status = 'expired') AS {0}unanswered
 """
+_LATE = """
+    count(*) FILTER (WHERE status = 'expired' AND late IN ('accepted', 'recycled', 'converted')) AS late_accepted,
+    count(*) FILTER (WHERE status = 'expired' AND late = 'rejected') AS late_rejected
+"""
 _LEADS = """
-    SELECT id, status, scores -> :score AS score FROM handoff
+    SELECT id, status, explored, late_answers -> -1 ->> 'status' AS late, scores -> :score AS score FROM handoff
     WHERE scores ? :score AND status NOT IN ('waiting', 'failed')
         AND (CAST(:since AS timestamptz) IS NULL OR at >= :since)
         AND (CAST(:until AS timestamptz) IS NULL OR at < :until)
 """
 _BY_GRADE = text(f"""
-    SELECT score ->> 'grade' AS grade, {_COUNTS.format("")} FROM ({_LEADS}) l
+    SELECT score ->> 'grade' AS grade, {_COUNTS.format("")}, {_LATE} FROM ({_LEADS}) l
     WHERE score ? 'grade' GROUP BY 1 ORDER BY 1
+""")
+_EXPLORED = text(f"""
+    SELECT score ->> 'grade' AS grade, {_COUNTS.format("")} FROM ({_LEADS}) l
+    WHERE score ? 'grade' AND explored GROUP BY 1 ORDER BY 1
 """)
 _BY_RULE = text(f"""
     WITH lead AS ({_LEADS}),

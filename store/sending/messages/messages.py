@@ -67,6 +67,12 @@ async def get_many(tx: AsyncConnection, message_ids: Collection[str]) -> dict[st
     return {row["id"]: read_row(Message, row) for row in rows.mappings()} if rows else {}
 
 
+async def of_effect(tx: AsyncConnection, effect_key: str) -> Message | None:
+    """The message of this effect; None if there is none."""
+    row = (await tx.execute(_OF_EFFECT, {"key": effect_key})).mappings().first()
+    return read_row(Message, row) if row else None
+
+
 async def by_provider_id(tx: AsyncConnection, channel: Channel, provider_id: str) -> Message | None:
     """The message with this id of the provider."""
     row = (await tx.execute(_BY_PROVIDER, {"channel": channel, "provider_id": provider_id})).mappings().first()
@@ -90,6 +96,7 @@ async def known_provider_ids(tx: AsyncConnection, channel: Channel, ids: Collect
 
 COLUMNS = columns(Message, "m")
 _GET = text(f"SELECT {COLUMNS} FROM message m WHERE id = :id")
+_OF_EFFECT = text(f"SELECT {COLUMNS} FROM message m WHERE effect_key = :key")
 _GET_MANY = text(f"SELECT {COLUMNS} FROM message m WHERE id = {any_of('ids', 'uuid')}")
 _BY_PROVIDER = text(f"""
     SELECT {COLUMNS} FROM message m WHERE channel = :channel AND provider_id = :provider_id ORDER BY id LIMIT 1

@@ -1,40 +1,12 @@
-"""Whether a promotional message waits because sales is talking to the contact: no two voices at once."""
+"""When a promotional message is looked at again that waits because sales is talking to the contact."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from tracks.policy.sales import Hold
-
-WITH_SALES = "with sales"
-"""The reason of a message that waits, or is skipped, because of a handoff."""
 ASK_AGAIN = timedelta(hours=1)
-"""A held message is looked at again after this time at first, because sales may reject the lead before it is due."""
-
-HANDOFFS = """
-    (SELECT jsonb_agg(jsonb_build_array(o.status, o.due_at, o.answered_at)) FROM handoff o
-     WHERE o.contact_id = e.contact_id AND o.status IN ('waiting', 'accepted'))
-"""
-"""SQL for the handoffs of the contact of the enrollment `e` that `held_until` reads."""
-
-
-def held_until(
-    hold: Hold | None, track: str, handoffs: Sequence[Sequence[Any]] | None, now: datetime, pace: float = 1.0
-) -> datetime | None:
-    """Until when messages of the track are held (real time); None if they are not.
-
-    A lead is with sales until the handoff is due, and after an answer of `accepted` for the policy's time.
-    """
-    if hold is None or not handoffs or not hold.covers(track):
-        return None
-    ends = [
-        datetime.fromisoformat(due) if status == "waiting" else datetime.fromisoformat(at) + hold.after_accepted / pace
-        for status, due, at in handoffs
-    ]
-    end = max(ends)
-    return end if end > now else None
+"""A held message is looked at again after this time at first. An answer of sales wakes it before; this is for whatever
+else may end the hold, such as another policy."""
 
 
 def ask_again(end: datetime, now: datetime, since: datetime, patience: timedelta, pace: float = 1.0) -> datetime:

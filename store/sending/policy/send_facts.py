@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from store.people.consents.permission import CONSENTS
+from store.people.handoffs.held_messages import HANDOFFS
 from store.published.policies import NEWEST
-from store.sending.policy.sales_hold import HANDOFFS
 from tracks.policy.workspace_policy import MAX_CAP, MAX_PER_ADDRESS
 
 SAME_ADDRESS = timedelta(days=30)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.exclusions import exclusions_of
 from store.audience import exclusions
 from store.people.consents.permission import refusal
+from store.people.handoffs.held_messages import WITH_SALES, held_until
 from store.published import policies
 from store.runs import condition_checks
 from store.runs.condition_checks import count, holds
@@ -20,7 +21,7 @@ from store.runs.drop_counts import NOT_JUDGED
 from store.schema.rows import Channel, Run
 from store.sending.policy import breakers
 from store.sending.policy.breakers import Deferred
-from store.sending.policy.sales_hold import WITH_SALES, ask_again, held_until
+from store.sending.policy.sales_hold import ask_again
 from store.sending.policy.send_facts import COUNTED, SPANS
 from tracks.model.message_rules import MessageRules
 from tracks.model.sending import LATELY_AT_MOST, Lately

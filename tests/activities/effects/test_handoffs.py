@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,10 +19,13 @@ from activities.contract import (
     SettledHandoff,
     SettleHandoffCall,
 )
-from activities.effects.handoffs import NO_TEAM, NOBODY
+from activities.effects.handoffs import NO_TEAM, NOBODY, RESTS
+from store.engine.sql import utc_now
 from store.people.crm import crm
 from store.people.handoffs import answering
 from store.people.handoffs import handoff as handoffs
+from store.people.handoffs.answering import Said
+from store.people.handoffs.exploring import chance
 from store.people.handoffs.handoff import Handoff, Wanted
 from store.published import policies
 from store.runs.events import events
@@ -56,6 +59,10 @@ steps:
   - {id: asked, wait_for: {event: pricing.viewed, within: 1d}}
   - id: about
     handoff: {to: sales, reason: 'Asks for {{ event.properties.plan }}', due: 2d, when_none: skip}
+  - id: hot-only
+    handoff: {to: sales, reason: Hot, due: 2d, needs: {score: none-such, grade: hot}, when_none: skip}
+  - id: half
+    handoff: {to: sales, reason: Half, due: 2d, needs: {score: none-such, grade: hot, explore: 50%}, when_none: skip}
   - id: elsewhere
     handoff: {to: partners, reason: Hi, due: 2d, when_none: skip}
 """
@@ -116,6 +123,54 @@ class TestBuiltinCrm:
         assert await hand_over(runner) == await hand_over(runner, attempt=2) == nobody
         assert await hand_over(runner, "elsewhere") == HandedOver(outcome="skipped", reason=NO_TEAM)
         assert await made(runner) == []
+
+    async def test_a_lead_without_the_grade_is_not_handed_over_unless_chance_has_chosen_it(
+        self, runner: ActivityRunner
+    ) -> None:
+        await begin(runner)
+        without = HandedOver(outcome="skipped", reason="no score none-such")
+        assert await hand_over(runner, "hot-only") == without
+        if chance("lead/half", runner.contact) >= 0.5:
+            assert await hand_over(runner, "half") == without
+            return
+        assert (await hand_over(runner, "half")).outcome == "waiting"
+        (handoff,) = await made(runner)
+        assert handoff.explored and "explor" not in (await card(runner)).notes[0].body
+
+    async def test_a_rejected_lead_rests_and_the_reason_says_until_when(self, runner: ActivityRunner) -> None:
+        await begin(runner, POLICY + "  rest_after_rejection: 30d\n")
+        await hand_over(runner)
+        (first,) = await made(runner)
+        await self.say(runner, first.id, "rejected", utc_now() - timedelta(days=20))
+        again = await hand_over(runner, "about")
+        until = utc_now() + timedelta(days=10)
+        assert (again.outcome, again.reason.startswith(f"{RESTS} until {until:%Y-%m-%d}")) == ("skipped", True)
+        assert await hand_over(runner, "about", attempt=2) == again
+
+    @pytest.mark.parametrize(("said", "days"), [("rejected", 31), ("accepted", 1)])
+    async def test_a_lead_that_was_accepted_or_rejected_long_ago_is_handed_over_again(
+        self, runner: ActivityRunner, said: Said, days: int
+    ) -> None:
+        await begin(runner, POLICY + "  rest_after_rejection: 30d\n")
+        await hand_over(runner)
+        (first,) = await made(runner)
+        await self.say(runner, first.id, said, utc_now() - timedelta(days=days))
+        assert (await hand_over(runner, "about")).outcome == "waiting"
+
+    async def test_a_rejection_that_came_too_late_makes_the_lead_rest_too(self, runner: ActivityRunner) -> None:
+        await begin(runner, POLICY + "  rest_after_rejection: 30d\n")
+        await hand_over(runner)
+        (first,) = await made(runner)
+        async with runner.db.transaction() as tx:
+            await answering.settle(tx, first.effect_key, "expired")
+        await self.say(runner, first.id, "rejected", utc_now())
+        assert (await hand_over(runner, "about")).reason.startswith(RESTS)
+
+    @staticmethod
+    async def say(runner: ActivityRunner, handoff_id: str, said: Said, at: datetime) -> None:
+        reason = "not-a-fit" if said == "rejected" else ""
+        async with runner.db.transaction() as tx:
+            await answering.answer(tx, said, handoff_id=handoff_id, reason=reason, now=at)
 
     async def test_the_reason_may_read_the_event_that_a_wait_matched(self, runner: ActivityRunner) -> None:
         await begin(runner)

@@ -136,6 +136,17 @@ async def test_a_completed_task_is_told_once_its_step_is_known(api: Api, db: Dat
     assert await told(db) == [("crm.task_completed", None)]
 
 
+async def test_a_task_that_perennial_itself_completed_is_no_answer_of_sales(api: Api, db: Database) -> None:
+    await api.contact("user-1")
+    async with db.transaction() as tx:
+        written = Written("101", datetime(2025, 11, 24, tzinfo=UTC), {}, "555")
+        await own_writes.record(tx, "user-1", "run/hot/1", written, Properties({}, ""))
+    await post(api.client, completed(555) | {"changeSource": "INTEGRATION", "sourceId": str(APP)})
+    assert await told(db) == []
+    await post(api.client, completed(555))
+    assert await told(db) == [("crm.task_completed", None)]
+
+
 async def test_what_waits_for_its_contact_is_applied_with_the_next_word_about_it(
     api: Api, db: Database, app: FastAPI
 ) -> None:

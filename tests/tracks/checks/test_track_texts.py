@@ -37,7 +37,7 @@ WORDS = {
     "set": set(),
     "enroll": {"track"},
     "webhook": {"url"},
-    "handoff": {"to"},
+    "handoff": {"to", "score", "grade", "explore"},
 }
 """Text fields that are not Liquid. A new field must be in one of the two lists."""
 WITH_ITS_TEMPLATE = ("email", "subject")

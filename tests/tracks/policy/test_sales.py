@@ -53,6 +53,15 @@ sales:
     assert "p.yaml:9: after_accepted: is longer than 366 days" in said
 
 
+def test_salespeople_who_are_to_be_notified_need_an_address() -> None:
+    with pytest.raises(TrackProblems) as error:
+        parse_policy(SALES + "  notify: {from: leads@acme.test}\n  rest_after_rejection: 800d\n")
+    said = str(error.value)
+    assert "rest_after_rejection: is longer than 366 days" in said
+    with pytest.raises(TrackProblems, match="has notify, but no email of emil in the team sales"):
+        parse_policy(SALES + "  notify: {from: leads@acme.test}\n")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -17,7 +17,14 @@ from activities.contract import SendResult
 from tests.workflows.program_parts import DAY, email, goal
 from tests.workflows.scripted import SENT, Script, in_state, lasted, started
 from tracks.runs.program import Effect, Exit, Jump, Wait
-from tracks.runs.run_interface import MessageAmid, ResolveMessage, RunResult, RunState
+from tracks.runs.run_interface import (
+    AttributesChanged,
+    MessageAmid,
+    ResolveMessage,
+    RunResult,
+    RunState,
+    met_key,
+)
 from workflows import retry_policies
 
 UNKNOWN = SendResult(outcome="unknown", message_id="m-1")
@@ -154,6 +161,33 @@ async def test_a_goal_ends_a_deferral_at_once(client: Client, stack: AsyncExitSt
     assert await lasted(run) < timedelta(seconds=5)
     assert len(script.calls) == 1
     assert script.path[-1] == ("hello", "skipped", "the run ended")
+
+
+async def test_a_message_goes_once_the_database_says_that_nothing_holds_it_any_longer(
+    client: Client, stack: AsyncExitStack
+) -> None:
+    script = Script(sends={"hello": [put_off("with sales", days=20), SENT]})
+    run = await started(stack, client, script, [Effect(step="hello", kind="email"), Wait(step="then", seconds=DAY)])
+    await in_state(run, "deferred")
+    free = AttributesChanged(change_id="a-1", names=(), met=met_key("hello", 1))
+    await run.signal("attributes_changed", free.model_copy(update={"change_id": "a-0", "met": met_key("other", 1)}))
+    await run.signal("attributes_changed", free)
+    assert (await run.result()).messages == {"deferred": 1, "sent": 1}
+    assert timedelta(days=1) <= await lasted(run) < timedelta(days=1, minutes=1)
+    assert [(call.step, call.occurrence) for call in script.calls] == [("hello", 1), ("hello", 1)]
+
+
+async def test_a_message_that_is_held_again_after_it_was_woken_waits_again(
+    client: Client, stack: AsyncExitStack
+) -> None:
+    held = put_off("with sales", days=20)
+    script = Script(sends={"hello": [held, held, SENT]})
+    run = await started(stack, client, script, [Effect(step="hello", kind="email")])
+    await in_state(run, "deferred")
+    await run.signal("attributes_changed", AttributesChanged(change_id="a-1", names=(), met=met_key("hello", 1)))
+    assert (await run.result()).messages == {"deferred": 2, "sent": 1}
+    assert await lasted(run) > timedelta(days=19)
+    assert len(script.calls) == 3
 
 
 async def test_a_message_put_off_for_months_keeps_its_effect_key_through_continue_as_new(

@@ -1,4 +1,4 @@
-"""Check that the published policy has the sales teams that a track hands leads over to."""
+"""Check that there are the sales teams that a track hands leads over to, and the scores that it asks of leads."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def team_problems(pieces: Iterable[EffectPart], known: Iterable[str]) -> Iterato
         if isinstance(piece.part, Lead) and piece.part.to not in teams:
             words = f"there is no team '{piece.part.to}' in the policy's sales" + meant(piece.part.to, teams)
             yield (*piece.path, "to"), words
+
+
+def needed_scores(pieces: Iterable[EffectPart], known: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    """Scores that leads need a grade of, but that are neither published nor part of this deploy."""
+    scores = sorted(known)
+    for piece in pieces:
+        needs = piece.part.needs if isinstance(piece.part, Lead) else None
+        if needs is not None and needs.score not in scores:
+            words = f"there is no score '{needs.score}'" + meant(needs.score, scores)
+            yield (*piece.path, "needs", "score"), f"{words}; publish it before or in the same deploy"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -22,6 +23,10 @@ from tracks.model.values import (
     Url,
     wrong,
 )
+
+_SHARE = re.compile(r"\d{1,3}(\.\d{1,2})?%")
+MOST_EXPLORED = 50
+"""Percent of the leads without the needed grade, of whom more would no longer be a sample."""
 
 
 class EmailTracking(Model):
@@ -141,12 +146,37 @@ class Task(Model):
     owner: Short | None = None
 
 
+def _share(value: str) -> str:
+    if not _SHARE.fullmatch(value) or not 0 < float(value[:-1]) <= MOST_EXPLORED:
+        raise wrong(f"should be a share of at most {MOST_EXPLORED} %, such as 5% or 0.5%")
+    return value
+
+
+class Needs(Model):
+    """The grade that a lead must have, and the share of the others who are handed over all the same.
+
+    Without these others nobody would know what sales makes of leads of lower grades.
+    """
+
+    score: Slug
+    grade: Slug = Field(description="this grade of the score, or a higher one")
+    explore: Annotated[str, AfterValidator(_share)] | None = Field(
+        None, description="the share of the leads without the grade who are handed over by chance, such as 5%"
+    )
+
+    @property
+    def explored(self) -> float:
+        """That share, from 0 to 1."""
+        return float(self.explore[:-1]) / 100 if self.explore else 0.0
+
+
 class Lead(Model):
     """A lead that sales is asked to take over."""
 
     to: Slug = Field(description="the team of the policy's `sales` that the lead goes to")
     reason: Liquid = Field(description="why sales should call now; it becomes the title of the task")
     due: Duration = Field(description="how long sales has to answer, such as 2d")
+    needs: Needs | None = Field(None, description="the grade that a lead must have; others take the way of when_none")
 
 
 class Crm(Model):

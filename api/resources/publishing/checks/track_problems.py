@@ -14,7 +14,7 @@ from tracks.checks.entered_grades import grade_problems
 from tracks.checks.references.enrolled_tracks import missing_tracks
 from tracks.checks.references.entered_segments import missing_segments
 from tracks.checks.references.read_scores import unknown_scores
-from tracks.checks.references.sales_teams import team_problems
+from tracks.checks.references.sales_teams import needed_scores, team_problems
 from tracks.checks.references.template_use import TemplateFacts, TemplateKey, keys_of, template_problems
 from tracks.checks.references.topic_use import topic_problems
 from tracks.checks.track_texts import text_problems
@@ -52,6 +52,7 @@ def problems_of(document: TrackDocument, known: Known) -> list[Problem]:
     found += reading.at(missing_tracks(reading.pieces, known.tracks))
     found += reading.at(missing_segments(data, known.segments))
     found += reading.at(unknown_scores(data, known.scores))
+    found += reading.at(needed_scores(reading.pieces, known.scores))
     found += reading.at(grade_problems(data, known.scores, known.grades))
     found += reading.at(exclusion_problems(data.get("unless") if isinstance(data, Mapping) else None, ("unless",)))
     if document.compiled is not None:

@@ -9,7 +9,7 @@ from store.people.handoffs import answering
 from store.people.handoffs import handoff as handoffs
 from store.people.handoffs.handoff import Handoff
 from tests.api.client import Api
-from tests.api.resources.handoffs.leads import handed
+from tests.api.resources.handoffs.leads import POLICY, handed, publish_policy
 
 
 async def link_of(api: Api, made: Handoff) -> str:
@@ -47,8 +47,8 @@ async def test_the_buttons_answer_and_the_page_then_shows_what_can_follow(
     assert (taken.status_code, await status(db, made)) == (200, ("accepted", ""))
     assert "It became a customer" in taken.text
     assert (await anonymous.post(link, data={"say": "accepted"})).status_code == 200
-    refused = await anonymous.post(link, data={"say": "rejected", "reason": "not-a-fit"})
-    assert refused.status_code == 409 and "answered before: accepted" in refused.text
+    late = await anonymous.post(link, data={"say": "rejected", "reason": "not-a-fit"})
+    assert late.status_code == 200 and "kept as feedback" in late.text
     assert (await anonymous.post(link, data={"say": "converted"})).status_code == 200
     assert await status(db, made) == ("converted", "")
 
@@ -56,16 +56,41 @@ async def test_the_buttons_answer_and_the_page_then_shows_what_can_follow(
 async def test_a_rejection_by_the_page_has_its_reason(api: Api, db: Database, anonymous: httpx.AsyncClient) -> None:
     made = await handed(api, db)
     shown = await anonymous.post(await link_of(api, made), data={"say": "rejected", "reason": "wrong-time"})
-    assert "Reason: Not &lt;now&gt;" in shown.text
+    assert "Reason: \u2068Not &lt;now&gt;\u2069" in shown.text
     assert await status(db, made) == ("rejected", "wrong-time")
 
 
-async def test_an_answer_after_the_time_is_over_says_so(api: Api, db: Database, anonymous: httpx.AsyncClient) -> None:
+async def test_an_answer_after_the_time_is_over_is_kept_and_the_page_says_so(
+    api: Api, db: Database, anonymous: httpx.AsyncClient
+) -> None:
     made = await handed(api, db)
     async with db.transaction() as tx:
         await answering.settle(tx, made.effect_key, "expired")
-    late = await anonymous.post(await link_of(api, made), data={"say": "accepted"})
-    assert late.status_code == 409 and "comes too late" in late.text
+    link = await link_of(api, made)
+    assert "still helps" in (await anonymous.get(link)).text
+    late = await anonymous.post(link, data={"say": "accepted"})
+    assert late.status_code == 200 and "kept as feedback" in late.text
+    assert await status(db, made) == ("expired", "")
+
+
+async def test_the_page_speaks_the_salespersons_language_or_else_their_browsers(
+    api: Api, db: Database, anonymous: httpx.AsyncClient
+) -> None:
+    made = await handed(api, db)
+    link = await link_of(api, made)
+    french = await anonymous.get(link, headers={"accept-language": "fr-CH, de;q=0.5"})
+    assert french.headers["content-language"] == "fr" and "Prenez-vous ce prospect" in french.text
+    await publish_policy(api, POLICY.replace("name: Ada}", "name: Ada, language: ar}"))
+    arabic = await anonymous.get(link, headers={"accept-language": "fr"})
+    assert '<html lang="ar" dir="rtl">' in arabic.text and "هل تتولى" in arabic.text
+
+
+async def test_a_lead_that_was_not_accepted_cannot_become_a_customer(
+    api: Api, db: Database, anonymous: httpx.AsyncClient
+) -> None:
+    link = await link_of(api, await handed(api, db))
+    refused = await anonymous.post(link, data={"say": "converted"})
+    assert refused.status_code == 409 and "it was not accepted before" in refused.text
 
 
 async def test_what_no_button_says_changes_nothing(api: Api, db: Database, anonymous: httpx.AsyncClient) -> None:

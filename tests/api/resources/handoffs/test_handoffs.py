@@ -12,6 +12,8 @@ from store.people.handoffs import answering
 from tests.api.client import Api
 from tests.api.resources.handoffs.leads import POLICY, TRACK, handed, publish_policy
 
+CONVERTED = {"status": "converted"}
+
 
 async def test_handoffs_are_listed_by_status_and_salesperson_in_pages(api: Api, db: Database) -> None:
     made = [await handed(api, db, f"user-{number}") for number in range(3)]
@@ -42,16 +44,25 @@ async def test_an_answer_is_taken_once_and_says_so_when_it_is_repeated(api: Api,
     events = (await api.get("/v1/events", contact_id="user-1")).json()["events"]
     assert [(one["name"], one["properties"]["reason"]) for one in events] == [("handoff.rejected", "not-a-fit")]
     other = await api.call("POST", f"/v1/handoffs/{made.id}/feedback", json={"status": "accepted"})
-    assert (other.status_code, other.json()["type"].rpartition(":")[2]) == (409, "handoff-answered")
-    assert "rejected (not-a-fit)" in other.json()["detail"]
+    said = other.json()
+    assert (other.status_code, said["late"], said["status"]) == (200, True, "rejected")
+    assert "rejected (not-a-fit)" in said["detail"]
+    early = await api.call("POST", f"/v1/handoffs/{(await handed(api, db, 'user-2')).id}/feedback", json=CONVERTED)
+    assert (early.status_code, early.json()["type"].rpartition(":")[2]) == (409, "handoff-answered")
 
 
-async def test_a_late_answer_says_that_the_track_went_on(api: Api, db: Database) -> None:
+async def test_a_late_answer_is_kept_as_feedback_and_says_that_the_track_went_on(api: Api, db: Database) -> None:
     made = await handed(api, db)
     async with db.transaction() as tx:
         await answering.settle(tx, made.effect_key, "expired")
     late = await api.call("POST", f"/v1/handoffs/{made.id}/feedback", json={"status": "accepted"})
-    assert late.status_code == 409 and "comes too late" in late.json()["detail"]
+    assert late.status_code == 200 and late.json()["late"] and "comes too late" in late.json()["detail"]
+    shown = (await api.get(f"/v1/handoffs/{made.id}")).json()
+    assert shown["status"] == "expired"
+    assert [(one["status"], one["by"]) for one in shown["late_answers"]] == [("accepted", "api")]
+    assert [one["name"] for one in (await api.get("/v1/events", contact_id="user-1")).json()["events"]] == [
+        "handoff.expired"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +90,16 @@ async def test_a_track_cannot_be_published_for_a_team_that_the_policy_has_not(ap
     (error,) = refused.json()["errors"]
     assert error["detail"] == "there is no team 'sale' in the policy's sales; did you mean 'sales'?"
     assert error["step"] == "sales"
+
+
+async def test_a_track_cannot_ask_for_a_grade_of_a_score_that_there_is_not(api: Api) -> None:
+    await publish_policy(api)
+    asking = TRACK.replace("due: 2d", "due: 2d, needs: {score: leed, grade: hot, explore: %s}")
+    refused = await api.publish(asking % "5%")
+    (error,) = refused.json()["errors"]
+    assert error["detail"] == "there is no score 'leed'; publish it before or in the same deploy"
+    for share in ("70%", "0%", "half"):
+        assert "a share of at most 50 %" in (await api.publish(asking % share)).json()["errors"][0]["detail"]
 
 
 async def test_a_team_that_a_track_hands_over_to_cannot_be_removed_from_the_policy(api: Api) -> None:

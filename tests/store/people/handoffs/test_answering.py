@@ -10,6 +10,7 @@ import pytest
 from store.people import erasure
 from store.people.handoffs import answering
 from store.people.handoffs import handoff as handoffs
+from store.people.handoffs.answering import LATE_AT_MOST
 from store.people.handoffs.handoff import Wanted
 from tests.store.people.handoffs.handoff_calls import DUE, hand_over, handed, leads, say
 from tests.store.store_calls import NOW, StoreCalls
@@ -33,18 +34,21 @@ async def test_an_answer_reaches_the_waiting_run_as_an_event_with_ids_only(store
     assert "ann" not in str(signal)
 
 
-async def test_the_same_answer_again_changes_nothing_and_another_is_refused(store: StoreCalls) -> None:
+async def test_the_same_answer_again_changes_nothing_and_another_is_kept_as_feedback(store: StoreCalls) -> None:
     made = await handed(store)
     assert [(await say(store, made, "accepted")).outcome for _ in range(2)] == ["taken", "repeated"]
-    refused = await say(store, made, "rejected", "not-a-fit")
-    assert (refused.outcome, refused.handoff.status) == ("refused", "accepted")
+    for _ in range(2):
+        late = await say(store, made, "rejected", "not-a-fit", by="link")
+        assert (late.outcome, late.handoff.status) == ("late", "accepted")
+        kept = {"status": "rejected", "reason": "not-a-fit", "by": "link", "at": NOW.isoformat()}
+        assert late.handoff.late_answers == [kept]
     assert await told(store) == [("handoff.accepted", "")]
 
 
 async def test_of_two_answers_at_once_one_counts(store: StoreCalls) -> None:
     made = await handed(store)
     one, other = await asyncio.gather(say(store, made, "accepted"), say(store, made, "rejected", "not-a-fit"))
-    assert sorted((one.outcome, other.outcome)) == ["refused", "taken"]
+    assert sorted((one.outcome, other.outcome)) == ["late", "taken"]
     assert len(await told(store)) == 1
 
 
@@ -57,14 +61,30 @@ async def test_only_an_accepted_lead_is_given_back_or_becomes_a_customer(store: 
     assert [name for name, _ in await told(store)] == ["handoff.accepted", f"handoff.{said}"]
 
 
-async def test_an_answer_after_the_run_gave_up_says_that_it_is_late(store: StoreCalls) -> None:
+async def test_an_answer_after_the_run_gave_up_is_kept_and_tells_tracks_nothing(store: StoreCalls) -> None:
     made = await handed(store)
     async with store.db.transaction() as tx:
         ended = await answering.settle(tx, made.effect_key, "expired", now=DUE)
     assert ended is not None and ended.status == "expired"
     late = await say(store, made, "accepted")
-    assert (late.outcome, late.handoff.status) == ("late", "expired")
+    assert (late.outcome, late.handoff.status, len(late.handoff.late_answers)) == ("late", "expired", 1)
+    assert (await say(store, made, "rejected", "not-a-fit")).handoff.late_answers[-1]["status"] == "rejected"
     assert [name for name, _ in await told(store)] == ["handoff.expired"]
+
+
+async def test_late_answers_that_are_kept_have_a_limit(store: StoreCalls) -> None:
+    made = await handed(store)
+    await say(store, made, "accepted")
+    for number in range(LATE_AT_MOST + 5):
+        late = await say(store, made, "rejected", f"reason-{number}")
+    assert [one["reason"] for one in late.handoff.late_answers] == [f"reason-{n}" for n in range(5, LATE_AT_MOST + 5)]
+
+
+async def test_accepting_what_was_accepted_and_has_ended_since_repeats_the_answer(store: StoreCalls) -> None:
+    made = await handed(store)
+    for said in ("accepted", "converted", "accepted"):
+        last = await say(store, made, said)
+    assert (last.outcome, last.handoff.status, last.handoff.late_answers) == ("repeated", "converted", [])
 
 
 async def test_a_run_that_gives_up_finds_the_answer_that_came_before(store: StoreCalls) -> None:
