@@ -175,6 +175,9 @@ async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members
     async with receiver() as there:
         await live(store, segment, TEAM)
         await put(store, there, segment, batch=2, fields=["attributes.size"], changes=["attributes.size"])
+        for who in PEOPLE[:2]:
+            await set_plan(store, who, "team")
+        await send(sender, now)  # these two are known to the receiver
         for step in given_steps:
             now += timedelta(hours=1)
             match step:
