@@ -20,10 +20,12 @@ from activities.audience.segment_webhooks import SegmentWebhooks
 from activities.registry import Activities, build_activities
 from activities.sending.breakers_and_quota import Watch
 from activities.sending.direct_send import AT_ONCE, DirectSendWatch
+from api.audience.future_events import FutureEvents
 from api.audience.handoff_upkeep import HandoffUpkeep
 from api.audience.segment_upkeep import SegmentUpkeep
 from api.doctor.periodic_check import Rounds
 from api.health.worker_health import WorkerHealth
+from api.relay.event_deletion import EventDeletion
 from api.relay.import_commands import ImportCommands
 from api.relay.outbox_relay import Relay
 from api.temporal.connection import connect
@@ -112,12 +114,14 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
 
 
 def build_relay(client: Client, database: Database, settings: Settings) -> Relay:
-    """A relay whose leader also makes events from held touches, signals imports, and runs the doctor's brief check."""
+    """A relay whose leader also makes events from held touches, signals imports, runs the doctor's brief check, and
+    deletes events past their time."""
     patience = HoldTimes(settings.click_hold, settings.click_soon, settings.pace_at_entry)
     beside = (
         HeldTouches(database, patience),
         ImportCommands(database, client),
         Rounds(database, client, settings.doctor_every),
+        EventDeletion(database),
     )
     return Relay(database, client, [one.run for one in beside])
 
@@ -157,6 +161,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         await stack.enter_async_context(DirectSendWatch(database, client, activities.direct_sends))
         await stack.enter_async_context(HandoffUpkeep(database))
         await stack.enter_async_context(SegmentUpkeep(database, pace=settings.pace_at_entry))
+        await stack.enter_async_context(FutureEvents(database, pace=settings.pace_at_entry))
         await stack.enter_async_context(SegmentWebhooks(database, activities.providers.webhooks))
         await stack.enter_async_context(
             Watch(database, activities.providers.email, client, settings, activities.providers.crm)

@@ -24,8 +24,9 @@ from api.http.security_headers import ProtectAnswers
 from store.audience import due_memberships
 from store.audience.scores import due as due_scores
 from store.audience.webhooks import destinations
+from store.engine.sql import utc_now
 from store.operations import doctor
-from store.runs import drop_counts, outbox, refused_deliveries
+from store.runs import drop_counts, event_retention, future_events, outbox, refused_deliveries
 from store.sending import breakers
 
 router = APIRouter(tags=["operating"], route_class=OpenRoute)
@@ -101,6 +102,8 @@ class Operations:
                 await due_memberships.oldest_due(tx),
                 await due_scores.oldest_due(tx),
                 await destinations.list_all(tx),
+                await future_events.backlog(tx, utc_now()),
+                sum(count for _, count in await event_retention.deleted_counts(tx)),
             )
 
 

@@ -14,8 +14,9 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
-from api.resources.publishing import segment_references
+from api.resources.publishing import kept_events, segment_references
 from audience.exclusions import exclusion_problems
+from audience.retention import Need, needs_of_exclusions, needs_of_members, needs_of_score
 from audience.scores import document as score_document
 from audience.segments import document as segment_document
 from audience.segments.score_names import missing_scores
@@ -168,6 +169,9 @@ class Publishing:
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
             self._tell("policy", await self._parts_missed(policy.policy, brought))
+            await self._check_policy_keeps(policy.policy, segments, scores, brought)
+        if rules is not None:
+            await self._check_kept_events(rules, segments, scores, tracks)
         for name, now, before in self._changed:
             await self._break_nothing(name, now, before, brought)
         if self.errors:
@@ -179,6 +183,44 @@ class Publishing:
             dates = [date for track in read for date in dates_of(track)]
             await date_segments.keep(self.tx, dates, fence=not self.dry_run)
         return self.done
+
+    async def _check_policy_keeps(
+        self,
+        policy: Policy,
+        segments: Sequence[SegmentDocument],
+        scores: Sequence[ScoreDocument],
+        brought_tracks: set[str],
+    ) -> None:
+        """Report what is published already and reads events that this policy would delete."""
+        replaced = {
+            "segment": {document.name for document in segments},
+            "score": {document.name for document in scores},
+            "track": brought_tracks,
+        }
+        found = await kept_events.policy_problems(self.tx, policy, replaced)
+        self._tell("policy", [Problem("policy", 0, "", words) for words in found])
+
+    async def _check_kept_events(
+        self,
+        rules: Policy,
+        segments: Sequence[SegmentDocument],
+        scores: Sequence[ScoreDocument],
+        tracks: Sequence[TrackDocument],
+    ) -> None:
+        """Report documents that read events which are not kept for so long."""
+        asked: list[tuple[str, str, Iterable[Need]]] = []
+        for segment in segments:
+            if segment.reading.segment is not None:
+                asked.append(("segments", segment.name, needs_of_members(segment.reading.segment.members)))
+        for score in scores:
+            if score.reading.score is not None:
+                asked.append(("scores", score.name, needs_of_score(score.reading.score)))
+        for track in tracks:
+            if track.reading.track is not None:
+                asked.append(("tracks", track.name, needs_of_exclusions(track.reading.source.data)))
+        for part, name, needs in asked:
+            found = await kept_events.problems_of(self.tx, needs, rules.retention.events, utc_now())
+            self.errors += track_errors([Problem("", 0, "", words) for words in found], self._at(part, name))
 
     def _check_scores(self, documents: Sequence[ScoreDocument]) -> None:
         for document in documents:
