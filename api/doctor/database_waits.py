@@ -11,7 +11,7 @@ from api.doctor.temporal_runs import Look
 from api.doctor.time_limits import TimeLimits
 from store.engine.database import Database
 from store.operations import doctor
-from store.runs import future_events, refused_deliveries
+from store.runs import refused_deliveries
 from store.runs.outbox import RUN_FULL
 from store.runs.refused_deliveries import Refused
 from store.sending import breakers
@@ -38,7 +38,6 @@ async def look(database: Database, limits: TimeLimits, report: Report, look_at: 
         untold, touches = await doctor.held_touches(tx, now - limits.touch, KEPT)
         standing = await breakers.all_known(tx)
         aside, deliveries = await refused_deliveries.waiting(tx, KEPT)
-        overripe = await future_events.overdue(tx, now - limits.segment, KEPT)
     report.add_all(
         "outbox-late",
         late,
@@ -72,8 +71,6 @@ async def look(database: Database, limits: TimeLimits, report: Report, look_at: 
             for it in found
         ]
         report.add_all(kind, count, named)
-    for event_id, since in overripe:
-        report.add(Finding("future-event-late", event_id, f"since {_moment(since)}"))
     for breaker in standing:
         if breaker.state == "open" and (breaker.until is None or now - breaker.until > limits.late):
             detail = f"since {_moment(breaker.changed_at)}, {breaker.held} held, {breaker.cause}: {breaker.reason}"

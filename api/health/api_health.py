@@ -103,7 +103,7 @@ class Operations:
                 await due_scores.oldest_due(tx),
                 await destinations.list_all(tx),
                 await future_events.backlog(tx, utc_now()),
-                sum(count for _, count in await event_retention.deleted_counts(tx)),
+                sum((await event_retention.deleted_counts(tx)).values()),
             )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.retention import Need, needs_of_exclusions, needs_of_members, needs_of_score
 from store.published import scores, segments
-from store.published.date_segments import PREFIX
+from tracks.model.date_entries import PREFIX
 
 
 async def needs(tx: AsyncConnection, *, replaced: Mapping[str, set[str]]) -> list[tuple[str, Need]]:

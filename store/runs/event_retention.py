@@ -6,7 +6,7 @@ one index. docs/design/benchmarks.md has the figures of both ways.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -94,9 +94,9 @@ async def deleted_before(tx: AsyncConnection, names: Collection[str]) -> Mapping
     return {row.name: row.before for row in rows}
 
 
-async def deleted_counts(tx: AsyncConnection) -> Sequence[tuple[str, int]]:
+async def deleted_counts(tx: AsyncConnection) -> Mapping[str, int]:
     """How many events were deleted in all, by name."""
-    return [(row.name, row.count) for row in await tx.execute(_COUNTS)]
+    return {row.name: row.deleted for row in await tx.execute(_COUNTS)}
 
 
 _NEXT_NAME = text("SELECT name FROM event WHERE name > :after ORDER BY name LIMIT 1")
@@ -131,4 +131,4 @@ _DELETE = text("""
         (SELECT received_at FROM last) AS at, (SELECT event_id FROM last) AS event_id
 """)
 _BEFORE = text(f"SELECT name, before FROM deleted_events WHERE name = {any_of('names')}")
-_COUNTS = text("SELECT name, count FROM deleted_events ORDER BY name")
+_COUNTS = text("SELECT name, count AS deleted FROM deleted_events ORDER BY name")

@@ -49,7 +49,7 @@ async def test_each_name_is_deleted_after_its_own_time_and_a_margin_for_clocks_t
     assert await delete(store, NOW + 4000 * DAY) == 1
     assert await left(store) == ["o"]
     async with store.db.transaction() as tx:
-        assert await event_retention.deleted_counts(tx) == [("app.used", 1), ("page.viewed", 5)]
+        assert await event_retention.deleted_counts(tx) == {"app.used": 1, "page.viewed": 5}
 
 
 async def test_without_retention_nothing_is_deleted(store: StoreCalls) -> None:
