@@ -21,10 +21,12 @@ from activities.effects.handoff_task_updates import HandoffTaskUpdates
 from activities.registry import Activities, build_activities
 from activities.sending.breakers_and_quota import Watch
 from activities.sending.direct_send import AT_ONCE, DirectSendWatch
+from api.audience.future_events import FutureEvents
 from api.audience.handoff_upkeep import HandoffUpkeep
 from api.audience.segment_upkeep import SegmentUpkeep
 from api.doctor.periodic_check import Rounds
 from api.health.worker_health import WorkerHealth
+from api.relay.event_deletion import EventDeletion
 from api.relay.import_commands import ImportCommands
 from api.relay.outbox_relay import Relay
 from api.temporal.connection import connect
@@ -113,12 +115,14 @@ def build_workers(client: Client, activities: Activities, settings: Settings) ->
 
 
 def build_relay(client: Client, database: Database, settings: Settings) -> Relay:
-    """A relay whose leader also makes events from held touches, signals imports, and runs the doctor's brief check."""
+    """A relay whose leader also makes events from held touches, signals imports, runs the doctor's brief check, and
+    deletes events past their time."""
     patience = HoldTimes(settings.click_hold, settings.click_soon, settings.pace_at_entry)
     beside = (
         HeldTouches(database, patience),
         ImportCommands(database, client),
         Rounds(database, client, settings.doctor_every),
+        EventDeletion(database),
     )
     return Relay(database, client, [one.run for one in beside])
 
@@ -160,6 +164,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         await stack.enter_async_context(activities.sales_mails)
         await stack.enter_async_context(HandoffTaskUpdates(database, activities.providers.crm))
         await stack.enter_async_context(SegmentUpkeep(database, pace=settings.pace_at_entry))
+        await stack.enter_async_context(FutureEvents(database, pace=settings.pace_at_entry))
         await stack.enter_async_context(SegmentWebhooks(database, activities.providers.webhooks))
         await stack.enter_async_context(
             Watch(database, activities.providers.email, client, settings, activities.providers.crm)

@@ -134,6 +134,7 @@ def create_app(
         metrics=metrics,
         keys=Keys(db),
         events=GroupCommit(db, partial(store.runs.events.events.accept_many, pace=settings.pace_at_entry)),
+        future_events=GroupCommit(db, store.runs.events.future_events.keep),
         enrolling=GroupCommit(db, store.runs.run_changes.enroll_many),
         feedback=GroupCommit(db, partial(take_reports, pace=settings.pace_at_entry), gather=TOGETHER),
         cursors=Cursors(settings.signing_secret),

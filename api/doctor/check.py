@@ -14,7 +14,7 @@ from uuid import UUID
 
 from temporalio.client import Client
 
-from api.doctor import database_waits, handoff_health, score_health, segment_health
+from api.doctor import database_waits, future_event_health, handoff_health, score_health, segment_health
 from api.doctor.findings import Finding, Report
 from api.doctor.temporal_runs import LIVE, RUNS, UNREADABLE, Listed, Look, Runs
 from api.doctor.time_limits import TimeLimits
@@ -95,6 +95,7 @@ class Check:
             await self._taken_up(0, TOLD_IN_ALL, ())
         await database_waits.look(self._database, self._limits, self._report, self._look)
         await segment_health.look(self._database, self._limits, self._report)
+        await future_event_health.look(self._database, self._limits, self._report)
         await score_health.look(self._database, self._limits, self._report)
         await handoff_health.look(self._database, self._limits, self._report)
         return self._report
@@ -125,6 +126,7 @@ class Check:
         await self._taken_up(after, TOLD_BRIEFLY, again)
         await database_waits.look(self._database, self._limits, self._report, self._look)
         await segment_health.look(self._database, self._limits, self._report)
+        await future_event_health.look(self._database, self._limits, self._report)
         await score_health.look(self._database, self._limits, self._report)
         await handoff_health.look(self._database, self._limits, self._report)
         return self._report

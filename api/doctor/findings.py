@@ -152,6 +152,11 @@ KINDS: Mapping[str, Kind] = {
         "The leading relay turns them into events when they are due.",
         "Look for `a touch cannot be told` in the relay's log.",
     ),
+    "future-event-late": Kind(
+        "Events whose time has come and nobody accepted",
+        "They were told before they happened, and have no effect yet. Every worker looks each second.",
+        "Check that workers run. Look for `events of the future are not accepted` in their logs.",
+    ),
     "segment-late": Kind(
         "Members whose time has come and nobody looked",
         "They enter or leave a segment by time alone, and are not told yet. Every worker looks each second.",

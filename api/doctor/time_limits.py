@@ -29,8 +29,8 @@ class TimeLimits:
     deferred: timedelta = timedelta(minutes=15)
     """How long after its due time a deferred message may still wait."""
     segment: timedelta = timedelta(minutes=2)
-    """How long after its due time a membership or a grade may still wait to be looked at. A healthy installation needs
-    seconds."""
+    """How long after its due time a membership, a grade or an event of the future may still wait to be looked at. A
+    healthy installation needs seconds."""
     webhook: timedelta = timedelta(minutes=30)
     """How long a segment's webhook may accept nothing."""
     touch: timedelta = timedelta(minutes=2)

@@ -24,8 +24,10 @@ from api.http.security_headers import ProtectAnswers
 from store.audience.memberships import due_memberships
 from store.audience.scores import due as due_scores
 from store.audience.webhooks import destinations
+from store.engine.sql import utc_now
 from store.operations import doctor
 from store.runs import drop_counts
+from store.runs.events import event_retention, future_events
 from store.runs.outbox import outbox, refused_deliveries
 from store.sending.policy import breakers
 
@@ -102,6 +104,8 @@ class Operations:
                 await due_memberships.oldest_due(tx),
                 await due_scores.oldest_due(tx),
                 await destinations.list_all(tx),
+                await future_events.backlog(tx, utc_now()),
+                sum((await event_retention.deleted_counts(tx)).values()),
             )
 
 

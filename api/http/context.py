@@ -34,6 +34,7 @@ class Context:
     metrics: Metrics
     keys: Keys
     events: GroupCommit[Event, Accepted]
+    future_events: GroupCommit[Event, Accepted]
     enrolling: GroupCommit[Enrol, Enrolled]
     feedback: GroupCommit[Report, Reported]
     cursors: Cursors

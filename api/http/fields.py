@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from store.runs.events.future_events import LONGEST, TOLERANCE
 from tracks.contacts.contact_fields import Email as Email
 from tracks.contacts.contact_fields import Identifier as Identifier
 from tracks.contacts.contact_fields import Locale as Locale
@@ -60,6 +61,18 @@ def check_moment(value: datetime) -> datetime:
     return min(value, datetime.now(UTC)).astimezone(UTC)
 
 
+def check_event_moment(value: datetime) -> datetime:
+    """Return the moment in UTC; one less than a minute ahead counts as now, because clocks differ.
+
+    Raises:
+        ValueError: before 1970, or more than 30 days ahead.
+    """
+    now = datetime.now(UTC)
+    if value > now + LONGEST:
+        raise ValueError(f"must not lie more than {LONGEST.days} days ahead")
+    return value.astimezone(UTC) if value > now + TOLERANCE else check_moment(value)
+
+
 def check_event_name(value: str) -> str:
     """Require an event name of one printable line.
 
@@ -74,6 +87,8 @@ def check_event_name(value: str) -> str:
 WrittenMoment = Annotated[AwareDatetime, BeforeValidator(check_written)]
 """A moment with an offset from UTC."""
 Moment = Annotated[WrittenMoment, AfterValidator(check_moment)]
+EventMoment = Annotated[WrittenMoment, AfterValidator(check_event_moment)]
+"""When an event happened, or will happen."""
 EventName = Annotated[
     str,
     AfterValidator(check_event_name),

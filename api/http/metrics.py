@@ -63,6 +63,8 @@ class Metrics:
             self.events_duplicate.labels(source).inc()
         elif accepted.erased:
             self.rejected.labels(source, "erased").inc()
+        elif accepted.expired:
+            self.rejected.labels(source, "expired").inc()
         else:
             self.events_accepted.labels(source).inc()
             self.events_matched.inc(accepted.matched)
@@ -81,13 +83,17 @@ class StoredFigures(Collector):
         segments_due: datetime | None = None,
         scores_due: datetime | None = None,
         webhooks: Sequence[Destination] = (),
+        future: tuple[int, datetime | None] = (0, None),
+        deleted: int = 0,
     ) -> None:
         """`refused` are the deliveries that Temporal refuses for good: kind, cause, count. `segments_due` is when the
         first membership of a segment is to be looked at, `scores_due` the same of grades; `webhooks` are those that
-        segments are sent on to."""
+        segments are sent on to. `future`: how many events wait for their time, and when the first of them was due that
+        is late; `deleted`: how many events were deleted."""
         self._backlog, self._dropped, self._breakers = backlog, dropped, breakers
         self._checkup, self._refused = checkup, refused
         self._segments_due, self._scores_due, self._webhooks = segments_due, scores_due, webhooks
+        self._future, self._deleted = future, deleted
 
     def collect(self) -> Iterable[Metric]:
         """The metric families."""
@@ -120,6 +126,16 @@ class StoredFigures(Collector):
             "perennial_scores_late_seconds",
             "How long a contact has waited whose grade changes by time alone.",
             _seconds_since(self._scores_due),
+        )
+        waiting, late = self._future
+        yield GaugeMetricFamily("perennial_future_events", "Events that wait for their time.", waiting)
+        yield GaugeMetricFamily(
+            "perennial_future_events_late_seconds",
+            "How long an event has waited beyond its time.",
+            _seconds_since(late),
+        )
+        yield CounterMetricFamily(
+            "perennial_events_deleted", "Events deleted by the policy's retention.", self._deleted
         )
         yield from self._of_webhooks()
         holding = GaugeMetricFamily("perennial_breaker_open", "1 while it holds its messages.", labels=["scope"])

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from api.http.auth import KeyedRoute
 from api.http.context import Context, Ctx
-from api.http.fields import Body, EventId, EventName, Identifier, Moment, Object, WrittenMoment
+from api.http.fields import Body, EventId, EventMoment, EventName, Identifier, Object, WrittenMoment
 from api.http.pagination import CursorText, Limit
 from api.http.problems import documented
 from store.runs.enrollments.enrolling_by_event import Reason
@@ -38,8 +38,10 @@ class EventBody(Body):
     contact_id: Identifier
     name: EventName
     properties: Annotated[Object, Field(description="Data that conditions may read.", examples=[{"plan": "team"}])] = {}
-    occurred_at: Moment | None = Field(
-        default=None, description="When it happened, with the offset from UTC; absent or in the future: now."
+    occurred_at: EventMoment | None = Field(
+        default=None,
+        description="When it happened, with the offset from UTC; absent: now. More than a minute ahead: the event "
+        "waits for that time, at most 30 days.",
     )
 
 
@@ -69,9 +71,15 @@ class EventAccepted(BaseModel):
     matched: int = Field(description="Number of live enrollments that react to it.")
     enrolled: int = Field(description="Number of enrollments that it started by entry rules.")
     duplicate: bool = Field(description="The event had been accepted before, so nothing happened again.")
-    dropped: Literal["erased"] | Reason | None = Field(
-        description="Why the event had no effect. `erased`: the contact has been erased; the event was counted and "
-        "not stored. Otherwise the most important reason in `not_enrolled`."
+    dropped: Literal["erased", "expired"] | Reason | None = Field(
+        description="Why the event had no effect. `erased`: the contact has been erased; `expired`: it is older than "
+        "events of its name are kept. Either was counted and not stored. Otherwise the most important reason in "
+        "`not_enrolled`."
+    )
+    waits_until: datetime | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="The event's time, if that is yet to come: then the event has its effects. Otherwise left out.",
     )
     merged_into: str | None = Field(
         None,
@@ -143,7 +151,8 @@ async def list_events(
 async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
     """Stores the event and its effects in one transaction, then answers.
 
-    If no live enrollment of the contact can react to the event, and it starts none, Temporal is not called.
+    If no live enrollment of the contact can react to the event, and it starts none, Temporal is not called. An event of
+    the future is stored at once, and has its effects within 10 seconds of its time.
     """
     event = events.Event(
         event_id=body.event_id,
@@ -152,7 +161,9 @@ async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
         properties=body.properties,
         occurred_at=body.occurred_at or datetime.now(UTC),
     )
-    accepted = await ctx.events.accept(event)
+    now = datetime.now(UTC)
+    intake = ctx.future_events if event.occurred_at and event.occurred_at > now else ctx.events
+    accepted = await intake.accept(event)
     ctx.metrics.event("api", accepted)
     return EventAccepted(
         event_id=body.event_id,
@@ -160,6 +171,7 @@ async def post_event(body: EventBody, ctx: Ctx) -> EventAccepted:
         enrolled=accepted.enrolled,
         duplicate=accepted.duplicate,
         dropped=accepted.dropped,
+        waits_until=accepted.waits_until,
         merged_into=accepted.merged_into,
         not_enrolled=[TrackNotEntered(track=one.track, reason=one.reason) for one in accepted.not_enrolled],
         segments=[

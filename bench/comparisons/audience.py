@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -38,6 +39,8 @@ DUE_WITHIN = 60.0
 BATCH = 64
 """Events of one transaction, as many as the API takes at most."""
 EVENTS = 100 * BATCH
+LIVE_FOR, LIVE_EVERY = 5.0, 0.05
+"""Seconds for which live events are measured before the changes are due, and seconds between two of them."""
 
 FILL = (
     """INSERT INTO contact (id, email, attributes)
@@ -161,7 +164,10 @@ async def _due(database: Database, spent: Spent, contacts: int) -> list[Row]:
         await tx.execute(_AWAKE, {"now": now, "until": now + timedelta(days=90)})
     later = now + timedelta(days=90, seconds=1)
     upkeep = SegmentUpkeep(database)
-    taken = await _measured(spent, lambda: _until_done(lambda: upkeep.update_due(later)))
+    alone_before = await _live_events(database, asyncio.create_task(asyncio.sleep(LIVE_FOR)))
+    telling = asyncio.create_task(_measured(spent, lambda: _until_done(lambda: upkeep.update_due(later))))
+    beside = await _live_events(database, telling)
+    taken = await telling
     async with database.transaction() as tx:
         told = (await tx.execute(_TOLD)).scalar_one()
     if told != contacts:
@@ -170,7 +176,23 @@ async def _due(database: Database, spent: Spent, contacts: int) -> list[Row]:
     return [
         alone("seconds until 100,000 changes due at one moment are told, one process", [seconds], at_most=DUE_WITHIN),
         alone("  CPU-s per 1,000 of them", [taken.cpu * 1000 / contacts]),
+        Row("ms to accept a live event meanwhile, or before, p50", beside, alone_before, beside / alone_before),
     ]
+
+
+async def _live_events(database: Database, until: asyncio.Task[Any]) -> float:
+    """The median of the milliseconds that storing an event takes, one after another, until that task is done.
+
+    The events are of one contact, are read by no segment, and are stored by this process too.
+    """
+    taken = []
+    while not until.done():
+        began = time.monotonic()
+        async with database.transaction() as tx:
+            await events.accept(tx, events.Event(f"live-{next(_sent)}", "user-1", "bench.unread", {"page": "/pricing"}))
+        taken.append(1000 * (time.monotonic() - began))
+        await asyncio.sleep(LIVE_EVERY)
+    return median(taken)
 
 
 _SAID = text("""

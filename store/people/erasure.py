@@ -116,6 +116,10 @@ _END_RUNS = text("""
         DELETE FROM refused_delivery WHERE enrollment_id IN (SELECT id FROM enrollment WHERE contact_id = :id)
     ),
     events AS (UPDATE event SET properties = '{}' WHERE contact_id = :id AND properties <> '{}'),
+    future AS (DELETE FROM future_event WHERE contact_id = :id RETURNING event_id),
+    counted_future AS (
+        INSERT INTO dropped (reason, kind, count) SELECT 'erased', 'event', count(*) FROM future HAVING count(*) > 0
+    ),
     waiting AS (
         UPDATE outbox SET payload = '{}', delivered_at = :now, dropped_reason = 'erased'
         WHERE kind IN ('event', 'attributes') AND delivered_at IS NULL

@@ -23,6 +23,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 from tracks.checks.error_messages import say_of
 from tracks.model.sending import ExclusionRules
 from tracks.model.values import Channel, Duration, LocalSpan, Model, Short, Slug, Text, wrong
+from tracks.policy.retention import NO_RETENTION, Retention
 from tracks.policy.sales import NO_SALES, Sales
 from tracks.shared.problems import Problem, TrackProblems, meant
 from tracks.shared.yaml_source import Path, Source, read_yaml
@@ -163,6 +164,7 @@ class Policy(Model):
         None, description="how long the text of each message is kept as it was sent, such as 30d; absent: not at all"
     )
     sales: Sales = Field(NO_SALES, description="who takes leads that tracks hand over, and which messages then wait")
+    retention: Retention = Field(NO_RETENTION, description="how long events are kept; absent: forever")
 
     def rules(self, channel: Channel) -> ChannelRules:
         """The rules of a channel."""
@@ -195,7 +197,7 @@ def _judge(source: Source, name: str) -> Policy:
     data = source.data
     problems = [Problem(name, line, "", message) for line, message in source.problems]
     if not isinstance(data, Mapping):
-        words = "a policy is a mapping: topics, channels, caps, unless, breaker, keep_sent, sales"
+        words = "a policy is a mapping: topics, channels, caps, unless, breaker, keep_sent, sales, retention"
         raise TrackProblems([*problems, Problem(name, source.line(()), "", words)])
     policy: Policy | None = None
     try:

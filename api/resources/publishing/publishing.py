@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
-from api.resources.publishing.checks import segment_references, stored_tracks, track_problems
+from api.resources.publishing.checks import kept_events, segment_references, stored_tracks, track_problems
 from api.resources.publishing.document_errors import RefusedError, template_errors, track_errors
 from api.resources.publishing.documents import (
     Done,
@@ -100,6 +100,17 @@ class Publishing:
         brought = {track.name for track in tracks}
         if policy is not None and policy.policy is not None:
             self._tell("policy", await stored_tracks.parts_missed(self.tx, policy.policy, brought))
+            brought_names = {
+                "segment": {one.name for one in segments},
+                "score": {one.name for one in scores},
+                "track": brought,
+            }
+            unkept = await kept_events.policy_problems(self.tx, policy.policy, brought_names)
+            self._tell("policy", [Problem("policy", 0, "", words) for words in unkept])
+        if rules is not None:
+            for part, name, needs in kept_events.needs_of_documents(segments, scores, tracks):
+                found = await kept_events.problems_of(self.tx, needs, rules.retention.events, utc_now())
+                self.errors += track_errors([Problem("", 0, "", words) for words in found], self._at(part, name))
         for name, now, before in self._changed:
             await self._break_nothing(name, now, before, brought)
         if self.errors:

@@ -33,6 +33,7 @@ RULES: Mapping[str, Rule] = {
     "contact": Rule("fill"),
     "crm_contact": Rule("fill"),
     "event": Rule("move", key="event_id"),
+    "future_event": Rule("move", key="event_id"),
     "enrollment": Rule("move", key="id"),
     "message": Rule("move", key="id"),
     "consent_change": Rule("move", key="id"),

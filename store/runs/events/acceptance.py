@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from store.audience.memberships.memberships import Change
@@ -15,7 +16,8 @@ class Accepted:
 
     `not_enrolled` are the tracks into which it could have enrolled the contact. `segments` are the segments that the
     contact entered or left in this transaction. `merged_into` is the contact whose event it is, where the event names
-    an id that was merged into that contact.
+    an id that was merged into that contact. `expired`: it is older than events of its name are kept. `waits_until`: it
+    has no effect before that moment.
     """
 
     matched: int = 0
@@ -25,12 +27,16 @@ class Accepted:
     not_enrolled: tuple[NotEnrolled, ...] = ()
     segments: tuple[Change, ...] = ()
     merged_into: str | None = None
+    expired: bool = False
+    waits_until: datetime | None = None
 
     @property
-    def dropped(self) -> Reason | Literal["erased"] | None:
+    def dropped(self) -> Reason | Literal["erased", "expired"] | None:
         """Why the event had no effect although it is the entry event of a track; the first reason in `REASONS`."""
         if self.erased:
             return "erased"
+        if self.expired:
+            return "expired"
         if self.matched or self.enrolled or not self.not_enrolled:
             return None
         return min((one.reason for one in self.not_enrolled), key=REASONS.index)

@@ -22,7 +22,7 @@ from store.engine.sql import any_of, utc_now
 from store.runs import drop_counts
 from store.runs.drop_counts import Drop
 from store.runs.enrollments.enrolling_by_event import enter
-from store.runs.events import awaited_conditions, event_deliveries
+from store.runs.events import awaited_conditions, event_deliveries, event_retention
 from store.runs.events.acceptance import Accepted as Accepted
 from store.runs.events.accepted_event import Event as Event
 from store.runs.events.accepted_event import event_of, event_of_grade
@@ -41,7 +41,8 @@ async def accept_many(
     """Accept events in order; one answer each.
 
     An event id that was seen before (also within `events`) is a duplicate and changes nothing. An event of an unknown
-    contact creates that contact, without an address; an event of an erased contact is dropped. An id that was merged
+    contact creates that contact, without an address; an event of an erased contact is dropped, and so is one that is
+    older than events of its name are kept. An id that was merged
     stands for the surviving contact. `pace` is for the
     enrollments that entry rules begin; their properties are the event's. `bulk` puts these into the slow lane.
 
@@ -54,6 +55,8 @@ async def accept_many(
         if first.setdefault(event.event_id, index) != index:
             results[index] = Accepted(duplicate=True)
     fresh: list[Fresh] = []
+    for event_id in await event_retention.expired(tx, [events[index] for index in first.values()], now):
+        results[first.pop(event_id)] = Accepted(expired=True)
     waiting = sorted(first.values())
     for _ in range(5):
         waiting = await store_events(tx, events, waiting, now, results, fresh)
@@ -82,6 +85,7 @@ async def accept_many(
         [
             Drop(drop_counts.DUPLICATE, "event", count=sum(a.duplicate for a in answers)),
             Drop(drop_counts.ERASED, "event", count=sum(a.erased for a in answers)),
+            Drop(drop_counts.EXPIRED, "event", count=sum(a.expired for a in answers)),
         ],
     )
     return answers

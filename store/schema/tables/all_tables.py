@@ -10,6 +10,7 @@ from __future__ import annotations
 from store.schema.tables import (  # noqa: F401
     audience_tables,
     crm_tables,
+    event_tables,
     handoff_tables,
     import_tables,
     merge_tables,

@@ -98,11 +98,28 @@ async def test_a_time_without_an_offset_is_refused(api: Api) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/occurred_at")
 
 
-async def test_a_time_in_the_future_counts_as_now(enrolled: Api, db: Database) -> None:
-    await enrolled.event("user-1", "x", occurred_at=(datetime.now(UTC) + timedelta(days=2)).isoformat())
+async def test_a_time_less_than_a_minute_ahead_counts_as_now(enrolled: Api, db: Database) -> None:
+    answer = await enrolled.event("user-1", "x", occurred_at=(datetime.now(UTC) + timedelta(seconds=50)).isoformat())
+    assert "waits_until" not in answer.json()
     async with db.transaction() as tx:
         at = (await tx.execute(text("SELECT occurred_at FROM event"))).scalar_one()
     assert at <= datetime.now(UTC)
+
+
+async def test_an_event_of_the_future_is_kept_and_waits_for_its_time(enrolled: Api, db: Database) -> None:
+    at = datetime.now(UTC) + timedelta(days=2)
+    first, again = [await enrolled.event("user-1", "x", event_id="later", occurred_at=at.isoformat()) for _ in range(2)]
+    assert (first.status_code, datetime.fromisoformat(first.json()["waits_until"])) == (202, at)
+    assert (again.json()["duplicate"], "waits_until" in again.json()) == (True, False)
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM event"))).scalar_one() == 0
+    assert "perennial_future_events 1.0" in (await enrolled.get("/metrics")).text
+
+
+async def test_an_event_of_a_farther_future_is_refused(api: Api) -> None:
+    answer = await api.event("user-1", "x", occurred_at=(datetime.now(UTC) + timedelta(days=31)).isoformat())
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/occurred_at")
+    assert "more than 30 days ahead" in answer.json()["errors"][0]["detail"]
 
 
 async def test_a_body_that_is_no_json_is_malformed(api: Api) -> None:

@@ -215,7 +215,10 @@ def test_each_mistake_is_named_with_what_would_be_right(steps: str, complaint: s
         ({"entry": [{"event": "x"}, {"evnt": "y"}]}, "unknown key 'evnt'; did you mean 'event'?"),
         ({"entry": [{"event": "x"}, "y"]}, "entry: 'y' should be a mapping; write {event: …}"),
         ({"entry": [{"event": "x"}, {"event": "x"}]}, "two entries are called 'x'; give this one an id"),
-        ({"entry": {"segment": "x", "event": "y"}}, "needs an event, a segment, a score or a date, and only one of them"),
+        (
+            {"entry": {"segment": "x", "event": "y"}},
+            "needs an event, a segment, a score or a date, and only one of them",
+        ),
         ({"entry": {"segments": ["x"]}}, "unknown key 'segments': an entry takes one segment"),
         ({"entry": {"date": {"attribute": "b", "every": "year"}}}, "unknown key 'every': write yearly: true"),
         ({"entry": {"date": {"attribute": "b", "yearly": True}}}, "'feb_29' is missing: when 29 February comes"),
