@@ -38,11 +38,11 @@ class Salespeople:
             self.tally["no answer"] += 1
             return
         response = await self.clients.call("POST", f"/v1/handoffs/{handoff['id']}/feedback", json=answer)
-        if response.status_code == 200:
+        if response.status_code == 200 and response.json()["late"]:  # its time was over just now
+            self.tally["too late"] += 1
+        elif response.status_code == 200:
             self.tally[answer["status"]] += 1
             self.tell(f"{handoff['salesperson'].capitalize()} of sales has {answer['status']} a hot lead")
-        elif response.status_code == 409:  # its time was over just now, or its run ended
-            self.tally["too late"] += 1
         else:
             self.problems.append(f"The answer to {handoff['id']} was answered {response.status_code}: {response.text}")
 
