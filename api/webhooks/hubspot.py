@@ -19,9 +19,9 @@ from api.http.problems import ProblemError, documented
 from api.webhooks import hubspot_events
 from api.webhooks.hubspot_events import Batch
 from store.people import privacy_requests
-from store.people.hubspot import applying
+from store.people.hubspot import applying, merges
 from store.people.hubspot.applying import Applied
-from store.people.hubspot.hubspot_change import Properties
+from store.people.hubspot.hubspot_change import Merge, Properties
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,9 @@ def _acts(ctx: Context, batch: Batch) -> list[_Act]:
         for one, changes in sorted(batch.changes.items())
     ]
     acts += [partial(applying.complete_task, change=task, pace=pace) for task in batch.completed]
-    acts += [partial(applying.merge, merge=one, properties=properties, pace=pace) for one in batch.merges]
+    for merge in batch.merges:
+        acts.append(partial(_note_merge, merge=merge, properties=properties))
+        acts += [partial(merges.carry_out, object_id=one, properties=properties, pace=pace) for one in merge.objects]
     acts += [
         partial(applying.note_deletion, object_id=one, moment=moment, pace=pace)
         for one, moment in batch.deleted.items()
@@ -109,6 +111,11 @@ def _acts(ctx: Context, batch: Batch) -> list[_Act]:
     ]
     acts += [partial(_erase, object_id=one) for one in dict.fromkeys(batch.erased)]  # last, so that nothing comes after
     return acts
+
+
+async def _note_merge(tx: AsyncConnection, merge: Merge, properties: Properties) -> Applied:
+    await merges.note(tx, merge, properties)
+    return Applied()
 
 
 async def _erase(tx: AsyncConnection, object_id: str) -> Applied:
@@ -120,7 +127,7 @@ async def _erase(tx: AsyncConnection, object_id: str) -> Applied:
 
 def _count(ctx: Context, applied: Applied) -> None:
     for reason, number in applied.counts.items():
-        if reason not in ("told", "own") and number:
+        if reason not in ("told", "own", merges.MERGED) and number:
             ctx.metrics.rejected.labels("hubspot", reason).inc(number)
     for accepted in applied.accepted:
         ctx.metrics.event("hubspot", accepted)

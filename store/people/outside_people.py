@@ -41,6 +41,29 @@ async def is_erased(tx: AsyncConnection, ids: Sequence[str | None], email: str |
     return found is not None and found.reason == "erased"
 
 
+def matched_by_now(table: str, key: str, *names: str) -> str:
+    """SQL for those of `table` without a contact whose contact exists by now: `key` of at most `:limit` of them.
+
+    `names` are the columns with a contact's id as the other system says it, which may have been merged; `email` has the
+    address. Statements like this one are made here only, so that no system forgets merged ids.
+    """
+    by_name = "".join(
+        f"""
+        SELECT u.{key} FROM unmatched u JOIN contact c ON c.id = u.{name}
+        UNION
+        SELECT u.{key} FROM unmatched u JOIN merged_id g ON g.id = u.{name}
+        UNION"""
+        for name in names
+    )
+    return f"""
+        WITH unmatched AS (
+            SELECT {", ".join((key, *names))}, lower(email) AS email FROM {table} WHERE contact_id IS NULL
+        ){by_name}
+        SELECT u.{key} FROM unmatched u JOIN contact c ON c.email IS NOT NULL AND lower(c.email) = u.email
+        ORDER BY 1 LIMIT :limit
+    """
+
+
 def newest(column: str, at: str, only: str = "true") -> str:
     """SQL for an upsert of a table with the alias `c`: set a column to the value that was said last, and `at` to when.
 

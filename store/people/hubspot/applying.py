@@ -20,7 +20,7 @@ from store.people.crm_changes import STAGE, Changed
 from store.people.crm_task_outcomes import Completed
 from store.people.hubspot import objects, waiting
 from store.people.hubspot import properties as property_values
-from store.people.hubspot.hubspot_change import Change, Merge, Moment, Properties
+from store.people.hubspot.hubspot_change import Change, Moment, Properties
 from store.people.hubspot.objects import HubSpotContact
 from store.runs import drop_counts, events
 from store.runs.drop_counts import Drop
@@ -38,7 +38,7 @@ DELETED = "crm.contact_deleted"
 @dataclass(slots=True)
 class Applied:
     """What came of changes: how many had which outcome (`told`, `own`, `unchanged`, `overtaken`, `duplicate`,
-    `waiting`, `unmapped`, `erased`, `merged`), and all events that tracks were told."""
+    `waiting`, `unmapped`, `erased`, `merged`, `merge-waiting`), and all events that tracks were told."""
 
     counts: Counter[str] = field(default_factory=Counter)
     accepted: list[Accepted] = field(default_factory=list)
@@ -130,24 +130,18 @@ async def note_deletion(
     return applied
 
 
-async def merge(
-    tx: AsyncConnection, merge: Merge, properties: Properties, *, now: datetime | None = None, pace: float = 1.0
+async def become(
+    tx: AsyncConnection,
+    object_id: str,
+    contact_id: str,
+    properties: Properties,
+    *,
+    now: datetime | None = None,
+    pace: float = 1.0,
 ) -> Applied:
-    """Contacts of HubSpot became one. What is left is the contact that the first known of them is.
-
-    If they are several contacts of ours, these stay several, which is counted (`merged`).
-    """
-    now, applied = now or utc_now(), Applied()
-    whose: dict[str, str | None] = {}
-    for one in sorted({merge.into, *merge.objects}):
-        found = await objects.learn(tx, one, [], properties, now) if one == merge.into else await objects.hold(tx, one)
-        whose[one] = found.contact_id if found else None
-    ours = [contact_id for one in (merge.into, *merge.objects) if (contact_id := whose[one]) is not None]
-    if ours and whose[merge.into] is None and await contacts.hold(tx, ours[0]) is not None:
-        left = HubSpotContact(merge.into, None, ours[0], None)
-        applied = await _settle(tx, left, ours[0], [], properties, applied, now, pace)
-    applied.counts["merged"] += len(set(ours)) > 1
-    return applied
+    """A contact of HubSpot is this contact of ours from now on. Both are locked."""
+    known = HubSpotContact(object_id, None, contact_id, None)
+    return await _settle(tx, known, contact_id, [], properties, Applied(), now or utc_now(), pace)
 
 
 async def give_up(tx: AsyncConnection, now: datetime) -> int:

@@ -44,10 +44,12 @@ async def record(
     """
     now = now or utc_now()
     known = await objects.learn(tx, written.object_id, [], properties, now)
-    if await contacts.hold(tx, contact_id) is None:
+    person = await contacts.hold(tx, contact_id)
+    if person is None:
         if known.contact_id is None:
             await objects.forget(tx, [written.object_id])
         return
+    contact_id = person.id  # another one, if the contact was merged while the step wrote
     if known.contact_id is None:
         await tx.execute(_NAME, {"object": written.object_id, "contact": contact_id, "at": written.at})
     own = [

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import new_id
 from store.engine.sql import any_of, utc_now
 from store.people import contacts
+from store.people.hubspot import objects
 from store.people.merging import (
     filling,
     merge_records,
@@ -78,6 +79,7 @@ async def merge(
         return Merged("taken", survivor, gone)
     for contact_id in sorted((survivor, gone)):
         await customers.hold_of_contact(tx, contact_id)
+        await objects.hold_of_contact(tx, contact_id)
     if reserve:
         await filling.reserve(tx, [survivor, gone], now)
     people = await filling.lock(tx, [survivor, gone])

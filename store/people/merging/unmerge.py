@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import utc_now
 from store.people import contacts
+from store.people.hubspot import objects
 from store.people.merging import (
     filling,
     merge_records,
@@ -64,6 +65,7 @@ async def unmerge(
     if found.undoable_until(now) is None:
         return Unmerged("too_late", survivor, merged)
     await customers.hold_of_contact(tx, survivor)
+    await objects.hold_of_contact(tx, survivor)
     if survivor not in await filling.lock(tx, [survivor]):
         return Unmerged("not_merged", asked, merged)  # erased at this moment
     return await _unmerge(tx, found, by, now, pace)

@@ -154,14 +154,18 @@ async def test_deletions_merges_and_privacy_deletions(api: Api, db: Database, ap
     assert await told(db) == [("crm.contact_deleted", None)]
     merge = {"primaryObjectId": 101, "mergedObjectIds": [102, 103], "newObjectId": 104}
     await post(api.client, event("contact.merge", 101, **merge))
-    assert counted(app, "merged") == 1
+    assert counted(app, "merge-waiting") == 1
+    (made,) = (await api.get("/v1/contacts/user-2/merges")).json()["merges"]
+    assert (made["contact_id"], made["merged_id"], made["merged_by"]) == ("user-1", "user-2", "hubspot")
     await post(api.client, change("lifecyclestage", "lead", 104))
     assert await attributes(api) == {"crm_stage": "lead"}
     gone = event("contact.privacyDeletion", 104)
     await post(api.client, gone, change("lifecyclestage", "customer", 104))
     assert (await api.get("/v1/contacts/user-1")).status_code == 404
     assert (await post(api.client, gone)).status_code == 204
-    assert await rows(db, "SELECT object_id, contact_id FROM hubspot_contact") == [("102", "user-2")]
+    assert (await api.get("/v1/contacts/user-2")).status_code == 404
+    for table in ("hubspot_contact", "hubspot_merged"):
+        assert await rows(db, f"SELECT 1 FROM {table}") == []
     assert counted(app, "not-ours") == 2
 
 

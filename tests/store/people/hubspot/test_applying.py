@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from store.people import contacts, erasure, privacy_requests
 from store.people.hubspot import applying, objects, own_writes, waiting
 from store.people.hubspot.applying import Applied
-from store.people.hubspot.hubspot_change import Change, Merge, Moment, Properties
+from store.people.hubspot.hubspot_change import Change, Moment, Properties
 from store.people.hubspot.own_writes import Written
 from store.runs import drop_counts
 from tests.store.store_calls import NOW, StoreCalls
@@ -200,21 +200,6 @@ async def test_a_deletion_is_told_and_the_contact_stays(store: StoreCalls) -> No
     assert unknown.counts == {"not-ours": 1}
     assert await told(store) == [("crm.stage_changed", None, "lead"), ("crm.contact_deleted", None, None)]
     assert await attributes(store) == {"crm_stage": "lead"}
-
-
-async def test_after_a_merge_the_one_that_is_left_is_the_same_contact(store: StoreCalls) -> None:
-    await store.contact("ann")
-    await store.contact("bob")
-    await apply(store, change(0, "email", "ann@acme.test"), change(1, "lifecyclestage", "lead"))
-    await apply(store, change(2, "lifecyclestage", "customer", object_id="200"))
-    async with store.db.transaction() as tx:
-        merged = await applying.merge(tx, Merge("200", ("101", "103")), PROPERTIES, now=at(10))
-    assert (merged.counts["merged"], len(merged.accepted)) == (0, 1)
-    assert await attributes(store) == {"crm_stage": "customer"}
-    await apply(store, change(3, "email", "bob@acme.test", object_id="300"), change(4, "seats", "1", object_id="300"))
-    async with store.db.transaction() as tx:
-        merged = await applying.merge(tx, Merge("200", ("300",)), PROPERTIES, now=at(10))
-    assert merged.counts["merged"] == 1
 
 
 async def test_what_waits_too_long_or_is_too_much_is_given_up_and_counted(
