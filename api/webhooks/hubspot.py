@@ -69,7 +69,7 @@ async def post_hubspot(request: Request, ctx: Ctx) -> Response:
         detail = "This is not from HubSpot, or too old: no signature of the last five minutes matches."
         raise ProblemError(403, "forbidden", detail)
     vouch(request)
-    await _take(ctx, hubspot_events.read(load_json(body), ctx.settings.hubspot_app_id))
+    await _take(ctx, hubspot_events.read(load_json(body), ctx.settings.hubspot_app_id, ctx.settings.hubspot_outcome_property))
     return Response(status_code=204)
 
 
@@ -94,7 +94,7 @@ async def _take(ctx: Context, batch: Batch) -> None:
 
 
 def _acts(ctx: Context, batch: Batch) -> list[_Act]:
-    properties = Properties(ctx.settings.hubspot_attributes, ctx.settings.hubspot_id_property)
+    properties = Properties.written(ctx.settings.hubspot_attributes, ctx.settings.hubspot_id_property)
     pace = ctx.settings.pace_at_entry
     acts: list[_Act] = [
         partial(applying.apply, object_id=one, changes=changes, properties=properties, pace=pace)

@@ -22,14 +22,15 @@ from store.people.hubspot import objects, waiting
 from store.people.hubspot import properties as property_values
 from store.people.hubspot.hubspot_change import Change, Moment, Properties
 from store.people.hubspot.objects import HubSpotContact
+from store.people.hubspot.typed_values import Value
 from store.runs import drop_counts, events
 from store.runs.drop_counts import Drop
 from store.runs.events import Accepted, Event
 
 KIND, SOURCE = "hubspot", "hubspot"
-OVERTAKEN, UNMATCHED, UNMAPPED = "overtaken", "unmatched", "unmapped"
+OVERTAKEN, UNMATCHED, UNMAPPED, MISTYPED = "overtaken", "unmatched", "unmapped", "mistyped"
 DONE = "done"
-"""The outcome of a task that was completed in HubSpot, which knows no other."""
+"""The outcome of a task that was completed in HubSpot without an outcome of its own."""
 AT_ONCE = 100
 """Most contacts of HubSpot that one run of the job settles or gives up."""
 DELETED = "crm.contact_deleted"
@@ -90,7 +91,10 @@ async def settle(
 async def complete_task(
     tx: AsyncConnection, change: Change, *, now: datetime | None = None, pace: float = 1.0
 ) -> Applied:
-    """A person completed a task in HubSpot. A task that no step has noted waits for a day."""
+    """A person completed a task in HubSpot, or said what came of it (`change.outcome`), which completes it too.
+
+    A task that no step has noted waits for a day. A completion after an outcome says nothing new.
+    """
     now, applied = now or utc_now(), Applied()
     row = (await tx.execute(_TASK, {"task": change.object_id})).first()
     if row is None:
@@ -100,11 +104,18 @@ async def complete_task(
     if await contacts.hold(tx, row.contact_id) is None:
         applied.counts["erased"] += 1
         return applied
+    said, _, reason = (change.outcome or DONE).partition(":")
+    told_as = (await tx.execute(_TASK, {"task": change.object_id})).one().outcome
+    if said == DONE and told_as not in (None, DONE):
+        applied.counts["unchanged"] += 1
+        return applied
+    await tx.execute(_TOLD_AS, {"task": change.object_id, "outcome": said})
     task = Completed(
         row.contact_id,
         change.object_id,
-        DONE,
+        said,
         row.effect_key,
+        reason=reason or None,
         event_id=change.moment.event_id,
         at=min(change.moment.at, now),
         source=SOURCE,
@@ -181,17 +192,22 @@ async def _settle(
     moved = contact_id != known.contact_id
     names = properties.attributes if moved else {one.change.name for one in kept_values if one.outcome in _SETS}
     if names:
-        new = {contact_id: await property_values.attributes_of(tx, contact_id, properties.attributes, names)}
+        new = {contact_id: await property_values.attributes_of(tx, contact_id, properties, names)}
         if moved and known.contact_id is not None:  # it was somebody else until now, who keeps nothing of it
-            left = await property_values.attributes_of(tx, known.contact_id, properties.attributes, names)
-            new[known.contact_id] = dict.fromkeys(properties.attributes.values()) | left
+            left = await property_values.attributes_of(tx, known.contact_id, properties, names)
+            none: dict[str, Value] = dict.fromkeys(properties.attributes.values())
+            new[known.contact_id] = none | left
         upserts = [(one, contacts.Changes(attributes=values)) for one, values in sorted(new.items()) if values]
         if upserts:
             await contacts.upsert_many(tx, upserts, now=now, pace=pace)
     told = [
         crm_changes.event_of(
             contact_id,
-            Changed(_field(one.change.name, properties), one.before, one.change.value),
+            Changed(
+                _field(one.change.name, properties),
+                properties.value(one.change.name, one.before),
+                properties.value(one.change.name, one.change.value),
+            ),
             event_id=one.change.moment.event_id,
             at=min(one.change.moment.at, now),
             source=SOURCE,
@@ -202,7 +218,13 @@ async def _settle(
     if told:
         applied.accepted += await events.accept_many(tx, told, now=now, pace=pace)
     outcomes = Counter("told" if one.outcome == "changed" else one.outcome for one in kept_values)
-    await drop_counts.add(tx, [Drop(OVERTAKEN, KIND, count=outcomes[OVERTAKEN])])
+    mistyped = Counter(
+        one.change.name
+        for one in kept_values
+        if one.outcome in _SETS and one.change.value and properties.value(one.change.name, one.change.value) is None
+    )
+    drops = [Drop(MISTYPED, KIND, name, count) for name, count in sorted(mistyped.items())]
+    await drop_counts.add(tx, [Drop(OVERTAKEN, KIND, count=outcomes[OVERTAKEN]), *drops])
     applied.counts.update(outcomes)
     return applied
 
@@ -213,4 +235,5 @@ def _field(name: str, properties: Properties) -> str | None:
 
 
 _SETS = ("changed", "own")
-_TASK = text("SELECT contact_id, effect_key FROM hubspot_task WHERE task_id = :task")
+_TASK = text("SELECT contact_id, effect_key, outcome FROM hubspot_task WHERE task_id = :task")
+_TOLD_AS = text("UPDATE hubspot_task SET outcome = :outcome WHERE task_id = :task")

@@ -63,7 +63,8 @@ async def record(
         await applying.settle(tx, written.object_id, properties, now=now, pace=pace)
     if written.task_id is not None:
         await tx.execute(_TASK, {"task": written.task_id, "contact": contact_id, "key": effect_key})
-        for change in await waiting.take(tx, "task", written.task_id):
+        completions = await waiting.take(tx, "task", written.task_id)
+        for change in sorted(completions, key=lambda one: (one.outcome is None, one.moment)):
             await applying.complete_task(tx, change, now=now, pace=pace)
 
 

@@ -42,6 +42,7 @@ RULES: Mapping[str, Rule] = {
     "hubspot_contact": Rule("move", key="object_id"),
     "hubspot_task": Rule("move", key="task_id"),
     "stripe_customer": Rule("move", key="customer_id"),
+    "former_address": Rule("move", key="id"),
     "consent": Rule("stricter"),
     "membership": Rule("evaluate"),
     "score_value": Rule("evaluate"),

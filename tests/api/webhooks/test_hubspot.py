@@ -136,6 +136,18 @@ async def test_a_completed_task_is_told_once_its_step_is_known(api: Api, db: Dat
     assert await told(db) == [("crm.task_completed", None)]
 
 
+async def test_an_outcome_in_the_same_call_is_what_the_task_is_told_as(api: Api, db: Database, app: FastAPI) -> None:
+    await api.contact("user-1")
+    async with db.transaction() as tx:
+        written = Written("101", datetime(2025, 11, 24, tzinfo=UTC), {}, "555")
+        await own_writes.record(tx, "user-1", "run/hot/1", written, Properties({}, ""))
+    said = completed(555) | {"propertyName": "perennial_outcome", "propertyValue": "rejected"}
+    await post(api.client, completed(555), said, said | {"eventId": 9, "propertyValue": "Not a word"})
+    ((properties,),) = await rows(db, "SELECT properties FROM event")
+    assert properties["outcome"] == "rejected"
+    assert (counted(app, "unchanged"), counted(app, "not-used")) == (1, 1)
+
+
 async def test_what_waits_for_its_contact_is_applied_with_the_next_word_about_it(
     api: Api, db: Database, app: FastAPI
 ) -> None:
