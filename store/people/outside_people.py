@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of
 from store.people import suppressions
+from store.schema.addresses import address_hash
 from store.schema.merged_ids import survivor_of
 
 KEPT = timedelta(days=30)
@@ -21,14 +22,15 @@ MOST = 100_000
 async def find(tx: AsyncConnection, ids: Sequence[str | None], email: str | None = None) -> str | None:
     """The first of these contacts that exists: by these ids in order, then by the address; None if there is none.
 
-    An id that was merged into another stands for that one.
+    An id that was merged into another stands for that one, and an address that a merged contact had for the survivor.
     """
     named = [one for one in ids if one is not None]
     found = None
     if named:
         found = (await tx.execute(_BY_ID, {"ids": named})).scalar()
     if found is None and email is not None:
-        found = (await tx.execute(_BY_EMAIL, {"email": email})).scalar()
+        known_by = {"email": email, "hash": address_hash("email", email)}
+        found = (await tx.execute(_BY_EMAIL, known_by)).scalar()
     return None if found is None else str(found)
 
 
@@ -83,8 +85,12 @@ _BY_ID = text(f"""
 """)
 # Of several contacts with the address, the one who has been there longest: it stays the same.
 _BY_EMAIL = text("""
-    SELECT id FROM contact WHERE email IS NOT NULL AND lower(email) = lower(CAST(:email AS text))
-    ORDER BY created_at, id LIMIT 1
+    (SELECT id FROM contact WHERE email IS NOT NULL AND lower(email) = lower(CAST(:email AS text))
+     ORDER BY created_at, id LIMIT 1)
+    UNION ALL
+    (SELECT c.id FROM former_address f JOIN contact c ON c.id = f.contact_id
+     WHERE f.address_hash = :hash AND f.channel = 'email' ORDER BY c.created_at, c.id LIMIT 1)
+    LIMIT 1
 """)
 _ERASED = text(f"""
     SELECT 1 FROM erasure x WHERE x.contact_id = {any_of("ids")}

@@ -20,6 +20,7 @@ from store.people import contacts
 from store.people.hubspot import objects
 from store.people.merging import (
     filling,
+    former_addresses,
     merge_records,
     merged_audience,
     merged_consents,
@@ -102,6 +103,7 @@ async def _merge(
     after = filled.contact.attributes
     changed = {one.id: contacts.differing(one.attributes, after) for one in (survivor, merged)}
     await contacts.tell_attributes(tx, changed, now)
+    await former_addresses.keep(tx, merged)
     moved = await moved_rows.move_all(tx, merge_id, merged.id, survivor.id)
     await filling.remove(tx, merged.id)
     await filling.write(tx, filled.contact)

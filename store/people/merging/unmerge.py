@@ -18,6 +18,7 @@ from store.people import contacts
 from store.people.hubspot import objects
 from store.people.merging import (
     filling,
+    former_addresses,
     merge_records,
     merged_audience,
     merged_consents,
@@ -80,6 +81,7 @@ async def _unmerge(tx: AsyncConnection, found: Merge, by: str, now: datetime, pa
     await filling.write(tx, parted)
     await merged_runs.part(tx, found.id)
     moved = await moved_rows.give_back_all(tx, found.id, merged.id, survivor.id)
+    await former_addresses.take_back(tx, merged)
     await merged_runs.give_back(tx, found.id, merged.id, survivor.id)
     changed = {one.id: contacts.differing(survivor.attributes, one.attributes) for one in (parted, merged)}
     await contacts.tell_attributes(tx, changed, now)

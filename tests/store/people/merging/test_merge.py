@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.people import contacts, crm, erasure, suppressions
+from store.people import contacts, crm, erasure, outside_people, suppressions
 from store.people.consents import Change
 from store.people.merging import merge_records
 from store.runs.events import Accepted, Event
@@ -295,3 +295,34 @@ async def test_after_thirty_days_the_copy_is_deleted_and_the_merge_stays(store: 
     assert len(kept) == 1 and "secret" not in kept[0].row
     assert await store.rows("SELECT 1 FROM merge_moved") == []
     assert (await store.happen("seen", "bob")).merged_into == "ann"
+
+
+async def test_an_erasure_long_after_the_merge_suppresses_the_addresses_of_all_who_were_merged(
+    store: StoreCalls,
+) -> None:
+    addresses = {"ann": "ann@acme.test", "bob": "bob@acme.test", "eve": "eve@acme.test"}
+    for name, email in addresses.items():
+        await store.contact(name, email=email)
+    await merged(store, "bob", "eve")
+    await merged(store, "ann", "bob")
+    await store.contact("ann", email="new@acme.test")
+    async with store.db.transaction() as tx:
+        await merge_records.prune(tx, NOW + 31 * DAY)
+        assert await outside_people.find(tx, [], "EVE@acme.test") == "ann"
+        await erasure.erase(tx, "ann", now=NOW + 31 * DAY)
+        for address in ("bob@acme.test", "eve@acme.test", "new@acme.test"):
+            found = await suppressions.find(tx, "email", address)
+            assert found is not None and found.reason == "erased", address
+    assert await store.rows("SELECT 1 FROM former_address") == []
+
+
+async def test_a_contact_who_is_given_back_has_its_address_alone_again(store: StoreCalls) -> None:
+    await store.contact("ann", email="ann@acme.test")
+    await store.contact("bob", email="bob@acme.test")
+    await merged(store)
+    assert (await unmerged(store)).outcome == "unmerged"
+    async with store.db.transaction() as tx:
+        assert await outside_people.find(tx, [], "bob@acme.test") == "bob"
+        await erasure.erase(tx, "ann", now=NOW)
+        assert await suppressions.find(tx, "email", "bob@acme.test") is None
+    assert await store.rows("SELECT 1 FROM former_address") == []
