@@ -14,7 +14,7 @@ from uuid import UUID
 
 from temporalio.client import Client
 
-from api.doctor import database_waits, score_health, segment_health
+from api.doctor import database_waits, older_processes, score_health, segment_health
 from api.doctor.findings import Finding, Report
 from api.doctor.temporal_runs import LIVE, RUNS, UNREADABLE, Listed, Look, Runs
 from api.doctor.time_limits import TimeLimits
@@ -96,6 +96,7 @@ class Check:
         await database_waits.look(self._database, self._limits, self._report, self._look)
         await segment_health.look(self._database, self._limits, self._report)
         await score_health.look(self._database, self._limits, self._report)
+        await older_processes.look(self._database, self._report)
         return self._report
 
     async def brief(self, after: int = 0, again: Collection[str] = ()) -> Report:
@@ -125,6 +126,7 @@ class Check:
         await database_waits.look(self._database, self._limits, self._report, self._look)
         await segment_health.look(self._database, self._limits, self._report)
         await score_health.look(self._database, self._limits, self._report)
+        await older_processes.look(self._database, self._report)
         return self._report
 
     async def _taken_up(self, after: int, most: int, again: Collection[str]) -> None:

@@ -57,7 +57,7 @@ class MergeRecord(BaseModel):
     id: str
     contact_id: str = Field(description="The contact that survived.")
     merged_id: str
-    merged_by: str = Field(description="Name of the API key.")
+    merged_by: str = Field(description="Name of the API key; `hubspot` if it was merged there.")
     merged_at: datetime
     undoable_until: datetime | None = Field(description="Null if it cannot be undone, or was undone.")
     undone_by: str | None = Field(description="Name of the API key.")

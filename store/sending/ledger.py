@@ -21,6 +21,7 @@ from store.engine.hash_secret import FINGERPRINT, demand
 from store.engine.ids import is_id, new_id
 from store.engine.pipeline import Statement
 from store.engine.sql import utc_now
+from store.people.handoffs import salespeople
 from store.published import policies
 from store.runs.enrollments import LOCK_CONTACT, PATH_INSERT, check_contact, path_arrays
 from store.schema.addresses import HASH, address_hash
@@ -188,7 +189,8 @@ async def _read(
     await check_contact(tx, facts["e_contact_id"], contact.id if contact else None)
     address = contact.address(asked["channel"]) if contact else None
     if to is not None and contact is not None:
-        address = to.address(asked["channel"], contact.attributes or {}, facts["e_properties"])
+        sales = await salespeople.mailbox_of(tx, contact.id) if to.salesperson else None
+        address = to.address(asked["channel"], contact.attributes or {}, facts["e_properties"], sales)
         await tx.execute(_LOCK_ADDRESS, {"address": address or ""})
     asked["hash"] = address_hash(asked["channel"], address) if address else ""
     # Read again where PostgreSQL cannot normalise the address, and after the lock of somebody else's.

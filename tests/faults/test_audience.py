@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from sqlalchemy import text
 
 from bench.faults.load import HEAD, PATIENCE, TEMPLATE
@@ -30,7 +31,11 @@ TURNS = 3
 KILLED = ("worker-1", "api")
 DUE = 3
 """Seconds that a salesperson has for an answer. Answers are given about then, before and after."""
-POLICY = "sales: {teams: {fa: {people: [{id: ada, name: Ada}, {id: bea, name: Bea}]}}}\n"
+POLICY = """
+sales:
+  teams: {fa: {people: [{id: ada, name: Ada}, {id: bea, name: Bea}]}}
+  reject_reasons: {wrong-time: Not now}
+"""
 SCORE = """
 score: fa-score
 half_life: 30d
@@ -123,7 +128,7 @@ class Clients:
         self.record.answers[contact] = "taken" if answer.is_success else "too late"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def clients(faulty: FaultyInstallation) -> AsyncIterator[Clients]:
     installation = faulty.installation
     policy = await installation.api.put("/v1/policy", content=POLICY, headers={"Content-Type": "application/yaml"})

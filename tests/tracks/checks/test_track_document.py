@@ -172,6 +172,8 @@ steps:
         ),
         ("- {id: a, wait_date: {attribute: x, every: month, missing: skip}}", "every: 'month' should be 'year'"),
         ("- {id: a, sms: {text: x, to: {}}}", "to: needs an attribute of the contact or a property of the enrolment"),
+        ("- {id: a, email: {template: x, to: {attribute: o, salesperson: true}}}", "and one only"),
+        ("- {id: a, sms: {text: x, to: {salesperson: true}}}", "an email address only; send an email"),
         ("- {id: a, sms: {text: x, to: {attribute: o}, topic: t}}", "goes to somebody else, so it has no `topic`"),
         ("- {id: a, sms: {text: x, to: {attribute: o}, transactional: true}}", "so it has no `transactional`"),
         (
