@@ -69,7 +69,9 @@ async def post_hubspot(request: Request, ctx: Ctx) -> Response:
         detail = "This is not from HubSpot, or too old: no signature of the last five minutes matches."
         raise ProblemError(403, "forbidden", detail)
     vouch(request)
-    await _take(ctx, hubspot_events.read(load_json(body), ctx.settings.hubspot_app_id, ctx.settings.hubspot_outcome_property))
+    await _take(
+        ctx, hubspot_events.read(load_json(body), ctx.settings.hubspot_app_id, ctx.settings.hubspot_outcome_property)
+    )
     return Response(status_code=204)
 
 

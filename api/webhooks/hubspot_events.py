@@ -83,7 +83,7 @@ def _read(one: Mapping[str, Any], app_id: str, outcome_property: str, batch: Bat
         return True
     if subject != TASKS:
         return False
-    if name == TASK_STATUS and written == COMPLETED or name == outcome_property and _OUTCOME.fullmatch(written):
+    if (name == TASK_STATUS and written == COMPLETED) or (name == outcome_property and _OUTCOME.fullmatch(written)):
         batch.completed.append(Change(moment, object_id, name, written, kind="task"))
         return True
     return False

@@ -1,6 +1,7 @@
-"""Processes are killed while people are scored, handed over, merged, met by dates and sent on: laws 2, 3, 7 and 13 hold.
+"""Processes are killed while people are scored, handed over, merged, met by dates and sent on.
 
-Three records are compared: what the API accepted, what the database says, and what the sandbox received.
+Laws 2, 3, 7 and 13 hold. Three records are compared: what the API accepted, what the database says, and what the
+sandbox received.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ steps:
   - id: sales
     handoff:
       to: fa
+      reason: Call them
       due: {DUE}s
       when_none: exit
       accepted: [{{id: taken, exit: {{reason: taken}}}}]
@@ -61,6 +63,9 @@ steps:
       expired: [{{id: silent, exit: {{reason: silent}}}}]
 """,
 }
+
+
+_TOLD = text("SELECT contact_id, name, count(*) FROM event WHERE name = ANY(:names) GROUP BY 1, 2")
 
 
 @dataclass
@@ -192,7 +197,7 @@ async def compared(clients: Clients, people: list[str]) -> None:
         assert again["duplicate"], f"{event['event_id']} was accepted and is not known any more"
     for name in ("segments/fa-big", "scores/fa-score"):
         assert (await installation.call("GET", f"/v1/{name}/check"))["differences"] == []
-    told = await stored(installation, "SELECT contact_id, name, count(*) FROM event WHERE name = ANY(:names) GROUP BY 1, 2")
+    told = await stored(installation)
     for one in people:
         assert {name: told[one, name] for name in ("segment.entered", "score.graded", "date.reached")} == {
             "segment.entered": 1,
@@ -213,10 +218,11 @@ async def compared(clients: Clients, people: list[str]) -> None:
     assert await sent_on(installation) == set(people)
 
 
-async def stored(installation: Installation, statement: str) -> Counter[tuple[str, str]]:
+async def stored(installation: Installation) -> Counter[tuple[str, str]]:
+    """How often each contact was told what."""
     names = ["segment.entered", "segment.left", "score.graded", "date.reached"]
     async with installation.database.transaction() as tx:
-        rows = await tx.execute(text(statement), {"names": names})
+        rows = await tx.execute(_TOLD, {"names": names})
         return Counter({(who, name): number for who, name, number in rows})
 
 

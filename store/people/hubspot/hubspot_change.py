@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 
 from store.people.hubspot.typed_values import Value, typed
 
-
 COMPLETED = "COMPLETED"
 """HubSpot's status of a task that is done."""
 

@@ -1,7 +1,7 @@
 """Contacts that people merge in HubSpot become one contact here too, with the merge of the API: it can be undone.
 
 What HubSpot says is kept first. It is carried out when both contacts are known here, at once or later: the contact of
-what is left in HubSpot survives. A merge that was carried out is not repeated, so one that was undone here stays undone.
+what is left in HubSpot survives. A merge that was carried out is not repeated, so one that was undone here stays so.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ _DUE = text(f"""
     SELECT m.object_id FROM hubspot_merged m JOIN hubspot_contact c ON c.object_id = m.object_id
     LEFT JOIN hubspot_contact l ON l.object_id = m.into_id
     WHERE m.done_at IS NULL AND c.contact_id IS NOT NULL
-        AND ({_EXPECTED} IS NOT TRUE OR m.heard_at <= CAST(:before AS timestamptz)) ORDER BY m.heard_at, m.object_id LIMIT :limit
+        AND ({_EXPECTED} IS NOT TRUE OR m.heard_at <= CAST(:before AS timestamptz))
+    ORDER BY m.heard_at, m.object_id LIMIT :limit
 """)
 _READ = text(f"""
     SELECT m.into_id, m.heard_at, {_EXPECTED} AS expected, c.contact_id AS of_merged, l.contact_id AS of_left
