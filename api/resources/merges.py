@@ -91,6 +91,9 @@ async def post_merge(contact_id: ContactId, body: MergeRequest, request: Request
     if done.outcome == "taken":
         detail = f"{body.from_} was merged into {done.merged}. If that is the same person too, merge {done.merged}."
         raise ProblemError(409, "merge-refused", detail, extensions={"merged_into": done.merged})
+    if done.outcome == "too_large":
+        detail = f"{body.from_} has more than {merge.MOST_EVENTS:,} events. Merge the smaller contact into this one."
+        raise ProblemError(409, "merge-refused", detail)
     merged = done.outcome == "merged"
     return MergeResult(
         contact_id=done.survivor,

@@ -25,7 +25,9 @@ from store.people.handoffs import salespeople
 from store.published import policies
 from store.runs.enrollments import LOCK_CONTACT, PATH_INSERT, check_contact, path_arrays
 from store.schema.addresses import HASH, address_hash
+from store.schema.merge_reasons import UNDER_WAY
 from store.schema.rows import Channel, Contact, Enrollment, Run, columns, read_row
+from store.sending import merged_twins
 from store.sending.breakers import Deferred
 from store.sending.messages import COLUMNS, Message, MessageStatus
 from store.sending.send_policy import FACTS, SPANS, SendDecision, SendRequest, decide
@@ -135,10 +137,11 @@ async def claim(
         judged = SendDecision("skip", over)
     else:
         held_since = message.held_since if message else None
+        twin = await merged_twins.decision(tx, message, run.enrollment, real)
         asked_for = SendRequest(
             run, step, channel, address, asked["hash"], found, now, real, held_since, _deferred(message)
         )
-        judged = await decide(tx, asked_for, row)
+        judged = twin or await decide(tx, asked_for, row)
     later(tx, _WRITE, written | _judged(judged, run, found, now))
     if over:
         return Claim("ended", run, written["message"], reason=over)
@@ -151,7 +154,7 @@ async def claim(
 
 
 def _deferred(message: Message | None) -> Deferred | None:
-    if message is None or message.status != "deferred" or message.due_at is None:
+    if message is None or message.status != "deferred" or message.due_at is None or message.reason == UNDER_WAY:
         return None
     return Deferred(message.reason, message.claimed_at, message.due_at)
 

@@ -26,7 +26,7 @@ from store.runs.drop_counts import Drop
 
 BY = "hubspot"
 """Who merged, for the record."""
-WAITING, MERGED = "merge-waiting", "merged"
+WAITING, MERGED, TOO_LARGE = "merge-waiting", "merged", "merge-too-large"
 OWN = timedelta(days=1)
 """How long what is left waits for a contact of its own, if HubSpot has said who it is. Then it is the merged one's."""
 
@@ -49,8 +49,8 @@ async def carry_out(
 ) -> Applied:
     """Make one contact of the two that this merged contact of HubSpot and what it was merged into are here.
 
-    Counts `merged` if two contacts became one, and `merge-waiting` if not both are known yet. It has to be called
-    before the transaction locks anything.
+    Counts `merged` if two contacts became one, `merge-waiting` if not both are known yet, and `merge-too-large` if they
+    stay two because the merged one has too many events. It has to be called before the transaction locks anything.
     """
     now, applied = now or utc_now(), Applied()
     await merge_records.one_at_a_time(tx)
@@ -69,6 +69,7 @@ async def carry_out(
     elif left != merged:
         done = await merging.merge(tx, left, merged, by=BY, now=now, pace=pace)
         applied.counts[MERGED] += done.outcome == "merged"
+        applied.counts[TOO_LARGE] += done.outcome == "too_large"
     await tx.execute(_DONE, {"object": object_id, "now": now})
     return applied
 

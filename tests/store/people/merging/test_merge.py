@@ -8,7 +8,7 @@ import pytest
 
 from store.people import contacts, crm, erasure, outside_people, suppressions
 from store.people.consents import Change
-from store.people.merging import merge_records
+from store.people.merging import merge, merge_records
 from store.runs.events import Accepted, Event
 from store.schema.rows import Contact
 from tests.store.people.consent_calls import tell
@@ -84,6 +84,28 @@ async def test_a_step_that_the_ending_run_has_sent_is_not_sent_by_the_one_that_g
         "skipped",
         "sent before the contacts were merged",
     )
+
+
+@pytest.mark.parametrize("outcome", ["sent", "released", "nobody knows"])
+async def test_a_step_that_the_ending_run_is_just_sending_waits_until_the_outcome_is_known(
+    store: StoreCalls, outcome: str
+) -> None:
+    await store.publish(WELCOME)
+    await store.contact("ann")
+    await store.contact("bob")
+    older = await store.enrolled("welcome", "ann", now=NOW - DAY)
+    younger = await store.enrolled("welcome", "bob", now=NOW)
+    sending = await store.claim(younger.id, now=NOW)
+    await merged(store)
+    waits = await store.claim(older.id, "t2", now=NOW)
+    assert (waits.decision, waits.reason) == ("deferred", "under way when the contacts were merged")
+    assert waits.until == NOW + timedelta(minutes=1)
+    if outcome == "sent":
+        await store.settle(sending, "sent", provider_id="p1")
+    elif outcome == "released":
+        await store.release(sending)
+    claim = await store.claim(older.id, "t3", now=NOW + timedelta(minutes=61 if outcome == "nobody knows" else 1))
+    assert (claim.decision, claim.status) == (("granted", None) if outcome == "released" else ("settled", "skipped"))
 
 
 async def test_a_message_that_waits_is_not_sent_where_the_other_run_has_sent_it(store: StoreCalls) -> None:
@@ -295,6 +317,18 @@ async def test_after_thirty_days_the_copy_is_deleted_and_the_merge_stays(store: 
     assert len(kept) == 1 and "secret" not in kept[0].row
     assert await store.rows("SELECT 1 FROM merge_moved") == []
     assert (await store.happen("seen", "bob")).merged_into == "ann"
+
+
+async def test_a_contact_with_very_many_events_is_merged_only_as_the_survivor(
+    store: StoreCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "MOST_EVENTS", 2)
+    for name in ("ann", "bob"):
+        await store.contact(name)
+    for number in range(3):
+        await store.happen("seen", "bob", event_id=f"e{number}")
+    assert (await merged(store)).outcome == "too_large"
+    assert (await merged(store, "bob", "ann")).outcome == "merged"
 
 
 async def test_an_erasure_long_after_the_merge_suppresses_the_addresses_of_all_who_were_merged(
