@@ -24,7 +24,7 @@ from bench.faults.load import HEAD, PATIENCE, TEMPLATE
 from bench.installation.one_process import Installation
 from tests.faults.conftest import FaultyInstallation
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 PEOPLE = 8
 TURNS = 3
