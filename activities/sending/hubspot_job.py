@@ -8,8 +8,9 @@ from activities.providers.ports import Crm
 from activities.providers.provider_errors import ProviderError
 from store.engine.database import Database
 from store.engine.sql import utc_now
-from store.people.hubspot import applying, merges, objects
+from store.people.hubspot import applying, objects
 from store.people.hubspot.hubspot_change import Change, Moment, Properties
+from store.people.merging import hubspot_merges as merges
 
 log = structlog.get_logger(__name__)
 

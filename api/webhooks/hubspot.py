@@ -19,9 +19,10 @@ from api.http.problems import ProblemError, documented
 from api.webhooks import hubspot_events
 from api.webhooks.hubspot_events import Batch
 from store.people import privacy_requests
-from store.people.hubspot import applying, merges
+from store.people.hubspot import applying
 from store.people.hubspot.applying import Applied
 from store.people.hubspot.hubspot_change import Merge, Properties
+from store.people.merging import hubspot_merges as merges
 
 log = structlog.get_logger(__name__)
 

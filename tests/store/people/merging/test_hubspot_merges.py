@@ -9,8 +9,9 @@ from itertools import permutations
 
 import pytest
 
-from store.people.hubspot import applying, merges, objects
+from store.people.hubspot import applying, objects
 from store.people.hubspot.hubspot_change import Change, Merge, Moment, Properties
+from store.people.merging import hubspot_merges as merges
 from store.runs import drop_counts
 from tests.store.people.merging.merge_calls import merged, unmerged
 from tests.store.store_calls import NOW, StoreCalls
