@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.people import contacts, crm, erasure, outside_people, suppressions
+from store.people import contacts, crm, erasure, suppressions
 from store.people.consents import Change
 from store.people.merging import merge, merge_records
 from store.runs.events import Accepted, Event
@@ -84,28 +84,6 @@ async def test_a_step_that_the_ending_run_has_sent_is_not_sent_by_the_one_that_g
         "skipped",
         "sent before the contacts were merged",
     )
-
-
-@pytest.mark.parametrize("outcome", ["sent", "released", "nobody knows"])
-async def test_a_step_that_the_ending_run_is_just_sending_waits_until_the_outcome_is_known(
-    store: StoreCalls, outcome: str
-) -> None:
-    await store.publish(WELCOME)
-    await store.contact("ann")
-    await store.contact("bob")
-    older = await store.enrolled("welcome", "ann", now=NOW - DAY)
-    younger = await store.enrolled("welcome", "bob", now=NOW)
-    sending = await store.claim(younger.id, now=NOW)
-    await merged(store)
-    waits = await store.claim(older.id, "t2", now=NOW)
-    assert (waits.decision, waits.reason) == ("deferred", "under way when the contacts were merged")
-    assert waits.until == NOW + timedelta(minutes=1)
-    if outcome == "sent":
-        await store.settle(sending, "sent", provider_id="p1")
-    elif outcome == "released":
-        await store.release(sending)
-    claim = await store.claim(older.id, "t3", now=NOW + timedelta(minutes=61 if outcome == "nobody knows" else 1))
-    assert (claim.decision, claim.status) == (("granted", None) if outcome == "released" else ("settled", "skipped"))
 
 
 async def test_a_message_that_waits_is_not_sent_where_the_other_run_has_sent_it(store: StoreCalls) -> None:
@@ -329,34 +307,3 @@ async def test_a_contact_with_very_many_events_is_merged_only_as_the_survivor(
         await store.happen("seen", "bob", event_id=f"e{number}")
     assert (await merged(store)).outcome == "too_large"
     assert (await merged(store, "bob", "ann")).outcome == "merged"
-
-
-async def test_an_erasure_long_after_the_merge_suppresses_the_addresses_of_all_who_were_merged(
-    store: StoreCalls,
-) -> None:
-    addresses = {"ann": "ann@acme.test", "bob": "bob@acme.test", "eve": "eve@acme.test"}
-    for name, email in addresses.items():
-        await store.contact(name, email=email)
-    await merged(store, "bob", "eve")
-    await merged(store, "ann", "bob")
-    await store.contact("ann", email="new@acme.test")
-    async with store.db.transaction() as tx:
-        await merge_records.prune(tx, NOW + 31 * DAY)
-        assert await outside_people.find(tx, [], "EVE@acme.test") == "ann"
-        await erasure.erase(tx, "ann", now=NOW + 31 * DAY)
-        for address in ("bob@acme.test", "eve@acme.test", "new@acme.test"):
-            found = await suppressions.find(tx, "email", address)
-            assert found is not None and found.reason == "erased", address
-    assert await store.rows("SELECT 1 FROM former_address") == []
-
-
-async def test_a_contact_who_is_given_back_has_its_address_alone_again(store: StoreCalls) -> None:
-    await store.contact("ann", email="ann@acme.test")
-    await store.contact("bob", email="bob@acme.test")
-    await merged(store)
-    assert (await unmerged(store)).outcome == "unmerged"
-    async with store.db.transaction() as tx:
-        assert await outside_people.find(tx, [], "bob@acme.test") == "bob"
-        await erasure.erase(tx, "ann", now=NOW)
-        assert await suppressions.find(tx, "email", "bob@acme.test") is None
-    assert await store.rows("SELECT 1 FROM former_address") == []
