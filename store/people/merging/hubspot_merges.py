@@ -61,8 +61,10 @@ async def carry_out(
         await customers.hold_of_contact(tx, contact_id)
     merged, left = await _hold(tx, object_id, row.into_id)
     waits = left is None and row.expected and row.heard_at > now - OWN
-    if merged is None or waits or await contacts.hold(tx, merged) is None:
+    if merged is None or waits:
         applied.counts[WAITING] += 1
+        return applied
+    if left is None and await contacts.hold(tx, merged) is None:  # erased at this moment
         return applied
     if left is None:  # what is left becomes the only contact that is known
         applied = await applying.become(tx, row.into_id, merged, properties, now=now, pace=pace)
