@@ -40,6 +40,9 @@ Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 Web = Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]+)?([/?][!#-+\--:=-~]*)?)?$", max_length=500)]
 """A web address, or empty. It is used in a header: no spaces, quotes, commas or semicolons."""
 
+MappedAttribute = Annotated[str, Field(pattern=r"^[^:]+(:(text|number|bool|date|datetime))?$")]
+"""An attribute's name, and the type of its values."""
+
 
 class Settings(BaseSettings):
     """Configuration of every process. The defaults suit local development."""
@@ -141,10 +144,14 @@ class Settings(BaseSettings):
     """The app whose token writes to HubSpot, so that its changes are known as our own; if empty, the app that sends the
     webhooks.
     """
-    hubspot_attributes: dict[str, str] = {"lifecyclestage": "crm_stage"}
-    """The properties of HubSpot's contacts that become attributes, and the attributes' names."""
+    hubspot_attributes: dict[str, MappedAttribute] = {"lifecyclestage": "crm_stage"}
+    """The properties of HubSpot's contacts that become attributes, and the attributes' names, each with the type of its
+    values after a colon (`seats:number`); without one they are text.
+    """
     hubspot_id_property: str = "perennial_contact_id"
     """The property of HubSpot's contacts that holds the contact's id here."""
+    hubspot_outcome_property: str = "perennial_outcome"
+    """The property of HubSpot's tasks in which a salesperson says what came of the task."""
 
     webhook_secret: SecretStr = SecretStr("")
     """Standard Webhooks secret (`whsec_…`) that signs the calls of `webhook` steps."""

@@ -82,7 +82,7 @@ def build_activities(settings: Settings, db: Database, providers: Providers | No
     """
     settings.require(*SENDING)
     providers = providers or build_providers(settings)
-    properties = Properties(settings.hubspot_attributes, settings.hubspot_id_property)
+    properties = Properties.written(settings.hubspot_attributes, settings.hubspot_id_property)
     links, brand = Links(settings.link_base, settings.signing_secret), Brand(**settings.sender)
     email, sms = EmailKind(providers.email, links, brand), SmsKind(providers.sms, links, brand)
     importing = ImportActivities(db, busy_here)

@@ -52,7 +52,7 @@ class Watch(BackgroundTask):
         """`crm` is HubSpot, if it is the CRM."""
         self._database = database
         self._crm = crm
-        self._hubspot = Properties(settings.hubspot_attributes, settings.hubspot_id_property)
+        self._hubspot = Properties.written(settings.hubspot_attributes, settings.hubspot_id_property)
         self._email = email
         self._client = client
         self._rate_is_ours = contract.QUEUE_EMAIL not in settings.queue_rates

@@ -10,14 +10,16 @@ from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.people.hubspot import applying, objects
 from store.people.hubspot.hubspot_change import Change, Moment, Properties
+from store.people.merging import hubspot_merges as merges
 
 log = structlog.get_logger(__name__)
 
 
 async def settle(database: Database, properties: Properties, pace: float) -> None:
-    """Give up what waited too long, and apply what is kept of everybody who is a contact by now."""
+    """Give up what waited too long, and apply what is kept of everybody who is a contact by now; also merges."""
     async with database.transaction() as tx:
         await applying.give_up(tx, utc_now())
+        await merges.give_up(tx, utc_now())
         found = await objects.matched_by_now(tx, applying.AT_ONCE)
     for object_id in found:
         try:
@@ -25,6 +27,14 @@ async def settle(database: Database, properties: Properties, pace: float) -> Non
                 await applying.settle(tx, object_id, properties, pace=pace)
         except Exception as error:  # the next contact must not wait for this one
             log.warning("a contact of HubSpot was not settled", error=type(error).__name__)
+    async with database.transaction() as tx:
+        merged = await merges.due(tx, utc_now(), applying.AT_ONCE)
+    for object_id in merged:
+        try:
+            async with database.transaction() as tx:
+                await merges.carry_out(tx, object_id, properties, pace=pace)
+        except Exception as error:
+            log.warning("a merge of HubSpot was not carried out", error=type(error).__name__)
 
 
 async def ask_who(database: Database, crm: Crm, properties: Properties, pace: float) -> None:

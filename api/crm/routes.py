@@ -131,12 +131,13 @@ async def post_contact_page(contact_id: ContactId, request: Request, ctx: Ctx) -
         return nobody(ctx)
     form = {name: storable_text(value) for name, value in (await posted(ctx, request)).items()}
     async with ctx.db.transaction() as tx:
-        if await contacts.hold(tx, contact_id) is None:
+        about = await contacts.hold(tx, contact_id)
+        if about is None:
             return _no_contact(ctx, person)
-        accepted = await _act(tx, ctx, person, contact_id, form)
+        accepted = await _act(tx, ctx, person, about.id, form)
     for one in accepted:
         ctx.metrics.event("crm", one)
-    return RedirectResponse(f"{PATH}/contacts/{quote(contact_id, safe='')}", 303)
+    return RedirectResponse(f"{PATH}/contacts/{quote(about.id, safe='')}", 303)
 
 
 async def _act(
@@ -169,13 +170,13 @@ async def _contact_page(tx: AsyncConnection, ctx: Context, person: Visitor, cont
     found = await contacts.get(tx, contact_id)
     if found is None:
         return _no_contact(ctx, person)
-    card = await crm.get(tx, contact_id)
-    tasks = await crm_tasks.page(tx, Wanted(done=False, contact_id=contact_id), limit=crm.MOST)
-    done = await crm_tasks.last_done(tx, contact_id, limit=DONE_SHOWN)
+    card = await crm.get(tx, found.id)
+    tasks = await crm_tasks.page(tx, Wanted(done=False, contact_id=found.id), limit=crm.MOST)
+    done = await crm_tasks.last_done(tx, found.id, limit=DONE_SHOWN)
     return show(
         ctx,
         "crm_contact.html",
-        contact_id,
+        found.id,
         visitor=person,
         contact=found,
         attributes=sorted((found.attributes or {}).items()),

@@ -14,7 +14,14 @@ from uuid import UUID
 
 from temporalio.client import Client
 
-from api.doctor import database_waits, future_event_health, handoff_health, score_health, segment_health
+from api.doctor import (
+    database_waits,
+    future_event_health,
+    handoff_health,
+    older_processes,
+    score_health,
+    segment_health,
+)
 from api.doctor.findings import Finding, Report
 from api.doctor.temporal_runs import LIVE, RUNS, UNREADABLE, Listed, Look, Runs
 from api.doctor.time_limits import TimeLimits
@@ -98,6 +105,7 @@ class Check:
         await future_event_health.look(self._database, self._limits, self._report)
         await score_health.look(self._database, self._limits, self._report)
         await handoff_health.look(self._database, self._limits, self._report)
+        await older_processes.look(self._database, self._report)
         return self._report
 
     async def brief(self, after: int = 0, again: Collection[str] = ()) -> Report:
@@ -129,6 +137,7 @@ class Check:
         await future_event_health.look(self._database, self._limits, self._report)
         await score_health.look(self._database, self._limits, self._report)
         await handoff_health.look(self._database, self._limits, self._report)
+        await older_processes.look(self._database, self._report)
         return self._report
 
     async def _taken_up(self, after: int, most: int, again: Collection[str]) -> None:

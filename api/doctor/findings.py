@@ -168,6 +168,12 @@ KINDS: Mapping[str, Kind] = {
         "This is a bug: report it with the contact's events. `perennial segments check` compares all contacts. "
         "Publishing the segment with a changed description evaluates everybody anew.",
     ),
+    "older-process": Kind(
+        "Processes of an older release",
+        "They do not know what this release stores. Where a date enrols, or a segment has a leaf that is newer than "
+        "they are, they fail at changes of contacts.",
+        "Replace them. Publish what is new in a release only when no older process runs.",
+    ),
     "score-late": Kind(
         "Grades whose time has come and nobody looked",
         "They change by time alone, and are not told yet. Every worker looks each second.",

@@ -57,7 +57,7 @@ class MergeRecord(BaseModel):
     id: str
     contact_id: str = Field(description="The contact that survived.")
     merged_id: str
-    merged_by: str = Field(description="Name of the API key.")
+    merged_by: str = Field(description="Name of the API key; `hubspot` if it was merged there.")
     merged_at: datetime
     undoable_until: datetime | None = Field(description="Null if it cannot be undone, or was undone.")
     undone_by: str | None = Field(description="Name of the API key.")
@@ -91,6 +91,9 @@ async def post_merge(contact_id: ContactId, body: MergeRequest, request: Request
     if done.outcome == "taken":
         detail = f"{body.from_} was merged into {done.merged}. If that is the same person too, merge {done.merged}."
         raise ProblemError(409, "merge-refused", detail, extensions={"merged_into": done.merged})
+    if done.outcome == "too_large":
+        detail = f"{body.from_} has more than {merge.MOST_EVENTS:,} events. Merge the smaller contact into this one."
+        raise ProblemError(409, "merge-refused", detail)
     merged = done.outcome == "merged"
     return MergeResult(
         contact_id=done.survivor,

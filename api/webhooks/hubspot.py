@@ -21,7 +21,8 @@ from api.webhooks.hubspot_events import Batch
 from store.people import privacy_requests
 from store.people.hubspot import applying
 from store.people.hubspot.applying import Applied
-from store.people.hubspot.hubspot_change import Properties
+from store.people.hubspot.hubspot_change import Merge, Properties
+from store.people.merging import hubspot_merges as merges
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +70,9 @@ async def post_hubspot(request: Request, ctx: Ctx) -> Response:
         detail = "This is not from HubSpot, or too old: no signature of the last five minutes matches."
         raise ProblemError(403, "forbidden", detail)
     vouch(request)
-    await _take(ctx, hubspot_events.read(load_json(body), ctx.settings.hubspot_app_id))
+    await _take(
+        ctx, hubspot_events.read(load_json(body), ctx.settings.hubspot_app_id, ctx.settings.hubspot_outcome_property)
+    )
     return Response(status_code=204)
 
 
@@ -94,14 +97,16 @@ async def _take(ctx: Context, batch: Batch) -> None:
 
 
 def _acts(ctx: Context, batch: Batch) -> list[_Act]:
-    properties = Properties(ctx.settings.hubspot_attributes, ctx.settings.hubspot_id_property)
+    properties = Properties.written(ctx.settings.hubspot_attributes, ctx.settings.hubspot_id_property)
     pace = ctx.settings.pace_at_entry
     acts: list[_Act] = [
         partial(applying.apply, object_id=one, changes=changes, properties=properties, pace=pace)
         for one, changes in sorted(batch.changes.items())
     ]
     acts += [partial(applying.complete_task, change=task, pace=pace) for task in batch.completed]
-    acts += [partial(applying.merge, merge=one, properties=properties, pace=pace) for one in batch.merges]
+    for merge in batch.merges:
+        acts.append(partial(_note_merge, merge=merge, properties=properties))
+        acts += [partial(merges.carry_out, object_id=one, properties=properties, pace=pace) for one in merge.objects]
     acts += [
         partial(applying.note_deletion, object_id=one, moment=moment, pace=pace)
         for one, moment in batch.deleted.items()
@@ -109,6 +114,11 @@ def _acts(ctx: Context, batch: Batch) -> list[_Act]:
     ]
     acts += [partial(_erase, object_id=one) for one in dict.fromkeys(batch.erased)]  # last, so that nothing comes after
     return acts
+
+
+async def _note_merge(tx: AsyncConnection, merge: Merge, properties: Properties) -> Applied:
+    await merges.note(tx, merge, properties)
+    return Applied()
 
 
 async def _erase(tx: AsyncConnection, object_id: str) -> Applied:
@@ -120,7 +130,7 @@ async def _erase(tx: AsyncConnection, object_id: str) -> Applied:
 
 def _count(ctx: Context, applied: Applied) -> None:
     for reason, number in applied.counts.items():
-        if reason not in ("told", "own") and number:
+        if reason not in ("told", "own", merges.MERGED) and number:
             ctx.metrics.rejected.labels("hubspot", reason).inc(number)
     for accepted in applied.accepted:
         ctx.metrics.event("hubspot", accepted)

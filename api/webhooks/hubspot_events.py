@@ -6,19 +6,22 @@ the type of the object). No name and no address is read but a changed one, which
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from store.people.hubspot.hubspot_change import Change, Merge, Moment
+from api.http.fields import SLUG
+from store.people.hubspot.hubspot_change import COMPLETED, Change, Merge, Moment
 from tracks.contacts.contact_fields import storable_text
 
 CONTACTS, TASKS = "0-1", "0-27"
 """HubSpot's ids of the types of objects."""
-TASK_STATUS, COMPLETED = "hs_task_status", "COMPLETED"
+TASK_STATUS = "hs_task_status"
 LONGEST_VALUE, LONGEST_NAME = 10_000, 200
+_OUTCOME = re.compile(f"({SLUG[1:-1]})(:({SLUG[1:-1]}))?")
 _LATEST = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 
@@ -30,7 +33,7 @@ class Batch:
     changes: defaultdict[str, list[Change]] = field(default_factory=lambda: defaultdict(list))
     """Changed properties by the object's id."""
     completed: list[Change] = field(default_factory=list)
-    """Tasks that were completed."""
+    """Tasks that were completed, or of which somebody said what came of them; those first."""
     deleted: dict[str, Moment] = field(default_factory=dict)
     erased: list[str] = field(default_factory=list)
     """Contacts that were deleted for good, as the person wished."""
@@ -38,19 +41,21 @@ class Batch:
     unused: Counter[str] = field(default_factory=Counter)
 
 
-def read(said: Any, app_id: str) -> Batch:
+def read(said: Any, app_id: str, outcome_property: str) -> Batch:
     """What the events of a call say. `app_id` is the app by which Perennial writes; if empty, it is the one that sends.
 
-    Anything that is no event of a kind that is used is counted as `not-used`.
+    `outcome_property` is the property of tasks that says what came of one. Anything that is no event of a kind that is
+    used is counted as `not-used`.
     """
     batch = Batch()
     for one in said if isinstance(said, list) else [said]:
-        if not isinstance(one, Mapping) or not _read(one, app_id, batch):
+        if not isinstance(one, Mapping) or not _read(one, app_id, outcome_property, batch):
             batch.unused["not-used"] += 1
+    batch.completed.sort(key=lambda one: one.outcome is None)  # after its outcome a completion says nothing new
     return batch
 
 
-def _read(one: Mapping[str, Any], app_id: str, batch: Batch) -> bool:
+def _read(one: Mapping[str, Any], app_id: str, outcome_property: str, batch: Batch) -> bool:
     subject, _, what = str(one.get("subscriptionType")).partition(".")
     subject = {"contact": CONTACTS, "task": TASKS}.get(subject, str(one.get("objectTypeId")))
     object_id = _id(one.get("objectId"))
@@ -76,10 +81,12 @@ def _read(one: Mapping[str, Any], app_id: str, batch: Batch) -> bool:
     if subject == CONTACTS:
         batch.changes[object_id].append(change)
         return True
-    if subject == TASKS and name == TASK_STATUS and written == COMPLETED:
-        if change.own:  # the answer that completed it came by another way, and is known
-            batch.unused["own"] += 1
-            return True
+    if subject != TASKS:
+        return False
+    if name == TASK_STATUS and written == COMPLETED and change.own:
+        batch.unused["own"] += 1  # the answer that completed it came by another way, and is known
+        return True
+    if (name == TASK_STATUS and written == COMPLETED) or (name == outcome_property and _OUTCOME.fullmatch(written)):
         batch.completed.append(Change(moment, object_id, name, written, kind="task"))
         return True
     return False

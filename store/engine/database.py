@@ -18,6 +18,7 @@ from store.engine.driver_sql import DirectConnection, DirectEngine
 from store.engine.errors import UnstorableError
 from store.engine.hash_secret import SESSION, current_secret
 from store.engine.outbox_listener import Listener
+from store.engine.releases import marked
 
 _BY_INDEX = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_mergejoin = off"
 """Every statement here has an index that leads to its rows, so each of these other plans is worse. A connection keeps
@@ -49,7 +50,7 @@ class Database:
     def __init__(self, url: str, pool_size: int = 10, *, patience: float = 30.0, name: str = "perennial") -> None:
         """`patience`: the most seconds that a transaction waits for a connection of the pool.
 
-        `name`: the application name of the pool's connections in PostgreSQL.
+        `name`: the application name of the pool's connections in PostgreSQL, to which the release is added.
         """
         self.url = driver_url(url)
         pooled = create_async_engine(
@@ -60,7 +61,7 @@ class Database:
             pool_timeout=patience,
             pool_reset_on_return=None,  # `_reset` rolls back, only where there is something to roll back
             isolation_level="AUTOCOMMIT",  # `store.engine.pipeline` sends BEGIN and COMMIT
-            connect_args={**_POOLED, "application_name": name},
+            connect_args={**_POOLED, "application_name": marked(name)},
             hide_parameters=True,  # errors reach logs; with parameters they would show addresses
             json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         )

@@ -16,7 +16,7 @@ from store.engine.errors import BusyError
 from store.engine.sql import as_json, utc_now
 from store.people.consents import reachability, suppressions
 from store.people.hubspot import objects, own_writes
-from store.people.merging import merge_records
+from store.people.merging import former_addresses, merge_records
 from store.people.stripe import applying, customers
 from store.runs.imports import import_erasure
 from store.schema import merged_ids
@@ -43,6 +43,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     now = now or utc_now()
     named, contact_id = contact_id, await _lock(tx, contact_id)
     ids = [contact_id, *(await tx.execute(_MERGED, {"id": contact_id})).scalars()]
+    hashes = await former_addresses.take_all(tx, contact_id)
     addresses = {(row.channel, row.address) for row in await tx.execute(_FORMER, {"id": contact_id})}
     concerned = await reachability.hold(tx, contact_ids=[contact_id])
     gone = (await tx.execute(_ERASE, {"id": contact_id, "ids": ids, "now": now})).first()
@@ -57,6 +58,7 @@ async def erase(tx: AsyncConnection, contact_id: str, *, now: datetime | None = 
     if gone is not None:
         addresses |= {("email", gone.email), ("sms", gone.phone)}
         await suppressions.add_many(tx, [(channel, it) for channel, it in addresses if it], "erased", now)
+        await suppressions.add_hashed(tx, hashes, "erased", now)
     await reachability.tell(tx, [one for one in concerned if one != contact_id], now=now)
     return Erased(
         existed=gone is not None, ended=ended.rowcount, merged_into=contact_id if contact_id != named else None

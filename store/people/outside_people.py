@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of
 from store.people.consents import suppressions
+from store.schema.addresses import address_hash
 from store.schema.merged_ids import survivor_of
 
 KEPT = timedelta(days=30)
@@ -21,14 +22,15 @@ MOST = 100_000
 async def find(tx: AsyncConnection, ids: Sequence[str | None], email: str | None = None) -> str | None:
     """The first of these contacts that exists: by these ids in order, then by the address; None if there is none.
 
-    An id that was merged into another stands for that one.
+    An id that was merged into another stands for that one, and an address that a merged contact had for the survivor.
     """
     named = [one for one in ids if one is not None]
     found = None
     if named:
         found = (await tx.execute(_BY_ID, {"ids": named})).scalar()
     if found is None and email is not None:
-        found = (await tx.execute(_BY_EMAIL, {"email": email})).scalar()
+        known_by = {"email": email, "hash": address_hash("email", email)}
+        found = (await tx.execute(_BY_EMAIL, known_by)).scalar()
     return None if found is None else str(found)
 
 
@@ -39,6 +41,29 @@ async def is_erased(tx: AsyncConnection, ids: Sequence[str | None], email: str |
         return True
     found = await suppressions.find(tx, "email", email) if email else None
     return found is not None and found.reason == "erased"
+
+
+def matched_by_now(table: str, key: str, *names: str) -> str:
+    """SQL for those of `table` without a contact whose contact exists by now: `key` of at most `:limit` of them.
+
+    `names` are the columns with a contact's id as the other system says it, which may have been merged; `email` has the
+    address. Statements like this one are made here only, so that no system forgets merged ids.
+    """
+    by_name = "".join(
+        f"""
+        SELECT u.{key} FROM unmatched u JOIN contact c ON c.id = u.{name}
+        UNION
+        SELECT u.{key} FROM unmatched u JOIN merged_id g ON g.id = u.{name}
+        UNION"""
+        for name in names
+    )
+    return f"""
+        WITH unmatched AS (
+            SELECT {", ".join((key, *names))}, lower(email) AS email FROM {table} WHERE contact_id IS NULL
+        ){by_name}
+        SELECT u.{key} FROM unmatched u JOIN contact c ON c.email IS NOT NULL AND lower(c.email) = u.email
+        ORDER BY 1 LIMIT :limit
+    """
 
 
 def newest(column: str, at: str, only: str = "true") -> str:
@@ -60,8 +85,12 @@ _BY_ID = text(f"""
 """)
 # Of several contacts with the address, the one who has been there longest: it stays the same.
 _BY_EMAIL = text("""
-    SELECT id FROM contact WHERE email IS NOT NULL AND lower(email) = lower(CAST(:email AS text))
-    ORDER BY created_at, id LIMIT 1
+    (SELECT id FROM contact WHERE email IS NOT NULL AND lower(email) = lower(CAST(:email AS text))
+     ORDER BY created_at, id LIMIT 1)
+    UNION ALL
+    (SELECT c.id FROM former_address f JOIN contact c ON c.id = f.contact_id
+     WHERE f.address_hash = :hash AND f.channel = 'email' ORDER BY c.created_at, c.id LIMIT 1)
+    LIMIT 1
 """)
 _ERASED = text(f"""
     SELECT 1 FROM erasure x WHERE x.contact_id = {any_of("ids")}

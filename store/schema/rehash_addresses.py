@@ -32,6 +32,7 @@ def seal(engine: Engine, secret: Secret) -> None:
             return
         connection.execute(_KEEP, {"fingerprint": secret.fingerprint})
         connection.execute(_SUPPRESSIONS, {**secret.parts, "harshest": list(HARSHEST_FIRST)})
+        connection.execute(_FORMER, secret.parts)
     after: str | None = ""
     while after is not None:
         with engine.begin() as connection:
@@ -48,6 +49,9 @@ _SUPPRESSIONS = text(f"""
     ON CONFLICT (channel, address_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at
     WHERE array_position(CAST(:harshest AS text[]), excluded.reason)
         < array_position(CAST(:harshest AS text[]), s.reason)
+""")
+_FORMER = text(f"""
+    UPDATE former_address SET address_hash = {_SEALED.format(column="address_hash")} WHERE address_hash NOT LIKE 'k%'
 """)
 _MESSAGES = text(f"""
     WITH plain AS (

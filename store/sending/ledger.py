@@ -21,16 +21,19 @@ from store.engine.hash_secret import FINGERPRINT, demand
 from store.engine.ids import is_id, new_id
 from store.engine.pipeline import Statement
 from store.engine.sql import utc_now
+from store.people.handoffs import salespeople
 from store.published import policies
 from store.runs.enrollments.enrollments import LOCK_CONTACT, PATH_INSERT, check_contact, path_arrays
 from store.schema.addresses import HASH, address_hash
+from store.schema.merge_reasons import UNDER_WAY
 from store.schema.rows import Channel, Contact, Enrollment, Run, columns, read_row
+from store.sending import merged_twins
 from store.sending.messages.messages import COLUMNS, Message, MessageStatus
 from store.sending.policy.breakers import Deferred
 from store.sending.policy.send_facts import FACTS, SPANS
 from store.sending.policy.send_policy import SendDecision, SendRequest, decide
 from tracks.model.message_rules import MessageRules
-from tracks.model.recipients import Addressee
+from tracks.model.recipients import Addressee, Recipient
 from tracks.runs.run_interface import PathEntry
 from tracks.shared.effect_keys import effect_key
 
@@ -135,10 +138,11 @@ async def claim(
         judged = SendDecision("skip", over)
     else:
         held_since = message.held_since if message else None
+        twin = await merged_twins.decision(tx, message, run.enrollment, real)
         asked_for = SendRequest(
             run, step, channel, address, asked["hash"], found, now, real, held_since, _deferred(message)
         )
-        judged = await decide(tx, asked_for, row)
+        judged = twin or await decide(tx, asked_for, row)
     later(tx, _WRITE, written | _judged(judged, run, found, now))
     if over:
         return Claim("ended", run, written["message"], reason=over)
@@ -151,7 +155,7 @@ async def claim(
 
 
 def _deferred(message: Message | None) -> Deferred | None:
-    if message is None or message.status != "deferred" or message.due_at is None:
+    if message is None or message.status != "deferred" or message.due_at is None or message.reason == UNDER_WAY:
         return None
     return Deferred(message.reason, message.claimed_at, message.due_at)
 
@@ -189,7 +193,8 @@ async def _read(
     await check_contact(tx, facts["e_contact_id"], contact.id if contact else None)
     address = contact.address(asked["channel"]) if contact else None
     if to is not None and contact is not None:
-        address = to.address(asked["channel"], contact.attributes or {}, facts["e_properties"])
+        sales = await salespeople.mailbox_of(tx, contact.id) if isinstance(to, Recipient) and to.salesperson else None
+        address = to.address(asked["channel"], contact.attributes or {}, facts["e_properties"], sales)
         await tx.execute(_LOCK_ADDRESS, {"address": address or ""})
     asked["hash"] = address_hash(asked["channel"], address) if address else ""
     # Read again where PostgreSQL cannot normalise the address, and after the lock of somebody else's.

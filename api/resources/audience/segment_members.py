@@ -117,8 +117,8 @@ async def explain_member(segment: SegmentName, contact_id: ContactId, ctx: Ctx) 
             raise not_found(f"contact {contact_id}")
         definition = await segments.definition(tx, segment, summary.live or summary.latest)
         decision = await decide(tx, definition.members, person, now)
-        known = await member_lists.stored(tx, segment, [contact_id])
-        return staying(decision, known.get(contact_id), definition.min_stay, now)
+        known = await member_lists.stored(tx, segment, [person.id])
+        return staying(decision, known.get(person.id), definition.min_stay, now)
 
 
 class SegmentSize(BaseModel):

@@ -106,12 +106,13 @@ async def _changed(
 
 
 async def _read(tx: AsyncConnection, contact_id: str) -> CrmCard:
-    if await contacts.get(tx, contact_id) is None:
+    person = await contacts.get(tx, contact_id)
+    if person is None:
         raise not_found(f"contact {contact_id}")
-    card = await crm.get(tx, contact_id)
-    tasks = await crm_tasks.page(tx, crm_tasks.Wanted(done=False, contact_id=contact_id), limit=crm.MOST)
+    card = await crm.get(tx, person.id)
+    tasks = await crm_tasks.page(tx, crm_tasks.Wanted(done=False, contact_id=person.id), limit=crm.MOST)
     return CrmCard(
-        contact_id=contact_id,
+        contact_id=person.id,
         stage=card.stage if card else None,
         fields=dict(card.fields) if card else {},
         notes=[

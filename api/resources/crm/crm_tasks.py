@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, not_found
 from store.people.crm import crm_tasks
 from store.people.crm.crm_tasks import Wanted
+from store.schema import merged_ids
 
 router = APIRouter(prefix="/v1/crm", tags=["crm"], route_class=KeyedRoute, responses=documented(401, 422))
 
@@ -83,6 +85,8 @@ async def list_crm_tasks(
         due = str(position[0])
         after = (datetime.fromisoformat(due) if due else None, str(position[1]))
     async with ctx.db.transaction() as tx:
+        if contact_id is not None:
+            wanted = replace(wanted, contact_id=await merged_ids.current(tx, contact_id))
         found = await crm_tasks.page(tx, wanted, after=after, limit=limit + 1)
     page, following = ctx.cursors.cut(
         listing, found, limit, lambda one: [one.due_at.isoformat() if one.due_at else "", one.id]

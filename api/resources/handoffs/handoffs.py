@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from store.people.handoffs import handoff as handoffs
 from store.people.handoffs.answering import Answered, Said
 from store.people.handoffs.handoff import Handoff, Status, Wanted
 from store.published import policies
+from store.schema import merged_ids
 from tracks.policy.sales import Sales
 from tracks.shared.link_tokens import handoff_url
 from tracks.shared.problems import meant
@@ -120,6 +121,8 @@ async def list_handoffs(
     listing = ["handoffs", *(None if value is None else str(value) for value in astuple(wanted))]
     position = ctx.cursors.read(listing, cursor)
     async with ctx.db.transaction() as tx:
+        if contact_id is not None:
+            wanted = replace(wanted, contact_id=await merged_ids.current(tx, contact_id))
         found = await handoffs.page(tx, wanted, before=str(position[0]) if position else None, limit=limit + 1)
     shown, following = ctx.cursors.cut(listing, found, limit, lambda one: [one.id])
     return HandoffPage(handoffs=[HandoffSummary(**_fields(one)) for one in shown], next=following)

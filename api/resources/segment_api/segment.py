@@ -185,7 +185,8 @@ async def _merge(tx: AsyncConnection, index: int, one: Alias, stored: _Stored, p
     if done.outcome in ("merged", "one_already"):
         stored.merged[index] = done.survivor
     else:
-        stored.refused[index] = {"no_survivor": "erased", "no_merged": "erased"}.get(done.outcome, done.outcome)
+        words = {"no_survivor": "erased", "no_merged": "erased", "too_large": "too-many-events"}
+        stored.refused[index] = words.get(done.outcome, done.outcome)
 
 
 async def _groups(tx: AsyncConnection, groups: Sequence[Group]) -> list[tuple[str, contacts.Changes]]:

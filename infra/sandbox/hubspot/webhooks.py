@@ -23,7 +23,7 @@ from infra.sandbox.hubspot.objects import HubSpotStore, Properties, Source
 
 SUBSCRIBED = {
     "contacts": ("email", "lifecyclestage", "hs_lead_status", "perennial_contact_id"),
-    "tasks": ("hs_task_status",),
+    "tasks": ("perennial_outcome", "hs_task_status"),
 }
 """The properties whose changes are sent."""
 APP, PORTAL = 54321, 62515
@@ -51,10 +51,10 @@ class HubSpotWebhooks:
         return [Route("/_control/hubspot", self._act, methods=["POST"])]
 
     async def _act(self, request: Request) -> Response:
-        """What a person does in HubSpot: {action, contact?, task?, properties?, into?}.
+        """What a person does in HubSpot: {action, contact?, task?, properties?, into?, outcome?}.
 
         - `create`: {properties}; `change`: {contact, properties}
-        - `complete`: {task}
+        - `complete`: {task}, and {outcome} to say what came of it
         - `delete`, `erase` (a privacy deletion): {contact}
         - `merge`: {contact, into}
 
@@ -73,7 +73,8 @@ class HubSpotWebhooks:
             key = str(given["task"])
             if self._store.get("tasks", key) is None:
                 raise ValueError(f"there is no task {key}")
-            self._store.write("tasks", key, {"hs_task_status": "COMPLETED"}, PERSON)
+            said = {"perennial_outcome": str(given["outcome"])} if given.get("outcome") else {}
+            self._store.write("tasks", key, {**said, "hs_task_status": "COMPLETED"}, PERSON)
             return key
         key = self._contact(given["contact"])
         match action:

@@ -67,9 +67,14 @@ async def add_note(
 
     With the same `once`, a note of this contact is added once.
     """
+    person = await contacts.hold(tx, contact_id)
+    if person is None:
+        return False
+    contact_id = person.id
     key = f"note:{contact_id}:{once}" if once else f"note:{new_id()}"
     values = {"id": new_id(), "key": key, "contact": contact_id, "body": body, "by": author, "now": now or utc_now()}
-    return bool((await tx.execute(_NOTE, values)).scalar())
+    await tx.execute(_NOTE, values)
+    return True
 
 
 async def mirror(
@@ -110,8 +115,10 @@ def event_of(contact_id: str, change: Changed, *, event_id: str, at: datetime, s
 async def _change(
     tx: AsyncConnection, contact_id: str, wanted: Mapping[str | None, Any], now: datetime, pace: float
 ) -> Sequence[Accepted] | None:
-    if await contacts.hold(tx, contact_id) is None:
+    person = await contacts.hold(tx, contact_id)
+    if person is None:
         return None
+    contact_id = person.id  # another one, if the named contact was merged
     row = (await tx.execute(_READ, {"contact": contact_id})).first()
     held: dict[str | None, Any] = {None: row.stage, **row.fields} if row else {}
     changes = [
@@ -142,17 +149,10 @@ _WRITE = text("""
     ON CONFLICT (contact_id) DO UPDATE
     SET stage = excluded.stage, fields = excluded.fields, updated_at = excluded.updated_at
 """)
-# The contact is locked as a foreign key would, so that no erasure happens in between.
 _NOTE = text("""
-    WITH person AS (SELECT id FROM contact WHERE id = :contact FOR KEY SHARE),
-    card AS (
-        INSERT INTO crm_contact (contact_id, updated_at) SELECT id, :now FROM person
-        ON CONFLICT (contact_id) DO NOTHING
-    ),
-    noted AS (
-        INSERT INTO crm_note (id, effect_key, contact_id, body, author, created_at)
-        SELECT CAST(:id AS uuid), :key, id, :body, :by, :now FROM person
-        ON CONFLICT (effect_key) DO NOTHING
+    WITH card AS (
+        INSERT INTO crm_contact (contact_id, updated_at) VALUES (:contact, :now) ON CONFLICT (contact_id) DO NOTHING
     )
-    SELECT EXISTS (SELECT FROM person)
+    INSERT INTO crm_note (id, effect_key, contact_id, body, author, created_at)
+    VALUES (CAST(:id AS uuid), :key, :contact, :body, :by, :now) ON CONFLICT (effect_key) DO NOTHING
 """)

@@ -21,17 +21,18 @@ from store.people.crm.crm_changes import STAGE, Changed
 from store.people.crm.crm_task_outcomes import Completed
 from store.people.hubspot import objects, waiting
 from store.people.hubspot import properties as property_values
-from store.people.hubspot.hubspot_change import Change, Merge, Moment, Properties
+from store.people.hubspot.hubspot_change import Change, Moment, Properties
 from store.people.hubspot.objects import HubSpotContact
+from store.people.hubspot.typed_values import Value
 from store.runs import drop_counts
 from store.runs.drop_counts import Drop
 from store.runs.events import events
 from store.runs.events.events import Accepted, Event
 
 KIND, SOURCE = "hubspot", "hubspot"
-OVERTAKEN, UNMATCHED, UNMAPPED = "overtaken", "unmatched", "unmapped"
+OVERTAKEN, UNMATCHED, UNMAPPED, MISTYPED = "overtaken", "unmatched", "unmapped", "mistyped"
 DONE = "done"
-"""The outcome of a task that was completed in HubSpot, which knows no other."""
+"""The outcome of a task that was completed in HubSpot without an outcome of its own."""
 AT_ONCE = 100
 """Most contacts of HubSpot that one run of the job settles or gives up."""
 DELETED = "crm.contact_deleted"
@@ -40,7 +41,7 @@ DELETED = "crm.contact_deleted"
 @dataclass(slots=True)
 class Applied:
     """What came of changes: how many had which outcome (`told`, `own`, `unchanged`, `overtaken`, `duplicate`,
-    `waiting`, `unmapped`, `erased`, `merged`), and all events that tracks were told."""
+    `waiting`, `unmapped`, `erased`, `merged`, `merge-waiting`), and all events that tracks were told."""
 
     counts: Counter[str] = field(default_factory=Counter)
     accepted: list[Accepted] = field(default_factory=list)
@@ -92,7 +93,10 @@ async def settle(
 async def complete_task(
     tx: AsyncConnection, change: Change, *, now: datetime | None = None, pace: float = 1.0
 ) -> Applied:
-    """A person completed a task in HubSpot. A task that no step has noted waits for a day."""
+    """A person completed a task in HubSpot, or said what came of it (`change.outcome`), which completes it too.
+
+    A task that no step has noted waits for a day. A completion after an outcome says nothing new.
+    """
     now, applied = now or utc_now(), Applied()
     row = (await tx.execute(_TASK, {"task": change.object_id})).first()
     if row is None:
@@ -102,11 +106,18 @@ async def complete_task(
     if await contacts.hold(tx, row.contact_id) is None:
         applied.counts["erased"] += 1
         return applied
+    said, _, reason = (change.outcome or DONE).partition(":")
+    told_as = (await tx.execute(_TASK, {"task": change.object_id})).one().outcome
+    if said == DONE and told_as not in (None, DONE):
+        applied.counts["unchanged"] += 1
+        return applied
+    await tx.execute(_TOLD_AS, {"task": change.object_id, "outcome": said})
     task = Completed(
         row.contact_id,
         change.object_id,
-        DONE,
+        said,
         row.effect_key,
+        reason=reason or None,
         event_id=change.moment.event_id,
         at=min(change.moment.at, now),
         source=SOURCE,
@@ -132,24 +143,18 @@ async def note_deletion(
     return applied
 
 
-async def merge(
-    tx: AsyncConnection, merge: Merge, properties: Properties, *, now: datetime | None = None, pace: float = 1.0
+async def become(
+    tx: AsyncConnection,
+    object_id: str,
+    contact_id: str,
+    properties: Properties,
+    *,
+    now: datetime | None = None,
+    pace: float = 1.0,
 ) -> Applied:
-    """Contacts of HubSpot became one. What is left is the contact that the first known of them is.
-
-    If they are several contacts of ours, these stay several, which is counted (`merged`).
-    """
-    now, applied = now or utc_now(), Applied()
-    whose: dict[str, str | None] = {}
-    for one in sorted({merge.into, *merge.objects}):
-        found = await objects.learn(tx, one, [], properties, now) if one == merge.into else await objects.hold(tx, one)
-        whose[one] = found.contact_id if found else None
-    ours = [contact_id for one in (merge.into, *merge.objects) if (contact_id := whose[one]) is not None]
-    if ours and whose[merge.into] is None and await contacts.hold(tx, ours[0]) is not None:
-        left = HubSpotContact(merge.into, None, ours[0], None)
-        applied = await _settle(tx, left, ours[0], [], properties, applied, now, pace)
-    applied.counts["merged"] += len(set(ours)) > 1
-    return applied
+    """A contact of HubSpot is this contact of ours from now on. Both are locked."""
+    known = HubSpotContact(object_id, None, contact_id, None)
+    return await _settle(tx, known, contact_id, [], properties, Applied(), now or utc_now(), pace)
 
 
 async def give_up(tx: AsyncConnection, now: datetime) -> int:
@@ -189,17 +194,22 @@ async def _settle(
     moved = contact_id != known.contact_id
     names = properties.attributes if moved else {one.change.name for one in kept_values if one.outcome in _SETS}
     if names:
-        new = {contact_id: await property_values.attributes_of(tx, contact_id, properties.attributes, names)}
+        new = {contact_id: await property_values.attributes_of(tx, contact_id, properties, names)}
         if moved and known.contact_id is not None:  # it was somebody else until now, who keeps nothing of it
-            left = await property_values.attributes_of(tx, known.contact_id, properties.attributes, names)
-            new[known.contact_id] = dict.fromkeys(properties.attributes.values()) | left
+            left = await property_values.attributes_of(tx, known.contact_id, properties, names)
+            none: dict[str, Value] = dict.fromkeys(properties.attributes.values())
+            new[known.contact_id] = none | left
         upserts = [(one, contacts.Changes(attributes=values)) for one, values in sorted(new.items()) if values]
         if upserts:
             await contacts.upsert_many(tx, upserts, now=now, pace=pace)
     told = [
         crm_changes.event_of(
             contact_id,
-            Changed(_field(one.change.name, properties), one.before, one.change.value),
+            Changed(
+                _field(one.change.name, properties),
+                properties.value(one.change.name, one.before),
+                properties.value(one.change.name, one.change.value),
+            ),
             event_id=one.change.moment.event_id,
             at=min(one.change.moment.at, now),
             source=SOURCE,
@@ -210,7 +220,13 @@ async def _settle(
     if told:
         applied.accepted += await events.accept_many(tx, told, now=now, pace=pace)
     outcomes = Counter("told" if one.outcome == "changed" else one.outcome for one in kept_values)
-    await drop_counts.add(tx, [Drop(OVERTAKEN, KIND, count=outcomes[OVERTAKEN])])
+    mistyped = Counter(
+        one.change.name
+        for one in kept_values
+        if one.outcome in _SETS and one.change.value and properties.value(one.change.name, one.change.value) is None
+    )
+    drops = [Drop(MISTYPED, KIND, name, count) for name, count in sorted(mistyped.items())]
+    await drop_counts.add(tx, [Drop(OVERTAKEN, KIND, count=outcomes[OVERTAKEN]), *drops])
     applied.counts.update(outcomes)
     return applied
 
@@ -221,4 +237,5 @@ def _field(name: str, properties: Properties) -> str | None:
 
 
 _SETS = ("changed", "own")
-_TASK = text("SELECT contact_id, effect_key FROM hubspot_task WHERE task_id = :task")
+_TASK = text("SELECT contact_id, effect_key, outcome FROM hubspot_task WHERE task_id = :task")
+_TOLD_AS = text("UPDATE hubspot_task SET outcome = :outcome WHERE task_id = :task")

@@ -100,7 +100,7 @@ async def ask_again(tx: AsyncConnection, object_ids: Sequence[str]) -> None:
 
 
 async def any_waiting(tx: AsyncConnection) -> bool:
-    """Whether there is anyone without a contact, or a change that waits."""
+    """Whether there is anyone without a contact, or a change or a merge that waits."""
     return (await tx.execute(_ANY_WAITING)).first() is not None
 
 
@@ -124,6 +124,7 @@ async def forget(tx: AsyncConnection, object_ids: Sequence[str]) -> int:
     ids = {"ids": list(object_ids)}
     waiting = (await tx.execute(_FORGET_WAITING, ids)).rowcount
     await tx.execute(_FORGET_PROPERTIES, ids)
+    await tx.execute(_FORGET_MERGES, ids)
     await tx.execute(_FORGET, ids)
     return waiting
 
@@ -142,15 +143,7 @@ _HOLD = text(f"SELECT {_COLUMNS} FROM hubspot_contact WHERE object_id = :object 
 _ASSIGN = text("""
     UPDATE hubspot_contact SET contact_id = :contact, email = NULL, email_at = NULL WHERE object_id = :object
 """)
-_MATCHED_BY_NOW = text("""
-    WITH unmatched AS (
-        SELECT object_id, named_id, lower(email) AS email FROM hubspot_contact WHERE contact_id IS NULL
-    )
-    SELECT u.object_id FROM unmatched u JOIN contact c ON c.id = u.named_id
-    UNION
-    SELECT u.object_id FROM unmatched u JOIN contact c ON c.email IS NOT NULL AND lower(c.email) = u.email
-    ORDER BY 1 LIMIT :limit
-""")
+_MATCHED_BY_NOW = text(outside_people.matched_by_now("hubspot_contact", "object_id", "named_id"))
 _TO_ASK_FOR = text("""
     UPDATE hubspot_contact SET asked_at = :now WHERE object_id IN (
         SELECT object_id FROM hubspot_contact
@@ -161,6 +154,7 @@ _TO_ASK_FOR = text("""
 _ASK_AGAIN = text(f"UPDATE hubspot_contact SET asked_at = NULL WHERE object_id = {any_of('ids')}")
 _ANY_WAITING = text("""
     (SELECT 1 FROM hubspot_contact WHERE contact_id IS NULL LIMIT 1) UNION ALL (SELECT 1 FROM hubspot_waiting LIMIT 1)
+    UNION ALL (SELECT 1 FROM hubspot_merged WHERE done_at IS NULL LIMIT 1)
 """)
 _OLD = text("""
     SELECT object_id FROM hubspot_contact WHERE contact_id IS NULL AND heard_at < :before
@@ -176,4 +170,7 @@ _OF_PERSON = text("""
 """)
 _FORGET_WAITING = text(f"DELETE FROM hubspot_waiting WHERE kind = 'contact' AND object_id = {any_of('ids')}")
 _FORGET_PROPERTIES = text(f"DELETE FROM hubspot_property WHERE object_id = {any_of('ids')}")
+_FORGET_MERGES = text(f"""
+    DELETE FROM hubspot_merged WHERE object_id = {any_of("ids")} OR into_id = {any_of("ids")}
+""")
 _FORGET = text(f"DELETE FROM hubspot_contact WHERE object_id = {any_of('ids')}")

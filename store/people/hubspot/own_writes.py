@@ -44,10 +44,12 @@ async def record(
     """
     now = now or utc_now()
     known = await objects.learn(tx, written.object_id, [], properties, now)
-    if await contacts.hold(tx, contact_id) is None:
+    person = await contacts.hold(tx, contact_id)
+    if person is None:
         if known.contact_id is None:
             await objects.forget(tx, [written.object_id])
         return
+    contact_id = person.id  # another one, if the contact was merged while the step wrote
     if known.contact_id is None:
         await tx.execute(_NAME, {"object": written.object_id, "contact": contact_id, "at": written.at})
     own = [
@@ -61,7 +63,8 @@ async def record(
         await applying.settle(tx, written.object_id, properties, now=now, pace=pace)
     if written.task_id is not None:
         await tx.execute(_TASK, {"task": written.task_id, "contact": contact_id, "key": effect_key})
-        for change in await waiting.take(tx, "task", written.task_id):
+        completions = await waiting.take(tx, "task", written.task_id)
+        for change in sorted(completions, key=lambda one: (one.outcome is None, one.moment)):
             await applying.complete_task(tx, change, now=now, pace=pace)
 
 

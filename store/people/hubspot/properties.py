@@ -5,14 +5,15 @@ The attributes are computed from the newest values only, so they do not depend o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import any_of, many
-from store.people.hubspot.hubspot_change import Change, Moment
+from store.people.hubspot.hubspot_change import Change, Moment, Properties
+from store.people.hubspot.typed_values import Value
 
 Outcome = Literal["changed", "own", "unchanged", "duplicate", "overtaken"]
 """What a change is: a person's, our own, none because the value is the same, repeated, or older than what is known."""
@@ -60,16 +61,17 @@ async def keep(tx: AsyncConnection, object_id: str, changes: Sequence[Change]) -
 
 
 async def attributes_of(
-    tx: AsyncConnection, contact_id: str, mapped: Mapping[str, str], names: Iterable[str]
-) -> dict[str, str | None]:
+    tx: AsyncConnection, contact_id: str, properties: Properties, names: Iterable[str]
+) -> dict[str, Value]:
     """The contact's values of the attributes that these properties become, of all objects that are this contact.
 
     Of several values, the newest counts. Attributes of which HubSpot never said anything are left out.
     """
+    mapped = properties.attributes
     wanted = {mapped[name] for name in names}
     asked = {"contact": contact_id, "names": sorted(name for name, it in mapped.items() if it in wanted)}
     rows = [(Moment(row.occurred_at, row.event_id), row) for row in await tx.execute(_OF_CONTACT, asked)]
-    return {mapped[row.name]: row.value for _, row in sorted(rows, key=lambda one: one[0])}
+    return {mapped[row.name]: properties.value(row.name, row.value) for _, row in sorted(rows, key=lambda one: one[0])}
 
 
 _NEWEST = text(f"""

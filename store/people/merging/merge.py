@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import new_id
 from store.engine.sql import any_of, utc_now
 from store.people import contact_changes
+from store.people.hubspot import objects
 from store.people.merging import (
     filling,
+    former_addresses,
     merge_records,
     merged_audience,
     merged_consents,
@@ -31,6 +33,10 @@ from store.runs.events import awaited_conditions
 from store.schema import merged_ids
 from store.schema.rows import Contact
 
+MOST_EVENTS = 500_000
+"""The most events of a contact that is merged. The transaction moves about 30,000 a second of CPU, and both contacts
+are locked so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Merged:
@@ -38,10 +44,11 @@ class Merged:
 
     `one_already`: both ids stand for the same contact, and nothing was changed. `no_survivor`, `no_merged`: there is no
     such contact. `erased`: the contact to merge was erased, and nothing of them may come back. `taken`: the id to merge
-    was merged into a third contact, which `merged` names: whoever means that one has to name it.
+    was merged into a third contact, which `merged` names: whoever means that one has to name it. `too_large`: the
+    contact to merge has more than `MOST_EVENTS` events.
     """
 
-    outcome: Literal["merged", "one_already", "no_survivor", "no_merged", "erased", "taken"]
+    outcome: Literal["merged", "one_already", "no_survivor", "no_merged", "erased", "taken", "too_large"]
     survivor: str
     merged: str
     merge_id: str = ""
@@ -78,6 +85,7 @@ async def merge(
         return Merged("taken", survivor, gone)
     for contact_id in sorted((survivor, gone)):
         await customers.hold_of_contact(tx, contact_id)
+        await objects.hold_of_contact(tx, contact_id)
     if reserve:
         await filling.reserve(tx, [survivor, gone], now)
     people = await filling.lock(tx, [survivor, gone])
@@ -85,6 +93,8 @@ async def merge(
         return Merged("no_survivor", survivor, gone)
     if gone not in people:
         return Merged("erased" if await _erased(tx, gone) else "no_merged", survivor, gone)
+    if (await tx.execute(_TOO_LARGE, {"id": gone, "most": MOST_EVENTS})).first() is not None:
+        return Merged("too_large", survivor, gone)
     return await _merge(tx, people[survivor], people[gone], by, now, pace)
 
 
@@ -100,6 +110,7 @@ async def _merge(
     after = filled.contact.attributes
     changed = {one.id: contact_changes.differing(one.attributes, after) for one in (survivor, merged)}
     await contact_changes.tell_attributes(tx, changed, now)
+    await former_addresses.keep(tx, merged)
     moved = await moved_rows.move_all(tx, merge_id, merged.id, survivor.id)
     await filling.remove(tx, merged.id)
     await filling.write(tx, filled.contact)
@@ -125,5 +136,6 @@ async def _erased(tx: AsyncConnection, contact_id: str) -> bool:
     return (await tx.execute(_ERASED, {"ids": [contact_id]})).first() is not None
 
 
+_TOO_LARGE = text("SELECT 1 FROM event WHERE contact_id = :id OFFSET :most LIMIT 1")
 _STANDS_FOR = text("INSERT INTO merged_id (id, contact_id) VALUES (:id, :into)")
 _ERASED = text(f"SELECT 1 FROM erasure WHERE contact_id = {any_of('ids')}")

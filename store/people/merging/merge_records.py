@@ -23,7 +23,8 @@ _MERGE_LOCK = 0x7065_7265_6D67
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A merge of `merged_id` into the contact `contact_id`. Who merged or undid it is the name of an API key.
+    """A merge of `merged_id` into the contact `contact_id`. Who merged or undid it is the name of an API key, or
+    `hubspot`.
 
     `kept`: whether what is needed to undo it is still there. `changes` is what it changed of the survivor, by names.
     """

@@ -1,6 +1,7 @@
 """The built-in CRM's cards of two contacts: the survivor's own stage and fields win, missing ones are filled.
 
-Notes and tasks move. A CRM outside, such as HubSpot, keeps both contacts: it has a merge of its own.
+Notes and tasks move. A CRM outside, such as HubSpot, keeps both contacts: it has a merge of its own
+(`store.people.merging.hubspot_merges`).
 """
 
 from __future__ import annotations

@@ -18,11 +18,10 @@ from store.engine.ids import new_id
 from store.engine.sql import any_of, many
 from store.people.merging import moved_rows
 from store.runs.enrollments import enrollments
+from store.schema.merge_reasons import SENT_ALREADY, UNDER_WAY
 
 ENDED = "merged"
 """The reason of a run that ends because the other contact's run of the same track goes on."""
-SENT_ALREADY = "sent before the contacts were merged"
-"""The reason of a step's message, or effect, that the other contact's run of the same track had."""
 MESSAGES, EFFECTS = "message skipped", "effect skipped"
 """The names under which changed rows are noted."""
 
@@ -72,7 +71,8 @@ async def join(tx: AsyncConnection, merge_id: str, survivor: str, merged: str, n
 
 async def part(tx: AsyncConnection, merge_id: str) -> None:
     """Undo what `join` did, before the enrollments are given back. Runs that ended stay ended."""
-    await tx.execute(_FORGET_MESSAGES, {"merge": merge_id, "part": MESSAGES, "reason": SENT_ALREADY})
+    reasons = {"reason": SENT_ALREADY, "waits": UNDER_WAY}
+    await tx.execute(_FORGET_MESSAGES, {"merge": merge_id, "part": MESSAGES, **reasons})
     await tx.execute(_FORGET_EFFECTS, {"merge": merge_id, "part": EFFECTS, "reason": SENT_ALREADY})
 
 
@@ -106,7 +106,8 @@ async def _sent_already(
 ) -> None:
     """Settle the steps of live runs that the other contact's runs of the same track have done: nothing is sent twice.
 
-    It counts what a run sent that was live, and for thirty days what one sent that has ended.
+    It counts what a run sent that was live, and for thirty days what one sent that has ended. Where such a message is
+    still under way, the step waits until it is known (`store.sending.merged_twins`).
     """
     if not live:
         return
@@ -114,7 +115,8 @@ async def _sent_already(
     found = (await tx.execute(_SENT, asked)).all()
     values = {name: [getattr(row, name) for row in found] for name in _SKIPPED}
     ids = [new_id() for _ in found]
-    rows = await tx.execute(_SKIP, {**values, "id": ids, "reason": SENT_ALREADY, "now": now}) if found else ()
+    asked_for = {**values, "id": ids, "sent": SENT_ALREADY, "waits": UNDER_WAY, "now": now}
+    rows = await tx.execute(_SKIP, asked_for) if found else ()
     await moved_rows.note(tx, merge_id, MESSAGES, [row.id for row in rows if row.id in ids])
     done = (await tx.execute(_DONE, {**asked, "reason": SENT_ALREADY})).scalars().all()
     await moved_rows.note(tx, merge_id, EFFECTS, done)
@@ -143,22 +145,27 @@ _SKIPPED = {
     "priority": "int",
     "pace": "float8",
     "recipient": "text",
+    "known": "bool",
 }
 _SENT = text(f"""
     SELECT DISTINCT ON (1) l.id || substr(m.effect_key, 37) AS effect_key, l.id::text AS enrollment_id, l.contact_id,
-        l.track, m.step, m.channel, m.topic, m.transactional, m.priority, l.pace, m.recipient
+        l.track, m.step, m.channel, m.topic, m.transactional, m.priority, l.pace, m.recipient,
+        m.status = 'sent' AS known
     {_OTHERS} JOIN message m ON m.enrollment_id = o.id
     WHERE l.id = {any_of("live", "uuid")} AND m.status IN ('sending', 'sent', 'unknown')
         AND {_LATELY.format(at="m.claimed_at")}
-    ORDER BY 1
+    ORDER BY 1, known DESC
 """)
-_NAMES = ", ".join(_SKIPPED)
+_COPIED = [name for name in _SKIPPED if name != "known"]
+_NAMES = ", ".join(_COPIED)
 _SKIP = text(f"""
-    INSERT INTO message AS m (id, {_NAMES}, status, token, reason, claimed_at, settled_at)
-    SELECT i.id, {", ".join(f"i.{name}" for name in _SKIPPED)}, 'skipped', '', :reason, :now, :now
+    INSERT INTO message AS m (id, {_NAMES}, status, token, reason, claimed_at, settled_at, due_at)
+    SELECT i.id, {", ".join(f"i.{name}" for name in _COPIED)}, CASE WHEN i.known THEN 'skipped' ELSE 'deferred' END, '',
+        CASE WHEN i.known THEN :sent ELSE :waits END, CAST(:now AS timestamptz),
+        CASE WHEN i.known THEN CAST(:now AS timestamptz) END, CASE WHEN NOT i.known THEN CAST(:now AS timestamptz) END
     FROM {many("i", id="uuid", **_SKIPPED)} ORDER BY i.effect_key
-    ON CONFLICT (effect_key) DO UPDATE SET status = 'skipped', reason = excluded.reason,
-        settled_at = excluded.settled_at, due_at = NULL
+    ON CONFLICT (effect_key) DO UPDATE SET status = excluded.status, reason = excluded.reason,
+        settled_at = excluded.settled_at, due_at = excluded.due_at
     WHERE m.status IN ('released', 'deferred')
     RETURNING id::text
 """)
@@ -174,7 +181,7 @@ _DONE = text(f"""
 _FORGET_MESSAGES = text("""
     DELETE FROM message m USING merge_moved v
     WHERE v.merge_id = CAST(:merge AS uuid) AND v.part = :part AND m.id = CAST(v.row_id AS uuid)
-        AND m.status = 'skipped' AND m.reason = :reason
+        AND (m.status = 'skipped' AND m.reason = :reason OR m.status = 'deferred' AND m.reason = :waits)
 """)
 _FORGET_EFFECTS = text("""
     DELETE FROM effect f USING merge_moved v

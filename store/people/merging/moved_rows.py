@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.people.merging.table_rules import MOVED
+from store.people.merging.table_rules import MOVED, UNTOLD
 from store.schema.tables.all_tables import metadata
 
 
@@ -18,7 +18,7 @@ async def move_all(tx: AsyncConnection, merge_id: str, merged: str, survivor: st
     for table, statement in _MOVE.items():
         found = await tx.execute(statement, {"merge": merge_id, "from": merged, "into": survivor})
         counts[table] = int(found.scalar_one())
-    return {table: count for table, count in counts.items() if count}
+    return {table: count for table, count in counts.items() if count and table not in UNTOLD}
 
 
 async def give_back_all(tx: AsyncConnection, merge_id: str, merged: str, survivor: str) -> Mapping[str, int]:
@@ -27,7 +27,7 @@ async def give_back_all(tx: AsyncConnection, merge_id: str, merged: str, survivo
     for table, statement in _GIVE_BACK.items():
         found = await tx.execute(statement, {"merge": merge_id, "from": merged, "into": survivor, "part": table})
         counts[table] = found.rowcount
-    return {table: count for table, count in counts.items() if count}
+    return {table: count for table, count in counts.items() if count and table not in UNTOLD}
 
 
 async def note(tx: AsyncConnection, merge_id: str, part: str, ids: Sequence[str]) -> None:

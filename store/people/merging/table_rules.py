@@ -27,6 +27,8 @@ class Rule:
     how: How
     key: str = ""
     why: str = ""
+    told: bool = True
+    """Whether the answer of a merge counts them: not what merges keep for themselves."""
 
 
 RULES: Mapping[str, Rule] = {
@@ -43,6 +45,7 @@ RULES: Mapping[str, Rule] = {
     "hubspot_contact": Rule("move", key="object_id"),
     "hubspot_task": Rule("move", key="task_id"),
     "stripe_customer": Rule("move", key="customer_id"),
+    "former_address": Rule("move", key="id", told=False),
     "consent": Rule("stricter"),
     "membership": Rule("evaluate"),
     "score_value": Rule("evaluate"),
@@ -56,3 +59,5 @@ RULES: Mapping[str, Rule] = {
 
 MOVED: Mapping[str, str] = {table: rule.key for table, rule in RULES.items() if rule.how == "move"}
 """The tables whose rows move, and their keys."""
+UNTOLD = frozenset(table for table, rule in RULES.items() if not rule.told)
+"""The tables that the answer of a merge leaves out."""

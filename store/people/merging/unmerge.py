@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import utc_now
 from store.people import contact_changes
+from store.people.hubspot import objects
 from store.people.merging import (
     filling,
+    former_addresses,
     merge_records,
     merged_audience,
     merged_consents,
@@ -64,6 +66,7 @@ async def unmerge(
     if found.undoable_until(now) is None:
         return Unmerged("too_late", survivor, merged)
     await customers.hold_of_contact(tx, survivor)
+    await objects.hold_of_contact(tx, survivor)
     if survivor not in await filling.lock(tx, [survivor]):
         return Unmerged("not_merged", asked, merged)  # erased at this moment
     return await _unmerge(tx, found, by, now, pace)
@@ -78,6 +81,7 @@ async def _unmerge(tx: AsyncConnection, found: Merge, by: str, now: datetime, pa
     await filling.write(tx, parted)
     await merged_runs.part(tx, found.id)
     moved = await moved_rows.give_back_all(tx, found.id, merged.id, survivor.id)
+    await former_addresses.take_back(tx, merged)
     await merged_runs.give_back(tx, found.id, merged.id, survivor.id)
     changed = {one.id: contact_changes.differing(survivor.attributes, one.attributes) for one in (parted, merged)}
     await contact_changes.tell_attributes(tx, changed, now)

@@ -118,19 +118,7 @@ _HOLD = text(f"SELECT {_COLUMNS} FROM stripe_customer WHERE customer_id = :custo
 _ASSIGN = text("""
     UPDATE stripe_customer SET contact_id = :contact, email = NULL, email_at = NULL WHERE customer_id = :customer
 """)
-_MATCHED_BY_NOW = text("""
-    WITH unmatched AS (
-        SELECT customer_id, named_id, reference_id, lower(email) AS email FROM stripe_customer WHERE contact_id IS NULL
-    )
-    SELECT u.customer_id FROM unmatched u JOIN contact c ON c.id = u.named_id
-    UNION
-    SELECT u.customer_id FROM unmatched u JOIN contact c ON c.id = u.reference_id
-    UNION
-    SELECT u.customer_id FROM unmatched u JOIN merged_id g ON g.id = u.named_id OR g.id = u.reference_id
-    UNION
-    SELECT u.customer_id FROM unmatched u JOIN contact c ON c.email IS NOT NULL AND lower(c.email) = u.email
-    ORDER BY 1 LIMIT :limit
-""")
+_MATCHED_BY_NOW = text(outside_people.matched_by_now("stripe_customer", "customer_id", "named_id", "reference_id"))
 _ANY_UNMATCHED = text("SELECT 1 FROM stripe_customer WHERE contact_id IS NULL LIMIT 1")
 _OLD = text("""
     SELECT customer_id FROM stripe_customer WHERE contact_id IS NULL AND heard_at < :before

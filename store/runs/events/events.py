@@ -42,8 +42,7 @@ async def accept_many(
 
     An event id that was seen before (also within `events`) is a duplicate and changes nothing. An event of an unknown
     contact creates that contact, without an address; an event of an erased contact is dropped, and so is one that is
-    older than events of its name are kept. An id that was merged
-    stands for the surviving contact. `pace` is for the
+    older than events of its name are kept. An id that was merged stands for the surviving contact. `pace` is for the
     enrollments that entry rules begin; their properties are the event's. `bulk` puts these into the slow lane.
 
     A contact who enters or leaves a segment by these events does so after them; see `tell_changes`.

@@ -89,8 +89,23 @@ hubspot_task = Table(
     string("task_id", primary_key=True),
     string("contact_id"),
     string("effect_key"),
+    string("outcome", nullable=True),
     Index("hubspot_task_by_contact", "contact_id"),
 )
+"""A task that a step made. `outcome` is what its completion was told as; null while it is open."""
+
+hubspot_merged = Table(
+    "hubspot_merged",
+    metadata,
+    string("object_id", primary_key=True),
+    string("into_id"),
+    timestamp("heard_at"),
+    timestamp("done_at", nullable=True),
+    Index("hubspot_merged_into", "into_id"),
+    Index("hubspot_merged_waiting", "heard_at", postgresql_where=text("done_at IS NULL")),
+)
+"""A contact of HubSpot that was merged into another one there. `done_at` is when it had been seen to here; until then
+it waits for the two to be known."""
 
 hubspot_waiting = Table(
     "hubspot_waiting",

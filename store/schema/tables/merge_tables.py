@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Index, PrimaryKeyConstraint, Table, text
 
-from store.schema.tables.columns import jsonb, metadata, string, timestamp, uuid
+from store.schema.tables.columns import counted_id, jsonb, metadata, string, timestamp, uuid
 
 merged_id = Table(
     "merged_id",
@@ -45,3 +45,16 @@ merge_moved = Table(
 )
 """The ids of the rows that a merge moved (`part` is their table), and of those that it changed otherwise. They are
 deleted when the merge can no longer be undone."""
+
+former_address = Table(
+    "former_address",
+    metadata,
+    counted_id(),
+    string("contact_id"),
+    string("channel"),
+    string("address_hash"),
+    Index("former_address_of", "contact_id"),
+    Index("former_address_hash", "address_hash"),
+)
+"""The hash of an address that a merged contact had: whoever is named by it is the survivor,
+and it is suppressed when the survivor is erased."""

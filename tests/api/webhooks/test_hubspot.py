@@ -147,6 +147,17 @@ async def test_a_task_that_perennial_itself_completed_is_no_answer_of_sales(api:
     assert await told(db) == [("crm.task_completed", None)]
 
 
+async def test_an_outcome_in_the_same_call_is_what_the_task_is_told_as(api: Api, db: Database, app: FastAPI) -> None:
+    await api.contact("user-1")
+    async with db.transaction() as tx:
+        written = Written("101", datetime(2025, 11, 24, tzinfo=UTC), {}, "555")
+        await own_writes.record(tx, "user-1", "run/hot/1", written, Properties({}, ""))
+    said = completed(555) | {"propertyName": "perennial_outcome", "propertyValue": "rejected"}
+    await post(api.client, completed(555), said, said | {"eventId": 9, "propertyValue": "Not a word"})
+    assert await rows(db, "SELECT properties ->> 'outcome' FROM event") == [("rejected",)]
+    assert (counted(app, "unchanged"), counted(app, "not-used")) == (1, 1)
+
+
 async def test_what_waits_for_its_contact_is_applied_with_the_next_word_about_it(
     api: Api, db: Database, app: FastAPI
 ) -> None:
@@ -165,14 +176,18 @@ async def test_deletions_merges_and_privacy_deletions(api: Api, db: Database, ap
     assert await told(db) == [("crm.contact_deleted", None)]
     merge = {"primaryObjectId": 101, "mergedObjectIds": [102, 103], "newObjectId": 104}
     await post(api.client, event("contact.merge", 101, **merge))
-    assert counted(app, "merged") == 1
+    assert counted(app, "merge-waiting") == 1
+    (made,) = (await api.get("/v1/contacts/user-2/merges")).json()["merges"]
+    assert (made["contact_id"], made["merged_id"], made["merged_by"]) == ("user-1", "user-2", "hubspot")
     await post(api.client, change("lifecyclestage", "lead", 104))
     assert await attributes(api) == {"crm_stage": "lead"}
     gone = event("contact.privacyDeletion", 104)
     await post(api.client, gone, change("lifecyclestage", "customer", 104))
     assert (await api.get("/v1/contacts/user-1")).status_code == 404
     assert (await post(api.client, gone)).status_code == 204
-    assert await rows(db, "SELECT object_id, contact_id FROM hubspot_contact") == [("102", "user-2")]
+    assert (await api.get("/v1/contacts/user-2")).status_code == 404
+    for table in ("hubspot_contact", "hubspot_merged"):
+        assert await rows(db, f"SELECT 1 FROM {table}") == []
     assert counted(app, "not-ours") == 2
 
 

@@ -12,9 +12,11 @@ import pytest_asyncio
 from store.engine.database import Database
 from store.engine.errors import AddressSecretError
 from store.engine.hash_secret import Secret, use_secret
+from store.people import outside_people
 from store.people.consents import suppressions
 from store.schema.addresses import address_hash
 from store.schema.migrate import upgrade
+from tests.store.people.merging.merge_calls import merged
 from tests.store.store_calls import NOW, StoreCalls
 
 SECRET = "a secret of at least thirty-two characters"
@@ -43,6 +45,22 @@ async def knowing(store: StoreCalls, postgres_url: str) -> AsyncIterator[StoreCa
     use_secret(SECRET)
     database = Database(postgres_url, pool_size=2)
     yield StoreCalls(database)
+    await database.close()
+
+
+async def test_addresses_of_merged_contacts_are_found_by_a_process_with_the_secret(
+    store: StoreCalls, postgres_url: str
+) -> None:
+    await store.contact("ann")
+    await store.contact("bob", email="bob@acme.test")
+    await merged(store)
+    await store.contact("ann", email="new@acme.test")
+    upgrade(postgres_url, SECRET)
+    use_secret(SECRET)
+    database = Database(postgres_url, pool_size=2)
+    async with database.transaction() as tx:
+        assert await outside_people.find(tx, [], "bob@acme.test") == "ann"
+    assert await store.rows("SELECT 1 FROM former_address WHERE address_hash NOT LIKE 'k%'") == []
     await database.close()
 
 

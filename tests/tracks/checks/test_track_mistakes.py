@@ -129,6 +129,8 @@ steps:
         ),
         ("- {id: a, wait_date: {attribute: x, every: month, missing: skip}}", "every: 'month' should be 'year'"),
         ("- {id: a, sms: {text: x, to: {}}}", "to: needs an attribute of the contact or a property of the enrolment"),
+        ("- {id: a, email: {template: x, to: {attribute: o, salesperson: true}}}", "and one only"),
+        ("- {id: a, sms: {text: x, to: {salesperson: true}}}", "an email address only; send an email"),
         ("- {id: a, sms: {text: x, to: {attribute: o}, topic: t}}", "goes to somebody else, so it has no `topic`"),
         ("- {id: a, sms: {text: x, to: {attribute: o}, transactional: true}}", "so it has no `transactional`"),
         (
@@ -217,7 +219,7 @@ def test_each_mistake_is_named_with_what_would_be_right(steps: str, complaint: s
         ({"entry": [{"event": "x"}, {"event": "x"}]}, "two entries are called 'x'; give this one an id"),
         (
             {"entry": {"segment": "x", "event": "y"}},
-            "needs an event, a segment, a score or a date, and only one of them",
+            "needs an event, a segment, a score or a date, and only one",
         ),
         ({"entry": {"segments": ["x"]}}, "unknown key 'segments': an entry takes one segment"),
         ({"entry": {"date": {"attribute": "b", "every": "year"}}}, "unknown key 'every': write yearly: true"),

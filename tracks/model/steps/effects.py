@@ -79,6 +79,12 @@ class Sms(Message):
         return self.to is None and bool(defaults.clicks if self.track.clicks is None else self.track.clicks)
 
     @model_validator(mode="after")
+    def _to_a_phone(self) -> Sms:
+        if self.to is not None and self.to.salesperson:
+            raise wrong("goes to the salesperson, of whom the policy knows an email address only; send an email")
+        return self
+
+    @model_validator(mode="after")
     def _one_source(self) -> Sms:
         if (self.template is None) == (self.text is None):
             raise wrong("needs either a template or a text")

@@ -100,7 +100,7 @@ async def explain_score(score: ScoreName, contact_id: ContactId, ctx: Ctx) -> Sc
         if person is None:
             raise not_found(f"contact {contact_id}")
         found = await at_a_moment.explain(tx, person, score, summary.live or summary.latest, now)
-    return explanation_of(contact_id, found.answer, found.grade, found.since)
+    return explanation_of(person.id, found.answer, found.grade, found.since)
 
 
 @router.get("/{score}/check", summary="Check a score", responses=NOT_LIVE)

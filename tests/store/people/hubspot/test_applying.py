@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from store.people import contacts, erasure, privacy_requests
 from store.people.hubspot import applying, objects, own_writes, waiting
 from store.people.hubspot.applying import Applied
-from store.people.hubspot.hubspot_change import Change, Merge, Moment, Properties
+from store.people.hubspot.hubspot_change import Change, Moment, Properties
 from store.people.hubspot.own_writes import Written
 from store.runs import drop_counts
 from tests.store.store_calls import NOW, StoreCalls
@@ -202,19 +202,43 @@ async def test_a_deletion_is_told_and_the_contact_stays(store: StoreCalls) -> No
     assert await attributes(store) == {"crm_stage": "lead"}
 
 
-async def test_after_a_merge_the_one_that_is_left_is_the_same_contact(store: StoreCalls) -> None:
-    await store.contact("ann")
-    await store.contact("bob")
-    await apply(store, change(0, "email", "ann@acme.test"), change(1, "lifecyclestage", "lead"))
-    await apply(store, change(2, "lifecyclestage", "customer", object_id="200"))
+async def test_values_have_the_type_that_is_named_for_them_and_others_are_no_values(store: StoreCalls) -> None:
+    await store.contact()
+    written = {"seats": "seats:number", "member": "member:bool", "renews": "renewal_date:date", "seen": "seen:datetime"}
+    properties = Properties.written({**written, "lifecyclestage": "crm_stage"}, "our_id")
+    said = {
+        "seats": ("5", 5),
+        "member": ("true", True),
+        "renews": ("1795824000000", "2026-11-28"),
+        "seen": ("2026-11-28T12:00:00.5Z", "2026-11-28T12:00:00.500000+00:00"),
+        "lifecyclestage": ("7", "7"),
+    }
+    changes = [change(number, name, text) for number, (name, (text, _)) in enumerate(said.items())]
     async with store.db.transaction() as tx:
-        merged = await applying.merge(tx, Merge("200", ("101", "103")), PROPERTIES, now=at(10))
-    assert (merged.counts["merged"], len(merged.accepted)) == (0, 1)
-    assert await attributes(store) == {"crm_stage": "customer"}
-    await apply(store, change(3, "email", "bob@acme.test", object_id="300"), change(4, "seats", "1", object_id="300"))
+        await applying.apply(tx, "101", [change(9, "email", "ann@acme.test"), *changes], properties, now=at(10))
+    wanted = {properties.attributes[name]: value for name, (_, value) in said.items()}
+    assert await attributes(store) == wanted
+    assert {to for _, _, to in await told(store)} == set(wanted.values())
+    wrong = {"seats": "many", "member": "perhaps", "renews": "soon", "seen": "9" * 30}
+    changes = [change(20 + number, name, text) for number, (name, text) in enumerate(wrong.items())]
     async with store.db.transaction() as tx:
-        merged = await applying.merge(tx, Merge("200", ("300",)), PROPERTIES, now=at(10))
-    assert merged.counts["merged"] == 1
+        await applying.apply(tx, "101", changes, properties, now=at(60))
+        counted = {drop.track for drop in await drop_counts.totals(tx) if drop.reason == "mistyped"}
+    assert await attributes(store) == {"crm_stage": "7"} and counted == wrong.keys()
+
+
+async def test_what_a_salesperson_says_of_a_task_is_told_and_its_completion_says_nothing_more(
+    store: StoreCalls,
+) -> None:
+    await store.contact()
+    async with store.db.transaction() as tx:
+        await own_writes.record(tx, "ann", "run/hot/1", Written("101", at(2), {}, "555"), PROPERTIES, now=at(10))
+        outcome = Change(Moment(at(3), "t1"), "555", "perennial_outcome", "rejected:no-budget", kind="task")
+        completed = Change(Moment(at(3), "t2"), "555", "hs_task_status", "COMPLETED", kind="task")
+        assert (await applying.complete_task(tx, outcome, now=at(10))).counts == {"told": 1}
+        assert (await applying.complete_task(tx, completed, now=at(10))).counts == {"unchanged": 1}
+    ((properties,),) = await store.rows("SELECT properties FROM event WHERE name = 'crm.task_completed'")
+    assert (properties["outcome"], properties["reason"]) == ("rejected", "no-budget")
 
 
 async def test_what_waits_too_long_or_is_too_much_is_given_up_and_counted(

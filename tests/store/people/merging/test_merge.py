@@ -10,7 +10,7 @@ from store.people import contacts, erasure
 from store.people.consents import suppressions
 from store.people.consents.consents import Change
 from store.people.crm import crm
-from store.people.merging import merge_records
+from store.people.merging import merge, merge_records
 from store.runs.events.events import Accepted, Event
 from store.schema.rows import Contact
 from tests.store.people.consents.consent_calls import tell
@@ -297,3 +297,15 @@ async def test_after_thirty_days_the_copy_is_deleted_and_the_merge_stays(store: 
     assert len(kept) == 1 and "secret" not in kept[0].row
     assert await store.rows("SELECT 1 FROM merge_moved") == []
     assert (await store.happen("seen", "bob")).merged_into == "ann"
+
+
+async def test_a_contact_with_very_many_events_is_merged_only_as_the_survivor(
+    store: StoreCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "MOST_EVENTS", 2)
+    for name in ("ann", "bob"):
+        await store.contact(name)
+    for number in range(3):
+        await store.happen("seen", "bob", event_id=f"e{number}")
+    assert (await merged(store)).outcome == "too_large"
+    assert (await merged(store, "bob", "ann")).outcome == "merged"

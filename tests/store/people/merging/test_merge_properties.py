@@ -45,9 +45,9 @@ steps = st.lists(
     max_size=16,
 )
 EMPTIED = (
-    "merge_moved, contact_merge, merged_id, membership, segment_trigger, segment_version, segment, message, effect, "
-    "outbox, path_entry, refused_delivery, enrollment, event, consent, consent_change, suppression, crm_contact, "
-    "crm_note, contact, erasure, segment_day"
+    "merge_moved, contact_merge, merged_id, former_address, membership, segment_trigger, segment_version, segment, "
+    "message, effect, outbox, path_entry, refused_delivery, enrollment, event, consent, consent_change, suppression, "
+    "crm_contact, crm_note, contact, erasure, segment_day"
 )
 
 
