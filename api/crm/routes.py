@@ -17,9 +17,9 @@ from api.http.crm_sessions import COOKIE, LASTS, PATH, Pass
 from api.http.overload import vouch
 from api.http.pagination import CursorText
 from api.http.problems import FieldProblem, documented, invalid, pointer
-from store.people import contacts
-from store.people.crm import crm, crm_changes, crm_tasks
-from store.people.crm.crm_tasks import Wanted
+from store.people import contacts, crm_tasks
+from store.people.crm import crm, crm_changes
+from store.people.crm_tasks import Wanted
 from store.runs.events.events import Accepted
 from tracks.contacts.contact_fields import storable_text
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from store.engine.database import Database
-from store.people.crm import crm, crm_tasks
+from store.people import crm_tasks
+from store.people.crm import crm
 
 
 async def make_task(

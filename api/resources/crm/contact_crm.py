@@ -16,8 +16,8 @@ from api.http.fields import Body, Object
 from api.http.problems import documented, not_found
 from api.resources.contacts import ContactId
 from api.resources.crm.crm_tasks import CrmTask, NoteText, Person, shown
-from store.people import contacts
-from store.people.crm import crm, crm_changes, crm_tasks
+from store.people import contacts, crm_tasks
+from store.people.crm import crm, crm_changes
 from store.runs.events.events import Accepted
 
 router = APIRouter(prefix="/v1/contacts", tags=["crm"], route_class=KeyedRoute, responses=documented(401, 404, 422))

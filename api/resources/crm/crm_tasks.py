@@ -14,8 +14,8 @@ from api.http.context import Ctx
 from api.http.fields import SLUG, Body, Identifier, WrittenMoment
 from api.http.pagination import CursorText, Limit
 from api.http.problems import ProblemError, documented, not_found
-from store.people.crm import crm_tasks
-from store.people.crm.crm_tasks import Wanted
+from store.people import crm_tasks
+from store.people.crm_tasks import Wanted
 from store.schema import merged_ids
 
 router = APIRouter(prefix="/v1/crm", tags=["crm"], route_class=KeyedRoute, responses=documented(401, 422))

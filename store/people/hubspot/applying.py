@@ -15,10 +15,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.sql import utc_now
-from store.people import contacts
-from store.people.crm import crm_changes, crm_task_outcomes
+from store.people import contacts, crm_task_outcomes
+from store.people.crm import crm_changes
 from store.people.crm.crm_changes import STAGE, Changed
-from store.people.crm.crm_task_outcomes import Completed
+from store.people.crm_task_outcomes import Completed
 from store.people.hubspot import objects, waiting
 from store.people.hubspot import properties as property_values
 from store.people.hubspot.hubspot_change import Change, Moment, Properties

@@ -203,9 +203,11 @@ async def test_a_receiver_that_applies_the_batches_ends_with_exactly_the_members
                     if batch := await sender.claim(now):
                         await sender.deliver(batch, now)
         there.answers.clear()
-        for _ in range(2):
+        for last in (False, True):
             now += timedelta(hours=1)
             await send(sender, now)
+            for who in there.members if not last else ():
+                await set_size(store, who, 4)
         assert there.members == await members(store, segment)
         assert all(seqs == sorted(seqs) for seqs in there.seqs.values())
         sizes = {row.id: row.size for row in await store.rows("SELECT id, attributes -> 'size' AS size FROM contact")}

@@ -7,9 +7,9 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from store.people import contacts
-from store.people.crm import crm, crm_changes, crm_tasks
-from store.people.crm.crm_tasks import Wanted
+from store.people import contacts, crm_tasks
+from store.people.crm import crm, crm_changes
+from store.people.crm_tasks import Wanted
 from tests.store.audience import segment_calls
 from tests.store.store_calls import NOW, StoreCalls
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from store.people.crm import crm, crm_tasks
+from store.people import crm_tasks
+from store.people.crm import crm
 from store.people.crm.crm import NewTask
 from store.people.handoffs import answering, assigning, task_updates
 from store.people.handoffs.handoff import Handoff

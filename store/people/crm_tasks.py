@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import is_id
 from store.engine.sql import utc_now
-from store.people import contacts
-from store.people.crm import crm_changes, crm_task_outcomes
-from store.people.crm.crm_task_outcomes import Completed
+from store.people import contacts, crm_task_outcomes
+from store.people.crm import crm_changes
+from store.people.crm_task_outcomes import Completed
 from store.runs.events.events import Accepted
 from store.schema.rows import columns, read_row
 
