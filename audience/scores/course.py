@@ -32,6 +32,8 @@ class Course:
     """Moments in order, and the points that are added at each."""
     known_until: datetime | None = field(default=None, compare=False)
     """The first moment of which nothing is known; None: there is none."""
+    tally: Mapping[str, Any] | None = None
+    """What the rules have counted, as data (`audience.scores.tally`); None: the next event needs all facts."""
 
     def value_at(self, now: datetime) -> float:
         """The score at a moment, which is not before the one that the course begins with."""
@@ -41,10 +43,12 @@ class Course:
 
     def to_data(self) -> dict[str, Any]:
         """The course as JSON data, exactly; `known_until` is kept elsewhere."""
+        tally = {} if self.tally is None else {"tally": self.tally}
         return {
             "constant": self.constant,
             "decaying": [[part.value, part.at, part.half_life] for part in self.decaying],
             "steps": [[moment, points] for moment, points in self.steps],
+            **tally,
         }
 
 
@@ -55,8 +59,9 @@ def course_from_data(data: Mapping[str, Any]) -> Course:
     """The inverse of `Course.to_data`."""
     return Course(
         float(data["constant"]),
-        tuple(Decaying(float(value), at, half_life) for value, at, half_life in data["decaying"]),
-        tuple((moment, float(points)) for moment, points in data["steps"]),
+        tuple([Decaying(float(value), at, half_life) for value, at, half_life in data["decaying"]]),
+        tuple([(moment, float(points)) for moment, points in data["steps"]]),
+        tally=data.get("tally"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import fsum
 from typing import Literal
@@ -17,6 +17,7 @@ from audience.scores.crossings import Curve, Range
 from audience.scores.decay import Decaying, instant, microseconds, moment_of
 from audience.scores.rules import NEVER, EventRule, FitRule, Score, While
 from audience.scores.scoring_events import ScoringEvents, in_order, scoring_events
+from audience.scores.tally import Counted, Held, Tally, counted, kept_small
 from audience.segments.evaluation import Membership
 from audience.segments.members import Members
 
@@ -80,7 +81,7 @@ def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | No
     Raises ConditionError where a condition may not be computed over this contact's data, because it is too large.
     """
     rules = _rules(score, facts, now)
-    decision = _decide(score, rules, now, previous_grade)
+    decision = decided(score, [rule.contribution for rule in rules], now, previous_grade)
     explanation = tuple(rule.answer(now) for rule in rules)
     return ScoreAnswer(
         fit=fsum(answer.points for answer in explanation if answer.part == "fit"),
@@ -94,13 +95,16 @@ def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | No
 
 
 def decide(score: Score, facts: Facts, now: datetime, previous_grade: str | None = None) -> Decision:
-    """As `evaluate`, without the explanation."""
-    return _decide(score, _rules(score, facts, now), now, previous_grade)
+    """As `evaluate`, without the explanation, and with the tally that later events are added to."""
+    rules = _rules(score, facts, now)
+    decision = decided(score, [rule.contribution for rule in rules], now, previous_grade)
+    tally = _tally(score, rules, instant(now))
+    return decision if tally is None else replace(decision, course=replace(decision.course, tally=tally.to_data()))
 
 
-def _decide(score: Score, rules: Sequence[_Rule], now: datetime, previous_grade: str | None) -> Decision:
+def decided(score: Score, contributions: Sequence[Contribution], now: datetime, previous_grade: str | None) -> Decision:
+    """The score by what its rules add."""
     at = instant(now)
-    contributions = [rule.contribution for rule in rules]
     parts = [one.part_at(at) for one in contributions]
     value = fsum([points_of(part, at) for part in parts])
     grade = score.grades.grade_of(value, previous_grade)
@@ -141,6 +145,24 @@ class _Rule:
         leaves = Membership(*self.members).leaf_answers(now)
         deciding = {fact.event_id: fact for leaf in leaves for fact in leaf.facts}
         return tuple(in_order(deciding.values())[-NEWEST:])
+
+
+def _tally(score: Score, rules: Sequence[_Rule], now: int) -> Tally | None:
+    """What the rules have counted; None if that does not tell what an event changes, or if it is too much."""
+    fits = rules[: len(score.fit)]
+    behaviour: list[Counted | Held] = []
+    for rule, one in zip(score.behaviour, rules[len(score.fit) :], strict=True):
+        if isinstance(rule, While):
+            assert isinstance(one.contribution, Switching)
+            behaviour.append(Held(one.contribution.at_first, tuple(one.contribution.changes)))
+            continue
+        assert one.scoring is not None
+        found = counted(rule, one.contribution, one.scoring.times, now)
+        if found is None:
+            return None
+        behaviour.append(found)
+    holding = [number for number, one in enumerate(fits) if one.contribution.part_at(now)]
+    return kept_small(Tally(tuple(holding), tuple(behaviour)))
 
 
 def _rules(score: Score, facts: Facts, now: datetime) -> list[_Rule]:

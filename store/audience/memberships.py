@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.segments.document import Segment
 from audience.segments.inner_segments import outer_by_inner, with_outer
 from audience.segments.probes import Probe, merged
-from store.audience.facts import HOLD, shared_facts_of
+from store.audience.facts import HOLD, facts_beside, shared_facts_of
+from store.audience.fresh_events import FreshEvent
 from store.audience.inner_segments import InnerSegments
 from store.audience.membership_evaluation import Change as Change
 from store.audience.membership_evaluation import Evaluation, Kept
@@ -40,12 +41,14 @@ class Touch(NamedTuple):
     whether a field changed; whether the contact is new. An empty one looks for what is overdue.
 
     `scored`: a score may be about these events. It is not asked otherwise, so that other events cost nothing more.
+    `fresh`: those of the events that this transaction has stored, each given to one `update` alone.
     """
 
     events: frozenset[str] = frozenset()
     changed: bool = False
     created: bool = False
     scored: bool = False
+    fresh: tuple[FreshEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,14 @@ async def update(
     defined = {pin: await segments.definition(tx, *pin) for pin in wanted_pins}
     evaluation = Evaluation(kept, defined, now, silent=silent)
     wanted = [(person, _probes(evaluation, scored, person.id, asked[person.id], known)) for person in people]
-    facts = await shared_facts_of(tx, wanted, min(evaluation.earliest, scored.earliest))
-    for person in people:
-        scored.of(person.id, facts[person.id])
+    since = min(evaluation.earliest, scored.earliest)
+    facts, fresh = await facts_beside(tx, wanted, since, scored.fresh.statements())
+    scored.fresh.take(fresh)
+    again = [person for person in people if not scored.of(person.id, facts[person.id])]
+    if again:
+        more = await shared_facts_of(tx, [(person, scored.all_probes(person.id)) for person in again], since)
+        for person in again:
+            scored.of(person.id, more[person.id])
     score_values.write(tx, scored.written)
     trees = [one.members for one in defined.values()]
     facts = await with_standings(tx, people, trees, facts, segments=False)
@@ -111,7 +119,9 @@ def _of_scores(touched: Mapping[str, Touch]) -> dict[str, Concern]:
     """The contacts whose scores are to be looked at."""
     due = Touch()
     return {
-        contact_id: Concern(touch.events | ({ANY_CONTACT} if touch.changed else frozenset()), everything=touch.created)
+        contact_id: Concern(
+            touch.events | ({ANY_CONTACT} if touch.changed else frozenset()), touch.created, touch.fresh
+        )
         for contact_id, touch in touched.items()
         if touch.scored or touch.changed or touch.created or touch == due
     }

@@ -16,11 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
 from audience.scores.course import NO_POINTS
-from audience.scores.evaluation import decide
+from audience.scores.decay import instant
+from audience.scores.evaluation import Decision, decide
+from audience.scores.increments import decide_by_tally, looks_inside, with_events
+from audience.scores.increments import probes as beside_events
 from audience.scores.probes import probes
 from audience.scores.rules import Score
-from audience.segments.probes import Probe
+from audience.scores.tally import Tally, tally_from_data
+from audience.segments.probes import Probe, merged
 from store.audience.facts import AGAIN, CATCH_UP, enough
+from store.audience.fresh_events import FreshEvent, FreshEvents
 from store.audience.scores.values import VALUE_NAMES, GradeChange, ScorePin, ScoreValue, value_of
 from store.engine.pipeline import Statement
 from store.engine.sql import any_of
@@ -43,10 +48,17 @@ class KeptScore:
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """Why a contact's scores are looked at: events of these names; everything, for instance of a new contact."""
+    """Why a contact's scores are looked at: events of these names; everything, for instance of a new contact. `fresh`
+    are those of the events that this transaction stored."""
 
     events: frozenset[str] = frozenset()
     everything: bool = False
+    fresh: tuple[FreshEvent, ...] = ()
+
+    @property
+    def only_fresh(self) -> bool:
+        """Whether new events are all that has changed."""
+        return not self.everything and self.events <= {event.name for event in self.fresh}
 
 
 class ScoreUpdate:
@@ -60,6 +72,8 @@ class ScoreUpdate:
         self.changes: list[GradeChange] = []
         self.written: list[ScoreValue] = []
         self.not_judged: list[str] = []
+        self.fresh = FreshEvents()
+        """The new events to read, once `probes` has been called for each contact."""
         self._concerns = concerns
         self._kept: dict[ScorePin, KeptScore] = {}
         self._known: dict[str, dict[ScorePin, ScoreValue]] = {}
@@ -67,6 +81,8 @@ class ScoreUpdate:
         self._defined: dict[ScorePin, Score] = {}
         self._probes: dict[tuple[frozenset[ScorePin], bool], list[Probe]] = {}
         self._own: dict[ScorePin, list[Probe]] = {}
+        self._added: dict[str, dict[ScorePin, Tally]] = {}
+        """By contact, the versions to which the new events can be added, and what was counted before."""
 
     def statements(self) -> list[Statement]:
         """What to read when the contacts are locked; nothing if no score is concerned."""
@@ -109,11 +125,27 @@ class ScoreUpdate:
         return frozenset(pin for pin in self._kept if pin.score in found)
 
     def probes(self, contact_id: str) -> list[Probe]:
-        """What to read of a contact; more where the past has to be caught up with."""
+        """What to read of a contact; more where the past has to be caught up with, less where events are added."""
         pins = self._asked.get(contact_id, frozenset())
         if not pins:
             return []
-        known = self._known.get(contact_id, {})
+        added = self._added_to(contact_id, pins)
+        if not added:
+            return self.all_probes(contact_id)
+        self._added[contact_id] = added
+        fresh = self._concerns[contact_id].fresh
+        names = {event.name for event in fresh}
+        definitions = [self._defined[pin] for pin in added]
+        inside = {name for name in names if any(looks_inside(score, name) for score in definitions)}
+        asked = merged(probe for pin in added for probe in self._own_probes(pin) if probe.most is None)
+        counted = [(probe.event, probe.within) for probe in asked if probe.event in names]
+        self.fresh.ask(contact_id, fresh, inside, counted, self.now)
+        beside = [probe for score in definitions for probe in beside_events(score, names)]
+        return merged([*beside, *probes(self._defined[pin] for pin in pins - added.keys())])
+
+    def all_probes(self, contact_id: str) -> list[Probe]:
+        """What a full evaluation reads of a contact."""
+        pins, known = self._asked[contact_id], self._known.get(contact_id, {})
         overdue = [at for pin in pins if (row := known.get(pin)) and (at := row.changes_at) and at < self.now]
         self.earliest = min([self.earliest, *overdue])
         key = (pins, bool(overdue))
@@ -122,48 +154,109 @@ class ScoreUpdate:
             self._probes[key] = probes((self._defined[pin] for pin in pins), spare=spare)
         return self._probes[key]
 
-    def of(self, contact_id: str, facts: Facts) -> None:
-        """Evaluate the versions that concern a contact, at each moment that is due, up to now."""
+    def _added_to(self, contact_id: str, pins: frozenset[ScorePin]) -> dict[ScorePin, Tally]:
+        """The versions to which new events of this contact can be added. None where one of them is due."""
+        concern, known = self._concerns[contact_id], self._known.get(contact_id, {})
+        if not concern.only_fresh:
+            return {}
+        events = [(event.name, instant(event.at)) for event in concern.fresh]
+        found: dict[ScorePin, Tally] = {}
+        for pin in pins:
+            row = known.get(pin)
+            if row is None:
+                continue
+            if row.changes_at is not None and row.changes_at <= self.now:
+                return {}
+            tally = tally_from_data(self._defined[pin], row.course.tally)
+            if tally is not None and tally.takes(self._defined[pin], events, instant(self.now)):
+                found[pin] = tally
+        return found
+
+    def of(self, contact_id: str, facts: Facts) -> bool:
+        """Evaluate the versions that concern a contact, at each moment that is due, up to now.
+
+        False if nothing was done, because the facts that `all_probes` asks for are needed after all.
+        """
         known = self._known.get(contact_id, {})
+        decisions = self._decisions(contact_id, facts)
+        if decisions is None:
+            return False
         counting: dict[str, str] = {}
         """The grades by the versions that count."""
         for pin in sorted(self._asked.get(contact_id, ()), key=lambda pin: not self._kept[pin].live):
             old, kept = known.get(pin), self._kept[pin]
             row = old or self._first(contact_id, pin, counting.get(pin.score))
-            mine = self._enough(pin, facts)
-            moment: datetime | None = self.now
-            if row.changes_at is not None:
-                moment = min(row.changes_at, self.now)
-            for _ in range(CATCH_UP):
-                if moment is None or moment > self.now:
-                    break
-                row = self._at(row, mine, moment)
-                moment = row.changes_at
+            if pin in decisions:
+                decision = decisions[pin]
+                row = row if decision is None else self._with_grade(row, value_at(row, decision, self.now), self.now)
+            else:
+                row = self._up_to_now(row, self._enough(pin, facts))
             if kept.live:
                 counting[pin.score] = row.grade
             else:
                 row = replace(row, untold=untold_of(self._defined[pin], row.grade, counting.get(pin.score)))
             if (changed := _to_write(old, row, self.now)) is not None:
                 self.written.append(changed)
+        return True
+
+    def _decisions(self, contact_id: str, facts: Facts) -> dict[ScorePin, Decision | None] | None:
+        """The decisions to which the new events were added; None for one that they do not change.
+
+        None if that cannot be told without all facts: then there is nothing to add to.
+        """
+        added = self._added.pop(contact_id, {})
+        if added and (facts.cut or self.fresh.too_many(contact_id)):
+            return None
+        found: dict[ScorePin, Decision | None] = {}
+        events = self.fresh.facts(self._concerns[contact_id].fresh) if added else []
+        for pin, tally in added.items():
+            score = self._defined[pin]
+            try:
+                after = with_events(score, tally, events, facts, self.now)
+                decision = None
+                if after is not tally:
+                    decision = decide_by_tally(score, after, self.now, self._known[contact_id][pin].grade)
+            except ConditionError:
+                return None
+            if after is not tally and decision is None:
+                return None
+            found[pin] = decision
+        return found
+
+    def _up_to_now(self, row: ScoreValue, facts: Facts | None) -> ScoreValue:
+        moment: datetime | None = self.now
+        if row.changes_at is not None:
+            moment = min(row.changes_at, self.now)
+        for _ in range(CATCH_UP):
+            if moment is None or moment > self.now:
+                break
+            row = self._at(row, facts, moment)
+            moment = row.changes_at
+        return row
 
     def _first(self, contact_id: str, pin: ScorePin, by_live: str | None) -> ScoreValue:
         """What a contact is before the first evaluation: of the grade that counts so far, else of the lowest."""
         return first_value(self._defined[pin], contact_id, pin, by_live, self.now)
 
     def _enough(self, pin: ScorePin, facts: Facts) -> Facts | None:
-        if not facts.cut:
-            return facts
+        return enough(facts, self._own_probes(pin), self.now) if facts.cut else facts
+
+    def _own_probes(self, pin: ScorePin) -> list[Probe]:
         if pin not in self._own:
             self._own[pin] = probes([self._defined[pin]])
-        return enough(facts, self._own[pin], self.now)
+        return self._own[pin]
 
     def _at(self, row: ScoreValue, facts: Facts | None, moment: datetime) -> ScoreValue:
         """The value as it is from that moment on."""
-        kept = self._kept[row.pin]
         new, could = judged(self._defined[row.pin], row, facts, moment)
         if not could:
             self.not_judged.append(row.score)
             new = replace(new, changes_at=self.now + AGAIN)
+        return self._with_grade(row, new, moment)
+
+    def _with_grade(self, row: ScoreValue, new: ScoreValue, moment: datetime) -> ScoreValue:
+        """The new value after that one; a change of the grade is to be told."""
+        kept = self._kept[row.pin]
         if new.grade == row.grade:
             return new
         before = row.untold if kept.tells and row.untold is not None else row.grade
@@ -188,16 +281,28 @@ def judged(score: Score, row: ScoreValue, facts: Facts | None, now: datetime) ->
     except ConditionError:
         answer = None
     if answer is None:
-        value, grade, course, looks = 0.0, score.grades.grade_of(0.0), NO_POINTS, [now + AGAIN]
-    else:
-        value, grade, course = answer.value, answer.grade, answer.course
-        looks = [moment for moment in (answer.changes_at, course.known_until) if moment is not None]
-    since = row.since if grade == row.grade else now
-    looked_at = min(looks, default=None)
-    new = ScoreValue(
-        row.contact_id, row.score, row.version, value, now, course, grade, since, looked_at, row.seq, row.untold
+        answer = Decision(0.0, score.grades.grade_of(0.0), now + AGAIN, NO_POINTS)
+        return value_at(row, answer, now), False
+    return value_at(row, answer, now), True
+
+
+def value_at(row: ScoreValue, decision: Decision, now: datetime) -> ScoreValue:
+    """The value that was decided at a moment, for a contact with that value before."""
+    looks = [moment for moment in (decision.changes_at, decision.course.known_until) if moment is not None]
+    since = row.since if decision.grade == row.grade else now
+    return ScoreValue(
+        row.contact_id,
+        row.score,
+        row.version,
+        decision.value,
+        now,
+        decision.course,
+        decision.grade,
+        since,
+        min(looks, default=None),
+        row.seq,
+        row.untold,
     )
-    return new, answer is not None
 
 
 def untold_of(score: Score, grade: str, by_live: str | None) -> str | None:
