@@ -171,7 +171,7 @@ class Switching:
         return _ordered(0.0, self.points)
 
     def jumps(self, after: int) -> Iterable[int]:
-        return self.changes
+        return self.changes[bisect_right(self.changes, after) :]
 
     def steps(self, after: int) -> Iterable[tuple[int, float]]:
         for number, moment in enumerate(self.changes):

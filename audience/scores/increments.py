@@ -6,8 +6,7 @@ to a sum, or take a place under a cap.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from audience.conditions import judge_event
@@ -17,7 +16,6 @@ from audience.scores.evaluation import Decision, decided
 from audience.scores.rules import EventRule, Score, While
 from audience.scores.tally import Held, Tally, kept_small, with_event
 from audience.segments import probes as of_segments
-from audience.segments.members import events_of
 from audience.segments.probes import Probe
 from tracks.runs.bot_engagement import CLASSED, heard
 
@@ -35,11 +33,10 @@ def looks_inside(score: Score, name: str) -> bool:
 
 def probes(score: Score, names: Collection[str]) -> list[Probe]:
     """What to read beside new events of these names: what decides the `while` rules about them."""
-    return of_segments.probes(
-        rule.members
-        for rule in score.behaviour
-        if isinstance(rule, While) and not events_of(rule.members).isdisjoint(names)
+    concerned = (
+        rule.members for rule in score.behaviour if isinstance(rule, While) and not rule.events.isdisjoint(names)
     )
+    return of_segments.probes(concerned)
 
 
 def with_events(score: Score, tally: Tally, events: Sequence[Fact], facts: Facts, now: datetime) -> Tally:
@@ -52,15 +49,15 @@ def with_events(score: Score, tally: Tally, events: Sequence[Fact], facts: Facts
     for number, (rule, before) in enumerate(zip(score.behaviour, tally.behaviour, strict=True)):
         if isinstance(before, Held):
             assert isinstance(rule, While)
-            if not events_of(rule.members).isdisjoint(names):
+            if not rule.events.isdisjoint(names):
                 holds, changes = rule.decider.all_changes(facts, now)
                 found = Held(holds, tuple([instant(moment) for moment in changes]))
                 behaviour[number] = before if found == before.at(at) else found
             continue
         assert isinstance(rule, EventRule)
         for event in events:
-            if event.name == rule.event and _scores(rule, event):
-                before = with_event(rule, before, instant(event.at), at)
+            if event.name == rule.event and (after := with_event(rule, before, instant(event.at), at)) is not before:
+                before = after if _scores(rule, event) else before
         behaviour[number] = before
     if all(one is before for one, before in zip(behaviour, tally.behaviour, strict=True)):
         return tally
@@ -72,19 +69,13 @@ def decide_by_tally(score: Score, tally: Tally, now: datetime, grade: str) -> De
 
     The moment at which the grade changes by time alone may differ from that of `decide` by the rounding of the sums.
     """
-    decision = decided(score, tally.contributions(score), now, grade)
-    if decision.course.decaying and any(abs(decision.value - limit) < _NEAR for limit in _thresholds(score)):
-        return None
     kept = kept_small(tally)
-    return replace(decision, course=replace(decision.course, tally=None if kept is None else kept.to_data()))
+    decision = decided(score, tally.contributions(score), now, grade, None if kept is None else kept.to_data())
+    if decision.course.decaying and any(abs(decision.value - limit) < _NEAR for limit in score.grades.thresholds):
+        return None
+    return decision
 
 
 def _scores(rule: EventRule, event: Fact) -> bool:
     """Whether an event is one that a rule means; the cap is not asked."""
     return judge_event(rule.where, event).holds and heard(event.name, event.properties, rule.by)
-
-
-def _thresholds(score: Score) -> Iterator[float]:
-    for grade in score.grades.all:
-        yield grade.enter
-        yield grade.leave

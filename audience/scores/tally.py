@@ -77,6 +77,17 @@ class Tally:
             if isinstance(rule, While) or rule.event in moments
         )
 
+    def unmoved(self, score: Score, events: Iterable[tuple[str, int]], now: int) -> bool:
+        """Whether such events change nothing, score or not: a cap has no room for them, or their points have ended."""
+        for name, at in events:
+            for rule, one in zip(score.behaviour, self.behaviour, strict=True):
+                if isinstance(one, Held):
+                    if isinstance(rule, EventRule) or name in rule.events:
+                        return False
+                elif isinstance(rule, EventRule) and rule.event == name and with_event(rule, one, at, now) is not one:
+                    return False
+        return True
+
     def contributions(self, score: Score) -> list[Contribution]:
         """What the rules add, as a full evaluation of all facts gives it."""
         fits: list[Contribution] = [

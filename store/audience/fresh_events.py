@@ -56,10 +56,8 @@ class FreshEvents:
             }
             found.append(Statement(_INSIDE, given))
         if self._counted:
-            names = ("contact", "name", "since")
-            found.append(
-                Statement(_TOO_MANY, dict(zip(names, map(list, zip(*self._counted, strict=True)), strict=True)))
-            )
+            contacts, names, since = map(list, zip(*self._counted, strict=True))
+            found.append(Statement(_TOO_MANY, {"contact": contacts, "name": names, "since": since}))
         return found
 
     def take(self, rows: Sequence[Iterable[Any]]) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -61,6 +61,14 @@ class Concern:
         return not self.everything and self.events <= {event.name for event in self.fresh}
 
 
+class _Plan(NamedTuple):
+    """What to read of contacts to whose scores new events of some names are added: see `FreshEvents.ask`."""
+
+    probes: list[Probe]
+    inside: frozenset[str]
+    counted: Sequence[tuple[str, timedelta | None]]
+
+
 class ScoreUpdate:
     """Brings the scores of some contacts up to date: reads, evaluates, and collects what is to be written and told."""
 
@@ -81,8 +89,10 @@ class ScoreUpdate:
         self._defined: dict[ScorePin, Score] = {}
         self._probes: dict[tuple[frozenset[ScorePin], bool], list[Probe]] = {}
         self._own: dict[ScorePin, list[Probe]] = {}
-        self._added: dict[str, dict[ScorePin, Tally]] = {}
-        """By contact, the versions to which the new events can be added, and what was counted before."""
+        self._plans: dict[tuple[frozenset[ScorePin | str], ...], _Plan] = {}
+        self._added: dict[str, dict[ScorePin, Tally | None]] = {}
+        """By contact, the versions to which the new events can be added, and what was counted before; None: they change
+        nothing."""
 
     def statements(self) -> list[Statement]:
         """What to read when the contacts are locked; nothing if no score is concerned."""
@@ -134,14 +144,26 @@ class ScoreUpdate:
             return self.all_probes(contact_id)
         self._added[contact_id] = added
         fresh = self._concerns[contact_id].fresh
-        names = {event.name for event in fresh}
-        definitions = [self._defined[pin] for pin in added]
-        inside = {name for name in names if any(looks_inside(score, name) for score in definitions)}
-        asked = merged(probe for pin in added for probe in self._own_probes(pin) if probe.most is None)
-        counted = [(probe.event, probe.within) for probe in asked if probe.event in names]
-        self.fresh.ask(contact_id, fresh, inside, counted, self.now)
-        beside = [probe for score in definitions for probe in beside_events(score, names)]
-        return merged([*beside, *probes(self._defined[pin] for pin in pins - added.keys())])
+        moved = frozenset(pin for pin, tally in added.items() if tally is not None)
+        plan = self._plan(pins, frozenset(added), moved, frozenset(event.name for event in fresh))
+        self.fresh.ask(contact_id, fresh, plan.inside, plan.counted, self.now)
+        return plan.probes
+
+    def _plan(
+        self, pins: frozenset[ScorePin], added: frozenset[ScorePin], moved: frozenset[ScorePin], names: frozenset[str]
+    ) -> _Plan:
+        """`added` are the versions to which the events are added, `moved` those of them that this may change."""
+        key = (pins, added, moved, names)
+        if key not in self._plans:
+            definitions = [self._defined[pin] for pin in moved]
+            counted = merged(probe for pin in added for probe in self._own_probes(pin) if probe.most is None)
+            beside = [probe for score in definitions for probe in beside_events(score, names)]
+            self._plans[key] = _Plan(
+                merged([*beside, *probes(self._defined[pin] for pin in pins - added)]),
+                frozenset(name for name in names if any(looks_inside(score, name) for score in definitions)),
+                [(probe.event, probe.within) for probe in counted if probe.event in names],
+            )
+        return self._plans[key]
 
     def all_probes(self, contact_id: str) -> list[Probe]:
         """What a full evaluation reads of a contact."""
@@ -154,22 +176,24 @@ class ScoreUpdate:
             self._probes[key] = probes((self._defined[pin] for pin in pins), spare=spare)
         return self._probes[key]
 
-    def _added_to(self, contact_id: str, pins: frozenset[ScorePin]) -> dict[ScorePin, Tally]:
-        """The versions to which new events of this contact can be added. None where one of them is due."""
+    def _added_to(self, contact_id: str, pins: frozenset[ScorePin]) -> dict[ScorePin, Tally | None]:
+        """The versions to which new events of this contact can be added; see `_added`. None if one of them is due."""
         concern, known = self._concerns[contact_id], self._known.get(contact_id, {})
         if not concern.only_fresh:
             return {}
         events = [(event.name, instant(event.at)) for event in concern.fresh]
-        found: dict[ScorePin, Tally] = {}
+        found: dict[ScorePin, Tally | None] = {}
+        now = instant(self.now)
         for pin in pins:
             row = known.get(pin)
             if row is None:
                 continue
             if row.changes_at is not None and row.changes_at <= self.now:
                 return {}
-            tally = tally_from_data(self._defined[pin], row.course.tally)
-            if tally is not None and tally.takes(self._defined[pin], events, instant(self.now)):
-                found[pin] = tally
+            score = self._defined[pin]
+            tally = tally_from_data(score, row.course.tally)
+            if tally is not None and tally.takes(score, events, now):
+                found[pin] = None if tally.unmoved(score, events, now) else tally
         return found
 
     def of(self, contact_id: str, facts: Facts) -> bool:
@@ -210,17 +234,15 @@ class ScoreUpdate:
         found: dict[ScorePin, Decision | None] = {}
         events = self.fresh.facts(self._concerns[contact_id].fresh) if added else []
         for pin, tally in added.items():
-            score = self._defined[pin]
+            found[pin], score = None, self._defined[pin]
             try:
-                after = with_events(score, tally, events, facts, self.now)
-                decision = None
-                if after is not tally:
-                    decision = decide_by_tally(score, after, self.now, self._known[contact_id][pin].grade)
+                after = tally if tally is None else with_events(score, tally, events, facts, self.now)
             except ConditionError:
                 return None
-            if after is not tally and decision is None:
-                return None
-            found[pin] = decision
+            if after is not None and after is not tally:
+                found[pin] = decision = decide_by_tally(score, after, self.now, self._known[contact_id][pin].grade)
+                if decision is None:
+                    return None
         return found
 
     def _up_to_now(self, row: ScoreValue, facts: Facts | None) -> ScoreValue:

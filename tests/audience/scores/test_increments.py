@@ -15,7 +15,7 @@ from audience.scores.decay import instant
 from audience.scores.document import score_from_data
 from audience.scores.evaluation import decide
 from audience.scores.increments import decide_by_tally, with_events
-from audience.scores.tally import ADDED, MOST, Tally, tally_from_data
+from audience.scores.tally import tally_from_data
 from tests.audience.scores.test_evaluation import NOW, scores
 
 steps = st.lists(
