@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.facts import Fact, Facts
 from audience.segments.members import ContactLeaf, Members, leaves
 from audience.segments.probes import Probe, probes
-from store.engine.driver_sql import together
+from store.engine.driver_sql import Rows, together
 from store.engine.pipeline import Statement
 from store.engine.sql import any_of, many
 from store.schema.rows import Contact, columns, read_row
@@ -109,13 +109,13 @@ async def shared_facts_of(
 
 async def facts_beside(
     tx: AsyncConnection, asked: Sequence[tuple[Contact, Sequence[Probe]]], now: datetime, beside: Sequence[Statement]
-) -> tuple[Mapping[str, Facts], Sequence[Iterable[Any]]]:
+) -> tuple[Mapping[str, Facts], Sequence[Rows]]:
     """As `shared_facts_of`; with the rows of further statements, which are sent together with its own."""
     wanted = [(person.id, probe) for person, its_probes in asked for probe in its_probes]
     events: dict[str, dict[str, Fact]] = {person.id: {} for person, _ in asked}
     cut: dict[str, dict[str, datetime]] = {person.id: {} for person, _ in asked}
     statements: list[Statement] = []
-    about: list[Sequence[tuple[str, Probe]]] = []
+    about: list[list[tuple[str, Probe]]] = []
     for oldest, statement in ((False, _NEWEST), (True, _OLDEST)):
         chosen = [(contact_id, probe) for contact_id, probe in wanted if probe.oldest == oldest]
         if not chosen:
@@ -132,7 +132,8 @@ async def facts_beside(
     answers = await together(tx, *statements, *beside) if statements or beside else []
     for chosen, rows in zip(about, answers, strict=False):
         counts = [0] * len(chosen)
-        for number, event_id, at, properties in rows:
+        for row in rows.all():
+            number, event_id, at, properties = row
             contact_id, probe = chosen[number - 1]
             counts[number - 1] += 1
             if probe.properties or event_id not in events[contact_id]:

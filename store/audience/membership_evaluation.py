@@ -94,11 +94,11 @@ class Evaluation:
             old, kept, about = known.get(pin), self.kept[pin], self.defined[pin].inner
             own = self._enough(pin, facts) if facts.cut else facts
             row = old or Membership(contact_id, *pin, False, self.now, None, 0, told=True)
-            moment: datetime | None = self.now if row.changes_at is None else min(row.changes_at, self.now)
+            begin = self.now if row.changes_at is None else min(row.changes_at, self.now)
             if about:
-                own = inner.added(own, about)
-                moment = min(moment, inner.first_turn(about) or self.now)
+                own, begin = inner.added(own, about), min(begin, inner.first_turn(about) or self.now)
             before = row
+            moment: datetime | None = begin
             for _ in range(CATCH_UP):
                 if moment is None or moment > self.now:
                     break

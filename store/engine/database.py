@@ -53,7 +53,7 @@ class _JsonbLoader(Loader):
         return _SCAN(str(data, "utf-8"), 0)[0]
 
 
-_SCAN = json.JSONDecoder().scan_once
+_SCAN: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 class Database:
