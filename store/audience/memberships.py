@@ -1,6 +1,7 @@
 """Keep who is a member of which segment: exact at each commit, in the transaction that stores the cause.
 
 What is written follows from `audience.segments.evaluation` over the stored facts, never from a count kept beside them.
+Scores keep what their rules have counted (`audience.scores.tally`); that too follows from the facts, and is checked.
 Contacts are locked first: two transactions that each bring half of what makes a member cannot miss each other.
 """
 

@@ -1,6 +1,8 @@
 """Keep each contact's scores: exact at each commit, in the transaction that stores the cause.
 
-What is written follows from `audience.scores.evaluation` over the stored facts, as memberships of segments do.
+What is written follows from `audience.scores.evaluation` over the stored facts, as memberships of segments do. New
+events are added to what was counted before (`audience.scores.increments`), where that gives the same; all facts are
+read for a new or changed contact, at a moment that is due, and wherever a tally does not take the events.
 `store.audience.memberships.update` locks the contacts and reads the facts for both.
 """
 
@@ -15,9 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audience.facts import Facts
-from audience.scores.course import NO_POINTS
 from audience.scores.decay import instant
-from audience.scores.evaluation import Decision, decide
+from audience.scores.evaluation import Decision
 from audience.scores.increments import decide_by_tally, looks_inside, with_events
 from audience.scores.increments import probes as beside_events
 from audience.scores.probes import probes
@@ -26,6 +27,7 @@ from audience.scores.tally import Tally, tally_from_data
 from audience.segments.probes import Probe, merged
 from store.audience.facts import AGAIN, CATCH_UP, enough
 from store.audience.fresh_events import FreshEvent, FreshEvents
+from store.audience.scores.decided_values import first_value, judged, to_write, untold_of, value_at
 from store.audience.scores.values import VALUE_NAMES, GradeChange, ScorePin, ScoreValue, value_of
 from store.engine.pipeline import Statement
 from store.engine.sql import any_of
@@ -219,7 +221,7 @@ class ScoreUpdate:
                 counting[pin.score] = row.grade
             else:
                 row = replace(row, untold=untold_of(self._defined[pin], row.grade, counting.get(pin.score)))
-            if (changed := _to_write(old, row, self.now)) is not None:
+            if (changed := to_write(old, row, self.now)) is not None:
                 self.written.append(changed)
         return True
 
@@ -286,66 +288,6 @@ class ScoreUpdate:
             return replace(new, untold=None)
         self.changes.append(GradeChange(row.contact_id, row.score, row.version, before, new.grade, moment, row.seq + 1))
         return replace(new, seq=row.seq + 1, untold=None)
-
-
-def first_value(score: Score, contact_id: str, pin: ScorePin, by_live: str | None, now: datetime) -> ScoreValue:
-    """What a contact is before the first evaluation: of the grade that counts so far, else of the lowest grade."""
-    return ScoreValue(contact_id, *pin, 0.0, now, NO_POINTS, by_live or score.grades.all[0].name, now, None)
-
-
-def judged(score: Score, row: ScoreValue, facts: Facts | None, now: datetime) -> tuple[ScoreValue, bool]:
-    """The value at a moment, for a contact with that value before; and whether the contact could be judged.
-
-    One who cannot be, because of too many events or too much data, has no points, and is looked at again a day later.
-    """
-    try:
-        answer = decide(score, facts, now, row.grade) if facts is not None else None
-    except ConditionError:
-        answer = None
-    if answer is None:
-        answer = Decision(0.0, score.grades.grade_of(0.0), now + AGAIN, NO_POINTS)
-        return value_at(row, answer, now), False
-    return value_at(row, answer, now), True
-
-
-def value_at(row: ScoreValue, decision: Decision, now: datetime) -> ScoreValue:
-    """The value that was decided at a moment, for a contact with that value before."""
-    looks = [moment for moment in (decision.changes_at, decision.course.known_until) if moment is not None]
-    since = row.since if decision.grade == row.grade else now
-    return ScoreValue(
-        row.contact_id,
-        row.score,
-        row.version,
-        decision.value,
-        now,
-        decision.course,
-        decision.grade,
-        since,
-        min(looks, default=None),
-        row.seq,
-        row.untold,
-    )
-
-
-def untold_of(score: Score, grade: str, by_live: str | None) -> str | None:
-    """What a version that is being filled keeps of the grade by the version that counts: see `score_value`."""
-    before = by_live or score.grades.all[0].name
-    return None if before == grade else before
-
-
-def _to_write(old: ScoreValue | None, new: ScoreValue, now: datetime) -> ScoreValue | None:
-    """The row to write; None if it has not changed: an event that gives no points costs no write.
-
-    A deadline that only moves later stays: it is looked at again when it comes. So the indexes of an active contact's
-    row are not written each time.
-    """
-    if old is None:
-        return new
-    later = old.changes_at is not None and (new.changes_at is None or new.changes_at > old.changes_at)
-    if old.changes_at is not None and old.changes_at > now and later:
-        new = replace(new, changes_at=old.changes_at)
-    same = (old.grade, old.untold, old.course, old.changes_at) == (new.grade, new.untold, new.course, new.changes_at)
-    return None if same else new
 
 
 # A contact who is looked at for an event is looked at for all that is overdue too.
