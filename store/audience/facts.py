@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Result, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -132,8 +132,7 @@ async def facts_beside(
     answers = await together(tx, *statements, *beside) if statements or beside else []
     for chosen, rows in zip(about, answers, strict=False):
         counts = [0] * len(chosen)
-        for row in rows.all():
-            number, event_id, at, properties = row
+        for number, event_id, at, properties in cast(Iterable[Any], rows):
             contact_id, probe = chosen[number - 1]
             counts[number - 1] += 1
             if probe.properties or event_id not in events[contact_id]:

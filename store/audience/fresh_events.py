@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 
 from audience.facts import Fact
+from audience.segments.probes import Probe
 from store.audience.facts import MAX_EVENTS
 from store.engine.pipeline import Statement
 from store.engine.sql import many
@@ -20,6 +21,14 @@ class FreshEvent(NamedTuple):
     event_id: str
     name: str
     at: datetime
+
+
+class Plan(NamedTuple):
+    """What to read of contacts to whose scores new events of some names are added: see `FreshEvents.ask`."""
+
+    probes: list[Probe]
+    inside: frozenset[str]
+    counted: Sequence[tuple[str, timedelta | None]]
 
 
 class FreshEvents:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,7 +26,7 @@ from audience.scores.rules import Score
 from audience.scores.tally import Tally, tally_from_data
 from audience.segments.probes import Probe, merged
 from store.audience.facts import AGAIN, CATCH_UP, enough
-from store.audience.fresh_events import FreshEvent, FreshEvents
+from store.audience.fresh_events import FreshEvent, FreshEvents, Plan
 from store.audience.scores.decided_values import first_value, judged, to_write, untold_of, value_at
 from store.audience.scores.values import VALUE_NAMES, GradeChange, ScorePin, ScoreValue, value_of
 from store.engine.pipeline import Statement
@@ -63,14 +63,6 @@ class Concern:
         return not self.everything and self.events <= {event.name for event in self.fresh}
 
 
-class _Plan(NamedTuple):
-    """What to read of contacts to whose scores new events of some names are added: see `FreshEvents.ask`."""
-
-    probes: list[Probe]
-    inside: frozenset[str]
-    counted: Sequence[tuple[str, timedelta | None]]
-
-
 class ScoreUpdate:
     """Brings the scores of some contacts up to date: reads, evaluates, and collects what is to be written and told."""
 
@@ -91,7 +83,7 @@ class ScoreUpdate:
         self._defined: dict[ScorePin, Score] = {}
         self._probes: dict[tuple[frozenset[ScorePin], bool], list[Probe]] = {}
         self._own: dict[ScorePin, list[Probe]] = {}
-        self._plans: dict[tuple[frozenset[ScorePin | str], ...], _Plan] = {}
+        self._plans: dict[tuple[frozenset[ScorePin | str], ...], Plan] = {}
         self._added: dict[str, dict[ScorePin, Tally | None]] = {}
         """By contact, the versions to which the new events can be added, and what was counted before; None: they change
         nothing."""
@@ -153,14 +145,14 @@ class ScoreUpdate:
 
     def _plan(
         self, pins: frozenset[ScorePin], added: frozenset[ScorePin], moved: frozenset[ScorePin], names: frozenset[str]
-    ) -> _Plan:
+    ) -> Plan:
         """`added` are the versions to which the events are added, `moved` those of them that this may change."""
         key = (pins, added, moved, names)
         if key not in self._plans:
             definitions = [self._defined[pin] for pin in moved]
             counted = merged(probe for pin in added for probe in self._own_probes(pin) if probe.most is None)
             beside = [probe for score in definitions for probe in beside_events(score, names)]
-            self._plans[key] = _Plan(
+            self._plans[key] = Plan(
                 merged([*beside, *probes(self._defined[pin] for pin in pins - added)]),
                 frozenset(name for name in names if any(looks_inside(score, name) for score in definitions)),
                 [(probe.event, probe.within) for probe in counted if probe.event in names],
