@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import fsum
-from typing import Literal
+from typing import Any, Literal
 
 from audience.conditions import judge_contact
 from audience.facts import Fact, Facts
 from audience.scores.points.contributions import Constant, Contribution, Halving, Part, Switching, Whole, points_of
-from audience.scores.points.course import Course, course_of
+from audience.scores.points.course import Course, course_of, steps_of
 from audience.scores.points.crossings import Curve, Range
 from audience.scores.points.decay import Decaying, instant, microseconds, moment_of
 from audience.scores.rules import NEVER, EventRule, FitRule, Score, While
 from audience.scores.scoring_events import ScoringEvents, in_order, scoring_events
+from audience.scores.tally import Counted, Held, Tally, counted, kept_small
 from audience.segments.evaluation import Membership
 from audience.segments.members import Members
 
@@ -80,7 +81,7 @@ def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | No
     Raises ConditionError where a condition may not be computed over this contact's data, because it is too large.
     """
     rules = _rules(score, facts, now)
-    decision = _decide(score, rules, now, previous_grade)
+    decision = decided(score, [rule.contribution for rule in rules], now, previous_grade)
     explanation = tuple(rule.answer(now) for rule in rules)
     return ScoreAnswer(
         fit=fsum(answer.points for answer in explanation if answer.part == "fit"),
@@ -94,18 +95,30 @@ def evaluate(score: Score, facts: Facts, now: datetime, previous_grade: str | No
 
 
 def decide(score: Score, facts: Facts, now: datetime, previous_grade: str | None = None) -> Decision:
-    """As `evaluate`, without the explanation."""
-    return _decide(score, _rules(score, facts, now), now, previous_grade)
+    """As `evaluate`, without the explanation, and with the tally that later events are added to."""
+    rules = _rules(score, facts, now)
+    tally = _tally(score, rules, instant(now))
+    kept = None if tally is None else tally.to_data()
+    return decided(score, [rule.contribution for rule in rules], now, previous_grade, kept)
 
 
-def _decide(score: Score, rules: Sequence[_Rule], now: datetime, previous_grade: str | None) -> Decision:
+def decided(
+    score: Score,
+    contributions: Sequence[Contribution],
+    now: datetime,
+    previous_grade: str | None,
+    tally: Mapping[str, Any] | None = None,
+) -> Decision:
+    """The score by what its rules add. `tally` is kept with the course."""
     at = instant(now)
-    contributions = [rule.contribution for rule in rules]
     parts = [one.part_at(at) for one in contributions]
     value = fsum([points_of(part, at) for part in parts])
     grade = score.grades.grade_of(value, previous_grade)
-    changes = _first_change(contributions, parts, score.grades.kept(grade), at)
-    course = course_of(contributions, parts, at)
+    steps = steps_of(contributions, at)
+    # Only an event of the future makes decaying points jump.
+    jumps = [moment for one in contributions if isinstance(one, Halving) for moment in one.jumps(at)]
+    changes = _first_change(contributions, parts, score.grades.kept(grade), at, steps, jumps)
+    course = course_of(parts, steps, jumps, tally)
     return Decision(value, grade, None if changes is None else moment_of(changes), course)
 
 
@@ -143,6 +156,24 @@ class _Rule:
         return tuple(in_order(deciding.values())[-NEWEST:])
 
 
+def _tally(score: Score, rules: Sequence[_Rule], now: int) -> Tally | None:
+    """What the rules have counted; None if that does not tell what an event changes, or if it is too much."""
+    fits = rules[: len(score.fit)]
+    behaviour: list[Counted | Held] = []
+    for rule, one in zip(score.behaviour, rules[len(score.fit) :], strict=True):
+        if isinstance(rule, While):
+            assert isinstance(one.contribution, Switching)
+            behaviour.append(Held(one.contribution.at_first, tuple(one.contribution.changes)))
+            continue
+        assert one.scoring is not None
+        found = counted(rule, one.contribution, one.scoring.times, now)
+        if found is None:
+            return None
+        behaviour.append(found)
+    holding = [number for number, one in enumerate(fits) if one.contribution.part_at(now)]
+    return kept_small(Tally(tuple(holding), tuple(behaviour)))
+
+
 def _rules(score: Score, facts: Facts, now: datetime) -> list[_Rule]:
     known = facts.once
     return [*(_fit(rule, known) for rule in score.fit), *(_behaviour(rule, known, now) for rule in score.behaviour)]
@@ -169,25 +200,39 @@ def _points_of_events(rule: EventRule, times: Sequence[int]) -> Contribution:
 
 
 def _first_change(
-    contributions: Sequence[Contribution], parts_now: Sequence[Part], kept: Range, now: int
+    contributions: Sequence[Contribution],
+    parts: Sequence[Part],
+    kept: Range,
+    now: int,
+    steps: Sequence[tuple[int, float]],
+    jumps: Sequence[int],
 ) -> int | None:
-    """The first instant at which the sum of the contributions is outside of the range: between two jumps, or at one."""
+    """The first instant at which the sum of the contributions is outside of the range: between two jumps, or at one.
+
+    `parts` are those of now, `steps` and `jumps` what follows. Where bounds of the sum are inside of the range, it is
+    not computed.
+    """
     reaches = [one.reach(now) for one in contributions]
-    if kept.low < fsum(low for low, _ in reaches) - _SLACK and fsum(high for _, high in reaches) + _SLACK < kept.high:
+    if (
+        kept.low < fsum([low for low, _ in reaches]) - _SLACK
+        and fsum([high for _, high in reaches]) + _SLACK < kept.high
+    ):
         return None
-    jumps = sorted({(at, number) for number, one in enumerate(contributions) for at in one.jumps(now)})
-    parts = list(parts_now)
-    start, coming = now, 0
-    while True:
-        end = jumps[coming][0] if coming < len(jumps) else None
-        constants = [part for part in parts if not isinstance(part, Decaying)]
-        curve = Curve(constants, [part for part in parts if isinstance(part, Decaying)])
-        if (found := curve.leaves(kept, start, end)) is not None:
-            return found
-        if end is None:
-            return None
-        start = end
-        while coming < len(jumps) and jumps[coming][0] == end:
-            number = jumps[coming][1]
-            parts[number] = contributions[number].part_at(end)
-            coming += 1
+    constant = fsum([part for part in parts if not isinstance(part, Decaying)])
+    worn = [part.value_at(now) for part in parts if isinstance(part, Decaying)]
+    lowest, highest = fsum([one for one in worn if one < 0]), fsum([one for one in worn if one > 0])
+    changes: Mapping[int, float] = dict(steps)
+    start, first = now, True
+    for end in [*sorted({*changes, *jumps}), None]:
+        # What is to come of decaying points is not in these bounds: there, each sum is computed.
+        inside = not jumps and kept.low < constant + lowest - _SLACK and constant + highest + _SLACK < kept.high
+        if not inside:
+            own = parts if first else [one.part_at(start) for one in contributions]
+            constants = [part for part in own if not isinstance(part, Decaying)]
+            curve = Curve(constants, [part for part in own if isinstance(part, Decaying)])
+            if (found := curve.leaves(kept, start, end)) is not None:
+                return found
+        if end is not None:
+            constant += changes.get(end, 0.0)
+            start, first = end, False
+    return None

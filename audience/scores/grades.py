@@ -67,6 +67,11 @@ class Grades:
         return Passed(tuple(names[then + 1 : now + 1]), tuple(names[now + 1 : then + 1]))
 
     @cached_property
+    def thresholds(self) -> Sequence[float]:
+        """All values at which a grade is entered or left."""
+        return sorted({limit for grade in self.all[1:] for limit in (grade.enter, grade.leave)})
+
+    @cached_property
     def _places(self) -> Mapping[str, int]:
         return {grade.name: place for place, grade in enumerate(self.all)}
 

@@ -20,7 +20,7 @@ from pydantic.json_schema import WithJsonSchema
 from audience.conditions import ContactCondition, EventCondition, Happening
 from audience.scores.grades import Grades
 from audience.segments.decision import Decider
-from audience.segments.members import Members
+from audience.segments.members import Members, events_of
 from tracks.model.steps.waits import Classes
 from tracks.model.values import Duration, Model, Slug, wrong
 from tracks.runs.bot_engagement import CLASSED
@@ -109,6 +109,11 @@ class While:
     def decider(self) -> Decider:
         """The tree, prepared to decide about many contacts."""
         return Decider(self.members)
+
+    @cached_property
+    def events(self) -> frozenset[str]:
+        """The names of the events that the tree is about."""
+        return frozenset(events_of(self.members))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +24,7 @@ from rich.console import Console
 from sqlalchemy import text
 
 from api.audience.segment_upkeep import SegmentUpkeep
+from audience.scores.document import score_from_data
 from audience.segments.document import segment_from_data
 from bench.measuring.paired_runs import Pair, Row, alone
 from bench.measuring.resource_use import Spent
@@ -30,7 +32,7 @@ from infra.launch.ports import any_free
 from infra.launch.postgres import Postgres
 from store.audience.segments import member_lists
 from store.engine.database import Database
-from store.published import segments
+from store.published import scores, segments
 from store.runs.events import events
 from store.schema.migrate import upgrade
 
@@ -129,20 +131,53 @@ async def _filling(database: Database, spent: Spent, what: str, kind: Kind, cont
 
 
 async def _keeping(database: Database, spent: Spent) -> list[Row]:
-    """CPU of events that no segment reads, and of those that ten segments read."""
+    """CPU of events that nothing reads, that ten segments read, and that three scores read too."""
     for number in range(10):
         parts = [{"did": "bench.read", "times": f">= {number + 1}", "within": f"{7 + number}d"}]
         parts.append({"did_not": "bench.other", "within": f"{20 + number}d"})
         await _publish(database, f"read-{number}", {"all": parts})
     await _until_done(SegmentUpkeep(database).fill)
-    cost: dict[str, list[float]] = {}
+    cost: dict[str, float] = {}
     for name in ("bench.unread", "bench.read", "bench.unread", "bench.read"):
-        taken = await _measured(spent, lambda name=name: _accept(database, name))  # type: ignore[misc]
-        cost.setdefault(name, []).append(taken.cpu * 1000 / EVENTS)
-    unread, read = (min(cost[name]) for name in ("bench.unread", "bench.read"))
-    return [Row("CPU-s per 1,000 events, in the store, read by ten segments or by none", read, unread, read / unread)]
+        cost[name] = min(cost.get(name, inf), await _accepted(database, spent, name))
+    for number in range(3):
+        async with database.transaction() as tx:
+            data = _score(number)
+            await scores.publish(tx, score_from_data(data), str(data), data)
+    await _until_done(SegmentUpkeep(database).fill)
+    scored = min([await _accepted(database, spent, "bench.read") for _ in range(2)])
+    unread, read = cost["bench.unread"], cost["bench.read"]
+    return [
+        Row("CPU-s per 1,000 events, in the store, read by ten segments or by none", read, unread, read / unread),
+        Row("  read by ten segments and three scores, or by none", scored, unread, scored / unread),
+    ]
 
 
+def _score(number: int) -> dict[str, Any]:
+    """A score that each event changes: points that wear off, with a cap, points that end, and a `while`."""
+    return {
+        "score": f"counts-{number}",
+        "behaviour": [
+            {
+                "id": "read",
+                "event": "bench.read",
+                "points": number + 1,
+                "half_life": "14d",
+                "cap": {"most": 3, "per": "1d"},
+            },
+            {"id": "pricing", "event": "bench.read", "where": _PRICING, "points": 2, "within": "30d"},
+            {"id": "left", "while": {"did": "bench.other", "within": "30d"}, "points": -15},
+        ],
+        "grades": {"cold": None, "warm": 20, "hot": {"enter": 60, "leave": 50}},
+    }
+
+
+async def _accepted(database: Database, spent: Spent, name: str) -> float:
+    """CPU-seconds of 1,000 events."""
+    return (await _measured(spent, lambda: _accept(database, name))).cpu * 1000 / EVENTS
+
+
+_PRICING = 'event.properties.page == "/pricing"'
 _sent = iter(range(1_000_000_000))
 
 

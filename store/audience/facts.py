@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Result, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.facts import Fact, Facts
 from audience.segments.members import ContactLeaf, Members, leaves
 from audience.segments.probes import Probe, probes
+from store.engine.driver_sql import Rows, together
+from store.engine.pipeline import Statement
 from store.engine.sql import any_of, many
 from store.schema.rows import Contact, columns, read_row
 
@@ -102,9 +104,18 @@ async def shared_facts_of(
 ) -> Mapping[str, Facts]:
     """As `facts_of`, for the probes of several segments and scores together: `enough` tells of each of them whether it
     can be computed."""
+    return (await facts_beside(tx, asked, now, ()))[0]
+
+
+async def facts_beside(
+    tx: AsyncConnection, asked: Sequence[tuple[Contact, Sequence[Probe]]], now: datetime, beside: Sequence[Statement]
+) -> tuple[Mapping[str, Facts], Sequence[Rows]]:
+    """As `shared_facts_of`; with the rows of further statements, which are sent together with its own."""
     wanted = [(person.id, probe) for person, its_probes in asked for probe in its_probes]
     events: dict[str, dict[str, Fact]] = {person.id: {} for person, _ in asked}
     cut: dict[str, dict[str, datetime]] = {person.id: {} for person, _ in asked}
+    statements: list[Statement] = []
+    about: list[list[tuple[str, Probe]]] = []
     for oldest, statement in ((False, _NEWEST), (True, _OLDEST)):
         chosen = [(contact_id, probe) for contact_id, probe in wanted if probe.oldest == oldest]
         if not chosen:
@@ -116,15 +127,20 @@ async def shared_facts_of(
             "most": [MAX_EVENTS + 1 if probe.most is None else probe.most for _, probe in chosen],
             "properties": [probe.properties for _, probe in chosen],
         }
+        statements.append(Statement(statement, given))
+        about.append(chosen)
+    answers = await together(tx, *statements, *beside) if statements or beside else []
+    for chosen, rows in zip(about, answers, strict=False):
         counts = [0] * len(chosen)
-        for number, event_id, at, properties in await tx.execute(statement, given):
+        for number, event_id, at, properties in cast(Iterable[Any], rows):
             contact_id, probe = chosen[number - 1]
             counts[number - 1] += 1
             if probe.properties or event_id not in events[contact_id]:
                 events[contact_id][event_id] = Fact(event_id, probe.event, at, properties or {})
             if probe.most is None and counts[number - 1] > MAX_EVENTS:
                 cut[contact_id][probe.event] = at
-    return {person.id: Facts(person.view(), tuple(events[person.id].values()), cut[person.id]) for person, _ in asked}
+    found = {person.id: Facts(person.view(), tuple(events[person.id].values()), cut[person.id]) for person, _ in asked}
+    return found, answers[len(about) :]
 
 
 def enough(facts: Facts, asked: Sequence[Probe], now: datetime) -> Facts | None:

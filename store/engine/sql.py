@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+"""`json.dumps` with options would make one for each value."""
+
 
 def as_json(value: Any) -> str:
     """JSON text for a `::jsonb` cast."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def as_json_list(values: Iterable[Any]) -> list[str]:

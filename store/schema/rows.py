@@ -19,7 +19,7 @@ _SEGMENTS = """ARRAY(
     WHERE m.contact_id = {table}.id AND m.member ORDER BY m.segment COLLATE "C"
 )"""
 _SCORES = """(
-    SELECT jsonb_object_agg(v.score, jsonb_build_object('grade', v.grade, 'course', v.course))
+    SELECT jsonb_object_agg(v.score, jsonb_build_object('grade', v.grade, 'course', v.course - 'tally'))
     FROM score_value v JOIN score s ON s.name = v.score AND s.live = v.version
     WHERE v.contact_id = {table}.id
 )"""

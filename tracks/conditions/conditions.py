@@ -35,7 +35,7 @@ MAX_DEPTH = 32
 NO_TRACE = ("", "missing")
 """Reasons of a false condition that need no report: it was computed as false, or the data it reads is missing."""
 
-_PLAIN = frozenset({int, float, bool, datetime})
+_PLAIN = frozenset({int, float, bool, datetime, type(None)})
 _EMPTY: dict[str, dict[str, Any]] = {
     "contact": {"attributes": {}},
     "event": {"properties": {}},
@@ -201,18 +201,23 @@ def _measure(variables: Mapping[str, Any]) -> int:
     for _ in range(MAX_DEPTH):
         deeper: list[Any] = []
         for value in level:
-            if type(value) is str:
+            kind = type(value)
+            if kind is str:
                 text += len(value)
-            elif type(value) is dict:
-                text += sum([len(key) for key in value if isinstance(key, str)])
-                values += len(value)
-                deeper += value.values()
-            elif value is None or type(value) in _PLAIN:
+            elif kind in _PLAIN:
                 continue
+            elif kind is dict:
+                if value:
+                    text += _text_of_keys(value)
+                    values += len(value)
+                    deeper += value.values()
+            elif kind is list:
+                values += len(value)
+                deeper += value
             elif isinstance(value, str):
                 text += len(value)
             elif isinstance(value, Mapping):
-                text += sum(len(key) for key in value if isinstance(key, str))
+                text += _text_of_keys(value)
                 values += len(value)
                 deeper.extend(value.values())
             elif isinstance(value, (list, tuple)):
@@ -226,6 +231,13 @@ def _measure(variables: Mapping[str, Any]) -> int:
             return cost.at_most(values, text)
         level = deeper
     raise ConditionError("the data is nested too deep for a condition")
+
+
+def _text_of_keys(value: Mapping[Any, Any]) -> int:
+    try:
+        return len("".join(value))
+    except TypeError:
+        return sum(len(key) for key in value if isinstance(key, str))
 
 
 _NO_DATA = _measure(_variables({}))

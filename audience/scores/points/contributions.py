@@ -132,6 +132,28 @@ class Halving:
 
 
 @dataclass(frozen=True)
+class Summed:
+    """Points that lose half of their worth in each half-life, of which only the sum is known; none are to come."""
+
+    sum: Decaying
+
+    def part_at(self, moment: int) -> Part:
+        return self.sum
+
+    def reach(self, moment: int) -> tuple[float, float]:
+        return _ordered(0.0, self.sum.value_at(moment))
+
+    def jumps(self, after: int) -> Iterable[int]:
+        return ()
+
+    def steps(self, after: int) -> Iterable[tuple[int, float]]:
+        return ()
+
+    def counted(self, moment: int) -> tuple[int, int]:
+        return 0, 0
+
+
+@dataclass(frozen=True)
 class Switching:
     """Points while something is true: it was so at the beginning, or not, and changes at each of the moments."""
 
@@ -149,7 +171,7 @@ class Switching:
         return _ordered(0.0, self.points)
 
     def jumps(self, after: int) -> Iterable[int]:
-        return self.changes
+        return self.changes[bisect_right(self.changes, after) :]
 
     def steps(self, after: int) -> Iterable[tuple[int, float]]:
         for number, moment in enumerate(self.changes):

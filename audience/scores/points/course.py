@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from heapq import nsmallest
 from math import fsum
 from typing import Any
 
-from audience.scores.points.contributions import Contribution, Halving, Part
+from audience.scores.points.contributions import Contribution, Part
 from audience.scores.points.decay import Decaying, instant, moment_of
 
 MAX_STEPS = 50
@@ -32,6 +31,8 @@ class Course:
     """Moments in order, and the points that are added at each."""
     known_until: datetime | None = field(default=None, compare=False)
     """The first moment of which nothing is known; None: there is none."""
+    tally: Mapping[str, Any] | None = None
+    """What the rules have counted, as data (`audience.scores.tally`); None: the next event needs all facts."""
 
     def value_at(self, now: datetime) -> float:
         """The score at a moment, which is not before the one that the course begins with."""
@@ -41,10 +42,12 @@ class Course:
 
     def to_data(self) -> dict[str, Any]:
         """The course as JSON data, exactly; `known_until` is kept elsewhere."""
+        tally = {} if self.tally is None else {"tally": self.tally}
         return {
             "constant": self.constant,
             "decaying": [[part.value, part.at, part.half_life] for part in self.decaying],
             "steps": [[moment, points] for moment, points in self.steps],
+            **tally,
         }
 
 
@@ -55,28 +58,37 @@ def course_from_data(data: Mapping[str, Any]) -> Course:
     """The inverse of `Course.to_data`."""
     return Course(
         float(data["constant"]),
-        tuple(Decaying(float(value), at, half_life) for value, at, half_life in data["decaying"]),
-        tuple((moment, float(points)) for moment, points in data["steps"]),
+        tuple([Decaying(float(value), at, half_life) for value, at, half_life in data["decaying"]]),
+        tuple([(moment, float(points)) for moment, points in data["steps"]]),
+        tally=data.get("tally"),
     )
 
 
-def course_of(contributions: Sequence[Contribution], parts: Sequence[Part], now: int) -> Course:
-    """The course of a sum of contributions from the instant `now` on, at which these are their parts.
-
-    Events of the future end it: what follows is not kept.
-    """
-    # Only an event of the future makes decaying points jump.
-    ends = [moment for one in contributions if isinstance(one, Halving) for moment in one.jumps(now)]
+def steps_of(contributions: Sequence[Contribution], now: int) -> list[tuple[int, float]]:
+    """The steps of all contributions after that instant, in order."""
     added: dict[int, float] = {}
     for one in contributions:
         for moment, points in one.steps(now):
             added[moment] = added.get(moment, 0.0) + points
-    kept = sorted(added) if len(added) <= MAX_STEPS else nsmallest(MAX_STEPS + 1, added)
-    ends += kept[MAX_STEPS:]
-    end = min(ends, default=None)
+    return sorted(added.items())
+
+
+def course_of(
+    parts: Sequence[Part],
+    steps: Sequence[tuple[int, float]],
+    jumps: Sequence[int],
+    tally: Mapping[str, Any] | None = None,
+) -> Course:
+    """The course of a sum of these parts from the instant on at which they apply, with the steps after it.
+
+    `jumps` are the moments of events to come whose points decay: the first ends the course, and what follows is not
+    kept.
+    """
+    end = min([*jumps, *(moment for moment, _ in steps[MAX_STEPS : MAX_STEPS + 1])], default=None)
     return Course(
         fsum([part for part in parts if not isinstance(part, Decaying)]),
         tuple([part for part in parts if isinstance(part, Decaying)]),
-        tuple([(moment, added[moment]) for moment in kept if end is None or moment < end]),
+        tuple([step for step in steps[:MAX_STEPS] if end is None or step[0] < end]),
         None if end is None else moment_of(end),
+        tally,
     )

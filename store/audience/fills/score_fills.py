@@ -17,7 +17,7 @@ from store.audience.facts import HOLD, contacts_after, facts_of
 from store.audience.memberships import memberships
 from store.audience.memberships.memberships import Touch, Updated
 from store.audience.scores import sizes
-from store.audience.scores.updating import first_value, judged, untold_of
+from store.audience.scores.decided_values import first_value, judged, untold_of
 from store.audience.scores.values import (
     LIVE,
     VALUE_NAMES,

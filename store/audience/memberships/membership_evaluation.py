@@ -92,10 +92,13 @@ class Evaluation:
         counting = set()
         for pin in self._in_order(pins):
             old, kept, about = known.get(pin), self.kept[pin], self.defined[pin].inner
-            own = inner.added(self._enough(pin, facts), about)
+            own = self._enough(pin, facts) if facts.cut else facts
             row = old or Membership(contact_id, *pin, False, self.now, None, 0, told=True)
-            moment: datetime | None = min(row.changes_at or self.now, inner.first_turn(about) or self.now, self.now)
+            begin = self.now if row.changes_at is None else min(row.changes_at, self.now)
+            if about:
+                own, begin = inner.added(own, about), min(begin, inner.first_turn(about) or self.now)
             before = row
+            moment: datetime | None = begin
             for _ in range(CATCH_UP):
                 if moment is None or moment > self.now:
                     break
@@ -114,7 +117,7 @@ class Evaluation:
 
     def _enough(self, pin: Pin, facts: Facts) -> Facts | None:
         """The facts; None if there are too many for this version."""
-        return enough(facts, probes([self.defined[pin].members]), self.earliest) if facts.cut else facts
+        return enough(facts, probes([self.defined[pin].members]), self.earliest)
 
     def _in_order(self, pins: frozenset[Pin]) -> Sequence[Pin]:
         """Versions that count come first, and among them those that others are about."""
@@ -129,9 +132,10 @@ class Evaluation:
         if answer is None:
             self.not_judged.append(row.segment)
         member, changes_at = answer or (False, self.now + AGAIN)
-        stays_until = row.since + self.defined[pin].min_stay
-        if row.member and not member and moment < stays_until:
-            member, changes_at = True, stays_until
+        if row.member and not member:
+            stays_until = row.since + self.defined[pin].min_stay
+            if moment < stays_until:
+                member, changes_at = True, stays_until
         if member == row.member:
             return row if changes_at == row.changes_at else row._replace(changes_at=changes_at)
         row = row._replace(changes_at=changes_at)

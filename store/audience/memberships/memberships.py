@@ -1,6 +1,7 @@
 """Keep who is a member of which segment: exact at each commit, in the transaction that stores the cause.
 
 What is written follows from `audience.segments.evaluation` over the stored facts, never from a count kept beside them.
+Scores keep what their rules have counted (`audience.scores.tally`); that too follows from the facts, and is checked.
 Contacts are locked first: two transactions that each bring half of what makes a member cannot miss each other.
 """
 
@@ -17,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from audience.segments.document import Segment
 from audience.segments.inner_segments import outer_by_inner, with_outer
 from audience.segments.probes import Probe, merged
-from store.audience.facts import HOLD, shared_facts_of
+from store.audience.facts import HOLD, facts_beside, shared_facts_of
+from store.audience.fresh_events import FreshEvent
 from store.audience.memberships.inner_segments import InnerSegments
 from store.audience.memberships.membership_evaluation import Change as Change
 from store.audience.memberships.membership_evaluation import Evaluation, Kept
@@ -41,12 +43,14 @@ class Touch(NamedTuple):
     what is overdue.
 
     `scored`: a score may be about these events. It is not asked otherwise, so that other events cost nothing more.
+    `fresh`: those of the events that this transaction has stored, each given to one `update` alone.
     """
 
     events: frozenset[str] = frozenset()
     changed: bool = False
     created: bool = False
     scored: bool = False
+    fresh: tuple[FreshEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,14 @@ async def update(
     defined = {pin: await segments.definition(tx, *pin) for pin in wanted_pins}
     evaluation = Evaluation(kept, defined, now, silent=silent)
     wanted = [(person, _probes(evaluation, scored, person.id, asked[person.id], known)) for person in people]
-    facts = await shared_facts_of(tx, wanted, min(evaluation.earliest, scored.earliest))
-    for person in people:
-        scored.of(person.id, facts[person.id])
+    since = min(evaluation.earliest, scored.earliest)
+    facts, fresh = await facts_beside(tx, wanted, since, scored.fresh.statements())
+    scored.fresh.take(fresh)
+    again = [person for person in people if not scored.of(person.id, facts[person.id])]
+    if again:
+        more = await shared_facts_of(tx, [(person, scored.all_probes(person.id)) for person in again], since)
+        for person in again:
+            scored.of(person.id, more[person.id])
     score_values.write(tx, scored.written)
     trees = [one.members for one in defined.values()]
     facts = await with_standings(tx, people, trees, facts, segments=False)
@@ -114,7 +123,9 @@ def _of_scores(touched: Mapping[str, Touch]) -> dict[str, Concern]:
     """The contacts whose scores are to be looked at."""
     due = Touch()
     return {
-        contact_id: Concern(touch.events | ({ANY_CONTACT} if touch.changed else frozenset()), everything=touch.created)
+        contact_id: Concern(
+            touch.events | ({ANY_CONTACT} if touch.changed else frozenset()), touch.created, touch.fresh
+        )
         for contact_id, touch in touched.items()
         if touch.scored or touch.changed or touch.created or touch == due
     }

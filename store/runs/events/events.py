@@ -131,7 +131,8 @@ async def _update_audience(tx: AsyncConnection, fresh: list[Fresh], now: datetim
     if not concerned:
         return Updated((), ())
     touched = by_events(
-        Stored(one.event.contact_id, one.event.name, one.moves, one.scores, one.made) for one in concerned
+        Stored(one.event.contact_id, one.event.event_id, one.event.name, one.at, one.moves, one.scores, one.made)
+        for one in concerned
     )
     return await memberships.update(tx, touched, now)
 

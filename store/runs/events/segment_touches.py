@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from audience.segments.leaves.standings import cause
+from store.audience.fresh_events import FreshEvent
 from store.audience.memberships.memberships import Touch
 
 
@@ -13,7 +15,9 @@ class Stored(NamedTuple):
     """An event that was stored just now: whether a segment or a score is about it, and whether it made its contact."""
 
     contact_id: str
+    event_id: str
     name: str
+    at: datetime
     moves: bool
     scores: bool
     made: bool
@@ -24,8 +28,11 @@ def by_events(stored: Iterable[Stored]) -> dict[str, Touch]:
     touched: dict[str, Touch] = {}
     for one in stored:
         known = touched.get(one.contact_id, Touch())
-        names = known.events | ({one.name} if one.moves or one.scores else frozenset())
-        touched[one.contact_id] = Touch(names, created=known.created or one.made, scored=known.scored or one.scores)
+        names, fresh = known.events, known.fresh
+        if one.moves or one.scores:
+            names, fresh = names | {one.name}, (*fresh, FreshEvent(one.event_id, one.name, one.at))
+        created, scored = known.created or one.made, known.scored or one.scores
+        touched[one.contact_id] = Touch(names, created=created, scored=scored, fresh=fresh)
     return touched
 
 

@@ -78,10 +78,10 @@ score_value = Table(
     Index("score_value_due", "changes_at", postgresql_where=text("changes_at IS NOT NULL")),
     Index("score_value_of_version", "score", "version", "contact_id", postgresql_ops={"contact_id": 'COLLATE "C"'}),
 )
-"""A contact's score: `value` at the moment `at`, and its course from then on (`audience.scores.points.course`); the
-grade, since when, and the earliest moment at which the score is to be evaluated again if nothing else happens. `seq`
-counts the changes of the grade that were told. `untold`: the grade before this version counted, until it is dealt with
-that it is another one now."""
+"""A contact's score: `value` at the moment `at`, and its course from then on (`audience.scores.points.course`), with
+what the rules have counted (`audience.scores.tally`); the grade, since when, and the earliest moment at which
+the score is to be evaluated again if nothing else happens. `seq` counts the changes of the grade that were told.
+`untold`: the grade before this version counted, until it is dealt with that it is another one now."""
 
 score_day = Table(
     "score_day",
