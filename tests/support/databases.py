@@ -23,12 +23,12 @@ TEMPLATE = "migrated"
 
 
 class TestServer:
-    """The session's PostgreSQL, shared by every xdist worker through files in `folder`."""
+    """The session's PostgreSQL, shared by every test process through files in `folder`."""
 
     __test__ = False
 
     def __init__(self, folder: Path) -> None:
-        """Start the server, or use the one that another worker has started."""
+        """Start the server, or use the one that another process has started."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._use = (folder / "users.lock").open("a")
