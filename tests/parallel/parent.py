@@ -72,6 +72,8 @@ class Parallel:
         try:
             for _ in range(wanted):
                 self._fork(session)
+            for process in list(self.processes):
+                self._give(process)
             while self.processes:
                 for connection in wait([process.connection for process in self.processes]):
                     self._hear(session, next(p for p in self.processes if p.connection is connection))
@@ -85,8 +87,8 @@ class Parallel:
                 self._interrupt()
         return True
 
-    def _fork(self, session: pytest.Session) -> None:
-        """Make one more process and give it its first tests."""
+    def _fork(self, session: pytest.Session) -> Process:
+        """Make one more process and give it its first test."""
         if threads := threading.enumerate()[1:]:
             raise RuntimeError(f"a process with threads cannot fork: what started {threads} in the collection?")
         ours, its = Pipe()
@@ -106,8 +108,8 @@ class Parallel:
         its.close()
         process = Process(name, pid, ours)
         self.processes.append(process)
-        for _ in range(2):
-            self._give(process)
+        self._give(process)
+        return process
 
     def _give(self, process: Process) -> None:
         """Send one more test, or None at the end. Each process has one test in advance, to know what both share."""
@@ -168,7 +170,7 @@ class Parallel:
             raise RuntimeError(f"{process.name} ended with {status} before it ran {session.items[left[0]].nodeid}")
         self.work.give_back(left)
         if left and not (session.shouldfail or session.shouldstop):
-            self._fork(session)
+            self._give(self._fork(session))
 
     def _interrupt(self) -> None:
         """Interrupt what runs, give it time to stop its servers, and kill what does not end."""
