@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-PROCESS = "PERENNIAL_TEST_PROCESS"
+PROCESS = "TEST_PROCESS"  # not PERENNIAL_…, which would be a setting
 """The environment variable that tells a test which of the processes runs it. It is not set if there is only one."""
 
 
