@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import httpx
 import httpx._transports.default as httpx_transports
@@ -30,17 +29,13 @@ from typer.main import get_command
 from bench.time_skipping import time_skipping
 from infra.launch.ports import any_free
 from infra.launch.temporal import NAMESPACE, Temporal
+from tests.parallel import plugin
+from tests.parallel.child import PROCESS
 from tests.support.databases import TestServer
 from tests.support.sandbox import Sandbox, start_sandbox
 
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """See `tests.scheduling`."""
-    from tests import scheduling  # it imports xdist, which a run in one process does not need
-
-    return scheduling.make(config, log)
-
+pytest_addoption = plugin.pytest_addoption
+pytest_configure = plugin.pytest_configure
 
 # By default a worker or replayer without a build id reads the code of every module to make one: 2.6 s of CPU in each
 # test process (measured).
@@ -62,9 +57,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all xdist workers of this test session share."""
+    """A folder that all processes of this test session share."""
     base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return base.parent if PROCESS in os.environ else base
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +105,7 @@ class DevServer:
 
 @pytest.fixture(scope="session")
 def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
-    """A real Temporal dev server with UI and the search attributes, one per xdist worker."""
+    """A real Temporal dev server with UI and the search attributes, one per test process."""
     folder = tmp_path_factory.mktemp("temporal")
     server = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db", ui_port=any_free())
     address = server.start()
@@ -121,7 +116,7 @@ def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A running provider sandbox, one per xdist worker. Tests use different addresses to find their own messages."""
+    """A running provider sandbox, one per test process. Tests use different addresses to find their own messages."""
     running = start_sandbox(tmp_path_factory.mktemp("sandbox"))
     yield running
     running.child.stop()

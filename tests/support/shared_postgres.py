@@ -14,9 +14,15 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 from infra.launch.errors import LaunchError
 from infra.launch.ports import any_free
 from infra.launch.postgres import Postgres
+
+_QUICK_PASSWORD = ("SET scram_iterations = 1", "ALTER ROLE CURRENT_USER PASSWORD {}")
+"""With the usual 4,096 rounds of hashing a connection costs the client 13 ms of CPU, with one round 1 ms (measured)."""
 
 
 def main(folder: Path) -> None:
@@ -26,6 +32,9 @@ def main(folder: Path) -> None:
     draft = folder / "server.draft"
     try:
         server.start()
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            for statement in _QUICK_PASSWORD:
+                connection.execute(sql.SQL(statement).format(server.password))
         draft.write_text(json.dumps({"url": server.url("postgres")}))
     except LaunchError as problem:
         draft.write_text(json.dumps({"problem": str(problem)}))
