@@ -27,10 +27,12 @@ from temporalio.worker import _worker
 from typer import testing as typer_testing
 from typer.main import get_command
 
+from bench.installation.fork_server import ForkServer
 from bench.time_skipping import time_skipping
 from infra.launch.ports import any_free
 from infra.launch.temporal import NAMESPACE, Temporal
 from tests.support.databases import TestServer
+from tests.support.forked import fork_server
 from tests.support.sandbox import Sandbox, start_sandbox
 
 
@@ -125,6 +127,13 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     running = start_sandbox(tmp_path_factory.mktemp("sandbox"))
     yield running
     running.child.stop()
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """A process that has imported Perennial, to fork others from; one per xdist worker."""
+    with fork_server(tmp_path_factory.mktemp("forks")) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
