@@ -14,9 +14,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.enums.v1 import RoutingConfigUpdateState
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkerDeploymentRequest,
+    DescribeWorkerDeploymentVersionRequest,
     SetWorkerDeploymentCurrentVersionRequest,
 )
 from temporalio.client import Client
@@ -160,13 +162,9 @@ async def built(client: Client, settings: Settings, build_id: str) -> AsyncItera
             ignore_missing_task_queues=True,
         )
         async with asyncio.timeout(100):
-            while True:
-                try:
-                    await client.workflow_service.set_worker_deployment_current_version(request)
-                    break
-                except RPCError:  # the server does not know the version yet
-                    await asyncio.sleep(0.2)
-            await routed(client)
+            await known(client, build_id, {worker.task_queue for worker in workers})
+            await client.workflow_service.set_worker_deployment_current_version(request)
+            await routed(client, build_id)
         yield
     finally:
         for worker in workers:
@@ -176,12 +174,28 @@ async def built(client: Client, settings: Settings, build_id: str) -> AsyncItera
         await database.close()
 
 
-async def routed(client: Client) -> None:
-    """Wait until every task queue knows the current version."""
+async def known(client: Client, build_id: str, queues: set[str]) -> None:
+    """Wait until the server knows that a version's workers poll these queues: one that it learns of later would be
+    routed later.
+    """
+    version = WorkerDeploymentVersion(deployment_name="nurture-test", build_id=build_id)
+    request = DescribeWorkerDeploymentVersionRequest(namespace=client.namespace, deployment_version=version)
+    while True:
+        with suppress(RPCError):  # the server does not know the version yet
+            told = await client.workflow_service.describe_worker_deployment_version(request)
+            if queues <= {queue.name for queue in told.version_task_queues}:
+                return
+        await asyncio.sleep(0.1)
+
+
+async def routed(client: Client, build_id: str) -> None:
+    """Wait until every task queue knows that this version is the current one."""
     request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name="nurture-test")
     while True:
         info = (await client.workflow_service.describe_worker_deployment(request)).worker_deployment_info
-        if info.routing_config_update_state == RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED:
+        current = info.routing_config.current_deployment_version.build_id
+        state = info.routing_config_update_state
+        if current == build_id and state == RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED:
             return
         await asyncio.sleep(0.1)
 
