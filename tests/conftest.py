@@ -26,12 +26,14 @@ from temporalio.worker import _worker
 from typer import testing as typer_testing
 from typer.main import get_command
 
+from bench.installation.fork_server import ForkServer
 from bench.time_skipping import time_skipping
 from infra.launch.ports import any_free
 from infra.launch.temporal import NAMESPACE, Temporal
 from tests.parallel import plugin
 from tests.parallel.child import PROCESS
 from tests.support.databases import TestServer
+from tests.support.forked import fork_server
 from tests.support.sandbox import Sandbox, start_sandbox
 
 pytest_addoption = plugin.pytest_addoption
@@ -120,6 +122,13 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     running = start_sandbox(tmp_path_factory.mktemp("sandbox"))
     yield running
     running.child.stop()
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """A process that has imported Perennial, to fork others from; one per test process."""
+    with fork_server(tmp_path_factory.mktemp("forks")) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
-from temporalio.api.enums.v1 import RoutingConfigUpdateState
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
-    DescribeWorkerDeploymentRequest,
+    DescribeTaskQueueRequest,
+    DescribeWorkerDeploymentVersionRequest,
     SetWorkerDeploymentCurrentVersionRequest,
 )
 from temporalio.client import Client
@@ -160,13 +163,9 @@ async def built(client: Client, settings: Settings, build_id: str) -> AsyncItera
             ignore_missing_task_queues=True,
         )
         async with asyncio.timeout(100):
-            while True:
-                try:
-                    await client.workflow_service.set_worker_deployment_current_version(request)
-                    break
-                except RPCError:  # the server does not know the version yet
-                    await asyncio.sleep(0.2)
-            await routed(client)
+            queues = await known(client, build_id, {worker.task_queue for worker in workers})
+            await client.workflow_service.set_worker_deployment_current_version(request)
+            await routed(client, build_id, queues)
         yield
     finally:
         for worker in workers:
@@ -176,14 +175,38 @@ async def built(client: Client, settings: Settings, build_id: str) -> AsyncItera
         await database.close()
 
 
-async def routed(client: Client) -> None:
-    """Wait until every task queue knows the current version."""
-    request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name="nurture-test")
+Queues = set[tuple[str, TaskQueueType.ValueType]]
+
+
+async def known(client: Client, build_id: str, names: set[str]) -> Queues:
+    """Wait until the server knows that a version's workers poll these queues: one that it learns of later would be
+    routed later. Returns all of the version's queues.
+    """
+    version = WorkerDeploymentVersion(deployment_name="nurture-test", build_id=build_id)
+    request = DescribeWorkerDeploymentVersionRequest(namespace=client.namespace, deployment_version=version)
     while True:
-        info = (await client.workflow_service.describe_worker_deployment(request)).worker_deployment_info
-        if info.routing_config_update_state == RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED:
-            return
+        with suppress(RPCError):  # the server does not know the version yet
+            told = await client.workflow_service.describe_worker_deployment_version(request)
+            queues = {(queue.name, queue.type) for queue in told.version_task_queues}
+            if names <= {name for name, _ in queues}:
+                return queues
         await asyncio.sleep(0.1)
+
+
+async def routed(client: Client, build_id: str, queues: Queues) -> None:
+    """Wait until each of these task queues knows that this version is the current one.
+
+    They are asked themselves, because the state of the deployment may stay at "in progress" (seen on a busy machine).
+    """
+    for name, kind in queues:
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=kind
+        )
+        while True:
+            routing = (await client.workflow_service.describe_task_queue(request)).versioning_info
+            if routing.current_deployment_version.build_id == build_id:
+                break
+            await asyncio.sleep(0.1)
 
 
 async def build_of(client: Client, workflow_id: str) -> str:

@@ -1,8 +1,8 @@
 """Perennial's command line in a process whose clock may be wrong and whose timeouts are short.
 
-`python -m bench.faults.clocked_process CLOCK COMMAND…`: the file CLOCK holds the error of this process's clock in
-seconds, and is read repeatedly. Timeouts on Temporal's side are shortened in this file, because no installation needs a
-setting for them.
+`python -m bench.faults.clocked_process CLOCK SOCKET` forks such processes (see `bench.installation.fork_server`). The
+file CLOCK holds the error of their clock in seconds, and is read repeatedly. Timeouts on Temporal's side are shortened
+in this file, because no installation needs a setting for them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from bench.installation.fork_server import await_command
 
 OURS = ("activities", "api", "store", "worker")
 ATTEMPT_LIMIT = timedelta(seconds=12)
@@ -85,13 +87,13 @@ def _source(module: ModuleType) -> str:
 
 
 def main() -> None:
-    """Run the command."""
-    file, *command = sys.argv[1:]
+    """Import everything, and run a command in each forked process."""
+    file, number = sys.argv[1:]
     put_wrong(Clock(Path(file)))
     hurry()
     from cli.main import main as command_line
 
-    sys.argv = ["perennial", *command]
+    sys.argv = ["perennial", *await_command(int(number))]
     command_line()
 
 

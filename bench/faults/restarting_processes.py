@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.installation.one_process import PYTHON
+from bench.installation.fork_server import ForkedChild, ForkServer
+from bench.installation.one_process import PROJECT, PYTHON, Installation
 from bench.installation.processes import SERVERS, Processes
 from infra.launch.errors import LaunchError
+from infra.launch.process import Child
 
 COME_BACK = 90.0
 """Seconds within which a killed part must be up again."""
@@ -44,7 +48,7 @@ class RestartingProcesses(Processes):
             child.ask_to_stop()
         for part in parts:
             self.stop(part, grace)
-        return [child.popen.returncode for child in children]
+        return [child.popen.wait() for child in children]
 
     def tend(self) -> None:
         """Start the parts that are down and due, as an orchestrator does."""
@@ -85,8 +89,19 @@ class RestartingProcesses(Processes):
             return self._ready(part, child)()
         return " started " in child.beginning()
 
-    def _command(self, part: str) -> list[str]:
-        command = super()._command(part)
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Installation]:
+        """Start every part; the parts with Perennial's own code are forked from one process that has imported it."""
+        command = [PYTHON, "-u", "-m", "bench.faults.clocked_process", str(self.clock)]
+        with ForkServer(command, self.log("fork-server"), PROJECT) as self._forks:
+            async with super().open() as installation:
+                yield installation
+
+    def launch(self, part: str) -> Child:
+        """Start one of the Python parts without waiting for it."""
         if part == "sandbox":
-            return command
-        return [PYTHON, "-m", "bench.faults.clocked_process", str(self.clock), *command[command.index("cli") + 1 :]]
+            return super().launch(part)
+        command = self._command(part)
+        words = command[command.index("cli") + 1 :]
+        child = ForkedChild(self._forks, part, words, self.log(part), env=self._environment(), cwd=PROJECT)
+        return self._watched(part, child)

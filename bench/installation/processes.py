@@ -94,7 +94,11 @@ class Processes:
 
     def launch(self, part: str) -> Child:
         """Start one of the Python parts without waiting for it."""
-        child = Child(part, self._command(part), self.log(part), env=self._environment(), cwd=PROJECT)
+        return self._watched(
+            part, Child(part, self._command(part), self.log(part), env=self._environment(), cwd=PROJECT)
+        )
+
+    def _watched(self, part: str, child: Child) -> Child:
         self._children[part] = child
         self.spent.watch(part, child.pid)
         return child

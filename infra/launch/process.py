@@ -9,10 +9,27 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from infra.launch.errors import LaunchError
 
 GUARD = Path(__file__).with_name("parent_guard.py")
+
+
+class Program(Protocol):
+    """What is needed of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
 
 
 class Child:
@@ -48,16 +65,26 @@ class Child:
         if reach:
             options.append("--reach")
         with open(log, "ab", opener=_private) as output:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(GUARD), *options, "--", *map(str, command)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=None if env is None else dict(env),
-                cwd=cwd,
-                start_new_session=True,
-                umask=0o077,  # only the owner may read histories, logs and journals
-            )
+            self.popen = self._begin(command, options, output.fileno(), env, cwd)
+
+    def _begin(
+        self,
+        command: Sequence[str | Path],
+        options: Sequence[str],
+        output: int,
+        env: Mapping[str, str] | None,
+        cwd: Path | None,
+    ) -> Program:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARD), *options, "--", *map(str, command)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            start_new_session=True,
+            umask=0o077,  # only the owner may read histories, logs and journals
+        )
 
     @property
     def pid(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from sqlalchemy import text
 from activities.contract import QUEUE_EMAIL
 from activities.sending import queue_rates
 from activities.sending.direct_send import AT_ONCE
+from bench.installation.fork_server import ForkServer
 from bench.installation.one_process import (
-    PROJECT,
     Installation,
     Servers,
     environment_of,
@@ -25,6 +24,7 @@ from bench.installation.one_process import (
 )
 from infra.launch.process import Child
 from tests.end_to_end.conftest import MAIL
+from tests.support.forked import forked
 
 TRACK = """
 track: careful
@@ -133,23 +133,24 @@ async def statuses(installation: Installation) -> list[str]:
         return list((await tx.execute(text("SELECT status FROM message"))).scalars())
 
 
-def start_worker(servers: Servers, folder: Path) -> Child:
+def start_worker(forks: ForkServer, servers: Servers, folder: Path) -> Child:
     """A worker process of its own, to be killed."""
     environment = os.environ | environment_of(local_settings(servers)) | {"TEMPORAL_ADDRESS": servers.temporal_address}
-    command = [sys.executable, "-m", "cli", "worker"]
-    worker = Child("worker", command, folder / "worker.log", env=environment, cwd=PROJECT)
+    worker = forked(forks, "worker", "worker", log=folder / "worker.log", env=environment)
     worker.wait_ready(lambda: worker.said("worker started"), 60)
     return worker
 
 
 @pytest.mark.timeout(180)
-async def test_a_worker_killed_between_claim_and_settle_leaves_one_message(servers: Servers, tmp_path: Path) -> None:
+async def test_a_worker_killed_between_claim_and_settle_leaves_one_message(
+    servers: Servers, tmp_path: Path, forks: ForkServer
+) -> None:
     async with installation_on(servers, worker=False) as installation:
         await installation.publish("hello", MAIL, "templates")
         await installation.publish("careful", TRACK)
         # the provider accepts, but its answer comes after the worker's death
         await installation.misbehave("ses", "latency", seconds=5, times=1, match="kill-1@")
-        worker = start_worker(servers, tmp_path)
+        worker = start_worker(forks, servers, tmp_path)
         try:
             run = await enrolled(installation, "kill-1")
             async with asyncio.timeout(30):
@@ -160,7 +161,7 @@ async def test_a_worker_killed_between_claim_and_settle_leaves_one_message(serve
             os.kill(worker.pid, signal.SIGKILL)
         finally:
             worker.stop(0)
-        second = start_worker(servers, tmp_path)
+        second = start_worker(forks, servers, tmp_path)
         try:
             ended = await installation.until(run, "completed", seconds=90)
         finally:

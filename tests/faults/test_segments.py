@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-import sys
+import signal
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,26 +14,16 @@ import pytest
 from sqlalchemy import text
 
 from api.audience.segment_upkeep import SegmentUpkeep
+from bench.installation.fork_server import ForkServer
+from infra.launch.process import Child
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.runs.events.events import Event
 from tests.store.audience.segment_calls import checked, members, publish
 from tests.store.store_calls import StoreCalls
+from tests.support.forked import forked
 
-ROOT = Path(__file__).parents[2]
 PEOPLE = 800
-UPKEEP = """
-import asyncio, sys
-from api.audience.segment_upkeep import SegmentUpkeep
-from store.engine.database import Database
-
-async def keep():
-    async with SegmentUpkeep(Database(sys.argv[1], 3)):
-        print("keeps", flush=True)
-        await asyncio.sleep(600)
-
-asyncio.run(keep())
-"""
 _FILL = text("""
     WITH people AS (
         INSERT INTO contact (id) SELECT 'c-' || n FROM generate_series(1, :people) n RETURNING id
@@ -50,32 +41,32 @@ async def db(postgres_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def start(url: str) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", UPKEEP, url, cwd=ROOT, stdout=pipe)
-    assert process.stdout is not None and await process.stdout.readline() == b"keeps\n"
-    return process
+def start(forks: ForkServer, url: str, folder: Path) -> Child:
+    child = forked(forks, "segments", url, log=folder / "log", env=os.environ, main="tests.faults.segment_process")
+    child.wait_ready(lambda: child.said("keeps"), 60)
+    return child
 
 
-async def test_killed_processes_leave_nobody_out_and_tell_nobody_twice(db: Database, postgres_url: str) -> None:
+async def test_killed_processes_leave_nobody_out_and_tell_nobody_twice(
+    db: Database, postgres_url: str, forks: ForkServer, tmp_path: Path
+) -> None:
     store, luck = StoreCalls(db), random.Random(7)
     async with db.transaction() as tx:  # everybody falls silent within the next seconds
         await tx.execute(_FILL, {"people": PEOPLE, "used": utc_now() - timedelta(days=14)})
     await publish(store, "quiet", {"did_not": "app.used", "within": "14d"}, existing="enter", now=utc_now())
-    processes = [await start(postgres_url) for _ in range(2)]
+    processes = [start(forks, postgres_url, tmp_path / str(number)) for number in range(2)]
     try:
         for kill in range(2):
             await asyncio.sleep(luck.uniform(0.2, 1.0))
-            processes[kill % 2].kill()
+            os.kill(processes[kill % 2].pid, signal.SIGKILL)
             for number in luck.sample(range(1, PEOPLE + 1), 30):
                 event = Event(f"again-{kill}-{number}", f"c-{number}", "app.used")
                 await store.accept(event, now=utc_now())
-            await processes[kill % 2].wait()
-            processes[kill % 2] = await start(postgres_url)
+            processes[kill % 2].stop()
+            processes[kill % 2] = start(forks, postgres_url, tmp_path / f"again-{kill}")
     finally:
         for process in processes:
-            process.kill()
-            await process.wait()
+            process.stop(0)
     upkeep, end = SegmentUpkeep(db), utc_now() + timedelta(seconds=5)
     while await upkeep.fill() or await upkeep.update_due(end):
         pass

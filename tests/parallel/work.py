@@ -1,7 +1,7 @@
 """The order in which processes get tests, and the tests that one process must run.
 
 The tests of the pages share one stack and one browser, so one process runs them all. The same holds for tests that
-share an installation to kill, or one outage.
+share an installation to kill, a process to fork others from, or one outage.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ from collections.abc import Sequence
 TOGETHER = {
     "tests/faults/test_killed_processes.py": "the processes to be killed",
     "tests/faults/test_outage.py": "the processes to be killed",
+    "tests/faults/test_audience.py": "the processes to be killed",
     "tests/pages/": "the stack and the browser",
+    "tests/api/health/test_operations.py::test_the_process_listens_on_both": "the process to fork others from",
+    "tests/api/http/test_overload.py::test_a_burst": "the process to fork others from",
+    "tests/end_to_end/test_sends.py::test_a_worker_killed": "the process to fork others from",
+    "tests/faults/test_segments.py": "the process to fork others from",
     "tests/workflows/test_outage.py": "the outage of the workers",
 }
 """What tests share, by the beginning of their names. The longest come first."""

@@ -24,6 +24,8 @@ from tracks.runs.program import Effect, Exit, Instruction, Repeat, Wait, WaitFor
 from tracks.runs.run_interface import EventSignal, RunResult
 from workflows import retry_policies
 
+pytestmark = pytest.mark.timeout(300)
+
 DUE = 2.0
 """Seconds from a run's beginning to the end of its first wait: by then its workers are down."""
 OUTAGE = 4.5
@@ -37,22 +39,25 @@ def second(count: float) -> timedelta:
 class StoppableWorkers:
     """A run with a script, and workers of its own that can be stopped and started."""
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, client: Client, name: str, turns: asyncio.Semaphore) -> None:
         self.client, self.queue, self.script = client, f"outage-{name}", Script(at_once=True)
         self.began = datetime.now(UTC)
+        self._turns = turns
         self._workers = AsyncExitStack()
 
     async def run(self, *code: Instruction) -> WorkflowHandle[Any, RunResult]:
         """Start a run, wait for its first wait, and stop the workers until `back` is called.
 
-        If the machine is so busy that the wait is over by then, try again.
+        If the machine is so busy that the wait is over by then, try again. Few runs begin at the same time, or else
+        ten of them would keep one machine that busy.
         """
         while True:
-            await self._work()
-            run = await self.start(*code)
-            while (await run.query("journey")).get("state") != "waiting":
-                await asyncio.sleep(0.02)
-            await self.away()
+            async with self._turns:
+                await self._work()
+                run = await self.start(*code)
+                while (await run.query("journey")).get("state") != "waiting":
+                    await asyncio.sleep(0.02)
+                await self.away()
             if datetime.now(UTC) < self.began + second(DUE):
                 return run
             with suppress(RPCError):  # the run may have ended
@@ -87,6 +92,26 @@ class StoppableWorkers:
         return [(step, outcome) for step, outcome, _ in self.script.path]
 
 
+async def timers(run: WorkflowHandle[Any, Any]) -> list[datetime]:
+    """The moments for which a run set its timers."""
+    events = (await run.fetch_history()).events
+    began = {
+        event.event_id: event.event_time for event in events if event.HasField("workflow_task_started_event_attributes")
+    }
+    tasks = {
+        event.event_id: began[event.workflow_task_completed_event_attributes.started_event_id]
+        for event in events
+        if event.HasField("workflow_task_completed_event_attributes")
+    }
+    set_ = [
+        event.timer_started_event_attributes for event in events if event.HasField("timer_started_event_attributes")
+    ]
+    return [
+        tasks[timer.workflow_task_completed_event_id].ToDatetime(UTC) + timer.start_to_fire_timeout.ToTimedelta()
+        for timer in set_
+    ]
+
+
 Life = Callable[[StoppableWorkers], Awaitable[None]]
 LIVES: list[Life] = []
 
@@ -101,17 +126,18 @@ def lived(life: Life) -> Life:
 def outage(dev_server: DevServer) -> dict[Life, BaseException | None]:
     """The error of each scenario, or None."""
 
-    async def live(client: Client, life: Life) -> None:
-        workers = StoppableWorkers(client, life.__name__)
+    async def live(client: Client, life: Life, turns: asyncio.Semaphore) -> None:
+        workers = StoppableWorkers(client, life.__name__, turns)
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(200):  # a busy machine has to try several times
                 await life(workers)
         finally:
             await workers.away()
 
     async def live_all() -> list[BaseException | None]:
         client = await dev_server.connect()
-        return await asyncio.gather(*(live(client, life) for life in LIVES), return_exceptions=True)
+        turns = asyncio.Semaphore(2)
+        return await asyncio.gather(*(live(client, life, turns) for life in LIVES), return_exceptions=True)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retry_policies, "LATE", second(1))
@@ -196,7 +222,10 @@ async def waits_in_a_row_end_when_they_would_have_without_the_outage(workers: St
     run = await workers.run(WAIT, Wait(step="next", seconds=OUTAGE))
     await workers.back()
     await run.result()
-    assert second(DUE + OUTAGE) <= await lasted(run) < second(2 * OUTAGE)
+    assert await lasted(run) >= second(DUE + OUTAGE)
+    first, *others = await timers(run)
+    # Read from the timers, because a busy machine ends the run later.
+    assert max(others, default=first) < first + second(OUTAGE + 0.1)
 
 
 @lived

@@ -6,9 +6,8 @@ import re
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
-import cel
-
 from tracks.conditions import cost, impossible_conditions
+from tracks.conditions.cel_library import cel
 from tracks.conditions.dates import with_dates
 from tracks.conditions.expressions import MACROS, Call, read
 from tracks.conditions.impossible_conditions import Wanted

@@ -17,9 +17,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import cel
-
 from tracks.conditions import cost
+from tracks.conditions.cel_library import cel
 from tracks.conditions.condition_checks import FIELDS as FIELDS
 from tracks.conditions.condition_checks import MAX_LENGTH, MAX_NESTING, syntax_problem
 from tracks.conditions.condition_checks import check as check

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +12,13 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.health.api_health import Kept, operations_app
+from bench.installation.fork_server import ForkServer
 from infra.launch.ports import HOST, any_free
-from infra.launch.process import Child
 from infra.launch.temporal import without_temporal_environment
 from settings import Settings
 from store.engine.database import Database
 from tests.api.client import Api
-
-PROJECT = Path(__file__).parents[3]
+from tests.support.forked import forked
 
 
 def caller(app: FastAPI) -> httpx.AsyncClient:
@@ -128,7 +126,7 @@ async def test_nobody_is_led_to_the_host_that_they_name(anonymous: httpx.AsyncCl
 
 
 @pytest.fixture
-def served(postgres_url: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
+def served(postgres_url: str, tmp_path: Path, forks: ForkServer) -> Iterator[tuple[str, str]]:
     """The real API process with its two ports."""
     public, operations = any_free(), any_free()
     environment = without_temporal_environment() | {
@@ -137,8 +135,7 @@ def served(postgres_url: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
         "PERENNIAL_SECRET": "s" * 40,
         "PERENNIAL_OPERATIONS_PORT": str(operations),
     }
-    command = [sys.executable, "-m", "cli", "api", "--port", str(public)]
-    child = Child("api", command, tmp_path / "api.log", env=environment, cwd=PROJECT)
+    child = forked(forks, "api", "api", "--port", str(public), log=tmp_path / "api.log", env=environment)
 
     def answers() -> bool:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -15,14 +14,15 @@ import pytest
 from sqlalchemy import text
 
 from api.http.overload import LONGEST_RETRY, Admission, Line
+from bench.installation.fork_server import ForkServer
 from infra.launch.ports import HOST, any_free
 from infra.launch.process import Child
 from infra.launch.temporal import without_temporal_environment
 from store.engine.database import Database
 from tests.api.client import track
 from tests.api.messages import rows
+from tests.support.forked import forked
 
-ROOT = Path(__file__).parents[3]
 AT_ONCE, WAITING, PATIENCE = 16, 24, 3.0
 CALLERS = 100
 BOUND = 20.0
@@ -30,7 +30,7 @@ BOUND = 20.0
 
 
 @pytest.fixture
-def server(postgres_url: str, tmp_path: Path) -> Iterator[tuple[str, Child]]:
+def server(postgres_url: str, tmp_path: Path, forks: ForkServer) -> Iterator[tuple[str, Child]]:
     """The real API process with few places."""
     port = any_free()
     environment = without_temporal_environment() | {
@@ -41,8 +41,7 @@ def server(postgres_url: str, tmp_path: Path) -> Iterator[tuple[str, Child]]:
         "PERENNIAL_REQUESTS_WAITING": str(WAITING),
         "PERENNIAL_LONGEST_REQUEST_WAIT": str(PATIENCE),
     }
-    command = [sys.executable, "-m", "cli", "api", "--port", str(port)]
-    child = Child("api", command, tmp_path / "api.log", env=environment, cwd=ROOT)
+    child = forked(forks, "api", "api", "--port", str(port), log=tmp_path / "api.log", env=environment)
     url = f"http://{HOST}:{port}"
 
     def answers() -> bool:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
 import signal
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.main import app
+from cli.processes.up import Wish, _live
+from infra.launch.errors import LaunchError
 from infra.launch.ports import any_free
 from infra.launch.process import Child
-from infra.launch.state import KEPT
+from infra.launch.stack import Addresses, Stack
+from infra.launch.state import KEPT, State
 from infra.launch.temporal import find_temporal
 from tests.cli.processes.up_process import (
     COMES_UP_WITHIN,
@@ -44,7 +49,39 @@ def up(folder: Path) -> Iterator[Up]:
     started.stop()
 
 
-def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_path: Path) -> None:
+def test_it_answers_a_killed_one_leaves_nothing_and_the_next_goes_on_until_ctrl_c_stops_it_in_five_seconds(
+    up: Up, folder: Path, tmp_path: Path
+) -> None:
+    """One test, because each start takes some ten seconds of CPU."""
+    answers(up, tmp_path)
+    with up.api() as api:
+        assert api.put("/v1/contacts/c-1", json={"attributes": {"role": "engineer"}}).is_success
+    killed = up.children()
+    assert len(left(killed)) == 5
+    up.process.kill()
+    up.process.wait()
+
+    again = Up(folder)
+    try:
+        again.come_up()
+        assert left(killed) == []
+        with again.api() as api:
+            assert api.get("/v1/contacts/c-1").json()["attributes"] == {"role": "engineer"}
+
+        children = again.children()
+        assert len(left(children)) == 5
+        began = time.monotonic()
+        again.process.send_signal(signal.SIGINT)
+        assert again.process.wait(10) == 0
+        assert time.monotonic() - began < 5
+        assert left(children) == []
+        assert again.said.rstrip().endswith("./run --fresh starts over.")
+    finally:
+        again.stop()
+
+
+def answers(up: Up, tmp_path: Path) -> None:
+    """Check that every part of the stack answers, and that the commands speak to it."""
     addresses = up.come_up()
     assert httpx.get(f"{addresses['sandbox']}/healthz").is_success
     assert "html" in httpx.get(addresses["ui"], follow_redirects=True).text
@@ -104,43 +141,6 @@ def test_it_answers_until_ctrl_c_stops_all_of_it_in_five_seconds(up: Up, tmp_pat
     assert unknown.stderr.count("does not know this key") == 1
     assert len(unknown.stderr.splitlines()) == 2
 
-    children = up.children()
-    assert len(left(children)) == 5
-    began = time.monotonic()
-    up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(10) == 0
-    assert time.monotonic() - began < 5
-    assert left(children) == []
-    assert up.said.rstrip().endswith("./run --fresh starts over.")
-
-
-def test_a_killed_one_leaves_nothing_and_the_next_goes_on_until_a_part_of_it_dies(up: Up, folder: Path) -> None:
-    up.come_up()
-    with up.api() as api:
-        assert api.put("/v1/contacts/c-1", json={"attributes": {"role": "engineer"}}).is_success
-    killed = up.children()
-    up.process.kill()
-    up.process.wait()
-
-    again = Up(folder)
-    try:
-        again.come_up()
-        assert left(killed) == []
-        with again.api() as api:
-            assert api.get("/v1/contacts/c-1").json()["attributes"] == {"role": "engineer"}
-
-        children = again.children()
-        temporal = next(
-            child["pid"] for child in children if "start-dev" in Path(f"/proc/{child['pid']}/cmdline").read_text()
-        )
-        os.kill(temporal, signal.SIGKILL)
-        assert again.process.wait(10) == 1
-        assert "✗ Temporal was ended by signal 9" in again.said
-        assert "Traceback" not in again.said
-        assert left(children) == []
-    finally:
-        again.stop()
-
 
 @pytest.fixture
 def own_temporal(tmp_path: Path) -> Iterator[str]:
@@ -171,6 +171,16 @@ def test_the_crowd_lives_to_the_end_on_servers_of_ones_own_and_every_law_is_kept
         assert not (folder / "temporal.db").exists()
     finally:
         started.stop()
+
+
+def test_the_death_of_a_part_is_one_sentence(folder: Path) -> None:
+    """Such a sentence ends a start as well as a running stack (see the refusals below)."""
+    stack = Stack(State(folder), prepare=lambda _: None, say=lambda *_: None)
+    part = Child("Temporal", [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], folder / "log")
+    stack.services.append(part)
+    with pytest.raises(LaunchError, match="Temporal was ended by signal 9"):
+        asyncio.run(_live(stack, Addresses("", "", "", "", "", ""), "", Console(), Wish(False, 1, 1, 1, stay=True)))
+    part.stop(0)
 
 
 def test_terminating_it_stops_it_too_even_while_it_comes_up(up: Up, folder: Path) -> None:

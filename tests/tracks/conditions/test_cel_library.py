@@ -1,6 +1,8 @@
 """Every function, method and loop that the CEL library offers is refused, or costs what is known."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import distribution
 
@@ -83,3 +85,8 @@ def test_every_loop_of_the_library_is_read_as_one(name: str) -> None:
     nodes = parse(f"x.{name}(i, i > 1)")
     assert nodes[-1].kind == "loop"
     assert name in LOOPS or check(f"event.properties.l.{name}(i, i > 1) == []", ALL)
+
+
+def test_it_is_imported_without_the_terminal_library_of_its_command_line() -> None:
+    code = "import sys, tracks.conditions.conditions; sys.exit('prompt_toolkit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
