@@ -186,21 +186,6 @@ def audience(
 
 
 @bench_commands.command()
-def peeking(
-    experiments: Annotated[int, typer.Option(min=10, help="Experiments without an effect, for each rate.")] = 10_000,
-    contacts: Annotated[int, typer.Option(min=1000, help="Contacts of each; somebody looks after each.")] = 20_000,
-    as_json: Json = False,
-) -> None:
-    """How often an experiment without an effect is called one, if somebody looks after each contact."""
-    try:
-        from bench.comparisons.peeking import bench
-    except ImportError as missing:
-        typer.echo(f"This needs what tests need: {missing}", err=True)
-        raise typer.Exit(2) from None
-    _run("peeking", lambda console: bench(console, experiments=experiments, contacts=contacts), as_json=as_json)
-
-
-@bench_commands.command()
 def simulate(as_json: Json = False) -> None:
     """A 90-day track of the library, lived through in a test under the time-skipping server."""
     from bench.comparisons.simulate import bench

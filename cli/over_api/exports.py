@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.shared.common import api_caller
-from cli.shared.printing import printable
+from cli.shared.printing import say
 
 
 class FileFormat(StrEnum):
@@ -31,4 +31,4 @@ def export(
     params = {"format": file_format.value} | {name: value for name, value in filters.items() if value is not None}
     with api_caller(url, key) as client:
         for line in read_stream(client, path, params=params):
-            typer.echo(printable(line, lines=True), nl=False)
+            say(line.removesuffix("\n"))

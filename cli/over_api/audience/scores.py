@@ -111,7 +111,7 @@ def export_contacts(
 ) -> None:
     """Write all contacts with their scores and grades, as CSV or JSON, one a line.
 
-    Example: perennial scores export lead --grade hot > hot.csv
+    Example: perennial scores export lead --grade hot
     """
     export(f"/v1/scores/{score}/export", file_format, {"grade": grade}, url, key)
 

@@ -98,7 +98,7 @@ def members(
 def export_members(segment: Name, file_format: Format = FileFormat.CSV, url: Url = None, key: Key = None) -> None:
     """Write all members of a segment, as CSV or JSON, one a line.
 
-    Example: perennial segments export churn-risk > members.csv
+    Example: perennial segments export churn-risk
     """
     export(f"/v1/segments/{segment}/export", file_format, {}, url, key)
 

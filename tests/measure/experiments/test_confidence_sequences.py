@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.comparisons.peeking import look_after_each
 from measure.experiments.confidence_sequences import difference, least_difference, width_factor
 from measure.experiments.moments import Moments, of_count, of_sums
 from measure.intervals import Count
+from tests.measure.experiments.peeking import look_after_each
 
 
 @pytest.mark.parametrize(

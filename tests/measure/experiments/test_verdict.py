@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.comparisons.peeking import look_after_each
 from measure.experiments.planning import needed, smallest_visible
 from measure.experiments.sample_ratio import sample_ratio
 from measure.experiments.verdict import Word, verdict
 from measure.intervals import Count
+from tests.measure.experiments.peeking import look_after_each
 
 
 def said(treated: Count, control: Count, worth_having: float = 0.0) -> Word:

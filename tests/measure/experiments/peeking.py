@@ -1,20 +1,18 @@
-"""`peeking`: how often an experiment without any effect is called one, if somebody looks after each contact.
+"""How often an experiment without any effect is called one, if somebody looks after each contact.
 
-It needs NumPy, which is installed with what tests need.
+`python -m tests.measure.experiments.peeking EXPERIMENTS CONTACTS` measures it for several rates and weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
 from dataclasses import dataclass
 from math import log, log1p
 from statistics import NormalDist
 
 import numpy as np
-from rich.console import Console
 from scipy.special import gammaln
 
-from bench.measuring.paired_runs import Pair, Row, alone
 from measure.experiments.confidence_sequences import ALPHA, width_factor
 from measure.experiments.conversion_ratio import CONCENTRATION
 from measure.experiments.verdict import BURN_IN, SETTLED
@@ -90,22 +88,14 @@ def _ratio_evidence(x_t: np.ndarray, x_c: np.ndarray, weight: float, ratio: floa
     return found
 
 
-async def bench(console: Console, *, experiments: int, contacts: int) -> tuple[list[Row], list[Pair]]:
-    """The report: for each situation the share of experiments that ever named an effect, though there is none."""
-    rows: list[Row] = []
+def main(experiments: int, contacts: int) -> None:
+    """Print for each situation the share of experiments that ever named an effect, though there is none."""
     for weight, rate in SITUATIONS:
-        console.print(f"{experiments} experiments, {weight:.0%} treated, a rate of {rate:.0%} …")
         found = look_after_each(
             runs=experiments, contacts=contacts, control_rate=rate, weight=weight, planned=contacts / 4
         )
-        rows += _rows(f"{weight:.0%} treated, rate {rate:.0%}", found)
-    return rows, []
+        print(f"{weight:.0%} treated, rate {rate:.0%}: {found}", flush=True)
 
 
-def _rows(situation: str, found: Alarms) -> Sequence[Row]:
-    return [
-        alone(f"{situation}: verdict", [found.verdict], at_most=ALPHA),
-        alone("… interval of the difference", [found.sequence], at_most=ALPHA),
-        alone("… interval of the ratio", [found.ratio], at_most=ALPHA),
-        alone("… an ordinary interval, for comparison", [found.ordinary]),
-    ]
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
