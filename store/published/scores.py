@@ -20,7 +20,7 @@ from store.engine.sql import utc_now
 from store.published.segments import ANY_CONTACT
 from store.published.versions import Published, ReadOnce, VersionSummary, version_summaries
 from store.schema.rows import columns, read_row
-from store.schema.tables import score_tables as tables
+from store.schema.tables.audience import score_tables as tables
 
 Existing = Literal["tell", "ignore"]
 """Whether those whose grade is another one by a new version are told when it goes live. Later changes always are."""

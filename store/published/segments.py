@@ -20,7 +20,7 @@ from store.engine.ids import digest
 from store.engine.sql import any_of, utc_now
 from store.published.versions import Published, ReadOnce, VersionSummary, version_summaries
 from store.schema.rows import columns, read_row
-from store.schema.tables import audience_tables as tables
+from store.schema.tables.audience import audience_tables as tables
 from tracks.model.date_entries import PREFIX, DateMoments
 
 Existing = Literal["enter", "ignore"]

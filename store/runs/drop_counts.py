@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.driver_sql import later
 from store.engine.sql import many
-from store.schema.tables.run_tables import dropped
+from store.schema.tables.runs.run_tables import dropped
 
 DUPLICATE = "duplicate"
 LATE = "late"

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.ids import new_id
 from store.engine.sql import as_json, utc_now
-from store.schema.tables import crm_tables as tables
+from store.schema.tables.people import crm_tables as tables
 
 MOST = 200
 """How many notes, and how many tasks, of a contact are read."""

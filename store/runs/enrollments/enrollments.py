@@ -15,7 +15,7 @@ from store.engine.ids import is_id
 from store.engine.pipeline import Statement
 from store.engine.sql import as_json, many, utc_now
 from store.schema.rows import Contact, Enrollment, EnrollmentStatus, Run, columns, read_row
-from store.schema.tables import run_tables as tables
+from store.schema.tables.runs import run_tables as tables
 from tracks.runs.run_interface import PathEntry, RunStatus
 
 

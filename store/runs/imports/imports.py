@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.engine.ids import is_id, new_id
 from store.engine.sql import as_json, utc_now
 from store.schema.rows import columns, read_row
-from store.schema.tables.import_tables import import_job
+from store.schema.tables.runs.import_tables import import_job
 from tracks.runs.import_interface import ENDED, ImportState
 
 BROKEN_OFF = "the upload broke off"

@@ -7,19 +7,8 @@ keeps the counts.
 
 from __future__ import annotations
 
-from store.schema.tables import (  # noqa: F401
-    audience_tables,
-    crm_tables,
-    event_tables,
-    handoff_tables,
-    import_tables,
-    merge_tables,
-    operations_tables,
-    people_tables,
-    published_tables,
-    run_tables,
-    score_tables,
-    segment_webhook_tables,
-    sending_tables,
-)
+from store.schema.tables import operations_tables, published_tables, sending_tables  # noqa: F401
+from store.schema.tables.audience import audience_tables, score_tables, segment_webhook_tables  # noqa: F401
 from store.schema.tables.columns import metadata as metadata
+from store.schema.tables.people import crm_tables, handoff_tables, merge_tables, people_tables  # noqa: F401
+from store.schema.tables.runs import event_tables, import_tables, run_tables  # noqa: F401

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from bench.installation.one_process import Installation
-from tests.end_to_end.test_segments import happened, run_of
+from tests.end_to_end.audience.test_segments import happened, run_of
 
 SCORE = """
 score: interest
