@@ -140,6 +140,22 @@ def _versioning(settings: Settings) -> dict[str, Any]:
     return {"deployment_config": config}
 
 
+async def look_regularly(
+    stack: AsyncExitStack, client: Client, database: Database, activities: Activities, settings: Settings
+) -> None:
+    """Begin what every worker does beside its runs: it looks regularly for what is due in the database."""
+    for task in (
+        DirectSendWatch(database, client, activities.direct_sends),
+        HandoffUpkeep(database),
+        activities.sales_mails,
+        HandoffTaskUpdates(database, activities.providers.crm),
+        SegmentUpkeep(database, pace=settings.pace_at_entry),
+        FutureEvents(database, pace=settings.pace_at_entry),
+        SegmentWebhooks(database, activities.providers.webhooks),
+    ):
+        await stack.enter_async_context(task)
+
+
 async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: bool = True, host: str = HOST) -> None:
     """Run workers until SIGTERM, SIGINT or `stop`. Then take no new work and finish the running work.
 
@@ -159,13 +175,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, relay: b
         workers = build_workers(client, activities, settings)
         for worker in workers:
             await stack.enter_async_context(worker)
-        await stack.enter_async_context(DirectSendWatch(database, client, activities.direct_sends))
-        await stack.enter_async_context(HandoffUpkeep(database))
-        await stack.enter_async_context(activities.sales_mails)
-        await stack.enter_async_context(HandoffTaskUpdates(database, activities.providers.crm))
-        await stack.enter_async_context(SegmentUpkeep(database, pace=settings.pace_at_entry))
-        await stack.enter_async_context(FutureEvents(database, pace=settings.pace_at_entry))
-        await stack.enter_async_context(SegmentWebhooks(database, activities.providers.webhooks))
+        await look_regularly(stack, client, database, activities, settings)
         await stack.enter_async_context(
             Watch(database, activities.providers.email, client, settings, activities.providers.crm)
         )

@@ -19,9 +19,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from activities.registry import build_activities
-from activities.sending.direct_send import DirectSendWatch
 from api.app import create_app
-from api.audience.segment_upkeep import SegmentUpkeep
 from api.temporal.connection import data_converter
 from bench.measuring.http_wire import Caller
 from infra.launch.ports import HOST, any_free
@@ -34,7 +32,7 @@ from settings import Settings
 from store.engine.database import Database
 from store.operations import api_keys
 from store.schema.migrate import upgrade
-from worker import build_relay, build_workers
+from worker import build_relay, build_workers, look_regularly
 
 PYTHON = sys.executable
 PROJECT = Path(__file__).parents[2]
@@ -192,8 +190,7 @@ async def installation_on(servers: Servers, *, worker: bool = True, **more: Any)
             stack.push_async_callback(activities.close)
             for each in build_workers(temporal, activities, settings):
                 await stack.enter_async_context(each)
-            await stack.enter_async_context(DirectSendWatch(database, temporal, activities.direct_sends))
-            await stack.enter_async_context(SegmentUpkeep(database, pace=settings.pace_at_entry))
+            await look_regularly(stack, temporal, database, activities, settings)
             await stack.enter_async_context(build_relay(temporal, database, settings))
         await installation.sandbox.post("/_control/identities", json={"identity": SENDER_DOMAIN})
         yield installation
