@@ -19,6 +19,8 @@ import httpx._transports.default as httpx_transports
 import hypothesis
 import pytest
 import pytest_asyncio
+from hypothesis.internal import charmap
+from hypothesis.internal.intervalsets import IntervalSet
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -42,10 +44,17 @@ pytest_configure = plugin.pytest_configure
 # By default a worker or replayer without a build id reads the code of every module to make one: 2.6 s of CPU in each
 # test process (measured).
 _worker._default_build_id = "tests"
-# Every httpx client reads the trusted certificates: 40 ms of CPU, in more than a thousand tests.
-vars(httpx_transports)["create_ssl_context"] = cache(httpx.create_ssl_context)
+# Every httpx client and every sender of webhooks reads the trusted certificates: 40 ms of CPU, in more than a thousand
+# tests.
+vars(httpx)["create_ssl_context"] = vars(httpx_transports)["create_ssl_context"] = cache(httpx.create_ssl_context)
 # Typer builds the tree of commands anew for each call: 90 ms of CPU, in some five hundred tests.
 vars(typer_testing)["_get_command"] = cache(get_command)
+
+# Hypothesis encodes every character to learn what UTF-8 can hold: 2 s of CPU in each process of a clean checkout.
+# All but the surrogates (The Unicode Standard, section 3.9, D76), and each is decoded to itself.
+_UTF_8 = (IntervalSet(((0, 0xD7FF), (0xE000, sys.maxunicode))), IntervalSet(()))
+_of_codec = charmap.intervals_from_codec
+vars(charmap)["intervals_from_codec"] = lambda codec: _UTF_8 if codec == "utf-8" else _of_codec(codec)
 
 # No deadline: the time of an example depends more on the machine than on the code.
 hypothesis.settings.register_profile("perennial", deadline=None)

@@ -76,11 +76,17 @@ class Database:
             isolation_level="AUTOCOMMIT",  # `store.engine.pipeline` sends BEGIN and COMMIT
             connect_args={**_POOLED, "application_name": marked(name)},
             hide_parameters=True,  # errors reach logs; with parameters they would show addresses
+            use_native_hstore=False,  # no column has this type, and each pool would first ask for it
             json_serializer=lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         )
         # A busy pool does not mean that the database is down, so `ping` has a connection of its own.
         self._aside = create_async_engine(
-            self.url, pool_size=1, max_overflow=0, pool_timeout=CONNECT_TIMEOUT, connect_args=_CONNECT
+            self.url,
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=CONNECT_TIMEOUT,
+            connect_args=_CONNECT,
+            use_native_hstore=False,
         )
         self.engine = DirectEngine(pooled.sync_engine)
         event.listen(self.engine.sync_engine, "connect", _prepare)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from types import TracebackType
 from typing import Any
 from uuid import uuid4
@@ -24,10 +25,9 @@ from store.published import templates
 from store.schema.rows import Channel, Enrollment
 from store.sending.messages import message_lists
 from store.sending.messages.messages import Message
-from tests.store.store_calls import StoreCalls
+from tests.store.store_calls import StoreCalls, compiled
 from tests.support.sandbox import Sandbox
-from tracks.checks.track_document import parse_track
-from tracks.content.templates.template import parse_template
+from tracks.content.templates.template import Template, parse_template
 from tracks.runs.run_interface import PathEntry
 
 HELLO = """---
@@ -63,6 +63,12 @@ CHANNELS = pytest.mark.parametrize(
     ("step", "provider", "channel"), [("hello", "ses", "email"), ("nudge", "twilio", "sms")]
 )
 """Both channels: a step of `TRACK`, its provider, its channel."""
+
+
+@cache
+def _parsed(source: str) -> Template:
+    """Every test publishes the same two templates."""
+    return parse_template(source)
 
 
 class SandboxProviders:
@@ -148,13 +154,13 @@ class ActivityRunner:
     async def enroll(self, document: str, **more: Any) -> Enrollment:
         """Publish a track and enrol the contact."""
         await self.store.publish(document)
-        name = parse_track(document, "").track
+        name = compiled(document)[0].track
         properties = {"properties": {"order": "A-17"}, "now": datetime.now(UTC)} | more
         self.enrollment = await self.store.enrolled(name, self.contact, **properties)
         return self.enrollment
 
     async def template(self, name: str, source: str, variants: Mapping[str, str] | None = None) -> None:
-        parsed = parse_template(source, variants)
+        parsed = _parsed(source) if variants is None else parse_template(source, variants)
         async with self.db.transaction() as tx:
             await templates.publish(tx, name, parsed.kind, source, parsed.model_dump(mode="json"))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.tracks.conditions.condition_costs import ALL, PER_UNIT, seconds
+from tests.tracks.conditions.condition_costs import ALL, PER_UNIT, takes_less
 from tracks.conditions import cost
 from tracks.conditions.condition_checks import check
 from tracks.conditions.conditions import MAX_TEXT
@@ -41,7 +41,7 @@ def test_no_pattern_takes_longer_than_it_is_said_to(pattern: str, text: str, let
         return
     data = {"event": {"properties": {"s": text[:letters]}}}
     units = sum(cost.price(parse(condition), cost.of(data)))
-    assert seconds(condition, data) < 0.02 + min(units, cost.MAX_COST) * PER_UNIT
+    assert takes_less(condition, data, 0.02 + min(units, cost.MAX_COST) * PER_UNIT)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from tracks.content.checks.template_check import check_template
 from tracks.content.liquid import limits
+from tracks.content.rendering import preview as rendering_preview
 from tracks.content.rendering.liquid_rendering import render_text
 from tracks.content.rendering.message_context import MessageContext
 from tracks.content.rendering.preview import preview
@@ -171,8 +172,11 @@ def test_an_ordinary_newsletter_is_far_from_the_limits() -> None:
     assert render_text(rows, context()).count("<p>") == 200
 
 
-def test_a_preview_tells_of_a_message_that_is_near_the_limit() -> None:
-    loop = "{% for i in (1..9000) %}" + "{% assign a = i | plus: 1 %}" * 6 + "{% endfor %}x"
+def test_a_preview_tells_of_a_message_that_is_near_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    tenth = limits.MAX_WORK // 10
+    for module in (limits, rendering_preview):
+        monkeypatch.setattr(module, "MAX_WORK", tenth)
+    loop = "{% for i in (1..900) %}" + "{% assign a = i | plus: 1 %}" * 6 + "{% endfor %}x"
     for rounds, told in ((1, False), (3, True)):
         seen = preview(Template(kind="sms", body=loop * rounds), context())
         assert any("% of the work that a message may take" in warning for warning in seen.warnings) is told
