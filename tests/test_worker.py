@@ -44,7 +44,8 @@ from worker import NoDatabaseError, build_workers, run, run_relay
 
 @pytest.fixture
 def settings(postgres_url: str, dev_server: DevServer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("TEMPORAL_ADDRESS", dev_server.address)
+    for name, value in dev_server.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
     return local_settings(Servers(postgres_url, dev_server.address, sandbox.url, sandbox.callback_port))
