@@ -30,13 +30,12 @@ from typer.main import get_command
 
 from bench.installation.fork_server import ForkServer
 from bench.time_skipping import time_skipping
-from infra.launch.ports import any_free
-from infra.launch.temporal import NAMESPACE, Temporal
 from tests.parallel import plugin
 from tests.parallel.child import PROCESS
 from tests.support.databases import TestServer
 from tests.support.forked import fork_server
 from tests.support.sandbox import Sandbox, start_sandbox
+from tests.support.shared_temporal import SharedTemporal
 
 pytest_addoption = plugin.pytest_addoption
 pytest_configure = plugin.pytest_configure
@@ -104,25 +103,38 @@ async def temporal_env() -> AsyncIterator[WorkflowEnvironment]:
 
 @dataclass
 class DevServer:
-    """The real dev server. Each test connects a client in its own event loop."""
+    """A namespace of the real dev server. Each test connects a client in its own event loop."""
 
     address: str
     ui_url: str
-    namespace: str = NAMESPACE
+    namespace: str
+
+    @classmethod
+    def on(cls, server: SharedTemporal) -> DevServer:
+        """A namespace of it that nobody has used."""
+        return cls(server.address, server.ui_url, server.own_namespace())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point Temporal's clients at it."""
+        return {"TEMPORAL_ADDRESS": self.address, "TEMPORAL_NAMESPACE": self.namespace}
 
     async def connect(self) -> Client:
         return await Client.connect(self.address, namespace=self.namespace, data_converter=pydantic_data_converter)
 
 
 @pytest.fixture(scope="session")
-def dev_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
-    """A real Temporal dev server with UI and the search attributes, one per test process."""
-    folder = tmp_path_factory.mktemp("temporal")
-    server = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db", ui_port=any_free())
-    address = server.start()
-    assert server.ui_url
-    yield DevServer(address, server.ui_url)
-    server.stop(grace=0)
+def shared_temporal(session_folder: Path) -> Iterator[SharedTemporal]:
+    """The session's real Temporal dev server, with UI and the search attributes."""
+    server = SharedTemporal(session_folder / "temporal")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def dev_server(shared_temporal: SharedTemporal) -> DevServer:
+    """A namespace of this test process on the session's dev server."""
+    return DevServer.on(shared_temporal)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,6 @@ from temporalio.api.workflowservice.v1 import (
     SetWorkerDeploymentCurrentVersionRequest,
 )
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 import worker
@@ -31,11 +30,11 @@ from activities.registry import build_activities
 from bench.installation.one_process import PROJECT, Servers, environment_of, local_settings
 from infra.launch.ports import any_free
 from infra.launch.process import Child
-from infra.launch.temporal import Temporal
 from settings import Settings
 from store.engine.database import Database
 from tests.conftest import DevServer
 from tests.support.sandbox import Sandbox
+from tests.support.shared_temporal import SharedTemporal
 from tests.workflows.scripted import start
 from tracks.runs.program import Wait, WaitFor
 from tracks.runs.run_interface import EventSignal, Journey
@@ -44,7 +43,8 @@ from worker import NoDatabaseError, build_workers, run, run_relay
 
 @pytest.fixture
 def settings(postgres_url: str, dev_server: DevServer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("TEMPORAL_ADDRESS", dev_server.address)
+    for name, value in dev_server.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
     return local_settings(Servers(postgres_url, dev_server.address, sandbox.url, sandbox.callback_port))
@@ -227,19 +227,16 @@ async def waiting_at(client: Client, workflow_id: str, step: str) -> None:
 
 
 @pytest.fixture
-def own_temporal(tmp_path: Path) -> Iterator[Temporal]:
-    """A server of this test's own: a deployment's current version routes all of a queue's runs."""
-    server = Temporal(any_free(), log=tmp_path / "temporal.log", file=tmp_path / "temporal.db")
-    server.start()
-    yield server
-    server.stop(grace=0)
+def own_temporal(shared_temporal: SharedTemporal) -> DevServer:
+    """A namespace of this test's own: a deployment's current version routes all of a queue's runs."""
+    return DevServer.on(shared_temporal)
 
 
 @pytest.mark.timeout(120)
 async def test_a_run_is_pinned_to_its_build_and_moves_on_at_the_next_step(
-    settings: Settings, own_temporal: Temporal
+    settings: Settings, own_temporal: DevServer
 ) -> None:
-    client = await Client.connect(own_temporal.address, data_converter=pydantic_data_converter)
+    client = await own_temporal.connect()
     code = [
         WaitFor(step="first", event="said", seconds=86400, since="enrollment", timeout=1),
         Wait(step="second", seconds=86400),

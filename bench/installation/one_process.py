@@ -26,7 +26,7 @@ from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
 from infra.launch.process import Child
 from infra.launch.stack import SENDER_DOMAIN, answers
-from infra.launch.temporal import Temporal
+from infra.launch.temporal import NAMESPACE, Temporal
 from infra.sandbox.core.options import TWILIO_TOKEN as TOKEN_VARIABLE
 from settings import Settings
 from store.engine.database import Database
@@ -55,6 +55,7 @@ class Servers:
     sandbox_url: str
     callback_port: int
     twilio_token: str = TWILIO_TOKEN
+    temporal_namespace: str = NAMESPACE
 
 
 def local_settings(servers: Servers, **more: Any) -> Settings:
@@ -178,7 +179,9 @@ async def installation_on(servers: Servers, *, worker: bool = True, **more: Any)
     os.environ |= SANDBOX_CREDENTIALS
     async with AsyncExitStack() as stack:
         converter = data_converter(settings.payload_keys)
-        temporal = await Client.connect(servers.temporal_address, data_converter=converter)
+        temporal = await Client.connect(
+            servers.temporal_address, namespace=servers.temporal_namespace, data_converter=converter
+        )
         database = Database(servers.database_url, settings.database_pool)
         async with database.transaction() as tx:
             _, key = await api_keys.create(tx, "bench")

@@ -27,7 +27,7 @@ from infra.launch.ports import HOST, any_free
 from infra.launch.postgres import Postgres
 from infra.launch.process import Child
 from infra.launch.stack import answers
-from infra.launch.temporal import NAMESPACE, Temporal, without_temporal_environment
+from infra.launch.temporal import Temporal, without_temporal_environment
 from store.engine.database import Database
 from store.operations import api_keys
 from store.schema.migrate import upgrade
@@ -169,7 +169,10 @@ class Processes:
 
     def _environment(self) -> dict[str, str]:
         own = environment_of(local_settings(self.servers, **self._more))
-        temporal = {"TEMPORAL_ADDRESS": self.servers.temporal_address, "TEMPORAL_NAMESPACE": NAMESPACE}
+        temporal = {
+            "TEMPORAL_ADDRESS": self.servers.temporal_address,
+            "TEMPORAL_NAMESPACE": self.servers.temporal_namespace,
+        }
         return without_temporal_environment() | own | temporal
 
     def _ready(self, part: str, child: Child) -> Callable[[], bool]:

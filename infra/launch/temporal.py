@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.launch.errors import LOCAL, LaunchError
@@ -62,12 +63,21 @@ def without_temporal_environment(environment: Mapping[str, str] | None = None) -
 class Temporal:
     """One dev server. With `file` its workflows survive a restart; without, they are in memory."""
 
-    def __init__(self, port: int, *, log: Path, file: Path | None = None, ui_port: int | None = None) -> None:
-        """Without `ui_port` there is no UI."""
+    def __init__(
+        self,
+        port: int,
+        *,
+        log: Path,
+        file: Path | None = None,
+        ui_port: int | None = None,
+        more_namespaces: Sequence[str] = (),
+    ) -> None:
+        """Without `ui_port` there is no UI. New `more_namespaces` get the search attributes too."""
         self.port = port
         self.ui_port = ui_port
         self.file = file
         self.log = log
+        self.more_namespaces = more_namespaces
         self.child: Child | None = None
 
     @property
@@ -98,6 +108,8 @@ class Temporal:
             command.append("--headless")
         else:
             command += ["--ui-port", str(self.ui_port), "--ui-disable-news-fetch"]
+        for namespace in self.more_namespaces:
+            command += ["--namespace", namespace]
         for name, kind in SEARCH_ATTRIBUTES.items():
             command += ["--search-attribute", f"{name}={kind}"]
         for name, value in SERVER_SETTINGS.items():
@@ -122,6 +134,9 @@ class Temporal:
 
     def _ready(self) -> bool:
         """Whether the server serves and has every search attribute. It registers the missing ones."""
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, self.port)):
+                return False  # a command to ask would cost 80 ms of CPU
         environment = without_temporal_environment() | {"TEMPORAL_ADDRESS": self.address}
         missing = missing_search_attributes(environment, NAMESPACE)
         if missing:

@@ -58,7 +58,8 @@ def runs(folder: Path, **addresses: Any) -> None:
 def test_the_running_stacks_own_is_reached_whatever_profile_the_user_has(
     folder: Path, perennial: Command, dev_server: DevServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs(folder, database=postgres_url, temporal=dev_server.address, namespace="default", ui="http://127.0.0.1:1")
+    temporal = {"temporal": dev_server.address, "namespace": dev_server.namespace}
+    runs(folder, database=postgres_url, **temporal, ui="http://127.0.0.1:1")
     monkeypatch.setenv("TEMPORAL_NAMESPACE", "elsewhere")  # not for the embedded server
     listed = perennial("limits", "list")
     assert listed.exit_code == 0, listed.stderr

@@ -34,7 +34,7 @@ class Installation:
     key: str
     caller: httpx.AsyncClient
     temporal: Client
-    temporal_address: str
+    dev_server: DevServer
 
     async def until(self, true: Callable[[dict[str, Any]], bool], path: str) -> None:
         """Wait until the API's answer at `path` is as expected."""
@@ -70,7 +70,7 @@ async def perennial(postgres_url: str, dev_server: DevServer) -> AsyncIterator[I
         await stack.enter_async_context(SegmentUpkeep(database))
         url = await stack.enter_async_context(serve(create_app(settings, database, temporal)))
         caller = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30))
-        yield Installation(url, key, caller, temporal, dev_server.address)
+        yield Installation(url, key, caller, temporal, dev_server)
         async with database.transaction() as tx:
             live = await tx.execute(text("SELECT workflow_id FROM enrollment WHERE ended_at IS NULL"))
             for workflow_id in live.scalars():  # the server outlives this test

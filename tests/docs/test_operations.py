@@ -22,7 +22,7 @@ WIN_BACK = {"track": "win-back", "contact_id": "user_1042"}
 async def temporal(perennial: Installation, words: list[str]) -> tuple[int, str]:
     """Run a `temporal` command. Returns its status and output."""
     program = str(Path(sys.executable).parent / "temporal")
-    environment = without_temporal_environment() | {"TEMPORAL_ADDRESS": perennial.temporal_address}
+    environment = without_temporal_environment() | perennial.dev_server.environment
     told = await asyncio.to_thread(
         subprocess.run, [program, *words], env=environment, capture_output=True, text=True, timeout=60, check=False
     )

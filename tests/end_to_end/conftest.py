@@ -9,6 +9,7 @@ import pytest
 from bench.installation.one_process import Installation, Servers, installation_on
 from tests.conftest import DevServer
 from tests.support.sandbox import Sandbox
+from tests.support.servers import servers_of
 
 MAIL = """---
 kind: email
@@ -24,7 +25,7 @@ subject: 'Hello {{ contact.attributes.first_name | default: "you" }}'
 @pytest.fixture
 def servers(postgres_url: str, dev_server: DevServer, sandbox: Sandbox) -> Servers:
     """A database of this test's own; Temporal and the sandbox are shared, so ids and addresses must differ."""
-    return Servers(postgres_url, dev_server.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
+    return servers_of(postgres_url, dev_server, sandbox)
 
 
 @pytest.fixture

@@ -135,7 +135,8 @@ async def statuses(installation: Installation) -> list[str]:
 
 def start_worker(forks: ForkServer, servers: Servers, folder: Path) -> Child:
     """A worker process of its own, to be killed."""
-    environment = os.environ | environment_of(local_settings(servers)) | {"TEMPORAL_ADDRESS": servers.temporal_address}
+    temporal = {"TEMPORAL_ADDRESS": servers.temporal_address, "TEMPORAL_NAMESPACE": servers.temporal_namespace}
+    environment = os.environ | environment_of(local_settings(servers)) | temporal
     worker = forked(forks, "worker", "worker", log=folder / "worker.log", env=environment)
     worker.wait_ready(lambda: worker.said("worker started"), 60)
     return worker

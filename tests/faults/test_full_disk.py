@@ -17,12 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bench.faults.load import Load, prepare
 from bench.faults.records import Received, caught_up, compare
-from bench.installation.one_process import Servers, installation_on
+from bench.installation.one_process import installation_on
 from infra.launch.ports import any_free
 from infra.launch.postgres import Postgres
 from store.schema.migrate import upgrade
 from tests.conftest import DevServer
 from tests.support.sandbox import start_sandbox
+from tests.support.servers import servers_of
 
 SIZE = "192m"
 LEFT = 8192
@@ -68,7 +69,7 @@ async def test_all_goes_on_when_a_full_disk_has_room_again(tmp_path: Path, dev_s
         upgrade(url)
         sandbox = start_sandbox(tmp_path / "sandbox")
         stack.callback(sandbox.child.stop)
-        servers = Servers(url, dev_server.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
+        servers = servers_of(url, dev_server, sandbox)
         async with installation_on(servers) as installation:
             await prepare(installation)
             load = Load(installation, "full", rate=5, rng=random.Random(1))

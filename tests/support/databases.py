@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,8 +14,8 @@ from urllib.parse import urlsplit
 import psycopg
 
 from store.schema.migrate import upgrade
+from tests.support.shared_server import SharedServer
 
-ROOT = Path(__file__).parents[2]
 TEMPLATE = "migrated"
 
 
@@ -30,32 +26,8 @@ class TestServer:
 
     def __init__(self, folder: Path) -> None:
         """Start the server, or use the one that another process has started."""
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._use = (folder / "users.lock").open("a")
-        fcntl.flock(self._use, fcntl.LOCK_SH)
-        with self._alone():
-            answer = folder / "server.json"
-            if not answer.exists():
-                with (folder / "keeper.log").open("ab") as log:
-                    keeper = subprocess.Popen(
-                        [sys.executable, "-m", "tests.support.shared_postgres", str(folder)],
-                        cwd=ROOT,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        start_new_session=True,
-                    )
-                    keeper.returncode = 0  # it outlives this process on purpose, so avoid a warning
-                deadline = time.monotonic() + 60
-                while not answer.exists():
-                    if time.monotonic() > deadline:
-                        raise RuntimeError(f"no PostgreSQL for the tests: see {folder}/keeper.log")
-                    time.sleep(0.05)
-            told = json.loads(answer.read_text())
-        if "problem" in told:
-            raise RuntimeError(told["problem"])
-        self.maintenance_url: str = told["url"]
+        self._server = SharedServer(folder, "tests.support.shared_postgres")
+        self.maintenance_url = self._server.told["url"]
         self._idle: list[str] = []
         self._served: dict[str, int] = {}
         self._shape: dict[str, object] = {}
@@ -66,22 +38,15 @@ class TestServer:
         """Release the server: this process does not need it any more."""
         for held in self._held.values():
             held.close()
-        self._use.close()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """A lock: one process at a time."""
-        with (self.folder / "setup.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        self._server.close()
 
     def url(self, database: str) -> str:
         return urlsplit(self.maintenance_url)._replace(path=f"/{database}").geturl()
 
     def _template(self) -> str:
         """The database from which new ones are copied. It is migrated once per session."""
-        with self._alone():
-            done = self.folder / "migrated"
+        with self._server.alone():
+            done = self._server.folder / "migrated"
             if not done.exists():
                 self._execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
                 self._execute(f"CREATE DATABASE {TEMPLATE}")

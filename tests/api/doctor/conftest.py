@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
-from bench.installation.one_process import Installation, Servers, installation_on
-from infra.launch.ports import any_free
-from infra.launch.temporal import Temporal
+from bench.installation.one_process import Installation, installation_on
 from tests.api.doctor.doctor_calls import SLEEPY
+from tests.conftest import DevServer
 from tests.end_to_end.conftest import MAIL
 from tests.support.sandbox import Sandbox
+from tests.support.servers import servers_of
+from tests.support.shared_temporal import SharedTemporal
 
 
 @pytest.fixture(scope="package")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    """A server without the runs of other tests: their enrollments are in other databases."""
-    folder = tmp_path_factory.mktemp("temporal")
-    server = Temporal(any_free(), log=folder / "temporal.log", file=folder / "temporal.db")
-    server.start()
-    yield server
-    server.stop(0)
+def temporal(shared_temporal: SharedTemporal) -> DevServer:
+    """A namespace without the runs of other tests: their enrollments are in other databases."""
+    return DevServer.on(shared_temporal)
 
 
 @pytest.fixture
-async def installation(postgres_url: str, temporal: Temporal, sandbox: Sandbox) -> AsyncIterator[Installation]:
+async def installation(postgres_url: str, temporal: DevServer, sandbox: Sandbox) -> AsyncIterator[Installation]:
     """The API alone; tests run workers and relays beside it as they need them."""
-    servers = Servers(postgres_url, temporal.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
+    servers = servers_of(postgres_url, temporal, sandbox)
     async with installation_on(servers, worker=False, provider_timeout=1) as opened:
         await opened.publish("hello", MAIL, "templates")
         await opened.publish("sleepy", SLEEPY)

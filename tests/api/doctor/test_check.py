@@ -21,8 +21,7 @@ from api.doctor.findings import Finding
 from api.doctor.repair import Repair
 from api.relay.outbox_relay import Relay
 from api.temporal.connection import data_converter
-from bench.installation.one_process import Installation, Servers, installation_on
-from infra.launch.temporal import Temporal
+from bench.installation.one_process import Installation, installation_on
 from tests.api.doctor.doctor_calls import (
     HASTY,
     SLEEPY,
@@ -37,8 +36,10 @@ from tests.api.doctor.doctor_calls import (
     workflow_of,
     working,
 )
+from tests.conftest import DevServer
 from tests.end_to_end.conftest import MAIL
 from tests.support.sandbox import Sandbox
+from tests.support.servers import servers_of
 from tracks.runs.run_interface import EndSignal, RunInput
 
 AGED = "UPDATE enrollment SET started_at = now() - interval '1 h', created_at = now() - interval '1 h'"
@@ -157,11 +158,11 @@ async def rows(installation: Installation, query: str) -> list[Any]:
 
 
 async def test_a_run_that_cannot_be_read_is_not_called_lost(
-    postgres_url: str, temporal: Temporal, sandbox: Sandbox
+    postgres_url: str, temporal: DevServer, sandbox: Sandbox
 ) -> None:
-    servers = Servers(postgres_url, temporal.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
+    servers = servers_of(postgres_url, temporal, sandbox)
     key = SecretStr(base64.b64encode(bytes(32)).decode())
-    keyless = await Client.connect(temporal.address, data_converter=data_converter(()))
+    keyless = await Client.connect(temporal.address, namespace=temporal.namespace, data_converter=data_converter(()))
     async with installation_on(servers, worker=False, provider_timeout=1, payload_keys=(key,)) as installation:
         await installation.publish("hello", MAIL, "templates")
         await installation.publish("sleepy", SLEEPY)

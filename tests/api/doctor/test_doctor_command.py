@@ -21,6 +21,7 @@ async def test_the_command_names_repairs_and_ends_with_a_status(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", installation.servers.database_url)
     monkeypatch.setenv("TEMPORAL_ADDRESS", installation.servers.temporal_address)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", installation.servers.temporal_namespace)
     monkeypatch.setenv("PERENNIAL_DATA", str(tmp_path))
 
     async def perennial(*words: str) -> Result:

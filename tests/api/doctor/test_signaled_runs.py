@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.doctor.check import Check
 from api.doctor.periodic_check import CHORE, Rounds
 from api.relay.outbox_relay import Relay
-from bench.installation.one_process import Installation, Servers, installation_on
-from infra.launch.ports import any_free
-from infra.launch.temporal import Temporal
+from bench.installation.one_process import Installation, installation_on
 from store.engine.background import periodic_jobs
 from store.engine.database import Database
 from store.engine.sql import utc_now
 from store.runs.outbox import outbox
 from store.runs.outbox.signaled_runs import find_signaled
 from tests.api.doctor.doctor_calls import HASTY, checked, until
+from tests.conftest import DevServer
 from tests.store.store_calls import TRIAL, StoreCalls, rows_of
 from tests.support.sandbox import Sandbox
+from tests.support.servers import servers_of
+from tests.support.shared_temporal import SharedTemporal
 from tests.test_worker import build_of, built, waiting_at
 
 PATIENT = """
@@ -51,17 +49,14 @@ def store(db: Database) -> StoreCalls:
 
 
 @pytest.fixture
-def temporal(tmp_path: Path) -> Iterator[Temporal]:
-    """A server of this test's own: a deployment's current version routes all runs of a queue."""
-    server = Temporal(any_free(), log=tmp_path / "temporal.log", file=tmp_path / "temporal.db")
-    server.start()
-    yield server
-    server.stop(0)
+def temporal(shared_temporal: SharedTemporal) -> DevServer:
+    """A namespace of this test's own: a deployment's current version routes all runs of a queue."""
+    return DevServer.on(shared_temporal)
 
 
 @pytest.fixture
-async def installation(postgres_url: str, temporal: Temporal, sandbox: Sandbox) -> AsyncIterator[Installation]:
-    servers = Servers(postgres_url, temporal.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
+async def installation(postgres_url: str, temporal: DevServer, sandbox: Sandbox) -> AsyncIterator[Installation]:
+    servers = servers_of(postgres_url, temporal, sandbox)
     async with installation_on(servers, worker=False) as opened:
         await opened.publish("patient", PATIENT)
         yield opened
@@ -82,7 +77,7 @@ async def happened(installation: Installation, who: str, name: str) -> None:
 
 
 async def test_an_event_for_a_run_whose_build_has_no_worker_is_named_by_the_rounds_and_by_the_command(
-    installation: Installation,
+    installation: Installation, temporal: DevServer
 ) -> None:
     rounds = Rounds(installation.database, installation.temporal, timedelta(minutes=5), HASTY)
 
@@ -95,8 +90,7 @@ async def test_an_event_for_a_run_whose_build_has_no_worker_is_named_by_the_roun
         return [(it.enrollment_id, it.detail.rpartition(", ")[2]) for it in report.findings]
 
     # Two processes have two clients: the workers of one answer for each other.
-    address = installation.servers.temporal_address
-    one, two = [await Client.connect(address, data_converter=pydantic_data_converter) for _ in range(2)]
+    one, two = [await temporal.connect() for _ in range(2)]
     async with Relay(installation.database, installation.temporal), built(one, installation.settings, "a"):
         await entered(installation, "of-a")
         async with built(two, installation.settings, "b"):

@@ -11,16 +11,17 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from bench.comparisons.history import BUDGET, Cost, Costs, bare, billable, five_step, rows
 from bench.comparisons.history_cost import report
-from bench.installation.one_process import Servers, installation_on
+from bench.installation.one_process import installation_on
 from bench.measuring.paired_runs import status
 from tests.conftest import DevServer
 from tests.support.sandbox import Sandbox
+from tests.support.servers import servers_of
 
 
 async def test_the_five_step_track_keeps_its_budget_beside_a_bare_workflow(
     postgres_url: str, dev_server: DevServer, sandbox: Sandbox
 ) -> None:
-    servers = Servers(postgres_url, dev_server.address, sandbox.url, sandbox.callback_port, sandbox.twilio_auth_token)
+    servers = servers_of(postgres_url, dev_server, sandbox)
     async with installation_on(servers) as installation:
         track, by_hand = await five_step(installation), await bare(installation)
     assert all(asdict(track)[what] <= limit for what, limit in BUDGET.items())

@@ -79,7 +79,8 @@ class Ticks:
 async def test_a_rate_set_while_it_runs_holds_at_once_and_a_cleared_one_no_more(
     perennial: Command, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TEMPORAL_ADDRESS", dev_server.address)
+    for variable, value in dev_server.environment.items():
+        monkeypatch.setenv(variable, value)
     client = await dev_server.connect()
 
     async def limits(*words: str) -> str:

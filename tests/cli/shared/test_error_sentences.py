@@ -192,7 +192,8 @@ def test_production_without_https_is_said(
     postgres_url: str,
     dev_server: DevServer,
 ) -> None:
-    monkeypatch.setenv("TEMPORAL_ADDRESS", dev_server.address)
+    for variable, value in dev_server.environment.items():
+        monkeypatch.setenv(variable, value)
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     monkeypatch.setenv("PERENNIAL_ENVIRONMENT", "production")
     monkeypatch.setenv("PERENNIAL_SECRET", "a secret of thirty-two characters!")

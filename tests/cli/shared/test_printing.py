@@ -137,7 +137,8 @@ def test_lists_have_heads_and_a_sentence_where_they_are_empty(perennial: Command
 async def test_limits_are_listed_as_json(
     perennial: Command, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TEMPORAL_ADDRESS", dev_server.address)
+    for variable, value in dev_server.environment.items():
+        monkeypatch.setenv(variable, value)
     told = await asyncio.to_thread(perennial, "limits", "list", "--json")
     assert [one["queue"] for one in json.loads(told.stdout)] == ["email", "sms", "crm", "webhook"], told.stderr
 
