@@ -14,15 +14,9 @@ from uuid import UUID
 
 from temporalio.client import Client
 
-from api.doctor import (
-    database_waits,
-    future_event_health,
-    handoff_health,
-    older_processes,
-    score_health,
-    segment_health,
-)
+from api.doctor import database_waits, older_processes
 from api.doctor.findings import Finding, Report
+from api.doctor.health import future_event_health, handoff_health, score_health, segment_health
 from api.doctor.temporal_runs import LIVE, RUNS, UNREADABLE, Listed, Look, Runs
 from api.doctor.time_limits import TimeLimits
 from store.engine.database import Database

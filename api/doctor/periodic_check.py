@@ -10,7 +10,8 @@ import structlog
 from temporalio.client import Client
 
 from api.doctor.check import Check
-from api.doctor.findings import KINDS, Report
+from api.doctor.finding_kinds import KINDS
+from api.doctor.findings import Report
 from api.doctor.time_limits import TimeLimits
 from store.engine.background import periodic_jobs
 from store.engine.database import Database

@@ -12,7 +12,8 @@ from typing import Literal
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.doctor.findings import KINDS, Finding, Report
+from api.doctor.finding_kinds import KINDS
+from api.doctor.findings import Finding, Report
 from api.doctor.temporal_runs import UNREADABLE, Runs
 from api.doctor.time_limits import TimeLimits
 from store.engine.database import Database

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.doctor.findings import KINDS
+from api.doctor.finding_kinds import KINDS
 from store.audience.webhooks.destinations import Destination
 from store.runs.drop_counts import Drop
 from store.runs.events.events import Accepted

@@ -118,7 +118,7 @@ async def stuck(addresses: Addresses) -> list[str]:
     from temporalio.client import Client
 
     from api.doctor.check import Check
-    from api.doctor.findings import KINDS
+    from api.doctor.finding_kinds import KINDS
     from api.doctor.time_limits import TimeLimits
     from api.temporal.connection import connect, data_converter
     from settings import get_settings
@@ -152,7 +152,7 @@ def _repaired(one: Repaired) -> dict[str, Any]:
 def _tell(console: Console, report: Report, done: list[Repaired], everything: bool) -> None:
     from rich.markup import escape
 
-    from api.doctor.findings import KINDS
+    from api.doctor.finding_kinds import KINDS
 
     words = {id(one.finding): one for one in done}
     young = f" ({report.young:,} too young to be compared)" if report.young else ""

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.http.problems import FieldProblem, pointer
 from api.resources.publishing.checks import kept_events, segment_references, stored_tracks, track_problems
+from api.resources.publishing.checks.known_audience import KnownAudience
 from api.resources.publishing.document_errors import RefusedError, template_errors, track_errors
 from api.resources.publishing.documents import (
     Done,
@@ -23,7 +24,6 @@ from api.resources.publishing.documents import (
     TemplateDocument,
     TrackDocument,
 )
-from api.resources.publishing.known_audience import KnownAudience
 from audience.segments.leaves.standings import cause
 from audience.segments.score_names import missing_scores
 from store.engine.sql import utc_now

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from api.doctor import score_health
 from api.doctor.findings import Report
+from api.doctor.health import score_health
 from api.doctor.time_limits import TimeLimits
 from store.audience.scores.due import oldest_due
 from store.engine.database import Database

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from api.doctor import segment_health
 from api.doctor.findings import Report
+from api.doctor.health import segment_health
 from api.doctor.time_limits import TimeLimits
 from store.audience import facts
 from store.audience.webhooks import destinations

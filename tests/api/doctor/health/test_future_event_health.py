@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from api.doctor import future_event_health
 from api.doctor.findings import Report
+from api.doctor.health import future_event_health
 from api.doctor.time_limits import TimeLimits
 from store.engine.database import Database
 from store.engine.sql import utc_now
