@@ -44,8 +44,8 @@ def difference(treated: Moments, control: Moments, planned: float, alpha: float 
     error = _standard_error(treated, control)
     if error is None:
         return Difference(_gap(treated, control), -inf, inf, 1.0)
-    gap, known = _gap(treated, control), (treated.n + control.n) * _rho_squared(planned, alpha)
-    half = error * sqrt(2 * (1 + 1 / known) * (log1p(known) / 2 - log(alpha)))
+    gap, n = _gap(treated, control), treated.n + control.n
+    half, known = error * width_factor(n, planned, alpha), n * _rho_squared(planned, alpha)
     p = min(1.0, exp(log1p(known) / 2 - known * (gap / error) ** 2 / (2 * (1 + known))))
     return Difference(gap, gap - half, gap + half, p)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import exp, inf, log, log1p
 
 from measure.experiments.confidence_sequences import ALPHA
-from measure.experiments.dirichlet import log_e_value
+from measure.experiments.dirichlet import log_e_value, p_value
 
 CONCENTRATION = 100
 _STEPS = 60
@@ -51,7 +51,7 @@ def conversion_ratio(treated: int, control: int, weight: float, alpha: float = A
     low = 0.0 if treated == 0 else exp(_boundary(excluded, -_FAR, inside))
     high = inf if control == 0 else exp(_boundary(excluded, _FAR, inside))
     estimate = treated / control / exp(odds) if control else None
-    return Ratio(estimate, low, high, min(1.0, exp(-max(against_equal, 0.0))))
+    return Ratio(estimate, low, high, p_value(against_equal))
 
 
 def incremental(treated: int, ratio: Ratio) -> tuple[float | None, float, float]:

@@ -9,7 +9,7 @@ Source: M. Lindon, A. Malek, "Anytime-valid inference for multinomial count data
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum, lgamma, log
+from math import exp, fsum, lgamma, log
 
 
 def log_e_value(counts: Sequence[int], shares: Sequence[float], concentration: float) -> float:
@@ -23,6 +23,11 @@ def log_e_value(counts: Sequence[int], shares: Sequence[float], concentration: f
     after = [before + count for before, count in zip(prior, counts, strict=True)]
     intended = fsum(count * log(share) for count, share in zip(counts, shares, strict=True))
     return _log_beta(after) - _log_beta(prior) - intended
+
+
+def p_value(log_e: float) -> float:
+    """The p value of an e-value's logarithm; valid at any time, as that is."""
+    return exp(-max(log_e, 0.0))
 
 
 def _log_beta(values: Sequence[float]) -> float:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, fsum, log
+from math import fsum, log
 
-from measure.experiments.dirichlet import log_e_value
+from measure.experiments.dirichlet import log_e_value, p_value
 
 CONCENTRATION = 10_000
 """With 100, 50,700 against 49,300 at equal weights is not found, which a chi-squared test gives a p of 0.00001."""
@@ -33,4 +33,4 @@ def sample_ratio(sizes: Mapping[str, int], weights: Mapping[str, float]) -> Samp
     if len(arms) < 2:
         return SampleRatio(found, intended, 1.0, False)
     evidence = log_e_value(list(found.values()), list(intended.values()), CONCENTRATION)
-    return SampleRatio(found, intended, min(1.0, exp(-evidence)) if evidence < 700 else 0.0, evidence >= log(MISMATCH))
+    return SampleRatio(found, intended, p_value(evidence), evidence >= log(MISMATCH))
